@@ -1,0 +1,21 @@
+"""What a person can mend: every message says what is wrong, where, and how to mend it.
+
+The command line prints a UserError as one line and exits with 2. Broken promises of our own code are plain
+assertions and keep their traceback.
+"""
+
+
+class UserError(Exception):
+    """A mistake in input, settings or surroundings that the person running the command can mend."""
+
+
+class DataError(UserError):
+    """A file that was given cannot be read as what it should be; names the file and the place in it."""
+
+
+class SettingsError(UserError):
+    """A setting that is unknown, out of range, or at odds with another."""
+
+
+class TrainingError(UserError):
+    """A run that cannot go on: the loss is not finite, no disk is left, a checkpoint is damaged."""

@@ -1,0 +1,55 @@
+"""Random numbers without state: an integer hash of (key, stream, position), the same in numpy and torch, CPU and GPU.
+
+Every random choice of windows, masks and corruption is such a hash, so it depends on its key alone: not on the batch,
+the packing, the number of workers, or the order of evaluation. The mixer is the finaliser of SplitMix64 (Steele, Lea
+and Flood, OOPSLA 2014, figure 15). Arguments are int64 arrays or tensors that broadcast; int64 products wrap alike in
+both libraries.
+"""
+
+from typing import TypeVar
+
+import numpy as np
+from torch import Tensor
+
+IntArray = TypeVar("IntArray", np.ndarray, Tensor)
+
+_GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed integer
+_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+
+
+def _mix(x: IntArray) -> IntArray:
+    """SplitMix64's finaliser; the masks make int64's arithmetic shift a logical one."""
+    x = (x ^ ((x >> 30) & (2**34 - 1))) * _MIX_1
+    x = (x ^ ((x >> 27) & (2**37 - 1))) * _MIX_2
+    return x ^ ((x >> 31) & (2**33 - 1))
+
+
+def hash64(key: IntArray, stream: int, position: IntArray) -> IntArray:
+    """Sixty-four random bits for each (key, stream, position), as int64; the arguments broadcast.
+
+    `stream` names the purpose of the draw, a small constant of the caller, so that two purposes never share bits.
+    """
+    return _mix(_mix(key + _signed(stream * _GOLDEN)) + position * _GOLDEN)
+
+
+def uniform(key: IntArray, stream: int, position: IntArray) -> IntArray:
+    """Float64 in [0, 1), from the upper 53 bits of the hash."""
+    bits = (hash64(key, stream, position) >> 11) & (2**53 - 1)
+    return (bits.double() if isinstance(bits, Tensor) else bits.astype(np.float64)) * 2.0**-53
+
+
+def below(bits: IntArray, bound: IntArray | int) -> IntArray:
+    """Map hash bits to integers in [0, bound); the bias is below bound / 2**63."""
+    return (bits & (2**63 - 1)) % bound
+
+
+def make_keys(seed: int, step: int, index: np.ndarray) -> np.ndarray:
+    """(B,) int64 keys of the sequences numbered `index` in training step `step` of the run with `seed`."""
+    at = np.full(1, step, dtype=np.int64)
+    return hash64(hash64(np.full(1, seed, dtype=np.int64), 1, at), 2, np.asarray(index, dtype=np.int64))
+
+
+def _signed(x: int) -> int:
+    """The integer modulo 2**64, as int64 holds it."""
+    return (x + 2**63) % 2**64 - 2**63
