@@ -1,0 +1,8 @@
+"""Raw genomes, text and labelled tasks in; windows, tokens and packed sequences out.
+
+Importing this registers KmerTokenizer with transformers' AutoTokenizer.
+"""
+
+from genomask.data.tokenizers import KmerTokenizer
+
+__all__ = ["KmerTokenizer"]

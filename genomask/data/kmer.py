@@ -1,0 +1,148 @@
+"""KmerTokenizer: DNA in, k-mer ids out; a transformers tokenizer with a vectorised path for whole genomes.
+
+Bases are uint8 codes A0 C1 G2 T3, 4 for any other letter. Ids 0-4 are [PAD] [UNK] [CLS] [SEP] [MASK]; then come the
+k-mers in the product order of the alphabet A, T, C, G, so that DNABERT's ids hold (at k = 3 `ACG` is 16).
+"""
+
+import itertools
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizer
+
+from genomask.errors import DataError, SettingsError
+from genomask.types import TokenBases
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+PAD, UNK, CLS, SEP, MASK = range(5)
+MAX_K = 8
+_ALPHABET = "ATCG"
+_DIGIT_OF_CODE = np.array([_ALPHABET.index(letter) for letter in "ACGT"] + [-(4 ** (MAX_K + 1))], dtype=np.int64)
+_CODE_OF_BYTE = np.full(256, 4, dtype=np.uint8)
+for _code, _letter in enumerate("ACGT"):
+    _CODE_OF_BYTE[[ord(_letter), ord(_letter.lower())]] = _code
+
+
+def base_codes(sequence: str) -> np.ndarray:
+    """(letters,) uint8 codes of a DNA sequence, lower case as upper; 4 for letters other than A C G T."""
+    return _CODE_OF_BYTE[np.frombuffer(sequence.encode("ascii", "replace"), dtype=np.uint8)]
+
+
+def kmer_ids(codes: np.ndarray, k: int, stride: int = 1) -> np.ndarray:
+    """Ids of the k-mers that start at every `stride`-th base of the last axis, int64; [UNK] for those with a 4."""
+    count = max(0, (codes.shape[-1] - k) // stride + 1)
+    digits = _DIGIT_OF_CODE[codes]
+    value = np.zeros((*codes.shape[:-1], count), dtype=np.int64)
+    for place in range(k):
+        value *= 4
+        value += digits[..., place : place + count * stride : stride][..., :count]
+    return np.where(value < 0, UNK, value + len(SPECIAL_TOKENS))
+
+
+class KmerTokenizer(PreTrainedTokenizer):
+    """A DNA sequence as overlapping (stride 1) or neighbouring (stride k) k-mers between [CLS] and [SEP].
+
+    A call takes plain sequences, or k-mers of k letters separated by spaces, which are then taken as they stand.
+    Lower case is read as upper; a k-mer with any letter other than A C G T is [UNK]. Bases beyond the last whole
+    k-mer (stride k: the remainder of length modulo k; a sequence shorter than k: all) are dropped. The vocabulary
+    follows from k alone. Raises SettingsError for k outside 1..8 and for a stride that is neither 1 nor k.
+    """
+
+    vocab_files_names: dict[str, str] = {}  # noqa: RUF012 - overrides a plain attribute of transformers
+    model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # noqa: RUF012 - as above
+
+    def __init__(self, k: int = 6, stride: int = 1, **kwargs: Any) -> None:
+        _check(k, stride)
+        self.k = k
+        self.stride = stride
+        self._token_list = [*SPECIAL_TOKENS, *map("".join, itertools.product(_ALPHABET, repeat=k))]
+        self._id_of_token = {token: i for i, token in enumerate(self._token_list)}
+        names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+        own = dict(zip(names, SPECIAL_TOKENS, strict=True))
+        own |= {"special_tokens_pattern": "cls_sep", "token_type_ids_pattern": "all_zeros"}
+        super().__init__(k=k, stride=stride, **(own | kwargs))
+
+    @property
+    def vocab_size(self) -> int:
+        """Ids of the vocabulary, special tokens included: 4**k + 5."""
+        return len(self._token_list)
+
+    def get_vocab(self) -> dict[str, int]:
+        """Token to id, special tokens included."""
+        return dict(self._id_of_token)
+
+    def encode_bases(self, codes: np.ndarray) -> np.ndarray:
+        """Base codes (..., bases) uint8 to token ids (..., tokens) int64, without special tokens."""
+        return kmer_ids(codes, self.k, self.stride)
+
+    @cached_property
+    def token_bases(self) -> TokenBases:
+        """What masking must know of this vocabulary."""
+        specials = len(SPECIAL_TOKENS)
+        letters = np.full((self.vocab_size, self.k), 4, dtype=np.uint8)
+        kmers = np.indices((4,) * self.k, dtype=np.uint8).reshape(self.k, -1).T  # ACGT lexicographic order
+        ids = kmer_ids(kmers, self.k)[:, 0]
+        letters[ids] = kmers
+        n_bases = torch.full((self.vocab_size,), self.k)
+        n_bases[[PAD, CLS, SEP]] = 0
+        return TokenBases(
+            k=self.k,
+            stride=self.stride,
+            mask_id=MASK,
+            maskable=torch.arange(self.vocab_size) >= specials,
+            n_bases=n_bases,
+            letters=torch.from_numpy(letters),
+            kmer_ids=torch.from_numpy(ids),
+            word_start=torch.ones(self.vocab_size, dtype=torch.bool),
+        )
+
+    def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
+        """Write vocab.txt, one token a line, for other tools; our own loading needs only k and stride."""
+        path = Path(save_directory) / (f"{filename_prefix}-vocab.txt" if filename_prefix else "vocab.txt")
+        path.write_text("".join(f"{token}\n" for token in self._token_list), encoding="utf-8")
+        return (str(path),)
+
+    def _tokenize(self, text: str, **kwargs: Any) -> list[str]:
+        words = text.split()
+        if len(words) > 1:
+            return [token for word in words for token in self._word_tokens(word)]
+        return [self._token_list[i] for i in self.encode_bases(base_codes(text.strip()))]
+
+    def _word_tokens(self, word: str) -> list[str]:
+        if len(word) != self.k:
+            raise DataError(
+                f"a sequence with spaces must be k-mers of {self.k} letters, but {word[:20]!r} has {len(word)}; "
+                "give a plain sequence without spaces, or k-mers of the model's k."
+            )
+        return [self._token_list[i] for i in kmer_ids(base_codes(word), self.k)]
+
+    def _convert_token_to_id(self, token: str) -> int:
+        return self._id_of_token.get(token, UNK)
+
+    def _convert_id_to_token(self, index: int) -> str:
+        return self._token_list[index] if 0 <= index < self.vocab_size else SPECIAL_TOKENS[UNK]
+
+
+def _check(k: int, stride: int) -> None:
+    if k < 1:
+        raise SettingsError(f"k must be from 1 to {MAX_K}, got {k}.")
+    if k > MAX_K:
+        gigabytes = 4**k * 768 * 4 / 1e9
+        raise SettingsError(
+            f"k = {k} would take {4**k + len(SPECIAL_TOKENS):,} tokens (an embedding of {gigabytes:,.1f} GB at width "
+            f"768, and four times that to train it); choose k from 1 to {MAX_K}."
+        )
+    if stride not in (1, k):
+        raise SettingsError(f"stride must be 1 (overlapping k-mers) or k (here {k}, neighbouring ones), got {stride}.")
+
+
+class _KmerTokenizerKey(PretrainedConfig):
+    """The key that transformers' registry asks for; models keep their own configuration."""
+
+    model_type = "genomask-kmer-tokenizer"
+
+
+AutoTokenizer.register(_KmerTokenizerKey, KmerTokenizer, exist_ok=True)

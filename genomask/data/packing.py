@@ -1,0 +1,60 @@
+"""Sequences of token ids in, packed tensors out: no padding between them, and never a sequence cut.
+
+Letters: T tokens of all packed sequences, B sequences, M masked tokens.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genomask.errors import SettingsError
+from genomask.types import IGNORE, PackedBatch, TokenSequences
+
+
+def pack(sequences: Sequence[np.ndarray], weights: np.ndarray | Sequence[float]) -> TokenSequences:
+    """Lay B sequences of ids end to end; `weights` (B,) are their weights in the loss."""
+    cu_seqlens = np.zeros(len(sequences) + 1, dtype=np.int32)
+    np.cumsum([len(x) for x in sequences], out=cu_seqlens[1:])
+    ids = np.concatenate([np.zeros(0, dtype=np.int64), *sequences], dtype=np.int64)
+    weights_B = torch.as_tensor(np.asarray(weights, dtype=np.float32))
+    assert len(weights_B) == len(sequences)
+    return TokenSequences(torch.from_numpy(ids), torch.from_numpy(cu_seqlens), weights_B)
+
+
+def take(tokens: TokenSequences, part: slice) -> TokenSequences:
+    """The sequences of `part` (step 1), packed by themselves; ids and weights are views."""
+    start, stop, step = part.indices(len(tokens.weights))
+    assert step == 1
+    cu_seqlens = tokens.cu_seqlens[start : max(start, stop) + 1]
+    ids = tokens.input_ids[int(cu_seqlens[0]) : int(cu_seqlens[-1])]
+    return TokenSequences(ids, cu_seqlens - cu_seqlens[0], tokens.weights[start:stop])
+
+
+def split_microbatches(tokens: TokenSequences, tokens_per_microbatch: int) -> list[slice]:
+    """Slices of consecutive sequences, each as long as the token budget allows, together all of them.
+
+    Raises SettingsError where a single sequence is over the budget.
+    """
+    longest = int(tokens.lengths.max()) if len(tokens.weights) else 0
+    if longest > tokens_per_microbatch:
+        raise SettingsError(
+            f"a sequence of {longest} tokens does not fit into tokens_per_microbatch = {tokens_per_microbatch}; "
+            f"set it to {longest} or more."
+        )
+    ends = tokens.cu_seqlens.numpy()
+    slices, start = [], 0
+    while start < len(ends) - 1:
+        stop = int(np.searchsorted(ends, int(ends[start]) + tokens_per_microbatch, side="right")) - 1
+        slices.append(slice(start, stop))
+        start = stop
+    return slices
+
+
+def to_batch(input_ids: Tensor, labels: Tensor, cu_seqlens: Tensor, weights: Tensor) -> PackedBatch:
+    """What the encoder takes, from corrupted ids (T,) and labels (T,); a masked token has its sequence's weight."""
+    masked_index = (labels != IGNORE).nonzero().flatten()
+    sequence = torch.searchsorted(cu_seqlens[1:].long(), masked_index, right=True)
+    max_seqlen = int(cu_seqlens.diff().max()) if len(weights) else 0
+    return PackedBatch(input_ids, labels, cu_seqlens, max_seqlen, masked_index, weights[sequence])

@@ -1,0 +1,68 @@
+"""Packing: nothing lost, nothing doubled, nothing over budget."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genomask.data.packing import pack, split_microbatches, take, to_batch
+from genomask.errors import SettingsError
+from genomask.types import IGNORE
+
+LENGTHS = st.lists(st.integers(1, 30), max_size=40)
+
+
+def sequences_of(lengths):
+    """Sequences whose ids number all tokens, so that none can stand in for another."""
+    return np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1]) if lengths else []
+
+
+@settings(deadline=None, max_examples=100)
+@given(lengths=LENGTHS, budget=st.integers(30, 100))
+def test_packing_then_splitting_returns_every_sequence_once_in_order_within_budget(lengths, budget):
+    sequences = sequences_of(lengths)
+    tokens = pack(sequences, np.arange(len(lengths)))
+    parts = [take(tokens, part) for part in split_microbatches(tokens, budget)]
+    back = [ids for part in parts for ids in part.input_ids.split(part.lengths.tolist())]
+    assert [x.tolist() for x in back] == [x.tolist() for x in sequences]
+    assert [w for part in parts for w in part.weights.tolist()] == list(range(len(lengths)))
+    assert all(0 < len(part.input_ids) <= budget for part in parts)
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths=LENGTHS, budget=st.integers(30, 100))
+def test_no_microbatch_could_have_taken_the_next_sequence_too(lengths, budget):
+    slices = split_microbatches(pack(sequences_of(lengths), np.ones(len(lengths))), budget)
+    assert all(sum(lengths[s.start : s.stop + 1]) > budget for s in slices[:-1])
+
+
+def test_a_sequence_over_the_budget_is_refused_with_the_number_to_set():
+    with pytest.raises(SettingsError, match="12 tokens does not fit into tokens_per_microbatch = 10; set it to 12"):
+        split_microbatches(pack(sequences_of([3, 12, 4]), np.ones(3)), 10)
+
+
+def test_packed_tensors_have_the_types_the_encoder_takes():
+    tokens = pack([np.array([2, 7, 3]), np.array([2, 3])], [1.0, 0.5])
+    assert tokens.input_ids.tolist() == [2, 7, 3, 2, 3]
+    assert tokens.cu_seqlens.tolist() == [0, 3, 5]
+    assert (tokens.input_ids.dtype, tokens.cu_seqlens.dtype, tokens.weights.dtype) == (
+        *(torch.int64, torch.int32, torch.float32),
+    )
+
+
+def test_a_batch_finds_its_masked_tokens_and_spreads_the_weights():
+    tokens = pack(sequences_of([3, 2, 4]), [1.0, 0.5, 0.25])
+    labels = torch.tensor([IGNORE, 7, 8, 9, IGNORE, IGNORE, IGNORE, IGNORE, 6])
+    batch = to_batch(tokens.input_ids, labels, tokens.cu_seqlens, tokens.weights)
+    assert batch.masked_index.tolist() == [1, 2, 3, 8]
+    assert batch.loss_weights.tolist() == [1.0, 1.0, 0.5, 0.25]
+    assert batch.max_seqlen == 4
+
+
+def test_an_empty_batch_and_one_without_masked_tokens_are_batches_too():
+    assert pack([], []).cu_seqlens.tolist() == [0]
+    assert split_microbatches(pack([], []), 10) == []
+    tokens = pack(sequences_of([3]), [1.0])
+    batch = to_batch(tokens.input_ids, torch.full((3,), IGNORE), tokens.cu_seqlens, tokens.weights)
+    assert len(batch.masked_index) == len(batch.loss_weights) == 0
