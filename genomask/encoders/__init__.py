@@ -1,0 +1,26 @@
+"""The encoder: MosaicBERT over packed tokens, for DNA and text alike.
+
+Importing it teaches transformers' Auto classes the models here.
+"""
+
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
+
+from genomask.encoders.attention import choose_backend
+from genomask.encoders.config import MosaicBertConfig
+from genomask.encoders.heads import MosaicBertForMaskedLM, MosaicBertForSequenceClassification
+from genomask.encoders.model import MosaicBertModel
+from genomask.encoders.settings import EncoderSettings
+
+AutoConfig.register(MosaicBertConfig.model_type, MosaicBertConfig)
+AutoModel.register(MosaicBertConfig, MosaicBertModel)
+AutoModelForMaskedLM.register(MosaicBertConfig, MosaicBertForMaskedLM)
+AutoModelForSequenceClassification.register(MosaicBertConfig, MosaicBertForSequenceClassification)
+
+__all__ = [
+    "EncoderSettings",
+    "MosaicBertConfig",
+    "MosaicBertForMaskedLM",
+    "MosaicBertForSequenceClassification",
+    "MosaicBertModel",
+    "choose_backend",
+]

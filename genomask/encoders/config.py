@@ -1,0 +1,62 @@
+"""MosaicBertConfig: everything that defines the encoder, saved as config.json beside its weights."""
+
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from genomask.errors import SettingsError
+
+POSITIONS = ("alibi", "alibi-directed", "learned")
+MLPS = ("glu", "dense")
+
+
+class MosaicBertConfig(PretrainedConfig):
+    """Configuration of a MosaicBERT encoder; `vocab_size` counts true ids, the embedding has `padded_vocab_size` rows.
+
+    positions: 'alibi' (symmetric), 'alibi-directed' (odd heads see only keys to the left of the query, even heads only
+    keys to the right, the first head being number 1), 'learned' (BERT's, at most max_position_embeddings tokens).
+    mlp: 'glu' or 'dense'. Raises SettingsError for a value out of range.
+    """
+
+    model_type = "genomask-mosaicbert"
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_dropout_prob: float | int = 0.1
+    layer_norm_eps: float = 1e-12
+    type_vocab_size: int = 2
+    positions: str = "alibi"
+    mlp: str = "glu"
+    max_position_embeddings: int = 512
+    attention_backend: str = "auto"
+    low_precision_layernorm: bool = True
+    pad_token_id: int | None = 0
+    initializer_range: float = 0.02
+    pad_vocab_to_multiple_of: int = 64
+    tie_word_embeddings: bool = True
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+        for name in (*sizes, "max_position_embeddings", "pad_vocab_to_multiple_of"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"encoder: {name} must be at least 1, got {getattr(self, name)}")
+        if self.hidden_size % self.num_attention_heads:
+            raise SettingsError(
+                f"encoder: hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
+                f"{self.num_attention_heads}; choose one that is"
+            )
+        if not 0 <= self.hidden_dropout_prob < 1:
+            raise SettingsError(f"encoder: hidden_dropout_prob must be in [0, 1), got {self.hidden_dropout_prob}")
+        for name, known in (("positions", POSITIONS), ("mlp", MLPS)):
+            if getattr(self, name) not in known:
+                raise SettingsError(f"encoder: {name} = {getattr(self, name)!r} is not one of {', '.join(known)}")
+
+    @property
+    def padded_vocab_size(self) -> int:
+        """Rows of the embedding: vocab_size rounded up; the rows beyond it are never predicted."""
+        multiple = self.pad_vocab_to_multiple_of
+        return -(-self.vocab_size // multiple) * multiple

@@ -1,0 +1,169 @@
+"""Heads on the encoder: masked-token prediction with its loss, and sequence classification.
+
+Letters: B sequences, S tokens of a padded row, T packed tokens, M masked tokens, D width, V vocabulary (padded inside),
+C classes.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers.modeling_outputs import MaskedLMOutput, SequenceClassifierOutput
+from transformers.utils import can_return_tuple
+
+from genomask.encoders.config import MosaicBertConfig
+from genomask.encoders.layers import LayerNorm
+from genomask.encoders.model import MosaicBertModel, MosaicBertPreTrainedModel
+from genomask.encoders.packing import Unpadding, pack, pad
+from genomask.errors import DataError
+from genomask.types import IGNORE
+
+
+class Transform(nn.Module):
+    """dense -> GELU -> LayerNorm."""
+
+    def __init__(self, config: MosaicBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.LayerNorm = LayerNorm(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(M, D) -> (M, D)."""
+        return self.LayerNorm(F.gelu(self.dense(x)))
+
+
+class Predictions(nn.Module):
+    """Vectors (M, D) -> scores (M, padded V); ids that only pad the vocabulary score -inf."""
+
+    def __init__(self, config: MosaicBertConfig) -> None:
+        super().__init__()
+        self.vocab_size = config.vocab_size
+        self.transform = Transform(config)
+        self.decoder = nn.Linear(config.hidden_size, config.padded_vocab_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(M, D) -> (M, padded V)."""
+        bias = self.decoder.bias
+        padding = bias.new_full((len(bias) - self.vocab_size,), -torch.inf)
+        return F.linear(self.transform(x), self.decoder.weight, torch.cat([bias[: self.vocab_size], padding]))
+
+
+class MlmHead(nn.Module):
+    """Holds the name `cls.predictions`."""
+
+    def __init__(self, config: MosaicBertConfig) -> None:
+        super().__init__()
+        self.predictions = Predictions(config)
+
+
+class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
+    """The encoder with the masked-token head; the decoder's weight is the word embedding."""
+
+    _tied_weights_keys = {"cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight"}  # noqa: RUF012
+
+    def __init__(self, config: MosaicBertConfig) -> None:
+        super().__init__(config)
+        self.bert = MosaicBertModel(config)
+        self.cls = MlmHead(config)
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The decoder."""
+        return self.cls.predictions.decoder
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        max_seqlen: int | None = None,
+        masked_index: Tensor | None = None,
+        loss_weights: Tensor | None = None,
+        reduction: str = "mean",
+    ) -> MaskedLMOutput:
+        """Padded (B, S): logits (B, S, V), and with labels (B, S) the loss, the mean over labels that are not -100.
+
+        Packed (T,) with cu_seqlens and max_seqlen:
+        with labels (T,): the loss alone, over `masked_index` (M,; default: every label that is not -100) with
+        `loss_weights` (M,; default 1); `reduction`: 'mean', the weighted mean in nats, or 'sum', the weighted sum;
+        without labels: logits (M, V) at masked_index, or of all tokens.
+        A label of -100 counts nothing, also at masked_index. Raises DataError for labels on padding.
+        """
+        tokens, unpadding = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
+        predict = self.cls.predictions
+        if unpadding is not None:
+            scores = predict(self.bert.encode(tokens))
+            loss = None if labels is None else masked_loss(scores, self._labels_of(labels, unpadding))
+            return MaskedLMOutput(loss=loss, logits=pad(scores[:, : self.config.vocab_size], unpadding))
+        if labels is None:
+            return MaskedLMOutput(logits=predict(self.bert.encode(tokens, masked_index))[:, : self.config.vocab_size])
+        masked_index = _never_empty(labels.ne(IGNORE).nonzero().squeeze(1) if masked_index is None else masked_index)
+        scores = predict(self.bert.encode(tokens, masked_index))
+        return MaskedLMOutput(loss=masked_loss(scores, labels[masked_index], loss_weights, reduction))
+
+    def _labels_of(self, labels: Tensor, unpadding: Unpadding) -> Tensor:
+        """(B, S) -> (T,) labels of the real tokens; DataError if another one has a label."""
+        packed = pack(labels, unpadding)
+        on_padding = int(labels.ne(IGNORE).sum() - packed.ne(IGNORE).sum())
+        if on_padding:
+            raise DataError(
+                f"{on_padding} labels stand on padding (attention_mask 0); set labels there to {IGNORE}, "
+                "or the attention mask to 1"
+            )
+        return packed
+
+
+def _never_empty(masked_index: Tensor) -> Tensor:
+    """A batch with nothing masked scores its first token, whose label counts nothing: every parameter takes part."""
+    return masked_index if masked_index.numel() else masked_index.new_zeros(1)
+
+
+def masked_loss(scores: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
+    """Cross-entropy in nats of scores (M, V) against labels (M,), weighted; 0 where no label counts."""
+    counted = labels.ne(IGNORE).float()
+    if weights is not None and weights.numel():
+        counted = counted * weights
+    total = (F.cross_entropy(scores.float(), labels, ignore_index=IGNORE, reduction="none") * counted).sum()
+    if reduction == "sum":
+        return total
+    return total / counted.sum().clamp_min(torch.finfo(torch.float32).tiny)
+
+
+class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
+    """The encoder, BERT's pooler on the first token, dropout and a linear classifier.
+
+    num_labels == 1 is regression (mean squared error); otherwise cross-entropy over num_labels classes.
+    """
+
+    _keys_to_ignore_on_load_unexpected = [r"^cls\."]  # noqa: RUF012  the masked-token head
+
+    def __init__(self, config: MosaicBertConfig) -> None:
+        super().__init__(config)
+        self.bert = MosaicBertModel(config, add_pooling_layer=True)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, len(config.id2label))
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        max_seqlen: int | None = None,
+    ) -> SequenceClassifierOutput:
+        """Padded (B, S) or packed (T,) input, labels (B,) -> loss (with labels) and logits (B, C)."""
+        tokens, _ = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
+        first_tokens = self.bert.encode(tokens, tokens.cu_seqlens[:-1].long())
+        logits = self.classifier(self.dropout(self.bert.pooler(first_tokens)))
+        loss = None if labels is None else self._loss(logits.float(), labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.config.num_labels == 1:
+            return F.mse_loss(logits.squeeze(-1), labels.float())
+        return F.cross_entropy(logits, labels)

@@ -1,0 +1,167 @@
+"""MosaicBertModel: token ids in, one vector a token out; packed inside, whatever form comes in.
+
+Letters: B sequences, S tokens of a padded row, T tokens of all packed sequences, Q tokens asked for, D width, N heads.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import can_return_tuple
+
+from genomask.encoders.alibi import alibi_slopes
+from genomask.encoders.attention import BACKENDS, Layout, choose_backend
+from genomask.encoders.config import MosaicBertConfig
+from genomask.encoders.layers import Embeddings, Layer
+from genomask.encoders.packing import Unpadding, pack, pad, unpad
+from genomask.errors import DataError
+
+
+class PackedTokens(NamedTuple):
+    """Input in the packed form."""
+
+    input_ids: Tensor  # (T,) int64
+    cu_seqlens: Tensor  # (B + 1,) int32, starts at 0, ends at T
+    max_seqlen: int
+    token_type_ids: Tensor | None  # (T,) int64; None: all 0
+
+
+class Encoder(nn.Module):
+    """The layers; holds the name `encoder.layer`."""
+
+    def __init__(self, config: MosaicBertConfig) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
+
+
+class Pooler(nn.Module):
+    """BERT's pooler: dense and tanh on the first token of each sequence."""
+
+    def __init__(self, config: MosaicBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, first_tokens: Tensor) -> Tensor:
+        """(B, D) -> (B, D)."""
+        return self.dense(first_tokens).tanh()
+
+
+class MosaicBertPreTrainedModel(PreTrainedModel):
+    """Weights, saving and loading, as transformers does them; every model here derives from it."""
+
+    config_class = MosaicBertConfig
+    base_model_prefix = "bert"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["Layer"]  # noqa: RUF012  the name and type transformers expects
+
+
+class MosaicBertModel(MosaicBertPreTrainedModel):
+    """The encoder without a head."""
+
+    def __init__(self, config: MosaicBertConfig, add_pooling_layer: bool = False) -> None:
+        super().__init__(config)
+        self.embeddings = Embeddings(config)
+        self.encoder = Encoder(config)
+        if add_pooling_layer:
+            self.pooler = Pooler(config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The word embedding."""
+        return self.embeddings.word_embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the word embedding."""
+        self.embeddings.word_embeddings = value
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        max_seqlen: int | None = None,
+    ) -> BaseModelOutput:
+        """Padded: input_ids (B, S) -> last_hidden_state (B, S, D), zeros at padding (attention_mask 0; None: none).
+
+        Packed: input_ids (T,) with cu_seqlens (B + 1,) and max_seqlen -> (T, D).
+        """
+        tokens, unpadding = self.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
+        hidden = self.encode(tokens)
+        return BaseModelOutput(last_hidden_state=hidden if unpadding is None else pad(hidden, unpadding))
+
+    def packed(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None,
+        token_type_ids: Tensor | None,
+        cu_seqlens: Tensor | None,
+        max_seqlen: int | None,
+    ) -> tuple[PackedTokens, Unpadding | None]:
+        """Either form of input -> the packed form, and where its tokens were if it was padded."""
+        _refuse_unknown_ids(input_ids, self.config.vocab_size)
+        if cu_seqlens is not None:
+            assert max_seqlen is not None, "packed input needs max_seqlen"
+            return PackedTokens(input_ids, cu_seqlens, max_seqlen, token_type_ids), None
+        places = unpad(torch.ones_like(input_ids) if attention_mask is None else attention_mask)
+        types = None if token_type_ids is None else pack(token_type_ids, places)
+        return PackedTokens(pack(input_ids, places), places.cu_seqlens, places.max_seqlen, types), places
+
+    def encode(self, tokens: PackedTokens, queries: Tensor | None = None) -> Tensor:
+        """Packed tokens -> (T, D); with `queries` (Q,), only the vectors of the tokens there: (Q, D), any order.
+
+        The last layer then computes nothing but keys and values for the others; the vectors are the same.
+        """
+        layout = self._layout(tokens)
+        attend = partial(
+            _attend, BACKENDS[choose_backend(self.config.attention_backend, layout.cu_seqlens.device)], layout
+        )
+        hidden = self.embeddings(tokens.input_ids, tokens.token_type_ids, self._positions(tokens))
+        for layer in self.encoder.layer[:-1]:
+            hidden = layer(hidden, attend)
+        if queries is None:
+            return self.encoder.layer[-1](hidden, attend)
+        ascending, order = queries.sort(stable=True)
+        hidden = self.encoder.layer[-1](hidden, attend, ascending)
+        return hidden.index_select(0, order.argsort())
+
+    def _layout(self, tokens: PackedTokens) -> Layout:
+        """Slopes come from the config, never from a buffer: transformers loads those it did not save as zeros."""
+        if self.config.positions == "learned":
+            return Layout(tokens.cu_seqlens, tokens.max_seqlen, None)
+        slopes = torch.tensor(alibi_slopes(self.config.num_attention_heads), device=tokens.input_ids.device)
+        return Layout(tokens.cu_seqlens, tokens.max_seqlen, slopes, self.config.positions == "alibi-directed")
+
+    def _positions(self, tokens: PackedTokens) -> Tensor | None:
+        """(T,) place of each token in its sequence, for learned positions; DataError for one beyond the table."""
+        if self.config.positions != "learned":
+            return None
+        longest = self.config.max_position_embeddings
+        lengths = tokens.cu_seqlens.diff()
+        if int(lengths.max()) > longest:
+            raise DataError(
+                f"a sequence has {int(lengths.max())} tokens, but this model's learned positions end at {longest}; "
+                "cut sequences to that length"
+            )
+        starts = tokens.cu_seqlens[:-1].repeat_interleave(lengths, output_size=len(tokens.input_ids))
+        return torch.arange(len(tokens.input_ids), device=starts.device) - starts
+
+
+def _attend(backend, layout, q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None) -> Tensor:
+    return backend(q, k, v, layout, queries)
+
+
+def _refuse_unknown_ids(input_ids: Tensor, vocab_size: int) -> None:
+    """DataError for an id outside the vocabulary; on a GPU looking would stall it, and the kernel's own check fires."""
+    if input_ids.device.type != "cpu" or input_ids.numel() == 0:
+        return
+    low, high = (int(x) for x in input_ids.aminmax())
+    if low < 0 or high >= vocab_size:
+        raise DataError(
+            f"token id {high if high >= vocab_size else low} is outside the model's vocabulary of {vocab_size} ids; "
+            "use the tokenizer that was saved with the model"
+        )

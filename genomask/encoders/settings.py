@@ -1,0 +1,35 @@
+"""The recipe's [encoder] table: the shape of the encoder, without the vocabulary, which the tokenizer decides."""
+
+from dataclasses import asdict, dataclass
+
+from genomask.encoders.config import MosaicBertConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSettings:
+    """What a recipe says of the encoder; the defaults are MosaicBERT-base."""
+
+    num_hidden_layers: int = 12
+    hidden_size: int = 768
+    """Width of a token's vector; a multiple of num_attention_heads."""
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    """Width inside the MLP; a GLU of two thirds the width has the parameters of a dense MLP."""
+    hidden_dropout_prob: float = 0.1
+    """Dropout after the embedding, the attention output and the gate; attention itself has none."""
+    positions: str = "alibi"
+    """'alibi' (symmetric), 'alibi-directed' (half of the heads look left, half right) or 'learned'."""
+    mlp: str = "glu"
+    """'glu' (gated, MosaicBERT) or 'dense' (BERT)."""
+    max_position_embeddings: int = 512
+    """Longest sequence in tokens, for positions='learned' alone."""
+    attention_backend: str = "auto"
+    low_precision_layernorm: bool = True
+    """LayerNorm in the autocast type instead of float32."""
+
+    def __post_init__(self) -> None:
+        self.config(vocab_size=1)  # refuses a bad value here, where the recipe is read
+
+    def config(self, vocab_size: int, **others: int) -> MosaicBertConfig:
+        """The model configuration for a vocabulary of `vocab_size` ids; `others` are fields such as pad_token_id."""
+        return MosaicBertConfig(vocab_size=vocab_size, **asdict(self), **others)
