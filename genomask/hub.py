@@ -45,7 +45,7 @@ def _check_files(folder: Path) -> None:
     """UserError unless the folder holds a config and weights."""
     if not (folder / "config.json").is_file():
         raise UserError(
-            f"{folder}: no model here (no config.json); give the folder 'model' of a run, or a Hugging Face model folder"
+            f"{folder}: no model here (no config.json); give a run's folder 'model' or a Hugging Face folder"
         )
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         raise UserError(f"{folder}: config.json but no weights (model.safetensors); copy the whole model folder")

@@ -38,10 +38,10 @@ class Layout:
         return alibi_bias(self.slopes, max(self.lengths, default=0), self.directed)
 
 
-Attention = Callable[[Tensor, Tensor, Tensor, Layout, Tensor | None], Tensor]
+Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None, Layout], Tensor]
 
 
-def sdpa(q: Tensor, k: Tensor, v: Tensor, layout: Layout, queries: Tensor | None = None) -> Tensor:
+def sdpa(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
     """PyTorch's scaled_dot_product_attention, one call for each run of neighbours of equal length.
 
     q (Q, N, H), k and v (T, N, H) -> (Q, N, H). `queries`: (Q,) int64 ascending places of the queries among the T
@@ -52,11 +52,11 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, layout: Layout, queries: Tensor | None
     q_sizes, k_sizes = [m * b for m, _, b in runs], [n * b for _, n, b in runs]
     row_pieces = [None] * len(runs) if rows is None else rows.split(q_sizes)
     pieces = zip(runs, q.split(q_sizes), k.split(k_sizes), v.split(k_sizes), row_pieces, strict=True)
-    mixed = [
-        _equal_lengths(*(x.unflatten(0, (b, -1)) for x in qkv), _bias(layout, at, m, n, q.dtype))
-        for (m, n, b), *qkv, at in pieces
-        if m > 0
-    ]
+    mixed = []
+    for (m, n, b), q_run, k_run, v_run, at in pieces:
+        if m > 0:
+            q_run, k_run, v_run = (x.unflatten(0, (b, -1)) for x in (q_run, k_run, v_run))
+            mixed.append(_equal_lengths(q_run, k_run, v_run, _bias(layout, at, m, n, q.dtype)))
     return torch.cat(mixed)
 
 

@@ -61,6 +61,8 @@ class MosaicBertPreTrainedModel(PreTrainedModel):
 class MosaicBertModel(MosaicBertPreTrainedModel):
     """The encoder without a head."""
 
+    _keys_to_ignore_on_load_unexpected = [r"^cls\.", r"^classifier\.", r"pooler\."]  # noqa: RUF012  heads of others
+
     def __init__(self, config: MosaicBertConfig, add_pooling_layer: bool = False) -> None:
         super().__init__(config)
         self.embeddings = Embeddings(config)
@@ -72,10 +74,6 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
     def get_input_embeddings(self) -> nn.Module:
         """The word embedding."""
         return self.embeddings.word_embeddings
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the word embedding."""
-        self.embeddings.word_embeddings = value
 
     @can_return_tuple
     def forward(
@@ -117,9 +115,8 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         The last layer then computes nothing but keys and values for the others; the vectors are the same.
         """
         layout = self._layout(tokens)
-        attend = partial(
-            _attend, BACKENDS[choose_backend(self.config.attention_backend, layout.cu_seqlens.device)], layout
-        )
+        backend = choose_backend(self.config.attention_backend, tokens.input_ids.device)
+        attend = partial(BACKENDS[backend], layout=layout)
         hidden = self.embeddings(tokens.input_ids, tokens.token_type_ids, self._positions(tokens))
         for layer in self.encoder.layer[:-1]:
             hidden = layer(hidden, attend)
@@ -149,10 +146,6 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
             )
         starts = tokens.cu_seqlens[:-1].repeat_interleave(lengths, output_size=len(tokens.input_ids))
         return torch.arange(len(tokens.input_ids), device=starts.device) - starts
-
-
-def _attend(backend, layout, q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None) -> Tensor:
-    return backend(q, k, v, layout, queries)
 
 
 def _refuse_unknown_ids(input_ids: Tensor, vocab_size: int) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 class Unpadding(NamedTuple):
     """Where the real tokens of padded rows are."""
 
-    index: Tensor  # (T,) int64, their places in the flattened (B * S) rows
+    places: Tensor  # (T,) int64, their places in the flattened (B * S) rows
     cu_seqlens: Tensor  # (B + 1,) int32
     max_seqlen: int
     shape: tuple[int, int]  # (B, S)
@@ -24,17 +24,17 @@ def unpad(attention_mask: Tensor) -> Unpadding:
     real = attention_mask != 0
     lengths = real.sum(1, dtype=torch.int32)
     cu_seqlens = F.pad(lengths.cumsum(0, dtype=torch.int32), (1, 0))
-    index = real.flatten().nonzero().squeeze(1)
-    return Unpadding(index, cu_seqlens, int(lengths.max()), (real.shape[0], real.shape[1]))
+    places = real.flatten().nonzero().squeeze(1)
+    return Unpadding(places, cu_seqlens, int(lengths.max()), (real.shape[0], real.shape[1]))
 
 
 def pack(rows: Tensor, unpadding: Unpadding) -> Tensor:
     """(B, S) -> (T,): the real tokens end to end."""
-    return rows.flatten().index_select(0, unpadding.index)
+    return rows.flatten().index_select(0, unpadding.places)
 
 
 def pad(packed: Tensor, unpadding: Unpadding) -> Tensor:
     """(T, ...) -> (B, S, ...), zeros where there was padding."""
     rows, columns = unpadding.shape
     flat = packed.new_zeros(rows * columns, *packed.shape[1:])
-    return flat.index_copy(0, unpadding.index, packed).unflatten(0, (rows, columns))
+    return flat.index_copy(0, unpadding.places, packed).unflatten(0, (rows, columns))

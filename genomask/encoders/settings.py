@@ -1,6 +1,7 @@
 """The recipe's [encoder] table: the shape of the encoder, without the vocabulary, which the tokenizer decides."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from genomask.encoders.config import MosaicBertConfig
 
@@ -30,6 +31,7 @@ class EncoderSettings:
     def __post_init__(self) -> None:
         self.config(vocab_size=1)  # refuses a bad value here, where the recipe is read
 
-    def config(self, vocab_size: int, **others: int) -> MosaicBertConfig:
-        """The model configuration for a vocabulary of `vocab_size` ids; `others` are fields such as pad_token_id."""
-        return MosaicBertConfig(vocab_size=vocab_size, **asdict(self), **others)
+    def config(self, vocab_size: int, pad_token_id: int = 0) -> MosaicBertConfig:
+        """The model configuration for a vocabulary of `vocab_size` ids."""
+        fields: dict[str, Any] = asdict(self)
+        return MosaicBertConfig(vocab_size=vocab_size, pad_token_id=pad_token_id, **fields)
