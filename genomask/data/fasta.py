@@ -1,0 +1,224 @@
+"""FASTA files in, pieces of records out: base codes A0 C1 G2 T3, 4 for N, and where the letters were lower case.
+
+Plain, gzip or bgzip is told by the first bytes, not by the name. The file streams through memory in chunks of a few
+megabytes, and no Python runs per line. U is read as T (RNA); the other IUPAC letters are refused or read as N.
+"""
+
+import codecs
+import contextlib
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from io import BufferedIOBase
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from genomask.errors import DataError, SettingsError
+
+CHUNK_BYTES = 1 << 22
+MAX_HEADER_BYTES = 1 << 16
+BLANKS = b" \t\r\n"
+BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty block that closes every whole bgzip file (SAM specification, section 4.1.2)."""
+
+FOREIGN_FORMATS = {
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ\x00": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"\x04\x22\x4d\x18": "compressed with lz4",
+    b"\x43\x27\x41\x1a": "a UCSC 2bit file",
+}
+
+# Each letter becomes one symbol: its code in the low three bits, and three flags.
+LOWER, AMBIGUOUS, ILLEGAL = 8, 16, 32
+
+
+def _symbol_table() -> bytes:
+    """The symbol of each byte; blanks are deleted in translation and carry no flag."""
+    table = np.full(256, ILLEGAL, dtype=np.uint8)
+    table[list(BLANKS)] = 0
+    for letter, symbol in [
+        *zip("ACGTUN", (0, 1, 2, 3, 3, 4), strict=True),
+        *((x, 4 | AMBIGUOUS) for x in "RYSWKMBDHV"),
+    ]:
+        table[ord(letter)] = symbol
+        table[ord(letter.lower())] = symbol | LOWER
+    return table.tobytes()
+
+
+SYMBOLS = _symbol_table()
+
+
+class Piece(NamedTuple):
+    """A stretch of one record; the pieces of a file come in order, and a record's name is unique in its file."""
+
+    record: str
+    codes: np.ndarray  # (n,) uint8, n > 0
+    soft_masked: np.ndarray  # (n,) bool, lower case in the file
+
+
+class _Part(NamedTuple):
+    """One header line, or a stretch of sequence lines between two headers."""
+
+    is_header: bool
+    text: bytes
+    line: int  # number of the first line, from 1
+
+
+def read_fasta(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
+    """The records of a FASTA file, piece by piece; `ambiguous` is "error" or "n" for letters such as R and Y.
+
+    Raises DataError for whatever is wrong with the file, naming the line and the record.
+    """
+    if ambiguous not in ("error", "n"):
+        raise SettingsError(f"ambiguous must be 'error' or 'n', got {ambiguous!r}")
+    refused_from = AMBIGUOUS if ambiguous == "error" else ILLEGAL
+    first_line: dict[str, int] = {}
+    record, n_bases = "", 0
+    for part in _parts(_chunks(path)):
+        if part.is_header:
+            _require_bases(path, first_line, record, n_bases)
+            record, n_bases = _record_name(path, part), 0
+            if record in first_line:
+                raise DataError(
+                    f"{path}, line {part.line}: record {record} was there already, on line {first_line[record]}. "
+                    "Give each record a name of its own (the first word after '>')."
+                )
+            first_line[record] = part.line
+        elif first_line:
+            symbols = np.frombuffer(part.text.translate(SYMBOLS, BLANKS), dtype=np.uint8)
+            if symbols.size == 0:
+                continue
+            if symbols.max() >= refused_from:
+                raise _bad_letter(path, record, part, refused_from)
+            n_bases += symbols.size
+            yield Piece(record, symbols & 7, (symbols & LOWER) != 0)
+        elif part.text.strip():
+            raise _not_fasta(path, part)
+    if not first_line:
+        raise DataError(f"{path}: the file is empty. Give a FASTA file, whose first line begins with '>'.")
+    _require_bases(path, first_line, record, n_bases)
+
+
+def require_file(path: Path) -> None:
+    """Raises DataError where `path` is not an ordinary file."""
+    if os.path.isdir(path):
+        raise DataError(f"{path}: this is a folder. Name the FASTA files in it, for example {path / '*.fa.gz'}.")
+    if not os.path.exists(path):
+        raise DataError(f"{path}: no such file. Check the spelling, and the folder you are in ({Path.cwd()}).")
+    if not os.path.isfile(path):
+        raise DataError(f"{path}: not an ordinary file. Write the sequences to a file on disk and name that.")
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    """The unpacked bytes of a file, cut at line ends except within very long lines."""
+    require_file(path)
+    try:
+        with _open(path) as file:
+            while chunk := file.read(CHUNK_BYTES) + file.readline(MAX_HEADER_BYTES):
+                yield chunk
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{path}: the gzip data is cut short or damaged ({error}). Download or compress the file again."
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{path}: the file cannot be read ({error.strerror}). Check the file and its rights."
+        ) from error
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[BufferedIOBase]:
+    """The file, through gzip where its first bytes say so."""
+    with path.open("rb") as file:
+        start = file.read(18)
+        for magic, what in FOREIGN_FORMATS.items():
+            if start.startswith(magic):
+                raise DataError(
+                    f"{path}: this is {what}. Unpack it to FASTA first; plain, gzip and bgzip files are read."
+                )
+        is_bgzip = start.startswith(b"\x1f\x8b\x08\x04") and start[12:14] == b"BC"
+        if is_bgzip:
+            _require_bgzip_end(path, file)
+        file.seek(0)
+        if start.startswith(b"\x1f\x8b"):
+            with gzip.open(file) as unpacked:
+                yield unpacked
+        else:
+            yield file
+
+
+def _require_bgzip_end(path: Path, file: BufferedIOBase) -> None:
+    """A bgzip file cut between two blocks unpacks without complaint; only the missing end block tells."""
+    file.seek(-min(len(BGZIP_END), path.stat().st_size), 2)
+    if file.read() != BGZIP_END:
+        raise DataError(
+            f"{path}: the bgzip data is cut short (its end block is missing). Download it again, or, "
+            "if you are sure that it is whole, unpack it with gunzip and give the plain file."
+        )
+
+
+def _parts(chunks: Iterator[bytes]) -> Iterator[_Part]:
+    """Cut a stream of bytes into header lines and stretches of sequence lines."""
+    line, at_line_start = 1, True
+    for number, chunk in enumerate(chunks):
+        if number == 0:
+            chunk = chunk.removeprefix(codecs.BOM_UTF8)  # some editors write one
+        at = 0
+        while at < len(chunk):
+            is_header = chunk[at] == ord(">") and (at > 0 or at_line_start)
+            found = chunk.find(b"\n" if is_header else b"\n>", at)
+            stop = len(chunk) if found < 0 else found + 1
+            text = chunk[at:stop]
+            yield _Part(is_header, text, line)
+            line += text.count(b"\n")
+            at = stop
+        at_line_start = chunk.endswith(b"\n")
+
+
+def _record_name(path: Path, part: _Part) -> str:
+    """The first word of a header line."""
+    text = part.text.rstrip(b"\r\n")
+    if len(text) >= MAX_HEADER_BYTES or b"\r" in text:
+        raise DataError(
+            f"{path}, line {part.line}: the header does not end where a line should. "
+            "Line ends must be LF or CR LF, and a header shorter than 64 KiB."
+        )
+    words = text[1:].split(maxsplit=1)
+    if not words:
+        raise DataError(f"{path}, line {part.line}: a record without a name. Write a name after the '>'.")
+    return words[0].decode("utf-8", errors="replace")
+
+
+def _require_bases(path: Path, first_line: dict[str, int], record: str, n_bases: int) -> None:
+    if record and n_bases == 0:
+        raise DataError(
+            f"{path}, line {first_line[record]}: record {record} has no bases. "
+            "Remove it, or see whether the file was cut short."
+        )
+
+
+def _bad_letter(path: Path, record: str, part: _Part, refused_from: int) -> DataError:
+    """Name the first letter whose symbol is `refused_from` or above, and its line."""
+    symbols = np.frombuffer(part.text.translate(SYMBOLS), dtype=np.uint8)
+    at = int(np.flatnonzero(symbols >= refused_from)[0])
+    line = part.line + part.text.count(b"\n", 0, at)
+    letter = chr(part.text[at])
+    where = f"{path}, line {line}, record {record}"
+    if symbols[at] >= ILLEGAL:
+        return DataError(f"{where}: {letter!r} is not a nucleotide letter (IUPAC). Remove or replace it.")
+    return DataError(f"{where}: {letter!r} is not one of A C G T N. Pass --ambiguous n to read such letters as N.")
+
+
+def _not_fasta(path: Path, part: _Part) -> DataError:
+    """The sentence for a file whose first text is not a header."""
+    text = part.text.lstrip()
+    line = part.line + part.text[: len(part.text) - len(text)].count(b"\n")
+    if text[257:262] == b"ustar":
+        return DataError(f"{path}: this is a tar archive. Unpack it and name the FASTA files that were in it.")
+    return DataError(f"{path}, line {line}: not FASTA: expected a line that begins with '>', found {text[:20]!r}.")

@@ -1,0 +1,94 @@
+"""Records of FASTA files in, the parts of a Genome out; codes are written as they come, so memory stays small."""
+
+import hashlib
+import itertools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from genomask.data.fasta import Piece, read_fasta
+from genomask.data.intervals import intervals_of, join_touching
+from genomask.errors import DataError
+
+FASTA_SUFFIXES = {".gz", ".bgz", ".fa", ".fna", ".fasta"}
+
+log = logging.getLogger(__name__)
+
+
+class GenomeBuilder:
+    """Takes FASTA files one after the other; writes their codes to `out` and remembers what is where."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+        self._files: list[Path] = []
+        self._offsets = [0]
+        self._digests: list[bytes] = []
+        self._names: dict[str, None] = {}
+        self._origins: dict[str, list[tuple[Path, bytes]]] = {}  # name in the file -> files that use it, and content
+        self._runs: list[np.ndarray] = []
+        self._repeats: list[np.ndarray] = []
+
+    def add_file(self, path: Path, ambiguous: str) -> None:
+        """Append all records of a file."""
+        self._files.append(path)
+        for record, pieces in itertools.groupby(read_fasta(path, ambiguous), key=lambda piece: piece.record):
+            digest = self._add_bases(pieces)
+            self._digests.append(digest)
+            self._add_name(path, record, digest)
+
+    def finish(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What a cache folder holds beside the codes: facts for JSON, and arrays."""
+        offsets = np.array(self._offsets, dtype=np.int64)
+        runs = join_touching(np.concatenate(self._runs), offsets)
+        if len(runs) == 0:
+            names = ", ".join(map(str, self._files))
+            raise DataError(
+                f"{names}: not one A, C, G or T among {offsets[-1]:,} bases, all are N. "
+                "Give a genome that is soft-masked (lower case) or not masked at all."
+            )
+        content = hashlib.blake2b(b"".join(self._digests) + offsets.tobytes(), digest_size=16)
+        facts = {
+            "names": list(self._names),
+            "fingerprint": content.hexdigest(),
+            "files": [str(path) for path in self._files],
+        }
+        repeats = join_touching(np.concatenate(self._repeats), offsets)
+        return facts, {"offsets": offsets, "runs": runs, "repeats": repeats}
+
+    def _add_bases(self, pieces: Iterator[Piece]) -> bytes:
+        """Append one record; the hash of its codes."""
+        digest = hashlib.blake2b(digest_size=16)
+        at = self._offsets[-1]
+        for piece in pieces:
+            self._out.write(piece.codes.data)
+            digest.update(piece.codes.data)
+            self._runs.append(intervals_of(piece.codes < 4) + at)
+            self._repeats.append(intervals_of(piece.soft_masked) + at)
+            at += piece.codes.size
+        self._offsets.append(at)
+        return digest.digest()
+
+    def _add_name(self, path: Path, record: str, digest: bytes) -> None:
+        """Give the record its own name, or one with its file's stem where an earlier file has used that."""
+        origins = self._origins.setdefault(record, [])
+        for other, other_digest in origins:
+            if other_digest == digest:
+                raise DataError(
+                    f"{path}: record {record} has the same name and the same bases as in {other}. "
+                    "Give each sequence once."
+                )
+        origins.append((path, digest))
+        name = record if record not in self._names else self._free_name(path, record)
+        if name != record:
+            log.warning("%s: an earlier file has a record %s too; this one is called %s", path, record, name)
+        self._names[name] = None
+
+    def _free_name(self, path: Path, record: str) -> str:
+        stem = path
+        while stem.suffix.lower() in FASTA_SUFFIXES:
+            stem = stem.with_suffix("")
+        candidates = itertools.chain([stem.name], (f"{stem.name}-{number}" for number in itertools.count(2)))
+        return next(name for name in (f"{prefix}:{record}" for prefix in candidates) if name not in self._names)

@@ -1,0 +1,197 @@
+"""A genome and a seed in, an endless stream of windows out; and which bases are kept for validation.
+
+Window number i is a pure function of (seed, i): hashes choose its length, start and strand. There is no state to save
+and the stream is the same for any number of workers. Positions are int64.
+
+Letters: B windows, W validation windows, n intervals.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from genomask.data.genome import UNKNOWN, Genome
+from genomask.data.intervals import count_below, longest, subtract, total_length, union
+from genomask.data.placement import StartChooser, place_evenly
+from genomask.errors import SettingsError
+from genomask.hashing import below, hash64, uniform
+
+EVALUATION_BASES = 510
+"""Bases of a validation window, the same for every run."""
+VALIDATION_SHARE = 0.1
+"""Validation takes at most this share of the usable bases."""
+MAX_ATTEMPTS = 4096
+"""How often a window is drawn anew before the repeat policy counts as impossible."""
+PROBE_WINDOWS = 1000
+"""Windows that are drawn beforehand to see whether the repeat policy leaves enough."""
+MIN_SHARE_KEPT = 0.02
+
+# One stream of the hash for each purpose.
+WINDOW_KEY, FULL_LENGTH, LENGTH, START, STRAND = range(101, 106)
+
+_ZERO = np.zeros(1, dtype=np.int64)
+_COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSettings:
+    """Which stretches of the genome training sees. Lengths are in tokens: n tokens are stride (n - 1) + k bases."""
+
+    max_tokens: int = 510
+    min_tokens: int = 5
+    full_share: float = 0.5
+    """Share of windows that have max_tokens; the others are uniform from min_tokens to max_tokens."""
+    strand: str = "forward"
+    """"forward", or "both": a coin for each window chooses the reverse complement."""
+    repeats: str = "keep"
+    """What to do with windows of which more than repeat_fraction is soft-masked: "keep", "skip", or "weight"."""
+    repeat_fraction: float = 0.5
+    repeat_weight: float = 0.5
+    """Weight of such a window's loss under repeats = "weight"."""
+    holdout: tuple[str, ...] = ()
+    """Records ("chr1") or parts of them ("chr1:1,001-2,000") kept out of training and validation."""
+    validation_windows: int = 3000
+    """Windows of 510 bases for validation; fewer where they would take over a tenth of the usable bases."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_tokens <= self.max_tokens:
+            raise SettingsError(
+                f"windows.min_tokens must lie between 1 and windows.max_tokens = {self.max_tokens}, got {self.min_tokens}"
+            )
+        for name in ("full_share", "repeat_fraction", "repeat_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"windows.{name} must lie between 0 and 1, got {getattr(self, name)}")
+        for name, choices in (("strand", ("forward", "both")), ("repeats", ("keep", "skip", "weight"))):
+            if getattr(self, name) not in choices:
+                raise SettingsError(f"windows.{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        if self.validation_windows < 0:
+            raise SettingsError(f"windows.validation_windows must be 0 or more, got {self.validation_windows}")
+
+
+class WindowBatch(NamedTuple):
+    """Where windows lie, on which strand, and what their loss weighs."""
+
+    starts: np.ndarray  # (B,) int64
+    lengths: np.ndarray  # (B,) int64, bases
+    reverse: np.ndarray  # (B,) bool, the reverse complement is to be read
+    weights: np.ndarray  # (B,) float32
+
+
+class GenomeWindows:
+    """The windows of a genome under given settings: validation fixed by the seed, training without end."""
+
+    def __init__(self, genome: Genome, settings: WindowSettings, k: int, stride: int, seed: int) -> None:
+        """Raises SettingsError where hold-out, lengths or repeat policy leave nothing to draw from."""
+        self.settings, self.k, self.stride, self.seed = settings, k, stride, seed
+        self._repeats = genome.repeats
+        held_out = [np.array([genome.interval(text)], dtype=np.int64) for text in settings.holdout]
+        usable = subtract(genome.runs, union(*held_out))
+        self._require_room(usable)
+        self.validation_starts = self._place_validation(usable)
+        """(W,) int64 starts of validation windows of EVALUATION_BASES bases, disjoint, sorted."""
+        self.training = subtract(usable, _evaluation_intervals(self.validation_starts))
+        """(n, 2) int64 what training windows may cover: ACGT runs less hold-out less validation, sorted."""
+        self._chooser = StartChooser(self.training)
+        if settings.repeats == "skip":
+            self._require_few_repeats()
+
+    @property
+    def max_bases(self) -> int:
+        """Bases of the longest window."""
+        return self.stride * (self.settings.max_tokens - 1) + self.k
+
+    def train(self, first: int, count: int) -> WindowBatch:
+        """Windows number first .. first + count - 1 of the endless stream."""
+        keys = self._keys(np.arange(first, first + count, dtype=np.int64))
+        lengths = self._draw_lengths(keys)
+        starts = self._draw_starts(keys, lengths)
+        reverse = (hash64(keys, STRAND, _ZERO) & 1).astype(bool) & (self.settings.strand == "both")
+        weights = np.ones(count, dtype=np.float32)
+        if self.settings.repeats == "weight":
+            weights[self._is_repeat(starts, lengths)] = self.settings.repeat_weight
+        return WindowBatch(starts, lengths, reverse, weights)
+
+    def _keys(self, index: np.ndarray) -> np.ndarray:
+        return hash64(np.full(1, self.seed, dtype=np.int64), WINDOW_KEY, index)
+
+    def _draw_lengths(self, keys: np.ndarray) -> np.ndarray:
+        settings = self.settings
+        is_full = uniform(keys, FULL_LENGTH, _ZERO) < settings.full_share
+        span = settings.max_tokens - settings.min_tokens + 1
+        mixed = settings.min_tokens + below(hash64(keys, LENGTH, _ZERO), span)
+        tokens = np.where(is_full, settings.max_tokens, mixed)
+        return self.stride * (tokens - 1) + self.k
+
+    def _draw_starts(self, keys: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Uniform over all starts where a window of that length fits; under "skip", over those it lets pass."""
+        starts = self._chooser.choose(hash64(keys, START, _ZERO), lengths)
+        if self.settings.repeats != "skip":
+            return starts
+        again = np.flatnonzero(self._is_repeat(starts, lengths))
+        for attempt in range(1, MAX_ATTEMPTS):
+            if again.size == 0:
+                return starts
+            starts[again] = self._chooser.choose(hash64(keys[again], START, _ZERO + attempt), lengths[again])
+            again = again[self._is_repeat(starts[again], lengths[again])]
+        raise self._too_many_repeats(f"not one of {MAX_ATTEMPTS} windows of {lengths[again[0]]} bases passes")
+
+    def _is_repeat(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        masked = count_below(self._repeats, starts + lengths) - count_below(self._repeats, starts)
+        return masked > self.settings.repeat_fraction * lengths
+
+    def _require_few_repeats(self) -> None:
+        """Look at full-length windows beforehand: a run should not stop on its thousandth step."""
+        keys = self._keys(np.arange(PROBE_WINDOWS, dtype=np.int64))
+        lengths = np.full(PROBE_WINDOWS, self.max_bases, dtype=np.int64)
+        starts = self._chooser.choose(hash64(keys, START, _ZERO), lengths)
+        kept = 1 - self._is_repeat(starts, lengths).mean()
+        if kept < MIN_SHARE_KEPT:
+            raise self._too_many_repeats(f"only {kept:.1%} of the windows of {self.max_bases} bases pass")
+
+    def _too_many_repeats(self, finding: str) -> SettingsError:
+        return SettingsError(
+            f'windows.repeats = "skip": {finding}, the others are more than {self.settings.repeat_fraction:.0%} '
+            "soft-masked. Raise windows.repeat_fraction or use windows.repeats = keep or weight."
+        )
+
+    def _require_room(self, usable: np.ndarray) -> None:
+        room = longest(usable)
+        if room < self.max_bases:
+            left_out = " that the hold-out leaves" if self.settings.holdout else ""
+            tokens = (room - self.k) // self.stride + 1
+            shorten = f"Set windows.max_tokens to at most {tokens}, or give" if tokens > 0 else "Give"
+            raise SettingsError(
+                f"the genome is shorter than one window: its longest run of ACGT{left_out} has {room:,} bases, and "
+                f"windows.max_tokens = {self.settings.max_tokens} needs {self.max_bases:,}. {shorten} a longer genome."
+            )
+
+    def _place_validation(self, usable: np.ndarray) -> np.ndarray:
+        """As many windows as asked for, as a tenth of the bases allows, and as leave training a longest window."""
+        asked = self.settings.validation_windows
+        count = min(asked, max(1, int(VALIDATION_SHARE * total_length(usable)) // EVALUATION_BASES))
+        starts = place_evenly(usable, EVALUATION_BASES, count, self.seed)
+        while len(starts) and not self._leaves_room(usable, starts):
+            starts = place_evenly(usable, EVALUATION_BASES, len(starts) // 2, self.seed)
+        if len(starts) < asked:
+            log.warning(
+                "%d validation windows of %d bases instead of %d: the genome has %s usable bases",
+                len(starts), EVALUATION_BASES, asked, f"{total_length(usable):,}",
+            )  # fmt: skip
+        return starts
+
+    def _leaves_room(self, usable: np.ndarray, starts: np.ndarray) -> bool:
+        return longest(subtract(usable, _evaluation_intervals(starts))) >= self.max_bases
+
+
+def read_window(genome: Genome, start: int, length: int, reverse: bool) -> np.ndarray:
+    """(length,) uint8 codes of a window, as its reverse complement where asked; a copy."""
+    codes = np.array(genome.codes[start : start + length])
+    return _COMPLEMENT[codes[::-1]] if reverse else codes
+
+
+def _evaluation_intervals(starts: np.ndarray) -> np.ndarray:
+    return np.stack([starts, starts + EVALUATION_BASES], axis=1)
