@@ -1,0 +1,107 @@
+"""Build a strategy by name: name and settings in, an object that selects spans out; every mistake is named here.
+
+Letters: T tokens of all packed sequences, B sequences, V ids.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from genomask.errors import SettingsError
+from genomask.masking import rates
+from genomask.masking.hidden import base_grid, number_spans
+from genomask.masking.npmi import NpmiTable
+from genomask.masking.registry import STRATEGIES, StrategySpec
+from genomask.masking.view import MaskView
+from genomask.types import TokenBases
+
+
+class Strategy(Protocol):
+    """Chooses what to hide."""
+
+    def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
+        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
+
+
+@dataclass(frozen=True)
+class BuiltStrategy:
+    """A registered function with its tables, rate and parameters."""
+
+    spec: StrategySpec
+    tokens: TokenBases
+    scores: Tensor  # (V,) float64 NPMI of each id, or (0,)
+    chance_of_length: Tensor  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
+    parameters: dict[str, object]
+    _on_device: dict[torch.device, tuple[TokenBases, Tensor, Tensor]] = field(default_factory=dict, repr=False)
+
+    def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
+        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
+        tokens, scores, chances = self._tables(input_ids.device)
+        grid = base_grid(input_ids, cu_seqlens, tokens)
+        chance = chances[grid.lengths.clamp(max=len(chances) - 1)]
+        view = MaskView(input_ids, keys, chance, tokens, grid, scores)
+        return number_spans(self.spec.select(view, **self.parameters), grid)
+
+    def _tables(self, device: torch.device) -> tuple[TokenBases, Tensor, Tensor]:
+        """The tables on the batch's device, moved there once."""
+        if device not in self._on_device:
+            tables = self.tokens.to(device), self.scores.to(device), self.chance_of_length.to(device)
+            self._on_device[device] = tables
+        return self._on_device[device]
+
+
+def build_strategy(
+    name: str,
+    *,
+    tokens: TokenBases,
+    mask_rate: float,
+    npmi: NpmiTable | None = None,
+    match: str = "tokens",
+    **parameters: object,
+) -> Strategy:
+    """The strategy called `name`, set to mask `mask_rate` of the maskable tokens (match="tokens").
+
+    match="bases" sets the share of bases hidden instead, "none" keeps the probabilities its authors published.
+    Raises SettingsError for an unknown name or parameter, or one that does not fit the vocabulary.
+    """
+    spec = _find(name, tokens, parameters)
+    if not 0 <= mask_rate <= 1:
+        raise SettingsError(f"mask_rate must lie between 0 and 1, got {mask_rate}.")
+    scores = _scores(spec, tokens, npmi)
+
+    def at_chance(chance: Tensor) -> BuiltStrategy:
+        return BuiltStrategy(spec, tokens, scores, chance, parameters)
+
+    identity = repr(sorted(parameters.items())) + (npmi.fingerprint(tokens.k) if npmi and spec.needs_npmi else "")
+    return at_chance(rates.chances(spec, at_chance, tokens, mask_rate, match, identity))
+
+
+def _find(name: str, tokens: TokenBases, parameters: dict[str, object]) -> StrategySpec:
+    """The registered strategy, if it knows these parameters and works on this vocabulary."""
+    if name not in STRATEGIES:
+        raise SettingsError(f"unknown masking strategy {name!r}; use one of: {', '.join(sorted(STRATEGIES))}.")
+    spec = STRATEGIES[name]
+    for parameter in parameters:
+        if parameter not in spec.parameters:
+            known = ", ".join(spec.parameters) or "none"
+            raise SettingsError(f"masking strategy {name!r} has no parameter {parameter!r}; its parameters: {known}.")
+    kind = "dna" if tokens.is_dna else "text"
+    if spec.units not in ("any", kind):
+        fitting = ", ".join(sorted(s.name for s in STRATEGIES.values() if s.units in ("any", kind)))
+        raise SettingsError(f"masking strategy {name!r} does not work on {kind} tokens; use one of: {fitting}.")
+    return spec
+
+
+def _scores(spec: StrategySpec, tokens: TokenBases, npmi: NpmiTable | None) -> Tensor:
+    """(V,) float64 NPMI of each id, -inf for ids that are no k-mer; (0,) where the strategy needs none."""
+    if not spec.needs_npmi:
+        return torch.zeros(0, dtype=torch.float64)
+    if tokens.k < 2:
+        raise SettingsError(f"masking strategy {spec.name!r} needs k of at least 2: a single base has no NPMI.")
+    if npmi is None:
+        raise SettingsError(f"masking strategy {spec.name!r} needs an NPMI table; pass npmi=NpmiTable.from_fasta(...).")
+    scores = torch.full((len(tokens.maskable),), -torch.inf, dtype=torch.float64)
+    scores[tokens.kmer_ids.cpu()] = torch.from_numpy(npmi.npmi(tokens.k))
+    return scores

@@ -1,0 +1,44 @@
+"""The [masking] table of a recipe."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from genomask.errors import SettingsError
+from genomask.masking.npmi import Definition
+from genomask.masking.rates import Match
+from genomask.masking.registry import STRATEGIES
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskSettings:
+    """How tokens are hidden in training."""
+
+    strategy: str = "genemask"
+    """What is hidden: see genomask.masking.strategies."""
+    mask_rate: float = 0.15
+    """Share asked for, between 0 and 1."""
+    match: str = "tokens"
+    """What mask_rate is a share of: "tokens" masked, "bases" hidden, or "none" for the published probabilities."""
+    corruption: str = "span"
+    """One 80/10/10 draw per "span", or per "token"."""
+    npmi_min_count: int = 101
+    """n-grams counted less often have no NPMI; at least 2."""
+    npmi_definition: str = "exact"
+    """"exact" (all segmentations) or "released" (the published table's)."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mask_rate < 1:
+            raise SettingsError(f"masking.mask_rate must lie between 0 and 1, got {self.mask_rate}.")
+        if self.npmi_min_count < 2:
+            raise SettingsError(f"masking.npmi_min_count must be at least 2, got {self.npmi_min_count}.")
+        _check("strategy", self.strategy, sorted(STRATEGIES))
+        _check("match", self.match, get_args(Match))
+        _check("corruption", self.corruption, ("span", "token"))
+        _check("npmi_definition", self.npmi_definition, get_args(Definition))
+
+
+def _check(field: str, value: str, known: Sequence[str]) -> None:
+    """Refuse a value that is not among the known ones."""
+    if value not in known:
+        raise SettingsError(f"masking.{field} must be one of {', '.join(known)}; got {value!r}.")

@@ -1,0 +1,16 @@
+"""GeneMask as in the paper, in bases: the centre's token of highest NPMI, hidden whole for the better half of centres.
+
+Source: GeneMask (Roy et al., ECAI 2023).
+"""
+
+from torch import Tensor
+
+from genomask.masking.registry import register
+from genomask.masking.strategies.centred import hide_around_centres, published_chance
+from genomask.masking.view import MaskView
+
+
+@register("genemask", published=published_chance, units="dna", needs_npmi=True)
+def genemask(view: MaskView) -> Tensor:
+    """Long spans where tokens have a high NPMI, single bases elsewhere."""
+    return hide_around_centres(view, lambda index: view.scores[view.input_ids[index]])

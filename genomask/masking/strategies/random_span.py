@@ -1,0 +1,22 @@
+"""Random-span, the control: genemask with the NPMI replaced by random numbers, fresh for each token and step.
+
+The centres are genemask's, and so are the numbers of long and short spans; only where the long ones lie differs.
+"""
+
+from torch import Tensor
+
+from genomask.hashing import uniform
+from genomask.masking import streams
+from genomask.masking.registry import register
+from genomask.masking.strategies.centred import hide_around_centres, published_chance
+from genomask.masking.view import MaskView
+
+
+@register("random-span", published=published_chance)
+def random_span(view: MaskView) -> Tensor:
+    """Long spans at random, single bases elsewhere."""
+
+    def score(index: Tensor) -> Tensor:
+        return uniform(view.keys[view.grid.sequence[index]], streams.TOKEN_SCORE, view.grid.position[index])
+
+    return hide_around_centres(view, score)

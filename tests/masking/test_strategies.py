@@ -1,0 +1,233 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from masking_tables import encode, kmer_tokens, pack, random_batch, sequences_of, text_tokens
+
+from genomask.errors import SettingsError
+from genomask.masking import MaskView, NpmiTable, account, build_strategy, register
+from genomask.masking.registry import STRATEGIES
+
+DNA = ["uniform", "contiguous", "random-span", "genemask"]
+
+
+def made_up_npmi(k, seed=0):
+    """A table of skewed counts."""
+    counts = {k: np.random.default_rng(seed).integers(50, 5000, 4**k)}
+    for n in range(k - 1, 0, -1):
+        counts[n] = counts[n + 1].reshape(-1, 4).sum(1)
+    return NpmiTable.from_counts(counts)
+
+
+def dna_strategy(name, k=6, rate=0.15, match="none", stride=1):
+    return build_strategy(name, tokens=kmer_tokens(k, stride), mask_rate=rate, npmi=made_up_npmi(k), match=match)
+
+
+def starts_of_spans(spans):
+    return [sorted(set(s[s > 0].tolist())) for s in spans]
+
+
+@pytest.mark.parametrize("name", DNA)
+@pytest.mark.parametrize("match", ["tokens", "bases", "none"])
+def test_rate_0_masks_nothing_and_rate_1_every_maskable_token(name, match):
+    tokens = kmer_tokens(3)
+    ids, cu_seqlens, keys = random_batch(tokens, 4, 20)
+    for rate in (0, 1):
+        spans = dna_strategy(name, 3, rate, match).select(ids, cu_seqlens, keys)
+        assert (spans > 0).equal(tokens.maskable[ids] & (rate == 1))
+
+
+@pytest.mark.parametrize("name", ["uniform", "whole-word"])
+def test_text_rate_0_and_1(name):
+    tokens = text_tokens()
+    ids = torch.arange(30)
+    for rate in (0, 1):
+        strategy = build_strategy(name, tokens=tokens, mask_rate=rate)
+        spans = strategy.select(ids, torch.tensor([0, 30]), torch.tensor([5]))
+        assert (spans > 0).equal(tokens.maskable[ids] & (rate == 1))
+
+
+@pytest.mark.parametrize("name", DNA)
+@settings(deadline=None, max_examples=15)
+@given(data=st.data(), k=st.integers(2, 5), strided=st.booleans(), seed=st.integers(0, 2**31))
+def test_a_mask_is_the_same_alone_in_any_batch_and_any_packing(name, data, k, strided, seed):
+    tokens = kmer_tokens(k, k if strided else 1)
+    rng = np.random.default_rng(seed)
+    lengths = data.draw(st.lists(st.integers(k, 90), min_size=1, max_size=6))
+    sequences = [encode(rng.choice(5, n, p=[0.24] * 4 + [0.04]), tokens, specials=bool(i % 2))
+                 for i, n in enumerate(lengths)]  # fmt: skip
+    keys = torch.from_numpy(rng.integers(-(2**63), 2**63 - 1, len(lengths)))
+    strategy = dna_strategy(name, k, 0.3, "none", tokens.stride)
+    together = sequences_of(strategy.select(*pack(sequences), keys), pack(sequences)[1])
+    order = data.draw(st.permutations(range(len(sequences))))
+    shuffled = pack([sequences[i] for i in order])
+    elsewhere = sequences_of(strategy.select(*shuffled, keys[torch.tensor(order)]), shuffled[1])
+    for place, i in enumerate(order):
+        alone = strategy.select(*pack([sequences[i]]), keys[i : i + 1])
+        assert alone.equal(together[i])
+        assert alone.equal(elsewhere[place])
+        assert not (alone[~tokens.maskable[sequences[i]]]).any()
+
+
+@pytest.mark.parametrize("name", DNA)
+def test_spans_are_maximal_runs_numbered_from_1_in_each_sequence(name):
+    tokens = kmer_tokens(4)
+    ids, cu_seqlens, keys = random_batch(tokens, 20, 100)
+    for spans in sequences_of(dna_strategy(name, 4).select(ids, cu_seqlens, keys), cu_seqlens):
+        values, counts = spans.unique_consecutive(return_counts=True)
+        assert values[values > 0].tolist() == list(range(1, int(spans.max()) + 1))
+        assert not ((values[1:] > 0) & (values[:-1] > 0)).any()
+        assert counts.sum() == len(spans)
+
+
+def test_genemask_follows_the_sequence_and_random_span_does_not():
+    tokens = kmer_tokens(6)
+    ids, cu_seqlens, _ = random_batch(tokens, 30, 100)
+    keys = torch.zeros(30, dtype=torch.int64)
+    masks = {
+        name: {tuple(s.tolist()) for s in sequences_of(dna_strategy(name).select(ids, cu_seqlens, keys), cu_seqlens)}
+        for name in DNA
+    }
+    assert len(masks["genemask"]) > 5
+    assert [len(masks[name]) for name in ("uniform", "contiguous", "random-span")] == [1, 1, 1]
+
+
+def test_every_strategy_follows_the_key():
+    tokens = kmer_tokens(6)
+    sequence = encode(np.random.default_rng(0).integers(0, 4, 200), tokens)
+    ids, cu_seqlens = pack([sequence] * 20)
+    for name in DNA:
+        spans = dna_strategy(name).select(ids, cu_seqlens, torch.arange(20))
+        assert len({tuple(s.tolist()) for s in sequences_of(spans, cu_seqlens)}) > 15
+
+
+def reference_genemask(ids, key, tokens, scores, chance):
+    """One sequence, one base at a time: the hidden bases of genemask where scores never tie."""
+    from genomask.hashing import uniform as draw
+    from genomask.masking import streams
+
+    n_tokens = len(ids)
+    centres = []
+    for x in range(n_tokens - 1 + tokens.k):
+        if draw(torch.tensor([key]), streams.CENTRE, torch.tensor([x])) < chance:
+            covering = [t for t in range(x - tokens.k + 1, x + 1) if 0 <= t < n_tokens]
+            best = max(covering, key=lambda t: scores[ids[t]])
+            centres.append((scores[ids[best]], x, best))
+    centres.sort(reverse=True)
+    half = -(-len(centres) // 2)
+    hidden = {x for _, x, _ in centres[half:]}
+    for _, _, best in centres[:half]:
+        hidden |= set(range(best, best + tokens.k))
+    return [any(t + i in hidden for i in range(tokens.k)) for t in range(n_tokens)], centres[:half], centres[half:]
+
+
+def test_genemask_is_its_definition_one_base_at_a_time():
+    k = 4
+    tokens = kmer_tokens(k)
+    table = made_up_npmi(k)
+    scores = torch.full((len(tokens.maskable),), -torch.inf, dtype=torch.float64)
+    scores[tokens.kmer_ids] = torch.from_numpy(table.npmi(k))
+    rng = np.random.default_rng(3)
+    strategy = build_strategy("genemask", tokens=tokens, mask_rate=0.4, npmi=table, match="none")
+    chance = 0.4 / ((2 * k - 1 + k) / 2)
+    halves_seen = 0
+    for key in range(40):
+        no_repeats = encode(rng.integers(0, 4, 40), tokens, specials=False)
+        masked, better, worse = reference_genemask(no_repeats.tolist(), key, tokens, scores, chance)
+        if {s for s, *_ in better} & {s for s, *_ in worse}:
+            continue  # a tie between centres, settled at random
+        halves_seen += bool(worse)
+        spans = strategy.select(no_repeats, torch.tensor([0, len(no_repeats)]), torch.tensor([key]))
+        assert (spans > 0).tolist() == masked
+    assert halves_seen > 5
+
+
+def test_random_span_is_genemask_with_other_scores():
+    """Where every token scores alike, both hide the same centres, and equally many of them whole."""
+    tokens = kmer_tokens(6)
+    ids, cu_seqlens, keys = random_batch(tokens, 400, 510)
+    flat = NpmiTable.from_counts({n: np.full(4**n, 4 ** (8 - n)) for n in range(1, 7)}, min_count=2)
+    level = build_strategy("genemask", tokens=tokens, mask_rate=0.15, npmi=flat, match="none")
+    control = build_strategy("random-span", tokens=tokens, mask_rate=0.15, match="none")
+    a, b = (account(ids, ids, s.select(ids, cu_seqlens, keys), cu_seqlens, tokens) for s in (level, control))
+    assert a.tokens_masked == pytest.approx(b.tokens_masked, rel=0.01)
+    assert a.bases_hidden == pytest.approx(b.bases_hidden, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["genemask", "random-span"])
+def test_lone_centres_make_spans_of_k_and_of_2k_minus_1_tokens_in_equal_numbers(name):
+    tokens = kmer_tokens(5)
+    ids, cu_seqlens, keys = random_batch(tokens, 300, 3000, specials=False)
+    spans = dna_strategy(name, 5, 0.004).select(ids, cu_seqlens, keys)
+    sizes = [len(s) for seq in sequences_of(spans, cu_seqlens) for s in _runs(seq)]
+    assert sizes.count(5) + sizes.count(9) > 0.9 * len(sizes)
+    assert sizes.count(5) <= sizes.count(9)  # ceil(m / 2) long ones
+
+
+def _runs(spans):
+    return [spans[spans == n] for n in range(1, int(spans.max()) + 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens_masked", "bases_hidden"),
+    [
+        ("uniform", 0.15, 0.0007),
+        ("contiguous", 0.141, 0.034),
+        ("genemask", 0.141, 0.066),
+        ("random-span", 0.141, 0.066),
+    ],
+)
+def test_published_rates_mask_and_hide_what_the_design_says(name, tokens_masked, bases_hidden):
+    tokens = kmer_tokens(6)
+    ids, cu_seqlens, keys = random_batch(tokens, 2000, 510)
+    spans = dna_strategy(name).select(ids, cu_seqlens, keys)
+    seen = account(ids, ids, spans, cu_seqlens, tokens)
+    assert seen.tokens_masked_fraction == pytest.approx(tokens_masked, abs=0.003)
+    assert seen.bases_hidden_fraction == pytest.approx(bases_hidden, abs=0.003 if bases_hidden > 0.01 else 0.0001)
+
+
+def test_whole_words_are_masked_whole_at_the_asked_rate():
+    tokens = text_tokens()
+    ids = torch.randint(5, 55, (20_000,), generator=torch.Generator().manual_seed(0))
+    cu_seqlens = torch.arange(0, 20_001, 100)
+    strategy = build_strategy("whole-word", tokens=tokens, mask_rate=0.3)
+    masked = strategy.select(ids, cu_seqlens, torch.arange(200)) > 0
+    assert masked.float().mean() == pytest.approx(0.3, abs=0.02)
+    for sequence, mask in zip(sequences_of(ids, cu_seqlens), sequences_of(masked, cu_seqlens), strict=True):
+        inside = ~tokens.word_start[sequence[1:]]
+        assert mask[1:][inside].equal(mask[:-1][inside])
+
+
+def test_mistakes_are_named():
+    tokens, text = kmer_tokens(3), text_tokens()
+    for message, arguments in {
+        "use one of: contiguous": ("nothing", tokens, {}),
+        "has no parameter 'width'; its parameters: none": ("uniform", tokens, {"width": 3}),
+        "needs an NPMI table": ("genemask", tokens, {}),
+        "does not work on text": ("genemask", text, {"npmi": made_up_npmi(3)}),
+        "does not work on dna": ("whole-word", tokens, {}),
+        "k of at least 2": ("genemask", kmer_tokens(1), {"npmi": made_up_npmi(3)}),
+        "match must be": ("uniform", tokens, {"match": "letters"}),
+        "n-grams up to 3, not 4": ("genemask", kmer_tokens(4), {"npmi": made_up_npmi(3)}),
+    }.items():
+        name, vocabulary, more = arguments
+        with pytest.raises(SettingsError, match=message):
+            build_strategy(name, tokens=vocabulary, mask_rate=0.15, **more)
+    with pytest.raises(SettingsError, match="between 0 and 1"):
+        build_strategy("uniform", tokens=tokens, mask_rate=1.5)
+
+
+def test_a_strategy_of_ones_own_is_one_decorated_function():
+    @register("every-nth", exact=lambda rate, tokens: rate)
+    def every_nth(view: MaskView, *, n: int = 2):
+        return (view.grid.position % n == 0) & view.grid.maskable
+
+    try:
+        strategy = build_strategy("every-nth", tokens=kmer_tokens(2), mask_rate=0.15, n=3)
+        ids, cu_seqlens, keys = random_batch(kmer_tokens(2), 1, 7, specials=False)
+        assert strategy.select(ids, cu_seqlens, keys).tolist() == [1, 0, 0, 2, 0, 0]
+        with pytest.raises(SettingsError, match="its parameters: n"):
+            build_strategy("every-nth", tokens=kmer_tokens(2), mask_rate=0.15, m=3)
+    finally:
+        del STRATEGIES["every-nth"]
