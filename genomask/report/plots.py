@@ -1,0 +1,167 @@
+"""Pictures of runs and comparisons: plain frames in, one .svg, .png or .pdf file out.
+
+`learning_curves` reads the rows of metrics.jsonl, `fewshot_curves` those of summary.csv, `verdict_forest` one row an
+arm of a comparison. A strategy has the same colour in all of them; methods differ by marker and dash as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from genomask.report.frames import PRETRAINED_METHODS, over_seeds, verdict_words
+from genomask.report.style import INK, MUTED, PAPER, label_lines, picture, strategy_colours
+
+TRAINED_LOSS, HELD_OUT_LOSS = "loss_nats_per_masked_token", "eval_loss_nats_per_masked_token"
+BITS = "eval_bits_per_hidden_base"
+LOSS_YARDSTICKS = {"ln_vocabulary_nats": "ln V", "unigram_entropy_nats": "unigrams", "flank_floor_nats": "flank floor"}
+BITS_YARDSTICKS = {"order_0_bits": "order-0", "order_5_bits": "order-5"}
+
+_METHOD_MARKS: dict[str, tuple] = {"finetune": ("o", "-"), "probe": ("s", (0, (4, 1.5)))}
+_FLOOR_MARKS = [("D", ":"), ("^", "-."), ("v", (0, (1, 1)))]
+
+
+def learning_curves(
+    runs: Mapping[str, pd.DataFrame], path: Path, yardsticks: Mapping[str, Mapping[str, float | None]] | None = None
+) -> None:
+    """Token loss and bits per hidden base by step, beside their yardsticks.
+
+    `runs` maps a name to the rows of that run's metrics.jsonl, `yardsticks` the same name to its yardsticks by field.
+    Names that share the part before a slash (`genemask/seed 1`) are one strategy: one colour, one legend entry.
+    """
+    colours = strategy_colours(_strategy(name) for name in runs)
+    width = 1.8 if len(runs) == len(colours) else 1.1
+    shows_bits = any(len(_rows_with(frame, BITS)) for frame in runs.values())
+    with picture(path, 8.6 if shows_bits else 5.6, 3.5) as figure:
+        panels = figure.subplots(1, 2 if shows_bits else 1, squeeze=False, sharex=True)[0]
+        for name, frame in runs.items():
+            colour = colours[_strategy(name)]
+            trained = _block_means(frame, TRAINED_LOSS)
+            panels[0].plot(trained["step"], trained[TRAINED_LOSS], color=colour, alpha=0.35, linewidth=0.9)
+            for axes, metric in zip(panels, (HELD_OUT_LOSS, BITS), strict=False):
+                held_out = _rows_with(frame, metric)
+                axes.plot(held_out["step"], held_out[metric], "o-", color=colour, markersize=3.2, linewidth=width)
+        _dress(panels[0], "Loss under the run's own mask", "nats per masked token")
+        _draw_yardsticks(panels[0], yardsticks or {}, LOSS_YARDSTICKS, colours)
+        if shows_bits:
+            _dress(panels[1], "Evaluation masks, the same for all", "bits per hidden base")
+            _draw_yardsticks(panels[1], yardsticks or {}, BITS_YARDSTICKS, colours)
+        legend = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+        legend += [Line2D([], [], color=MUTED, marker="o", markersize=3.2, label="held out")]
+        legend += [Line2D([], [], color=MUTED, alpha=0.5, linewidth=0.9, label="in training")]
+        figure.legend(handles=legend, loc="outside lower center", ncols=6)
+
+
+def fewshot_curves(summary: pd.DataFrame, path: Path) -> None:
+    """Accuracy by examples per class from the rows of summary.csv, one panel a task, a bar for each interval.
+
+    Several pretraining seeds of a strategy become one curve (`frames.over_seeds`); floors are grey.
+    """
+    table = over_seeds(summary)
+    table["curve"] = table["method"].where(table["strategy"] == "-", table["strategy"] + ", " + table["method"])
+    curves, tasks = _curve_marks(table), list(dict.fromkeys(table["task"]))
+    with picture(path, 2.2 + 3.4 * len(tasks), 3.6) as figure:
+        for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
+            rows = table[table["task"] == task]
+            shots = sorted(rows["shot"].unique())
+            for shift, (curve, marks) in zip(_dodges(len(curves)), curves.items(), strict=True):
+                mine = rows[rows["curve"] == curve].sort_values("shot")
+                at = np.searchsorted(shots, mine["shot"]) + shift
+                mean, half = 100 * mine["accuracy"], 100 * mine["half_width"]
+                axes.plot(at, mean, **marks)
+                axes.vlines(at, mean - half, mean + half, color=marks["color"], linewidth=1.4, alpha=0.8)
+            axes.set(title=task, xlabel="examples of each class", xticks=range(len(shots)), xticklabels=shots)
+            axes.set_xlim(-0.4, len(shots) - 0.6)
+        figure.axes[0].set_ylabel("accuracy, %")
+        legend = [Line2D([], [], label=label, **marks) for label, marks in curves.items()]
+        figure.legend(handles=legend, loc="outside right center", handlelength=2.6)
+
+
+def verdict_forest(
+    verdict: pd.DataFrame, seed_differences: Mapping[str, Sequence[float]], path: Path, control: str
+) -> None:
+    """Each arm's difference to the control in points of accuracy: dot and 95 % interval, and a ring for every seed.
+
+    `verdict` has a row an arm, as `fewshot.statistics.compare_arms` makes it (shares); `seed_differences` the same
+    arm's difference at each pretraining seed. An arm that was not tested has a tick at its mean and no interval.
+    """
+    colours = strategy_colours([control, *verdict["strategy"]])
+    with picture(path, 7.6, 1.0 + 0.5 * len(verdict)) as figure:
+        axes = figure.subplots()
+        axes.axvline(0, color=INK, linewidth=1)
+        for at, (_, row) in enumerate(verdict.iterrows()):
+            colour, mean, half = colours[row["strategy"]], 100 * row["difference"], 100 * row["half_width"]
+            if np.isfinite(half):
+                axes.plot([mean - half, mean + half], [at, at], color=colour, linewidth=2.4, solid_capstyle="butt")
+            axes.plot(mean, at, "o" if np.isfinite(half) else "|", color=colour, markersize=8, markeredgewidth=2)
+            seeds = 100 * np.asarray(seed_differences.get(row["strategy"], ()), dtype=float)
+            axes.plot(seeds, np.full(len(seeds), at + 0.26), "o", color=colour, markerfacecolor=PAPER, markersize=4.5)
+            axes.text(1.02, at, verdict_words(row), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+        axes.set(yticks=range(len(verdict)), yticklabels=verdict["strategy"], ylim=(len(verdict) - 0.4, -0.5))
+        axes.set(xlabel=f"points of accuracy above {control}; rings: single pretraining seeds")
+        axes.grid(axis="x")
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        axes.margins(x=0.08)
+
+
+def _rows_with(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows that measured `metric`; none where no row did."""
+    return frame.reindex(columns=["step", metric]).dropna()
+
+
+def _block_means(frame: pd.DataFrame, metric: str, blocks: int = 150) -> pd.DataFrame:
+    """At most `blocks` points of a noisy metric, each the mean of as many neighbours."""
+    rows = _rows_with(frame, metric)
+    return rows.groupby(np.arange(len(rows)) * blocks // max(len(rows), blocks)).mean()
+
+
+def _dress(axes: Axes, title: str, unit: str) -> None:
+    axes.set(title=title, ylabel=unit, xlabel="step")
+    axes.margins(x=0.02)
+
+
+def _draw_yardsticks(
+    axes: Axes,
+    yardsticks: Mapping[str, Mapping[str, float | None]],
+    names: Mapping[str, str],
+    colours: Mapping[str, str],
+) -> None:
+    """A dashed line for each yardstick: the mean of all runs, save the flank floor, which belongs to the strategy."""
+    labels = []
+    for field, label in names.items():
+        heights = {run: height for run, known in yardsticks.items() if (height := known.get(field)) is not None}
+        if field == "flank_floor_nats" and len(colours) > 1:
+            lines = {colours[_strategy(run)]: height for run, height in heights.items()}
+        else:
+            lines = {MUTED: float(np.mean(list(heights.values())))} if heights else {}
+        for colour, height in lines.items():
+            axes.axhline(height, color=colour, linewidth=1, linestyle=(0, (5, 3)), zorder=1)
+            labels.append((height, f"{label} {height:.3f}", colour))
+    axes.autoscale_view()
+    label_lines(axes, labels)
+
+
+def _strategy(run: str) -> str:
+    return run.split("/")[0]
+
+
+def _curve_marks(table: pd.DataFrame) -> dict[str, dict]:
+    """Label -> colour, marker and dash of each curve, in the table's order."""
+    colours = strategy_colours(table["strategy"][table["strategy"] != "-"]) | {"-": MUTED}
+    curves = table.drop_duplicates("curve")
+    floors = [method for method in curves["method"] if method not in PRETRAINED_METHODS]
+    marks = _METHOD_MARKS | dict(zip(floors, _FLOOR_MARKS, strict=False))
+    return {
+        row.curve: dict(zip(("color", "marker", "linestyle"), (colours[row.strategy], *marks[row.method]), strict=True))
+        for row in curves.itertuples()
+    }
+
+
+def _dodges(n: int) -> np.ndarray:
+    """Small sideways shifts, so that the bars of curves at one shot do not cover each other."""
+    return np.linspace(-0.14, 0.14, n) if n > 1 else np.zeros(1)

@@ -1,0 +1,94 @@
+"""How every picture looks: one palette that colour-blind readers can tell apart, one font size, quiet axes.
+
+The hues are those of Okabe and Ito (Color Universal Design, 2008). Each is also a CSS variable of the report page, so
+that the same picture follows the reader's light or dark mode.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from genomask.errors import UserError
+
+PAPER, INK, MUTED, GRID = "#ffffff", "#1f2328", "#6b7280", "#e3e6ea"
+HUES = {
+    "vermilion": "#d55e00",
+    "blue": "#0072b2",
+    "green": "#009e73",
+    "purple": "#cc79a7",
+    "orange": "#e69f00",
+    "sky": "#56b4e9",
+}
+CSS_NAMES = {PAPER: "paper", INK: "ink", MUTED: "muted", GRID: "grid"} | {hue: name for name, hue in HUES.items()}
+"""Colour in a picture -> the page's CSS variable that stands for it."""
+
+STRATEGY_HUES = {"genemask": "vermilion", "random-span": "blue", "contiguous": "green", "uniform": "purple"}
+"""The strategies met most often keep their colour from picture to picture."""
+
+_SETTINGS: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial", "sans-serif"],
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 9,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5.5,
+    "legend.frameon": False,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
+    "savefig.dpi": 200,
+    "svg.fonttype": "none",
+}
+
+
+@contextmanager
+def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
+    """A figure of that many inches, saved to `path` (.svg, .png or .pdf) when the block ends without an error."""
+    if path.suffix not in (".svg", ".png", ".pdf"):
+        raise UserError(f"{path}: a picture is saved as .svg, .png or .pdf; change the name's ending")
+    with mpl.rc_context(_SETTINGS | {"svg.hashsalt": path.stem}):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def strategy_colours(strategies: Iterable[str]) -> dict[str, str]:
+    """A colour for each strategy: its own where it has one, otherwise the next that is free."""
+    names = list(dict.fromkeys(strategies))
+    chosen = {name: HUES[STRATEGY_HUES[name]] for name in names if name in STRATEGY_HUES}
+    free = [hue for hue in HUES.values() if hue not in chosen.values()] or list(HUES.values())
+    others = [name for name in names if name not in chosen]
+    chosen |= {name: free[at % len(free)] for at, name in enumerate(others)}
+    return {name: chosen[name] for name in names}
+
+
+def label_lines(axes: Axes, lines: list[tuple[float, str, str]]) -> None:
+    """Write each (height, text, colour) in the right margin at its height, pushed apart where texts would overlap."""
+    low, high = axes.get_ylim()
+    room = 13 / (axes.get_window_extent().height * 72 / axes.figure.dpi)
+    at = -1.0
+    for height, text, colour in sorted(lines):
+        at = max((height - low) / (high - low), at + room)
+        axes.text(1.015, at, text, transform=axes.transAxes, va="center", fontsize=8.5, color=colour)

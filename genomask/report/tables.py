@@ -1,0 +1,33 @@
+"""Tables for the terminal: frames in, rich tables out."""
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+
+from genomask.report.frames import fewshot_frame, verdict_frame
+
+
+def rich_table(frame: pd.DataFrame, title: str = "", caption: str = "") -> Table:
+    """Any frame of short texts and numbers; columns of numbers are set right."""
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    for name in frame.columns:
+        table.add_column(str(name), justify="right" if is_numeric(frame[name]) else "left", overflow="fold")
+    for values in frame.itertuples(index=False):
+        table.add_row(*(str(value) for value in values))
+    return table
+
+
+def fewshot_table(summary: pd.DataFrame, caption: str = "") -> Table:
+    """Accuracy in per cent by examples per class, from the rows of summary.csv."""
+    return rich_table(fewshot_frame(summary), "Few-shot accuracy, % (shots: examples of each class)", caption)
+
+
+def verdict_table(verdict: pd.DataFrame, arms: pd.DataFrame, control: str, caption: str = "") -> Table:
+    """The comparison of masking strategies; arguments as `frames.verdict_frame` takes them."""
+    return rich_table(verdict_frame(verdict, arms, control), "Verdict", caption)
+
+
+def is_numeric(column: pd.Series) -> bool:
+    """True where every value that is not empty begins with a digit or a sign, as numbers with intervals do."""
+    texts = [str(value) for value in column if str(value)]
+    return bool(texts) and all(text[0].isdigit() or text[0] in "+-\N{MINUS SIGN}" for text in texts)
