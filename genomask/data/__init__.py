@@ -3,6 +3,7 @@
 Importing this registers KmerTokenizer with transformers' AutoTokenizer.
 """
 
+from genomask.data.genome import Genome
 from genomask.data.tokenizers import KmerTokenizer
 
-__all__ = ["KmerTokenizer"]
+__all__ = ["Genome", "KmerTokenizer"]
