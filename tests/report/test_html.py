@@ -1,0 +1,142 @@
+"""The page is whole in one file: it opens in a real browser without errors and asks for nothing outside."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pandas as pd
+import pytest
+
+from genomask.report.frames import verdict_frame, verdict_sentence
+from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
+from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--dump-dom",
+]  # fmt: skip
+BROWSERS_OWN = (".google.com", ".googleapis.com")
+"""Where Chromium itself calls at start, whatever the page; the static test covers these hosts for the page."""
+
+HOSTILE = "<script>alert('x')</script> & \"more\""
+
+
+@pytest.fixture
+def page(runs, yardsticks, summary, verdict, seed_differences, arms, tmp_path) -> Path:
+    learning_curves(runs, tmp_path / "learning.svg", yardsticks)
+    fewshot_curves(summary, tmp_path / "fewshot.svg")
+    verdict_forest(verdict, seed_differences, tmp_path / "verdict.svg", "random-span")
+    pictures = [
+        PicturePart(svg=tmp_path / f"{name}.svg", title=f"The {name} picture", alt=f"Alt of {name} {HOSTILE}")
+        for name in ("verdict", "fewshot", "learning")
+    ]
+    tables = [
+        TablePart(title="Verdict", frame=verdict_frame(verdict, arms, "random-span"), caption="A caption."),
+        TablePart(title="Odd", frame=pd.DataFrame({"name": [HOSTILE], "value": ["1.0"]})),
+    ]
+    report = ReportPage(
+        title="Masking strategies compared",
+        verdict=verdict_sentence(verdict, "random-span"),
+        sections=(Section(title="All", parts=(*pictures, *tables), paragraphs=(HOSTILE,)),),
+        settings={"training.steps": 600},
+        environment={"torch": "2.13.0"},
+    )
+    write_page(report, tmp_path / "report.html")
+    return tmp_path / "report.html"
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, and every id."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_holds_title_verdict_tables_pictures_and_settings(page):
+    text = page.read_text()
+    for shown in (
+        "Masking strategies compared",
+        "genemask beats random-span",
+        "A caption.",
+        "training.steps",
+        "2.13.0",
+    ):
+        assert shown in text
+    assert [tag for tag, _ in Elements(text).found].count("svg") == 3
+    assert '<title id="verdict-title">The verdict picture</title>' in text
+
+
+def test_nothing_in_the_page_points_outside(page):
+    text = page.read_text()
+    for tag, attributes in Elements(text).found:
+        assert tag not in ("script", "iframe", "object", "embed", "base", "form")
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            if name in ("src", "href", "xlink:href", "srcset", "action", "poster"):
+                assert value.startswith(("#", "data:"))
+    assert "@import" not in text
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
+
+
+def test_texts_are_escaped_wherever_they_stand(page):
+    assert "alert" in page.read_text()
+    assert "<script" not in page.read_text()
+
+
+def test_ids_are_unique_and_every_reference_meets_one(page):
+    found = Elements(page.read_text()).found
+    ids = [attributes["id"] for _, attributes in found if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    referred = {value[1:] for _, attributes in found for name, value in attributes.items() if name == "xlink:href"}
+    referred |= set(re.findall(r"url\(#([^)]*)\)", page.read_text()))
+    assert referred <= set(ids)
+
+
+def test_pictures_take_their_colours_from_the_page(page):
+    body = page.read_text().split("</style>", 1)[1]
+    assert "var(--vermilion, #d55e00)" in body
+    assert re.sub(r"var\(--\w+, #[0-9a-f]{6}\)", "", body).count("#d55e00") == 0
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium found: apt install chromium")
+    return found
+
+
+def open_in_browser(chromium: str, page: Path) -> tuple[str, list[str], set[str]]:
+    """The page as rendered, the browser's console lines, and the hosts that were asked for; nothing reaches them."""
+    log = page.with_suffix(".netlog")
+    places = [f"--user-data-dir={page.parent / 'profile'}", f"--log-net-log={log}"]
+    answer = subprocess.run(
+        [chromium, *FLAGS, *places, "--host-resolver-rules=MAP * ~NOTFOUND", page.as_uri()],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    console = [line for line in answer.stderr.splitlines() if ":CONSOLE" in line]
+    urls = re.findall(r'"url":"(https?:[^"]*)"', log.read_text(errors="replace"))
+    hosts = {urlsplit(url).hostname or "" for url in urls}
+    return answer.stdout, console, {host for host in hosts if not host.endswith(BROWSERS_OWN)}
+
+
+def test_the_page_opens_in_a_browser_without_errors_or_outside_requests(chromium, page):
+    dom, console, hosts = open_in_browser(chromium, page)
+    assert "genemask beats random-span" in dom
+    assert console == []
+    assert hosts == set()
+
+
+def test_the_browser_test_would_notice_an_outside_request_and_an_error(chromium, tmp_path):
+    (tmp_path / "bad.html").write_text('<img src="https://example.org/x.png"><script>console.error("no")</script>')
+    _, console, hosts = open_in_browser(chromium, tmp_path / "bad.html")
+    assert "example.org" in hosts
+    assert len(console) >= 1

@@ -1,0 +1,32 @@
+"""What the terminal shows."""
+
+import pandas as pd
+from rich.console import Console
+
+from genomask.report.tables import fewshot_table, is_numeric, rich_table, verdict_table
+
+
+def printed(table) -> str:
+    console = Console(width=140)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+def test_the_fewshot_table_prints_methods_accuracies_and_its_caption(summary):
+    text = printed(fewshot_table(summary, "Mean over draws."))
+    assert "82.4 ± 2.0" in text
+    assert "random-init/probe" in text
+    assert "Mean over draws." in text
+
+
+def test_the_verdict_table_prints_every_arm(verdict, arms):
+    text = printed(verdict_table(verdict, arms, "random-span"))
+    assert "the control" in text
+    assert "+1.3 [+0.4, +2.2], p 0.012" in text
+
+
+def test_numbers_are_set_right_and_words_left():
+    frame = pd.DataFrame({"name": ["a", "b"], "value": ["1.5 ± 0.2", ""], "difference": ["−1.0", "+2.0"]})
+    assert [is_numeric(frame[name]) for name in frame] == [False, True, True]
+    assert [column.justify for column in rich_table(frame).columns] == ["left", "right", "right"]
