@@ -74,7 +74,7 @@ class ReportPage:
     about: str = ""
     """What was compared, on what, in one sentence under the title."""
     settings: Mapping[str, object] = field(default_factory=dict)
-    """The resolved settings, `room.key` -> value."""
+    """The resolved settings; tables within are shown as `room.key`."""
     environment: Mapping[str, object] = field(default_factory=dict)
     """Versions and machine."""
 
@@ -84,7 +84,20 @@ def write_page(page: ReportPage, path: Path) -> None:
     environment = Environment(
         loader=PackageLoader("genomask.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    atomic_write(path, environment.get_template("page.html.jinja").render(page=page, version=__version__))
+    facts = (("Settings", _flat(page.settings)), ("Environment", _flat(page.environment)))
+    template = environment.get_template("page.html.jinja")
+    atomic_write(path, template.render(page=page, facts=facts, version=__version__))
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
+    """Nested tables as dotted names, lists as their parts with commas."""
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return flat
 
 
 def inline_svg(svg: str, name: str, title: str, alt: str) -> Markup:

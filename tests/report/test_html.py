@@ -41,7 +41,7 @@ def page(runs, yardsticks, summary, verdict, seed_differences, arms, tmp_path) -
         title="Masking strategies compared",
         verdict=verdict_sentence(verdict, "random-span"),
         sections=(Section(title="All", parts=(*pictures, *tables), paragraphs=(HOSTILE,)),),
-        settings={"training.steps": 600},
+        settings={"training": {"steps": 600}},
         environment={"torch": "2.13.0"},
     )
     write_page(report, tmp_path / "report.html")
