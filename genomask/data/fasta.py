@@ -208,7 +208,7 @@ def _bad_letter(path: Path, record: str, part: _Part, refused_from: int) -> Data
     symbols = np.frombuffer(part.text.translate(SYMBOLS), dtype=np.uint8)
     at = int(np.flatnonzero(symbols >= refused_from)[0])
     line = part.line + part.text.count(b"\n", 0, at)
-    letter = chr(part.text[at])
+    letter = part.text[at : at + 1].decode("ascii", errors="backslashreplace")
     where = f"{path}, line {line}, record {record}"
     if symbols[at] >= ILLEGAL:
         return DataError(f"{where}: {letter!r} is not a nucleotide letter (IUPAC). Remove or replace it.")

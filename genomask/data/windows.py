@@ -60,7 +60,8 @@ class WindowSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.min_tokens <= self.max_tokens:
             raise SettingsError(
-                f"windows.min_tokens must lie between 1 and windows.max_tokens = {self.max_tokens}, got {self.min_tokens}"
+                f"windows.min_tokens must lie between 1 and windows.max_tokens (here {self.max_tokens}), "
+                f"got {self.min_tokens}"
             )
         for name in ("full_share", "repeat_fraction", "repeat_weight"):
             if not 0 <= getattr(self, name) <= 1:

@@ -1,0 +1,294 @@
+import errno
+import gzip
+import multiprocessing
+import os
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genomask.data import fasta, genome_builder, genome_cache
+from genomask.data.genome import Genome
+from genomask.errors import DataError, SettingsError
+
+FIRST = ">chr1 first\nACGTNNac\ngtACGT\n>chr2\nnnACGTac\n"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return written(tmp_path / "first.fa", FIRST)
+
+
+def written(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def left_in(cache):
+    return sorted(path.name for path in (cache / "genomes").glob("*"))
+
+
+def forbid_parsing(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the files were parsed again")
+
+    monkeypatch.setattr(genome_builder, "read_fasta", refuse)
+
+
+def spans(pattern, sequences):
+    """Where a pattern matches in sequences that lie end to end; no match crosses a border."""
+    found, offset = [], 0
+    for sequence in sequences:
+        found += [[offset + match.start(), offset + match.end()] for match in re.finditer(pattern, sequence)]
+        offset += len(sequence)
+    return found
+
+
+def same(a, b):
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in vars(a))
+
+
+def test_a_genome_holds_codes_runs_and_repeats_of_all_records_end_to_end(path, cache):
+    genome = Genome.open(path, cache=cache)
+    assert genome.codes.tolist() == [0, 1, 2, 3, 4, 4, 0, 1, 2, 3, 0, 1, 2, 3, 4, 4, 0, 1, 2, 3, 0, 1]
+    assert genome.names == ["chr1", "chr2"]
+    assert genome.offsets.tolist() == [0, 14, 22]
+    assert genome.runs.tolist() == [[0, 4], [6, 14], [16, 22]]
+    assert genome.repeats.tolist() == [[6, 10], [14, 16], [20, 22]]
+    assert isinstance(genome.codes, np.memmap)
+    assert not genome.codes.flags.writeable
+    assert {array.dtype for array in (genome.offsets, genome.runs, genome.repeats)} == {np.dtype(np.int64)}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    sequences=st.lists(st.text("ACGTNacgtn", min_size=1, max_size=50), min_size=1, max_size=4),
+    files=st.integers(1, 3),
+    chunk=st.integers(1, 40),
+)
+def test_runs_and_repeats_are_what_regular_expressions_find_record_by_record(tmp_path_factory, sequences, files, chunk):
+    sequences[0] += "A"  # not all N
+    folder = tmp_path_factory.mktemp("genome")
+    parts = [list(range(len(sequences)))[number::files] for number in range(files)]
+    paths = [
+        written(folder / f"{number}.fa", "".join(f">r{i}\n{sequences[i]}\n" for i in part))
+        for number, part in enumerate(parts)
+        if part
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fasta, "CHUNK_BYTES", chunk)
+        patch.setattr(fasta, "MAX_HEADER_BYTES", 10)
+        genome = Genome.open(paths, cache=folder / "cache")
+    ordered = [sequences[i] for part in parts for i in part]
+    offsets = np.cumsum([0, *map(len, ordered)])
+    assert genome.offsets.tolist() == offsets.tolist()
+    assert genome.runs.tolist() == spans("[ACGTacgt]+", ordered)
+    assert genome.repeats.tolist() == spans("[a-z]+", ordered)
+    assert "".join("ACGTN"[code] for code in genome.codes) == "".join(ordered).upper()
+
+
+def test_the_second_opening_reads_the_cache_and_gives_the_same_genome(path, cache, monkeypatch):
+    first = Genome.open(path, cache=cache)
+    forbid_parsing(monkeypatch)
+    assert same(first, Genome.open(str(path), cache=cache))
+    assert same(first, Genome.open([path], cache=cache))
+
+
+def test_the_cache_folder_can_come_from_the_environment(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path / "elsewhere"))
+    Genome.open(path)
+    assert len(left_in(tmp_path / "elsewhere")) == 1
+
+
+def test_a_changed_file_or_another_reading_of_letters_is_built_anew(path, cache):
+    before = Genome.open(path, cache=cache)
+    written(path, FIRST.replace("NN", "RY"))
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(DataError, match="Pass --ambiguous n"):
+        Genome.open(path, cache=cache)
+    after = Genome.open(path, cache=cache, ambiguous="n")
+    assert same(before, after)
+    assert len(left_in(cache)) == 2
+
+
+def test_the_fingerprint_follows_the_content_and_not_the_files(tmp_path, path, cache):
+    packed = tmp_path / "packed.fna"
+    packed.write_bytes(gzip.compress(FIRST.lower().encode()))
+    one, two = FIRST.split(">chr2")
+    split = [written(tmp_path / "one.fa", one), written(tmp_path / "two.fa", ">other" + two)]
+    other_base = written(tmp_path / "base.fa", FIRST.replace("ACGTN", "ACGAN"))
+    other_border = written(tmp_path / "border.fa", FIRST.replace("ACGT\n>chr2\nnn", "ACG\n>chr2\nTnn"))
+    prints = [Genome.open(x, cache=cache).fingerprint for x in (path, packed, split, other_base, other_border)]
+    assert prints[0] == prints[1] == prints[2]
+    assert len(set(prints)) == 3
+
+
+def test_a_name_that_an_earlier_file_used_gets_the_stem_of_its_own_file(tmp_path, cache, caplog):
+    paths = [
+        written(tmp_path / "a" / "hg18.part.fa", ">chr1\nACGT\n>chr2\nCC\n"),
+        written(tmp_path / "a" / "hg19.part.fa.gz", ">chr1\nACGG\n>chr3\nCC\n"),
+        written(tmp_path / "b" / "hg19.part.fna", ">chr1\nACGA\n"),
+    ]
+    genome = Genome.open(paths, cache=cache)
+    assert genome.names == ["chr1", "chr2", "hg19.part:chr1", "chr3", "hg19.part-2:chr1"]
+    assert "an earlier file has a record chr1 too; this one is called hg19.part:chr1" in caplog.text
+    assert genome.interval("hg19.part:chr1:2-3") == (7, 9)
+
+
+def test_the_same_sequence_given_twice_is_refused(tmp_path, path, cache):
+    with pytest.raises(DataError, match=r"the same file as .*first.fa, given twice"):
+        Genome.open([path, tmp_path / "." / "first.fa"], cache=cache)
+    copy = written(tmp_path / "copy.fa", FIRST)
+    with pytest.raises(DataError, match=r"copy.fa: record chr1 has the same name and the same bases as in .*first.fa"):
+        Genome.open([path, copy], cache=cache)
+    assert left_in(cache) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (">a\nNNNN\n>b\nnn\n", "not one A, C, G or T among 6 bases, all are N"),
+        (">a\nACGT\n>a\nAC\n", "line 3: record a was there already"),
+        (">a\nACGT\n>b\nACGJ\n", "line 4, record b: 'J'"),
+    ],
+)
+def test_a_genome_that_cannot_be_used_leaves_nothing_in_the_cache(tmp_path, cache, text, sentence):
+    with pytest.raises(DataError, match=sentence):
+        Genome.open(written(tmp_path / "bad.fa", text), cache=cache)
+    assert left_in(cache) == []
+
+
+def test_no_file_at_all_is_refused(cache):
+    with pytest.raises(DataError, match="no genome file was given"):
+        Genome.open([], cache=cache)
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.ENOSPC, "no disk space left .* set GENOMASK_CACHE to a folder on a larger disk"),
+        (errno.EACCES, "cannot be used .* Set GENOMASK_CACHE to a folder that you may write to"),
+    ],
+)
+def test_a_full_or_locked_disk_gets_its_sentence_and_leaves_nothing(path, cache, monkeypatch, number, sentence):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DataError, match=sentence):
+        Genome.open(path, cache=cache)
+    assert left_in(cache) == []
+
+
+def test_a_cache_folder_that_is_a_file_gets_its_sentence(path):
+    with pytest.raises(DataError, match="the genome cache cannot be used"):
+        Genome.open(path, cache=path)
+
+
+def test_a_genome_file_that_grows_while_it_is_read_is_refused(path, cache, monkeypatch):
+    def grow(*arguments):
+        yield from fasta.read_fasta(*arguments)
+        os.utime(path, ns=(5, 5))
+
+    monkeypatch.setattr(genome_builder, "read_fasta", grow)
+    with pytest.raises(DataError, match="changed while it was read"):
+        Genome.open(path, cache=cache)
+    assert left_in(cache) == []
+
+
+@pytest.mark.parametrize("file", ["codes.bin", "offsets.npy", "runs.npy", "repeats.npy", "genome.json"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
+def test_a_damaged_cache_is_built_anew(path, cache, file, damage):
+    first = Genome.open(path, cache=cache)
+    codes = np.array(first.codes)
+    victim = next((cache / "genomes").glob(f"*/{file}"))
+    if damage == "gone":
+        victim.unlink()
+    else:
+        content = victim.read_bytes()
+        victim.unlink()  # a new file: cutting the old one would pull the memory map from under `first`
+        victim.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
+    again = Genome.open(path, cache=cache)
+    assert again.codes.tolist() == codes.tolist()
+    assert again.runs.tolist() == first.runs.tolist()
+    assert left_in(cache) == [victim.parent.name]
+
+
+def test_when_another_process_was_faster_its_work_stands(path, cache, monkeypatch):
+    original = genome_cache._install
+
+    def install_late(building, folder):
+        monkeypatch.setattr(genome_cache, "_install", original)
+        Genome.open(path, cache=cache)  # the other process finishes between our parsing and our renaming
+        original(building, folder)
+
+    monkeypatch.setattr(genome_cache, "_install", install_late)
+    assert Genome.open(path, cache=cache).names == ["chr1", "chr2"]
+    assert len(left_in(cache)) == 1
+
+
+def open_and_sum(arguments):
+    path, cache = arguments
+    return int(Genome.open(path, cache=cache).codes.astype(np.int64).sum())
+
+
+def test_several_processes_may_build_the_same_genome_at_once(tmp_path, cache):
+    path = written(tmp_path / "shared.fa", ">a\n" + "ACGTTTGCA" * 20_000)
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        assert len(set(pool.map(open_and_sum, [(path, cache)] * 8, chunksize=1))) == 1
+    assert len(left_in(cache)) == 1
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(path, cache):
+    old, young = cache / "genomes" / ".building-old", cache / "genomes" / ".building-young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, 1))
+    Genome.open(path, cache=cache)
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_intervals_are_read_as_samtools_writes_them(tmp_path, cache):
+    genome = Genome.open(written(tmp_path / "x.fa", ">a\n" + "A" * 3000 + "\n>a:1-2\nCCCC\n"), cache=cache)
+    assert genome.interval("a") == (0, 3000)
+    assert genome.interval("a:1,001-2,000") == (1000, 2000)
+    assert genome.interval("a:3000-3000") == (2999, 3000)
+    assert genome.interval("a:1-2") == (3000, 3004)  # a record of that very name
+    assert genome.interval("a:1-2:4-4") == (3003, 3004)
+
+
+@pytest.mark.parametrize("text", ["a:0-5", "a:6-5", "a:1-3001", "a:,-5"])
+def test_parts_that_a_record_does_not_have_are_refused(tmp_path, cache, text):
+    genome = Genome.open(written(tmp_path / "x.fa", ">a\n" + "A" * 3000 + "\n"), cache=cache)
+    with pytest.raises(SettingsError, match="is not a part of record a, which has bases 1-3,000"):
+        genome.interval(text)
+
+
+def test_an_unknown_record_is_refused_with_the_known_ones(tmp_path, cache):
+    genome = Genome.open(written(tmp_path / "x.fa", "".join(f">r{i}\nACGT\n" for i in range(12))), cache=cache)
+    with pytest.raises(SettingsError, match=r"no record 'chrX'. Its records are: r0, r1, .*, r9 and 2 more\."):
+        genome.interval("chrX:1-20")
+    with pytest.raises(SettingsError, match="no record 'r1:5'"):
+        genome.interval("r1:5")
+
+
+def test_all_human_pieces_open_in_one_call(shared_data, cache):
+    genome = Genome.open(sorted((shared_data / "genomes" / "human").glob("*.fa.gz")), cache=cache)
+    lengths = dict(zip(genome.names, np.diff(genome.offsets).tolist(), strict=True))
+    assert len(lengths) == 72
+    assert lengths["chr22"] == 22_000_000
+    assert lengths["chr20"] == 63_025_520
+    start, stop = genome.interval("chr22")
+    of_chr22 = genome.runs[(genome.runs[:, 0] >= start) & (genome.runs[:, 1] <= stop)]
+    assert int(np.diff(of_chr22).sum()) == 5_699_979
+    masked = genome.repeats[(genome.repeats[:, 0] >= start) & (genome.repeats[:, 1] <= stop)]
+    assert int(np.diff(masked).sum()) == 2_743_023 + 17  # lower-case ACGT, and 17 lower-case n
