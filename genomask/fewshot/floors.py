@@ -1,0 +1,66 @@
+"""The floor that needs no pretraining: logistic regression on k-mer counts.
+
+In: sequences. Out: per sequence the square roots of its 3-, 4- and 5-mer counts, each block of unit length, and where
+all sequences are equally long one-hot bases divided by the root of the length.
+
+Letters: N sequences, F features.
+"""
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from genomask.data.tasks import LabelledTask
+from genomask.data.tokenizers import base_codes
+from genomask.fewshot.protocol import Scorer
+
+KMER_SIZES = (3, 4, 5)
+SEQUENCES_AT_ONCE = 4096
+
+
+def kmer_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:
+    """`kmer-logreg`: fits the drawn examples, returns probabilities of the test's sequences."""
+    one_hot = len({len(sequence) for task in (pool, test) for sequence in task.sequences}) == 1
+    test_features = kmer_features(test.sequences, one_hot)
+
+    def scorer(rows: np.ndarray, shot: int, draw: int) -> np.ndarray:
+        features = kmer_features([pool.sequences[row] for row in rows], one_hot)
+        classifier = LogisticRegression(C=10, max_iter=400).fit(features, pool.labels[rows])
+        return classifier.predict_proba(test_features)
+
+    return scorer
+
+
+def kmer_features(sequences: list[str], one_hot: bool) -> np.ndarray:
+    """(N, F) float64 features; `one_hot` adds the bases by position and needs sequences of one length."""
+    parts = [sequences[at : at + SEQUENCES_AT_ONCE] for at in range(0, len(sequences), SEQUENCES_AT_ONCE)]
+    return np.concatenate([_features(part, one_hot) for part in parts])
+
+
+def _features(sequences: list[str], one_hot: bool) -> np.ndarray:
+    codes = base_codes("".join(sequences)).astype(np.int64)
+    owner = np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
+    blocks = [_unit_rows(np.sqrt(_counts(codes, owner, len(sequences), k))) for k in KMER_SIZES]
+    if one_hot:
+        length = len(sequences[0])
+        bases = codes.reshape(len(sequences), length)
+        blocks.append((bases[:, :, None] == np.arange(4)).reshape(len(sequences), -1) / np.sqrt(length))
+    return np.concatenate(blocks, axis=1)
+
+
+def _counts(codes: np.ndarray, owner: np.ndarray, n_sequences: int, k: int) -> np.ndarray:
+    """(N, 4**k) counts of the k-mers of A, C, G, T that lie within one sequence."""
+    n_starts = max(len(codes) - k + 1, 0)
+    kmer = np.zeros(n_starts, dtype=np.int64)
+    inside = owner[:n_starts] == owner[k - 1 :]
+    for offset in range(k):
+        base = codes[offset : offset + n_starts]
+        kmer = kmer * 4 + (base & 3)
+        inside &= base < 4
+    cells = np.bincount(owner[:n_starts][inside] * 4**k + kmer[inside], minlength=n_sequences * 4**k)
+    return cells.reshape(n_sequences, 4**k)
+
+
+def _unit_rows(block: np.ndarray) -> np.ndarray:
+    """Rows scaled to unit L2 norm; a row of zeros (a sequence with no such k-mer) stays zero."""
+    norm = np.linalg.norm(block, axis=1, keepdims=True)
+    return block / np.where(norm > 0, norm, 1)

@@ -1,0 +1,111 @@
+"""Test sequences that the model may have seen: in the training pool, or in the genome it was pretrained on.
+
+In: the test's sequences, and the pool's sequences or the codes of a genome. Out: for each test sequence whether the
+same bases, or their reverse complement, are there. Only whole, exact occurrences count; case is ignored.
+
+Letters: N test sequences, B bases of a chunk, W bases of a window.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from genomask.data.tokenizers import base_codes
+
+CHUNK_BASES = 1 << 22
+TABLE_BITS = 20
+
+Pattern = tuple[int, int, np.ndarray]
+"""Strand (0 as it is, 1 reverse complement), number of the test sequence, its bases on that strand."""
+
+COMPLEMENT = str.maketrans("ACGT", "TGCA")
+
+
+class Leaks(NamedTuple):
+    """Which of N test sequences occur elsewhere."""
+
+    exact: np.ndarray  # (N,) bool
+    reverse: np.ndarray  # (N,) bool, the reverse complement occurs
+
+    def sentence(self, where: str) -> str:
+        """What to print, for instance with `where` = 'the training pool'."""
+        return (
+            f"{int((self.exact | self.reverse).sum())} of {len(self.exact)} test sequences are in {where} "
+            f"({int(self.exact.sum())} as they are, {int(self.reverse.sum())} as reverse complement)."
+        )
+
+
+def leaks_in_pool(test: list[str], pool: list[str]) -> Leaks:
+    """Test sequences that are also, whole, training sequences."""
+    known = {sequence.upper() for sequence in pool}
+    upper = [sequence.upper() for sequence in test]
+    return Leaks(
+        exact=np.array([sequence in known for sequence in upper], dtype=bool),
+        reverse=np.array([sequence.translate(COMPLEMENT)[::-1] in known for sequence in upper], dtype=bool),
+    )
+
+
+def leaks_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -> Leaks:
+    """Test sequences that lie whole inside one of the intervals [start, stop) of a genome's codes, all of it ACGT.
+
+    `intervals` are Genome.runs, or those of GenomeWindows.training for what pretraining has really seen. Each
+    sequence's first 32 bases (16 for one shorter than 32) are looked up at every place of the genome, and the whole
+    sequence is compared where they are found. Not looked up: sequences shorter than 16 bases, which any genome holds
+    by chance, and those with a letter other than A, C, G, T.
+    """
+    sequences = [base_codes(sequence) for sequence in test]
+    plain = [at for at, bases in enumerate(sequences) if len(bases) and bases.max() < 4]
+    found = np.zeros((2, len(test)), dtype=bool)
+    for window, lengths in ((16, range(16, 32)), (32, range(32, 1 << 62))):
+        patterns = _patterns({at: sequences[at] for at in plain if len(sequences[at]) in lengths}, window)
+        if patterns:
+            longest = max(len(bases) for group in patterns.values() for _, _, bases in group)
+            for chunk in _chunks(codes, intervals, window, longest):
+                _search(chunk, window, patterns, found)
+    return Leaks(*found)
+
+
+def _patterns(sequences: dict[int, np.ndarray], window: int) -> dict[int, list[Pattern]]:
+    """What to look for, on both strands, by the code of its first W bases."""
+    patterns: dict[int, list[Pattern]] = defaultdict(list)
+    for at, forward in sequences.items():
+        for strand, bases in enumerate((forward, 3 - forward[::-1])):
+            patterns[int(_window_codes(bases[:window], window)[0])].append((strand, at, bases))
+    return patterns
+
+
+def _chunks(codes: np.ndarray, intervals: np.ndarray, window: int, longest: int) -> Iterator[np.ndarray]:
+    """Pieces of the intervals that overlap so far that no sequence is cut."""
+    for start, stop in intervals.tolist():
+        for at in range(start, stop - window + 1, CHUNK_BASES):
+            yield np.asarray(codes[at : min(at + CHUNK_BASES + longest - 1, stop)])
+
+
+def _search(chunk: np.ndarray, window: int, patterns: dict[int, list[Pattern]], found: np.ndarray) -> None:
+    """Mark in `found` (strand, sequence) the patterns that occur in the chunk."""
+    values = _window_codes(chunk, window)
+    keys = np.array(list(patterns), dtype=np.uint64)
+    table = np.zeros(1 << TABLE_BITS, dtype=bool)  # most places of a genome are ruled out by this look-up alone
+    table[_slot(keys)] = True
+    places = np.flatnonzero(table[_slot(values)])
+    places = places[np.isin(values[places], keys)]
+    for place, value in zip(places.tolist(), values[places].tolist(), strict=True):
+        for strand, at, bases in patterns[value]:
+            if not found[strand, at] and np.array_equal(chunk[place : place + len(bases)], bases):
+                found[strand, at] = True
+
+
+def _window_codes(codes: np.ndarray, window: int) -> np.ndarray:
+    """(B - W + 1,) uint64: each window of W bases, a power of two up to 32, as one number of two bits a base."""
+    values, width = codes.astype(np.uint64), 1
+    while width < window:
+        values = (values[:-width] << np.uint64(2 * width)) | values[width:]
+        width *= 2
+    return values
+
+
+def _slot(values: np.ndarray) -> np.ndarray:
+    """Place in the look-up table: the upper bits of a multiplicative hash."""
+    return (values * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - TABLE_BITS)

@@ -1,0 +1,103 @@
+"""results.csv: one row a measurement, written as it is measured, so that a killed run goes on where it stopped.
+
+In: an output folder, and what its measurements depend on. Out: rows on disk. protocol.json beside them holds the
+settings and the hashes of models and tasks; asking the same folder for others is refused.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from genomask.atomic import atomic_write
+from genomask.data.tasks import LabelledTask
+from genomask.errors import SettingsError
+from genomask.fewshot.metrics import METRICS
+
+
+class Cell(NamedTuple):
+    """What is measured: the columns that name a row."""
+
+    model: str
+    strategy: str
+    pretraining_seed: int
+    task: str
+    shot: int
+    draw: int
+    method: str
+
+
+COLUMNS = [*Cell._fields, "n_train", "n_test", *METRICS]
+
+
+class ResultsFile:
+    """The rows of one folder's results.csv."""
+
+    def __init__(self, folder: Path, protocol: dict[str, dict[str, Any]]) -> None:
+        """Open or begin a folder; `protocol` holds tables of named values that must not change.
+
+        Raises SettingsError where the folder's protocol.json has another value for one of the names.
+        """
+        self.path = folder / "results.csv"
+        _keep_protocol(folder / "protocol.json", protocol)
+        if self.path.exists():
+            _cut_torn_line(self.path)
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            atomic_write(self.path, ",".join(COLUMNS) + "\n")
+        self.done = set(read_results(folder)[list(Cell._fields)].itertuples(index=False, name=None))
+
+    def append(self, cell: Cell, n_train: int, n_test: int, scores: dict[str, float]) -> None:
+        """Add one row and give it to the operating system at once."""
+        row = pd.DataFrame([[*cell, n_train, n_test, *(scores[metric] for metric in METRICS)]], columns=COLUMNS)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(row.to_csv(index=False, header=False))
+        self.done.add(tuple(cell))
+
+    def rows(self, cells: Iterable[Cell]) -> pd.DataFrame:
+        """The rows of these cells, in their order."""
+        known = read_results(self.path.parent)
+        wanted = pd.DataFrame(list(cells), columns=list(Cell._fields))
+        return wanted.merge(known, on=list(Cell._fields), how="left", validate="one_to_one")[COLUMNS]
+
+
+def read_results(folder: Path) -> pd.DataFrame:
+    """All rows of a folder's results.csv; names stay text also where they look like numbers or like missing values."""
+    return pd.read_csv(
+        folder / "results.csv",
+        dtype={"model": str, "strategy": str, "task": str},
+        keep_default_na=False,
+        na_values={metric: [""] for metric in METRICS},
+        float_precision="round_trip",
+    )
+
+
+def task_digest(task: LabelledTask) -> str:
+    """Hash of a task's sequences and labels."""
+    digest = hashlib.blake2b(digest_size=16)
+    for sequence, label in zip(task.sequences, task.labels.tolist(), strict=True):
+        digest.update(f"{sequence}\t{task.classes[label]}\n".encode())
+    return digest.hexdigest()
+
+
+def _keep_protocol(path: Path, protocol: dict[str, dict[str, Any]]) -> None:
+    """Add to protocol.json what is new; refuse what differs."""
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for table, values in protocol.items():
+        known = kept.setdefault(table, {})
+        for name, value in values.items():
+            if known.setdefault(name, value) != value:
+                raise SettingsError(
+                    f"{path.parent} already holds results with another {table.rstrip('s')} {name!r} "
+                    f"({known[name]}, now {value}); give another --out."
+                )
+    atomic_write(path, json.dumps(kept, indent=2, sort_keys=True) + "\n")
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Drop a last line that a kill left without its end."""
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        path.write_bytes(content[: content.rfind(b"\n") + 1])

@@ -1,0 +1,58 @@
+"""From measurements to the table people read: one row a model, task, shot and method, with its interval over draws.
+
+In: the rows of results.csv. Out: the rows of summary.csv, and the captions that say what the intervals mean.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from genomask.fewshot.metrics import METRICS
+from genomask.fewshot.protocol import draws_overlap
+from genomask.fewshot.statistics import mean_interval
+
+GROUP = ["model", "strategy", "pretraining_seed", "task", "shot", "method"]
+
+INTERVAL_CAPTION = (
+    "Mean over draws of the training examples, plus or minus a 95 % t interval: this model, this test set. "
+    "No interval where one draw takes all the examples there are."
+)
+OVERLAP_CAPTION = "draws overlap: the draws share examples of the pool, so the interval is narrower than it should be."
+
+
+def summarise(results: pd.DataFrame, smallest_class: Mapping[str, int]) -> pd.DataFrame:
+    """One row a group: n_draws, draws_overlap, n_train, n_test, then mean and half_width of each metric.
+
+    `smallest_class` is the size of each task's rarest class in the pool. `accuracy_test_error` is one standard error
+    of the mean accuracy that comes from the test set being a sample: it is shared by all rows of a task.
+    """
+    return pd.DataFrame([_row(key, rows, smallest_class) for key, rows in results.groupby(GROUP, sort=False)])
+
+
+def _row(key: tuple, rows: pd.DataFrame, smallest_class: Mapping[str, int]) -> dict:
+    row = dict(zip(GROUP, key, strict=True))
+    n_draws, n_test = len(rows), int(rows["n_test"].iloc[0])
+    row |= {
+        "n_draws": n_draws,
+        "draws_overlap": draws_overlap(smallest_class[row["task"]], row["shot"], n_draws),
+        "n_train": int(rows["n_train"].iloc[0]),
+        "n_test": n_test,
+    }
+    for metric in METRICS:
+        interval = mean_interval(rows[metric])
+        row |= {metric: interval.mean, f"{metric}_half_width": interval.half_width}
+    row["accuracy_test_error"] = float(np.sqrt(row["accuracy"] * (1 - row["accuracy"]) / n_test))
+    return row
+
+
+def captions(summary: pd.DataFrame) -> list[str]:
+    """The sentences to print under a table made of these rows."""
+    lines = [INTERVAL_CAPTION, *([OVERLAP_CAPTION] if summary["draws_overlap"].any() else [])]
+    for task, rows in summary.groupby("task", sort=False):
+        worst = rows["accuracy_test_error"].max()
+        lines.append(
+            f"{task}: {rows['n_test'].iloc[0]} test sequences; their sampling adds a standard error of up to "
+            f"{100 * worst:.1f} points to any accuracy here, the same for every row."
+        )
+    return lines

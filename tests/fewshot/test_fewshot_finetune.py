@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import torch
+
+from genomask.errors import TrainingError
+from genomask.fewshot.finetune import Schedule, _optimiser, finetune_scorer, fit, predict, schedule
+from genomask.fewshot.models import load_classifier, tokenise
+from genomask.fewshot.protocol import FewShotSettings
+
+
+@pytest.mark.parametrize(
+    ("shot", "width", "expected"),
+    [
+        (10, 768, (1e-4, 20, 5)),
+        (100, 768, (1e-4, 20, 5)),
+        (500, 768, (5e-5, 5, 15)),
+        (1000, 512, (5e-5, 5, 15)),
+        (100, 256, (1e-3, 20, 16)),
+        (500, 128, (1e-3, 5, 16)),
+    ],
+)
+def test_auto_is_the_published_schedule_for_wide_encoders_and_a_constant_rate_below(shot, width, expected):
+    assert schedule(FewShotSettings(), shot, width) == Schedule(*expected)
+
+
+def test_what_is_asked_for_replaces_auto():
+    settings = FewShotSettings(learning_rate=3e-4, epochs=2)
+    assert schedule(settings, 10, 768) == Schedule(3e-4, 2, 5)
+
+
+def test_the_rate_warms_up_and_falls_to_zero_and_only_matrices_decay():
+    model = torch.nn.Linear(2, 2)
+    optimiser, scheduler = _optimiser(model, rate=1.0, n_steps=20)
+    rates = []
+    for _ in range(20):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        scheduler.step()
+    assert rates[:3] == [0.5, 1.0, 1.0]
+    np.testing.assert_allclose(np.diff(rates[2:]), -1 / 18)
+    assert optimiser.param_groups[0]["lr"] == 0
+    assert [group["weight_decay"] for group in optimiser.param_groups] == [0.01, 0.0]
+
+
+def test_fine_tuning_learns_and_repeats_bit_for_bit(model_folder, pool, test_task):
+    settings = FewShotSettings(epochs=12, learning_rate=5e-3)
+    rows = np.arange(len(pool.labels))
+    scores = []
+    for _ in range(2):
+        scorer = finetune_scorer(model_folder, pool, test_task, settings, seed=1, untrained=False)
+        scores.append(scorer(rows, 12, 0))
+    np.testing.assert_array_equal(*scores)
+    assert (scores[0].argmax(axis=1) == test_task.labels).mean() > 0.75
+    assert not np.array_equal(scores[0], scorer(rows, 12, 1))
+
+
+def test_one_draw_leaves_no_trace_in_the_next(model_folder, pool, test_task):
+    settings = FewShotSettings(epochs=1)
+    rows = np.arange(len(pool.labels))
+    scorer = finetune_scorer(model_folder, pool, test_task, settings, seed=1, untrained=True)
+    first = scorer(rows, 12, 0)
+    scorer(rows, 12, 1)
+    np.testing.assert_array_equal(scorer(rows, 12, 0), first)
+
+
+def test_a_loss_that_is_not_finite_is_said(model_folder, pool):
+    model, tokenizer = load_classifier(model_folder, 2, seed=0, untrained=False)
+    torch.nn.init.constant_(model.classifier.weight, torch.nan)
+    tokens = tokenise(tokenizer, pool.sequences, "pool").tokens
+    with pytest.raises(TrainingError, match="not finite"):
+        fit(model, tokens, pool.labels, Schedule(1e-3, 1, 16), seed=0)
+
+
+def test_predictions_do_not_depend_on_the_batch(model_folder, test_task):
+    model, tokenizer = load_classifier(model_folder, 2, seed=0, untrained=False)
+    tokenised = tokenise(tokenizer, test_task.sequences, "test")
+    np.testing.assert_allclose(predict(model, tokenised, 100), predict(model, tokenised, 10_000), atol=1e-6)

@@ -1,0 +1,54 @@
+import math
+
+import numpy as np
+import pytest
+
+from genomask.data.tasks import read_task
+from genomask.fewshot.floors import kmer_features, kmer_scorer
+from genomask.fewshot.protocol import draw_examples
+
+
+def features_reference(sequence: str, one_hot: bool) -> list[float]:
+    """The same features of one sequence, letter by letter."""
+    features = []
+    for k in (3, 4, 5):
+        counts = dict.fromkeys(range(4**k), 0)
+        for at in range(len(sequence) - k + 1):
+            kmer = sequence[at : at + k]
+            if set(kmer) <= set("ACGT"):
+                counts[sum("ACGT".index(letter) * 4 ** (k - 1 - i) for i, letter in enumerate(kmer))] += 1
+        roots = [math.sqrt(count) for count in counts.values()]
+        norm = math.sqrt(sum(root**2 for root in roots)) or 1.0
+        features += [root / norm for root in roots]
+    if one_hot:
+        features += [(letter == base) / math.sqrt(len(sequence)) for letter in sequence for base in "ACGT"]
+    return features
+
+
+@pytest.mark.parametrize(
+    ("sequences", "one_hot"),
+    [(["ACGTACGTTT", "GGGNGGACGT"], True), (["ACGTACGTTT", "AC", "GGGGNACGTACCC"], False), (["ACGT"], True)],
+)
+def test_features_are_those_of_the_plain_definition(sequences, one_hot):
+    expected = [features_reference(sequence, one_hot) for sequence in sequences]
+    np.testing.assert_allclose(kmer_features(sequences, one_hot), expected, rtol=1e-12)
+
+
+def test_lower_case_counts_as_upper():
+    np.testing.assert_array_equal(kmer_features(["acgtTT"], True), kmer_features(["ACGTTT"], True))
+
+
+@pytest.mark.parametrize(
+    ("task", "pool_file", "published"),
+    [("Prom-core", "1000", {10: 59.0, 50: 65.5, 100: 67.1}), ("Splice-40", "500", {10: 47.4, 50: 60.3, 100: 64.5})],
+)
+def test_the_floor_reaches_its_known_accuracy_on_real_tasks(shared_data, task, pool_file, published):
+    folder = shared_data / "genemask" / "fewshot" / task
+    pool = read_task(folder / f"{pool_file}.tsv.gz", name=task)
+    test = read_task(folder / "test.tsv.gz", name=task)
+    scorer = kmer_scorer(pool, test)
+    for shot, accuracy in published.items():
+        draws = range(20 if shot == 10 else 6)
+        rows = [draw_examples(pool.labels, shot, task, draw) for draw in draws]
+        scores = [100 * (scorer(drawn, shot, 0).argmax(1) == test.labels).mean() for drawn in rows]
+        assert abs(np.mean(scores) - accuracy) < 1.5

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from genomask.data.tokenizers import base_codes
+from genomask.fewshot import leaks
+from genomask.fewshot.leaks import leaks_in_genome, leaks_in_pool
+
+
+def random_bases(n: int, seed: int) -> str:
+    return "".join(np.random.default_rng(seed).choice(list("ACGT"), n))
+
+
+def reverse_complement(sequence: str) -> str:
+    return sequence[::-1].translate(str.maketrans("ACGT", "TGCA"))
+
+
+def test_the_pool_is_searched_on_both_strands_whole_sequences_only():
+    pool = ["AACCGGTTA", "acgtacgta"]
+    found = leaks_in_pool(["AACCGGTTA", "TAACCGGTT", "TACGTACGT", "AACCGGTT"], pool)
+    assert found.exact.tolist() == [True, False, False, False]
+    assert found.reverse.tolist() == [False, True, True, False]
+    assert found.sentence("the training pool") == (
+        "3 of 4 test sequences are in the training pool (1 as they are, 2 as reverse complement)."
+    )
+
+
+@pytest.mark.parametrize("chunk", [64, 1 << 22])
+@pytest.mark.parametrize("lengths", [(40, 32, 70), (16, 31, 20), (17, 300, 64)])
+def test_the_genome_gives_up_every_hidden_sequence(monkeypatch, chunk, lengths):
+    monkeypatch.setattr(leaks, "CHUNK_BASES", chunk)
+    genome = random_bases(3000, seed=1)
+    inside = [genome[at : at + n] for at, n in zip((0, 1437, 3000 - lengths[2]), lengths, strict=True)]
+    almost = inside[1][:-1] + ("A" if inside[1][-1] != "A" else "C")
+    test = [inside[0], reverse_complement(inside[1]), inside[2].lower(), almost, random_bases(50, seed=2)]
+    found = leaks_in_genome(test, base_codes(genome), np.array([[0, 3000]]))
+    assert found.exact.tolist() == [True, False, True, False, False]
+    assert found.reverse.tolist() == [False, True, False, False, False]
+
+
+def test_a_sequence_across_the_end_of_an_interval_is_no_leak():
+    genome = random_bases(500, seed=3)
+    test = [genome[180:220], genome[200:240], genome[260:300], genome[261:301]]
+    found = leaks_in_genome(test, base_codes(genome), np.array([[100, 200], [200, 300]]))
+    assert found.exact.tolist() == [False, True, True, False]
+
+
+def test_odd_letters_short_sequences_and_no_sequences_are_not_looked_up():
+    genome = "ACGT" * 20 + "N" * 40
+    found = leaks_in_genome(["ACGT", "N" * 40, "ACGTN" * 8], base_codes(genome), np.array([[0, 80]]))
+    assert not found.exact.any()
+    assert len(leaks_in_genome([], base_codes(genome), np.array([[0, 80]])).exact) == 0
+
+
+def test_search_agrees_with_a_plain_string_search_in_a_repetitive_genome():
+    rng = np.random.default_rng(4)
+    genome = "".join(rng.choice(["CA", "CACACA", "G", "TTAGGG"], 2000))
+    test = ["".join(rng.choice(["CA", "G", "TTAGGG"], n)) for n in rng.integers(4, 14, 300)]
+    test = [sequence for sequence in test if len(sequence) >= 16]
+    found = leaks_in_genome(test, base_codes(genome), np.array([[0, len(genome)]]))
+    assert found.exact.tolist() == [sequence in genome for sequence in test]
+    assert found.reverse.tolist() == [reverse_complement(sequence) in genome for sequence in test]
+    assert 0 < found.exact.sum() < len(test)

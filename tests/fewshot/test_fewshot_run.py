@@ -1,0 +1,117 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genomask.errors import DataError, SettingsError, UserError
+from genomask.fewshot import run
+from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.results import COLUMNS
+from genomask.fewshot.run import run_fewshot
+
+SETTINGS = FewShotSettings(
+    shots=(3, 12), draws=2, epochs=1, methods=("kmer-logreg", "probe", "finetune", "random-init")
+)
+QUICK = FewShotSettings(shots=(3, 12), draws=3, methods=("kmer-logreg", "probe"))
+
+
+def quiet(done: int, total: int, text: str) -> None:
+    """No bar."""
+
+
+@pytest.fixture
+def measure(model_folder, pool, test_task, tmp_path):
+    def measured(settings: FewShotSettings = QUICK, **changes) -> pd.DataFrame:
+        arguments = {"strategy": "genemask", "pretraining_seed": 7, "out": tmp_path, "progress": quiet, "pool": pool}
+        return run_fewshot(model_folder, test=test_task, settings=settings, **(arguments | changes))
+
+    return measured
+
+
+def test_every_method_shot_and_draw_becomes_a_row(measure, model_folder, tmp_path):
+    table = measure(SETTINGS)
+    assert list(table.columns) == COLUMNS == list(pd.read_csv(tmp_path / "results.csv").columns)
+    assert len(table) == 5 * (2 + 1)  # 12 shots are the whole pool: one draw
+    assert set(table["method"]) == {"kmer-logreg", "probe", "random-init/probe", "finetune", "random-init/finetune"}
+    floor = table[table["method"] == "kmer-logreg"]
+    assert floor[["model", "strategy", "pretraining_seed"]].drop_duplicates().values.tolist() == [["none", "none", -1]]
+    own = table[table["method"] != "kmer-logreg"]
+    assert own[["model", "strategy"]].drop_duplicates().values.tolist() == [[str(model_folder), "genemask"]]
+    assert (table["n_train"] == 2 * table["shot"]).all()
+    assert (table["n_test"] == 60).all()
+    assert table["accuracy"].between(0, 1).all()
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    assert summary.groupby("shot")["n_draws"].unique().explode().to_dict() == {3: 2, 12: 1}
+
+
+def test_a_repeated_run_is_bit_equal_and_measures_nothing(measure, tmp_path, monkeypatch):
+    first = measure()
+    content = (tmp_path / "results.csv").read_bytes()
+    monkeypatch.setattr(run, "score", lambda *_: pytest.fail("measured again"))
+    pd.testing.assert_frame_equal(measure(), first)
+    assert (tmp_path / "results.csv").read_bytes() == content
+
+
+def test_a_killed_run_goes_on_where_it_stopped(measure, tmp_path):
+    whole = measure()
+    path = tmp_path / "results.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:3]) + lines[3][:20])  # killed in the middle of a line
+    pd.testing.assert_frame_equal(measure(), whole)
+    assert sorted(path.read_text().splitlines()) == sorted("".join(lines).splitlines())
+
+
+def test_more_shots_and_draws_are_added_to_a_folder(measure):
+    few = measure(replace(QUICK, shots=(3,), draws=2))
+    more = measure()
+    shared = more.merge(few, how="inner")
+    assert len(shared) == len(few) == 4
+    assert len(more) == 8
+
+
+def test_two_models_share_a_folder_and_its_floor(measure, tmp_path):
+    measure()
+    measure(strategy="uniform")
+    table = pd.read_csv(tmp_path / "results.csv")
+    assert table.groupby(["strategy", "method"]).size().to_dict() == {
+        ("none", "kmer-logreg"): 4,
+        ("genemask", "probe"): 4,
+        ("uniform", "probe"): 4,
+    }
+
+
+def test_other_settings_data_or_weights_are_refused(measure, pool, tmp_path):
+    measure()
+    before = (tmp_path / "results.csv").read_bytes()
+    with pytest.raises(SettingsError, match=r"already holds results with another setting 'pool' \(mean, now cls\)"):
+        measure(replace(QUICK, pool="cls"))
+    with pytest.raises(SettingsError, match="another task 'toy'"):
+        measure(pool=replace(pool, sequences=pool.sequences[::-1], labels=pool.labels[::-1]))
+    assert (tmp_path / "results.csv").read_bytes() == before
+
+
+def test_results_do_not_depend_on_what_else_is_asked(measure, tmp_path):
+    together = measure()
+    alone = measure(replace(QUICK, shots=(12,), methods=("probe",)), out=tmp_path / "alone")
+    pd.testing.assert_frame_equal(
+        alone, together[together["method"].eq("probe") & together["shot"].eq(12)].reset_index(drop=True)
+    )
+
+
+def test_progress_counts_every_measurement(measure):
+    seen = []
+    measure(progress=lambda done, total, text: seen.append((done, total)))
+    assert seen[0] == (0, 8)
+    assert seen[-1] == (8, 8)
+    assert np.diff([done for done, _ in seen]).min() >= 0
+
+
+def test_a_pool_too_small_and_a_folder_without_a_model_are_said(measure, pool, test_task, tmp_path):
+    arguments = {"strategy": "genemask", "pretraining_seed": 7, "out": tmp_path / "new", "progress": quiet}
+    with pytest.raises(DataError, match="13-shot needs 13 of each"):
+        measure(replace(QUICK, shots=(13,)), out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(UserError, match="no model here"):
+        run_fewshot(tmp_path, pool, test_task, QUICK, **arguments)
+    assert not (tmp_path / "new").exists()

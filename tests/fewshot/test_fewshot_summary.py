@@ -1,0 +1,49 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from genomask.fewshot.metrics import METRICS
+from genomask.fewshot.summary import INTERVAL_CAPTION, OVERLAP_CAPTION, captions, summarise
+
+
+def rows(method: str, shot: int, accuracies: list[float]) -> list[dict]:
+    key = {"model": "m", "strategy": "genemask", "pretraining_seed": 1, "task": "toy", "shot": shot, "method": method}
+    return [
+        key | {"draw": draw, "n_train": 2 * shot, "n_test": 400} | dict.fromkeys(METRICS, accuracy)
+        for draw, accuracy in enumerate(accuracies)
+    ]
+
+
+@pytest.fixture
+def summary() -> pd.DataFrame:
+    results = pd.DataFrame(
+        rows("probe", 10, [0.6, 0.7, 0.8]) + rows("probe", 50, [0.9]) + rows("finetune", 20, [0.5] * 3)
+    )
+    return summarise(results, {"toy": 50})
+
+
+def test_one_row_a_group_with_its_interval(summary):
+    assert list(zip(summary["method"], summary["shot"], strict=True)) == [
+        ("probe", 10),
+        ("probe", 50),
+        ("finetune", 20),
+    ]
+    assert summary["n_draws"].tolist() == [3, 1, 3]
+    assert summary["accuracy"].tolist() == pytest.approx([0.7, 0.9, 0.5])
+    assert summary["mcc_half_width"][0] == pytest.approx(4.302653 * 0.1 / np.sqrt(3))
+
+
+def test_one_draw_of_the_whole_pool_has_no_interval_and_no_overlap(summary):
+    assert np.isnan(summary["accuracy_half_width"][1])
+    assert summary["draws_overlap"].tolist() == [False, False, True]
+
+
+def test_the_test_sets_own_error_is_binomial(summary):
+    assert summary["accuracy_test_error"][2] == pytest.approx(0.025)
+
+
+def test_captions_say_what_the_intervals_mean(summary):
+    lines = captions(summary)
+    assert lines[:2] == [INTERVAL_CAPTION, OVERLAP_CAPTION]
+    assert "400 test sequences; their sampling adds a standard error of up to 2.5 points" in lines[2]
+    assert OVERLAP_CAPTION not in captions(summary[~summary["draws_overlap"]])
