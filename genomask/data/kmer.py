@@ -20,7 +20,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, UNK, CLS, SEP, MASK = range(5)
 MAX_K = 8
 _ALPHABET = "ATCG"
-_DIGIT_OF_CODE = np.array([_ALPHABET.index(letter) for letter in "ACGT"] + [-(4 ** (MAX_K + 1))], dtype=np.int64)
+_DIGIT_OF_CODE = np.array([_ALPHABET.index(letter) for letter in "ACGT"] + [-1], dtype=np.int32)
 _CODE_OF_BYTE = np.full(256, 4, dtype=np.uint8)
 for _code, _letter in enumerate("ACGT"):
     _CODE_OF_BYTE[[ord(_letter), ord(_letter.lower())]] = _code
@@ -35,11 +35,11 @@ def kmer_ids(codes: np.ndarray, k: int, stride: int = 1) -> np.ndarray:
     """Ids of the k-mers that start at every `stride`-th base of the last axis, int64; [UNK] for those with a 4."""
     count = max(0, (codes.shape[-1] - k) // stride + 1)
     digits = _DIGIT_OF_CODE[codes]
-    value = np.zeros((*codes.shape[:-1], count), dtype=np.int64)
+    value = np.zeros((*codes.shape[:-1], count), dtype=np.int32)
     for place in range(k):
-        value *= 4
-        value += digits[..., place : place + count * stride : stride][..., :count]
-    return np.where(value < 0, UNK, value + len(SPECIAL_TOKENS))
+        value <<= 2
+        value |= digits[..., place : place + count * stride : stride]  # a -1 makes the value negative for good
+    return np.where(value < 0, UNK, value + len(SPECIAL_TOKENS)).astype(np.int64)
 
 
 class KmerTokenizer(PreTrainedTokenizer):

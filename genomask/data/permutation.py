@@ -1,0 +1,32 @@
+"""Shuffling without a table: a keyed permutation of 0..size-1 that is computed where it is asked for."""
+
+import numpy as np
+
+from genomask.hashing import hash64
+
+ROUNDS = 8
+_FIRST_STREAM = 121  # one stream of the hash for each round
+
+
+def permute(index: np.ndarray, size: int, keys: np.ndarray) -> np.ndarray:
+    """Where each index (int64, below `size`) goes under the permutation of its key; the arguments broadcast.
+
+    A balanced Feistel network permutes the next power of four; what falls at `size` or above is sent through again
+    until it falls below, which leaves a permutation (Black and Rogaway, Ciphers with Arbitrary Finite Domains, 2002).
+    """
+    half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
+    keys = np.broadcast_to(keys, index.shape)
+    place = _feistel(index, half_bits, keys)
+    outside = np.flatnonzero(place >= size)
+    while outside.size:
+        place[outside] = _feistel(place[outside], half_bits, keys[outside])
+        outside = outside[place[outside] >= size]
+    return place
+
+
+def _feistel(index: np.ndarray, half_bits: int, keys: np.ndarray) -> np.ndarray:
+    mask = (1 << half_bits) - 1
+    left, right = index >> half_bits, index & mask
+    for stream in range(_FIRST_STREAM, _FIRST_STREAM + ROUNDS):
+        left, right = right, left ^ (hash64(keys, stream, right) & mask)
+    return left << half_bits | right

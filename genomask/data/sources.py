@@ -1,0 +1,140 @@
+"""What training reads: an endless stream of token sequences, and a fixed validation set, from genomes or text.
+
+Sequence number i of the stream is a pure function of (seed, i): there is no state to save, and any number of workers
+may each take their own part.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from genomask.data.genome import Genome
+from genomask.data.genome_cache import default_cache
+from genomask.data.kmer import CLS, SEP, KmerTokenizer, kmer_ids
+from genomask.data.packing import pack
+from genomask.data.permutation import permute
+from genomask.data.text import corpus_files
+from genomask.data.token_store import TokenStore
+from genomask.data.windows import EVALUATION_BASES, GenomeWindows, WindowSettings, read_window
+from genomask.data.wordpiece import token_bases_of
+from genomask.errors import DataError
+from genomask.hashing import hash64
+from genomask.types import TokenBases, TokenSequences
+
+VALIDATION_SHARE = 0.1
+"""Validation takes at most this share of the documents."""
+# One stream of the hash for each purpose.
+_HELD_OUT, _EPOCH = 141, 142
+
+
+class Source(Protocol):
+    """What training needs of its data, DNA or text."""
+
+    tokenizer: PreTrainedTokenizerBase
+    token_bases: TokenBases
+
+    def train(self, first: int, count: int) -> TokenSequences:
+        """Sequences number first .. first + count - 1 of the endless stream."""
+        ...
+
+    def validation(self) -> TokenSequences:
+        """The held-out sequences, always the same."""
+        ...
+
+
+class GenomeSource:
+    """Windows of a genome as k-mers."""
+
+    def __init__(self, genome: Genome, settings: WindowSettings, tokenizer: KmerTokenizer, seed: int) -> None:
+        self.genome = genome
+        self.tokenizer = tokenizer
+        self.token_bases = tokenizer.token_bases
+        self.windows = GenomeWindows(genome, settings, tokenizer.k, tokenizer.stride, seed)
+
+    def train(self, first: int, count: int) -> TokenSequences:
+        """Windows number first .. first + count - 1 of the endless stream."""
+        starts, lengths, reverse, weights = self.windows.train(first, count)
+        where = zip(starts.tolist(), lengths.tolist(), reverse.tolist(), strict=True)
+        return self._pack([read_window(self.genome, *window) for window in where], weights)
+
+    @cached_property
+    def validation_codes(self) -> np.ndarray:
+        """(W, 510) uint8 bases of the validation windows."""
+        return self.genome.codes[self.windows.validation_starts[:, None] + np.arange(EVALUATION_BASES)]
+
+    def validation(self) -> TokenSequences:
+        """The validation windows, 510 bases each."""
+        return self._pack(list(self.validation_codes), np.ones(len(self.validation_codes)))
+
+    def _pack(self, windows: list[np.ndarray], weights: np.ndarray) -> TokenSequences:
+        """[CLS] k-mers [SEP] of each window: one pass over the bases of all, then a copy of what lies within each."""
+        k, stride = self.tokenizer.k, self.tokenizer.stride
+        n_tokens = np.array([(len(codes) - k) // stride + 1 for codes in windows], dtype=np.int64)
+        n_bases = stride * (n_tokens - 1) + k  # without the remainder, so that at stride k the k-mers stay in phase
+        codes = [codes[:n] for codes, n in zip(windows, n_bases.tolist(), strict=True)]
+        kmers = kmer_ids(np.concatenate([np.zeros(0, dtype=np.uint8), *codes]), k, stride)
+        cu_seqlens = np.concatenate([[0], np.cumsum(n_tokens + 2)])
+        ids = np.full(cu_seqlens[-1], CLS)
+        ids[cu_seqlens[1:] - 1] = SEP
+        first_kmer = (np.cumsum(n_bases) - n_bases) // stride
+        for start, first, n in zip(cu_seqlens[:-1].tolist(), first_kmer.tolist(), n_tokens.tolist(), strict=True):
+            ids[start + 1 : start + 1 + n] = kmers[first : first + n]
+        return TokenSequences(
+            torch.from_numpy(ids), torch.from_numpy(cu_seqlens.astype(np.int32)), torch.as_tensor(weights).float()
+        )
+
+
+class TextSource:
+    """Documents of local shards, each cut to its first tokens; every epoch is a new permutation of them."""
+
+    def __init__(
+        self,
+        paths: Path | str | Sequence[Path | str],
+        tokenizer: PreTrainedTokenizerBase,
+        max_tokens: int,
+        validation_documents: int,
+        seed: int,
+        cache: Path | None = None,
+    ) -> None:
+        """`cache` is a folder, by default $GENOMASK_CACHE or ~/.cache/genomask; the tokens are kept there."""
+        self.tokenizer = tokenizer
+        self.token_bases = token_bases_of(tokenizer, len(tokenizer))
+        self.seed = seed
+        files = corpus_files(paths)
+        self.store = TokenStore.open(files, tokenizer, max_tokens, cache or default_cache())
+        is_held_out = _held_out(self.store.contents, validation_documents, seed)
+        self.training_documents = np.flatnonzero(~is_held_out)
+        self.validation_documents = np.flatnonzero(is_held_out)
+        if len(self.validation_documents) == 0:
+            raise DataError(
+                f"{files[0]}: of {len(is_held_out)} documents none can be held out for validation without leaving its "
+                "double, or nothing, to training. Give a corpus of at least two different documents."
+            )
+
+    def train(self, first: int, count: int) -> TokenSequences:
+        """Documents number first .. first + count - 1 of the endless stream."""
+        epoch, place = np.divmod(np.arange(first, first + count, dtype=np.int64), len(self.training_documents))
+        keys = hash64(np.full(1, self.seed, dtype=np.int64), _EPOCH, epoch)
+        return self._pack(self.training_documents[permute(place, len(self.training_documents), keys)])
+
+    def validation(self) -> TokenSequences:
+        """The held-out documents."""
+        return self._pack(self.validation_documents)
+
+    def _pack(self, documents: np.ndarray) -> TokenSequences:
+        return pack(self.store.read(documents), np.ones(len(documents)))
+
+
+def _held_out(contents: np.ndarray, asked: int, seed: int) -> np.ndarray:
+    """(documents,) bool, the documents of the lowest hashes: at most `asked` and a tenth, at least one if it can be.
+
+    The hash is of the content, and documents that share the limit stay in training: doubles are never parted.
+    """
+    rank = hash64(np.full(1, seed, dtype=np.int64), _HELD_OUT, contents)
+    count = min(asked, max(1, int(VALIDATION_SHARE * len(rank))), len(rank) - 1)
+    return rank < np.sort(rank)[count]

@@ -1,0 +1,122 @@
+"""A text corpus in, its tokens in a memory-mapped file out; tokenised once, whole or not at all.
+
+A store is a folder: ids.bin (uint16 or int32, documents end to end), offsets.npy and contents.npy. It is built under a
+temporary name and renamed when complete, so a killed run leaves no half of it.
+"""
+
+import hashlib
+import itertools
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from genomask.data.text import read_documents
+from genomask.data.wordpiece import tokenize_documents
+from genomask.errors import DataError
+
+FORMAT = 1
+"""Part of the key; raise it when the files change their meaning."""
+DOCUMENTS_AT_ONCE = 1000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class TokenStore:
+    """The documents of a corpus as token ids, [CLS] and [SEP] included."""
+
+    ids: np.ndarray
+    """(T,) uint16 or int32, memory-mapped."""
+    offsets: np.ndarray
+    """(documents + 1,) int64, where each document begins in `ids`, and the end of the last."""
+    contents: np.ndarray
+    """(documents,) int64, a hash of each document's ids: equal documents have equal ones."""
+
+    @classmethod
+    def open(
+        cls, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, cache: Path
+    ) -> "TokenStore":
+        """The store of these files, tokenizer and length, from the cache folder, or built there first."""
+        folder = cache / "text" / f"{files[0].name.split('.')[0]}-{_key(files, tokenizer, max_tokens)}"
+        if not (folder / "contents.npy").exists():
+            log.info("tokenising %d corpus file(s) into the cache at %s", len(files), folder)
+            _build(folder, files, tokenizer, max_tokens)
+        dtype = _id_type(tokenizer)
+        return cls(
+            np.memmap(folder / "ids.bin", dtype=dtype, mode="r"),
+            np.load(folder / "offsets.npy"),
+            np.load(folder / "contents.npy"),
+        )
+
+    def read(self, documents: np.ndarray) -> list[np.ndarray]:
+        """The ids of each document asked for."""
+        bounds = zip(self.offsets[documents].tolist(), self.offsets[documents + 1].tolist(), strict=True)
+        return [self.ids[start:stop] for start, stop in bounds]
+
+
+def _id_type(tokenizer: PreTrainedTokenizerBase) -> np.dtype:
+    return np.dtype(np.uint16 if len(tokenizer) <= 1 << 16 else np.int32)
+
+
+def _key(files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> str:
+    """Changes with the files' paths, sizes and modification times, the tokenizer's content, and the length."""
+    for path in files:
+        if not path.is_file():
+            raise DataError(f"{path}: no such file. Check the spelling, and the folder you are in.")
+    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    content |= {"truncation": None, "padding": None}  # left behind by earlier calls of the tokenizer
+    return hashlib.blake2b(json.dumps([FORMAT, stats, content, max_tokens]).encode(), digest_size=12).hexdigest()
+
+
+def _build(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
+    """Tokenise into a temporary folder beside `folder`, then give it that name."""
+    building = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+        _write(building, files, tokenizer, max_tokens)
+        if not folder.exists():  # another process may have been faster; its store is the same
+            building.rename(folder)
+    except OSError as error:
+        raise DataError(
+            f"{folder.parent}: the corpus cache cannot be written ({os.strerror(error.errno or 0)}). "
+            "Free some disk, or set GENOMASK_CACHE to a folder with room that you may write to."
+        ) from error
+    finally:
+        if building:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
+    lengths, contents, n_empty = [0], [], 0
+    with (folder / "ids.bin").open("wb") as out:
+        for texts in _batches(read_documents(files)):
+            for ids in tokenize_documents(tokenizer, texts, max_tokens):
+                if len(ids) <= 2:  # [CLS] [SEP]
+                    n_empty += 1
+                    continue
+                data = np.array(ids, dtype=_id_type(tokenizer)).tobytes()
+                out.write(data)
+                lengths.append(len(ids))
+                contents.append(int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True))
+    if not contents:
+        raise DataError(f"{files[0]}: the corpus has no document with any text. Give files with documents in them.")
+    if n_empty:
+        log.warning("%d empty documents are left out, %d are used", n_empty, len(contents))
+    np.save(folder / "offsets.npy", np.cumsum(lengths, dtype=np.int64))
+    np.save(folder / "contents.npy", np.array(contents, dtype=np.int64))
+
+
+def _batches(texts: Iterable[str]) -> Iterable[list[str]]:
+    texts = iter(texts)
+    while batch := list(itertools.islice(texts, DOCUMENTS_AT_ONCE)):
+        yield batch

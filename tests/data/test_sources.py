@@ -1,0 +1,136 @@
+"""Sources: the stream is a pure function of seed and index, and validation stays out of it."""
+
+import gzip
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from genomask.data import Genome, KmerTokenizer
+from genomask.data.kmer import CLS, SEP
+from genomask.data.sources import GenomeSource, TextSource
+from genomask.data.tokenizers import train_wordpiece, wordpiece_tokenizer
+from genomask.data.windows import WindowSettings, read_window
+from genomask.errors import DataError
+
+DOCUMENTS = [f"document number {i} tells of {word} and of no {word}" for i in range(40) for word in ("cats", "hats")]
+
+
+@pytest.fixture(scope="module")
+def genome(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("genome")
+    bases = np.random.default_rng(0).choice(list("ACGT"), 30_000)
+    bases[9_000:9_100] = "N"
+    (folder / "g.fa").write_text(">one\n" + "".join(bases) + "\n")
+    return Genome.open(folder / "g.fa", cache=folder)
+
+
+@pytest.mark.parametrize(("k", "stride"), [(6, 1), (1, 1), (4, 4)])
+def test_genome_sequences_are_the_kmers_of_their_windows(genome, k, stride):
+    settings = WindowSettings(max_tokens=40, strand="both", repeats="weight", validation_windows=3)
+    source = GenomeSource(genome, settings, KmerTokenizer(k, stride), seed=5)
+    tokens = source.train(100, 30)
+    windows = source.windows.train(100, 30)
+    assert tokens.weights.tolist() == windows.weights.tolist()
+    assert (tokens.input_ids.dtype, tokens.cu_seqlens.dtype) == (torch.int64, torch.int32)
+    for ids, start, length, reverse in zip(tokens.input_ids.split(tokens.lengths.tolist()), *windows[:3], strict=True):
+        kmers = source.tokenizer.encode_bases(read_window(genome, start, length, reverse))
+        assert ids.tolist() == [CLS, *kmers.tolist(), SEP]
+
+
+@pytest.mark.parametrize(("k", "stride"), [(6, 1), (7, 7)])
+def test_genome_validation_is_510_bases_a_window(genome, k, stride):
+    source = GenomeSource(genome, WindowSettings(max_tokens=40, validation_windows=3), KmerTokenizer(k, stride), seed=5)
+    tokens = source.validation()
+    assert source.validation_codes.shape == (3, 510)
+    expected = [[CLS, *source.tokenizer.encode_bases(codes).tolist(), SEP] for codes in source.validation_codes]
+    assert [ids.tolist() for ids in tokens.input_ids.split(tokens.lengths.tolist())] == expected
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    for number, part in enumerate((DOCUMENTS[:30], DOCUMENTS[30:])):
+        text = "".join(json.dumps({"text": x}) + "\n" for x in part)
+        (folder / f"shard-{number}.json.gz").write_bytes(gzip.compress(text.encode()))
+    vocab = train_wordpiece(DOCUMENTS, 300, folder / "vocab.txt")
+    return folder, wordpiece_tokenizer(vocab)
+
+
+def texts_of(source, tokens):
+    return [tuple(ids.tolist()) for ids in tokens.input_ids.split(tokens.lengths.tolist())]
+
+
+def test_every_epoch_is_another_order_of_the_same_documents(corpus, tmp_path):
+    folder, tokenizer = corpus
+    source = TextSource(folder, tokenizer, 128, 5, seed=1, cache=tmp_path)
+    first, second = (texts_of(source, source.train(epoch * 75, 75)) for epoch in (0, 1))
+    held_out = texts_of(source, source.validation())
+    everything = {tuple(ids) for ids in tokenizer(DOCUMENTS)["input_ids"]}
+    assert len(held_out) == 5
+    assert set(first) == set(second) == everything - set(held_out)
+    assert len(set(first)) == 75
+    assert first != second
+
+
+def test_the_text_stream_is_the_same_in_any_parts_and_follows_the_seed(corpus, tmp_path):
+    folder, tokenizer = corpus
+    source = TextSource(folder, tokenizer, 128, 5, seed=1, cache=tmp_path)
+    whole = texts_of(source, source.train(60, 40))
+    assert [x for start in range(60, 100, 8) for x in texts_of(source, source.train(start, 8))] == whole
+    assert texts_of(source, TextSource(folder, tokenizer, 128, 5, seed=2, cache=tmp_path).train(60, 40)) != whole
+
+
+def test_documents_are_cut_to_max_tokens_and_a_tenth_at_most_is_held_out(corpus, tmp_path):
+    folder, tokenizer = corpus
+    source = TextSource(folder, tokenizer, 8, 1000, seed=1, cache=tmp_path)
+    tokens = source.train(0, 20)
+    assert tokens.lengths.tolist() == [8] * 20
+    assert (tokens.input_ids[tokens.cu_seqlens[1:].long() - 1] == tokenizer.sep_token_id).all()
+    assert len(source.validation_documents) <= 8
+
+
+def test_doubles_are_never_parted_between_training_and_validation(corpus, tmp_path):
+    _, tokenizer = corpus
+    path = tmp_path / "doubles.jsonl"
+    path.write_text("".join(json.dumps({"text": x}) + "\n" for x in DOCUMENTS * 3))
+    for seed in range(5):
+        source = TextSource(path, tokenizer, 128, 20, seed=seed, cache=tmp_path)
+        train = texts_of(source, source.train(0, len(source.training_documents)))
+        assert not set(train) & set(texts_of(source, source.validation()))
+
+
+def test_the_corpus_is_tokenised_once_and_again_only_when_something_changed(corpus, tmp_path, caplog):
+    folder, tokenizer = corpus
+    caplog.set_level(logging.INFO)
+
+    def times_tokenised(max_tokens):
+        caplog.clear()
+        TextSource(folder, tokenizer, max_tokens, 5, seed=1, cache=tmp_path)
+        tokenizer("a call that leaves its truncation behind", truncation=True, max_length=5)
+        return sum("tokenising" in record.message for record in caplog.records)
+
+    assert [times_tokenised(n) for n in (16, 16, 17, 16)] == [1, 0, 1, 0]
+    assert not list((tmp_path / "text").glob(".building-*"))
+
+
+def test_a_bad_shard_leaves_no_half_built_store(corpus, tmp_path):
+    _, tokenizer = corpus
+    path = tmp_path / "bad.jsonl"
+    path.write_text(json.dumps({"text": "fine"}) + "\nnot json\n")
+    with pytest.raises(DataError, match="line 2: not JSON"):
+        TextSource(path, tokenizer, 16, 5, seed=1, cache=tmp_path)
+    assert not list((tmp_path / "text").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"), [([""], "no document with any text"), (["a cat"], "of 1 documents"), (["a"] * 9, "of 9 doc")]
+)
+def test_a_corpus_too_small_to_hold_anything_out_is_refused(corpus, tmp_path, texts, message):
+    _, tokenizer = corpus
+    path = tmp_path / "small.jsonl"
+    path.write_text("".join(json.dumps({"text": x}) + "\n" for x in texts))
+    with pytest.raises(DataError, match=message):
+        TextSource(path, tokenizer, 16, 5, seed=1, cache=tmp_path)

@@ -1,0 +1,70 @@
+"""C4's layout: what is read, and the sentence for each way a shard can be bad."""
+
+import gzip
+import json
+
+import pytest
+
+from genomask.data.text import corpus_files, read_documents
+from genomask.errors import DataError
+
+
+def lines(*texts):
+    return "".join(json.dumps({"text": text, "timestamp": "", "url": ""}) + "\n" for text in texts)
+
+
+def test_shards_of_every_ending_are_read_in_the_order_of_their_names(tmp_path):
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(lines("three").encode()))
+    (tmp_path / "a.jsonl").write_text(lines("one\nline", "zwei ß") + "\n")
+    (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(lines("four").encode()))
+    (tmp_path / "d.json").write_text(lines("five").rstrip())
+    (tmp_path / "notes.txt").write_text("not a shard")
+    files = corpus_files(tmp_path)
+    assert list(read_documents(files)) == ["one\nline", "zwei ß", "three", "four", "five"]
+    assert corpus_files([files[2], files[0]]) == [files[2], files[0]]
+
+
+BAD_LINES = {
+    "not JSON": ("once upon a time\n", "line 2: not JSON"),
+    "not an object": ('["text"]\n', "line 2: not a JSON object"),
+    "no text": ('{"content": "x", "url": ""}\n', "line 2: no string under 'text', found 'content', 'url'"),
+    "text is a number": ('{"text": 3}\n', "line 2: no string under 'text'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LINES)
+def test_a_bad_line_is_named(tmp_path, case):
+    line, message = BAD_LINES[case]
+    path = tmp_path / "shard.jsonl"
+    path.write_text(lines("fine") + line)
+    with pytest.raises(DataError) as caught:
+        list(read_documents([path]))
+    assert str(caught.value).startswith(f"{path}, {message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_shard_that_is_cut_short_or_empty_or_absent_is_named(tmp_path):
+    cut = tmp_path / "cut.json.gz"
+    cut.write_bytes(gzip.compress("".join(lines(str(i)) for i in range(5000)).encode())[:-30])
+    (tmp_path / "empty.jsonl").write_text("")
+    for path, message in [
+        (cut, "cut short or damaged after line"),
+        (tmp_path / "empty.jsonl", "the file is empty"),
+        (tmp_path / "absent.jsonl", "no such file"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            list(read_documents([path]))
+
+
+def test_a_folder_without_shards_and_a_shard_given_twice_are_refused(tmp_path):
+    with pytest.raises(DataError, match="no file in this folder ends in"):
+        corpus_files(tmp_path)
+    (tmp_path / "a.jsonl").write_text(lines("x"))
+    with pytest.raises(DataError, match="given twice"):
+        corpus_files([tmp_path, tmp_path / "a.jsonl"])
+
+
+def test_the_c4_sample_is_read(shared_data):
+    texts = list(read_documents([shared_data / "text" / "c4" / "c4-sample.30docs.jsonl.gz"]))
+    assert len(texts) == 30
+    assert texts[0].startswith("The woman who died after falling")
