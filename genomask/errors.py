@@ -19,3 +19,11 @@ class SettingsError(UserError):
 
 class TrainingError(UserError):
     """A run that cannot go on: the loss is not finite, no disk is left, a checkpoint is damaged."""
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """A run was asked to stop (Ctrl-C or SIGTERM) and has saved a checkpoint; the command exits with 128 + signal."""
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number

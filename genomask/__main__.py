@@ -1,0 +1,5 @@
+"""`python -m genomask`."""
+
+from genomask.cli import main
+
+main()

@@ -1,0 +1,219 @@
+"""The command line: parse, import the room, call one function, show the result.
+
+Rooms are imported inside the verbs: `genomask --help` must not wait for torch.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from genomask.errors import SettingsError, Stopped, UserError
+
+app = typer.Typer(
+    help="Pretrain a masked language model on your genome or on text, and learn which masking earns its compute.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+GenomeFiles = Annotated[list[Path], typer.Option(help="FASTA files, plain, gzip or bgzip.")]
+Ambiguous = Annotated[str, typer.Option(help="IUPAC letters such as R: 'error', or 'n' to read them as N.")]
+RecipeName = Annotated[str, typer.Option(help="Recipe name or TOML file. Default: tiny without a GPU, base with one.")]
+Changes = Annotated[list[str], typer.Option("--set", help="Change one setting, as training.steps=60. Repeatable.")]
+Train = Annotated[Path, typer.Option(help="TSV or CSV with columns sequence and label: the pool that shots come from.")]
+Test = Annotated[Path, typer.Option(help="The same for the test, which touches no choice.")]
+Shots = Annotated[str, typer.Option(help="Examples of each class to train on, separated by commas.")]
+Draws = Annotated[int, typer.Option(help="Random draws of the examples at each number of shots.")]
+Methods = Annotated[str, typer.Option(help="Some of finetune, probe, kmer-logreg, random-init.")]
+
+ALL_METHODS = "finetune,probe,kmer-logreg,random-init"
+MANY_VALUES = ("--genome", "--corpus")
+"""Options that take all the values up to the next option, as a shell's *.fa.gz gives them."""
+
+
+def main() -> None:
+    """Run a verb; a mistake that a person can mend is one line on stderr and exit 2."""
+    logging.basicConfig(
+        format="%(message)s",
+        level=logging.WARNING,
+        handlers=[RichHandler(console=Console(stderr=True), show_time=False, show_path=False)],
+    )
+    logging.getLogger("genomask").setLevel(logging.INFO)
+    try:
+        app(spread(sys.argv[1:]))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(128 + stopped.signal_number)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def spread(arguments: Sequence[str]) -> list[str]:
+    """`--genome a b` -> `--genome a --genome b`."""
+    spreaded: list[str] = []
+    option = ""
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument if argument in MANY_VALUES else ""
+        elif option and spreaded[-1] != option:
+            spreaded.append(option)
+        spreaded.append(argument)
+    return spreaded
+
+
+@app.command()
+def pretrain(
+    genome: GenomeFiles = [],  # noqa: B006 - typer copies it
+    corpus: Annotated[list[str], typer.Option(help="C4-format shards or their folder; or c4 to stream it.")] = [],  # noqa: B006
+    out: Annotated[Path, typer.Option(help="Folder of the run: config, metrics, model.")] = Path("runs/pretrain"),
+    recipe: RecipeName = "",
+    masking: Annotated[str, typer.Option(help="Masking strategy. Default: the recipe's.")] = "",
+    vocabulary: Annotated[str, typer.Option(help="Text: a WordPiece vocab.txt. Default: learn one.")] = "",
+    ambiguous: Ambiguous = "error",
+    changes: Changes = [],  # noqa: B006
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+) -> None:
+    """Pretrain an encoder on a genome or on text."""
+    from genomask.experiments.pretrain import Inputs
+    from genomask.experiments.pretrain import pretrain as run
+    from genomask.experiments.run_report import report_run
+
+    if bool(genome) == bool(corpus):
+        raise SettingsError("pretrain takes either --genome FASTA or --corpus SHARDS; give one of them.")
+    asked = {"masking.strategy": masking, "tokens.vocabulary": vocabulary}
+    settings = _recipe("genome" if genome else "text", recipe, [*changes, *_changes(asked)])
+    inputs = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
+    run(settings, inputs, out, resume=resume)
+    Console().print(report_run(out))
+
+
+@app.command()
+def fewshot(
+    model: Annotated[Path, typer.Option(help="Folder of a pretrained model, such as runs/pretrain/model.")],
+    train: Train,
+    test: Test,
+    shots: Shots = "10,50,100",
+    draws: Draws = 20,
+    methods: Methods = ALL_METHODS,
+    pool: Annotated[str, typer.Option(help="The probe's vector of a sequence: mean, center or cls.")] = "mean",
+    out: Annotated[Path, typer.Option(help="Folder for results.csv, summary.csv and the picture.")] = Path(
+        "runs/fewshot"
+    ),
+) -> None:
+    """Say how good an encoder is with few labelled sequences, beside floors that need no pretraining."""
+    from genomask.experiments.judge import judge
+    from genomask.fewshot.protocol import FewShotSettings
+
+    settings = FewShotSettings(shots=_numbers(shots, "--shots"), draws=draws, methods=_words(methods), pool=pool)
+    for part in judge(model, train, test, settings, out):
+        Console().print(part)
+
+
+@app.command()
+def compare(
+    genome: GenomeFiles,
+    train: Train,
+    test: Test,
+    masking: Annotated[str, typer.Option(help="Strategies, separated by commas.")] = (
+        "uniform,contiguous,random-span,genemask"
+    ),
+    seeds: Annotated[int, typer.Option(help="Pretraining seeds of each strategy: the unit of replication.")] = 5,
+    shots: Shots = "10,50,100",
+    draws: Draws = 20,
+    methods: Annotated[str, typer.Option(help="As in fewshot; the first that needs a model is primary.")] = ALL_METHODS,
+    match: Annotated[str, typer.Option(help="Strategies mask equal shares of: tokens, bases, or none.")] = "tokens",
+    recipe: RecipeName = "",
+    changes: Changes = [],  # noqa: B006
+    out: Annotated[Path, typer.Option(help="Folder of the arms and report.html; an arm that is there is kept.")] = Path(
+        "runs/compare"
+    ),
+) -> None:
+    """Compare masking strategies at equal compute: pretrain each, judge each few-shot, one verdict and one page."""
+    from genomask.experiments.arms import Comparison
+    from genomask.experiments.compare import compare as run
+    from genomask.experiments.compare_page import write_comparison_page
+    from genomask.experiments.pretrain import Inputs
+    from genomask.fewshot.protocol import FewShotSettings
+
+    comparison = Comparison(
+        recipe=_recipe("genome", recipe, [*changes, f"masking.match={match}"]),
+        inputs=Inputs(genome=tuple(map(str, genome))),
+        strategies=_words(masking),
+        seeds=seeds,
+        pool=train,
+        test=test,
+        fewshot=FewShotSettings(shots=_numbers(shots, "--shots"), draws=draws, methods=_words(methods)),
+        out=out,
+    )
+    outcome = run(comparison)
+    _show(outcome, write_comparison_page(outcome))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the demo and its report.html.")] = Path("runs/demo"),
+    seed: Annotated[int, typer.Option(help="Of the simulated genome and its task.")] = 0,
+) -> None:
+    """Simulate a genome, compare two masking strategies on it and write a report, in minutes on a laptop."""
+    from genomask.experiments.demo import run_demo
+
+    outcome, sentence = run_demo(out, seed)
+    _show(outcome, out / "report.html")
+    print(sentence)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, which attention backend would run and why, and how fast this machine trains."""
+    from genomask.experiments.doctor import examine, findings_frame
+    from genomask.report.tables import rich_table
+
+    Console().print(rich_table(findings_frame(examine())))
+
+
+def _show(outcome, page: Path) -> None:  # noqa: ANN001 - its type would import torch
+    from genomask.fewshot.summary import captions
+    from genomask.report.tables import fewshot_table, verdict_table
+
+    method, control = outcome.comparison.primary_method, outcome.comparison.control
+    console = Console()
+    console.print(fewshot_table(outcome.summary, "\n".join(captions(outcome.summary))))
+    console.print(verdict_table(outcome.verdict(method), outcome.arm_means(method), control))
+    print(f"report: {page}")
+
+
+def _recipe(kind: str, name: str, changes: list[str]):  # noqa: ANN202 - its type would import torch
+    from genomask.experiments.pretrain import default_recipe
+    from genomask.recipe import load_recipe
+
+    if not name:
+        name = default_recipe(kind)
+        print(f"recipe {name}: the default {'with' if name.endswith('base') else 'without'} a GPU")
+    recipe = load_recipe(name, changes)
+    if recipe.kind != kind:
+        raise SettingsError(f"recipe {name} is for {recipe.kind}; this command needs one for {kind}.")
+    return recipe
+
+
+def _changes(asked: dict[str, str]) -> list[str]:
+    return [f"{key}={value}" for key, value in asked.items() if value]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    words = _words(text)
+    if not words or not all(word.isdigit() for word in words):
+        raise SettingsError(f"{option} takes whole numbers separated by commas, such as 10,50,100; got {text!r}.")
+    return tuple(map(int, words))

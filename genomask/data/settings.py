@@ -1,0 +1,49 @@
+"""The [tokens] table of a recipe, and the [documents] table of a text recipe."""
+
+from dataclasses import dataclass
+
+from genomask.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class KmerSettings:
+    """DNA as k-mers."""
+
+    k: int = 6
+    """Bases in a token, 1 to 8."""
+    stride: int = 1
+    """Bases between the starts of two tokens: 1 (overlapping) or k."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= 8:
+            raise SettingsError(
+                f"tokens.k must lie between 1 and 8, got {self.k}: 9 would need a table of 262,144 k-mers"
+            )
+        if self.stride not in (1, self.k):
+            raise SettingsError(f"tokens.stride must be 1 or k = {self.k}, got {self.stride}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordPieceSettings:
+    """Text as word pieces, lower-cased, with BERT's special tokens."""
+
+    vocabulary: str = ""
+    """A vocab.txt, one piece a line, as BERT's; where empty, one is trained on the corpus."""
+    vocab_size: int = 30_522
+    """Pieces to learn where no vocabulary is given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentSettings:
+    """How documents become sequences."""
+
+    max_tokens: int = 128
+    """Longest sequence, [CLS] and [SEP] included; what is longer is cut."""
+    validation_documents: int = 2_000
+    """Documents held out for evaluation, at most a tenth of the corpus."""
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 8:
+            raise SettingsError(f"documents.max_tokens must be at least 8, got {self.max_tokens}")
+        if self.validation_documents < 1:
+            raise SettingsError(f"documents.validation_documents must be at least 1, got {self.validation_documents}")

@@ -1,0 +1,1 @@
+"""What runs several rooms: pretraining from a recipe, comparing strategies, the demo."""

@@ -1,0 +1,134 @@
+"""The arms of a comparison: one strategy and one pretraining seed each, pretrained and judged in a process of its own.
+
+An arm that is finished is not run again; one that was stopped goes on from its last checkpoint and last measurement.
+"""
+
+import logging
+import os
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from genomask.data.tasks import read_task
+from genomask.errors import Stopped, UserError
+from genomask.experiments.pretrain import Inputs, is_finished, pretrain
+from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.run import run_fewshot
+from genomask.recipe import GenomeRecipe
+
+PRETRAINED = ("finetune", "probe")
+"""Methods that judge a strategy; the floors are measured once, in the control's folders."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What is compared, on what, and how it is judged."""
+
+    recipe: GenomeRecipe
+    inputs: Inputs
+    strategies: tuple[str, ...]
+    seeds: int
+    pool: Path
+    test: Path
+    fewshot: FewShotSettings
+    out: Path
+
+    @property
+    def control(self) -> str:
+        """random-span where it takes part: it tells better spans from longer spans. Otherwise the first strategy."""
+        return "random-span" if "random-span" in self.strategies else self.strategies[0]
+
+    @property
+    def primary_method(self) -> str:
+        """The first of the methods asked for that judges a pretrained encoder."""
+        return next(method for method in self.fewshot.methods if method in PRETRAINED)
+
+    def arms(self) -> list["Arm"]:
+        """All arms, seed by seed, so that a comparison that is cut short is balanced."""
+        return [Arm(self, strategy, seed) for seed in range(self.seeds) for strategy in self.strategies]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One strategy with one pretraining seed."""
+
+    comparison: Comparison
+    strategy: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.strategy}/seed {self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Its run folder."""
+        return self.comparison.out / "arms" / f"{self.strategy}-seed{self.seed}"
+
+    @property
+    def recipe(self) -> GenomeRecipe:
+        """The comparison's, but for strategy and seed: same steps, rate, weights, windows and order in every arm."""
+        recipe = self.comparison.recipe
+        masking = replace(recipe.masking, strategy=self.strategy)
+        return replace(recipe, masking=masking, training=replace(recipe.training, seed=self.seed))
+
+    @property
+    def fewshot(self) -> FewShotSettings:
+        """Floors depend on no strategy (and kmer-logreg on no seed): they are measured where they are first met."""
+        methods = self.comparison.fewshot.methods
+        if self.strategy != self.comparison.control:
+            methods = tuple(method for method in methods if method in PRETRAINED)
+        elif self.seed > 0:
+            methods = tuple(method for method in methods if method != "kmer-logreg")
+        return replace(self.comparison.fewshot, methods=methods)
+
+    @property
+    def is_finished(self) -> bool:
+        """Its last act is to write done.txt."""
+        return (self.folder / "fewshot" / "done.txt").exists()
+
+
+def run_arm(arm: Arm) -> None:
+    """Pretrain, then judge few-shot."""
+    resume = (arm.folder / "config.toml").exists()
+    pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume)
+    assert is_finished(arm.folder)
+    pool = read_task(arm.comparison.pool)
+    test = read_task(arm.comparison.test)
+    results = arm.folder / "fewshot"
+    run_fewshot(
+        arm.folder / "model",
+        pool,
+        test,
+        arm.fewshot,
+        strategy=arm.strategy,
+        pretraining_seed=arm.seed,
+        out=results,
+        progress=lambda done, total, what: None,
+    )
+    (results / "done.txt").write_text("every measurement asked for is in results.csv\n")
+
+
+def arm_process(arm: Arm, threads: int) -> None:
+    """Entry of an arm's process: output goes to its log.txt; exit 2 with the message as last line for a UserError."""
+    torch.set_num_threads(threads)
+    arm.folder.parent.mkdir(parents=True, exist_ok=True)
+    log_path = arm.folder.parent / f"{arm.folder.name}.log"
+    with log_path.open("a") as log, redirect_stdout(log), redirect_stderr(log):
+        logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=log, force=True)
+        try:
+            run_arm(arm)
+        except UserError as error:
+            print(f"error: {error}", flush=True)
+            sys.exit(2)
+        except (Stopped, KeyboardInterrupt):
+            sys.exit(128)
+
+
+def threads_for(workers: int) -> int:
+    """Threads of each of `workers` processes side by side."""
+    return max(1, (os.cpu_count() or 1) // workers)

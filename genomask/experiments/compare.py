@@ -1,0 +1,103 @@
+"""The comparison of masking strategies: run the arms, gather what they measured, write the verdict and its page.
+
+Every arm has the same steps, windows in the same order, learning rate and initial weights; strategies are matched by
+the share of tokens masked unless the recipe says otherwise. The pretraining seed is the unit of replication.
+"""
+
+import json
+from dataclasses import dataclass
+
+import pandas as pd
+
+from genomask.atomic import atomic_write
+from genomask.errors import SettingsError
+from genomask.experiments.arms import Arm, Comparison
+from genomask.experiments.side_by_side import run_arms
+from genomask.fewshot.results import read_results
+from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
+from genomask.training.metrics_log import read_metrics
+
+ADVISED_SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the arms measured, gathered."""
+
+    comparison: Comparison
+    results: pd.DataFrame
+    """All rows of the arms' results.csv."""
+    summary: pd.DataFrame
+    """All rows of the arms' summary.csv."""
+    runs: dict[str, pd.DataFrame]
+    """Name of each arm -> rows of its metrics.jsonl."""
+    yardsticks: dict[str, dict[str, float | None]]
+    """Name of each arm -> its yardsticks."""
+
+    def verdict(self, method: str) -> pd.DataFrame:
+        """The primary test: a row an arm, its difference to the control averaged over tasks and shots."""
+        return compare_arms(self.results, self.comparison.control, method)
+
+    def cells(self, method: str) -> pd.DataFrame:
+        """The secondary tests: a row for each arm, task and shot."""
+        return compare_cells(self.results, self.comparison.control, method)
+
+    def arm_means(self, method: str) -> pd.DataFrame:
+        """A row a strategy, means over seeds: accuracy, tokens masked, bases hidden, bits per hidden base."""
+        scores = seed_scores(self.results, method, "accuracy").mean(axis=1).groupby("strategy").mean()
+        masks = pd.concat([frame.assign(strategy=name.split("/")[0]) for name, frame in self.runs.items()])
+        shares = masks.groupby("strategy")[["tokens_masked_fraction", "bases_hidden_fraction"]].mean()
+        last = masks.dropna(subset="eval_bits_per_hidden_base")
+        last = last[last["step"] == last["step"].max()].groupby("strategy")["eval_bits_per_hidden_base"].mean()
+        return shares.join(last).join(scores.rename("accuracy")).reset_index()
+
+    def seed_differences(self, method: str) -> dict[str, list[float]]:
+        """Strategy -> its difference to the control at each seed both have."""
+        averaged = seed_scores(self.results, method, "accuracy").mean(axis=1, skipna=False)
+        control = averaged[self.comparison.control]
+        return {
+            strategy: (averaged[strategy] - control).dropna().tolist()
+            for strategy in self.comparison.strategies
+            if strategy != self.comparison.control
+        }
+
+
+def compare(comparison: Comparison) -> Outcome:
+    """Run the arms that are not finished and gather all of them.
+
+    Raises SettingsError for a comparison that cannot answer its question, and whatever stopped an arm.
+    """
+    _check(comparison)
+    run_arms(comparison.arms())
+    outcome = gather(comparison)
+    outcome.results.to_csv(comparison.out / "results.csv", index=False)
+    atomic_write(comparison.out / "summary.csv", outcome.summary.to_csv(index=False))
+    atomic_write(comparison.out / "verdict.csv", outcome.verdict(comparison.primary_method).to_csv(index=False))
+    return outcome
+
+
+def gather(comparison: Comparison) -> Outcome:
+    """Read what the arms left on disk."""
+    arms = comparison.arms()
+    return Outcome(
+        comparison,
+        results=pd.concat([read_results(arm.folder / "fewshot") for arm in arms], ignore_index=True),
+        summary=pd.concat([_summary(arm) for arm in arms], ignore_index=True),
+        runs={arm.name: pd.DataFrame(read_metrics(arm.folder / "metrics.jsonl")) for arm in arms},
+        yardsticks={arm.name: json.loads((arm.folder / "yardsticks.json").read_text()) for arm in arms},
+    )
+
+
+def _summary(arm: Arm) -> pd.DataFrame:
+    return pd.read_csv(arm.folder / "fewshot" / "summary.csv", keep_default_na=False, na_values=[""])
+
+
+def _check(comparison: Comparison) -> None:
+    if len(set(comparison.strategies)) < 2:
+        raise SettingsError("compare needs at least two different strategies, as --masking random-span,genemask.")
+    if len(set(comparison.strategies)) < len(comparison.strategies):
+        raise SettingsError(f"--masking names a strategy twice: {', '.join(comparison.strategies)}.")
+    if comparison.seeds < 1:
+        raise SettingsError(f"--seeds must be at least 1, got {comparison.seeds}.")
+    if not {"finetune", "probe"} & set(comparison.fewshot.methods):
+        raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")

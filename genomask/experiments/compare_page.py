@@ -1,0 +1,143 @@
+"""The page of a comparison: the gathered outcome in, report.html and its pictures out."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from genomask.data.genome import Genome
+from genomask.data.tasks import read_task
+from genomask.data.windows import GenomeWindows
+from genomask.experiments.arms import Comparison
+from genomask.experiments.compare import ADVISED_SEEDS, Outcome
+from genomask.fewshot.leaks import leaks_in_genome, leaks_in_pool
+from genomask.fewshot.summary import captions
+from genomask.report.frames import fewshot_frame, verdict_frame, verdict_sentence, verdict_words
+from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
+from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
+
+VERDICT_CAPTION = (
+    "Difference to the control averaged over tasks and shots, paired by pretraining seed: 95 % t interval and paired "
+    "t test over seeds, p after Holm over arms. Tokens masked and bases hidden are what training really did."
+)
+
+
+def write_comparison_page(outcome: Outcome, title: str = "Which masking earns its compute?", extra: str = "") -> Path:
+    """Draw the pictures and write out/report.html; `extra` is a sentence of the caller's under the verdict."""
+    comparison = outcome.comparison
+    method, control = comparison.primary_method, comparison.control
+    sentences = [verdict_sentence(outcome.verdict(method), control), extra]
+    page = ReportPage(
+        title=title,
+        verdict=" ".join(sentence for sentence in sentences if sentence),
+        about=about(comparison),
+        sections=(_verdict(outcome), _fewshot(outcome), _pretraining(outcome)),
+        settings=asdict(comparison.recipe) | {"fewshot": asdict(comparison.fewshot)},
+        environment=_environment(outcome),
+    )
+    path = comparison.out / "report.html"
+    write_page(page, path)
+    return path
+
+
+def about(comparison: Comparison) -> str:
+    """One sentence: what was compared, on what."""
+    seeds = "1 pretraining seed" if comparison.seeds == 1 else f"{comparison.seeds} pretraining seeds"
+    recipe = comparison.recipe
+    return (
+        f"{', '.join(comparison.strategies)} on {', '.join(Path(path).name for path in comparison.inputs.genome)}: "
+        f"{seeds}, {recipe.training.steps:,} steps of {recipe.training.sequences_per_step} windows each, k = "
+        f"{recipe.tokens.k}, mask rate {recipe.masking.mask_rate:.0%} matched by {recipe.masking.match}; judged on "
+        f"{comparison.pool.name} and {comparison.test.name}. Control: {comparison.control}."
+    )
+
+
+def seeds_advice(comparison: Comparison) -> str:
+    """What a person should know before believing a difference from few seeds."""
+    if comparison.seeds >= ADVISED_SEEDS:
+        return ""
+    return f"{comparison.seeds} pretraining seed(s); {ADVISED_SEEDS} or more are advised before a choice rests on this."
+
+
+def _verdict(outcome: Outcome) -> Section:
+    comparison = outcome.comparison
+    control, parts = comparison.control, []
+    for method in (method for method in comparison.fewshot.methods if method in ("finetune", "probe")):
+        verdict = outcome.verdict(method)
+        svg = comparison.out / "figures" / f"verdict-{method}.svg"
+        verdict_forest(verdict, outcome.seed_differences(method), svg, control)
+        parts += [
+            TablePart(
+                title=f"Verdict by {method}",
+                frame=verdict_frame(verdict, outcome.arm_means(method), control),
+                caption=VERDICT_CAPTION,
+            ),
+            PicturePart(
+                svg=svg,
+                title=f"Difference to {control}, {method}",
+                alt="; ".join(f"{row['strategy']}: {verdict_words(row)}" for _, row in verdict.iterrows()),
+            ),
+        ]
+    advice = seeds_advice(comparison)
+    return Section(title="Verdict", parts=tuple(parts), paragraphs=(advice,) if advice else ())
+
+
+def _fewshot(outcome: Outcome) -> Section:
+    comparison = outcome.comparison
+    svg = comparison.out / "figures" / "fewshot.svg"
+    fewshot_curves(outcome.summary, svg)
+    cells = outcome.cells(comparison.primary_method)
+    shown = (
+        cells[["strategy", "task", "shot"]]
+        .assign(difference=[verdict_words(row) for _, row in cells.iterrows()])
+        .rename(columns={"difference": f"points above {comparison.control}"})
+    )
+    return Section(
+        title="Few-shot classification",
+        paragraphs=leak_sentences(comparison),
+        parts=(
+            PicturePart(svg=svg, title="Accuracy by examples of each class", alt="The figures of the table below."),
+            TablePart(
+                title="Accuracy, %", frame=fewshot_frame(outcome.summary), caption=" ".join(captions(outcome.summary))
+            ),
+            TablePart(
+                title=f"Single cells, {comparison.primary_method} (secondary)",
+                frame=shown,
+                caption="Paired by pretraining seed; p after Holm over all cells.",
+            ),
+        ),
+    )
+
+
+def _pretraining(outcome: Outcome) -> Section:
+    svg = outcome.comparison.out / "figures" / "curves.svg"
+    learning_curves(outcome.runs, svg, outcome.yardsticks)
+    return Section(
+        title="Pretraining",
+        parts=(
+            PicturePart(
+                svg=svg,
+                title="Loss and bits per hidden base",
+                alt="Left: loss under each arm's own mask. Right: bits per hidden base under masks that are the same "
+                "for all arms, beside the order-0 and order-5 entropies.",
+                caption="Only the right panel compares arms: losses under different masks are different tasks.",
+            ),
+        ),
+    )
+
+
+def leak_sentences(comparison: Comparison) -> tuple[str, ...]:
+    """Test sequences found in the training pool or in the bases pretraining could see."""
+    test = read_task(comparison.test).sequences
+    recipe = comparison.recipe
+    genome = Genome.open(comparison.inputs.genome, ambiguous=comparison.inputs.ambiguous)
+    windows = GenomeWindows(genome, recipe.windows, recipe.tokens.k, recipe.tokens.stride, seed=0)
+    pool = leaks_in_pool(test, read_task(comparison.pool).sequences)
+    pretraining = leaks_in_genome(test, genome.codes, windows.training)
+    return pool.sentence("the training pool"), pretraining.sentence("the bases that pretraining with seed 0 could see")
+
+
+def _environment(outcome: Outcome) -> dict[str, object]:
+    arm = outcome.comparison.arms()[0]
+    described = json.loads((arm.folder / "environment.json").read_text(encoding="utf-8"))
+    described.pop("command")
+    return described

@@ -1,0 +1,60 @@
+"""`genomask fewshot`: a model folder and a task in; tables, results.csv, summary.csv and a picture out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from genomask.data.tasks import read_task
+from genomask.fewshot.leaks import leaks_in_pool
+from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.run import run_fewshot
+from genomask.fewshot.summary import captions
+from genomask.report.plots import fewshot_curves
+from genomask.report.tables import fewshot_table
+
+
+def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path) -> Iterator[Table | str]:
+    """Measure, draw the picture, and yield what to print."""
+    pool, held_out = read_task(train), read_task(test)
+    strategy, seed = provenance(model)
+    with Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as bar:
+        task = bar.add_task("")
+        rows = run_fewshot(
+            model,
+            pool,
+            held_out,
+            settings,
+            strategy=strategy,
+            pretraining_seed=seed,
+            out=out,
+            progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what),
+        )
+    summary = pd.read_csv(out / "summary.csv", keep_default_na=False, na_values=[""])
+    for name in ("fewshot.svg", "fewshot.png"):
+        fewshot_curves(summary, out / name)
+    yield fewshot_table(summary, "\n".join(captions(summary)))
+    yield leaks_in_pool(held_out.sequences, pool.sequences).sentence("the training pool")
+    yield f"{len(rows)} measurements: {out / 'results.csv'}; picture: {out / 'fewshot.png'}"
+
+
+def provenance(model: Path) -> tuple[str, int]:
+    """Strategy and seed of the run that a model folder belongs to; ("unknown", -1) for a model from elsewhere."""
+    config = model.parent / "config.toml"
+    if not config.exists():
+        return "unknown", -1
+    from genomask.experiments.pretrain import read_config
+
+    recipe, _ = read_config(model.parent)
+    return recipe.masking.strategy, recipe.training.seed

@@ -1,0 +1,190 @@
+"""From a recipe and raw input to a run folder: opens the data, builds strategy and encoder, and trains."""
+
+import logging
+import tomllib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from genomask.atomic import atomic_write
+from genomask.data.genome import Genome
+from genomask.data.sources import GenomeSource, Source, TextSource
+from genomask.data.streamed import StreamedText
+from genomask.data.text import corpus_files, read_documents
+from genomask.data.tokenizers import KmerTokenizer
+from genomask.data.wordpiece import train_wordpiece, wordpiece_tokenizer
+from genomask.encoders import MosaicBertForMaskedLM
+from genomask.errors import SettingsError
+from genomask.masking import NpmiTable, Strategy, build_strategy
+from genomask.masking.registry import STRATEGIES
+from genomask.recipe import (
+    GenomeRecipe,
+    Recipe,
+    recipe_from_tables,
+    recipe_to_toml,
+    toml_value,
+)
+from genomask.training.batches import Batches
+from genomask.training.evaluation import prepare_evaluation
+from genomask.training.loop import Run, train
+
+RARE_SHARE = 0.10
+"""Above this share of tokens without an NPMI a person is warned."""
+
+C4 = ("c4",)
+"""The corpus that is streamed from the hub instead of read from disk."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The raw input of a run, written beside its recipe: either genome files or a corpus."""
+
+    genome: tuple[str, ...] = ()
+    ambiguous: str = "error"
+    corpus: tuple[str, ...] = ()
+
+
+def default_recipe(kind: str) -> str:
+    """The recipe of someone who names none: tiny without a GPU."""
+    size = "base" if torch.cuda.is_available() else "tiny"
+    return {"genome": f"genome-{size}", "text": f"c4-{size}"}[kind]
+
+
+def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False) -> None:
+    """Train `recipe` on `inputs` in the folder `out`; a run that is finished is left as it is when resumed.
+
+    Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of other settings.
+    """
+    config = recipe_to_toml(recipe) + _inputs_to_toml(inputs)
+    _claim(out, config, resume)
+    if is_finished(out):
+        log.info("%s is finished; nothing to do", out)
+        return
+    train(build_run(recipe, inputs, out))
+
+
+def is_finished(out: Path) -> bool:
+    """`model/` appears whole, as the last act of a run."""
+    return (out / "model" / "config.json").exists()
+
+
+def read_config(out: Path) -> tuple[Recipe, Inputs]:
+    """The recipe and inputs of the run in `out`."""
+    tables = tomllib.loads((out / "config.toml").read_text(encoding="utf-8"))
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in tables.pop("inputs").items()}
+    return recipe_from_tables(tables, str(out / "config.toml")), Inputs(**values)
+
+
+def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
+    """Open the data and build everything that the loop needs."""
+    source = open_source(recipe, inputs, out)
+    table = (
+        count_npmi(source, recipe) if isinstance(recipe, GenomeRecipe) and isinstance(source, GenomeSource) else None
+    )
+    training, masking = recipe.training, recipe.masking
+    strategy = _strategy(source, recipe, masking.mask_rate, table)
+    batches = Batches(
+        source, strategy, masking.corruption, training.seed, training.sequences_per_step, training.tokens_per_microbatch
+    )
+    scored = replace(batches, strategy=_strategy(source, recipe, recipe.evaluation.mask_rate, table))
+    evaluation = prepare_evaluation(scored, table.counts(6) if table else None)
+    return Run(
+        model=new_model(recipe, source),
+        tokenizer=source.tokenizer,
+        batches=batches,
+        evaluation=evaluation,
+        optimizer=recipe.optimizer,
+        training=training,
+        scoring=recipe.evaluation,
+        out=out,
+    )
+
+
+def open_source(recipe: Recipe, inputs: Inputs, out: Path) -> Source:
+    """The training and evaluation sequences that the recipe asks for."""
+    seed = recipe.training.seed
+    if isinstance(recipe, GenomeRecipe):
+        genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
+        tokenizer = KmerTokenizer(k=recipe.tokens.k, stride=recipe.tokens.stride)
+        return GenomeSource(genome, recipe.windows, tokenizer, seed)
+    vocabulary = recipe.tokens.vocabulary or _learn_vocabulary(recipe.tokens.vocab_size, inputs, out)
+    tokenizer = wordpiece_tokenizer(vocabulary)
+    max_tokens, held_out = recipe.documents.max_tokens, recipe.documents.validation_documents
+    if inputs.corpus == C4:
+        return StreamedText(tokenizer, max_tokens, held_out)
+    return TextSource(inputs.corpus, tokenizer, max_tokens, held_out, seed)
+
+
+def _learn_vocabulary(vocab_size: int, inputs: Inputs, out: Path) -> Path:
+    """Word pieces learnt from the corpus itself, once: a resumed run finds them in its folder."""
+    path = out / "vocab.txt"
+    if path.exists():
+        return path
+    if inputs.corpus == C4:
+        raise SettingsError("streaming C4 needs a vocabulary: give --vocabulary vocab.txt, as bert-base-uncased's.")
+    log.info("learning %d word pieces from the corpus", vocab_size)
+    return train_wordpiece(read_documents(corpus_files(inputs.corpus)), vocab_size, path)
+
+
+def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:
+    """NPMI of the very bases trained on: the hold-out and the validation windows are left out."""
+    windows, masking, k = source.windows, recipe.masking, recipe.tokens.k
+    table = NpmiTable.from_intervals(
+        source.genome.codes,
+        windows.training,
+        max_n=max(k, 6),  # 6-mers also give the order-5 Markov floor
+        min_count=masking.npmi_min_count,
+        definition=masking.npmi_definition,
+        strand="both" if recipe.windows.strand == "both" else "forward",
+        genome=source.genome.fingerprint,
+    )
+    if STRATEGIES[masking.strategy].needs_npmi and (rare := table.share_below_min_count(k)) > RARE_SHARE:
+        log.warning(
+            "%.0f %% of this genome's tokens are %d-mers seen fewer than %d times, which have no NPMI and share the "
+            "last rank; lower masking.npmi_min_count or tokens.k",
+            100 * rare, k, masking.npmi_min_count,
+        )  # fmt: skip
+    return table
+
+
+def new_model(recipe: Recipe, source: Source) -> MosaicBertForMaskedLM:
+    """A fresh encoder; its weights depend on the seed alone."""
+    tokenizer = source.tokenizer
+    config = recipe.encoder.config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    torch.manual_seed(recipe.training.seed)
+    return MosaicBertForMaskedLM(config)
+
+
+def _strategy(source: Source, recipe: Recipe, mask_rate: float, table: NpmiTable | None) -> Strategy:
+    masking = recipe.masking
+    return build_strategy(
+        masking.strategy, tokens=source.token_bases, mask_rate=mask_rate, npmi=table, match=masking.match
+    )
+
+
+def _claim(out: Path, config: str, resume: bool) -> None:
+    """Write config.toml, or check that the one there is the same run's."""
+    path = out / "config.toml"
+    if not path.exists():
+        if resume:
+            raise SettingsError(f"{out} holds no run to resume (no config.toml); leave --resume out to start one.")
+        if out.exists() and any(out.iterdir()):
+            raise SettingsError(f"{out} is not empty and holds no run; give another --out.")
+        atomic_write(path, config)
+        return
+    if not resume:
+        raise SettingsError(f"{out} already holds a run; go on with it by --resume, or give another --out.")
+    before, now = path.read_text(encoding="utf-8").splitlines(), config.splitlines()
+    if before != now:
+        old, new = next((a, b) for a, b in zip(before, now, strict=False) if a != b)
+        raise SettingsError(
+            f"{out} holds a run of other settings ('{old}' there, '{new}' asked for); "
+            "resume it with the same ones, or give another --out."
+        )
+
+
+def _inputs_to_toml(inputs: Inputs) -> str:
+    return "\n[inputs]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in asdict(inputs).items())

@@ -1,0 +1,65 @@
+"""What a finished pretraining run shows: the scores beside their yardsticks, and its learning curves.
+
+In: a run folder. Out: a table for the terminal, and curves.svg and curves.png in the folder.
+"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+
+from genomask.report.plots import learning_curves
+from genomask.report.tables import rich_table
+from genomask.training.metrics_log import read_metrics
+
+LAST = 3
+"""Evaluations that the table averages, so that one lucky evaluation is not the result."""
+
+
+def report_run(out: Path) -> Table:
+    """Draw the curves and make the table of a run's last evaluations."""
+    rows = read_metrics(out / "metrics.jsonl")
+    yardsticks = json.loads((out / "yardsticks.json").read_text(encoding="utf-8"))
+    for name in ("curves.svg", "curves.png"):
+        learning_curves({out.name: pd.DataFrame(rows)}, out / name, {out.name: yardsticks})
+    last = next(row for row in reversed(rows) if "tokens_per_second" in row)
+    return rich_table(
+        score_frame(rows, yardsticks),
+        title=f"{out}: {last['step']:,} steps, {last['tokens']:,} tokens",
+        caption=f"Held-out sequences, mean of the last {LAST} evaluations, ± one standard error of the last. "
+        f"{last['tokens_per_second']:,.0f} tokens/s at the end. Model: {out / 'model'}; curves: {out / 'curves.png'}",
+    )
+
+
+def score_frame(rows: list[dict], yardsticks: dict[str, float | None]) -> pd.DataFrame:
+    """A row a score: what was measured, and what it is to be held against."""
+    scored = [row for row in rows if "eval_loss_nats_per_masked_token" in row][-LAST:]
+    mean = pd.DataFrame(scored).mean()
+    bounds = (("ln V", "ln_vocabulary_nats"), ("unigrams", "unigram_entropy_nats"), ("flank floor", "flank_floor_nats"))
+    table = [
+        {
+            "score": "loss under the run's own mask, nats per masked token",
+            "model": f"{mean['eval_loss_nats_per_masked_token']:.3f}",
+            "yardsticks": _beside(yardsticks, bounds, digits=3),
+        }
+    ]
+    for part, words in (("", "mean of both"), ("_single", "one base hidden"), ("_six", "six in a row hidden")):
+        metric = f"eval_bits_per_hidden_base{part}"
+        if metric not in mean:
+            continue
+        error = scored[-1].get(f"{metric}_standard_error")
+        names = (("order-0", f"order_0_bits{part}"), ("order-5", f"order_5_bits{part}"))
+        table.append(
+            {
+                "score": f"bits per hidden base, {words}",
+                "model": f"{mean[metric]:.4f}" + (f" ± {error:.4f}" if error is not None else ""),
+                "yardsticks": _beside(yardsticks, names, digits=4),
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def _beside(yardsticks: dict[str, float | None], names: tuple[tuple[str, str], ...], digits: int) -> str:
+    known = [(label, yardsticks.get(field)) for label, field in names]
+    return ", ".join(f"{label} {value:.{digits}f}" for label, value in known if value is not None)

@@ -1,0 +1,147 @@
+"""Recipes: the settings of every room in one TOML file, read strictly and written back in full.
+
+A recipe is a name from genomask/recipes or a path; `--set table.key=value` changes single values.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from genomask.data.settings import DocumentSettings, KmerSettings, WordPieceSettings
+from genomask.data.windows import WindowSettings
+from genomask.encoders.settings import EncoderSettings
+from genomask.errors import SettingsError
+from genomask.masking.settings import MaskSettings
+from genomask.training.settings import EvaluationSettings, OptimizerSettings, TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenomeRecipe:
+    """Pretraining on a genome."""
+
+    tokens: KmerSettings
+    windows: WindowSettings
+    masking: MaskSettings
+    encoder: EncoderSettings
+    optimizer: OptimizerSettings
+    training: TrainingSettings
+    evaluation: EvaluationSettings
+
+    kind = "genome"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRecipe:
+    """Pretraining on text."""
+
+    tokens: WordPieceSettings
+    documents: DocumentSettings
+    masking: MaskSettings
+    encoder: EncoderSettings
+    optimizer: OptimizerSettings
+    training: TrainingSettings
+    evaluation: EvaluationSettings
+
+    kind = "text"
+
+
+Recipe = GenomeRecipe | TextRecipe
+KINDS: dict[str, type[Recipe]] = {"genome": GenomeRecipe, "text": TextRecipe}
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    folder = resources.files("genomask") / "recipes"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by name or path and apply changes such as 'training.steps=60'.
+
+    Raises SettingsError for a recipe, table or key that does not exist and for values out of range.
+    """
+    tables = _read_tables(name)
+    for change in changes:
+        _apply(tables, change)
+    return recipe_from_tables(tables, str(name))
+
+
+def recipe_from_tables(tables: Mapping[str, Any], where: str) -> Recipe:
+    """Build the recipe that `tables` describe; `where` names them in messages."""
+    kind = tables.get("kind")
+    if kind not in KINDS:
+        raise SettingsError(f"recipe {where}: kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    rooms = get_type_hints(KINDS[kind])
+    _refuse_unknown(tables.keys() - {"kind"}, rooms, f"recipe {where}", "table")
+    return KINDS[kind](**{room: _settings(cls, tables.get(room, {}), room) for room, cls in rooms.items()})
+
+
+def recipe_to_toml(recipe: Recipe) -> str:
+    """The recipe in full, every default written out."""
+    lines = [f'kind = "{recipe.kind}"']
+    for room in fields(recipe):
+        settings = getattr(recipe, room.name)
+        lines += ["", f"[{room.name}]"]
+        lines += [f"{field.name} = {toml_value(getattr(settings, field.name))}" for field in fields(settings)]
+    return "\n".join(lines) + "\n"
+
+
+def toml_value(value: str | float | bool | Sequence[str]) -> str:
+    """A TOML value: strings, numbers, booleans and lists are written as in JSON."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+
+
+def _read_tables(name: str | Path) -> dict[str, Any]:
+    shipped = resources.files("genomask") / "recipes" / f"{name}.toml"
+    source = shipped if shipped.is_file() else Path(name)
+    if not source.is_file():
+        raise SettingsError(f"there is no recipe {name}; give a .toml file or one of: {', '.join(recipe_names())}")
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"recipe {name} is not valid TOML: {error}") from error
+
+
+def _apply(tables: dict[str, Any], change: str) -> None:
+    """Apply one 'table.key=value' to the tables; a value that is no TOML value is a string."""
+    path, equals, text = change.partition("=")
+    room, dot, key = path.strip().partition(".")
+    if not (equals and dot and key):
+        raise SettingsError(f"--set takes table.key=value, for example training.steps=60; got {change!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    tables.setdefault(room, {})[key] = value
+
+
+def _settings(cls: type, values: Any, room: str) -> Any:
+    if not isinstance(values, dict):
+        raise SettingsError(f"recipe: {room} must be a table, got {values!r}")
+    kinds = get_type_hints(cls)
+    _refuse_unknown(values.keys(), kinds, f"recipe table [{room}]", "key")
+    return cls(**{key: _checked(value, kinds[key], f"{room}.{key}") for key, value in values.items()})
+
+
+def _checked(value: Any, kind: Any, name: str) -> Any:
+    """The value as the field's type: whole numbers pass as floats, lists as tuples, nothing else is converted."""
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind not in (int, float, str, bool):
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise SettingsError(f'{name} must be a list of strings such as ["chrX"], got {value!r}')
+    if type(value) is not kind:
+        words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+        raise SettingsError(f"{name} must be {words[kind]}, got {value!r}")
+    return value
+
+
+def _refuse_unknown(given: Iterable[str], known: Mapping[str, Any], where: str, what: str) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise SettingsError(f"{where} has no {what} {unknown[0]!r}; known: {', '.join(known)}")

@@ -1,0 +1,76 @@
+"""From a source of sequences to the masked microbatches of a step: the same for any run that asks for that step."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from genomask.data.packing import split_microbatches, to_batch
+from genomask.data.sources import Source
+from genomask.hashing import make_keys
+from genomask.masking import MaskAccount, Strategy, account, corrupt
+from genomask.types import PackedBatch, TokenSequences
+
+
+@dataclass(frozen=True)
+class StepBatches:
+    """What one step trains on."""
+
+    step: int
+    microbatches: list[PackedBatch]
+    masks: MaskAccount
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Masked batches of every step: `of(step)` is a pure function of the step."""
+
+    source: Source
+    strategy: Strategy
+    corruption: str
+    seed: int
+    sequences_per_step: int
+    tokens_per_microbatch: int
+
+    def of(self, step: int) -> StepBatches:
+        """The microbatches of step number `step` (from 0)."""
+        first = step * self.sequences_per_step
+        sequences = self.source.train(first, self.sequences_per_step)
+        keys = make_keys(self.seed, step, np.arange(first, first + self.sequences_per_step))
+        input_ids, labels, masks = mask(sequences, torch.from_numpy(keys), self)
+        microbatches = cut(sequences, input_ids, labels, self.tokens_per_microbatch)
+        return StepBatches(step, microbatches, masks)
+
+    def stream(self, first_step: int, steps: int) -> Iterator[StepBatches]:
+        """Steps first_step .. steps - 1, each made while the one before it trains."""
+        with ThreadPoolExecutor(max_workers=1) as worker:
+            ahead = worker.submit(self.of, first_step) if first_step < steps else None
+            for step in range(first_step, steps):
+                assert ahead is not None
+                ready = ahead.result()
+                ahead = worker.submit(self.of, step + 1) if step + 1 < steps else None
+                yield ready
+
+
+def mask(sequences: TokenSequences, keys: torch.Tensor, how: Batches) -> tuple[torch.Tensor, torch.Tensor, MaskAccount]:
+    """Corrupted ids (T,), labels (T,) and the account of what was hidden."""
+    tokens = how.source.token_bases
+    spans = how.strategy.select(sequences.input_ids, sequences.cu_seqlens, keys)
+    input_ids, labels = corrupt(
+        sequences.input_ids, spans, sequences.cu_seqlens, keys, tokens=tokens, per=how.corruption
+    )
+    return input_ids, labels, account(sequences.input_ids, input_ids, spans, sequences.cu_seqlens, tokens)
+
+
+def cut(
+    sequences: TokenSequences, input_ids: torch.Tensor, labels: torch.Tensor, tokens_per_microbatch: int
+) -> list[PackedBatch]:
+    """Packed batches of whole sequences, in order, each within the token budget."""
+    batches = []
+    for part in split_microbatches(sequences, tokens_per_microbatch):
+        cu_seqlens = sequences.cu_seqlens[part.start : part.stop + 1]
+        tokens = slice(int(cu_seqlens[0]), int(cu_seqlens[-1]))
+        batches.append(to_batch(input_ids[tokens], labels[tokens], cu_seqlens - cu_seqlens[0], sequences.weights[part]))
+    return batches

@@ -1,0 +1,38 @@
+"""Where and how precisely a run computes: device and precision, chosen once and said."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from genomask.errors import SettingsError
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn 'auto' into the device of this run; raises SettingsError for a GPU that is not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(
+            "training.device is 'cuda' but PyTorch finds no CUDA GPU here; "
+            "use cpu or auto, or install a CUDA build of torch."
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Does the hardware multiply in bf16 faster than in fp32? On CPUs without such units bf16 is emulated and slow."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Turn 'auto' into 'bf16' or 'fp32' for this device."""
+    if name == "auto":
+        return "bf16" if computes_in_bf16(device) else "fp32"
+    return name
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Autocast to bf16, or nothing for fp32."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

@@ -1,0 +1,145 @@
+"""Scores on held-out sequences: token loss under the run's own mask, and bits per hidden base under fixed masks.
+
+Letters: W windows, L bases of a window, M masked tokens, T packed tokens.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from genomask.data.sources import GenomeSource
+from genomask.hashing import make_keys
+from genomask.training.batches import Batches, cut, mask
+from genomask.training.bits import BitsPerBase, bits_per_base, true_base_shares
+from genomask.training.device import autocast
+from genomask.training.evaluation_masks import ITEM_LENGTHS, covering_tokens, hidden_bases
+from genomask.training.yardsticks import Yardsticks, entropy_nats, markov_bits, order_0_bits
+from genomask.types import IGNORE, PackedBatch, TokenBases
+
+EVALUATION_STEP = -1
+"""The step that enters the keys of evaluation masks, so that they differ from every training step's."""
+
+WINDOWS_AT_ONCE = 64
+"""Windows scored together; bounds the (M, 4**k) distributions held at once."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that is scored, fixed for the run."""
+
+    token_batches: list[PackedBatch]
+    hidden: dict[str, Tensor]  # (W, L) bool for each pass; empty for text
+    codes: Tensor  # (W, L) int64 true bases; (0, 0) for text
+    input_ids: Tensor  # (W, tokens with specials) int64; (0, 0) for text
+    tokens: TokenBases
+    yardsticks: Yardsticks
+
+
+def prepare_evaluation(how: Batches, six_mer_counts: np.ndarray | None) -> Evaluation:
+    """Mask the held-out sequences once, with keys of the seed alone, and take the yardsticks' measure.
+
+    six_mer_counts: (4**6,) of the training part, for the Markov floor; None for text.
+    """
+    source, tokens = how.source, how.source.token_bases
+    sequences = source.validation()
+    keys = torch.from_numpy(make_keys(how.seed, EVALUATION_STEP, np.arange(len(sequences.lengths))))
+    input_ids, labels, masks = mask(sequences, keys, how)
+    batches = cut(sequences, input_ids, labels, how.tokens_per_microbatch)
+    masked = labels[labels != IGNORE]
+    entropy = entropy_nats(masked)
+    chance = float(np.log(int(tokens.maskable.sum())))
+    if not tokens.is_dna:
+        empty = torch.zeros(0, 0, dtype=torch.int64)
+        return Evaluation(batches, {}, empty, empty, tokens, Yardsticks(chance, entropy))
+    assert isinstance(source, GenomeSource)
+    assert six_mer_counts is not None
+    codes = torch.from_numpy(source.validation_codes.astype(np.int64))
+    hidden = {item: hidden_bases(keys, codes.shape[1], item) for item in ITEM_LENGTHS}
+    order_0 = {item: order_0_bits(codes, hidden[item]).mean for item in hidden}
+    order_5 = {item: markov_bits(codes, hidden[item], six_mer_counts).mean for item in hidden}
+    # a hidden base lies under k / stride masked tokens
+    hidden_per_token = masks.bases_hidden * tokens.k / tokens.stride / max(1, masks.tokens_masked)
+    yardsticks = Yardsticks(
+        ln_vocabulary_nats=chance,
+        unigram_entropy_nats=entropy,
+        flank_floor_nats=hidden_per_token * _mean(order_0) * float(np.log(2)),
+        order_0_bits=_mean(order_0),
+        order_0_bits_single=order_0["single"],
+        order_0_bits_six=order_0["six"],
+        order_5_bits=_mean(order_5),
+        order_5_bits_single=order_5["single"],
+        order_5_bits_six=order_5["six"],
+    )
+    ids = sequences.input_ids.view(len(codes), -1)
+    return Evaluation(batches, hidden, codes, ids, tokens, yardsticks)
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, evaluation: Evaluation, device: torch.device, precision: str) -> dict[str, float]:
+    """The evaluation row of metrics.jsonl; the model is left in the mode it came in."""
+    was_training = model.training
+    model.eval()
+    row = {"eval_loss_nats_per_masked_token": _token_loss(model, evaluation.token_batches, device, precision)}
+    scores = {item: _score_pass(model, evaluation, item, device, precision) for item in evaluation.hidden}
+    for item, score in scores.items():
+        row[f"eval_bits_per_hidden_base_{item}"] = score.mean
+        row[f"eval_bits_per_hidden_base_{item}_standard_error"] = score.standard_error
+        row[f"eval_hidden_bases_{item}"] = score.n_bases
+    if scores:
+        row["eval_bits_per_hidden_base"] = _mean({item: score.mean for item, score in scores.items()})
+    model.train(was_training)
+    return row
+
+
+def _token_loss(model: nn.Module, batches: list[PackedBatch], device: torch.device, precision: str) -> float:
+    """Mean nats per masked token; every held-out token counts alike, whatever its training weight."""
+    total, count = 0.0, 0
+    for batch in batches:
+        ones = batch._replace(loss_weights=torch.ones_like(batch.loss_weights)).to(device)
+        with autocast(device, precision):
+            total += float(model(**ones._asdict(), reduction="sum").loss)
+        count += len(batch.masked_index)
+    return total / max(1, count)
+
+
+def _score_pass(
+    model: nn.Module, evaluation: Evaluation, item: str, device: torch.device, precision: str
+) -> BitsPerBase:
+    hidden = evaluation.hidden[item]
+    shares = [_shares(model, evaluation, part, item, device, precision) for part in _slices(len(hidden))]
+    return bits_per_base(torch.cat(shares).view(hidden.shape), hidden)
+
+
+def _shares(
+    model: nn.Module, evaluation: Evaluation, part: slice, item: str, device: torch.device, precision: str
+) -> Tensor:
+    """(windows x L,) mean share of the true base for the windows in `part`, 0 where nothing is hidden."""
+    tokens, hidden, codes = evaluation.tokens, evaluation.hidden[item][part], evaluation.codes[part]
+    covering = covering_tokens(hidden, tokens.k, tokens.stride)
+    masked = nn.functional.pad(covering, (1, 1))  # [CLS] and [SEP]
+    input_ids = torch.where(masked, tokens.mask_id, evaluation.input_ids[part])
+    windows, length = input_ids.shape
+    cu_seqlens = torch.arange(0, windows * length + 1, length, dtype=torch.int32)
+    with autocast(device, precision):
+        logits = model(
+            input_ids=input_ids.flatten().to(device),
+            cu_seqlens=cu_seqlens.to(device),
+            max_seqlen=length,
+            masked_index=masked.flatten().nonzero().squeeze(1).to(device),
+        ).logits
+    log_probs = logits.float()[:, tokens.kmer_ids.to(device)].log_softmax(-1)
+    window, token = covering.nonzero(as_tuple=True)
+    first_base = (window * codes.shape[1] + token * tokens.stride).to(device)
+    shares = true_base_shares(log_probs, first_base, codes.flatten().to(device), hidden.flatten().to(device), tokens.k)
+    return shares.cpu()
+
+
+def _slices(n: int) -> Iterator[slice]:
+    return (slice(at, min(n, at + WINDOWS_AT_ONCE)) for at in range(0, n, WINDOWS_AT_ONCE))
+
+
+def _mean(values: dict[str, float]) -> float:
+    return sum(values.values()) / len(values)

@@ -1,0 +1,43 @@
+"""Fixed evaluation masks: which bases of the held-out windows are hidden, the same for every strategy and k.
+
+Letters: W windows, L bases of a window.
+"""
+
+import torch
+from torch import Tensor
+
+from genomask.hashing import below, hash64
+
+BLOCK = 64
+"""One item is hidden in every block of this many bases."""
+MARGIN = 16
+"""Items stay this many bases from each other and from the ends of the window."""
+ITEM_LENGTHS = {"single": 1, "six": 6}
+"""Bases in a row that an item hides, by the name of the pass."""
+
+_STREAMS = {"single": 101, "six": 102}
+
+
+def hidden_bases(keys: Tensor, n_bases: int, item: str) -> Tensor:
+    """(W, L) bool: the bases hidden in pass `item` of windows with these keys (W,).
+
+    Within a block an item keeps MARGIN / 2 bases to both borders, so that neighbours are MARGIN apart; the first and
+    the last item keep MARGIN bases to the end of the window. A block too short for that hides nothing.
+    """
+    length = ITEM_LENGTHS[item]
+    hidden = torch.zeros(len(keys), n_bases, dtype=torch.bool)
+    rows = torch.arange(len(keys))
+    for block, start in enumerate(range(0, n_bases, BLOCK)):
+        lowest = max(start + MARGIN // 2, MARGIN)
+        highest = min(start + BLOCK - MARGIN // 2, n_bases - MARGIN) - length
+        if highest < lowest:
+            continue
+        at = lowest + below(hash64(keys, _STREAMS[item], torch.tensor([block])), highest - lowest + 1)
+        for offset in range(length):
+            hidden[rows, at + offset] = True
+    return hidden
+
+
+def covering_tokens(hidden: Tensor, k: int, stride: int) -> Tensor:
+    """(W, tokens) bool: the k-mer tokens of each window that cover a hidden base."""
+    return hidden.unfold(1, k, stride).any(-1)

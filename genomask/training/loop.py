@@ -1,0 +1,167 @@
+"""The training loop: next batch, loss, step, log, evaluate, checkpoint; and `model/` at the end."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from genomask.atomic import atomic_folder, atomic_write
+from genomask.encoders.attention import choose_backend
+from genomask.errors import Stopped
+from genomask.hashing import hash64
+from genomask.masking import MaskAccount
+from genomask.training.batches import Batches, StepBatches
+from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
+from genomask.training.device import choose_device, choose_precision
+from genomask.training.environment import describe_environment
+from genomask.training.evaluation import Evaluation, evaluate
+from genomask.training.metrics_log import MetricsLog
+from genomask.training.optimizer import build_optimizer, learning_rate
+from genomask.training.progress import TrainingBar
+from genomask.training.settings import EvaluationSettings, OptimizerSettings, TrainingSettings
+from genomask.training.signals import listen_for_stop
+from genomask.training.step import train_step
+
+_DROPOUT_STREAM = 201
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """All that a run needs; `out` is its folder."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    batches: Batches
+    evaluation: Evaluation
+    optimizer: OptimizerSettings
+    training: TrainingSettings
+    scoring: EvaluationSettings
+    out: Path
+
+
+def train(run: Run) -> None:
+    """Train to the last step, from the newest checkpoint in `run.out` if there is one, and write `run.out/model`.
+
+    Raises Stopped after saving a checkpoint when asked to stop, TrainingError where the loss is not finite or a
+    checkpoint cannot be written; checkpoints already on disk stay whole.
+    """
+    steps = run.training.steps
+    state = start(run)
+    with listen_for_stop() as stop, TrainingBar(steps, state.done) as bar:
+        for batch in run.batches.stream(state.done, steps):
+            one_step(run, state, batch)
+            bar.step(state.done)
+            last = state.done == steps
+            if last or state.done % run.training.log_every == 0:
+                bar.show_metrics(state.metrics.write(state.window.close(state.done, state.rate)))
+            if last or state.done % run.scoring.every == 0:
+                scores = evaluate(run.model, run.evaluation, state.device, state.precision)
+                bar.show_evaluation(state.metrics.write({"step": state.done, "tokens": state.window.tokens, **scores}))
+            if last or state.done % run.training.checkpoint_every == 0 or stop.signal_number:
+                save_checkpoint(run.out / "checkpoints", run.model, state.optimizer, state.done, state.window.tokens)
+            if stop.signal_number and not last:
+                raise Stopped(stop.signal_number, f"stopped after step {state.done}; go on with --resume")
+            state.window.restart_clock()
+    save_model(run)
+
+
+@dataclass
+class State:
+    """What changes while a run goes on."""
+
+    done: int
+    rate: float
+    device: torch.device
+    precision: str
+    optimizer: torch.optim.Optimizer
+    metrics: MetricsLog
+    window: "LogWindow"
+
+
+def start(run: Run) -> State:
+    """Choose device and precision, load the newest checkpoint, write what describes the run."""
+    device = choose_device(run.training.device)
+    precision = choose_precision(run.training.precision, device)
+    model = run.model.train()
+    model.to(device)  # type: ignore[arg-type]  # transformers wraps `to` without its types
+    optimizer = build_optimizer(model, run.optimizer)
+    done, tokens = restore_checkpoint(run.out / "checkpoints", model, optimizer)
+    environment = describe_environment(device, precision, choose_backend(model.config.attention_backend, device))
+    atomic_write(run.out / "environment.json", json.dumps(environment, indent=2) + "\n")
+    atomic_write(run.out / "yardsticks.json", json.dumps(asdict(run.evaluation.yardsticks), indent=2) + "\n")
+    metrics = MetricsLog(run.out / "metrics.jsonl", keep_until=done)
+    return State(done, 0.0, device, precision, optimizer, metrics, LogWindow(tokens))
+
+
+def one_step(run: Run, state: State, batch: StepBatches) -> None:
+    """Dropout, rate and update of one step."""
+    torch.manual_seed(_dropout_seed(run.training.seed, batch.step))
+    state.rate = learning_rate(batch.step, run.training.steps, run.optimizer)
+    loss = train_step(
+        run.model,
+        state.optimizer,
+        batch.microbatches,
+        step=batch.step + 1,
+        rate=state.rate,
+        clip_norm=run.optimizer.clip_norm,
+        device=state.device,
+        precision=state.precision,
+    )
+    state.done = batch.step + 1
+    state.window.add(batch, loss)
+
+
+def save_model(run: Run) -> None:
+    """`out/model`: weights, config and tokenizer in Hugging Face layout, whole or not at all."""
+    with atomic_folder(run.out / "model") as folder:
+        run.model.save_pretrained(folder)
+        run.tokenizer.save_pretrained(folder)
+
+
+class LogWindow:
+    """Sums since the last logged row. Evaluations and checkpoints are not training: their time is left out."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+        self.restart_clock()
+        self._clear()
+
+    def add(self, batch: StepBatches, loss: float) -> None:
+        """Count one step, which began when the clock was last restarted."""
+        self.tokens += batch.masks.tokens
+        self._seconds += time.perf_counter() - self._since
+        self._masks += batch.masks
+        self._loss += loss * batch.masks.tokens_masked
+
+    def restart_clock(self) -> None:
+        """The next step begins now."""
+        self._since = time.perf_counter()
+
+    def close(self, step: int, rate: float) -> dict:
+        """The row of metrics.jsonl, and start anew."""
+        row = {
+            "step": step,
+            "tokens": self.tokens,
+            "loss_nats_per_masked_token": self._loss / max(1, self._masks.tokens_masked),
+            "tokens_masked_fraction": self._masks.tokens_masked_fraction,
+            "bases_hidden_fraction": self._masks.bases_hidden_fraction,
+            "bases_hidden_kept_fraction": self._masks.bases_hidden_kept_fraction,
+            "tokens_per_second": self._masks.tokens / self._seconds,
+            "learning_rate": rate,
+        }
+        self._clear()
+        return row
+
+    def _clear(self) -> None:
+        self._masks = MaskAccount(0, 0, 0, 0, 0)
+        self._loss = 0.0
+        self._seconds = 0.0
+
+
+def _dropout_seed(seed: int, step: int) -> int:
+    """Dropout of a step depends on seed and step alone, so that a resumed run repeats it."""
+    return int(hash64(np.array([seed]), _DROPOUT_STREAM, np.array([step]))[0]) & (2**63 - 1)

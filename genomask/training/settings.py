@@ -1,0 +1,77 @@
+"""Settings of the training room: the recipe's [optimizer], [training] and [evaluation] tables."""
+
+from dataclasses import dataclass
+
+from genomask.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """AdamW and its schedule: linear warm-up, then linear decay."""
+
+    learning_rate: float = 4e-4
+    """Peak learning rate."""
+    warmup_steps: int = 500
+    """Steps from 0 to the peak."""
+    final_share: float = 0.0
+    """Share of the peak that is left at the last step."""
+    beta_1: float = 0.9
+    beta_2: float = 0.98
+    eps: float = 1e-6
+    weight_decay: float = 0.01
+    """As torch's AdamW takes it; a decoupled decay d at peak rate lr is d / lr here. Not on biases and norms."""
+    clip_norm: float = 1.0
+    """Largest norm of the gradient; longer ones are scaled down. 0 clips nothing."""
+
+    def __post_init__(self) -> None:
+        _require(self.learning_rate > 0, "optimizer.learning_rate", "above 0", self.learning_rate)
+        _require(self.warmup_steps >= 0, "optimizer.warmup_steps", "0 or more", self.warmup_steps)
+        _require(0 <= self.final_share <= 1, "optimizer.final_share", "between 0 and 1", self.final_share)
+        _require(self.clip_norm >= 0, "optimizer.clip_norm", "0 or more", self.clip_norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """How long, how much a step, how precise, and how often to log and save."""
+
+    steps: int = 10_000
+    sequences_per_step: int = 2_000
+    tokens_per_microbatch: int = 65_536
+    """Upper bound of the tokens that pass through the encoder at once; a step is cut into as many as it needs."""
+    seed: int = 0
+    """Of the weights, the windows, the masks and dropout."""
+    precision: str = "auto"
+    """fp32, bf16 (autocast), or auto: bf16 where the hardware computes in it, fp32 elsewhere."""
+    device: str = "auto"
+    """cpu, cuda, or auto: cuda where there is one."""
+    log_every: int = 10
+    """Steps between two rows of metrics.jsonl."""
+    checkpoint_every: int = 500
+    """Steps between two checkpoints; the last two are kept."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "sequences_per_step", "tokens_per_microbatch", "log_every", "checkpoint_every"):
+            _require(getattr(self, name) >= 1, f"training.{name}", "at least 1", getattr(self, name))
+        for name, known in (("precision", ("auto", "fp32", "bf16")), ("device", ("auto", "cpu", "cuda"))):
+            _require(
+                getattr(self, name) in known, f"training.{name}", f"one of {', '.join(known)}", getattr(self, name)
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """How often, and under which mask rate, the held-out sequences are scored."""
+
+    every: int = 1_000
+    """Steps between two evaluations; the last step is always evaluated."""
+    mask_rate: float = 0.15
+    """Share of tokens masked when the run's own masking is scored on held-out sequences."""
+
+    def __post_init__(self) -> None:
+        _require(self.every >= 1, "evaluation.every", "at least 1", self.every)
+        _require(0 < self.mask_rate < 1, "evaluation.mask_rate", "between 0 and 1", self.mask_rate)
+
+
+def _require(holds: bool, name: str, wanted: str, value: object) -> None:
+    if not holds:
+        raise SettingsError(f"{name} must be {wanted}, got {value!r}.")

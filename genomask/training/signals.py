@@ -1,0 +1,34 @@
+"""Ctrl-C and SIGTERM as a request that the loop reads between steps, so that a checkpoint can be written first."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """`signal_number` is 0 until someone asks the run to stop."""
+
+    signal_number = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Note the request; a second Ctrl-C interrupts at once."""
+        if self.signal_number and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal_number = number
+
+
+@contextmanager
+def listen_for_stop() -> Iterator[StopRequest]:
+    """Catch SIGINT and SIGTERM inside the block. Outside the main thread Python allows no handler, and none is set."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

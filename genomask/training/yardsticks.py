@@ -1,0 +1,64 @@
+"""What a loss is worth: entropies that need no network, printed beside the loss of one that does.
+
+All are of the very items that the model is scored on, so that a model and its yardstick see the same bases.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genomask.training.bits import BitsPerBase, bits_per_base
+
+MARKOV_ORDER = 5
+
+
+def entropy_nats(labels: Tensor) -> float:
+    """Entropy of the tokens in `labels` (M,) under their own frequencies, in nats: the loss of the best constant guess."""
+    counts = torch.bincount(labels).double()
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * shares.log()).sum())
+
+
+def order_0_bits(codes: Tensor, hidden: Tensor) -> BitsPerBase:
+    """Entropy of the hidden bases under their own composition; codes (W, L) int64, hidden (W, L) bool."""
+    shares = torch.bincount(codes[hidden], minlength=4).double()
+    return bits_per_base((shares / shares.sum())[codes.clamp(max=3)], hidden)
+
+
+def markov_bits(codes: Tensor, hidden: Tensor, counts: np.ndarray) -> BitsPerBase:
+    """Bits of each hidden base given the MARKOV_ORDER true bases before it.
+
+    counts: (4**6,) 6-mers of the training part in ACGT lexicographic order; one is added to each, so that no base has
+    probability zero.
+    """
+    table = torch.from_numpy(counts).double().view(-1, 4) + 1
+    table = table / table.sum(1, keepdim=True)
+    weights = 4 ** torch.arange(MARKOV_ORDER - 1, -1, -1)
+    context = (codes.unfold(1, MARKOV_ORDER, 1)[:, :-1] * weights).sum(-1)
+    shares = torch.ones(codes.shape, dtype=torch.float64)
+    shares[:, MARKOV_ORDER:] = table[context, codes[:, MARKOV_ORDER:]]
+    return bits_per_base(shares, hidden)
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """Fixed for a run: what the evaluation rows are held against."""
+
+    ln_vocabulary_nats: float
+    """Loss of a uniform guess."""
+    unigram_entropy_nats: float
+    """Loss of the best constant guess for the masked tokens of the evaluation."""
+    flank_floor_nats: float | None = None
+    """Hidden bases per masked token x the order-0 entropy: above it a model still learns to copy visible flanks."""
+    order_0_bits: float | None = None
+    order_0_bits_single: float | None = None
+    order_0_bits_six: float | None = None
+    order_5_bits: float | None = None
+    order_5_bits_single: float | None = None
+    order_5_bits_six: float | None = None
+
+    def __post_init__(self) -> None:
+        assert all(value is None or math.isfinite(value) for value in vars(self).values())

@@ -1,0 +1,54 @@
+"""A small simulated genome, its task, and a recipe that trains in seconds."""
+
+from pathlib import Path
+
+import pytest
+
+from genomask.experiments.pretrain import Inputs
+from genomask.experiments.simulate import SimulatedFiles, SimulationSettings, simulate
+from genomask.recipe import GenomeRecipe, load_recipe
+
+QUICK = (
+    "tokens.k=3",
+    "windows.max_tokens=64",
+    "windows.validation_windows=4",
+    "encoder.hidden_size=32",
+    "encoder.num_attention_heads=2",
+    "encoder.intermediate_size=32",
+    "training.steps=20",
+    "training.sequences_per_step=8",
+    "training.tokens_per_microbatch=300",
+    "training.log_every=1",
+    "training.checkpoint_every=10",
+    "evaluation.every=10",
+    "optimizer.warmup_steps=4",
+    "optimizer.learning_rate=3e-3",
+)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> SimulatedFiles:
+    settings = SimulationSettings(bases=60_000, pool_sequences=200, test_sequences=100)
+    return simulate(tmp_path_factory.mktemp("simulated"), 0, settings)
+
+
+@pytest.fixture
+def inputs(simulated: SimulatedFiles) -> Inputs:
+    return Inputs(genome=(str(simulated.genome),))
+
+
+@pytest.fixture
+def quick_recipe() -> GenomeRecipe:
+    recipe = load_recipe("genome-demo", QUICK)
+    assert isinstance(recipe, GenomeRecipe)
+    return recipe
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    return tmp_path / "run"

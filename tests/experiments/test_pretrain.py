@@ -1,0 +1,160 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from genomask.errors import SettingsError, Stopped, TrainingError
+from genomask.experiments.pretrain import Inputs, is_finished, pretrain, read_config
+from genomask.experiments.run_report import report_run
+from genomask.hub import open_model
+from genomask.recipe import load_recipe
+from genomask.training import loop
+from genomask.training.metrics_log import read_metrics
+
+from .conftest import QUICK
+
+
+def losses(folder, first=0):
+    rows = [row for row in read_metrics(folder / "metrics.jsonl") if "loss_nats_per_masked_token" in row]
+    return [row["loss_nats_per_masked_token"] for row in rows if row["step"] > first]
+
+
+def stop_after(step, monkeypatch):
+    """Ask the run to stop once `step` steps are done, as SIGTERM would."""
+    train_one = loop.one_step
+
+    def one_step(run, state, batch):
+        train_one(run, state, batch)
+        if state.done == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(loop, "one_step", one_step)
+
+
+def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_folder):
+    pretrain(quick_recipe, inputs, run_folder)
+    assert is_finished(run_folder)
+    assert read_config(run_folder) == (quick_recipe, inputs)
+    assert json.loads((run_folder / "environment.json").read_text())["attention_backend"] == "sdpa"
+    trained, scored = {}, {}
+    for row in read_metrics(run_folder / "metrics.jsonl"):
+        (scored if "eval_loss_nats_per_masked_token" in row else trained).update(row)
+    assert trained.keys() >= {
+        "step", "tokens", "loss_nats_per_masked_token", "tokens_masked_fraction", "bases_hidden_fraction",
+        "tokens_per_second", "learning_rate",
+    }  # fmt: skip
+    assert scored.keys() >= {
+        "step", "eval_loss_nats_per_masked_token", "eval_bits_per_hidden_base", "eval_bits_per_hidden_base_single",
+        "eval_bits_per_hidden_base_six",
+    }  # fmt: skip
+    assert {path.name for path in (run_folder / "checkpoints").iterdir()} == {"step-10", "step-20"}
+    model, tokenizer = open_model(run_folder / "model")
+    assert len(tokenizer) == model.config.vocab_size == 4**3 + 5
+    text = "".join(str(cell) for column in report_run(run_folder).columns for cell in column.cells)
+    assert "order-5" in text
+    assert (run_folder / "curves.png").stat().st_size > 10_000
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_ends_with_the_same_weights(
+    quick_recipe, inputs, tmp_path, monkeypatch
+):
+    recipe = dataclasses.replace(
+        quick_recipe, encoder=dataclasses.replace(quick_recipe.encoder, hidden_dropout_prob=0.1)
+    )
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    pretrain(recipe, inputs, whole)
+    with monkeypatch.context() as patch:
+        stop_after(7, patch)
+        with pytest.raises(Stopped) as stopped:
+            pretrain(recipe, inputs, parts)
+    assert stopped.value.signal_number == signal.SIGTERM
+    assert not is_finished(parts)
+    torch.manual_seed(12345)  # nothing of the run may hang on the process's own random state
+    pretrain(recipe, inputs, parts, resume=True)
+    assert losses(parts, first=7)[:10] == losses(whole, first=7)[:10]
+    assert losses(parts) == losses(whole)
+    a, b = (load_file(folder / "model" / "model.safetensors") for folder in (whole, parts))
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_microbatches_do_not_change_the_run(quick_recipe, inputs, tmp_path):
+    for budget in (80, 4096):
+        training = dataclasses.replace(quick_recipe.training, tokens_per_microbatch=budget)
+        pretrain(dataclasses.replace(quick_recipe, training=training), inputs, tmp_path / str(budget))
+    small, large = losses(tmp_path / "80"), losses(tmp_path / "4096")
+    assert small == pytest.approx(large, abs=1e-3)
+
+
+def test_a_folder_that_holds_a_run_needs_resume_and_the_same_settings(quick_recipe, inputs, run_folder):
+    pretrain(quick_recipe, inputs, run_folder)
+    before = (run_folder / "model" / "model.safetensors").stat().st_mtime_ns
+    with pytest.raises(SettingsError, match="already holds a run.*--resume"):
+        pretrain(quick_recipe, inputs, run_folder)
+    other = dataclasses.replace(quick_recipe, masking=dataclasses.replace(quick_recipe.masking, mask_rate=0.3))
+    with pytest.raises(SettingsError, match=r"mask_rate = 0.15.*mask_rate = 0.3"):
+        pretrain(other, inputs, run_folder, resume=True)
+    pretrain(quick_recipe, inputs, run_folder, resume=True)
+    assert (run_folder / "model" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_resume_without_a_run_and_a_folder_of_something_else_are_refused(quick_recipe, inputs, tmp_path):
+    with pytest.raises(SettingsError, match="no run to resume"):
+        pretrain(quick_recipe, inputs, tmp_path / "none", resume=True)
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("hello")
+    with pytest.raises(SettingsError, match="not empty"):
+        pretrain(quick_recipe, inputs, tmp_path / "letters")
+    assert (tmp_path / "letters" / "dear.txt").read_text() == "hello"
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_checkpoint(quick_recipe, inputs, run_folder):
+    wild = dataclasses.replace(quick_recipe, optimizer=dataclasses.replace(quick_recipe.optimizer, learning_rate=1e38))
+    with pytest.raises(TrainingError, match=r"not finite at step \d+"):
+        pretrain(wild, inputs, run_folder)
+    assert not is_finished(run_folder)
+
+
+def test_a_genome_whose_words_are_rare_is_warned_about(quick_recipe, inputs, run_folder, caplog):
+    rare = dataclasses.replace(quick_recipe, tokens=dataclasses.replace(quick_recipe.tokens, k=6))
+    pretrain(rare, inputs, run_folder)
+    assert "masking.npmi_min_count" in caplog.text
+
+
+def test_text_goes_through_the_same_loop(tmp_path):
+    words = "the quick brown fox jumps over a lazy dog while seven cats sleep under an old oak tree".split()
+    corpus = tmp_path / "corpus.jsonl"
+    lines = [{"text": " ".join(words[(i * 7 + j * (1 + i % 5)) % len(words)] for j in range(40))} for i in range(200)]
+    corpus.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    changes = [change for change in QUICK if not change.startswith(("tokens", "windows"))]
+    recipe = load_recipe("c4-tiny", [*changes, "tokens.vocab_size=256", "masking.strategy=whole-word"])
+    pretrain(recipe, Inputs(corpus=(str(corpus),)), tmp_path / "run")
+    rows = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert rows[-1]["eval_loss_nats_per_masked_token"] < rows[0]["loss_nats_per_masked_token"]
+    masked = [row["tokens_masked_fraction"] for row in rows if "tokens_masked_fraction" in row]
+    assert sum(masked) / len(masked) == pytest.approx(0.30, abs=0.05)
+    assert "eval_bits_per_hidden_base" not in rows[-1]
+    report_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_the_command_leaves_a_checkpoint_and_its_exit_code(simulated, tmp_path, number, code):
+    changes = [word for change in (*QUICK, "training.steps=100000") for word in ("--set", change)]
+    command = [sys.executable, "-m", "genomask", "pretrain", "--recipe", "genome-demo", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen([*command, "--genome", str(simulated.genome), *changes], stderr=subprocess.PIPE)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.time() + 60
+    while time.time() < deadline and not (metrics.exists() and metrics.read_text()):
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert b"--resume" in said
+    assert list((tmp_path / "run" / "checkpoints").glob("step-*/state.json"))

@@ -1,0 +1,53 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from genomask import cli
+from genomask.errors import SettingsError
+
+
+def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "genomask", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def test_help_loads_no_torch_and_is_quick():
+    start = time.perf_counter()
+    result = run("--help")
+    assert time.perf_counter() - start < 1.5
+    assert result.returncode == 0
+    assert all(verb in result.stdout for verb in ("pretrain", "fewshot", "compare", "demo", "doctor"))
+
+
+def test_an_option_takes_the_files_that_a_shell_pattern_gives():
+    assert cli.spread(["pretrain", "--genome", "a.fa", "b.fa", "--out", "x", "--resume"]) == [
+        "pretrain", "--genome", "a.fa", "--genome", "b.fa", "--out", "x", "--resume",
+    ]  # fmt: skip
+    assert cli.spread(["fewshot", "--train", "a"]) == ["fewshot", "--train", "a"]
+
+
+def test_lists_of_numbers_are_read_or_refused_by_option_name():
+    assert cli._numbers("10, 50", "--shots") == (10, 50)
+    with pytest.raises(SettingsError, match="--shots takes whole numbers"):
+        cli._numbers("10;50", "--shots")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["pretrain"], "either --genome FASTA or --corpus SHARDS"),
+        (["pretrain", "--genome", "nowhere.fa", "--recipe", "genome-tiny"], "nowhere.fa"),
+        (["pretrain", "--genome", "x.fa", "--recipe", "c4-tiny"], "recipe c4-tiny is for text"),
+        (["pretrain", "--genome", "x.fa", "--set", "training.stepz=1"], "no key 'stepz'"),
+        (["fewshot", "--model", "nowhere", "--train", "nowhere.tsv", "--test", "nowhere.tsv"], "nowhere.tsv"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr_and_exit_2(tmp_path, arguments, words):
+    result = run(*arguments, "--out", str(tmp_path / "out"))
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr

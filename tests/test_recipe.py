@@ -1,0 +1,75 @@
+import tomllib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genomask.errors import SettingsError
+from genomask.recipe import load_recipe, recipe_from_tables, recipe_names, recipe_to_toml
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_survives_being_written_and_read_back(name):
+    recipe = load_recipe(name)
+    assert recipe_from_tables(tomllib.loads(recipe_to_toml(recipe)), "test") == recipe
+
+
+def test_the_recipes_of_the_design_are_there():
+    assert set(recipe_names()) >= {"genome-tiny", "genome-logo", "genome-base", "c4-tiny", "c4-base", "c4-large"}
+
+
+def test_the_base_recipes_have_the_published_figures():
+    dna, text = load_recipe("genome-base"), load_recipe("c4-base")
+    assert (dna.training.steps, dna.training.sequences_per_step, dna.optimizer.learning_rate) == (10_000, 2_000, 4e-4)
+    assert (text.training.steps, text.training.sequences_per_step, text.masking.mask_rate) == (70_000, 4_096, 0.30)
+    assert text.optimizer.weight_decay * text.optimizer.learning_rate == pytest.approx(1e-5)
+    assert text.optimizer.warmup_steps == 0.06 * text.training.steps
+    assert text.evaluation.mask_rate == 0.15
+
+
+@given(steps=st.integers(1, 10**6), rate=st.floats(1e-6, 1))
+@settings(max_examples=30, deadline=None)
+def test_set_changes_single_values(steps, rate):
+    recipe = load_recipe("genome-tiny", [f"training.steps={steps}", f"optimizer.learning_rate={rate}"])
+    assert (recipe.training.steps, recipe.optimizer.learning_rate) == (steps, rate)
+
+
+def test_set_takes_strings_with_and_without_quotes_and_lists():
+    recipe = load_recipe("genome-tiny", ["masking.strategy=uniform", 'windows.holdout=["XVI", "IV:1-5"]'])
+    assert recipe.masking.strategy == "uniform"
+    assert recipe.windows.holdout == ("XVI", "IV:1-5")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("training.stepz=5", r"\[training\] has no key 'stepz'; known: steps"),
+        ("trainning.steps=5", "has no table 'trainning'"),
+        ("steps=5", "--set takes table.key=value"),
+        ("training.steps", "--set takes table.key=value"),
+        ("training.steps=many", "training.steps must be a whole number, got 'many'"),
+        ("training.steps=0", "training.steps must be at least 1"),
+        ("training.steps=true", "must be a whole number"),
+        ("optimizer.learning_rate=-1", "optimizer.learning_rate must be above 0"),
+        ("windows.holdout=XVI", "windows.holdout must be a list of strings"),
+        ("tokens.k=9", "tokens.k must lie between 1 and 8"),
+        ("tokens.stride=3", "tokens.stride must be 1 or k"),
+        ("masking.strategy=magic", "magic"),
+        ("encoder.num_attention_heads=7", "not a multiple"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_sentence(change, message):
+    with pytest.raises(SettingsError, match=message):
+        load_recipe("genome-tiny", [change])
+
+
+def test_a_recipe_that_is_not_there_names_those_that_are(tmp_path):
+    with pytest.raises(SettingsError, match="genome-tiny"):
+        load_recipe("genome-tinny")
+    broken = tmp_path / "mine.toml"
+    broken.write_text("kind = ")
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        load_recipe(broken)
+    broken.write_text('kind = "proteins"')
+    with pytest.raises(SettingsError, match="kind must be one of genome, text"):
+        load_recipe(broken)

@@ -1,0 +1,48 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from genomask.training.bits import bits_per_base, clustered_mean, true_base_shares
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_marginals_agree_with_a_sum_over_every_kmer(k):
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(0, 4, (12,), generator=generator)
+    hidden = torch.zeros(12, dtype=torch.bool)
+    hidden[5] = True
+    first_base = torch.arange(5 - k + 1, 6)
+    log_probs = torch.randn(k, 4**k, generator=generator).log_softmax(-1)
+    expected = []
+    for token, start in enumerate(first_base.tolist()):
+        words = itertools.product(range(4), repeat=k)
+        matching = [log_probs[token, i].exp() for i, word in enumerate(words) if word[5 - start] == codes[5]]
+        expected.append(float(sum(matching)))
+    shares = true_base_shares(log_probs, first_base, codes, hidden, k)
+    assert shares[5] == pytest.approx(np.mean(expected), abs=1e-6)
+    assert shares[~hidden].abs().sum() == 0
+
+
+def test_a_uniform_model_scores_two_bits_and_a_perfect_one_none():
+    hidden = torch.zeros(3, 30, dtype=torch.bool)
+    hidden[:, 10:16] = True
+    assert bits_per_base(torch.full((3, 30), 0.25), hidden)[:2] == (2.0, 0.0)
+    assert bits_per_base(torch.ones(3, 30), hidden)[:2] == (0.0, 0.0)
+    assert bits_per_base(torch.ones(3, 30), hidden).n_bases == 18
+
+
+def test_the_standard_error_covers_window_to_window_differences():
+    generator = torch.Generator().manual_seed(1)
+    errors, means = [], []
+    for _ in range(300):
+        window_effect = torch.randn(50, 1, generator=generator)
+        items = window_effect + torch.randn(50, 8, generator=generator)
+        mean, error = clustered_mean(items.sum(1), torch.full((50,), 8))
+        means.append(mean)
+        errors.append(error)
+    assert np.mean(errors) == pytest.approx(np.std(means), rel=0.1)
+    naive = math.sqrt(2 / 400)
+    assert np.mean(errors) > 2 * naive

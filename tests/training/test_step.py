@@ -1,0 +1,84 @@
+import pytest
+import torch
+
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.errors import TrainingError
+from genomask.training.step import train_step
+from genomask.types import IGNORE, PackedBatch
+
+CPU = torch.device("cpu")
+
+
+def tiny_model() -> MosaicBertForMaskedLM:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+    return MosaicBertForMaskedLM(MosaicBertConfig(vocab_size=20, hidden_dropout_prob=0.0, **sizes))
+
+
+def batch_of(lengths: list[int], masked: list[int], seed: int = 0) -> PackedBatch:
+    """Random packed sequences with labels at the positions `masked`."""
+    generator = torch.Generator().manual_seed(seed)
+    total = sum(lengths)
+    input_ids = torch.randint(5, 20, (total,), generator=generator)
+    labels = torch.full((total,), IGNORE)
+    labels[masked] = input_ids[masked]
+    cu_seqlens = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()], dtype=torch.int32)
+    index = torch.tensor(masked, dtype=torch.int64)
+    return PackedBatch(input_ids, labels, cu_seqlens, max(lengths), index, torch.ones(len(masked)))
+
+
+def split(batch: PackedBatch, sequences: int) -> list[PackedBatch]:
+    """The first `sequences` of a batch, and the rest."""
+    at = int(batch.cu_seqlens[sequences])
+    first, second = batch.masked_index < at, batch.masked_index >= at
+    return [
+        PackedBatch(batch.input_ids[:at], batch.labels[:at], batch.cu_seqlens[: sequences + 1], batch.max_seqlen,
+                    batch.masked_index[first], batch.loss_weights[first]),
+        PackedBatch(batch.input_ids[at:], batch.labels[at:], batch.cu_seqlens[sequences:] - at, batch.max_seqlen,
+                    batch.masked_index[second] - at, batch.loss_weights[second]),
+    ]  # fmt: skip
+
+
+def step(model, microbatches, rate=0.1):
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    return train_step(model, optimizer, microbatches, step=1, rate=rate, clip_norm=0.0, device=CPU, precision="fp32")
+
+
+def test_microbatches_with_unequal_counts_of_masked_tokens_give_the_step_of_the_whole_batch():
+    whole = batch_of([6, 9, 4], masked=[1, 7, 8, 9, 10, 16])
+    one, two = tiny_model(), tiny_model()
+    loss_one, loss_two = step(one, [whole]), step(two, split(whole, 1))
+    assert loss_one == pytest.approx(loss_two, abs=1e-6)
+    for a, b in zip(one.parameters(), two.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_a_token_of_weight_zero_counts_nothing():
+    batch = batch_of([6, 9], masked=[1, 7, 8])
+    without = batch_of([6, 9], masked=[7, 8])
+    weighted = batch._replace(loss_weights=torch.tensor([0.0, 1.0, 1.0]))
+    one, two = tiny_model(), tiny_model()
+    assert step(one, [weighted]) == pytest.approx(step(two, [without]), abs=1e-6)
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_leaves_the_weights_alone():
+    model = tiny_model()
+    with torch.no_grad():
+        model.cls.predictions.decoder.bias[7] = float("nan")
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(TrainingError, match="step 1"):
+        step(model, [batch_of([6], masked=[2])])
+    assert all(torch.equal(a, b) or a.isnan().any() for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_a_microbatch_without_masked_tokens_changes_nothing():
+    whole = batch_of([6, 9], masked=[1, 2])
+    one, two = tiny_model(), tiny_model()
+    assert step(one, [split(whole, 1)[0]]) == pytest.approx(step(two, split(whole, 1)), abs=1e-6)
+
+
+def test_a_step_with_nothing_masked_at_all_is_skipped():
+    model = tiny_model()
+    before = [p.clone() for p in model.parameters()]
+    assert step(model, [batch_of([6], masked=[])]) == 0.0
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
