@@ -4,10 +4,10 @@ Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H h
 sequence, B sequences.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -38,14 +38,21 @@ class Layout:
         return alibi_bias(self.slopes, max(self.lengths, default=0), self.directed)
 
 
-Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None, Layout], Tensor]
+class Attention(Protocol):
+    """The one signature of all backends."""
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
+        """q (Q, N, H), k and v (T, N, H) -> (Q, N, H): softmax(q k^T / sqrt(H) + bias) v within each sequence.
+
+        `queries`: (Q,) int64, ascending places of the queries among the T tokens; None: all of them.
+        """
+        ...
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
     """PyTorch's scaled_dot_product_attention, one call for each run of neighbours of equal length.
 
-    q (Q, N, H), k and v (T, N, H) -> (Q, N, H). `queries`: (Q,) int64 ascending places of the queries among the T
-    tokens; None: all. q, k and v are cut with `split`: slicing would cost a T-sized zero-filled gradient a sequence.
+    q, k and v are cut with `split`: slicing would cost a T-sized gradient of zeros for every sequence.
     """
     counts, rows = (layout.lengths, None) if queries is None else _places(queries, layout)
     runs = [(m, n, len(list(run))) for (m, n), run in groupby(zip(counts, layout.lengths, strict=True))]

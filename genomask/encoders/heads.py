@@ -12,7 +12,7 @@ from transformers.utils import can_return_tuple
 
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.layers import LayerNorm
-from genomask.encoders.model import MosaicBertModel, MosaicBertPreTrainedModel
+from genomask.encoders.model import MosaicBertModel, MosaicBertPreTrainedModel, refuse_unknown_ids
 from genomask.encoders.packing import Unpadding, pack, pad
 from genomask.errors import DataError
 from genomask.types import IGNORE
@@ -92,6 +92,8 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         A label of -100 counts nothing, also at masked_index. Raises DataError for labels on padding.
         """
         tokens, unpadding = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
+        if labels is not None:
+            refuse_unknown_ids(labels.masked_fill(labels == IGNORE, 0), self.config.vocab_size, "label")
         predict = self.cls.predictions
         if unpadding is not None:
             scores = predict(self.bert.encode(tokens))

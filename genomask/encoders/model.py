@@ -101,7 +101,7 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         max_seqlen: int | None,
     ) -> tuple[PackedTokens, Unpadding | None]:
         """Either form of input -> the packed form, and where its tokens were if it was padded."""
-        _refuse_unknown_ids(input_ids, self.config.vocab_size)
+        refuse_unknown_ids(input_ids, self.config.vocab_size, "token id")
         if cu_seqlens is not None:
             assert max_seqlen is not None, "packed input needs max_seqlen"
             return PackedTokens(input_ids, cu_seqlens, max_seqlen, token_type_ids), None
@@ -148,13 +148,13 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         return torch.arange(len(tokens.input_ids), device=starts.device) - starts
 
 
-def _refuse_unknown_ids(input_ids: Tensor, vocab_size: int) -> None:
-    """DataError for an id outside the vocabulary; on a GPU looking would stall it, and the kernel's own check fires."""
-    if input_ids.device.type != "cpu" or input_ids.numel() == 0:
+def refuse_unknown_ids(ids: Tensor, vocab_size: int, what: str) -> None:
+    """DataError for an id outside the vocabulary; looked for on the CPU only, for a GPU would have to wait for it."""
+    if ids.device.type != "cpu" or ids.numel() == 0:
         return
-    low, high = (int(x) for x in input_ids.aminmax())
+    low, high = (int(x) for x in ids.aminmax())
     if low < 0 or high >= vocab_size:
         raise DataError(
-            f"token id {high if high >= vocab_size else low} is outside the model's vocabulary of {vocab_size} ids; "
+            f"{what} {high if high >= vocab_size else low} is outside the model's vocabulary of {vocab_size} ids; "
             "use the tokenizer that was saved with the model"
         )

@@ -1,0 +1,101 @@
+"""The encoder again, slow and obvious, in float64: written from the definitions, sharing no code with the package.
+
+One sequence at a time, one head at a time. `weights` is a state dict with the parameters' published names.
+Letters: S tokens of one sequence, D width, H head width, V vocabulary.
+"""
+
+import itertools
+import math
+
+import torch
+
+LAYER_NORM_EPS = 1e-12
+
+
+def reference_slopes(n_heads):
+    """ALiBi slopes of the heads 1..n."""
+    if math.log2(n_heads).is_integer():
+        return [2 ** (-8 * h / n_heads) for h in range(1, n_heads + 1)]
+    lower = 2 ** math.floor(math.log2(n_heads))
+    every_other = [slope for i, slope in enumerate(reference_slopes(2 * lower)) if i % 2 == 0]
+    return reference_slopes(lower) + every_other[: n_heads - lower]
+
+
+def reference_bias(length, slope, head_number, directed):
+    """(S, S): what is added to the score of query i and key j."""
+    bias = torch.zeros(length, length, dtype=torch.float64)
+    for i, j in itertools.product(range(length), repeat=2):
+        hidden = directed and (j > i if head_number % 2 == 1 else j < i)
+        bias[i, j] = -math.inf if hidden else -slope * abs(i - j)
+    return bias
+
+
+def reference_attention(q, k, v, cu_seqlens, positions="alibi"):
+    """Packed q, k, v (T, N, H) -> (T, N, H), every sequence and head for itself, in the type of q."""
+    out = torch.empty_like(q)
+    slopes = reference_slopes(q.shape[1])
+    for start, stop in itertools.pairwise(cu_seqlens.tolist()):
+        for n, slope in enumerate(slopes):
+            scores = q[start:stop, n] @ k[start:stop, n].T / math.sqrt(q.shape[-1])
+            if positions != "learned":
+                scores = scores + reference_bias(stop - start, slope, n + 1, positions == "alibi-directed").to(q.dtype)
+            out[start:stop, n] = torch.softmax(scores, dim=-1) @ v[start:stop, n]
+    return out
+
+
+def layer_norm(x, weights, name):
+    mean = x.mean(-1, keepdim=True)
+    variance = ((x - mean) ** 2).mean(-1, keepdim=True)
+    return (x - mean) / torch.sqrt(variance + LAYER_NORM_EPS) * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
+def gelu(x):
+    return x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))
+
+
+def linear(x, weights, name):
+    return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+
+def reference_layer(x, weights, name, config):
+    """(S, D) of one sequence through one post-LN layer."""
+    width = x.shape[-1]
+    qkv = linear(x, weights, f"{name}.attention.self.Wqkv")
+    q, k, v = (qkv[:, i * width : (i + 1) * width].reshape(len(x), config.num_attention_heads, -1) for i in range(3))
+    mixed = reference_attention(q, k, v, torch.tensor([0, len(x)]), config.positions).reshape(len(x), width)
+    x = layer_norm(
+        linear(mixed, weights, f"{name}.attention.output.dense") + x, weights, f"{name}.attention.output.LayerNorm"
+    )
+    if config.mlp == "glu":
+        both = x @ weights[f"{name}.mlp.gated_layers.weight"].T
+        inner = gelu(both[:, : config.intermediate_size]) * both[:, config.intermediate_size :]
+    else:
+        inner = gelu(linear(x, weights, f"{name}.mlp.wi"))
+    return layer_norm(linear(inner, weights, f"{name}.mlp.wo") + x, weights, f"{name}.mlp.layernorm")
+
+
+def reference_encoder(weights, config, input_ids, token_types):
+    """(S,) ids and token types of one sequence, no padding -> (S, D)."""
+    x = weights["bert.embeddings.word_embeddings.weight"][input_ids]
+    x = x + weights["bert.embeddings.token_type_embeddings.weight"][token_types]
+    if config.positions == "learned":
+        x = x + weights["bert.embeddings.position_embeddings.weight"][: len(input_ids)]
+    x = layer_norm(x, weights, "bert.embeddings.LayerNorm")
+    for n in range(config.num_hidden_layers):
+        x = reference_layer(x, weights, f"bert.encoder.layer.{n}", config)
+    return x
+
+
+def reference_logits(weights, config, input_ids, token_types):
+    """(S,) -> (S, V) scores of the masked-token head, over the true vocabulary only."""
+    x = reference_encoder(weights, config, input_ids, token_types)
+    x = gelu(linear(x, weights, "cls.predictions.transform.dense"))
+    x = layer_norm(x, weights, "cls.predictions.transform.LayerNorm")
+    scores = x @ weights["bert.embeddings.word_embeddings.weight"].T + weights["cls.predictions.decoder.bias"]
+    return scores[:, : config.vocab_size]
+
+
+def reference_loss(logits, labels):
+    """Sum of the cross-entropies in nats over the labels that are not -100, and their number."""
+    terms = [row.logsumexp(0) - row[label] for row, label in zip(logits, labels.tolist(), strict=True) if label != -100]
+    return sum(terms, torch.zeros((), dtype=torch.float64)), len(terms)
