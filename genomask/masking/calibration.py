@@ -19,9 +19,10 @@ from genomask.types import TokenBases
 
 VERSION = 1
 """Raise when a change here or in any strategy changes the solutions."""
-LONGEST = 512
-N_LENGTHS = 10
-TOKENS_PER_LENGTH = 600_000
+LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 32, 60, 120, 250, 505, 4000)
+"""Tokens in the simulated sequences: dense where the ends of a sequence matter most."""
+TOKENS_PER_LENGTH = 300_000
+MOST_SEQUENCES = 50_000
 MOST_TOKENS_MASKED = 0.5
 """match="bases" is refused where it would mask a larger share of tokens: little would be left to learn from."""
 
@@ -34,21 +35,26 @@ class Selects(Protocol):
 
 
 def calibrate(at_chance: Callable[[Tensor], Selects], tokens: TokenBases, rate: float, match: str) -> Tensor:
-    """(LONGEST + 1,) chances by number of bases; solved at a few lengths and interpolated smoothly between them."""
-    most = (LONGEST - tokens.k) // tokens.stride + 1
-    n_tokens = sorted({round(n) for n in np.geomspace(1, most, N_LENGTHS)})
-    lengths = [(n - 1) * tokens.stride + tokens.k for n in n_tokens]
-    solved = [_solve(at_chance, tokens, n, rate, match) for n in n_tokens]
-    through = PchipInterpolator(np.log(lengths), np.log(solved))
-    at = np.clip(np.arange(LONGEST + 1), lengths[0], lengths[-1])
+    """Chances by number of bases (the last for all longer), solved at a few lengths and interpolated in between."""
+    lengths, solved, chance = [], [], rate / tokens.k
+    for n_tokens in reversed(LENGTHS):
+        simulation = _Simulation(tokens, n_tokens)
+        chance = _solve(simulation, at_chance, chance, rate, match)
+        lengths.append(simulation.length)
+        solved.append(chance)
+    through = PchipInterpolator(np.log(lengths[::-1]), np.log(solved[::-1]))
+    at = np.arange(lengths[0] + 1).clip(min=lengths[-1])
     return torch.from_numpy(np.exp(through(np.log(at))))
 
 
-def _solve(at_chance: Callable[[Tensor], Selects], tokens: TokenBases, n_tokens: int, rate: float, match: str) -> float:
-    """The chance for sequences of n_tokens tokens: secant steps in logarithms, kept inside a shrinking bracket."""
-    simulation = _Simulation(tokens, n_tokens)
-    low, high = 1e-9, 1.0
-    chance, slope = rate / tokens.k, 1.0
+def _solve(
+    simulation: "_Simulation", at_chance: Callable[[Tensor], Selects], chance: float, rate: float, match: str
+) -> float:
+    """The chance that gives the asked share, from a first guess: secant steps in a shrinking bracket.
+
+    In terms of the logarithms of the chance and of -ln(1 - share) the way is nearly straight.
+    """
+    low, high, slope = 1e-9, 1.0, 1.0
     before: tuple[float, float] | None = None
     for _ in range(40):
         tokens_masked, bases_hidden = simulation.shares(at_chance, chance)
@@ -75,7 +81,7 @@ class _Simulation:
     """Sequences of one length, of independent and equally likely bases, and the same draws for every chance tried."""
 
     def __init__(self, tokens: TokenBases, n_tokens: int) -> None:
-        n = -(-TOKENS_PER_LENGTH // n_tokens)
+        n = min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens))
         self.length = (n_tokens - 1) * tokens.stride + tokens.k
         self.keys = hash64(torch.arange(n), 1, torch.tensor(n_tokens))
         codes = below(hash64(self.keys[:, None], 2, torch.arange(self.length)), 4)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import os
-import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,10 +142,13 @@ class NpmiTable:
         fields = ("min_count", "definition", "strand", "round_to", "genome")
         header = json.dumps({"format": _FORMAT} | {name: getattr(self, name) for name in fields})
         arrays = {"header": np.array(header)} | {f"n{n}": counts for n, counts in self.ngram_counts.items()}
-        path = Path(path)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        os.replace(file.name, path)
+        aside = Path(f"{path}.{os.getpid()}")
+        try:
+            with aside.open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path | str) -> "NpmiTable":
@@ -154,7 +157,7 @@ class NpmiTable:
             with np.load(path, allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
                 counts = {n: file[f"n{n}"] for n in range(1, len(file.files))}
-        except (ValueError, KeyError, OSError, TypeError, AttributeError) as error:
+        except (zipfile.BadZipFile, EOFError, ValueError, KeyError, OSError) as error:
             raise DataError(f"{path} is not an NPMI table; make one with `genomask npmi`.") from error
         if header.pop("format") != _FORMAT:
             raise DataError(f"{path} was written by another version of genomask; make it again with `genomask npmi`.")

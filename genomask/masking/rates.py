@@ -7,15 +7,14 @@ letting the strategy itself mask sequences of independent, equally likely bases,
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from genomask.atomic import atomic_write
+from genomask.data.genome_cache import default_cache
 from genomask.errors import SettingsError
 from genomask.masking import calibration
 from genomask.masking.registry import StrategySpec
@@ -52,19 +51,11 @@ def _remembered(request: dict[str, object], solve: Callable[[], Tensor]) -> Tens
     """The solution from memory, from disk, or solved now and kept."""
     name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
     if name not in _in_memory:
-        folder = Path(os.environ.get("GENOMASK_CACHE", Path.home() / ".cache" / "genomask")) / "rates"
-        file = folder / f"{name}.json"
-        if file.exists():
-            _in_memory[name] = torch.tensor(json.loads(file.read_text())["chances"], dtype=torch.float64)
-        else:
-            _in_memory[name] = solve()
-            folder.mkdir(parents=True, exist_ok=True)
-            _write_whole(file, json.dumps({"request": request, "chances": _in_memory[name].tolist()}))
+        file = default_cache() / "rates" / f"{name}.json"
+        try:
+            solution = json.loads(file.read_text())["chances"]
+        except (OSError, ValueError, KeyError):  # not there, or damaged
+            solution = solve().tolist()
+            atomic_write(file, json.dumps({"request": request, "chances": solution}))
+        _in_memory[name] = torch.tensor(solution, dtype=torch.float64)
     return _in_memory[name]
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write the file, whole or not at all."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, path)

@@ -52,9 +52,12 @@ def pack(sequences):
 
 def random_batch(tokens, n, n_bases, seed=0, specials=True):
     """n sequences of independent bases: ids, cu_seqlens, keys."""
-    codes = np.random.default_rng(seed).integers(0, 4, (n, n_bases))
-    ids, cu_seqlens = pack([encode(c, tokens, specials) for c in codes])
-    return ids, cu_seqlens, torch.arange(n) + 1000 * seed
+    codes = torch.from_numpy(np.random.default_rng(seed).integers(0, 4, (n, n_bases)))
+    powers = 4 ** torch.arange(tokens.k - 1, -1, -1)
+    ids = tokens.kmer_ids[(codes.unfold(1, tokens.k, tokens.stride) * powers).sum(2)]
+    if specials:
+        ids = torch.cat([torch.full((n, 1), CLS), ids, torch.full((n, 1), SEP)], 1)
+    return ids.flatten(), torch.arange(n + 1) * ids.shape[1], torch.arange(n) + 1000 * seed
 
 
 def sequences_of(values, cu_seqlens):
