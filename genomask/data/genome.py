@@ -13,9 +13,6 @@ import numpy as np
 from genomask.data import genome_cache
 from genomask.errors import SettingsError
 
-UNKNOWN = 4
-"""Code of every base that is not A, C, G or T."""
-
 
 @dataclass(frozen=True, eq=False)
 class Genome:

@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from genomask.data.fasta import Piece, read_fasta
-from genomask.data.intervals import intervals_of, join_touching
+from genomask.data.fasta import CHUNK_BYTES, UNKNOWN, Piece, read_fasta
+from genomask.data.intervals import intersect, intervals_of, union
 from genomask.errors import DataError
 
 FASTA_SUFFIXES = {".gz", ".bgz", ".fa", ".fna", ".fasta"}
@@ -28,6 +28,9 @@ class GenomeBuilder:
         self._digests: list[bytes] = []
         self._names: dict[str, None] = {}
         self._origins: dict[str, list[tuple[Path, bytes]]] = {}  # name in the file -> files that use it, and content
+        self._pending: list[Piece] = []  # not yet written: contigs may be small, numpy wants them together
+        self._n_pending = 0
+        self._n_written = 0
         self._runs: list[np.ndarray] = []
         self._repeats: list[np.ndarray] = []
 
@@ -41,8 +44,10 @@ class GenomeBuilder:
 
     def finish(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What a cache folder holds beside the codes: facts for JSON, and arrays."""
+        self._write_pending()
         offsets = np.array(self._offsets, dtype=np.int64)
-        runs = join_touching(np.concatenate(self._runs), offsets)
+        records = np.stack([offsets[:-1], offsets[1:]], axis=1)
+        runs = intersect(union(*self._runs), records)
         if len(runs) == 0:
             names = ", ".join(map(str, self._files))
             raise DataError(
@@ -55,7 +60,7 @@ class GenomeBuilder:
             "fingerprint": content.hexdigest(),
             "files": [str(path) for path in self._files],
         }
-        repeats = join_touching(np.concatenate(self._repeats), offsets)
+        repeats = intersect(union(*self._repeats), records)
         return facts, {"offsets": offsets, "runs": runs, "repeats": repeats}
 
     def _add_bases(self, pieces: Iterator[Piece]) -> bytes:
@@ -63,13 +68,26 @@ class GenomeBuilder:
         digest = hashlib.blake2b(digest_size=16)
         at = self._offsets[-1]
         for piece in pieces:
-            self._out.write(piece.codes.data)
             digest.update(piece.codes.data)
-            self._runs.append(intervals_of(piece.codes < 4) + at)
-            self._repeats.append(intervals_of(piece.soft_masked) + at)
             at += piece.codes.size
+            self._pending.append(piece)
+            self._n_pending += piece.codes.size
+            if self._n_pending >= CHUNK_BYTES:
+                self._write_pending()
         self._offsets.append(at)
         return digest.digest()
+
+    def _write_pending(self) -> None:
+        """Write the codes that wait, and find runs and repeats in them as if there were no records."""
+        if not self._pending:
+            return
+        codes = np.concatenate([piece.codes for piece in self._pending])
+        soft_masked = np.concatenate([piece.soft_masked for piece in self._pending])
+        self._out.write(codes.data)
+        self._runs.append(intervals_of(codes < UNKNOWN) + self._n_written)
+        self._repeats.append(intervals_of(soft_masked) + self._n_written)
+        self._n_written += codes.size
+        self._pending, self._n_pending = [], 0
 
     def _add_name(self, path: Path, record: str, digest: bytes) -> None:
         """Give the record its own name, or one with its file's stem where an earlier file has used that."""

@@ -40,17 +40,6 @@ def subtract(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return intersect(a, gaps)
 
 
-def join_touching(intervals: np.ndarray, borders: np.ndarray) -> np.ndarray:
-    """Make one of any two intervals that touch, unless they touch at one of `borders` (sorted)."""
-    starts, stops = intervals[1:, 0], intervals[:-1, 1]
-    at = np.searchsorted(borders, starts)
-    at_border = borders[np.minimum(at, len(borders) - 1)] == starts
-    apart = (starts != stops) | at_border
-    return np.stack(
-        [np.concatenate([intervals[:1, 0], starts[apart]]), np.concatenate([stops[apart], intervals[-1:, 1]])], axis=1
-    )
-
-
 def total_length(intervals: np.ndarray) -> int:
     """Number of positions in the set."""
     return int((intervals[:, 1] - intervals[:, 0]).sum())

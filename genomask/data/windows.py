@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genomask.data.genome import UNKNOWN, Genome
+from genomask.data.fasta import UNKNOWN
+from genomask.data.genome import Genome
 from genomask.data.intervals import count_below, longest, subtract, total_length, union
 from genomask.data.placement import StartChooser, place_evenly
 from genomask.errors import SettingsError

@@ -1,11 +1,9 @@
 """Small genomes made in the test, without a file."""
 
-import itertools
-
 import numpy as np
 
 from genomask.data.genome import Genome
-from genomask.data.intervals import intervals_of, join_touching
+from genomask.data.intervals import intersect, intervals_of
 
 
 def genome_of(*sequences):
@@ -13,14 +11,13 @@ def genome_of(*sequences):
     text = "".join(sequences)
     codes = np.array(["ACGT".find(letter) for letter in text.upper()], dtype=np.int8) % 5
     offsets = np.cumsum([0, *map(len, sequences)])
-    edges = [(intervals_of(np.char.islower(list(s))) + o) for s, o in zip(sequences, offsets, strict=False)]
-    runs = [(intervals_of(codes[a:b] < 4) + a) for a, b in itertools.pairwise(offsets)]
+    records = np.stack([offsets[:-1], offsets[1:]], axis=1)
     return Genome(
         codes=codes.astype(np.uint8),
         names=[f"r{number}" for number in range(len(sequences))],
         offsets=offsets,
-        runs=np.concatenate(runs),
-        repeats=join_touching(np.concatenate(edges), offsets),
+        runs=intersect(intervals_of(codes < 4), records),
+        repeats=intersect(intervals_of(np.array([letter.islower() for letter in text])), records),
         fingerprint="",
     )
 

@@ -85,6 +85,7 @@ def test_runs_and_repeats_are_what_regular_expressions_find_record_by_record(tmp
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fasta, "CHUNK_BYTES", chunk)
+        patch.setattr(genome_builder, "CHUNK_BYTES", chunk)
         patch.setattr(fasta, "MAX_HEADER_BYTES", 10)
         genome = Genome.open(paths, cache=folder / "cache")
     ordered = [sequences[i] for part in parts for i in part]

@@ -9,7 +9,6 @@ from genomask.data.intervals import (
     count_below,
     intersect,
     intervals_of,
-    join_touching,
     longest,
     subtract,
     total_length,
@@ -63,13 +62,6 @@ def test_intersect_and_subtract_agree_with_bool_arrays(a, b, loose_b, borders):
     ]:
         assert found.dtype == np.int64
         assert found.tolist() == cut(intervals_of(expected), borders).tolist()
-
-
-@given(mask=masks, cuts=st.sets(st.integers(1, SIZE - 1), max_size=6), borders=st.sets(st.integers(1, SIZE - 1)))
-def test_touching_intervals_join_except_at_borders(mask, cuts, borders):
-    pieces = cut(intervals_of(mask), cuts | borders)
-    whole = cut(intervals_of(mask), borders)
-    assert join_touching(pieces, np.array(sorted({0, SIZE} | borders))).tolist() == whole.tolist()
 
 
 @given(mask=masks)

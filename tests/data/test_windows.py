@@ -13,7 +13,6 @@ from genomask.data.intervals import longest
 from genomask.data.windows import EVALUATION_BASES, GenomeWindows, WindowSettings, read_window
 from genomask.errors import SettingsError
 
-
 sequences = st.lists(
     st.lists(
         st.one_of(st.text("ACGTacgt", min_size=1, max_size=30), st.text("Nn", min_size=1, max_size=5)), max_size=8
