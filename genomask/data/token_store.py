@@ -8,9 +8,6 @@ import hashlib
 import itertools
 import json
 import logging
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from genomask.atomic import atomic_folder
 from genomask.data.text import read_documents
 from genomask.data.wordpiece import tokenize_documents
 from genomask.errors import DataError
@@ -78,22 +76,14 @@ def _key(files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: 
 
 
 def _build(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
-    """Tokenise into a temporary folder beside `folder`, then give it that name."""
-    building = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-        _write(building, files, tokenizer, max_tokens)
-        if not folder.exists():  # another process may have been faster; its store is the same
-            building.rename(folder)
+        with atomic_folder(folder) as building:
+            _write(building, files, tokenizer, max_tokens)
     except OSError as error:
         raise DataError(
-            f"{folder.parent}: the corpus cache cannot be written ({os.strerror(error.errno or 0)}). "
+            f"{folder.parent}: the corpus cache cannot be written ({error.strerror or error}). "
             "Free some disk, or set GENOMASK_CACHE to a folder with room that you may write to."
         ) from error
-    finally:
-        if building:
-            shutil.rmtree(building, ignore_errors=True)
 
 
 def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:

@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertTokenizer, PreTrainedTokenizerBase
 
+from genomask.atomic import atomic_write
 from genomask.data.kmer import SPECIAL_TOKENS
 from genomask.data.lines import numbered_lines
 from genomask.errors import DataError, SettingsError
@@ -67,8 +68,7 @@ def train_wordpiece(texts: Iterable[str], vocab_size: int, out: Path) -> Path:
     )
     learner.train_from_iterator(sample, trainer)
     vocab = learner.get_vocab()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("".join(f"{piece}\n" for piece in sorted(vocab, key=vocab.__getitem__)), encoding="utf-8")
+    atomic_write(out, "".join(f"{piece}\n" for piece in sorted(vocab, key=vocab.__getitem__)))
     return out
 
 

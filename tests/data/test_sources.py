@@ -113,7 +113,7 @@ def test_the_corpus_is_tokenised_once_and_again_only_when_something_changed(corp
         return sum("tokenising" in record.message for record in caplog.records)
 
     assert [times_tokenised(n) for n in (16, 16, 17, 16)] == [1, 0, 1, 0]
-    assert not list((tmp_path / "text").glob(".building-*"))
+    assert not list((tmp_path / "text").glob(".*"))
 
 
 def test_a_bad_shard_leaves_no_half_built_store(corpus, tmp_path):

@@ -1,0 +1,131 @@
+"""C4 straight from the Hugging Face hub: documents in stream order in, packed token sequences out.
+
+Sequence number i is the i-th document of the stream (after the last comes the first again), cut to its first tokens.
+The stream can only be read forward, so every MARK_EVERY documents its state is noted in the cache folder; a resumed
+run starts from the nearest mark instead of from the first document.
+"""
+
+import hashlib
+import itertools
+import json
+import logging
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from genomask.atomic import atomic_write
+from genomask.data.genome_cache import default_cache
+from genomask.data.packing import pack
+from genomask.data.wordpiece import token_bases_of, tokenize_documents
+from genomask.errors import DataError
+from genomask.types import TokenSequences
+
+C4 = {"path": "allenai/c4", "name": "en"}
+MARK_EVERY = 200_000
+
+log = logging.getLogger(__name__)
+
+
+class StreamedText:
+    """Documents of a streamed dataset with the splits `train` and `validation`; a Source, as TextSource is."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_tokens: int,
+        validation_documents: int,
+        cache: Path | None = None,
+        origin: Mapping[str, Any] = C4,
+    ) -> None:
+        """`origin` is what datasets.load_dataset takes; raises DataError where the hub cannot be reached."""
+        self.tokenizer = tokenizer
+        self.token_bases = token_bases_of(tokenizer, len(tokenizer))
+        self.max_tokens = max_tokens
+        self.origin = dict(origin)
+        key = hashlib.blake2b(json.dumps(self.origin).encode(), digest_size=12).hexdigest()
+        self._marks_file = (cache or default_cache()) / "streams" / f"{key}.json"
+        self._documents: Iterator[str] = iter(())
+        self._position = -1  # number of the document that comes next; -1 before the stream is open
+        with self._hub_errors():
+            rows = itertools.islice(self._open("validation"), validation_documents)
+            self._validation = self._pack([_text_of(row) for row in rows])
+
+    def train(self, first: int, count: int) -> TokenSequences:
+        """Documents number first .. first + count - 1 of the stream; going forward is cheap, going back is not."""
+        if self._position < 0 or not self._position <= first < self._position + MARK_EVERY:
+            self._documents, self._position = self._endless(first), first
+        with self._hub_errors():
+            texts = list(itertools.islice(self._documents, first - self._position, first - self._position + count))
+        self._position = first + count
+        return self._pack(texts)
+
+    def validation(self) -> TokenSequences:
+        """The first documents of the validation split."""
+        return self._validation
+
+    def _pack(self, texts: list[str]) -> TokenSequences:
+        ids = tokenize_documents(self.tokenizer, texts, self.max_tokens)
+        return pack([np.array(x, dtype=np.int64) for x in ids], np.ones(len(ids)))
+
+    def _open(self, split: str) -> datasets.IterableDataset:
+        return datasets.load_dataset(**self.origin, split=split, streaming=True)
+
+    def _endless(self, start: int) -> Iterator[str]:
+        while True:
+            size = yield from self._one_pass(start)
+            if size == 0:
+                raise DataError(f"{self.origin['path']}: the stream has no documents. Give a dataset that has some.")
+            start = start % size if start >= size else 0
+
+    def _one_pass(self, start: int) -> Generator[str, None, int]:
+        """The documents from number `start` to the last; returns how many there are in all."""
+        dataset = self._open("train")
+        marks = self._read_marks()
+        number = max((n for n in marks if n <= start), default=0)
+        if number:
+            dataset.load_state_dict(marks[number])
+        if start - number > MARK_EVERY // 10:
+            log.info("reading forward from document %s to %s of the stream", f"{number:,}", f"{start:,}")
+        for row in dataset:
+            number += 1
+            if number % MARK_EVERY == 0 and number not in marks:
+                marks[number] = dataset.state_dict()
+                self._write_marks(marks)
+            if number > start:
+                yield _text_of(row)
+        return number
+
+    def _read_marks(self) -> dict[int, dict]:
+        if not self._marks_file.exists():
+            return {}
+        return {int(n): state for n, state in json.loads(self._marks_file.read_text()).items()}
+
+    def _write_marks(self, marks: dict[int, dict]) -> None:
+        try:
+            atomic_write(self._marks_file, json.dumps(marks))
+        except OSError as error:
+            log.warning("no mark written (%s): a resumed run will read from further back", error)
+
+    @contextmanager
+    def _hub_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(
+                f"{self.origin['path']}: the stream cannot be read ({reason}). Check the connection to huggingface.co, "
+                "or download shards and give their folder as the corpus."
+            ) from error
+
+
+def _text_of(row: dict[str, Any]) -> str:
+    if "text" not in row:
+        raise DataError(
+            f"the stream's documents have no 'text', only: {', '.join(row)}. Give a dataset in C4's layout."
+        )
+    return row["text"]

@@ -1,0 +1,91 @@
+"""Streaming, on local files in C4's layout: document i is document i, however the stream came there."""
+
+import gzip
+import json
+
+import datasets
+import pytest
+
+from genomask.data import streamed
+from genomask.data.streamed import StreamedText
+from genomask.data.tokenizers import train_wordpiece, wordpiece_tokenizer
+from genomask.errors import DataError
+
+TRAIN = [f"training document {i}" for i in range(60)]
+VALIDATION = [f"document {i} for validation" for i in range(10)]
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture
+def stream(tmp_path):
+    """A function that opens the stream anew, as a new process would."""
+    files = {"train": [], "validation": []}
+    for number, (split, texts) in enumerate(
+        [("train", TRAIN[:25]), ("train", TRAIN[25:50]), ("train", TRAIN[50:]), ("validation", VALIDATION)]
+    ):
+        path = tmp_path / f"c4-{split}.{number:05d}.json.gz"
+        rows = [json.dumps({"text": x, "timestamp": "2019-04-25T12:57:54Z", "url": "http://a.b"}) for x in texts]
+        path.write_bytes(gzip.compress("\n".join(rows).encode()))
+        files[split].append(str(path))
+    tokenizer = wordpiece_tokenizer(train_wordpiece(TRAIN + VALIDATION, 300, tmp_path / "vocab.txt"))
+    origin = {"path": "json", "data_files": files}
+    return lambda max_tokens=128: StreamedText(tokenizer, max_tokens, 4, cache=tmp_path / "cache", origin=origin)
+
+
+def texts_of(source, tokens):
+    parts = tokens.input_ids.split(tokens.lengths.tolist())
+    return [source.tokenizer.decode(ids, skip_special_tokens=True) for ids in parts]
+
+
+def test_documents_come_in_order_whatever_was_read_before(stream):
+    source = stream()
+    assert texts_of(source, source.train(0, 10)) == TRAIN[:10]
+    assert texts_of(source, source.train(10, 10)) == TRAIN[10:20]
+    assert texts_of(source, source.train(35, 10)) == TRAIN[35:45]  # forward, as one of several ranks does
+    assert texts_of(source, source.train(5, 3)) == TRAIN[5:8]  # back
+    assert texts_of(source, stream().train(48, 4)) == TRAIN[48:52]  # resumed
+
+
+def test_after_the_last_document_comes_the_first_again(stream):
+    source = stream()
+    assert texts_of(source, source.train(55, 70)) == TRAIN[55:] + TRAIN + TRAIN[:5]
+    assert texts_of(source, stream().train(155, 7)) == [*TRAIN[35:42]]
+
+
+def test_a_resumed_stream_starts_from_the_nearest_mark(stream, monkeypatch):
+    monkeypatch.setattr(streamed, "MARK_EVERY", 10)
+    source = stream()
+    source.train(0, 45)
+    assert sorted(source._read_marks()) == [10, 20, 30, 40]
+    again = stream()
+    read = []
+    monkeypatch.setattr(streamed, "_text_of", lambda row: read.append(row) or row["text"])
+    assert texts_of(again, again.train(41, 15)) == TRAIN[41:56]
+    assert len(read) == 15
+    assert texts_of(again, again.train(30, 2)) == TRAIN[30:32]
+
+
+def test_documents_are_cut_and_validation_is_the_other_split(stream):
+    source = stream(max_tokens=4)
+    assert source.train(0, 3).lengths.tolist() == [4, 4, 4]
+    whole = stream()
+    assert texts_of(whole, whole.validation()) == VALIDATION[:4]
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence(stream):
+    with pytest.raises(DataError, match=r"^allenai/c4: the stream cannot be read .* huggingface\.co") as caught:
+        StreamedText(stream().tokenizer, 128, 4)
+    assert "\n" not in str(caught.value)
+
+
+def test_documents_without_text_are_refused(tmp_path, stream):
+    path = tmp_path / "other.jsonl"
+    path.write_text('{"content": "x"}\n')
+    origin = {"path": "json", "data_files": {"train": [str(path)], "validation": [str(path)]}}
+    with pytest.raises(DataError, match="have no 'text', only: content"):
+        StreamedText(stream().tokenizer, 128, 4, cache=tmp_path, origin=origin)
