@@ -1,8 +1,8 @@
 import pytest
 import torch
+from reference import reference_bias, reference_slopes
 
 from genomask.encoders.alibi import alibi_bias, alibi_slopes
-from reference import reference_bias, reference_slopes
 
 
 def test_twelve_and_six_heads_have_the_published_slopes_unsorted():

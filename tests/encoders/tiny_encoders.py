@@ -24,7 +24,7 @@ def tiny_model(**changes):
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             noise = 0.2 * torch.randn(parameter.shape)
-            parameter.add_(noise if "orm" in name else noise.sub(parameter))
+            parameter.add_(noise if "norm" in name.lower() else noise.sub(parameter))
     return model
 
 

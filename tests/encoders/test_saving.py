@@ -1,0 +1,108 @@
+"""What transformers 5 silently breaks in a custom model: every check of loading runs in a fresh process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from tiny_encoders import packed_input, tiny_model
+from transformers import BertTokenizerFast
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_fresh(script, *arguments):
+    """Run a script in a new Python; returns what it printed, or fails with its traceback."""
+    command = [sys.executable, "-c", script, *(str(x) for x in arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+LOADING = """
+import sys, torch, genomask.encoders
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
+folder = sys.argv[1]
+expected = load_file(folder + "/expected.safetensors")
+torch.manual_seed(123)
+model = AutoModelForMaskedLM.from_pretrained(folder)
+assert type(model).__name__ == "MosaicBertForMaskedLM" and not model.training
+assert model.cls.predictions.decoder.weight is model.bert.embeddings.word_embeddings.weight
+assert torch.equal(model(input_ids=expected["input_ids"]).logits, expected["logits"])
+encoder = AutoModel.from_pretrained(folder)
+assert type(encoder).__name__ == "MosaicBertModel"
+assert torch.equal(encoder(input_ids=expected["input_ids"]).last_hidden_state, expected["hidden"])
+classifier = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
+for name, parameter in classifier.bert.named_parameters():
+    if "pooler" not in name:
+        assert torch.equal(parameter, model.bert.get_parameter(name)), name
+assert 0.01 < classifier.classifier.weight.std() < 0.03 and not classifier.classifier.bias.any()
+tokens, _ = encoder.packed(expected["input_ids"], None, None, None, None)
+assert encoder._layout(tokens).slopes.tolist() == [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125]
+assert AutoConfig.from_pretrained(folder).vocab_size == 70
+print("ok")
+"""
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder with a saved model and what it computed."""
+    folder = tmp_path_factory.mktemp("model")
+    model = tiny_model(num_attention_heads=6, hidden_dropout_prob=0.1)
+    model.save_pretrained(folder)
+    input_ids = packed_input([9])[0][None]
+    with torch.no_grad():
+        logits, hidden = model(input_ids=input_ids).logits, model.bert(input_ids=input_ids).last_hidden_state
+    save_file({"input_ids": input_ids, "logits": logits, "hidden": hidden}, folder / "expected.safetensors")
+    return folder
+
+
+def test_a_fresh_process_loads_tied_bit_equal_weights_and_the_right_slopes(saved):
+    assert run_fresh(LOADING, saved).strip() == "ok"
+
+
+def test_the_file_holds_the_embedding_once_and_no_slopes(saved):
+    with safe_open(saved / "model.safetensors", "pt") as file:
+        names = set(file.keys())
+    assert "bert.embeddings.word_embeddings.weight" in names
+    assert "cls.predictions.decoder.weight" not in names
+    assert not [name for name in names if "alibi" in name or "slope" in name]
+
+
+def test_new_weights_are_drawn_as_bert_draws_them():
+    from tiny_encoders import tiny_config
+
+    from genomask.encoders import MosaicBertForMaskedLM
+
+    torch.manual_seed(0)
+    model = MosaicBertForMaskedLM(tiny_config(vocab_size=600))
+    for name, parameter in model.named_parameters():
+        if "norm" in name.lower():
+            assert parameter.eq(0 if name.endswith("bias") else 1).all(), name
+        elif name.endswith("bias"):
+            assert not parameter.any(), name
+        elif "token_type" not in name:
+            assert parameter.std().item() == pytest.approx(0.02, rel=0.1), name
+    assert not model.bert.embeddings.word_embeddings.weight[0].any()
+
+
+FILLING = """
+import sys, genomask.encoders
+from transformers import pipeline
+answers = pipeline("fill-mask", sys.argv[1])("the cat [MASK] down")
+assert len(answers) == 5 and all(0 <= x["token"] < 12 for x in answers), answers
+assert 0 < sum(x["score"] for x in answers) <= 1
+print("ok")
+"""
+
+
+def test_the_fill_mask_pipeline_runs_on_a_saved_folder(tmp_path):
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "dog", "sat", "lay", "down", "##s"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    tiny_model(vocab_size=len(words)).save_pretrained(tmp_path)
+    assert run_fresh(FILLING, tmp_path).strip() == "ok"
