@@ -136,10 +136,12 @@ class GenomeWindows:
         again = np.flatnonzero(self._is_repeat(starts, lengths))
         for attempt in range(1, MAX_ATTEMPTS):
             if again.size == 0:
-                return starts
+                break
             starts[again] = self._chooser.choose(hash64(keys[again], START, _ZERO + attempt), lengths[again])
             again = again[self._is_repeat(starts[again], lengths[again])]
-        raise self._too_many_repeats(f"not one of {MAX_ATTEMPTS} windows of {lengths[again[0]]} bases passes")
+        if again.size:
+            raise self._too_many_repeats(f"not one of {MAX_ATTEMPTS} windows of {lengths[again[0]]} bases passes")
+        return starts
 
     def _is_repeat(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         masked = count_below(self._repeats, starts + lengths) - count_below(self._repeats, starts)
