@@ -4,6 +4,7 @@ One sequence at a time, one head at a time. `weights` is a state dict with the p
 Letters: S tokens of one sequence, D width, H head width, V vocabulary.
 """
 
+import functools
 import itertools
 import math
 
@@ -21,6 +22,7 @@ def reference_slopes(n_heads):
     return reference_slopes(lower) + every_other[: n_heads - lower]
 
 
+@functools.cache
 def reference_bias(length, slope, head_number, directed):
     """(S, S): what is added to the score of query i and key j."""
     bias = torch.zeros(length, length, dtype=torch.float64)

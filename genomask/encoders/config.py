@@ -42,15 +42,17 @@ class MosaicBertConfig(PretrainedConfig):
         super().__post_init__(**kwargs)
         sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
         for name in (*sizes, "max_position_embeddings", "pad_vocab_to_multiple_of"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"encoder: {name} must be at least 1, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise SettingsError(f"encoder: {name} must be a whole number of at least 1, got {value!r}")
         if self.hidden_size % self.num_attention_heads:
             raise SettingsError(
                 f"encoder: hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
                 f"{self.num_attention_heads}; choose one that is"
             )
-        if not 0 <= self.hidden_dropout_prob < 1:
-            raise SettingsError(f"encoder: hidden_dropout_prob must be in [0, 1), got {self.hidden_dropout_prob}")
+        dropout = self.hidden_dropout_prob
+        if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+            raise SettingsError(f"encoder: hidden_dropout_prob must be a number in [0, 1), got {dropout!r}")
         for name, known in (("positions", POSITIONS), ("mlp", MLPS)):
             if getattr(self, name) not in known:
                 raise SettingsError(f"encoder: {name} = {getattr(self, name)!r} is not one of {', '.join(known)}")

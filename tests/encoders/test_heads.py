@@ -78,7 +78,7 @@ def test_without_labels_packed_logits_are_those_of_the_asked_tokens():
     everything = model(**batch).logits
     assert everything.shape == (sum(LENGTHS), 70)
     asked = torch.tensor([30, 2, 17])
-    assert torch.allclose(model(**batch, masked_index=asked).logits, everything[asked], atol=1e-6)
+    assert torch.allclose(model(**batch, masked_index=asked).logits, everything[asked], atol=1e-5)
 
 
 def test_label_zero_is_scored_like_any_other():

@@ -183,8 +183,9 @@ def test_learned_positions_refuse_a_longer_sequence():
         ({"hidden_size": 50}, "hidden_size 50 is not a multiple of num_attention_heads 4"),
         ({"positions": "rotary"}, "positions = 'rotary' is not one of alibi, alibi-directed, learned"),
         ({"mlp": "moe"}, "mlp = 'moe' is not one of glu, dense"),
-        ({"num_hidden_layers": 0}, "num_hidden_layers must be at least 1"),
-        ({"hidden_dropout_prob": 1.0}, r"hidden_dropout_prob must be in \[0, 1\)"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers must be a whole number of at least 1, got 0"),
+        ({"num_attention_heads": "five"}, "num_attention_heads must be a whole number of at least 1, got 'five'"),
+        ({"hidden_dropout_prob": 1.0}, r"hidden_dropout_prob must be a number in \[0, 1\)"),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(change, message):
