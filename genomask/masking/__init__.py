@@ -2,10 +2,10 @@
 
 from genomask.masking import strategies  # noqa: F401  (registers the strategies)
 from genomask.masking.accounting import MaskAccount, account
-from genomask.masking.build import Strategy, build_strategy
+from genomask.masking.build import build_strategy
 from genomask.masking.corruption import corrupt
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.registry import STRATEGIES, register
+from genomask.masking.registry import STRATEGIES, Strategy, register
 from genomask.masking.settings import MaskSettings
 from genomask.masking.view import MaskView
 

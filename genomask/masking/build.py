@@ -4,7 +4,6 @@ Letters: T tokens of all packed sequences, B sequences, V ids.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,16 +12,9 @@ from genomask.errors import SettingsError
 from genomask.masking import rates
 from genomask.masking.hidden import base_grid, number_spans
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.registry import STRATEGIES, StrategySpec
+from genomask.masking.registry import STRATEGIES, Strategy, StrategySpec
 from genomask.masking.view import MaskView
 from genomask.types import TokenBases
-
-
-class Strategy(Protocol):
-    """Chooses what to hide."""
-
-    def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
-        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +66,9 @@ def build_strategy(
     def at_chance(chance: Tensor) -> BuiltStrategy:
         return BuiltStrategy(spec, tokens, scores, chance, parameters)
 
-    identity = repr(sorted(parameters.items())) + (npmi.fingerprint(tokens.k) if npmi and spec.needs_npmi else "")
+    identity = repr(sorted(parameters.items())) + (
+        npmi.fingerprint(tokens.k) if npmi is not None and spec.needs_npmi else ""
+    )
     return at_chance(rates.chances(spec, at_chance, tokens, mask_rate, match, identity))
 
 

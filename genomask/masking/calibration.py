@@ -4,17 +4,16 @@ Letters: n sequences of L bases each, simulated; C control variates.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import torch
-from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
 from genomask.masking import streams
 from genomask.masking.hidden import base_grid, bases_under
+from genomask.masking.registry import Strategy
 from genomask.types import TokenBases
 
 VERSION = 1
@@ -27,28 +26,23 @@ MOST_TOKENS_MASKED = 0.5
 """match="bases" is refused where it would mask a larger share of tokens: little would be left to learn from."""
 
 
-class Selects(Protocol):
-    """A strategy, as far as calibration needs it."""
+def calibrate(at_chance: Callable[[Tensor], Strategy], tokens: TokenBases, rate: float, match: str) -> Tensor:
+    """Chances by number of bases (the last for all longer), solved at a few lengths.
 
-    def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
-        """(T,) numbers of spans."""
-
-
-def calibrate(at_chance: Callable[[Tensor], Selects], tokens: TokenBases, rate: float, match: str) -> Tensor:
-    """Chances by number of bases (the last for all longer), solved at a few lengths and interpolated in between."""
+    What the two ends do to a share falls with 1 / length, so the chance is nearly linear in that between them.
+    """
     lengths, solved, chance = [], [], rate / tokens.k
     for n_tokens in reversed(LENGTHS):
         simulation = _Simulation(tokens, n_tokens)
         chance = _solve(simulation, at_chance, chance, rate, match)
         lengths.append(simulation.length)
         solved.append(chance)
-    through = PchipInterpolator(np.log(lengths[::-1]), np.log(solved[::-1]))
     at = np.arange(lengths[0] + 1).clip(min=lengths[-1])
-    return torch.from_numpy(np.exp(through(np.log(at))))
+    return torch.from_numpy(np.interp(1 / at, 1 / np.array(lengths), solved))
 
 
 def _solve(
-    simulation: "_Simulation", at_chance: Callable[[Tensor], Selects], chance: float, rate: float, match: str
+    simulation: "_Simulation", at_chance: Callable[[Tensor], Strategy], chance: float, rate: float, match: str
 ) -> float:
     """The chance that gives the asked share, from a first guess: secant steps in a shrinking bracket.
 
@@ -92,7 +86,7 @@ class _Simulation:
         self.centre_draw = uniform(self.keys[:, None], streams.CENTRE, torch.arange(self.length))
         self.k, self.stride = tokens.k, tokens.stride
 
-    def shares(self, at_chance: Callable[[Tensor], Selects], chance: float) -> tuple[float, float]:
+    def shares(self, at_chance: Callable[[Tensor], Strategy], chance: float) -> tuple[float, float]:
         """Mean share of tokens masked and of bases hidden."""
         strategy = at_chance(torch.tensor([chance], dtype=torch.float64))
         masked = strategy.select(self.input_ids, self.cu_seqlens, self.keys) > 0

@@ -23,7 +23,7 @@ Strand = Literal["forward", "both"]
 _FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NpmiTable:
     """Counts of all n-grams, n = 1..max_n, and the scores that follow from them."""
 
@@ -39,7 +39,7 @@ class NpmiTable:
     """For n = 1, 2, ...: counts are rounded down to a multiple of this before they become probabilities."""
     genome: str = ""
     """Fingerprint of the genome counted, empty if unknown."""
-    _log_p: dict[int, np.ndarray] = field(init=False, repr=False, compare=False)
+    _log_p: dict[int, np.ndarray] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.min_count < 2:

@@ -7,24 +7,25 @@ letting the strategy itself mask sequences of independent, equally likely bases,
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from genomask.atomic import atomic_write
-from genomask.data.genome_cache import default_cache
 from genomask.errors import SettingsError
 from genomask.masking import calibration
-from genomask.masking.registry import StrategySpec
+from genomask.masking.registry import Strategy, StrategySpec
 from genomask.types import TokenBases
 
 Match = Literal["tokens", "bases", "none"]
 
 
 def chances(
-    spec: StrategySpec, at_chance: Callable[[Tensor], calibration.Selects], tokens: TokenBases, rate: float, match: str,
+    spec: StrategySpec, at_chance: Callable[[Tensor], Strategy], tokens: TokenBases, rate: float, match: str,
     identity: str,
 ) -> Tensor:  # fmt: skip
     """(n,) float64 by number of bases in the sequence, the last entry for all longer ones.
@@ -51,7 +52,8 @@ def _remembered(request: dict[str, object], solve: Callable[[], Tensor]) -> Tens
     """The solution from memory, from disk, or solved now and kept."""
     name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
     if name not in _in_memory:
-        file = default_cache() / "rates" / f"{name}.json"
+        cache = os.environ.get("GENOMASK_CACHE") or Path.home() / ".cache" / "genomask"
+        file = Path(cache) / "rates" / f"{name}.json"
         try:
             solution = json.loads(file.read_text())["chances"]
         except (OSError, ValueError, KeyError):  # not there, or damaged

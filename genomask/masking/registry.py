@@ -10,11 +10,19 @@ Keyword parameters with defaults are the strategy's own settings, named in recip
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from torch import Tensor
 
 from genomask.types import TokenBases
+
+
+class Strategy(Protocol):
+    """Chooses what to hide."""
+
+    def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
+        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
+
 
 Select = Callable[..., Tensor]
 """From a MaskView, and the strategy's own parameters, to the maskable tokens to mask, as (T,) bool."""
