@@ -38,12 +38,16 @@ class DocumentSettings:
     """How documents become sequences."""
 
     max_tokens: int = 128
-    """Longest sequence, [CLS] and [SEP] included; what is longer is cut."""
+    """Longest sequence, [CLS] and [SEP] included."""
+    overflow: str = "truncate"
+    """What becomes of a document's text beyond max_tokens: "truncate" drops it, "split" makes it further sequences."""
     validation_documents: int = 2_000
-    """Documents held out for evaluation, at most a tenth of the corpus."""
+    """Sequences held out for evaluation, whole documents, at most a tenth of the corpus."""
 
     def __post_init__(self) -> None:
         if self.max_tokens < 8:
             raise SettingsError(f"documents.max_tokens must be at least 8, got {self.max_tokens}")
+        if self.overflow not in ("truncate", "split"):
+            raise SettingsError(f"documents.overflow must be 'truncate' or 'split', got {self.overflow!r}")
         if self.validation_documents < 1:
             raise SettingsError(f"documents.validation_documents must be at least 1, got {self.validation_documents}")

@@ -18,6 +18,7 @@ from genomask.data.genome_cache import default_cache
 from genomask.data.kmer import CLS, SEP, KmerTokenizer, kmer_ids
 from genomask.data.packing import pack
 from genomask.data.permutation import permute
+from genomask.data.settings import DocumentSettings
 from genomask.data.text import corpus_files
 from genomask.data.token_store import TokenStore
 from genomask.data.windows import EVALUATION_BASES, GenomeWindows, WindowSettings, read_window
@@ -90,14 +91,13 @@ class GenomeSource:
 
 
 class TextSource:
-    """Documents of local shards, each cut to its first tokens; every epoch is a new permutation of them."""
+    """Documents of local shards, cut to length; every epoch is a new permutation of their sequences."""
 
     def __init__(
         self,
         paths: Path | str | Sequence[Path | str],
         tokenizer: PreTrainedTokenizerBase,
-        max_tokens: int,
-        validation_documents: int,
+        settings: DocumentSettings,
         seed: int,
         cache: Path | None = None,
     ) -> None:
@@ -106,28 +106,28 @@ class TextSource:
         self.token_bases = token_bases_of(tokenizer, len(tokenizer))
         self.seed = seed
         files = corpus_files(paths)
-        self.store = TokenStore.open(files, tokenizer, max_tokens, cache or default_cache())
-        is_held_out = _held_out(self.store.contents, validation_documents, seed)
-        self.training_documents = np.flatnonzero(~is_held_out)
-        self.validation_documents = np.flatnonzero(is_held_out)
-        if len(self.validation_documents) == 0:
+        self.store = TokenStore.open(files, tokenizer, settings.max_tokens, settings.overflow, cache or default_cache())
+        is_held_out = _held_out(self.store.contents, settings.validation_documents, seed)
+        self._training = np.flatnonzero(~is_held_out)
+        self._validation = np.flatnonzero(is_held_out)
+        if len(self._validation) == 0:
             raise DataError(
                 f"{files[0]}: of {len(is_held_out)} documents none can be held out for validation without leaving its "
                 "double, or nothing, to training. Give a corpus of at least two different documents."
             )
 
     def train(self, first: int, count: int) -> TokenSequences:
-        """Documents number first .. first + count - 1 of the endless stream."""
-        epoch, place = np.divmod(np.arange(first, first + count, dtype=np.int64), len(self.training_documents))
+        """Sequences number first .. first + count - 1 of the endless stream."""
+        epoch, place = np.divmod(np.arange(first, first + count, dtype=np.int64), len(self._training))
         keys = hash64(np.full(1, self.seed, dtype=np.int64), _EPOCH, epoch)
-        return self._pack(self.training_documents[permute(place, len(self.training_documents), keys)])
+        return self._pack(self._training[permute(place, len(self._training), keys)])
 
     def validation(self) -> TokenSequences:
-        """The held-out documents."""
-        return self._pack(self.validation_documents)
+        """The sequences of the held-out documents."""
+        return self._pack(self._validation)
 
-    def _pack(self, documents: np.ndarray) -> TokenSequences:
-        return pack(self.store.read(documents), np.ones(len(documents)))
+    def _pack(self, sequences: np.ndarray) -> TokenSequences:
+        return pack(self.store.read(sequences), np.ones(len(sequences)))
 
 
 def _held_out(contents: np.ndarray, asked: int, seed: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from genomask.atomic import atomic_folder
 from genomask.data.text import read_documents
-from genomask.data.wordpiece import tokenize_documents
+from genomask.data.wordpiece import split_documents, tokenize_documents
 from genomask.errors import DataError
 
 FORMAT = 1
@@ -34,19 +34,23 @@ class TokenStore:
     ids: np.ndarray
     """(T,) uint16 or int32, memory-mapped."""
     offsets: np.ndarray
-    """(documents + 1,) int64, where each document begins in `ids`, and the end of the last."""
+    """(sequences + 1,) int64, where each sequence begins in `ids`, and the end of the last."""
     contents: np.ndarray
-    """(documents,) int64, a hash of each document's ids: equal documents have equal ones."""
+    """(sequences,) int64, a hash of the ids of each sequence's document: equal documents have equal ones."""
 
     @classmethod
     def open(
-        cls, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, cache: Path
+        cls, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str, cache: Path
     ) -> "TokenStore":
-        """The store of these files, tokenizer and length, from the cache folder, or built there first."""
-        folder = cache / "text" / f"{files[0].name.split('.')[0]}-{_key(files, tokenizer, max_tokens)}"
+        """The store of these files, tokenizer and length, from the cache folder, or built there first.
+
+        overflow: "truncate" keeps the first max_tokens of a document, "split" all of it, as several sequences.
+        """
+        key = _key(files, tokenizer, max_tokens, overflow)
+        folder = cache / "text" / f"{files[0].name.split('.')[0]}-{key}"
         if not (folder / "contents.npy").exists():
             log.info("tokenising %d corpus file(s) into the cache at %s", len(files), folder)
-            _build(folder, files, tokenizer, max_tokens)
+            _build(folder, files, tokenizer, max_tokens, overflow)
         dtype = _id_type(tokenizer)
         return cls(
             np.memmap(folder / "ids.bin", dtype=dtype, mode="r"),
@@ -54,9 +58,9 @@ class TokenStore:
             np.load(folder / "contents.npy"),
         )
 
-    def read(self, documents: np.ndarray) -> list[np.ndarray]:
-        """The ids of each document asked for."""
-        bounds = zip(self.offsets[documents].tolist(), self.offsets[documents + 1].tolist(), strict=True)
+    def read(self, sequences: np.ndarray) -> list[np.ndarray]:
+        """The ids of each sequence asked for."""
+        bounds = zip(self.offsets[sequences].tolist(), self.offsets[sequences + 1].tolist(), strict=True)
         return [self.ids[start:stop] for start, stop in bounds]
 
 
@@ -64,7 +68,7 @@ def _id_type(tokenizer: PreTrainedTokenizerBase) -> np.dtype:
     return np.dtype(np.uint16 if len(tokenizer) <= 1 << 16 else np.int32)
 
 
-def _key(files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> str:
+def _key(files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str) -> str:
     """Changes with the files' paths, sizes and modification times, the tokenizer's content, and the length."""
     for path in files:
         if not path.is_file():
@@ -72,13 +76,17 @@ def _key(files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: 
     stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     content = json.loads(tokenizer.backend_tokenizer.to_str())
     content |= {"truncation": None, "padding": None}  # left behind by earlier calls of the tokenizer
-    return hashlib.blake2b(json.dumps([FORMAT, stats, content, max_tokens]).encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(
+        json.dumps([FORMAT, stats, content, max_tokens, overflow]).encode(), digest_size=12
+    ).hexdigest()
 
 
-def _build(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
+def _build(
+    folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str
+) -> None:
     try:
         with atomic_folder(folder) as building:
-            _write(building, files, tokenizer, max_tokens)
+            _write(building, files, tokenizer, max_tokens, overflow)
     except OSError as error:
         raise DataError(
             f"{folder.parent}: the corpus cache cannot be written ({error.strerror or error}). "
@@ -86,24 +94,36 @@ def _build(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBa
         ) from error
 
 
-def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
+def _write(
+    folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str
+) -> None:
     lengths, contents, n_empty = [0], [], 0
     with (folder / "ids.bin").open("wb") as out:
         for texts in _batches(read_documents(files)):
-            for ids in tokenize_documents(tokenizer, texts, max_tokens):
-                if len(ids) <= 2:  # [CLS] [SEP]
+            for pieces in _sequences(tokenizer, texts, max_tokens, overflow):
+                if len(pieces[0]) <= 2:  # [CLS] [SEP]
                     n_empty += 1
                     continue
-                data = np.array(ids, dtype=_id_type(tokenizer)).tobytes()
+                data = np.concatenate(pieces).astype(_id_type(tokenizer)).tobytes()
                 out.write(data)
-                lengths.append(len(ids))
-                contents.append(int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True))
+                lengths += map(len, pieces)
+                content = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True)
+                contents += [content] * len(pieces)
     if not contents:
         raise DataError(f"{files[0]}: the corpus has no document with any text. Give files with documents in them.")
     if n_empty:
-        log.warning("%d empty documents are left out, %d are used", n_empty, len(contents))
+        log.warning("%d empty documents are left out, %d sequences are used", n_empty, len(contents))
     np.save(folder / "offsets.npy", np.cumsum(lengths, dtype=np.int64))
     np.save(folder / "contents.npy", np.array(contents, dtype=np.int64))
+
+
+def _sequences(
+    tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int, overflow: str
+) -> list[list[list[int]]]:
+    """For each text its sequences."""
+    if overflow == "split":
+        return split_documents(tokenizer, texts, max_tokens)
+    return [[ids] for ids in tokenize_documents(tokenizer, texts, max_tokens)]
 
 
 def _batches(texts: Iterable[str]) -> Iterable[list[str]]:

@@ -130,6 +130,22 @@ def tokenize_documents(tokenizer: PreTrainedTokenizerBase, texts: list[str], max
     return ids
 
 
+def split_documents(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int) -> list[list[list[int]]]:
+    """Every text as sequences of up to `max_tokens` ids, [CLS] and [SEP] included in each: for each text a list."""
+    batch = tokenizer(
+        texts,
+        truncation=True,
+        max_length=max_tokens,
+        return_overflowing_tokens=True,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+    )
+    pieces: list[list[list[int]]] = [[] for _ in texts]
+    for document, ids in zip(batch["overflow_to_sample_mapping"], batch["input_ids"], strict=True):
+        pieces[document].append(ids)
+    return pieces
+
+
 def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int) -> list[list[int]]:
     if not texts:
         return []

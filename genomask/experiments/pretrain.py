@@ -112,10 +112,9 @@ def open_source(recipe: Recipe, inputs: Inputs, out: Path) -> Source:
         return GenomeSource(genome, recipe.windows, tokenizer, seed)
     vocabulary = recipe.tokens.vocabulary or _learn_vocabulary(recipe.tokens.vocab_size, inputs, out)
     tokenizer = wordpiece_tokenizer(vocabulary)
-    max_tokens, held_out = recipe.documents.max_tokens, recipe.documents.validation_documents
     if inputs.corpus == C4:
-        return StreamedText(tokenizer, max_tokens, held_out)
-    return TextSource(inputs.corpus, tokenizer, max_tokens, held_out, seed)
+        return StreamedText(tokenizer, recipe.documents.max_tokens, recipe.documents.validation_documents)
+    return TextSource(inputs.corpus, tokenizer, recipe.documents, seed)
 
 
 def _learn_vocabulary(vocab_size: int, inputs: Inputs, out: Path) -> Path:

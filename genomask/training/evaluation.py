@@ -47,7 +47,9 @@ def prepare_evaluation(how: Batches, six_mer_counts: np.ndarray | None) -> Evalu
     sequences = source.validation()
     keys = torch.from_numpy(make_keys(how.seed, EVALUATION_STEP, np.arange(len(sequences.lengths))))
     input_ids, labels, masks = mask(sequences, keys, how)
-    batches = cut(sequences, input_ids, labels, how.tokens_per_microbatch)
+    # validation windows may be longer than any of training
+    budget = max(how.tokens_per_microbatch, int(sequences.lengths.max()))
+    batches = cut(sequences, input_ids, labels, budget)
     masked = labels[labels != IGNORE]
     entropy = entropy_nats(masked)
     chance = float(np.log(int(tokens.maskable.sum())))

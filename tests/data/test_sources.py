@@ -10,6 +10,7 @@ import torch
 
 from genomask.data import Genome, KmerTokenizer
 from genomask.data.kmer import CLS, SEP
+from genomask.data.settings import DocumentSettings
 from genomask.data.sources import GenomeSource, TextSource
 from genomask.data.tokenizers import train_wordpiece, wordpiece_tokenizer
 from genomask.data.windows import WindowSettings, read_window
@@ -59,13 +60,18 @@ def corpus(tmp_path_factory):
     return folder, wordpiece_tokenizer(vocab)
 
 
+def text_source(paths, tokenizer, max_tokens, held_out, seed, cache, overflow="truncate"):
+    settings = DocumentSettings(max_tokens=max_tokens, validation_documents=held_out, overflow=overflow)
+    return TextSource(paths, tokenizer, settings, seed, cache)
+
+
 def texts_of(source, tokens):
     return [tuple(ids.tolist()) for ids in tokens.input_ids.split(tokens.lengths.tolist())]
 
 
 def test_every_epoch_is_another_order_of_the_same_documents(corpus, tmp_path):
     folder, tokenizer = corpus
-    source = TextSource(folder, tokenizer, 128, 5, seed=1, cache=tmp_path)
+    source = text_source(folder, tokenizer, 128, 5, 1, tmp_path)
     first, second = (texts_of(source, source.train(epoch * 75, 75)) for epoch in (0, 1))
     held_out = texts_of(source, source.validation())
     everything = {tuple(ids) for ids in tokenizer(DOCUMENTS)["input_ids"]}
@@ -77,19 +83,35 @@ def test_every_epoch_is_another_order_of_the_same_documents(corpus, tmp_path):
 
 def test_the_text_stream_is_the_same_in_any_parts_and_follows_the_seed(corpus, tmp_path):
     folder, tokenizer = corpus
-    source = TextSource(folder, tokenizer, 128, 5, seed=1, cache=tmp_path)
+    source = text_source(folder, tokenizer, 128, 5, 1, tmp_path)
     whole = texts_of(source, source.train(60, 40))
     assert [x for start in range(60, 100, 8) for x in texts_of(source, source.train(start, 8))] == whole
-    assert texts_of(source, TextSource(folder, tokenizer, 128, 5, seed=2, cache=tmp_path).train(60, 40)) != whole
+    assert texts_of(source, text_source(folder, tokenizer, 128, 5, 2, tmp_path).train(60, 40)) != whole
 
 
 def test_documents_are_cut_to_max_tokens_and_a_tenth_at_most_is_held_out(corpus, tmp_path):
     folder, tokenizer = corpus
-    source = TextSource(folder, tokenizer, 8, 1000, seed=1, cache=tmp_path)
+    source = text_source(folder, tokenizer, 8, 1000, 1, tmp_path)
     tokens = source.train(0, 20)
     assert tokens.lengths.tolist() == [8] * 20
     assert (tokens.input_ids[tokens.cu_seqlens[1:].long() - 1] == tokenizer.sep_token_id).all()
-    assert len(source.validation_documents) <= 8
+    assert len(source._validation) <= 8
+
+
+def test_split_documents_keep_every_token_and_are_held_out_whole(corpus, tmp_path):
+    _, tokenizer = corpus
+    path = tmp_path / "long.jsonl"
+    documents = [" ".join(f"{word} number {i}" for _ in range(9)) for i in range(20) for word in ("cats", "hats")]
+    path.write_text("".join(json.dumps({"text": x}) + "\n" for x in documents))
+    source = text_source(path, tokenizer, 12, 8, 1, tmp_path, overflow="split")
+    pieces = texts_of(source, source._pack(np.arange(len(source.store.contents))))
+    assert max(map(len, pieces)) == 12
+    assert all((piece[0], piece[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id) for piece in pieces)
+    whole = [token for ids in tokenizer(documents, add_special_tokens=False)["input_ids"] for token in ids]
+    assert [token for piece in pieces for token in piece[1:-1]] == whole
+    contents = source.store.contents
+    assert not set(contents[source._validation]) & set(contents[source._training])
+    assert 0 < len(source._validation) <= 8
 
 
 def test_doubles_are_never_parted_between_training_and_validation(corpus, tmp_path):
@@ -97,8 +119,8 @@ def test_doubles_are_never_parted_between_training_and_validation(corpus, tmp_pa
     path = tmp_path / "doubles.jsonl"
     path.write_text("".join(json.dumps({"text": x}) + "\n" for x in DOCUMENTS * 3))
     for seed in range(5):
-        source = TextSource(path, tokenizer, 128, 20, seed=seed, cache=tmp_path)
-        train = texts_of(source, source.train(0, len(source.training_documents)))
+        source = text_source(path, tokenizer, 128, 20, seed, tmp_path)
+        train = texts_of(source, source.train(0, len(source._training)))
         assert not set(train) & set(texts_of(source, source.validation()))
 
 
@@ -108,7 +130,7 @@ def test_the_corpus_is_tokenised_once_and_again_only_when_something_changed(corp
 
     def times_tokenised(max_tokens):
         caplog.clear()
-        TextSource(folder, tokenizer, max_tokens, 5, seed=1, cache=tmp_path)
+        text_source(folder, tokenizer, max_tokens, 5, 1, tmp_path)
         tokenizer("a call that leaves its truncation behind", truncation=True, max_length=5)
         return sum("tokenising" in record.message for record in caplog.records)
 
@@ -121,7 +143,7 @@ def test_a_bad_shard_leaves_no_half_built_store(corpus, tmp_path):
     path = tmp_path / "bad.jsonl"
     path.write_text(json.dumps({"text": "fine"}) + "\nnot json\n")
     with pytest.raises(DataError, match="line 2: not JSON"):
-        TextSource(path, tokenizer, 16, 5, seed=1, cache=tmp_path)
+        text_source(path, tokenizer, 16, 5, 1, tmp_path)
     assert not list((tmp_path / "text").iterdir())
 
 
@@ -133,4 +155,4 @@ def test_a_corpus_too_small_to_hold_anything_out_is_refused(corpus, tmp_path, te
     path = tmp_path / "small.jsonl"
     path.write_text("".join(json.dumps({"text": x}) + "\n" for x in texts))
     with pytest.raises(DataError, match=message):
-        TextSource(path, tokenizer, 16, 5, seed=1, cache=tmp_path)
+        text_source(path, tokenizer, 16, 5, 1, tmp_path)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 import torch
+from quick_settings import QUICK
 from safetensors.torch import load_file
 
 from genomask.errors import SettingsError, Stopped, TrainingError
@@ -17,8 +18,6 @@ from genomask.hub import open_model
 from genomask.recipe import load_recipe
 from genomask.training import loop
 from genomask.training.metrics_log import read_metrics
-
-from .conftest import QUICK
 
 
 def losses(folder, first=0):
