@@ -7,13 +7,16 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
 from genomask.errors import SettingsError, Stopped, UserError
+
+if TYPE_CHECKING:
+    from genomask.experiments.compare import Outcome
 
 app = typer.Typer(
     help="Pretrain a masked language model on your genome or on text, and learn which masking earns its compute.",
@@ -180,7 +183,7 @@ def doctor() -> None:
     Console().print(rich_table(findings_frame(examine())))
 
 
-def _show(outcome, page: Path) -> None:  # noqa: ANN001 - its type would import torch
+def _show(outcome: "Outcome", page: Path) -> None:
     from genomask.fewshot.summary import captions
     from genomask.report.tables import fewshot_table, verdict_table
 
@@ -191,7 +194,7 @@ def _show(outcome, page: Path) -> None:  # noqa: ANN001 - its type would import 
     print(f"report: {page}")
 
 
-def _recipe(kind: str, name: str, changes: list[str]):  # noqa: ANN202 - its type would import torch
+def _recipe(kind: str, name: str, changes: list[str]) -> Any:
     from genomask.experiments.pretrain import default_recipe
     from genomask.recipe import load_recipe
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_origin, get_type_hints
 
 from genomask.data.settings import DocumentSettings, KmerSettings, WordPieceSettings
 from genomask.data.windows import WindowSettings
@@ -131,6 +131,8 @@ def _checked(value: Any, kind: Any, name: str) -> Any:
     """The value as the field's type: whole numbers pass as floats, lists as tuples, nothing else is converted."""
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if get_origin(kind) is Literal:  # the room itself says which strings it knows
+        kind = str
     if kind not in (int, float, str, bool):
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)

@@ -3,8 +3,8 @@
 Letters: T tokens of all packed sequences, B sequences, M masked tokens, V ids of the vocabulary.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,7 +38,9 @@ class PackedBatch(NamedTuple):
 
     def to(self, device: torch.device) -> "PackedBatch":
         """The same batch on `device`."""
-        return PackedBatch(*(x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in self))
+        fields = self._asdict().items()
+        moved: dict[str, Any] = {name: x.to(device, non_blocking=True) for name, x in fields if isinstance(x, Tensor)}
+        return self._replace(**moved)
 
 
 @dataclass(frozen=True)
@@ -65,4 +67,5 @@ class TokenBases:
 
     def to(self, device: torch.device) -> "TokenBases":
         """The same tables on `device`."""
-        return TokenBases(*(x.to(device) if isinstance(x, Tensor) else x for x in vars(self).values()))
+        moved: dict[str, Any] = {name: x.to(device) for name, x in vars(self).items() if isinstance(x, Tensor)}
+        return replace(self, **moved)

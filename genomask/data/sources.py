@@ -36,8 +36,15 @@ _HELD_OUT, _EPOCH = 141, 142
 class Source(Protocol):
     """What training needs of its data, DNA or text."""
 
-    tokenizer: PreTrainedTokenizerBase
-    token_bases: TokenBases
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """What made the ids."""
+        ...
+
+    @property
+    def token_bases(self) -> TokenBases:
+        """What masking must know of the ids."""
+        ...
 
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the endless stream."""

@@ -60,7 +60,8 @@ def seeds_advice(comparison: Comparison) -> str:
 
 def _verdict(outcome: Outcome) -> Section:
     comparison = outcome.comparison
-    control, parts = comparison.control, []
+    control = comparison.control
+    parts: list[TablePart | PicturePart] = []
     for method in (method for method in comparison.fewshot.methods if method in ("finetune", "probe")):
         verdict = outcome.verdict(method)
         svg = comparison.out / "figures" / f"verdict-{method}.svg"

@@ -14,7 +14,7 @@ from genomask.experiments.pretrain import Inputs
 from genomask.experiments.simulate import simulate
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.statistics import CHECKPOINTS_CAPTION, Difference, paired_over_draws
-from genomask.recipe import load_recipe
+from genomask.recipe import GenomeRecipe, load_recipe
 
 STRATEGIES = ("random-span", "genemask")
 SHOTS = (10, 50)
@@ -24,8 +24,10 @@ JUDGED_SHOT = 10
 def run_demo(out: Path, seed: int) -> tuple[Outcome, str]:
     """Simulate, compare and write out/report.html; returns the outcome and what it shows in a sentence."""
     files = simulate(out / f"data-seed{seed}", seed)
+    recipe = load_recipe("genome-demo")
+    assert isinstance(recipe, GenomeRecipe)
     comparison = Comparison(
-        recipe=load_recipe("genome-demo"),
+        recipe=recipe,
         inputs=Inputs(genome=(str(files.genome),)),
         strategies=STRATEGIES,
         seeds=1,

@@ -74,8 +74,9 @@ def is_finished(out: Path) -> bool:
 def read_config(out: Path) -> tuple[Recipe, Inputs]:
     """The recipe and inputs of the run in `out`."""
     tables = tomllib.loads((out / "config.toml").read_text(encoding="utf-8"))
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in tables.pop("inputs").items()}
-    return recipe_from_tables(tables, str(out / "config.toml")), Inputs(**values)
+    given = tables.pop("inputs")
+    inputs = Inputs(genome=tuple(given["genome"]), ambiguous=given["ambiguous"], corpus=tuple(given["corpus"]))
+    return recipe_from_tables(tables, str(out / "config.toml")), inputs
 
 
 def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
@@ -108,8 +109,8 @@ def open_source(recipe: Recipe, inputs: Inputs, out: Path) -> Source:
     seed = recipe.training.seed
     if isinstance(recipe, GenomeRecipe):
         genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
-        tokenizer = KmerTokenizer(k=recipe.tokens.k, stride=recipe.tokens.stride)
-        return GenomeSource(genome, recipe.windows, tokenizer, seed)
+        kmers = KmerTokenizer(k=recipe.tokens.k, stride=recipe.tokens.stride)
+        return GenomeSource(genome, recipe.windows, kmers, seed)
     vocabulary = recipe.tokens.vocabulary or _learn_vocabulary(recipe.tokens.vocab_size, inputs, out)
     tokenizer = wordpiece_tokenizer(vocabulary)
     if inputs.corpus == C4:

@@ -28,6 +28,7 @@ def run_arms(arms: list[Arm]) -> None:
     workers = min(len(waiting), cores)
     spawn = multiprocessing.get_context("spawn")
     running: dict[BaseProcess, Arm] = {}
+    process: BaseProcess
     with listen_for_stop() as stop, ArmBars(arms) as bars:
         try:
             while waiting or running:

@@ -24,7 +24,7 @@ class MaskSettings:
     """One 80/10/10 draw per "span", or per "token"."""
     npmi_min_count: int = 101
     """n-grams counted less often have no NPMI; at least 2."""
-    npmi_definition: str = "exact"
+    npmi_definition: Definition = "exact"
     """"exact" (all segmentations) or "released" (the published table's)."""
 
     def __post_init__(self) -> None:

@@ -87,7 +87,7 @@ def start(run: Run) -> State:
     device = choose_device(run.training.device)
     precision = choose_precision(run.training.precision, device)
     model = run.model.train()
-    model.to(device)  # type: ignore[arg-type]  # transformers wraps `to` without its types
+    model.to(device)
     optimizer = build_optimizer(model, run.optimizer)
     done, tokens = restore_checkpoint(run.out / "checkpoints", model, optimizer)
     environment = describe_environment(device, precision, choose_backend(model.config.attention_backend, device))

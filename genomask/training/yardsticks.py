@@ -16,7 +16,7 @@ MARKOV_ORDER = 5
 
 
 def entropy_nats(labels: Tensor) -> float:
-    """Entropy of the tokens in `labels` (M,) under their own frequencies, in nats: the loss of the best constant guess."""
+    """Entropy of `labels` (M,) under their own frequencies, in nats: the loss of the best constant guess."""
     counts = torch.bincount(labels).double()
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * shares.log()).sum())
