@@ -59,9 +59,9 @@ def _solve(
                 f"strategy (at {tokens_masked:.0%} of tokens it hides {share:.1%}); ask for a lower mask_rate, or use "
                 "match='tokens'."
             )
-        if abs(share - rate) < 1e-3 * rate:
-            break
         low, high = (chance, high) if share < rate else (low, chance)
+        if abs(share - rate) < 1e-3 * rate or high - low < 1e-3 * high:
+            break
         here = np.log(chance), np.log(-np.log1p(-np.clip(share, 1e-9, 1 - 1e-9)))
         if before and here[0] != before[0]:
             slope = max(0.2, (here[1] - before[1]) / (here[0] - before[0]))
@@ -78,9 +78,8 @@ class _Simulation:
         n = min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens))
         self.length = (n_tokens - 1) * tokens.stride + tokens.k
         self.keys = hash64(torch.arange(n), 1, torch.tensor(n_tokens))
-        codes = below(hash64(self.keys[:, None], 2, torch.arange(self.length)), 4)
-        powers = 4 ** torch.arange(tokens.k - 1, -1, -1)
-        self.input_ids = tokens.kmer_ids[(codes.unfold(1, tokens.k, tokens.stride) * powers).sum(2)].flatten()
+        bits = hash64(self.keys[:, None], 2, torch.arange(self.length))
+        self.input_ids = (_kmers(bits, tokens) if tokens.is_dna else _words(bits, tokens)).flatten()
         self.cu_seqlens = torch.arange(n + 1) * n_tokens
         self.grid = base_grid(self.input_ids, self.cu_seqlens, tokens)
         self.centre_draw = uniform(self.keys[:, None], streams.CENTRE, torch.arange(self.length))
@@ -113,6 +112,18 @@ class _Simulation:
             covered - (1 - (1 - chance) ** self.k),
         )
         return torch.stack(columns, 1)
+
+
+def _kmers(bits: Tensor, tokens: TokenBases) -> Tensor:
+    """(n, tokens) ids of the k-mers over even bases, from random bits (n, L)."""
+    powers = 4 ** torch.arange(tokens.k - 1, -1, -1)
+    return tokens.kmer_ids[(below(bits, 4).unfold(1, tokens.k, tokens.stride) * powers).sum(2)]
+
+
+def _words(bits: Tensor, tokens: TokenBases) -> Tensor:
+    """(n, L) ids drawn evenly from the maskable ones, from random bits (n, L)."""
+    maskable_ids = tokens.maskable.nonzero().squeeze(1)
+    return maskable_ids[below(bits, len(maskable_ids))]
 
 
 def _expectation(y: Tensor, controls: Tensor) -> float:

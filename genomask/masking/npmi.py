@@ -4,7 +4,6 @@ Source: GeneMask (Roy et al., ECAI 2023), Normalized-PMI_k. Arrays have 4**n ent
 logarithms are natural.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -162,10 +161,6 @@ class NpmiTable:
         if header.pop("format") != _FORMAT:
             raise DataError(f"{path} was written by another version of genomask; make it again with `genomask npmi`.")
         return cls(counts, **header | {"round_to": tuple(header["round_to"])})
-
-    def fingerprint(self, n: int) -> str:
-        """Hash of the scores of all n-grams."""
-        return hashlib.sha256(self.npmi(n).tobytes()).hexdigest()
 
     def _log_probability(self, n: int) -> np.ndarray:
         f = self.ngram_counts[n]

@@ -12,7 +12,7 @@ from genomask.masking.strategies.centred import hide_around_centres, published_c
 from genomask.masking.view import MaskView
 
 
-@register("random-span", published=published_chance)
+@register("random-span", published=published_chance, units="dna")
 def random_span(view: MaskView) -> Tensor:
     """Long spans at random, single bases elsewhere."""
 
