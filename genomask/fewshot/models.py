@@ -25,7 +25,11 @@ from genomask.data.tokenizers import KmerTokenizer, base_codes
 from genomask.encoders import MosaicBertConfig
 from genomask.errors import DataError, UserError
 from genomask.hub import open_model
+from genomask.training.device import autocast, choose_device, choose_precision
 from genomask.types import TokenSequences
+
+MOST = 0.5
+"""Share of unknown tokens above which a tokenizer and a file do not belong together."""
 
 DROPOUT = 0.1
 """Of fine-tuning, as published, whatever the pretraining used."""
@@ -65,7 +69,7 @@ def _load(folder: Path, head: str, seed: int, untrained: bool, settings: dict[st
         model, tokenizer = open_model(folder, head=head, **settings)
         if untrained:
             model = type(model)(model.config)
-    model.to(device())  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
+    model.to(choose_device("auto"))  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
     return Loaded(model, tokenizer)
 
 
@@ -83,29 +87,32 @@ def _quiet_loading() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def device() -> torch.device:
-    """The first GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str) -> Tokenised:
     """Tokens of the sequences, special tokens included, none cut.
 
-    Raises DataError, with `where` (a file) and the number of the sequence, for one that makes no token.
+    Raises DataError, with `where` (a file), for a sequence that makes no token and for a file that is mostly unknown.
     """
     if isinstance(tokenizer, KmerTokenizer):
         parts = [_kmer_tokens(tokenizer, sequence) for sequence in sequences]
         letters = [len(sequence) for sequence in sequences]
     else:
         parts, letters = _other_tokens(tokenizer, sequences)
-    for number, (_, start, stop) in enumerate(parts, start=1):
+    for sequence, (_, start, stop) in zip(sequences, parts, strict=True):
         if not (stop > start).any():
             raise DataError(
-                f"{where}, sequence {number}: {sequences[number - 1][:20]!r} makes no token in this model's tokenizer; "
+                f"{where}: the sequence {sequence[:40]!r} makes no token in this model's tokenizer; "
                 "leave it out of the file or use a model with smaller tokens."
             )
     ids, start, stop = zip(*parts, strict=True)
-    return Tokenised(pack(ids, np.ones(len(ids))), np.concatenate(start), np.concatenate(stop), np.array(letters))
+    tokenised = Tokenised(pack(ids, np.ones(len(ids))), np.concatenate(start), np.concatenate(stop), np.array(letters))
+    content = tokenised.tokens.input_ids.numpy()[tokenised.stop > tokenised.start]
+    unknown = (content == tokenizer.unk_token_id).mean()
+    if unknown > MOST:
+        raise DataError(
+            f"{where}: {unknown:.0%} of the tokens are {tokenizer.unk_token}, so this model's tokenizer does not read "
+            "these sequences; use a model whose tokenizer takes plain DNA letters."
+        )
+    return tokenised
 
 
 def _kmer_tokens(tokenizer: KmerTokenizer, sequence: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -150,9 +157,8 @@ def batches(tokens: TokenSequences, tokens_per_batch: int) -> Iterator[tuple[Ten
 
 
 def forward(model: PreTrainedModel, tokens: TokenSequences) -> Tensor:
-    """An encoder's last vectors (T, D), or a classifier's logits (B, C), in fp32; bf16 inside on a GPU."""
-    on_gpu = model.device.type == "cuda"
-    with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=on_gpu):
+    """An encoder's last vectors (T, D), or a classifier's logits (B, C), in fp32; in bf16 inside where that is faster."""
+    with autocast(model.device, choose_precision("auto", model.device)):
         if isinstance(model.config, MosaicBertConfig):
             output = model(
                 input_ids=tokens.input_ids.to(model.device),
@@ -160,7 +166,8 @@ def forward(model: PreTrainedModel, tokens: TokenSequences) -> Tensor:
                 max_seqlen=int(tokens.lengths.max()),
             )
             return _result(output).float()
-        rows = pad_sequence(list(torch.split(tokens.input_ids, tokens.lengths.tolist())), batch_first=True)
+        sequences = list(torch.split(tokens.input_ids, tokens.lengths.tolist()))
+        rows = pad_sequence(sequences, batch_first=True, padding_value=model.config.pad_token_id or 0)
         mask = torch.arange(rows.shape[1]) < tokens.lengths[:, None]
         output = model(input_ids=rows.to(model.device), attention_mask=mask.long().to(model.device))
         result = _result(output).float()

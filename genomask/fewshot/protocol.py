@@ -42,7 +42,7 @@ class FewShotSettings:
     """Passes over the drawn examples; auto: 20 up to 100 shots, 5 above."""
     batch_size: int | str = "auto"
     """Sequences a step of fine-tuning; auto: 5 up to 100 shots, 15 above, and 16 for hidden_size < 512."""
-    tokens_per_batch: int = 16384
+    tokens_per_batch: int = 4096
     """Tokens scored or embedded at once; bounds memory, changes no result."""
 
     def __post_init__(self) -> None:

@@ -67,8 +67,15 @@ def test_a_tokenizer_that_cannot_tell_letters_counts_in_tokens(bert_folder, monk
 
 
 def test_a_sequence_without_a_token_is_named():
-    with pytest.raises(DataError, match=r"test.tsv, sequence 2: 'AC' makes no token"):
+    with pytest.raises(DataError, match=r"test.tsv: the sequence 'AC' makes no token"):
         tokenise(KmerTokenizer(k=3), ["ACGT", "AC"], "test.tsv")
+
+
+def test_a_file_that_is_mostly_unknown_to_the_tokenizer_is_refused(bert_folder):
+    tokenizer = load_encoder(bert_folder, seed=0, untrained=False).tokenizer
+    with pytest.raises(DataError, match=r"test.tsv: 67% of the tokens are \[UNK\]"):
+        tokenise(tokenizer, ["NNNN", "AC"], "test.tsv")
+    assert len(tokenise(tokenizer, ["NNAC"], "test.tsv").letters) == 1
 
 
 def test_batches_hold_every_sequence_once_in_order_of_length():
