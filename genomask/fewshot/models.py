@@ -157,7 +157,7 @@ def batches(tokens: TokenSequences, tokens_per_batch: int) -> Iterator[tuple[Ten
 
 
 def forward(model: PreTrainedModel, tokens: TokenSequences) -> Tensor:
-    """An encoder's last vectors (T, D), or a classifier's logits (B, C), in fp32; in bf16 inside where that is faster."""
+    """An encoder's last vectors (T, D), or a classifier's logits (B, C), in fp32; bf16 inside where it is faster."""
     with autocast(model.device, choose_precision("auto", model.device)):
         if isinstance(model.config, MosaicBertConfig):
             output = model(
