@@ -97,7 +97,7 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         predict = self.cls.predictions
         if unpadding is not None:
             scores = predict(self.bert.encode(tokens))
-            loss = None if labels is None else masked_loss(scores, self._labels_of(labels, unpadding))
+            loss = None if labels is None else masked_loss(scores, _labels_of(labels, unpadding))
             return MaskedLMOutput(loss=loss, logits=pad(scores[:, : self.config.vocab_size], unpadding))
         if labels is None:
             return MaskedLMOutput(logits=predict(self.bert.encode(tokens, masked_index))[:, : self.config.vocab_size])
@@ -105,16 +105,17 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         scores = predict(self.bert.encode(tokens, masked_index))
         return MaskedLMOutput(loss=masked_loss(scores, labels[masked_index], loss_weights, reduction))
 
-    def _labels_of(self, labels: Tensor, unpadding: Unpadding) -> Tensor:
-        """(B, S) -> (T,) labels of the real tokens; DataError if another one has a label."""
-        packed = pack(labels, unpadding)
-        on_padding = int(labels.ne(IGNORE).sum() - packed.ne(IGNORE).sum())
-        if on_padding:
-            raise DataError(
-                f"{on_padding} labels stand on padding (attention_mask 0); set labels there to {IGNORE}, "
-                "or the attention mask to 1"
-            )
-        return packed
+
+def _labels_of(labels: Tensor, unpadding: Unpadding) -> Tensor:
+    """(B, S) -> (T,) labels of the real tokens; DataError if another one has a label."""
+    packed = pack(labels, unpadding)
+    on_padding = int(labels.ne(IGNORE).sum() - packed.ne(IGNORE).sum())
+    if on_padding:
+        raise DataError(
+            f"{on_padding} labels stand on padding (attention_mask 0); set labels there to {IGNORE}, "
+            "or the attention mask to 1"
+        )
+    return packed
 
 
 def _never_empty(masked_index: Tensor) -> Tensor:
