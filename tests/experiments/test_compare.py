@@ -1,0 +1,120 @@
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from genomask.errors import DataError, SettingsError, TrainingError
+from genomask.experiments.arms import Comparison
+from genomask.experiments.compare import compare
+from genomask.experiments.compare_page import write_comparison_page
+from genomask.experiments.demo import best_gain
+from genomask.fewshot.protocol import FewShotSettings
+
+
+@pytest.fixture
+def comparison(quick_recipe, inputs, simulated, tmp_path):
+    return Comparison(
+        recipe=quick_recipe,
+        inputs=inputs,
+        strategies=("uniform", "random-span"),
+        seeds=2,
+        pool=simulated.pool,
+        test=simulated.test,
+        fewshot=FewShotSettings(shots=(5, 10), draws=3, methods=("probe", "kmer-logreg", "random-init")),
+        out=tmp_path / "compare",
+    )
+
+
+def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, monkeypatch):
+    outcome = compare(comparison)
+    counts = outcome.results.groupby(["strategy", "method"]).size().to_dict()
+    assert counts == {
+        ("none", "kmer-logreg"): 6,  # once, whatever the arms
+        ("random-span", "probe"): 12,
+        ("random-span", "random-init/probe"): 12,  # for each seed, in the control's folder
+        ("uniform", "probe"): 12,
+    }
+    verdict = outcome.verdict("probe")
+    assert verdict["strategy"].tolist() == ["uniform"]
+    assert verdict["note"].tolist() == ["not tested: 2 seeds"]
+    assert verdict["half_width"].isna().all()
+    scores = outcome.results[outcome.results["method"] == "probe"].groupby("strategy")["accuracy"].mean()
+    assert verdict["difference"][0] == pytest.approx(scores["uniform"] - scores["random-span"])
+
+    page = write_comparison_page(outcome).read_text(encoding="utf-8")
+    assert "not tested: 2 seeds" in page
+    assert "tokens masked" in page
+    assert "bases hidden" in page
+    assert "test sequences are in the training pool" in page
+    assert pd.read_csv(comparison.out / "verdict.csv")["note"].tolist() == ["not tested: 2 seeds"]
+
+    def must_not_run(*_args):
+        raise AssertionError("a finished arm was run again")
+
+    monkeypatch.setattr("genomask.experiments.side_by_side.multiprocessing.get_context", must_not_run)
+    again = compare(comparison)
+    pd.testing.assert_frame_equal(again.results, outcome.results)
+
+
+def test_arms_differ_in_strategy_and_seed_alone(comparison):
+    arms = comparison.arms()
+    assert [(arm.strategy, arm.seed) for arm in arms] == [
+        ("uniform", 0), ("random-span", 0), ("uniform", 1), ("random-span", 1),
+    ]  # fmt: skip
+    for arm in arms:
+        recipe = arm.recipe
+        assert recipe.masking.strategy == arm.strategy
+        assert recipe.training.seed == arm.seed
+        same = dataclasses.replace(recipe, masking=comparison.recipe.masking, training=comparison.recipe.training)
+        assert same == comparison.recipe
+
+
+def test_the_control_is_random_span_where_it_takes_part_and_otherwise_the_first(comparison):
+    assert comparison.control == "random-span"
+    assert dataclasses.replace(comparison, strategies=("uniform", "genemask")).control == "uniform"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"strategies": ("uniform",)}, "at least two"),
+        ({"strategies": ("uniform", "uniform", "genemask")}, "twice"),
+        ({"seeds": 0}, "--seeds must be at least 1"),
+        ({"fewshot": FewShotSettings(methods=("kmer-logreg",))}, "finetune or probe"),
+    ],
+)
+def test_a_comparison_that_cannot_answer_is_refused_before_anything_runs(comparison, change, message):
+    with pytest.raises(SettingsError, match=message):
+        compare(dataclasses.replace(comparison, **change))
+    assert not comparison.out.exists()
+
+
+def test_an_arm_that_fails_gives_its_message_to_the_person(comparison):
+    optimizer = dataclasses.replace(comparison.recipe.optimizer, learning_rate=1e38)
+    wild = dataclasses.replace(comparison, recipe=dataclasses.replace(comparison.recipe, optimizer=optimizer), seeds=1)
+    with pytest.raises(TrainingError, match=r"arm .*/seed 0 failed: the loss is not finite at step"):
+        compare(wild)
+
+
+def test_a_task_that_does_not_serve_is_refused_before_anything_runs(comparison, tmp_path):
+    task = tmp_path / "broken.tsv"
+    task.write_text("sequence\tlabel\nACGT\t0\n")
+    with pytest.raises(DataError, match="broken.tsv"):
+        compare(dataclasses.replace(comparison, pool=task))
+    with pytest.raises(DataError, match="500-shot needs 500"):
+        compare(dataclasses.replace(comparison, fewshot=FewShotSettings(shots=(500,), methods=("probe",))))
+    assert not comparison.out.exists()
+
+
+def test_the_best_gain_is_paired_by_draw():
+    rows = [
+        {"shot": 10, "draw": draw, "method": method, "strategy": strategy, "accuracy": accuracy + 0.01 * draw}
+        for method, strategy, accuracy in (
+            ("random-init/probe", "a", 0.7), ("probe", "a", 0.75), ("probe", "b", 0.8), ("kmer-logreg", "none", 0.9),
+        )
+        for draw in range(3)
+    ]  # fmt: skip
+    rows.append({"shot": 50, "draw": 0, "method": "probe", "strategy": "a", "accuracy": 1.0})
+    strategy, gain = best_gain(pd.DataFrame(rows))
+    assert strategy == "b"
+    assert gain.difference == pytest.approx(0.1)
