@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from genomask.cache import default_cache
 from genomask.data.fasta import require_file
 from genomask.data.genome_builder import GenomeBuilder
 from genomask.errors import DataError
@@ -29,11 +30,6 @@ ARRAYS = ("offsets", "runs", "repeats")
 STALE_SECONDS = 24 * 3600
 
 log = logging.getLogger(__name__)
-
-
-def default_cache() -> Path:
-    """$GENOMASK_CACHE, or ~/.cache/genomask."""
-    return Path(os.environ.get("GENOMASK_CACHE") or Path.home() / ".cache" / "genomask")
 
 
 def open_arrays(files: Sequence[Path], cache: Path | None, ambiguous: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from genomask.cache import default_cache
 from genomask.data.genome import Genome
-from genomask.data.genome_cache import default_cache
 from genomask.data.kmer import CLS, SEP, KmerTokenizer, kmer_ids
 from genomask.data.packing import pack
 from genomask.data.permutation import permute

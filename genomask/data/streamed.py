@@ -19,7 +19,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from genomask.atomic import atomic_write
-from genomask.data.genome_cache import default_cache
+from genomask.cache import default_cache
 from genomask.data.packing import pack
 from genomask.data.wordpiece import token_bases_of, tokenize_documents
 from genomask.errors import DataError

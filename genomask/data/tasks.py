@@ -36,7 +36,7 @@ class LabelledTask:
 
 
 def read_task(path: Path | str, name: str | None = None) -> LabelledTask:
-    """The task in a file; its name is by default the file's, without endings.
+    """The task in a file; its name is by default that of `task_name`.
 
     U is read as T, lower case as upper, IUPAC letters other than A C G T as N. Raises DataError with the row for
     whatever is wrong with the file.
@@ -56,7 +56,14 @@ def read_task(path: Path | str, name: str | None = None) -> LabelledTask:
         raise DataError(f"{path}: {found}; a task needs at least two classes. Give a file with rows of each.")
     number = {text: i for i, text in enumerate(classes)}
     indices = np.array([number[text] for text in labels], dtype=np.int64)
-    return LabelledTask(name or path.name.split(".")[0], sequences, indices, classes, path)
+    return LabelledTask(name or task_name(path), sequences, indices, classes, path)
+
+
+def task_name(path: Path) -> str:
+    """The file's name without endings; its folder's where the file is only called train, pool, test or a number."""
+    stem = path.name.split(".")[0]
+    is_generic = stem.isdigit() or stem.lower() in ("train", "pool", "test")
+    return path.resolve().parent.name if is_generic else stem
 
 
 def _cells(path: Path) -> Iterator[tuple[int, str, str]]:

@@ -21,7 +21,7 @@ from genomask.hashing import below, hash64, uniform
 
 EVALUATION_BASES = 510
 """Bases of a validation window, the same for every run."""
-VALIDATION_SHARE = 0.1
+VALIDATION_SHARE = 0.125
 """Validation takes at most this share of the usable bases."""
 MAX_ATTEMPTS = 4096
 """How often a window is drawn anew before the repeat policy counts as impossible."""
@@ -55,8 +55,8 @@ class WindowSettings:
     """Weight of such a window's loss under repeats = "weight"."""
     holdout: tuple[str, ...] = ()
     """Records ("chr1") or parts of them ("chr1:1,001-2,000") kept out of training and validation."""
-    validation_windows: int = 3000
-    """Windows of 510 bases for validation; fewer where they would take over a tenth of the usable bases."""
+    validation_windows: int = 2560
+    """Windows of 510 bases for validation; fewer where they would take over an eighth of the usable bases."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_tokens <= self.max_tokens:
@@ -174,7 +174,7 @@ class GenomeWindows:
             )
 
     def _place_validation(self, usable: np.ndarray) -> np.ndarray:
-        """As many windows as asked for, as a tenth of the bases allows, and as leave training a longest window."""
+        """As many windows as asked for, as an eighth of the bases allows, and as leave training a longest window."""
         asked = self.settings.validation_windows
         count = min(asked, max(1, int(VALIDATION_SHARE * total_length(usable)) // EVALUATION_BASES))
         starts = place_evenly(usable, EVALUATION_BASES, count, self.seed)

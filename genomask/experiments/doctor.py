@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import genomask
-from genomask.data.genome_cache import default_cache
+from genomask.cache import default_cache
 from genomask.data.packing import to_batch
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.encoders.attention import BACKENDS

@@ -153,6 +153,15 @@ def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:
 def new_model(recipe: Recipe, source: Source) -> MosaicBertForMaskedLM:
     """A fresh encoder; its weights depend on the seed alone."""
     tokenizer = source.tokenizer
+    if (
+        isinstance(recipe, GenomeRecipe)
+        and recipe.tokens.stride == recipe.tokens.k
+        and recipe.encoder.positions == "alibi"
+    ):
+        log.warning(
+            "tokens do not overlap (stride = k), so an encoder with plain ALiBi cannot tell left from right; "
+            "set encoder.positions=alibi-directed"
+        )
     config = recipe.encoder.config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
     torch.manual_seed(recipe.training.seed)
     return MosaicBertForMaskedLM(config)

@@ -7,15 +7,14 @@ letting the strategy itself mask sequences of independent, equally likely bases,
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from genomask.atomic import atomic_write
+from genomask.cache import default_cache
 from genomask.errors import SettingsError
 from genomask.masking import calibration
 from genomask.masking.registry import Strategy, StrategySpec
@@ -52,8 +51,7 @@ def _remembered(request: dict[str, object], solve: Callable[[], Tensor]) -> Tens
     """The solution from memory, from disk, or solved now and kept."""
     name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
     if name not in _in_memory:
-        cache = os.environ.get("GENOMASK_CACHE") or Path.home() / ".cache" / "genomask"
-        file = Path(cache) / "rates" / f"{name}.json"
+        file = default_cache() / "rates" / f"{name}.json"
         try:
             solution = json.loads(file.read_text())["chances"]
         except (OSError, ValueError, KeyError):  # not there, or damaged

@@ -16,7 +16,7 @@ from genomask.training.batches import Batches, cut, mask
 from genomask.training.bits import BitsPerBase, bits_per_base, true_base_shares
 from genomask.training.device import autocast
 from genomask.training.evaluation_masks import ITEM_LENGTHS, covering_tokens, hidden_bases
-from genomask.training.yardsticks import Yardsticks, entropy_nats, markov_bits, order_0_bits
+from genomask.training.yardsticks import Yardsticks, entropy_nats, markov_bits, order_0_shares
 from genomask.types import IGNORE, PackedBatch, TokenBases
 
 EVALUATION_STEP = -1
@@ -32,6 +32,7 @@ class Evaluation:
 
     token_batches: list[PackedBatch]
     hidden: dict[str, Tensor]  # (W, L) bool for each pass; empty for text
+    order_0: dict[str, Tensor]  # (W, L) share of the true base in the composition of the pass's hidden bases
     codes: Tensor  # (W, L) int64 true bases; (0, 0) for text
     input_ids: Tensor  # (W, tokens with specials) int64; (0, 0) for text
     tokens: TokenBases
@@ -55,12 +56,13 @@ def prepare_evaluation(how: Batches, six_mer_counts: np.ndarray | None) -> Evalu
     chance = float(np.log(int(tokens.maskable.sum())))
     if not tokens.is_dna:
         empty = torch.zeros(0, 0, dtype=torch.int64)
-        return Evaluation(batches, {}, empty, empty, tokens, Yardsticks(chance, entropy))
+        return Evaluation(batches, {}, {}, empty, empty, tokens, Yardsticks(chance, entropy))
     assert isinstance(source, GenomeSource)
     assert six_mer_counts is not None
     codes = torch.from_numpy(source.validation_codes.astype(np.int64))
     hidden = {item: hidden_bases(keys, codes.shape[1], item) for item in ITEM_LENGTHS}
-    order_0 = {item: order_0_bits(codes, hidden[item]).mean for item in hidden}
+    shares = {item: order_0_shares(codes, hidden[item]) for item in hidden}
+    order_0 = {item: bits_per_base(shares[item], hidden[item]).mean for item in hidden}
     order_5 = {item: markov_bits(codes, hidden[item], six_mer_counts).mean for item in hidden}
     # a hidden base lies under k / stride masked tokens
     hidden_per_token = masks.bases_hidden * tokens.k / tokens.stride / max(1, masks.tokens_masked)
@@ -76,7 +78,7 @@ def prepare_evaluation(how: Batches, six_mer_counts: np.ndarray | None) -> Evalu
         order_5_bits_six=order_5["six"],
     )
     ids = sequences.input_ids.view(len(codes), -1)
-    return Evaluation(batches, hidden, codes, ids, tokens, yardsticks)
+    return Evaluation(batches, hidden, shares, codes, ids, tokens, yardsticks)
 
 
 @torch.inference_mode()
@@ -86,12 +88,16 @@ def evaluate(model: nn.Module, evaluation: Evaluation, device: torch.device, pre
     model.eval()
     row = {"eval_loss_nats_per_masked_token": _token_loss(model, evaluation.token_batches, device, precision)}
     scores = {item: _score_pass(model, evaluation, item, device, precision) for item in evaluation.hidden}
-    for item, score in scores.items():
+    for item, (score, _) in scores.items():
         row[f"eval_bits_per_hidden_base_{item}"] = score.mean
         row[f"eval_bits_per_hidden_base_{item}_standard_error"] = score.standard_error
-        row[f"eval_hidden_bases_{item}"] = score.n_bases
+    for item, (_, gain) in scores.items():
+        row[f"eval_bits_below_order_0_{item}"] = -gain.mean
+        row[f"eval_bits_below_order_0_{item}_standard_error"] = gain.standard_error
+        row[f"eval_hidden_bases_{item}"] = gain.n_bases
     if scores:
-        row["eval_bits_per_hidden_base"] = _mean({item: score.mean for item, score in scores.items()})
+        row["eval_bits_per_hidden_base"] = _mean({item: score.mean for item, (score, _) in scores.items()})
+        row["eval_bits_below_order_0"] = -_mean({item: gain.mean for item, (_, gain) in scores.items()})
     model.train(was_training)
     return row
 
@@ -109,10 +115,12 @@ def _token_loss(model: nn.Module, batches: list[PackedBatch], device: torch.devi
 
 def _score_pass(
     model: nn.Module, evaluation: Evaluation, item: str, device: torch.device, precision: str
-) -> BitsPerBase:
+) -> tuple[BitsPerBase, BitsPerBase]:
+    """Bits of the model, and bits of the model less those of order 0, base by base."""
     hidden = evaluation.hidden[item]
-    shares = [_shares(model, evaluation, part, item, device, precision) for part in _slices(len(hidden))]
-    return bits_per_base(torch.cat(shares).view(hidden.shape), hidden)
+    parts = [_shares(model, evaluation, part, item, device, precision) for part in _slices(len(hidden))]
+    shares = torch.cat(parts).view(hidden.shape)
+    return bits_per_base(shares, hidden), bits_per_base(shares / evaluation.order_0[item], hidden)
 
 
 def _shares(

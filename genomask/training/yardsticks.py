@@ -22,10 +22,13 @@ def entropy_nats(labels: Tensor) -> float:
     return float(-(shares * shares.log()).sum())
 
 
-def order_0_bits(codes: Tensor, hidden: Tensor) -> BitsPerBase:
-    """Entropy of the hidden bases under their own composition; codes (W, L) int64, hidden (W, L) bool."""
-    shares = torch.bincount(codes[hidden], minlength=4).double()
-    return bits_per_base((shares / shares.sum())[codes.clamp(max=3)], hidden)
+def order_0_shares(codes: Tensor, hidden: Tensor) -> Tensor:
+    """(W, L) share of each base among the hidden ones; codes (W, L) int64, hidden (W, L) bool.
+
+    Their bits per base are the entropy of the hidden bases under their own composition.
+    """
+    counts = torch.bincount(codes[hidden], minlength=4).double()
+    return (counts / counts.sum())[codes]
 
 
 def markov_bits(codes: Tensor, hidden: Tensor, counts: np.ndarray) -> BitsPerBase:

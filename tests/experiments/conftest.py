@@ -10,11 +10,6 @@ from genomask.experiments.simulate import SimulatedFiles, SimulationSettings, si
 from genomask.recipe import GenomeRecipe, load_recipe
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> SimulatedFiles:
     settings = SimulationSettings(bases=60_000, pool_sequences=200, test_sequences=100)

@@ -2,6 +2,7 @@ import dataclasses
 
 import pandas as pd
 import pytest
+from browser import open_in_browser
 
 from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.experiments.arms import Comparison
@@ -25,7 +26,7 @@ def comparison(quick_recipe, inputs, simulated, tmp_path):
     )
 
 
-def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, monkeypatch):
+def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, monkeypatch, chromium):
     outcome = compare(comparison)
     counts = outcome.results.groupby(["strategy", "method"]).size().to_dict()
     assert counts == {
@@ -41,11 +42,11 @@ def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, monkeypatch):
     scores = outcome.results[outcome.results["method"] == "probe"].groupby("strategy")["accuracy"].mean()
     assert verdict["difference"][0] == pytest.approx(scores["uniform"] - scores["random-span"])
 
-    page = write_comparison_page(outcome).read_text(encoding="utf-8")
-    assert "not tested: 2 seeds" in page
-    assert "tokens masked" in page
-    assert "bases hidden" in page
-    assert "test sequences are in the training pool" in page
+    dom, console, hosts = open_in_browser(chromium, write_comparison_page(outcome))
+    assert console == []
+    assert hosts == set()
+    for words in ("not tested: 2 seeds", "tokens masked", "bases hidden", "test sequences are in the training pool"):
+        assert words in dom
     assert pd.read_csv(comparison.out / "verdict.csv")["note"].tolist() == ["not tested: 2 seeds"]
 
     def must_not_run(*_args):
@@ -99,7 +100,7 @@ def test_an_arm_that_fails_gives_its_message_to_the_person(comparison):
 def test_a_task_that_does_not_serve_is_refused_before_anything_runs(comparison, tmp_path):
     task = tmp_path / "broken.tsv"
     task.write_text("sequence\tlabel\nACGT\t0\n")
-    with pytest.raises(DataError, match="broken.tsv"):
+    with pytest.raises(DataError, match=r"broken\.tsv"):
         compare(dataclasses.replace(comparison, pool=task))
     with pytest.raises(DataError, match="500-shot needs 500"):
         compare(dataclasses.replace(comparison, fewshot=FewShotSettings(shots=(500,), methods=("probe",))))

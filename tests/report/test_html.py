@@ -1,25 +1,16 @@
 """The page is whole in one file: it opens in a real browser without errors and asks for nothing outside."""
 
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
+from browser import open_in_browser
 
 from genomask.report.frames import verdict_frame, verdict_sentence
 from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
 from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
-
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--dump-dom",
-]  # fmt: skip
-BROWSERS_OWN = (".google.com", ".googleapis.com")
-"""Where Chromium itself calls at start, whatever the page; the static test covers these hosts for the page."""
 
 HOSTILE = "<script>alert('x')</script> & \"more\""
 
@@ -104,28 +95,6 @@ def test_pictures_take_their_colours_from_the_page(page):
     body = page.read_text().split("</style>", 1)[1]
     assert "var(--vermilion, #d55e00)" in body
     assert re.sub(r"var\(--\w+, #[0-9a-f]{6}\)", "", body).count("#d55e00") == 0
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("no Chromium found: apt install chromium")
-    return found
-
-
-def open_in_browser(chromium: str, page: Path) -> tuple[str, list[str], set[str]]:
-    """The page as rendered, the browser's console lines, and the hosts that were asked for; nothing reaches them."""
-    log = page.with_suffix(".netlog")
-    places = [f"--user-data-dir={page.parent / 'profile'}", f"--log-net-log={log}"]
-    answer = subprocess.run(
-        [chromium, *FLAGS, *places, "--host-resolver-rules=MAP * ~NOTFOUND", page.as_uri()],
-        capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
-    console = [line for line in answer.stderr.splitlines() if ":CONSOLE" in line]
-    urls = re.findall(r'"url":"(https?:[^"]*)"', log.read_text(errors="replace"))
-    hosts = {urlsplit(url).hostname or "" for url in urls}
-    return answer.stdout, console, {host for host in hosts if not host.endswith(BROWSERS_OWN)}
 
 
 def test_the_page_opens_in_a_browser_without_errors_or_outside_requests(chromium, page):
