@@ -33,6 +33,9 @@ class GenomeRecipe:
 
     kind = "genome"
 
+    def __post_init__(self) -> None:
+        _require_room(self.training, self.windows.max_tokens + 2, "windows.max_tokens with [CLS] and [SEP]")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextRecipe:
@@ -47,6 +50,18 @@ class TextRecipe:
     evaluation: EvaluationSettings
 
     kind = "text"
+
+    def __post_init__(self) -> None:
+        _require_room(self.training, self.documents.max_tokens, "documents.max_tokens")
+
+
+def _require_room(training: TrainingSettings, longest: int, what: str) -> None:
+    """A sequence is never cut, so the longest must fit into a microbatch."""
+    if training.tokens_per_microbatch < longest:
+        raise SettingsError(
+            f"training.tokens_per_microbatch = {training.tokens_per_microbatch} is less than one sequence ({what}: "
+            f"{longest} tokens); set it to {longest} or more."
+        )
 
 
 Recipe = GenomeRecipe | TextRecipe

@@ -1,5 +1,6 @@
 """`genomask fewshot`: a model folder and a task in; tables, results.csv, summary.csv and a picture out."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: 
         TextColumn("left"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
     ) as bar:
         task = bar.add_task("")
         rows = run_fewshot(

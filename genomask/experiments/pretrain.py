@@ -1,5 +1,6 @@
 """From a recipe and raw input to a run folder: opens the data, builds strategy and encoder, and trains."""
 
+import hashlib
 import logging
 import tomllib
 from dataclasses import asdict, dataclass, replace
@@ -8,13 +9,14 @@ from pathlib import Path
 import torch
 
 from genomask.atomic import atomic_write
+from genomask.cache import default_cache
 from genomask.data.genome import Genome
 from genomask.data.sources import GenomeSource, Source, TextSource
 from genomask.data.streamed import StreamedText
 from genomask.data.text import corpus_files, read_documents
 from genomask.data.tokenizers import KmerTokenizer
 from genomask.data.wordpiece import train_wordpiece, wordpiece_tokenizer
-from genomask.encoders import MosaicBertForMaskedLM
+from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError
 from genomask.masking import NpmiTable, Strategy, build_strategy
 from genomask.masking.registry import STRATEGIES
@@ -26,6 +28,7 @@ from genomask.recipe import (
     toml_value,
 )
 from genomask.training.batches import Batches
+from genomask.training.device import choose_device
 from genomask.training.evaluation import prepare_evaluation
 from genomask.training.loop import Run, train
 
@@ -59,11 +62,13 @@ def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False)
     Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of other settings.
     """
     config = recipe_to_toml(recipe) + _inputs_to_toml(inputs)
-    _claim(out, config, resume)
+    _refuse_other_runs(out, config, resume)
     if is_finished(out):
         log.info("%s is finished; nothing to do", out)
         return
-    train(build_run(recipe, inputs, out))
+    run = build_run(recipe, inputs, out)  # every mistake in the input shows here, before the folder is touched
+    atomic_write(out / "config.toml", config)
+    train(run)
 
 
 def is_finished(out: Path) -> bool:
@@ -81,7 +86,8 @@ def read_config(out: Path) -> tuple[Recipe, Inputs]:
 
 def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     """Open the data and build everything that the loop needs."""
-    source = open_source(recipe, inputs, out)
+    choose_backend(recipe.encoder.attention_backend, choose_device(recipe.training.device))
+    source = open_source(recipe, inputs)
     table = (
         count_npmi(source, recipe) if isinstance(recipe, GenomeRecipe) and isinstance(source, GenomeSource) else None
     )
@@ -104,29 +110,32 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     )
 
 
-def open_source(recipe: Recipe, inputs: Inputs, out: Path) -> Source:
+def open_source(recipe: Recipe, inputs: Inputs) -> Source:
     """The training and evaluation sequences that the recipe asks for."""
     seed = recipe.training.seed
     if isinstance(recipe, GenomeRecipe):
         genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
         kmers = KmerTokenizer(k=recipe.tokens.k, stride=recipe.tokens.stride)
         return GenomeSource(genome, recipe.windows, kmers, seed)
-    vocabulary = recipe.tokens.vocabulary or _learn_vocabulary(recipe.tokens.vocab_size, inputs, out)
+    vocabulary = recipe.tokens.vocabulary or _learn_vocabulary(recipe.tokens.vocab_size, inputs)
     tokenizer = wordpiece_tokenizer(vocabulary)
     if inputs.corpus == C4:
         return StreamedText(tokenizer, recipe.documents.max_tokens, recipe.documents.validation_documents)
     return TextSource(inputs.corpus, tokenizer, recipe.documents, seed)
 
 
-def _learn_vocabulary(vocab_size: int, inputs: Inputs, out: Path) -> Path:
-    """Word pieces learnt from the corpus itself, once: a resumed run finds them in its folder."""
-    path = out / "vocab.txt"
-    if path.exists():
-        return path
+def _learn_vocabulary(vocab_size: int, inputs: Inputs) -> Path:
+    """Word pieces learnt from the corpus itself, once: they are kept in the cache."""
     if inputs.corpus == C4:
         raise SettingsError("streaming C4 needs a vocabulary: give --vocabulary vocab.txt, as bert-base-uncased's.")
+    files = corpus_files(inputs.corpus)
+    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()]
+    key = hashlib.blake2b(repr((vocab_size, stats)).encode(), digest_size=12).hexdigest()
+    path = default_cache() / "vocabularies" / f"{key}.txt"
+    if path.exists():
+        return path
     log.info("learning %d word pieces from the corpus", vocab_size)
-    return train_wordpiece(read_documents(corpus_files(inputs.corpus)), vocab_size, path)
+    return train_wordpiece(read_documents(files), vocab_size, path)
 
 
 def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:
@@ -174,15 +183,14 @@ def _strategy(source: Source, recipe: Recipe, mask_rate: float, table: NpmiTable
     )
 
 
-def _claim(out: Path, config: str, resume: bool) -> None:
-    """Write config.toml, or check that the one there is the same run's."""
+def _refuse_other_runs(out: Path, config: str, resume: bool) -> None:
+    """A new run needs a folder of its own; a resumed one the folder of a run with the same settings."""
     path = out / "config.toml"
     if not path.exists():
         if resume:
             raise SettingsError(f"{out} holds no run to resume (no config.toml); leave --resume out to start one.")
         if out.exists() and any(out.iterdir()):
             raise SettingsError(f"{out} is not empty and holds no run; give another --out.")
-        atomic_write(path, config)
         return
     if not resume:
         raise SettingsError(f"{out} already holds a run; go on with it by --resume, or give another --out.")

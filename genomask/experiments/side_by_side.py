@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from multiprocessing.process import BaseProcess
 
@@ -78,6 +79,7 @@ class ArmBars:
             TextColumn("{task.fields[status]}"),
             TimeElapsedColumn(),
             console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
         )
         self._tasks = {}
         for arm in arms:

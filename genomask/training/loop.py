@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
 from genomask.atomic import atomic_folder, atomic_write
 from genomask.encoders.attention import choose_backend
@@ -117,6 +118,7 @@ def one_step(run: Run, state: State, batch: StepBatches) -> None:
 
 def save_model(run: Run) -> None:
     """`out/model`: weights, config and tokenizer in Hugging Face layout, whole or not at all."""
+    transformers_logging.disable_progress_bar()  # one small file needs none
     with atomic_folder(run.out / "model") as folder:
         run.model.save_pretrained(folder)
         run.tokenizer.save_pretrained(folder)

@@ -1,5 +1,7 @@
 """The progress bar of a run: loss, tokens per second and time left."""
 
+import sys
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -17,6 +19,7 @@ class TrainingBar:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
         )
         self._task = self._progress.add_task("training", total=steps, completed=done, status="")
         self._status = {"loss": "", "evaluation": ""}

@@ -1,0 +1,32 @@
+import pandas as pd
+
+from genomask.experiments.judge import judge, provenance
+from genomask.experiments.pretrain import pretrain
+from genomask.fewshot.protocol import FewShotSettings
+
+
+def test_from_a_pretrained_folder_to_a_table_files_and_a_picture(quick_recipe, inputs, simulated, tmp_path):
+    pretrain(quick_recipe, inputs, tmp_path / "run")
+    model, out = tmp_path / "run" / "model", tmp_path / "fewshot"
+    assert provenance(model) == ("genemask", 0)
+    settings = FewShotSettings(shots=(5, 10), draws=2)
+    table, leaks, files = judge(model, simulated.pool, simulated.test, settings, out)
+    assert "0 of 100 test sequences are in the training pool" in leaks
+    assert str(out / "results.csv") in files
+    results = pd.read_csv(out / "results.csv")
+    assert results.groupby("method").size().to_dict() == {
+        "finetune": 4, "kmer-logreg": 4, "probe": 4, "random-init/finetune": 4, "random-init/probe": 4,
+    }  # fmt: skip
+    assert set(results.columns) >= {
+        "model", "strategy", "pretraining_seed", "task", "shot", "draw", "method", "n_train", "n_test",
+        "accuracy", "f1_macro", "mcc", "auroc", "auprc",
+    }  # fmt: skip
+    assert (out / "summary.csv").exists()
+    assert (out / "fewshot.png").stat().st_size > 10_000
+    cells = [str(cell) for column in table.columns for cell in column.cells]
+    assert "kmer-logreg" in cells
+    assert any("±" in cell for cell in cells)
+
+
+def test_a_model_from_elsewhere_has_no_strategy_and_no_seed(tmp_path):
+    assert provenance(tmp_path / "model") == ("unknown", -1)

@@ -1,0 +1,118 @@
+"""Every mistake of the design's list, made on the command line: one sentence on stderr, exit 2, no traceback."""
+
+import gzip
+import json
+import sys
+
+import pytest
+
+from genomask import cli
+
+GOOD = "ACGTACGGTTCA" * 200
+TINY = ["--recipe", "genome-demo", "--set", "training.steps=2", "--set", "windows.validation_windows=1"]
+
+
+def run(monkeypatch, capsys, *arguments) -> tuple[int, str]:
+    """Exit code and stderr of `genomask ...`."""
+    monkeypatch.setattr(sys, "argv", ["genomask", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code, capsys.readouterr().err
+
+
+def assert_one_sentence(code: int, said: str, *words: str) -> None:
+    last = said.strip().splitlines()[-1]
+    assert code == 2
+    assert last.startswith("error: ")
+    assert "Traceback" not in said
+    for word in words:
+        assert word in last
+
+
+GENOMES = {
+    "missing": (None, ["no such file"]),
+    "empty": (b"", ["empty"]),
+    "not FASTA": (b"once upon a time\n", [">"]),
+    "truncated gzip": (gzip.compress(f">a\n{GOOD}\n".encode())[:-20], ["cut"]),
+    "zip": (b"PK\x03\x04" + bytes(100), ["zip"]),
+    "duplicate names": (f">a\n{GOOD}\n>a\n{GOOD}\n".encode(), ["a"]),
+    "letters outside IUPAC": (f">a\n{GOOD}\nACGJ\n".encode(), ["line 3", "J"]),
+    "ambiguous letters": (f">a\n{GOOD}\nACGR\n".encode(), ["line 3", "R", "--ambiguous n"]),
+    "too short": (b">a\nACGTACGT\n", ["windows.max_tokens"]),
+    "all N": (b">a\nNNNNNNNNNNNN\n", ["N"]),
+}
+
+
+@pytest.mark.parametrize("name", GENOMES)
+def test_genomes(name, tmp_path, monkeypatch, capsys):
+    content, words = GENOMES[name]
+    path = tmp_path / "genome.fa"
+    if content is not None:
+        path.write_bytes(content)
+    out = tmp_path / "out"
+    code, said = run(monkeypatch, capsys, "pretrain", "--genome", path, "--out", out, *TINY)
+    assert_one_sentence(code, said, "genome", *words)
+    assert not (out / "model").exists()
+
+
+SHARDS = {
+    "not JSON lines": ("hello\n", ["line 1", "JSON"]),
+    "no text": (json.dumps({"body": "x"}) + "\n", ["line 1", "text", "body"]),
+    "empty": ("", ["empty"]),
+}
+
+
+@pytest.mark.parametrize("name", SHARDS)
+def test_text(name, tmp_path, monkeypatch, capsys):
+    content, words = SHARDS[name]
+    path = tmp_path / "shard.jsonl"
+    path.write_text(content)
+    code, said = run(monkeypatch, capsys, "pretrain", "--corpus", path, "--recipe", "c4-tiny", "--out", tmp_path / "o")
+    assert_one_sentence(code, said, "shard.jsonl", *words)
+
+
+TASKS = {
+    "missing column": ("sequence\tkind\nACGT\t1\n", ["label", "kind"]),
+    "one class": ("sequence\tlabel\nACGT\t1\nACGG\t1\n", ["class"]),
+    "too few": ("sequence\tlabel\nACGTT\t1\nACGGA\t0\n", ["10-shot", "once"]),
+    "empty sequence": ("sequence\tlabel\nACGT\t1\n\t0\n", ["row 3"]),
+    "odd letters": ("sequence\tlabel\nACGT\t1\nAC!T\t0\n", ["row 3", "!"]),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_tasks(name, tmp_path, monkeypatch, capsys):
+    content, words = TASKS[name]
+    path = tmp_path / "task.tsv"
+    path.write_text(content)
+    arguments = ["fewshot", "--model", tmp_path, "--train", path, "--test", path, "--shots", "10"]
+    code, said = run(monkeypatch, capsys, *arguments, "--methods", "kmer-logreg", "--out", tmp_path / "out")
+    assert_one_sentence(code, said, "task.tsv", *words)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("training.stepz=1", ["stepz", "known"]),
+        ("tokens.k=9", ["tokens.k", "262,144"]),
+        ("training.device=cuda", ["cuda", "GPU"]),
+        ("masking.strategy=magic", ["magic", "genemask"]),
+        ("encoder.attention_backend=flash", ["flash", "sdpa"]),
+        ("training.tokens_per_microbatch=10", ["tokens_per_microbatch"]),
+    ],
+)
+def test_settings(change, words, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "genome.fa"
+    path.write_text(f">a\n{GOOD}\n")
+    arguments = ["pretrain", "--genome", path, "--out", tmp_path / "out", *TINY]
+    code, said = run(monkeypatch, capsys, *arguments, "--set", "masking.strategy=uniform", "--set", change)
+    assert not (tmp_path / "out").exists()
+    assert_one_sentence(code, said, *words)
+
+
+def test_a_model_folder_that_is_none(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "task.tsv"
+    path.write_text("sequence\tlabel\n" + "".join(f"ACGT{'ACGT'[i % 4]}\t{i % 2}\n" for i in range(40)))
+    arguments = ["fewshot", "--model", tmp_path / "nothing", "--train", path, "--test", path, "--shots", "5"]
+    code, said = run(monkeypatch, capsys, *arguments, "--methods", "probe", "--out", tmp_path / "out")
+    assert_one_sentence(code, said, "nothing")
