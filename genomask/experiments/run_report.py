@@ -27,7 +27,8 @@ def report_run(out: Path) -> Table:
     return rich_table(
         score_frame(rows, yardsticks),
         title=f"{out}: {last['step']:,} steps, {last['tokens']:,} tokens",
-        caption=f"Held-out sequences, mean of the last {LAST} evaluations, ± one standard error of the last. "
+        caption=f"Held-out sequences, mean of the last {LAST} evaluations. Below order-0: bits gained on the composition "
+        "of the same bases, base by base, ± one standard error of the last evaluation (windows as units). "
         f"{last['tokens_per_second']:,.0f} tokens/s at the end. Model: {out / 'model'}; curves: {out / 'curves.png'}",
     )
 
@@ -42,22 +43,30 @@ def score_frame(rows: list[dict], yardsticks: dict[str, float | None]) -> pd.Dat
             "score": "loss under the run's own mask, nats per masked token",
             "model": f"{mean['eval_loss_nats_per_masked_token']:.3f}",
             "yardsticks": _beside(yardsticks, bounds, digits=3),
+            "below order-0": "",
         }
     ]
     for part, words in (("", "mean of both"), ("_single", "one base hidden"), ("_six", "six in a row hidden")):
         metric = f"eval_bits_per_hidden_base{part}"
         if metric not in mean:
             continue
-        error = scored[-1].get(f"{metric}_standard_error")
         names = (("order-0", f"order_0_bits{part}"), ("order-5", f"order_5_bits{part}"))
         table.append(
             {
                 "score": f"bits per hidden base, {words}",
-                "model": f"{mean[metric]:.4f}" + (f" ± {error:.4f}" if error is not None else ""),
+                "model": f"{mean[metric]:.4f}",
                 "yardsticks": _beside(yardsticks, names, digits=4),
+                "below order-0": _gain(mean, scored[-1], part),
             }
         )
     return pd.DataFrame(table)
+
+
+def _gain(mean: pd.Series, last: dict, part: str) -> str:
+    """Bits below the order-0 entropy; the mean of both parts has no error of its own."""
+    name = f"eval_bits_below_order_0{part}"
+    error = last.get(f"{name}_standard_error")
+    return f"{mean[name]:+.4f}" + (f" ± {error:.4f}" if error is not None else "")
 
 
 def _beside(yardsticks: dict[str, float | None], names: tuple[tuple[str, str], ...], digits: int) -> str:
