@@ -55,7 +55,8 @@ def seeds_advice(comparison: Comparison) -> str:
     """What a person should know before believing a difference from few seeds."""
     if comparison.seeds >= ADVISED_SEEDS:
         return ""
-    return f"{comparison.seeds} pretraining seed(s); {ADVISED_SEEDS} or more are advised before a choice rests on this."
+    seeds = "One pretraining seed" if comparison.seeds == 1 else f"{comparison.seeds} pretraining seeds"
+    return f"{seeds}; {ADVISED_SEEDS} or more are advised before a choice rests on this."
 
 
 def _verdict(outcome: Outcome) -> Section:

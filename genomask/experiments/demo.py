@@ -23,7 +23,7 @@ JUDGED_SHOT = 10
 
 def run_demo(out: Path, seed: int) -> tuple[Outcome, str]:
     """Simulate, compare and write out/report.html; returns the outcome and what it shows in a sentence."""
-    files = simulate(out / f"data-seed{seed}", seed)
+    files = simulate(out / f"simulated-{seed}", seed)
     recipe = load_recipe("genome-demo")
     assert isinstance(recipe, GenomeRecipe)
     comparison = Comparison(

@@ -11,10 +11,10 @@ import torch
 from genomask.atomic import atomic_write
 from genomask.cache import default_cache
 from genomask.data.genome import Genome
+from genomask.data.kmer import KmerTokenizer
 from genomask.data.sources import GenomeSource, Source, TextSource
 from genomask.data.streamed import StreamedText
 from genomask.data.text import corpus_files, read_documents
-from genomask.data.tokenizers import KmerTokenizer
 from genomask.data.wordpiece import train_wordpiece, wordpiece_tokenizer
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError

@@ -27,8 +27,8 @@ def report_run(out: Path) -> Table:
     return rich_table(
         score_frame(rows, yardsticks),
         title=f"{out}: {last['step']:,} steps, {last['tokens']:,} tokens",
-        caption=f"Held-out sequences, mean of the last {LAST} evaluations. Below order-0: bits gained on the composition "
-        "of the same bases, base by base, ± one standard error of the last evaluation (windows as units). "
+        caption=f"Held-out sequences, mean of the last {LAST} evaluations. Below order-0: bits gained on the "
+        "composition of the same bases, base by base, ± one standard error of the last evaluation (windows as units). "
         f"{last['tokens_per_second']:,.0f} tokens/s at the end. Model: {out / 'model'}; curves: {out / 'curves.png'}",
     )
 

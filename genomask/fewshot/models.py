@@ -20,8 +20,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from genomask.data.kmer import KmerTokenizer, base_codes
 from genomask.data.packing import pack, split_microbatches, take
-from genomask.data.tokenizers import KmerTokenizer, base_codes
 from genomask.encoders import MosaicBertConfig
 from genomask.errors import DataError, UserError
 from genomask.hub import open_model

@@ -1,5 +1,7 @@
 """Tables for the terminal: frames in, rich tables out."""
 
+from typing import Literal
+
 import pandas as pd
 from rich import box
 from rich.table import Table
@@ -10,8 +12,9 @@ from genomask.report.frames import fewshot_frame, verdict_frame
 def rich_table(frame: pd.DataFrame, title: str = "", caption: str = "") -> Table:
     """Any frame of short texts and numbers; columns of numbers are set right."""
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
-    for name in frame.columns:
-        table.add_column(str(name), justify="right" if is_numeric(frame[name]) else "left", overflow="fold")
+    for at, name in enumerate(frame.columns):
+        side: Literal["left", "right"] = "right" if is_numeric(frame[name]) else "left"
+        table.add_column(str(name), justify=side, overflow="fold", no_wrap=at == 0)  # names of rows stay whole
     for values in frame.itertuples(index=False):
         table.add_row(*(str(value) for value in values))
     return table

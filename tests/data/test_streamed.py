@@ -8,7 +8,7 @@ import pytest
 
 from genomask.data import streamed
 from genomask.data.streamed import StreamedText
-from genomask.data.tokenizers import train_wordpiece, wordpiece_tokenizer
+from genomask.data.wordpiece import train_wordpiece, wordpiece_tokenizer
 from genomask.errors import DataError
 
 TRAIN = [f"training document {i}" for i in range(60)]

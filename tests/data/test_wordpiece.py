@@ -3,8 +3,7 @@
 import pytest
 from transformers import AutoTokenizer
 
-from genomask.data.tokenizers import token_bases_of, train_wordpiece, wordpiece_tokenizer
-from genomask.data.wordpiece import tokenize_documents
+from genomask.data.wordpiece import token_bases_of, tokenize_documents, train_wordpiece, wordpiece_tokenizer
 from genomask.errors import DataError, SettingsError
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
