@@ -96,7 +96,7 @@ def pretrain(
     settings = _recipe("genome" if genome else "text", recipe, [*changes, *_changes(asked)])
     inputs = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
     run(settings, inputs, out, resume=resume)
-    Console().print(report_run(out))
+    _console().print(report_run(out))
 
 
 @app.command()
@@ -118,7 +118,7 @@ def fewshot(
 
     settings = FewShotSettings(shots=_numbers(shots, "--shots"), draws=draws, methods=_words(methods), pool=pool)
     for part in judge(model, train, test, settings, out):
-        Console().print(part)
+        _console().print(part)
 
 
 @app.command()
@@ -180,7 +180,7 @@ def doctor() -> None:
     from genomask.experiments.doctor import examine, findings_frame
     from genomask.report.tables import rich_table
 
-    Console().print(rich_table(findings_frame(examine())))
+    _console().print(rich_table(findings_frame(examine())))
 
 
 def _show(outcome: "Outcome", page: Path) -> None:
@@ -188,7 +188,7 @@ def _show(outcome: "Outcome", page: Path) -> None:
     from genomask.report.tables import fewshot_table, verdict_table
 
     method, control = outcome.comparison.primary_method, outcome.comparison.control
-    console = Console()
+    console = _console()
     console.print(fewshot_table(outcome.summary, "\n".join(captions(outcome.summary))))
     console.print(verdict_table(outcome.verdict(method), outcome.arm_means(method), control))
     print(f"report: {page}")
@@ -205,6 +205,11 @@ def _recipe(kind: str, name: str, changes: list[str]) -> Any:
     if recipe.kind != kind:
         raise SettingsError(f"recipe {name} is for {recipe.kind}; this command needs one for {kind}.")
     return recipe
+
+
+def _console() -> Console:
+    """Tables wrap at the terminal's width; in a file or a pipe they get room."""
+    return Console() if sys.stdout.isatty() else Console(width=120)
 
 
 def _changes(asked: dict[str, str]) -> list[str]:

@@ -59,7 +59,8 @@ def score_frame(rows: list[dict], yardsticks: dict[str, float | None]) -> pd.Dat
                 "below order-0": _gain(mean, scored[-1], part),
             }
         )
-    return pd.DataFrame(table)
+    frame = pd.DataFrame(table)
+    return frame if len(table) > 1 else frame.drop(columns="below order-0")  # text has no bases
 
 
 def _gain(mean: pd.Series, last: dict, part: str) -> str:

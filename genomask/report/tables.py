@@ -8,13 +8,17 @@ from rich.table import Table
 
 from genomask.report.frames import fewshot_frame, verdict_frame
 
+LONGEST_NAME = 18
+"""Texts up to this length stay in one line, such as the name of a strategy or a method; figures may fold."""
+
 
 def rich_table(frame: pd.DataFrame, title: str = "", caption: str = "") -> Table:
     """Any frame of short texts and numbers; columns of numbers are set right."""
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
-    for at, name in enumerate(frame.columns):
+    for name in frame.columns:
         side: Literal["left", "right"] = "right" if is_numeric(frame[name]) else "left"
-        table.add_column(str(name), justify=side, overflow="fold", no_wrap=at == 0)  # names of rows stay whole
+        is_name = side == "left" and all(len(str(value)) <= LONGEST_NAME for value in frame[name])
+        table.add_column(str(name), justify=side, overflow="fold", no_wrap=is_name)
     for values in frame.itertuples(index=False):
         table.add_row(*(str(value) for value in values))
     return table
