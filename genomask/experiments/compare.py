@@ -72,7 +72,7 @@ def compare(comparison: Comparison) -> Outcome:
     _check(comparison)
     run_arms(comparison.arms())
     outcome = gather(comparison)
-    outcome.results.to_csv(comparison.out / "results.csv", index=False)
+    atomic_write(comparison.out / "results.csv", outcome.results.to_csv(index=False))
     atomic_write(comparison.out / "summary.csv", outcome.summary.to_csv(index=False))
     atomic_write(comparison.out / "verdict.csv", outcome.verdict(comparison.primary_method).to_csv(index=False))
     return outcome

@@ -145,6 +145,8 @@ class NpmiTable:
         try:
             with aside.open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)

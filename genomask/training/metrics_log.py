@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from genomask.atomic import atomic_write
+
 
 class MetricsLog:
     """Appends rows; a resumed run first drops the rows after its checkpoint."""
@@ -10,7 +12,7 @@ class MetricsLog:
     def __init__(self, path: Path, keep_until: int) -> None:
         self.path = path
         rows = [row for row in read_metrics(path) if row["step"] <= keep_until]
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def write(self, row: dict) -> dict:
         """Append one row and give it back; closed at once, so that a killed run keeps its history."""
