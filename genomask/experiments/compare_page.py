@@ -4,12 +4,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from genomask.data.genome import Genome
 from genomask.data.tasks import read_task
-from genomask.data.windows import GenomeWindows
 from genomask.experiments.arms import Comparison
 from genomask.experiments.compare import ADVISED_SEEDS, Outcome
-from genomask.fewshot.leaks import leaks_in_genome, leaks_in_pool
+from genomask.experiments.seen import seen_in_pretraining
+from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.summary import captions
 from genomask.report.frames import fewshot_frame, verdict_frame, verdict_sentence, verdict_words
 from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
@@ -130,12 +129,12 @@ def _pretraining(outcome: Outcome) -> Section:
 def leak_sentences(comparison: Comparison) -> tuple[str, ...]:
     """Test sequences found in the training pool or in the bases pretraining could see."""
     test = read_task(comparison.test).sequences
-    recipe = comparison.recipe
-    genome = Genome.open(comparison.inputs.genome, ambiguous=comparison.inputs.ambiguous)
-    windows = GenomeWindows(genome, recipe.windows, recipe.tokens.k, recipe.tokens.stride, seed=0)
     pool = leaks_in_pool(test, read_task(comparison.pool).sequences)
-    pretraining = leaks_in_genome(test, genome.codes, windows.training)
-    return pool.sentence("the training pool"), pretraining.sentence("the bases that pretraining with seed 0 could see")
+    first = comparison.arms()[0]
+    seen = seen_in_pretraining(first.recipe, comparison.inputs, test)
+    return pool.sentence("the training pool"), seen.sentence(
+        f"the bases that pretraining with seed {first.seed} could see"
+    )
 
 
 def _environment(outcome: Outcome) -> dict[str, object]:

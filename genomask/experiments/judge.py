@@ -10,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from genomask.data.tasks import read_task
+from genomask.experiments.pretrain import read_config
+from genomask.experiments.seen import sentence_of_model
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.run import run_fewshot
@@ -48,6 +50,7 @@ def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: 
         fewshot_curves(summary, out / name)
     yield fewshot_table(summary, "\n".join(captions(summary)))
     yield leaks_in_pool(held_out.sequences, pool.sequences).sentence("the training pool")
+    yield sentence_of_model(model, held_out.sequences)
     yield f"{len(rows)} measurements: {out / 'results.csv'}; picture: {out / 'fewshot.png'}"
 
 
@@ -56,7 +59,5 @@ def provenance(model: Path) -> tuple[str, int]:
     config = model.parent / "config.toml"
     if not config.exists():
         return "unknown", -1
-    from genomask.experiments.pretrain import read_config
-
     recipe, _ = read_config(model.parent)
     return recipe.masking.strategy, recipe.training.seed
