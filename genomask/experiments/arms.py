@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from genomask.atomic import atomic_write
 from genomask.data.tasks import read_task
 from genomask.errors import Stopped, UserError
 from genomask.experiments.pretrain import Inputs, is_finished, pretrain
@@ -87,9 +88,16 @@ class Arm:
         return replace(self.comparison.fewshot, methods=methods)
 
     @property
+    def asked(self) -> str:
+        """All that was asked of this arm, as done.txt records it."""
+        comparison = self.comparison
+        return f"{self.recipe}\n{comparison.inputs}\n{self.fewshot}\n{comparison.pool}\n{comparison.test}\n"
+
+    @property
     def is_finished(self) -> bool:
-        """Its last act is to write done.txt."""
-        return (self.folder / "fewshot" / "done.txt").exists()
+        """Its last act is to write down what it was asked; asked for anything else, it is not finished."""
+        done = self.folder / "fewshot" / "done.txt"
+        return done.exists() and done.read_text(encoding="utf-8") == self.asked
 
 
 def run_arm(arm: Arm) -> None:
@@ -110,11 +118,11 @@ def run_arm(arm: Arm) -> None:
         out=results,
         progress=lambda done, total, what: None,
     )
-    (results / "done.txt").write_text("every measurement asked for is in results.csv\n")
+    atomic_write(results / "done.txt", arm.asked)
 
 
 def arm_process(arm: Arm, threads: int) -> None:
-    """Entry of an arm's process: output goes to its log.txt; exit 2 with the message as last line for a UserError."""
+    """Entry of an arm's process: output goes to the log beside its folder; a UserError is its last line and exit 2."""
     torch.set_num_threads(threads)
     arm.folder.parent.mkdir(parents=True, exist_ok=True)
     log_path = arm.folder.parent / f"{arm.folder.name}.log"

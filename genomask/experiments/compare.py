@@ -83,11 +83,16 @@ def gather(comparison: Comparison) -> Outcome:
     arms = comparison.arms()
     return Outcome(
         comparison,
-        results=pd.concat([read_results(arm.folder / "fewshot") for arm in arms], ignore_index=True),
-        summary=pd.concat([_summary(arm) for arm in arms], ignore_index=True),
+        results=pd.concat([_asked_for(arm, read_results(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
+        summary=pd.concat([_asked_for(arm, _summary(arm)) for arm in arms], ignore_index=True),
         runs={arm.name: pd.DataFrame(read_metrics(arm.folder / "metrics.jsonl")) for arm in arms},
         yardsticks={arm.name: json.loads((arm.folder / "yardsticks.json").read_text()) for arm in arms},
     )
+
+
+def _asked_for(arm: Arm, rows: pd.DataFrame) -> pd.DataFrame:
+    """Without what an earlier call with other shots or methods left in the same folder."""
+    return rows[rows["shot"].isin(arm.fewshot.shots) & rows["method"].isin(arm.fewshot.measured_methods())]
 
 
 def _summary(arm: Arm) -> pd.DataFrame:

@@ -57,6 +57,21 @@ def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, monkeypatch, 
     pd.testing.assert_frame_equal(again.results, outcome.results)
 
 
+def test_an_arm_is_finished_only_for_what_it_was_asked(comparison):
+    arm = comparison.arms()[0]
+    assert not arm.is_finished
+    (arm.folder / "fewshot").mkdir(parents=True)
+    (arm.folder / "fewshot" / "done.txt").write_text(arm.asked)
+    assert arm.is_finished
+    training = dataclasses.replace(comparison.recipe.training, steps=21)
+    for change in (
+        {"recipe": dataclasses.replace(comparison.recipe, training=training)},
+        {"fewshot": dataclasses.replace(comparison.fewshot, shots=(5, 10, 20))},
+        {"test": comparison.pool},
+    ):
+        assert not dataclasses.replace(comparison, **change).arms()[0].is_finished
+
+
 def test_arms_differ_in_strategy_and_seed_alone(comparison):
     arms = comparison.arms()
     assert [(arm.strategy, arm.seed) for arm in arms] == [
