@@ -5,7 +5,7 @@ Importing it teaches transformers' Auto classes the models here.
 
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
-from genomask.encoders.attention import choose_backend
+from genomask.encoders.backends import choose_backend
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.heads import MosaicBertForMaskedLM, MosaicBertForSequenceClassification
 from genomask.encoders.model import MosaicBertModel

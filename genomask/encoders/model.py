@@ -13,7 +13,8 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import can_return_tuple
 
 from genomask.encoders.alibi import alibi_slopes
-from genomask.encoders.attention import BACKENDS, Layout, choose_backend
+from genomask.encoders.attention import Layout
+from genomask.encoders.backends import BACKENDS, choose_backend
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.layers import Embeddings, Layer
 from genomask.encoders.packing import Unpadding, pack, pad, unpad

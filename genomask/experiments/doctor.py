@@ -19,7 +19,7 @@ import genomask
 from genomask.cache import default_cache
 from genomask.data.packing import to_batch
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
-from genomask.encoders.attention import BACKENDS
+from genomask.encoders.backends import BACKENDS
 from genomask.recipe import Recipe, load_recipe
 from genomask.training.device import choose_device, choose_precision, computes_in_bf16
 from genomask.training.environment import package_versions

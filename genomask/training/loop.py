@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from genomask.atomic import atomic_folder, atomic_write
-from genomask.encoders.attention import choose_backend
+from genomask.encoders.backends import choose_backend
 from genomask.errors import Stopped
 from genomask.hashing import hash64
 from genomask.masking import MaskAccount

@@ -3,7 +3,9 @@ import torch
 from reference import reference_attention
 
 from genomask.encoders.alibi import alibi_slopes
-from genomask.encoders.attention import Layout, choose_backend, sdpa
+from genomask.encoders.attention import Layout
+from genomask.encoders.backends import choose_backend
+from genomask.encoders.sdpa import sdpa
 from genomask.errors import SettingsError
 
 LENGTHS = [[7], [1, 5, 3], [6, 6, 6, 2, 0, 2], [64, 1, 129]]
