@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.logging import RichHandler
 
+from genomask.cli_npmi import npmi
 from genomask.errors import SettingsError, Stopped, UserError
+from genomask.report.console import console
 
 if TYPE_CHECKING:
     from genomask.experiments.compare import Outcome
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(npmi, name="npmi")
 
 GenomeFiles = Annotated[list[Path], typer.Option(help="FASTA files, plain, gzip or bgzip.")]
 Ambiguous = Annotated[str, typer.Option(help="IUPAC letters such as R: 'error', or 'n' to read them as N.")]
@@ -96,7 +98,7 @@ def pretrain(
     settings = _recipe("genome" if genome else "text", recipe, [*changes, *_changes(asked)])
     inputs = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
     run(settings, inputs, out, resume=resume)
-    _console().print(report_run(out))
+    console().print(report_run(out))
 
 
 @app.command()
@@ -118,7 +120,7 @@ def fewshot(
 
     settings = FewShotSettings(shots=_numbers(shots, "--shots"), draws=draws, methods=_words(methods), pool=pool)
     for part in judge(model, train, test, settings, out):
-        _console().print(part)
+        console().print(part)
 
 
 @app.command()
@@ -180,7 +182,7 @@ def doctor() -> None:
     from genomask.experiments.doctor import examine, findings_frame
     from genomask.report.tables import rich_table
 
-    _console().print(rich_table(findings_frame(examine())))
+    console().print(rich_table(findings_frame(examine())))
 
 
 def _show(outcome: "Outcome", page: Path) -> None:
@@ -188,9 +190,8 @@ def _show(outcome: "Outcome", page: Path) -> None:
     from genomask.report.tables import fewshot_table, verdict_table
 
     method, control = outcome.comparison.primary_method, outcome.comparison.control
-    console = _console()
-    console.print(fewshot_table(outcome.summary, "\n".join(captions(outcome.summary))))
-    console.print(verdict_table(outcome.verdict(method), outcome.arm_means(method), control))
+    console().print(fewshot_table(outcome.summary, "\n".join(captions(outcome.summary))))
+    console().print(verdict_table(outcome.verdict(method), outcome.arm_means(method), control))
     print(f"report: {page}")
 
 
@@ -205,11 +206,6 @@ def _recipe(kind: str, name: str, changes: list[str]) -> Any:
     if recipe.kind != kind:
         raise SettingsError(f"recipe {name} is for {recipe.kind}; this command needs one for {kind}.")
     return recipe
-
-
-def _console() -> Console:
-    """Tables wrap at the terminal's width; in a file or a pipe they get room."""
-    return Console() if sys.stdout.isatty() else Console(width=120)
 
 
 def _changes(asked: dict[str, str]) -> list[str]:
