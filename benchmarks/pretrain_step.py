@@ -1,0 +1,171 @@
+"""How fast a training step is: ours beside transformers' BERT and ModernBERT, in turns on the same batches.
+
+Each combination of --config, --precision and --allocator runs in a process of its own, prints a table and a verdict,
+and writes benchmarks/results/pretrain_step-*.json. A step is forward, backward and AdamW. Ratios are medians over the
+rounds of peer seconds / our seconds on the same batch.
+
+    python benchmarks/pretrain_step.py --config small --config base
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from ceiling import matmul_ceiling
+from machine import allocator_environment, describe_machine, runs_under, without_allocator
+from mixes import MIXES, Batch, draw_batch
+from rich.console import Console
+from rich.table import Table
+from sides import SHAPES, Shape, Side, build_sides, parameters, trainer
+from turns import NOISY, Turn, median_ratio, spread, take_turns
+
+from genomask.training.device import autocast, choose_device
+
+RESULTS = Path(__file__).parent / "results"
+GOALS = {("small", "fp32"): 2.1, ("small", "bf16"): 2.3, ("base", "fp32"): 1.6, ("base", "bf16"): 1.7}
+"""Times HF BERT, on two CPU threads."""
+BATCHES = 8
+MASK_RATE = 0.15
+
+
+def main(
+    config: Annotated[list[str], typer.Option(help="small or base; repeatable.")] = ["small"],  # noqa: B006
+    precision: Annotated[list[str], typer.Option(help="fp32 or bf16; repeatable.")] = ["fp32"],  # noqa: B006
+    allocator: Annotated[list[str], typer.Option(help="kept, default or tcmalloc; repeatable.")] = ["kept"],  # noqa: B006
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    backend: Annotated[str, typer.Option(help="Our attention backend.")] = "auto",
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile every side.")] = False,
+    rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 9,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
+) -> None:
+    """Run every combination, each in a fresh process."""
+    combinations = list(product(config, precision, allocator))
+    if len(combinations) == 1 and runs_under(allocator[0]):
+        torch.set_num_threads(threads)
+        measure(config[0], precision[0], allocator[0], choose_device(device), backend, compiled, rounds)
+        return
+    for one_config, one_precision, one_allocator in combinations:
+        options = ["--config", one_config, "--precision", one_precision, "--allocator", one_allocator]
+        options += ["--device", device, "--backend", backend, "--rounds", str(rounds), "--threads", str(threads)]
+        options += ["--compile"] if compiled else []
+        environment = without_allocator(dict(os.environ)) | allocator_environment(one_allocator)
+        subprocess.run([sys.executable, __file__, *options], env=environment, check=True)
+
+
+def measure(
+    config: str, precision: str, allocator: str, device: torch.device, backend: str, compiled: bool, rounds: int
+) -> None:
+    """Time one combination, print it and write its JSON."""
+    shape, machine = SHAPES[config], describe_machine(device)
+    ceiling = matmul_ceiling(device, precision)
+    batches = [draw_batch(MIXES["dna"], shape.sequences, shape.vocabulary, MASK_RATE, seed) for seed in range(BATCHES)]
+    batches = [batch.to(device) for batch in batches]
+    sides = list(build_sides(shape, backend))
+    steps = {side.name: stepper(side, batches, device, precision, compiled) for side in sides}
+    turns = take_turns(steps, rounds, device)
+    in_order = [batches[n % BATCHES] for n in range(rounds)]
+    result = {
+        "benchmark": "pretrain_step",
+        "machine": machine,
+        "setup": {
+            "config": config,
+            "precision": precision,
+            "allocator": allocator,
+            "backend": backend,
+            "compiled": compiled,
+            "rounds": rounds,
+            "batches": BATCHES,
+            "shape": vars(shape),
+            "mask_rate": MASK_RATE,
+            "pad_share": statistics.mean(batch.pad_share for batch in in_order),
+            "matmul_ceiling_gflops": ceiling / 1e9,
+        },
+        "rows": [row(side, turns[side.name], turns["ours"], in_order, ceiling) for side in sides],
+    }
+    result["verdict"] = verdict(result)
+    show(result)
+    parts = (device.type, config, precision, allocator, *(["compiled"] if compiled else []))
+    path = RESULTS / f"pretrain_step-{'-'.join(parts)}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"written: {path}")
+
+
+def stepper(
+    side: Side, batches: list[Batch], device: torch.device, precision: str, compiled: bool
+) -> Callable[[int], None]:
+    """A function that trains one step on the batch of round n."""
+    side.model.to(device).train()
+    model = torch.compile(side.model) if compiled else side.model
+    optimizer = trainer(side.model)
+
+    def step(n: int) -> None:
+        with autocast(device, precision):
+            loss = model(**side.inputs(batches[n % len(batches)])).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def row(side: Side, turns: list[Turn], ours: list[Turn], batches: list[Batch], ceiling: float) -> dict:
+    """The figures of one side."""
+    wall, cpu = [turn.wall_s for turn in turns], [turn.cpu_s for turn in turns]
+    flops = [side.flops(batch) for batch in batches]
+    return {
+        "side": side.name,
+        "parameters": parameters(side.model),
+        "real_tokens_per_s": statistics.median(sum(b.lengths) / s for b, s in zip(batches, wall, strict=True)),
+        "wall_s_per_step": statistics.median(wall),
+        "cpu_s_per_step": statistics.median(cpu),
+        "wall_spread": spread(wall, flops),
+        "cpu_spread": spread(cpu, flops),
+        "executed_tflop_per_step": statistics.mean(flops) / 1e12,
+        "share_of_ceiling": statistics.median(f / s for f, s in zip(flops, wall, strict=True)) / ceiling,
+        "wall_ratio": median_ratio(wall, [turn.wall_s for turn in ours]),
+        "cpu_ratio": median_ratio(cpu, [turn.cpu_s for turn in ours]),
+    }
+
+
+def verdict(result: dict) -> list[str]:
+    """One sentence for each HF BERT: the ratio, which clock it is from, and whether the goal is reached."""
+    setup, rows = result["setup"], {row["side"]: row for row in result["rows"]}
+    noisy = result["machine"]["device"] == "cpu" and any(row["wall_spread"] > NOISY for row in rows.values())
+    clock = "cpu" if noisy else "wall"
+    goal = GOALS.get((setup["config"], setup["precision"]))
+    why = f"CPU seconds, for a wall clock spread above {NOISY:.0%}" if noisy else "wall clock"
+    sentences = []
+    for name in ("HF BERT", "HF BERT, attention dropout 0"):
+        ratio = rows[name][f"{clock}_ratio"]
+        sentences.append(
+            f"{setup['config']} {setup['precision']}: ours is {ratio:.2f} x {name} ({why}; goal {goal}: "
+            f"{'reached' if ratio >= goal else 'not reached'})"
+        )
+    return sentences
+
+
+def show(result: dict) -> None:
+    """Context, table and verdict on the terminal."""
+    machine, setup = result["machine"], result["setup"]
+    print(f"{machine['processor']}, {machine['threads']} threads, device {machine['device']}, {machine['date']}")
+    print(f"torch {machine['packages']['torch']}, transformers {machine['packages']['transformers']}")
+    print(", ".join(f"{key} {value}" for key, value in setup.items()))
+    table = Table()
+    for column in result["rows"][0]:
+        table.add_column(column, justify="left" if column == "side" else "right")
+    for line in result["rows"]:
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in line.values()))
+    Console(width=200).print(table)
+    print("\n".join(result["verdict"]))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,139 @@
+"""Who is compared: a shape in, models of equal parameters out, each with how it takes a batch and what it multiplies.
+
+Letters: T tokens that a layer computes, M of them masked.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mixes import Batch
+from torch import nn
+from transformers import BertConfig, BertForMaskedLM, ModernBertConfig, ModernBertForMaskedLM
+
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Size of an encoder; a gated MLP has two thirds of the intermediate width, so that parameters are equal."""
+
+    width: int
+    layers: int
+    heads: int
+    intermediate: int
+    sequences: int  # of a batch
+    vocabulary: int = 4160
+
+    @property
+    def gated(self) -> int:
+        """Intermediate width of the models with a gated MLP, a multiple of 16."""
+        return -(-2 * self.intermediate // (3 * 16)) * 16
+
+
+SHAPES = {
+    "small": Shape(width=256, layers=4, heads=4, intermediate=1024, sequences=16),
+    "base": Shape(width=768, layers=12, heads=12, intermediate=3072, sequences=8),
+}
+
+
+@dataclass
+class Side:
+    """A model under test."""
+
+    name: str
+    model: nn.Module
+    inputs: Callable[[Batch], dict[str, Any]]
+    flops: Callable[[Batch], int]
+    """Operations of the matrix products that one step executes, forward and backward."""
+
+
+def build_sides(shape: Shape, backend: str) -> Iterator[Side]:
+    """Ours and the peers; all but the size is as each library ships it, except where the name says otherwise."""
+    yield Side("ours", _ours(shape, backend), lambda batch: batch.packed._asdict(), lambda batch: ours(shape, batch))
+    dense, gated = 2 * shape.width * shape.intermediate, 3 * shape.width * shape.gated
+    yield _padded("HF BERT", _bert(shape), shape, dense)
+    yield _padded("HF BERT, attention dropout 0", _bert(shape, attention_probs_dropout_prob=0.0), shape, dense)
+    yield _padded("HF ModernBERT", _modern_bert(shape), shape, gated)
+
+
+def _padded(name: str, model: nn.Module, shape: Shape, mlp: int) -> Side:
+    return Side(name, model, lambda batch: batch.padded, lambda batch: padded(shape, mlp, batch))
+
+
+def _ours(shape: Shape, backend: str) -> nn.Module:
+    config = MosaicBertConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.gated,
+        attention_backend=backend,
+    )
+    return MosaicBertForMaskedLM(config)
+
+
+def _bert(shape: Shape, **changes: float) -> nn.Module:
+    config = BertConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.intermediate,
+        attn_implementation="sdpa",
+        **changes,
+    )
+    return BertForMaskedLM(config)
+
+
+def _modern_bert(shape: Shape) -> nn.Module:
+    config = ModernBertConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.gated,
+        pad_token_id=0,
+        bos_token_id=2,
+        cls_token_id=2,
+        eos_token_id=3,
+        sep_token_id=3,
+        attn_implementation="sdpa",
+    )
+    return ModernBertForMaskedLM(config)
+
+
+def ours(shape: Shape, batch: Batch) -> int:
+    """FLOPs of one step of ours: no padding; last layer and head for masked tokens only, keys and values for all."""
+    width, tokens, masked = shape.width, sum(batch.lengths), sum(batch.masked)
+    dense = width * width + 3 * width * shape.gated  # weights that follow attention: its output and the gated MLP
+    full = tokens * (3 * width * width + dense) + 2 * width * sum(n * n for n in batch.lengths)
+    pairs = sum(m * n for m, n in zip(batch.masked, batch.lengths, strict=True))
+    last = tokens * 2 * width * width + masked * (width * width + dense) + 2 * width * pairs
+    head = masked * (width * width + width * shape.vocabulary)
+    return _forward_and_backward((shape.layers - 1) * full + last + head)
+
+
+def padded(shape: Shape, mlp: int, batch: Batch) -> int:
+    """FLOPs of one step of a padded model whose MLP has `mlp` weights a layer: every token, padding too."""
+    sequences, longest = batch.padded["input_ids"].shape
+    width, tokens = shape.width, sequences * longest
+    layer = tokens * (4 * width * width + mlp) + 2 * width * sequences * longest**2
+    head = tokens * (width * width + width * shape.vocabulary)
+    return _forward_and_backward(shape.layers * layer + head)
+
+
+def _forward_and_backward(products: int) -> int:
+    """A multiplication and an addition each; backward takes two products for each of the forward pass."""
+    return 3 * 2 * products
+
+
+def parameters(model: nn.Module) -> int:
+    """Number of trained numbers, tied ones once."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def trainer(model: nn.Module) -> torch.optim.Optimizer:
+    """The same fused AdamW for every side."""
+    return torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True)

@@ -1,0 +1,60 @@
+"""Timing in turns: things to run in, seconds of each round out, and the ratios that other load disturbs least."""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+
+NOISY = 0.10
+"""Spread of the wall clock above which the verdict is taken from CPU seconds."""
+
+
+class Turn(NamedTuple):
+    """One step of one side."""
+
+    wall_s: float
+    cpu_s: float  # of all threads of this process
+
+
+def take_turns(steps: Mapping[str, Callable[[int], None]], rounds: int, device: torch.device) -> dict[str, list[Turn]]:
+    """Every side once a round, on the same batch, the first place passing on; one round before is not counted.
+
+    A step takes the number of the round.
+    """
+    names = list(steps)
+    turns: dict[str, list[Turn]] = {name: [] for name in names}
+    for n in range(-1, rounds):
+        for name in names[n % len(names) :] + names[: n % len(names)]:
+            turn = _timed(lambda: steps[name](max(n, 0)), device)  # noqa: B023 - called at once
+            if n >= 0:
+                turns[name].append(turn)
+    return turns
+
+
+def _timed(step: Callable[[], None], device: torch.device) -> Turn:
+    gc.collect()
+    _wait(device)
+    wall, cpu = time.perf_counter(), time.process_time()
+    step()
+    _wait(device)
+    return Turn(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def median_ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
+    """Median over rounds of theirs / ours: how many times faster we are."""
+    return statistics.median(a / b for a, b in zip(theirs, ours, strict=True))
+
+
+def spread(seconds: Sequence[float], work: Sequence[float]) -> float:
+    """Range of the middle half of seconds for a unit of work, as a share of the median: batches differ in work."""
+    rates = [s / w for s, w in zip(seconds, work, strict=True)]
+    low, middle, high = statistics.quantiles(rates, n=4)
+    return (high - low) / middle
