@@ -4,6 +4,7 @@ Letters: T tokens of all packed sequences, B sequences, M masked tokens, V ids o
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -65,7 +66,15 @@ class TokenBases:
         """True where tokens are made of bases, False for text."""
         return self.kmer_ids.numel() > 0
 
+    @cached_property
+    def maskable_ids(self) -> Tensor:
+        """(n,) int64, the ids that may be masked, and drawn in place of others."""
+        return self.maskable.nonzero().squeeze(1)
+
     def to(self, device: torch.device) -> "TokenBases":
         """The same tables on `device`."""
+        if self.maskable.device == device:
+            return self
         moved: dict[str, Any] = {name: x.to(device) for name, x in vars(self).items() if isinstance(x, Tensor)}
+        moved.pop("maskable_ids", None)
         return replace(self, **moved)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from genomask.masking.hidden import base_grid, bases_under, coverage
+from genomask.masking.hidden import base_grid, coverage
 from genomask.types import TokenBases
 
 
@@ -44,10 +44,10 @@ def account(
 
     A redrawn token that happens to come out as it was counts as shown: nothing tells it from one that was kept.
     """
-    tokens = tokens.to(input_ids_before.device)
-    grid = base_grid(input_ids_before, cu_seqlens, tokens)
+    grid = base_grid(input_ids_before, cu_seqlens, tokens.to(input_ids_before.device))
     masked = spans > 0
-    hidden = bases_under(masked, grid)
-    shown = coverage(masked & (input_ids_before == input_ids_after), grid) > 0
-    parts = grid.maskable, masked, coverage(grid.maskable, grid) > 0, hidden, hidden & shown
-    return MaskAccount(*torch.stack([part.sum() for part in parts]).tolist())
+    visible = grid.maskable & ~masked
+    shown = visible | (masked & (input_ids_before == input_ids_after))
+    covered, told, readable = ((coverage(which, grid) > 0).sum() for which in (grid.maskable, visible, shown))
+    parts = grid.maskable.sum(), masked.sum(), covered, covered - told, readable - told
+    return MaskAccount(*torch.stack(parts).tolist())

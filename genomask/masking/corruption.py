@@ -8,8 +8,9 @@ from torch import Tensor
 
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
-from genomask.masking import streams
-from genomask.masking.hidden import BaseGrid, base_grid, bases_under
+from genomask.masking import compiled_corruption, streams
+from genomask.masking.grid import BaseGrid
+from genomask.masking.hidden import base_grid, bases_under
 from genomask.types import IGNORE, TokenBases
 
 MASK_SHARE = 0.8
@@ -27,16 +28,30 @@ def corrupt(
     """
     if per not in ("span", "token"):
         raise SettingsError(f"corruption must be 'span' or 'token', got {per!r}.")
-    tokens = tokens.to(input_ids.device)
+    form = compiled_corruption.corrupt if input_ids.device.type == "cpu" else corrupt_tensors
+    limits = MASK_SHARE, MASK_SHARE + RANDOM_SHARE
+    return form(input_ids, spans, cu_seqlens, keys, tokens.to(input_ids.device), per, limits)
+
+
+def corrupt_tensors(
+    input_ids: Tensor,
+    spans: Tensor,
+    cu_seqlens: Tensor,
+    keys: Tensor,
+    tokens: TokenBases,
+    per: str,
+    limits: tuple[float, float],
+) -> tuple[Tensor, Tensor]:
+    """Corruption as tensor operations: what runs on a GPU, and the twin that the compiled loops must match."""
     grid = base_grid(input_ids, cu_seqlens, tokens)
     masked = spans > 0
     index = masked.nonzero().squeeze(1)
     draws_of = spans[index].long() if per == "span" else grid.position[index]
     action = uniform(keys[grid.sequence[index]], streams.ACTION, draws_of)
-    replaced = index[(action >= MASK_SHARE) & (action < MASK_SHARE + RANDOM_SHARE)]
+    replaced = index[(action >= limits[0]) & (action < limits[1])]
 
     corrupted = input_ids.clone()
-    corrupted[index[action < MASK_SHARE]] = tokens.mask_id
+    corrupted[index[action < limits[0]]] = tokens.mask_id
     if per == "span" and tokens.is_dna:
         corrupted[replaced] = _with_new_bases(input_ids, replaced, masked, grid, keys, tokens)
     else:
@@ -59,5 +74,4 @@ def _with_new_bases(
 def _other_tokens(replaced: Tensor, grid: BaseGrid, keys: Tensor, tokens: TokenBases) -> Tensor:
     """(R,) ids drawn evenly from all maskable ids."""
     bits = hash64(keys[grid.sequence[replaced]], streams.NEW_TOKEN, grid.position[replaced])
-    maskable_ids = tokens.maskable.nonzero().squeeze(1)
-    return maskable_ids[below(bits, len(maskable_ids))]
+    return tokens.maskable_ids[below(bits, len(tokens.maskable_ids))]

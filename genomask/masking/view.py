@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genomask.hashing import uniform
 from genomask.masking import streams
-from genomask.masking.hidden import BaseGrid, tokens_over
+from genomask.masking.grid import BaseGrid
+from genomask.masking.hidden import drawn, tokens_covering, tokens_over, uniforms
 from genomask.types import TokenBases
 
 
@@ -30,20 +30,15 @@ class MaskView:
 
     def draw_tokens(self, stream: int) -> Tensor:
         """(T,) float64 uniform numbers, one for each token."""
-        return uniform(self.keys[self.grid.sequence], stream, self.grid.position)
+        return uniforms(self.keys, stream, self.grid.bounds)
 
     def token_is_drawn(self) -> Tensor:
         """(T,) bool: each token independently, with its sequence's chance."""
-        return self.draw_tokens(streams.TOKEN) < self.chance[self.grid.sequence]
+        return drawn(self.keys, streams.TOKEN, self.chance, self.grid.bounds)
 
     def centres(self) -> Tensor:
         """(C,) int64 places in the grid: each base independently is one, with its sequence's chance."""
-        lengths = self.grid.lengths
-        n_grid = int(self.grid.offsets[-1])
-        sequence = torch.repeat_interleave(lengths, output_size=n_grid)
-        base = torch.arange(n_grid, device=lengths.device) - self.grid.offsets[:-1][sequence]
-        drawn = uniform(self.keys[sequence], streams.CENTRE, base) < self.chance[sequence]
-        return drawn.nonzero().squeeze(1)
+        return drawn(self.keys, streams.CENTRE, self.chance, self.grid.offsets).nonzero().squeeze(1)
 
     def hide(self, bases: Tensor) -> Tensor:
         """(T,) bool: the tokens to mask so that the given places in the grid are hidden."""
@@ -52,14 +47,8 @@ class MaskView:
         return tokens_over(hidden, self.grid)
 
     def tokens_covering(self, bases: Tensor) -> tuple[Tensor, Tensor]:
-        """For places (C,): token indices (C, n), n the most tokens that can cover a base, and which of them are real.
+        """For places (C,): token indices (C, J), J the most tokens that can cover a base, and which of them are real.
 
         A real one covers the base and may be masked; order: from the token that starts last.
         """
-        covering = (self.grid.n_bases > 0).nonzero().squeeze(1)
-        last = torch.searchsorted(self.grid.start[covering], bases, right=True) - 1
-        n_tokens = -(-self.tokens.k // self.tokens.stride)
-        at = last[:, None] - torch.arange(n_tokens, device=bases.device)
-        index = covering[at.clamp(min=0)]
-        reaches = self.grid.start[index] + self.grid.n_bases[index] > bases[:, None]
-        return index, (at >= 0) & reaches & self.grid.maskable[index]
+        return tokens_covering(bases, self.grid, -(-self.tokens.k // self.tokens.stride))

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from genomask.hashing import hash64
-from genomask.masking import streams
+from genomask.masking import compiled_centred, streams
+from genomask.masking.grid import BaseGrid
+from genomask.masking.hidden import coverage, tokens_over
 from genomask.masking.view import MaskView
 from genomask.types import TokenBases
 
@@ -31,25 +33,36 @@ def hide_around_centres(view: MaskView, score: Callable[[Tensor], Tensor]) -> Te
     ties at random, hide all bases of their token; the others hide their own base alone. Returns (T,) bool.
     """
     centres = view.centres()
-    index_CJ, real_CJ = view.tokens_covering(centres)
-    on_maskable = real_CJ.any(1)  # a centre on N has no token to mask and is none
-    centres, index_CJ, real_CJ = centres[on_maskable], index_CJ[on_maskable], real_CJ[on_maskable]
-    sequence = view.grid.sequence[index_CJ[:, 0]]
-    base = centres - view.grid.offsets[sequence]
+    index, real = view.tokens_covering(centres)
+    form = compiled_centred.hidden_around if centres.device.type == "cpu" else hidden_around
+    return tokens_over(form(centres, index, real, score(index), view.keys, view.grid), view.grid)
 
-    score_CJ = torch.where(real_CJ, score(index_CJ), -torch.inf)
-    best_score = score_CJ.amax(1)
-    tied = real_CJ & (score_CJ == best_score[:, None])
-    n_tokens = index_CJ.shape[1]
+
+def hidden_around(centres: Tensor, index: Tensor, real: Tensor, score: Tensor, keys: Tensor, grid: BaseGrid) -> Tensor:
+    """(G,) bool: the bases hidden around centres (C,), given the tokens over each, (C, J), and their scores.
+
+    As tensor operations: for a GPU, and the twin that the compiled loops must match.
+    """
+    on_maskable = real.any(1)  # a centre on N has no token to mask and is none
+    centres, index, real, score = (x[on_maskable] for x in (centres, index, real, score))
+    sequence = torch.bucketize(centres, grid.offsets[1:], right=True)
+    base = centres - grid.offsets[sequence]
+
+    score = torch.where(real, score, -torch.inf)
+    best_score = score.amax(1)
+    tied = real & (score == best_score[:, None])
+    n_tokens = index.shape[1]
     places = base[:, None] * n_tokens + torch.arange(n_tokens, device=base.device)
-    draw_CJ = hash64(view.keys[sequence][:, None], streams.TOKEN_TIE, places) & _LARGEST
-    best = index_CJ.gather(1, torch.where(tied, draw_CJ, -1).argmax(1, keepdim=True)).squeeze(1)
+    draws = hash64(keys[sequence][:, None], streams.TOKEN_TIE, places) & _LARGEST
+    best = index.gather(1, torch.where(tied, draws, -1).argmax(1, keepdim=True)).squeeze(1)
 
-    draw = hash64(view.keys[sequence], streams.CENTRE_TIE, base)
-    long = better_half(best_score, draw, sequence, len(view.keys))
-    bases = torch.arange(view.tokens.k, device=base.device)
-    hidden_by_long = (view.grid.start[best[long]][:, None] + bases).flatten()
-    return view.hide(torch.cat([centres[~long], hidden_by_long]))
+    draw = hash64(keys[sequence], streams.CENTRE_TIE, base)
+    long = better_half(best_score, draw, sequence, len(keys))
+    long_tokens = torch.zeros_like(grid.maskable)
+    long_tokens[best[long]] = True
+    hidden = coverage(long_tokens, grid) > 0
+    hidden[centres[~long]] = True
+    return hidden
 
 
 def better_half(score: Tensor, draw: Tensor, sequence: Tensor, n_sequences: int) -> Tensor:

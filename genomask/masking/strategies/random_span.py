@@ -5,7 +5,6 @@ The centres are genemask's, and so are the numbers of long and short spans; only
 
 from torch import Tensor
 
-from genomask.hashing import uniform
 from genomask.masking import streams
 from genomask.masking.registry import register
 from genomask.masking.strategies.centred import hide_around_centres, published_chance
@@ -16,7 +15,5 @@ from genomask.masking.view import MaskView
 def random_span(view: MaskView) -> Tensor:
     """Long spans at random, single bases elsewhere."""
 
-    def score(index: Tensor) -> Tensor:
-        return uniform(view.keys[view.grid.sequence[index]], streams.TOKEN_SCORE, view.grid.position[index])
-
-    return hide_around_centres(view, score)
+    draws = view.draw_tokens(streams.TOKEN_SCORE)
+    return hide_around_centres(view, lambda index: draws[index])

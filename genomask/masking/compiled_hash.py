@@ -1,0 +1,52 @@
+"""The hash of `genomask.hashing` for compiled loops: scalars in, the same bits out."""
+
+import math
+
+import numba
+import numpy as np
+
+compiled = numba.njit(cache=True, nogil=True)
+"""Compiled at first use, kept on disk, and without Python's lock: masking runs beside training."""
+
+Int = int | np.int64
+"""What an integer is: of Python before compilation, of the machine after."""
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+def offset_of(stream: int) -> np.uint64:
+    """What the hash adds to a key for a stream."""
+    return np.uint64(stream * int(GOLDEN) % 2**64)
+
+
+def limit_of(share: float) -> np.uint64:
+    """`draw` gives numbers below this one where `uniform` would give numbers below `share`."""
+    return np.uint64(math.ceil(share * 2.0**53))
+
+
+@compiled
+def mix(x: np.uint64) -> np.uint64:
+    """SplitMix64's finaliser."""
+    x = (x ^ (x >> np.uint64(30))) * _MIX_1
+    x = (x ^ (x >> np.uint64(27))) * _MIX_2
+    return x ^ (x >> np.uint64(31))
+
+
+@compiled
+def bits_at(key_in_stream: np.uint64, position: Int) -> np.uint64:
+    """`hash64`, given mix(key + offset_of(stream)), which is worth keeping for a whole sequence."""
+    return mix(key_in_stream + np.uint64(position) * GOLDEN)
+
+
+@compiled
+def draw(key_in_stream: np.uint64, position: Int) -> np.uint64:
+    """The 53 bits of `uniform`."""
+    return bits_at(key_in_stream, position) >> np.uint64(11)
+
+
+@compiled
+def below(bits: np.uint64, bound: Int) -> np.int64:
+    """`hashing.below`."""
+    return np.int64(bits & np.uint64(2**63 - 1)) % bound
