@@ -8,20 +8,16 @@ import torch
 from torch import Tensor
 
 
-def alibi_slopes(n_heads: int) -> list[float]:
-    """Slope of each head: 2^(-8h/n), h = 1..n, for n a power of two.
+def alibi_slopes(n_heads: int, device: torch.device | str = "cpu") -> Tensor:
+    """(N,) float32 slope of each head: 2^(-8h/n), h = 1..n, for n a power of two.
 
     For other n: the slopes of the next lower power of two, then every other slope of twice that power, in this order
-    (never sorted: published weights were trained so).
+    (never sorted: published weights were trained so). Made on the device: a copy would make the host wait for it.
     """
     power = 1 << (n_heads.bit_length() - 1)
-    slopes = _geometric(power)
-    return slopes + _geometric(2 * power)[0::2][: n_heads - power]
-
-
-def _geometric(n: int) -> list[float]:
-    """2^(-8h/n), h = 1..n."""
-    return [2.0 ** (-8 * h / n) for h in range(1, n + 1)]
+    head = torch.arange(n_heads, dtype=torch.float64, device=device)
+    exponent = torch.where(head < power, 8 * (head + 1), 4 * (2 * (head - power) + 1)) / power
+    return torch.exp2(-exponent).float()
 
 
 def alibi_bias(slopes: Tensor, size: int, directed: bool) -> Tensor:

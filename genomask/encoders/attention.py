@@ -4,10 +4,11 @@ Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H h
 sequence, B sequences.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from genomask.encoders.alibi import alibi_bias
@@ -21,6 +22,8 @@ class Layout:
     max_seqlen: int
     slopes: Tensor | None  # (N,) float32 ALiBi slopes; None: position-free attention
     directed: bool = False
+    kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What a backend works out once for all layers (a cached_property would break a compiled graph on Python 3.11)."""
 
     @cached_property
     def lengths(self) -> list[int]:
@@ -33,6 +36,10 @@ class Layout:
         assert self.slopes is not None
         return alibi_bias(self.slopes, max(self.lengths, default=0), self.directed)
 
+    def sequence_of(self, places: Tensor) -> Tensor:
+        """(Q,) places among the T tokens -> (Q,) int32 number of the sequence each lies in; the host need not wait."""
+        return torch.searchsorted(self.cu_seqlens[1:], places.int(), right=True, out_int32=True)
+
 
 class Attention(Protocol):
     """The one signature of all backends."""
@@ -43,3 +50,14 @@ class Attention(Protocol):
         `queries`: (Q,) int64, ascending places of the queries among the T tokens; None: all of them.
         """
         ...
+
+
+def spread_queries(q: Tensor, queries: Tensor, n_tokens: int) -> Tensor:
+    """q (Q, N, H) of the tokens at `queries`, ascending -> (T, N, H), zeros for the others.
+
+    For a token asked for twice the first is taken: both are the same function of it, so the gradient is whole too.
+    """
+    place = torch.arange(n_tokens, device=q.device)
+    row = torch.searchsorted(queries, place).clamp(max=len(queries) - 1)
+    asked = queries[row] == place
+    return torch.where(asked[:, None, None], q[row], 0)

@@ -8,6 +8,7 @@ from genomask.errors import SettingsError
 
 POSITIONS = ("alibi", "alibi-directed", "learned")
 MLPS = ("glu", "dense")
+ROWS_MULTIPLE = 64
 
 
 class MosaicBertConfig(PretrainedConfig):
@@ -15,7 +16,8 @@ class MosaicBertConfig(PretrainedConfig):
 
     positions: 'alibi' (symmetric), 'alibi-directed' (odd heads see only keys to the left of the query, even heads only
     keys to the right, the first head being number 1), 'learned' (BERT's, at most max_position_embeddings tokens).
-    mlp: 'glu' or 'dense'. Raises SettingsError for a value out of range.
+    mlp: 'glu' or 'dense'. vocab_rows: rows of the embedding where they came with a checkpoint; None: vocab_size rounded
+    up to a multiple of 64. Raises SettingsError for a value out of range.
     """
 
     model_type = "genomask-mosaicbert"
@@ -33,15 +35,17 @@ class MosaicBertConfig(PretrainedConfig):
     max_position_embeddings: int = 512
     attention_backend: str = "auto"
     low_precision_layernorm: bool = True
+    unpadding: bool = True
+    head_on_masked_only: bool = True
     pad_token_id: int | None = 0
     initializer_range: float = 0.02
-    pad_vocab_to_multiple_of: int = 64
+    vocab_rows: int | None = None
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
         sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-        for name in (*sizes, "max_position_embeddings", "pad_vocab_to_multiple_of"):
+        for name in (*sizes, "max_position_embeddings"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise SettingsError(f"encoder: {name} must be a whole number of at least 1, got {value!r}")
@@ -59,6 +63,5 @@ class MosaicBertConfig(PretrainedConfig):
 
     @property
     def padded_vocab_size(self) -> int:
-        """Rows of the embedding: vocab_size rounded up; the rows beyond it are never predicted."""
-        multiple = self.pad_vocab_to_multiple_of
-        return -(-self.vocab_size // multiple) * multiple
+        """Rows of the embedding; those beyond vocab_size are never predicted."""
+        return self.vocab_rows or -(-self.vocab_size // ROWS_MULTIPLE) * ROWS_MULTIPLE

@@ -12,7 +12,7 @@ from transformers.utils import can_return_tuple
 
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.layers import LayerNorm
-from genomask.encoders.model import MosaicBertModel, MosaicBertPreTrainedModel, refuse_unknown_ids
+from genomask.encoders.model import MosaicBertModel, MosaicBertPreTrainedModel, PackedTokens, refuse_unknown_ids
 from genomask.encoders.packing import Unpadding, pack, pad
 from genomask.errors import DataError
 from genomask.types import IGNORE
@@ -102,8 +102,14 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         if labels is None:
             return MaskedLMOutput(logits=predict(self.bert.encode(tokens, masked_index))[:, : self.config.vocab_size])
         masked_index = _never_empty(labels.ne(IGNORE).nonzero().squeeze(1) if masked_index is None else masked_index)
-        scores = predict(self.bert.encode(tokens, masked_index))
+        scores = self._scores_at(masked_index, tokens)
         return MaskedLMOutput(loss=masked_loss(scores, labels[masked_index], loss_weights, reduction))
+
+    def _scores_at(self, masked_index: Tensor, tokens: PackedTokens) -> Tensor:
+        """(M, padded V) scores of the masked tokens."""
+        if self.config.head_on_masked_only:
+            return self.cls.predictions(self.bert.encode(tokens, masked_index))
+        return self.cls.predictions(self.bert.encode(tokens)).index_select(0, masked_index)
 
 
 def _labels_of(labels: Tensor, unpadding: Unpadding) -> Tensor:

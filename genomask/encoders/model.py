@@ -16,8 +16,9 @@ from genomask.encoders.alibi import alibi_slopes
 from genomask.encoders.attention import Layout
 from genomask.encoders.backends import BACKENDS, choose_backend
 from genomask.encoders.config import MosaicBertConfig
-from genomask.encoders.layers import Embeddings, Layer
+from genomask.encoders.layers import Attend, Embeddings, Layer
 from genomask.encoders.packing import Unpadding, pack, pad, unpad
+from genomask.encoders.rows import attend_in_rows, places_in_rows, to_rows
 from genomask.errors import DataError
 
 
@@ -116,9 +117,18 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         The last layer then computes nothing but keys and values for the others; the vectors are the same.
         """
         layout = self._layout(tokens)
-        backend = choose_backend(self.config.attention_backend, tokens.input_ids.device)
-        attend = partial(BACKENDS[backend], layout=layout)
-        hidden = self.embeddings(tokens.input_ids, tokens.token_type_ids, self._positions(tokens))
+        hidden = self.embeddings(tokens.input_ids, tokens.token_type_ids, self._positions(tokens, layout))
+        if self.config.unpadding:
+            backend = choose_backend(self.config.attention_backend, hidden.device, self._computed_in())
+            return self._through_layers(hidden, partial(BACKENDS[backend], layout=layout), queries)
+        rows, attend = to_rows(hidden, layout), partial(attend_in_rows, layout=layout)
+        if queries is not None:
+            return self._through_layers(rows, attend, places_in_rows(queries, layout))
+        everywhere = torch.arange(len(hidden), device=hidden.device)
+        return self._through_layers(rows, attend, None).index_select(0, places_in_rows(everywhere, layout))
+
+    def _through_layers(self, hidden: Tensor, attend: Attend, queries: Tensor | None) -> Tensor:
+        """(T, D) -> (T, D), or (Q, D)."""
         for layer in self.encoder.layer[:-1]:
             hidden = layer(hidden, attend)
         if queries is None:
@@ -127,31 +137,39 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         hidden = self.encoder.layer[-1](hidden, attend, ascending)
         return hidden.index_select(0, order.argsort())
 
+    def _computed_in(self) -> torch.dtype:
+        """The type of q, k and v: autocast's, or the weights' own."""
+        weight = self.embeddings.word_embeddings.weight
+        device = weight.device.type
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+
     def _layout(self, tokens: PackedTokens) -> Layout:
         """Slopes come from the config, never from a buffer: transformers loads those it did not save as zeros."""
         if self.config.positions == "learned":
             return Layout(tokens.cu_seqlens, tokens.max_seqlen, None)
-        slopes = torch.tensor(alibi_slopes(self.config.num_attention_heads), device=tokens.input_ids.device)
+        slopes = alibi_slopes(self.config.num_attention_heads, tokens.input_ids.device)
         return Layout(tokens.cu_seqlens, tokens.max_seqlen, slopes, self.config.positions == "alibi-directed")
 
-    def _positions(self, tokens: PackedTokens) -> Tensor | None:
-        """(T,) place of each token in its sequence, for learned positions; DataError for one beyond the table."""
+    def _positions(self, tokens: PackedTokens, layout: Layout) -> Tensor | None:
+        """(T,) place of each token in its sequence, for learned positions; DataError where the table is too short."""
         if self.config.positions != "learned":
             return None
         longest = self.config.max_position_embeddings
-        lengths = tokens.cu_seqlens.diff()
-        if int(lengths.max()) > longest:
+        if tokens.max_seqlen > longest:
             raise DataError(
-                f"a sequence has {int(lengths.max())} tokens, but this model's learned positions end at {longest}; "
+                f"a sequence has {tokens.max_seqlen} tokens, but this model's learned positions end at {longest}; "
                 "cut sequences to that length"
             )
-        starts = tokens.cu_seqlens[:-1].repeat_interleave(lengths, output_size=len(tokens.input_ids))
-        return torch.arange(len(tokens.input_ids), device=starts.device) - starts
+        places = torch.arange(len(tokens.input_ids), device=tokens.input_ids.device)
+        return places - tokens.cu_seqlens[layout.sequence_of(places)]
 
 
 def refuse_unknown_ids(ids: Tensor, vocab_size: int, what: str) -> None:
-    """DataError for an id outside the vocabulary; looked for on the CPU only, for a GPU would have to wait for it."""
-    if ids.device.type != "cpu" or ids.numel() == 0:
+    """DataError for an id outside the vocabulary; looked for on the CPU only, for a GPU would have to wait for it.
+
+    A compiled model leaves it to the embedding, which refuses such ids less politely.
+    """
+    if ids.device.type != "cpu" or ids.numel() == 0 or torch.compiler.is_compiling():
         return
     low, high = (int(x) for x in ids.aminmax())
     if low < 0 or high >= vocab_size:

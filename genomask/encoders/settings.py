@@ -25,8 +25,13 @@ class EncoderSettings:
     max_position_embeddings: int = 512
     """Longest sequence in tokens, for positions='learned' alone."""
     attention_backend: str = "auto"
+    """'sdpa', 'flex', 'flash', or 'auto': the fastest that runs on the device."""
     low_precision_layernorm: bool = True
     """LayerNorm in the autocast type instead of float32."""
+    unpadding: bool = True
+    """Tokens stay packed in the layers; off: padded rows and a mask, with PyTorch's attention. To measure the gain."""
+    head_on_masked_only: bool = True
+    """Last layer and head compute what the loss needs; off: everything, and then choose. To measure the gain."""
 
     def __post_init__(self) -> None:
         self.config(vocab_size=1)  # refuses a bad value here, where the recipe is read

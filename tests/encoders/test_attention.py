@@ -1,26 +1,11 @@
 import pytest
 import torch
+from packed_attention import layout_of, packed_qkv
 from reference import reference_attention
 
-from genomask.encoders.alibi import alibi_slopes
-from genomask.encoders.attention import Layout
-from genomask.encoders.backends import choose_backend
 from genomask.encoders.sdpa import sdpa
-from genomask.errors import SettingsError
 
 LENGTHS = [[7], [1, 5, 3], [6, 6, 6, 2, 0, 2], [64, 1, 129]]
-
-
-def packed_qkv(lengths, heads=4, width=16):
-    generator = torch.Generator().manual_seed(0)
-    cu_seqlens = torch.tensor([0, *lengths]).cumsum(0).int()
-    q, k, v = torch.randn(3, sum(lengths), heads, width, generator=generator, dtype=torch.float64)
-    return q, k, v, cu_seqlens
-
-
-def layout_of(cu_seqlens, heads, positions="alibi"):
-    slopes = None if positions == "learned" else torch.tensor(alibi_slopes(heads))
-    return Layout(cu_seqlens, int(cu_seqlens.diff().max()), slopes, positions == "alibi-directed")
 
 
 @pytest.mark.parametrize("lengths", LENGTHS, ids=str)
@@ -62,9 +47,3 @@ def test_gradients_are_those_of_the_plain_formula():
     plain = torch.autograd.grad(reference_attention(q, k, v, cu_seqlens).sin().sum(), (q, k, v))
     ours = torch.autograd.grad(sdpa(q, k, v, None, layout_of(cu_seqlens, 4)).sin().sum(), (q, k, v))
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(ours, plain, strict=True))
-
-
-def test_auto_picks_what_runs_and_an_unknown_backend_is_refused_by_name():
-    assert choose_backend("auto", torch.device("cpu")) == "sdpa"
-    with pytest.raises(SettingsError, match="'flash' is not available on cpu; use one of: auto, sdpa"):
-        choose_backend("flash", torch.device("cpu"))

@@ -26,6 +26,8 @@ def test_every_setting_reaches_the_config():
         max_position_embeddings=77,
         attention_backend="sdpa",
         low_precision_layernorm=False,
+        unpadding=False,
+        head_on_masked_only=False,
     )
     config = settings.config(vocab_size=9, pad_token_id=2)
     for field in dataclasses.fields(settings):

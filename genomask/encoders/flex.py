@@ -1,0 +1,59 @@
+"""The backend `flex`: PyTorch's FlexAttention, compiled to one kernel with ALiBi and the borders of sequences inside.
+
+No table of scores exists at any length. Needs CUDA and Triton, which PyTorch brings along on Linux.
+Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
+
+from genomask.encoders.attention import Layout
+from genomask.encoders.blocks import block_mask
+
+VARIANTS = 64
+"""Kernels that may be compiled side by side: with and without gradient, for all queries and for some, and the like."""
+
+
+def flex(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
+    """FlexAttention over the whole pack; blocks of scores between two sequences are never computed."""
+    mask = _mask(queries, layout, len(k))
+    q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
+    mixed = _kernel()(q, k, v, score_mod=_alibi(queries, layout.slopes), block_mask=mask)
+    return mixed[0].transpose(0, 1)
+
+
+def _mask(queries: Tensor | None, layout: Layout, n_keys: int) -> BlockMask:
+    """The mask of all tokens is made once for all layers."""
+    if queries is not None:
+        return block_mask(layout, queries, n_keys)
+    if "flex" not in layout.kept:
+        places = torch.arange(n_keys, device=layout.cu_seqlens.device)
+        layout.kept["flex"] = block_mask(layout, places, n_keys)
+    return layout.kept["flex"]
+
+
+def _alibi(queries: Tensor | None, slopes: Tensor | None) -> Callable[..., Tensor] | None:
+    """-slope |i - j| as FlexAttention wants it; distances are integers, the slopes float32."""
+    if slopes is None:
+        return None
+    places = None if queries is None else queries.int()
+
+    def add_bias(score: Tensor, batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        place = query if places is None else places[query]
+        return score - slopes[head] * (place - key).abs()
+
+    return add_bias
+
+
+@cache
+def _kernel() -> Callable[..., Tensor]:
+    """Compiled on its own, for models that are not; inside a compiled model this changes nothing.
+
+    fullgraph: more variants than allowed are an error, never a silent return to the uncompiled T x T scores.
+    """
+    torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
+    return torch.compile(flex_attention, fullgraph=True)

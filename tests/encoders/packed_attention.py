@@ -1,0 +1,26 @@
+"""Packed q, k, v and layouts for the tests of the attention backends."""
+
+import torch
+
+from genomask.encoders.alibi import alibi_slopes
+from genomask.encoders.attention import Layout
+
+POSITIONS = ("alibi", "alibi-directed", "learned")
+
+
+def packed_qkv(lengths, heads=4, width=16):
+    generator = torch.Generator().manual_seed(0)
+    cu_seqlens = torch.tensor([0, *lengths]).cumsum(0).int()
+    q, k, v = torch.randn(3, sum(lengths), heads, width, generator=generator, dtype=torch.float64)
+    return q, k, v, cu_seqlens
+
+
+def layout_of(cu_seqlens, heads, positions="alibi"):
+    slopes = None if positions == "learned" else alibi_slopes(heads)
+    return Layout(cu_seqlens, int(cu_seqlens.diff().max()), slopes, positions == "alibi-directed")
+
+
+def some_queries(n_tokens, share=0.3):
+    """Ascending places; the last one is asked for three times, as the padding of a batch of fixed size does."""
+    chosen = torch.rand(n_tokens, generator=torch.Generator().manual_seed(1)).lt(share).nonzero().squeeze(1)
+    return torch.cat([chosen, torch.full((3,), n_tokens - 1)])

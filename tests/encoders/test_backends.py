@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from genomask.encoders import backends
+from genomask.encoders.backends import BACKENDS, NEEDS, choose_backend
+from genomask.errors import SettingsError
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Sets which packages are installed and how old the GPU is."""
+
+    def of(packages, capability=(9, 0)):
+        monkeypatch.setattr(backends, "find_spec", lambda name: name if name in packages else None)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("packages", "capability", "dtype", "chosen"),
+    [
+        ({"flash_attn", "triton"}, (9, 0), torch.bfloat16, "flash"),
+        ({"flash_attn", "triton"}, (9, 0), torch.float32, "flex"),
+        ({"triton"}, (9, 0), torch.bfloat16, "flex"),
+        ({"triton"}, (6, 1), torch.bfloat16, "sdpa"),
+        (set(), (9, 0), torch.bfloat16, "sdpa"),
+    ],
+)
+def test_auto_takes_the_fastest_that_runs_on_the_gpu(machine, packages, capability, dtype, chosen):
+    machine(packages, capability)
+    assert choose_backend("auto", GPU, dtype) == chosen
+
+
+def test_on_the_cpu_auto_is_sdpa_whatever_is_installed(machine):
+    machine({"flash_attn", "triton"})
+    assert choose_backend("auto", CPU) == "sdpa"
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "message"),
+    [
+        ("flash", GPU, r"'flash' is not available on cuda; use one of: auto, sdpa; .*pip install 'genomask\[flash\]'"),
+        ("flex", GPU, r"'flex' is not available on cuda; use one of: auto, sdpa; .*pip install triton"),
+        ("flash", CPU, "'flash' is not available on cpu; use one of: auto, sdpa; 'flash' needs a CUDA GPU"),
+        ("magic", CPU, "'magic' is not available on cpu; use one of: auto, sdpa$"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_how_to_get_it(machine, name, device, message):
+    machine(set())
+    with pytest.raises(SettingsError, match=message):
+        choose_backend(name, device)
+
+
+def test_flash_asked_for_in_fp32_is_refused(machine):
+    machine({"flash_attn", "triton"})
+    assert choose_backend("flash", GPU, torch.float16) == "flash"
+    with pytest.raises(SettingsError, match="bf16 or fp16 only; set training"):
+        choose_backend("flash", GPU, torch.float32)
+
+
+def test_every_need_belongs_to_a_backend():
+    assert NEEDS.keys() <= BACKENDS.keys()

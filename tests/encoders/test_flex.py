@@ -1,0 +1,92 @@
+"""FlexAttention's bias and mask, checked without its kernel: on the CPU it runs as plain tensor operations."""
+
+import pytest
+import torch
+from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
+from reference import reference_attention
+from torch.nn.attention import flex_attention
+
+from genomask.encoders import flex as flex_backend
+from genomask.encoders.blocks import BLOCK, block_mask
+from genomask.encoders.flex import flex
+
+LENGTHS = [[1, 5, 3], [0, 140, 0, 5, 31, 0], [BLOCK, BLOCK]]
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """FlexAttention as tensor operations, and with the backward pass that PyTorch refuses on the CPU."""
+    monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
+    monkeypatch.setattr(flex_attention, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
+    monkeypatch.setattr(flex_backend, "_kernel", lambda: flex_attention.flex_attention)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
+@pytest.mark.parametrize("positions", POSITIONS)
+@pytest.mark.parametrize("heads", [4, 3])
+def test_bias_and_mask_give_the_twins_values_and_gradients(lengths, positions, heads):
+    q, k, v, cu_seqlens = packed_qkv(lengths, heads)
+    for x in (q, k, v):
+        x.requires_grad_()
+    exact = reference_attention(q, k, v, cu_seqlens, positions)
+    layout = layout_of(cu_seqlens, heads, positions)
+    queries = some_queries(len(q))
+    for ours, wanted in (
+        (flex(q, k, v, None, layout), exact),
+        (flex(q[queries], k, v, queries, layout), exact[queries]),
+    ):
+        assert torch.allclose(ours, wanted, atol=1e-12)
+        gradients, expected = (torch.autograd.grad(x.sin().sum(), (q, k, v), retain_graph=True) for x in (ours, wanted))
+        assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(gradients, expected, strict=True))
+
+
+@pytest.mark.parametrize("lengths", [*LENGTHS, [1000], [100] * 11, [300, 0, 5, 131, 256, 512]], ids=str)
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_the_blocks_are_those_that_looking_at_every_pair_finds(lengths, positions):
+    total, heads = sum(lengths), 3
+    layout = layout_of(torch.tensor([0, *lengths]).cumsum(0).int(), heads, positions)
+    ours = block_mask(layout, torch.arange(total), total)
+    slow = flex_attention.create_block_mask(ours.mask_mod, 1, heads, total, total, device="cpu", BLOCK_SIZE=BLOCK)
+    for name in ("kv", "full_kv", "q", "full_q"):
+        for found, wanted in zip(listed(ours, name, heads), listed(slow, name, heads), strict=True):
+            assert found == wanted
+
+
+def listed(mask, name, heads):
+    """For each head and row the blocks in the table `name`."""
+    counts, columns = (getattr(mask, f"{name}_{what}")[0] for what in ("num_blocks", "indices"))
+    counts, columns = counts.expand(heads, -1), columns.expand(heads, -1, -1)
+    rows = zip(counts.flatten().tolist(), columns.flatten(0, 1).tolist(), strict=True)
+    return [sorted(row[:count]) for count, row in rows]
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_for_some_queries_no_visible_pair_is_left_out_and_no_full_block_hides_one(positions):
+    lengths, heads = [300, 5, 131, 900], 2
+    layout = layout_of(torch.tensor([0, *lengths]).cumsum(0).int(), heads, positions)
+    queries = some_queries(sum(lengths))
+    mask = block_mask(layout, queries, sum(lengths))
+    pairs = flex_attention.create_mask(mask.mask_mod, 1, heads, len(queries), sum(lengths), device="cpu")[0]
+    blocks = [as_cells(mask, name, heads) for name in ("kv", "full_kv")]
+    for head in range(heads):
+        for row, column in torch.cartesian_prod(*map(torch.arange, blocks[0][head].shape)).tolist():
+            block = pairs[head, row * BLOCK : (row + 1) * BLOCK, column * BLOCK : (column + 1) * BLOCK]
+            partial, full = (cells[head, row, column] for cells in blocks)
+            assert not (partial and full)
+            assert partial or full or not block.any()
+            assert not full or block.all()
+
+
+def as_cells(mask, name, heads):
+    """(N, R, C) bool."""
+    counts, columns = (getattr(mask, f"{name}_{what}")[0] for what in ("num_blocks", "indices"))
+    listed_first = torch.arange(columns.shape[-1]) < counts[..., None]
+    cells = torch.zeros(columns.shape, dtype=torch.bool).scatter(-1, columns.long(), listed_first)
+    return cells.expand(heads, -1, -1)
+
+
+def test_all_layers_share_one_mask():
+    layout = layout_of(torch.tensor([0, 9, 30], dtype=torch.int32), 2)
+    assert flex_backend._mask(None, layout, 30) is flex_backend._mask(None, layout, 30)
+    assert flex_backend._mask(torch.arange(3), layout, 30) is not flex_backend._mask(None, layout, 30)
