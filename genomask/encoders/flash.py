@@ -23,11 +23,16 @@ def flash(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layou
         return flash(spread_queries(q, queries, len(k)), k, v, None, layout).index_select(0, queries)
     if not layout.directed:
         return _varlen(q, k, v, layout.slopes, layout)
-    assert layout.slopes is not None
-    left = _varlen(*(x[:, 0::2] for x in (q, k, v)), layout.slopes[0::2].contiguous(), layout, window_size=LEFT)
-    right = _varlen(*(x[:, 1::2] for x in (q, k, v)), layout.slopes[1::2].contiguous(), layout, window_size=RIGHT)
+    left, right = _every_other(0, LEFT, q, k, v, layout), _every_other(1, RIGHT, q, k, v, layout)
     heads = torch.arange(q.shape[1], device=q.device)
     return torch.cat([left, right], 1).index_select(1, heads // 2 + heads % 2 * left.shape[1])
+
+
+def _every_other(first: int, window: tuple[int, int], q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
+    """The heads first, first + 2 ... alone, looking to one side."""
+    assert layout.slopes is not None
+    q, k, v = (x[:, first::2] for x in (q, k, v))
+    return _varlen(q, k, v, layout.slopes[first::2].contiguous(), layout, window_size=window)
 
 
 def _varlen(
