@@ -24,7 +24,7 @@ from machine import allocator_environment, describe_machine, runs_under, without
 from mixes import MIXES, Batch, draw_batch
 from rich.console import Console
 from rich.table import Table
-from sides import SHAPES, Shape, Side, build_sides, parameters, trainer
+from sides import SHAPES, Side, build_sides, parameters, trainer
 from turns import NOISY, Turn, median_ratio, spread, take_turns
 
 from genomask.training.device import autocast, choose_device
