@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextmanager
@@ -28,19 +29,26 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def atomic_write(target: Path, text: str) -> None:
-    """Write a text file so that readers see the old or the new content, never a part."""
+@contextmanager
+def atomic_file(target: Path) -> Iterator[BinaryIO]:
+    """A file to write; on leaving without an error it becomes `target`, so that readers never see a part of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
         os.replace(name, target)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def atomic_write(target: Path, text: str) -> None:
+    """Write a text file so that readers see the old or the new content, never a part."""
+    with atomic_file(target) as file:
+        file.write(text.encode())
 
 
 def _sync(path: Path) -> None:

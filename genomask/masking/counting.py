@@ -1,47 +1,70 @@
-"""Count n-grams of bases: uint8 codes and intervals in, exact counts of every n-gram out."""
+"""Count n-grams of bases: uint8 codes and intervals in, exact counts of every n-gram out.
 
-import numba
+Only the longest n-grams are counted; the shorter ones follow, for all but the last of each run of ACGT are the
+beginning of a longer one. Threads take parts of the bases, and each n-gram belongs to the part in which it ends.
+The loop itself is in counting_loop.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+
+from genomask.errors import SettingsError
+from genomask.masking.counting_loop import count_pieces, first_of
+
+MAX_N = 12
+"""Tables of longer n-grams would not fit: 4**13 counts are 537 MB for each thread."""
+
+SMALLEST_PART = 1 << 22
+"""Bases that are worth a table of their own."""
+
+PARTS_OF_A_THREAD = 4
+"""More than one, so that a thread that another program slows down gets less to do."""
 
 
 def count_ngrams(codes: np.ndarray, intervals: np.ndarray, max_n: int) -> dict[int, np.ndarray]:
     """{n: (4**n,) int64 counts in ACGT order} for n = 1..max_n over the intervals (m, 2) [start, stop) of codes.
 
-    An n-gram lies within one interval and holds no code above 3.
+    An n-gram lies within one interval and holds no code above 3. Raises SettingsError for a max_n out of range.
     """
-    last_ngrams = np.zeros((max_n, 4**max_n), dtype=np.int64)
+    if not 1 <= max_n <= MAX_N:
+        raise SettingsError(f"n-grams can be counted up to length {MAX_N} (4**{MAX_N} words), from 1; got {max_n}.")
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    n_bases = int((intervals[:, 1] - intervals[:, 0]).clip(0).sum())
+    part_size = max(SMALLEST_PART, -(-n_bases // (threads * PARTS_OF_A_THREAD)))
+    return counts_of_parts(codes, list(parts(intervals, part_size, max_n)), max_n, threads)
+
+
+def counts_of_parts(codes: np.ndarray, lots: list[np.ndarray], max_n: int, threads: int) -> dict[int, np.ndarray]:
+    """As `count_ngrams`, of the pieces that `parts` made, a lot for a thread at a time."""
     longest = np.zeros(4**max_n, dtype=np.int64)
-    _count(np.asarray(codes), np.ascontiguousarray(intervals, dtype=np.int64), max_n, longest, last_ngrams)
+    last_ngrams = np.zeros(first_of(max_n), dtype=np.int64)
+    plain = np.asarray(codes)
+    with ThreadPoolExecutor(threads) as pool:
+        for of_longest, of_last in pool.map(lambda lot: count_pieces(plain, lot, max_n), lots):
+            longest += of_longest
+            last_ngrams += of_last
     counts = {max_n: longest}
-    for n in range(max_n - 1, 0, -1):  # all but the last n-gram of each run are the beginning of a longer one
-        counts[n] = counts[n + 1].reshape(-1, 4).sum(1) + last_ngrams[n, : 4**n]
+    for n in range(max_n - 1, 0, -1):
+        counts[n] = counts[n + 1].reshape(-1, 4).sum(1) + last_ngrams[first_of(n) : first_of(n + 1)]
     return counts
 
 
-@numba.njit(cache=True, nogil=True)
-def _count(
-    codes: np.ndarray, intervals: np.ndarray, max_n: int, longest: np.ndarray, last_ngrams: np.ndarray
-) -> None:  # pragma: no cover  (compiled)
-    """Count the max_n-grams, and for each run of ACGT the last n-gram of each smaller n."""
-    keep = 4**max_n - 1
-    for i in range(intervals.shape[0]):
-        word = 0
-        length = 0
-        for at in range(intervals[i, 0], intervals[i, 1]):
-            code = codes[at]
-            if code < 4:
-                word = ((word << 2) | code) & keep
-                length += 1
-                if length >= max_n:
-                    longest[word] += 1
-            else:
-                _close_run(word, length, max_n, last_ngrams)
-                word = 0
-                length = 0
-        _close_run(word, length, max_n, last_ngrams)
+def parts(intervals: np.ndarray, part_size: int, max_n: int) -> Iterator[np.ndarray]:
+    """Lots of pieces (p, 4) that hold part_size bases each, the last fewer.
 
-
-@numba.njit(cache=True, nogil=True)
-def _close_run(word: int, length: int, max_n: int, last_ngrams: np.ndarray) -> None:  # pragma: no cover  (compiled)
-    for n in range(1, min(length, max_n - 1) + 1):
-        last_ngrams[n, word & (4**n - 1)] += 1
+    A piece is [from where to read, start, stop, does its interval end here]: n-grams that end in [start, stop) are its
+    own, and what it reads before only completes them.
+    """
+    starts, stops = np.asarray(intervals, dtype=np.int64)[intervals[:, 0] < intervals[:, 1]].T
+    borders = np.concatenate([[0], (stops - starts).cumsum()])  # of the intervals, laid end to end
+    cuts = np.union1d(borders, np.arange(0, borders[-1], part_size))
+    interval = np.searchsorted(borders, cuts[:-1], side="right") - 1
+    shift = starts[interval] - borders[interval]
+    first, last = cuts[:-1] + shift, cuts[1:] + shift
+    read_from = np.maximum(starts[interval], first - (max_n - 1))
+    pieces = np.stack([read_from, first, last, last == stops[interval]], axis=1)
+    part = cuts[:-1] // part_size
+    yield from np.split(pieces, np.flatnonzero(np.diff(part)) + 1)

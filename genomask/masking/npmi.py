@@ -4,22 +4,24 @@ Source: GeneMask (Roy et al., ECAI 2023), Normalized-PMI_k. Arrays have 4**n ent
 logarithms are natural.
 """
 
-import json
 import math
-import os
-import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
 from genomask.errors import DataError, SettingsError
+from genomask.masking.npmi_file import read_table, write_table
+from genomask.masking.segmentation import best_segmentations, letters_alone, log_probabilities, reverse_complemented
 
 Definition = Literal["exact", "released"]
 Strand = Literal["forward", "both"]
-_FORMAT = 1
+
+RARE_SHARE = 0.10
+"""Above this share of words without an NPMI a person is warned: the genome is small for the length or the min_count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,21 +35,20 @@ class NpmiTable:
     definition: Definition = "exact"
     """"exact": over all segmentations. "released": parts of one or two letters, every probability halved."""
     strand: Strand = "forward"
-    """"both": each n-gram counted together with its reverse complement."""
+    """"both": every n-gram is counted on both strands, so a word and its reverse complement share one count and score.
+
+    Each place then counts two words, and min_count is held against that; a palindrome is counted twice where it occurs,
+    once a strand, as its probability among the words of both strands asks for.
+    """
     round_to: tuple[int, ...] = ()
     """For n = 1, 2, ...: counts are rounded down to a multiple of this before they become probabilities."""
     genome: str = ""
     """Fingerprint of the genome counted, empty if unknown."""
-    _log_p: dict[int, np.ndarray] = field(init=False, repr=False)
+    regions: str = ""
+    """Which part of the genome was counted, in words for a person; empty for all of it."""
 
     def __post_init__(self) -> None:
-        if self.min_count < 2:
-            raise SettingsError(f"the NPMI's min_count must be at least 2, got {self.min_count}.")
-        if self.definition not in get_args(Definition):
-            raise SettingsError(f"NPMI definition must be 'exact' or 'released', got {self.definition!r}.")
-        if self.strand not in get_args(Strand):
-            raise SettingsError(f"NPMI strand must be 'forward' or 'both', got {self.strand!r}.")
-        object.__setattr__(self, "_log_p", {n: self._log_probability(n) for n in self.ngram_counts})
+        check_npmi_settings(self.min_count, self.definition, self.strand)
 
     @classmethod
     def from_fasta(
@@ -79,14 +80,16 @@ class NpmiTable:
         definition: Definition = "exact",
         strand: Strand = "forward",
         genome: str = "",
+        regions: str = "",
     ) -> "NpmiTable":
         """Count the intervals (m, 2) [start, stop) of uint8 codes; no n-gram leaves its interval or holds an N."""
         from genomask.masking.counting import count_ngrams  # numba takes a second to import
 
+        check_npmi_settings(min_count, definition, strand)  # before the counting, which can take a while
         counts = count_ngrams(codes, intervals, max_n)
         if strand == "both":
             counts = {n: f + reverse_complemented(f) for n, f in counts.items()}
-        return cls(counts, min_count, definition, strand, genome=genome)
+        return cls(counts, min_count, definition, strand, genome=genome, regions=regions)
 
     @classmethod
     def from_counts(
@@ -117,14 +120,19 @@ class NpmiTable:
             raise SettingsError(f"this NPMI table holds n-grams up to {self.max_n}, not {n}; count with max_n={n}.")
         return self.ngram_counts[n]
 
+    def naive_pmi(self, n: int) -> np.ndarray:
+        """(4**n,) float64, nats: ln p against the letters of the word alone; -inf for words never seen."""
+        self._require_parts(n)
+        with np.errstate(invalid="ignore"):  # -inf less -inf, of letters never seen
+            naive = self._log_p[n] - letters_alone(self._log_p[1], n)
+        return np.where(np.isnan(naive), -np.inf, naive)
+
     def pmi(self, n: int) -> np.ndarray:
         """(4**n,) float64, nats: ln p against the likeliest segmentation into two or more parts; -inf if too rare."""
-        rare = self.counts(n) < self.min_count
-        if n < 2:
-            raise SettingsError("a single base has no NPMI; ask for n of at least 2.")
+        self._require_parts(n)
         with np.errstate(invalid="ignore"):  # -inf less -inf, of words whose rounded count is zero
-            pmi = self._log_p[n] - self._best_segmentation(n)
-        return np.where(rare | np.isnan(pmi), -np.inf, pmi)
+            pmi = self._log_p[n] - self._best_segmentation[n]
+        return np.where(self._is_rare(n) | np.isnan(pmi), -np.inf, pmi)
 
     def npmi(self, n: int) -> np.ndarray:
         """(4**n,) float64: PMI times ln f / (ln f + ln min_count), which discounts rare n-grams; -inf if too rare."""
@@ -134,61 +142,57 @@ class NpmiTable:
     def share_below_min_count(self, n: int) -> float:
         """Share of the counted n-grams (with repetition) whose word is too rare to have an NPMI."""
         counts = self.counts(n)
-        return float(counts[counts < self.min_count].sum() / max(1, counts.sum()))
+        return float(counts[self._is_rare(n)].sum() / max(1, counts.sum()))
 
     def save(self, path: Path | str) -> None:
         """Write one file, whole or not at all."""
-        fields = ("min_count", "definition", "strand", "round_to", "genome")
-        header = json.dumps({"format": _FORMAT} | {name: getattr(self, name) for name in fields})
-        arrays = {"header": np.array(header)} | {f"n{n}": counts for n, counts in self.ngram_counts.items()}
-        aside = Path(f"{path}.{os.getpid()}")
-        try:
-            with aside.open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+        names = ("min_count", "definition", "strand", "round_to", "genome", "regions")
+        write_table(Path(path), {name: getattr(self, name) for name in names}, self.ngram_counts)
 
     @classmethod
     def load(cls, path: Path | str) -> "NpmiTable":
         """Read what `save` wrote. Raises DataError for any other file."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                counts = {n: file[f"n{n}"] for n in range(1, len(file.files))}
-        except (zipfile.BadZipFile, EOFError, ValueError, KeyError, OSError) as error:
-            raise DataError(f"{path} is not an NPMI table; make one with `genomask npmi`.") from error
-        if header.pop("format") != _FORMAT:
-            raise DataError(f"{path} was written by another version of genomask; make it again with `genomask npmi`.")
-        return cls(counts, **header | {"round_to": tuple(header["round_to"])})
+        settings, counts = read_table(Path(path))
+        return cls(counts, **settings | {"round_to": tuple(settings["round_to"])})
 
-    def _log_probability(self, n: int) -> np.ndarray:
-        f = self.ngram_counts[n]
-        if n <= len(self.round_to):
-            f = f // self.round_to[n - 1] * self.round_to[n - 1]
-        with np.errstate(divide="ignore"):
-            log_p = np.log(f / max(1, f.sum()))
-        return log_p - math.log(2) if self.definition == "released" else log_p
+    def _require_parts(self, n: int) -> None:
+        self.counts(n)
+        if n < 2:
+            raise SettingsError("a single base has no NPMI; ask for n of at least 2.")
 
-    def _best_segmentation(self, n: int) -> np.ndarray:
-        """(4**n,) largest sum of ln p(part) over segmentations into two or more parts.
+    def _is_rare(self, n: int) -> np.ndarray:
+        return self.counts(n) < self.min_count
 
-        The likeliest way to split a word is its first part followed by the likeliest way to split (or keep) the rest.
-        """
-        longest_part = 2 if self.definition == "released" else n
-        best: dict[int, np.ndarray] = {}  # over one or more parts
-        for length in range(1, n + 1):
-            parts = range(1, min(length - 1, longest_part) + 1)
-            splits = [np.add.outer(self._log_p[first], best[length - first]).ravel() for first in parts]
-            several = np.max(splits, axis=0) if splits else np.full(4**length, -np.inf)
-            best[length] = np.maximum(several, self._log_p[length]) if length <= longest_part else several
-        return several
+    @cached_property
+    def _log_p(self) -> dict[int, np.ndarray]:
+        factor = 0.5 if self.definition == "released" else 1
+        return log_probabilities(self.ngram_counts, self.round_to, factor)
+
+    @cached_property
+    def _best_segmentation(self) -> dict[int, np.ndarray]:
+        return best_segmentations(self._log_p, longest_part=2 if self.definition == "released" else self.max_n)
 
 
-def reverse_complemented(values: np.ndarray) -> np.ndarray:
-    """The value of each word's reverse complement, of values (4**n,)."""
-    n = round(math.log(len(values), 4))
-    by_letter = values.reshape((4,) * n)
-    return np.flip(by_letter.transpose()).ravel()
+def check_npmi_settings(min_count: int, definition: str, strand: str) -> None:
+    """Raises SettingsError for one that is out of range or unknown."""
+    if min_count < 2:
+        raise SettingsError(f"the NPMI's min_count must be at least 2, got {min_count}.")
+    if definition not in get_args(Definition):
+        raise SettingsError(f"NPMI definition must be 'exact' or 'released', got {definition!r}.")
+    if strand not in get_args(Strand):
+        raise SettingsError(f"NPMI strand must be 'forward' or 'both', got {strand!r}.")
+
+
+def rarity_warning(table: NpmiTable, lengths: Iterable[int], settings: str) -> str:
+    """A sentence for a person where more than a tenth of the words of some length are too rare, else empty.
+
+    `settings` names what to lower.
+    """
+    shares = {n: share for n in lengths if (share := table.share_below_min_count(n)) > RARE_SHARE}
+    if not shares:
+        return ""
+    figures = ", ".join(f"{100 * share:.0f} % of its {n}-mers" for n, share in shares.items())
+    return (
+        f"this genome is small: {figures} are words seen fewer than {table.min_count} times, which have no NPMI and "
+        f"share the last rank; lower {settings}"
+    )

@@ -6,15 +6,17 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 from quick_settings import QUICK
 from safetensors.torch import load_file
 
 from genomask.errors import SettingsError, Stopped, TrainingError
-from genomask.experiments.pretrain import Inputs, is_finished, pretrain, read_config
+from genomask.experiments.pretrain import Inputs, count_npmi, is_finished, open_source, pretrain, read_config
 from genomask.experiments.run_report import report_run
 from genomask.hub import open_model
+from genomask.masking.segmentation import reverse_complemented
 from genomask.recipe import load_recipe
 from genomask.training import loop
 from genomask.training.metrics_log import read_metrics
@@ -125,6 +127,15 @@ def test_a_genome_whose_words_are_rare_is_warned_about(quick_recipe, inputs, run
     rare = dataclasses.replace(quick_recipe, tokens=dataclasses.replace(quick_recipe.tokens, k=6))
     pretrain(rare, inputs, run_folder)
     assert "masking.npmi_min_count" in caplog.text
+
+
+@pytest.mark.parametrize("strand", ["forward", "both"])
+def test_windows_of_both_strands_are_scored_by_counts_of_both_strands(quick_recipe, inputs, strand):
+    recipe = dataclasses.replace(quick_recipe, windows=dataclasses.replace(quick_recipe.windows, strand=strand))
+    table = count_npmi(open_source(recipe, inputs), recipe)
+    assert table.strand == strand
+    counts = table.counts(3)
+    assert np.array_equal(counts, reverse_complemented(counts)) == (strand == "both")
 
 
 def test_text_goes_through_the_same_loop(tmp_path):

@@ -1,0 +1,42 @@
+"""A BED file and a genome in, the regions as intervals of the genome's codes out."""
+
+from pathlib import Path
+
+import numpy as np
+
+from genomask.data.genome import Genome
+from genomask.data.intervals import intersect, union
+from genomask.data.lines import numbered_lines
+from genomask.errors import DataError
+
+NOT_REGIONS = ("#", "track", "browser")
+
+
+def read_bed(path: Path, genome: Genome) -> np.ndarray:
+    """(m, 2) int64 [start, stop) of the ACGT in the regions of a BED file, sorted; no interval crosses records.
+
+    Regions may overlap and come in any order; columns after the third, the strand among them, are not read. Raises
+    DataError for a line that is not a region of this genome, and for a file in which no base is left.
+    """
+    records = dict(zip(genome.names, np.stack([genome.offsets[:-1], genome.offsets[1:]], axis=1).tolist(), strict=True))
+    lines = [(number, line) for number, line in numbered_lines(path) if line.strip()]
+    regions = [_region(path, number, line, records) for number, line in lines if not line.startswith(NOT_REGIONS)]
+    found = intersect(union(np.array(regions, dtype=np.int64).reshape(-1, 2)), genome.runs)
+    if len(found) == 0:
+        raise DataError(f"{path}: no region holds a base A, C, G or T of this genome. Check that they belong together.")
+    return found
+
+
+def _region(path: Path, number: int, line: str, records: dict[str, list[int]]) -> tuple[int, int]:
+    where = f"{path}, line {number}"
+    name, *bounds = line.split()[:3]
+    if name not in records:
+        known = ", ".join(list(records)[:5])
+        raise DataError(f"{where}: the genome has no record {name!r}. Its records begin with: {known}.")
+    if len(bounds) < 2 or not all(bound.isdecimal() for bound in bounds):
+        raise DataError(f"{where}: not a BED line. Give record, start and stop, counted from 0, the stop left out.")
+    start, stop = map(int, bounds)
+    offset, end = records[name]
+    if not start <= stop <= end - offset:
+        raise DataError(f"{where}: {start}-{stop} is not a part of record {name}, which has {end - offset:,} bases.")
+    return offset + start, offset + stop

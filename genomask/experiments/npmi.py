@@ -1,0 +1,102 @@
+"""What the verb `npmi` does: FASTA files and options in, a saved table of counts and scores out."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from genomask.data.bed import read_bed
+from genomask.data.genome import Genome
+from genomask.errors import SettingsError
+from genomask.masking.counting import MAX_N
+from genomask.masking.npmi import Definition, NpmiTable, Strand, check_npmi_settings, rarity_warning
+from genomask.report.npmi_frames import write_tsv
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NpmiRequest:
+    """What to count, and how to score it."""
+
+    genome: tuple[Path, ...]
+    ambiguous: str = "error"
+    bed: Path | None = None
+    """Regions to count; None: the whole genome."""
+    max_n: int = 10
+    min_count: int = 101
+    definition: Definition = "exact"
+    strand: Strand = "forward"
+
+    def __post_init__(self) -> None:
+        check_npmi_settings(self.min_count, self.definition, self.strand)
+        if not 2 <= self.max_n <= MAX_N:
+            raise SettingsError(f"--max-n must lie between 2 and {MAX_N} (a table of 4**{MAX_N}); got {self.max_n}.")
+
+
+def count_and_save(request: NpmiRequest, out: Path, tsv: Path | None) -> NpmiTable:
+    """Count and score, warn where too many words are rare, write the table and, where asked for, its text."""
+    inputs = [*request.genome, *filter(None, [request.bed])]
+    require_writable(out, "--out", inputs)
+    if tsv:
+        require_writable(tsv, "--tsv", [*inputs, out])
+    table = count_table(request)
+    if warning := rarity_warning(table, range(2, table.max_n + 1), "--min-count or --max-n"):
+        log.warning(warning)
+    with writing(out, "--out"):
+        table.save(out)
+    if tsv:
+        export_tsv(table, None, tsv, out)
+    return table
+
+
+def count_table(request: NpmiRequest) -> NpmiTable:
+    """Count the genome, or the regions of it, that the request names."""
+    genome = Genome.open(request.genome, ambiguous=request.ambiguous)
+    intervals, regions = genome.runs, ""
+    if request.bed:
+        intervals = read_bed(request.bed, genome)
+        digest = hashlib.blake2b(intervals.astype("<i8").tobytes(), digest_size=8).hexdigest()
+        regions = f"{request.bed.name} (hash {digest})"
+    return NpmiTable.from_intervals(
+        genome.codes,
+        intervals,
+        max_n=request.max_n,
+        min_count=request.min_count,
+        definition=request.definition,
+        strand=request.strand,
+        genome=genome.fingerprint,
+        regions=regions,
+    )
+
+
+def export_tsv(table: NpmiTable, n: int | None, path: Path, source: Path) -> None:
+    """Write the n-grams of length n, or of every length from 2, as text; never over the table's own file `source`."""
+    require_writable(path, "--tsv", [source])
+    with writing(path, "--tsv"):
+        write_tsv(table, [n] if n else range(2, table.max_n + 1), path)
+
+
+def require_writable(path: Path, option: str, inputs: Sequence[Path]) -> None:
+    """Raises SettingsError now for what would fail after the counting, or would harm a file that is read."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir():
+        raise SettingsError(f"{option} {path} is a folder; give the name of a file in it.")
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsError(f"{option} {path} cannot be written: {folder} is no folder that you may write to.")
+    if path.resolve() in {other.resolve() for other in inputs}:
+        raise SettingsError(f"{option} {path} would overwrite a file that this command uses; give another name.")
+
+
+@contextmanager
+def writing(path: Path, option: str) -> Iterator[None]:
+    """Turn what the disk says into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(
+            f"{option} {path} cannot be written ({error.strerror}); free some room, or give another place."
+        ) from error

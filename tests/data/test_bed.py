@@ -1,0 +1,56 @@
+import gzip
+
+import pytest
+
+from genomask.data.bed import read_bed
+from genomask.data.genome import Genome
+from genomask.errors import DataError
+
+
+@pytest.fixture
+def genome(tmp_path):
+    (tmp_path / "a.fa").write_text(">one\nACGTNNACGT\n>two\nGGGGG\n>three\nNNN\n")
+    return Genome.open(tmp_path / "a.fa", cache=tmp_path / "cache")
+
+
+def regions(genome, tmp_path, text):
+    (tmp_path / "r.bed").write_text(text)
+    return read_bed(tmp_path / "r.bed", genome).tolist()
+
+
+def test_regions_become_intervals_of_the_whole_genome(genome, tmp_path):
+    assert regions(genome, tmp_path, "two\t1\t3\tname\t0\t-\none\t0\t3\n") == [[0, 3], [11, 13]]
+
+
+def test_regions_that_overlap_are_counted_once_and_n_is_left_out(genome, tmp_path):
+    assert regions(genome, tmp_path, "one 0 8\none 7 9\none 2 2\n") == [[0, 4], [6, 9]]
+
+
+def test_regions_that_touch_across_records_stay_apart(genome, tmp_path):
+    assert regions(genome, tmp_path, "one 8 10\ntwo 0 2\n") == [[8, 10], [10, 12]]
+
+
+def test_headers_comments_blank_lines_and_gzip_are_read(genome, tmp_path):
+    text = "track name=x\nbrowser position one:1-5\n# comment\n\none\t1\t2\n"
+    assert regions(genome, tmp_path, text) == [[1, 2]]
+    (tmp_path / "r.bed.gz").write_bytes(gzip.compress(text.encode()))
+    assert read_bed(tmp_path / "r.bed.gz", genome).tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("one\t0\t3\nfour\t0\t3\n", r"line 2: the genome has no record 'four'.*one, two"),
+        ("one\t0\n", "line 1: not a BED line"),
+        ("one\tx\t3\n", "line 1: not a BED line"),
+        ("one\t-1\t3\n", "line 1: not a BED line"),
+        ("one\t3\t2\n", "3-2 is not a part of record one, which has 10 bases"),
+        ("two\t0\t6\n", "0-6 is not a part of record two, which has 5 bases"),
+        ("three\t0\t3\n", "no region holds a base"),
+        ("# nothing\n", "no region holds a base"),
+        ("", "the file is empty"),
+    ],
+)
+def test_lines_that_are_no_regions_of_this_genome_are_named(genome, tmp_path, text, words):
+    with pytest.raises(DataError, match=words):
+        regions(genome, tmp_path, text)

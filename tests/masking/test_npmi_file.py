@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from ngrams_by_hand import random_counts
+
+from genomask.errors import DataError
+from genomask.masking import npmi_file
+from genomask.masking.npmi import NpmiTable
+
+
+@pytest.fixture
+def table():
+    counts = random_counts(3)
+    return NpmiTable(counts, 7, "released", "both", round_to=(1000, 10), genome="abc", regions="exons.bed")
+
+
+def test_a_table_comes_back_as_it_was_saved(table, tmp_path):
+    table.save(tmp_path / "new folder" / "a.npmi")
+    loaded = NpmiTable.load(tmp_path / "new folder" / "a.npmi")
+    for name in ("min_count", "definition", "strand", "round_to", "genome", "regions"):
+        assert getattr(loaded, name) == getattr(table, name)
+    for n in (1, 2, 3):
+        assert loaded.counts(n).dtype == np.int64
+        np.testing.assert_array_equal(loaded.counts(n), table.counts(n))
+    np.testing.assert_array_equal(loaded.npmi(3), table.npmi(3))
+
+
+def test_counts_of_any_size_survive_the_narrowest_type_that_holds_them(tmp_path):
+    for largest in (255, 256, 2**32 - 1, 2**32, 2**40):
+        counts = {1: np.array([1, 2, 3, largest])}
+        npmi_file.write_table(tmp_path / "t", {}, counts)
+        assert npmi_file.read_table(tmp_path / "t")[1][1].tolist() == [1, 2, 3, largest]
+
+
+def test_a_table_of_ten_letters_is_small(tmp_path):
+    counts = random_counts(10)
+    NpmiTable.from_counts(counts).save(tmp_path / "t")
+    assert (tmp_path / "t").stat().st_size < 1.05 * 2 * 4**10 * 1.34  # two bytes a count of the longest words
+
+
+def test_a_save_that_fails_leaves_the_old_table_and_nothing_else(table, tmp_path, monkeypatch):
+    path = tmp_path / "a.npmi"
+    table.save(path)
+    before = path.read_bytes()
+
+    def full_disk(file, **arrays):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(npmi_file.np, "savez", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        table.save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_files_are_refused_by_name(table, tmp_path):
+    table.save(tmp_path / "a.npmi")
+    whole = (tmp_path / "a.npmi").read_bytes()
+    np.save(tmp_path / "array.npy", np.arange(3))
+    np.savez(tmp_path / "arrays.npz", n1=np.arange(4))
+    contents = (b"", b"not a table", whole[: len(whole) // 2], *(path.read_bytes() for path in tmp_path.glob("array*")))
+    for content in contents:
+        (tmp_path / "b.npmi").write_bytes(content)
+        with pytest.raises(DataError, match=r"b\.npmi is not an NPMI table"):
+            NpmiTable.load(tmp_path / "b.npmi")
+    with pytest.raises(DataError, match="no such file"):
+        NpmiTable.load(tmp_path / "none")
+
+
+def test_a_table_of_another_version_is_refused(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(npmi_file, "FORMAT", npmi_file.FORMAT - 1)
+    table.save(tmp_path / "old.npmi")
+    monkeypatch.undo()
+    with pytest.raises(DataError, match="another version"):
+        NpmiTable.load(tmp_path / "old.npmi")
