@@ -1,5 +1,11 @@
-"""Model folders: a path in, the model and its tokenizer out. The heavy imports wait until a folder is opened."""
+"""Model folders: a path in, the model and its tokenizer out. The heavy imports wait until a folder is opened.
 
+Read as they are: ours, and any Hugging Face encoder that needs no code of its own (BERT, DNABERT ...). MosaicBERT's
+(DNABERT-2 ...), whose code would come with the weights, become ours.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,45 +14,110 @@ from genomask.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from genomask.encoders import MosaicBertForMaskedLM
+
 HEADS = {
-    "masked-lm": "AutoModelForMaskedLM",
-    "encoder": "AutoModel",
-    "classification": "AutoModelForSequenceClassification",
+    "masked-lm": ("AutoModelForMaskedLM", "MosaicBertForMaskedLM"),
+    "encoder": ("AutoModel", "MosaicBertModel"),
+    "classification": ("AutoModelForSequenceClassification", "MosaicBertForSequenceClassification"),
 }
-"""What can stand on the encoder, and transformers' class for it."""
+"""What can stand on the encoder: transformers' class for it, and ours."""
 
 NEW_HERE = {"masked-lm": (), "encoder": ("pooler",), "classification": ("pooler", "classifier")}
 """Parts a folder need not hold: a head that fine-tuning trains from its random start."""
+
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 def open_model(
     folder: Path | str, head: str = "masked-lm", **settings: Any
 ) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
-    """Load a Hugging Face encoder folder, ours or any other that needs no code of its own; the model in eval mode.
+    """Load an encoder folder with its tokenizer; the model in eval mode.
 
-    `settings` go to the model's from_pretrained (num_labels=3 ...). Raises UserError for what is no such folder, or
-    one whose weights are damaged, of another config, or without the head asked for.
+    `settings` go to the model's config (num_labels=3 ...). Raises UserError for what is no such folder, or one whose
+    weights are damaged, of another config, or without the head asked for.
     """
-    import transformers
-    from safetensors import SafetensorError
-
-    import genomask.data
-    import genomask.encoders  # noqa: F401  both teach the Auto classes ours
+    from genomask.data.saved_tokenizer import open_tokenizer
 
     folder = Path(folder)
-    _check_files(folder)
-    auto_model = getattr(transformers, HEADS[head])
-    local = {"local_files_only": True, "trust_remote_code": False}
+    model = _open_weights(folder, head, settings)
     try:
-        model, found = auto_model.from_pretrained(
-            folder, output_loading_info=True, ignore_mismatched_sizes=True, **local, **settings
-        )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
-    except SafetensorError as problem:
-        raise UserError(f"{folder}: the weights are damaged or cut short ({problem}); copy the file again") from problem
+        return model, open_tokenizer(folder)
     except (ValueError, OSError, RuntimeError) as problem:
-        what = str(problem).strip().partition("\n")[0]
-        raise UserError(f"{folder}: cannot be opened as a {head} model with its tokenizer: {what}") from problem
+        raise UserError(
+            f"{folder}: the model opens but its tokenizer does not ({_first_line(problem)}); copy the tokenizer's "
+            "files (tokenizer.json, or vocab.txt) too"
+        ) from problem
+
+
+def open_as_ours(folder: Path) -> "MosaicBertForMaskedLM":
+    """Our own model from our folder, MosaicBERT's or BERT's, with no need of a tokenizer. UserError as above."""
+    from genomask.encoders import MosaicBertConfig
+    from genomask.encoders.bridges import from_folder, read_config
+
+    if read_config(folder).get("model_type") == MosaicBertConfig.model_type:
+        return _open_weights(folder, "masked-lm", {})
+    return from_folder(folder)
+
+
+def _open_weights(folder: Path, head: str, settings: dict[str, Any]) -> Any:
+    from genomask.encoders.bridges import is_mosaicbert, read_config
+    from genomask.encoders.bridges.files import UNREADABLE, unreadable
+
+    config = read_config(folder)
+    if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
+        raise UserError(f"{folder}: config.json but no weights (model.safetensors); copy the whole model folder")
+    read = _as_ours if config.get("model_type") == "bert" and is_mosaicbert(config) else _as_it_is
+    try:
+        with _quiet_loading():
+            model, found = read(folder, head, settings)
+    except UNREADABLE as problem:
+        raise UserError(unreadable(folder)) from problem
+    except (ValueError, OSError, RuntimeError) as problem:
+        raise UserError(f"{folder}: cannot be opened as a {head} model: {_first_line(problem)}") from problem
+    _refuse_lacking(folder, head, found)
+    return model
+
+
+def _as_it_is(folder: Path, head: str, settings: dict[str, Any]) -> Any:
+    """The model and what was found, by transformers' Auto classes, which know ours."""
+    import transformers
+
+    import genomask.encoders  # noqa: F401  teaches the Auto classes ours
+
+    auto = getattr(transformers, HEADS[head][0])
+    return auto.from_pretrained(folder, output_loading_info=True, ignore_mismatched_sizes=True, **LOCAL, **settings)
+
+
+def _as_ours(folder: Path, head: str, settings: dict[str, Any]) -> Any:
+    """The same for MosaicBERT's names; a pooler in the file is left out, masked tokens having trained none."""
+    from genomask import encoders
+    from genomask.encoders.bridges import from_folder
+
+    bridged = from_folder(folder)
+    config = encoders.MosaicBertConfig.from_dict(bridged.config.to_dict(), **settings)
+    ours = getattr(encoders, HEADS[head][1])
+    return ours.from_pretrained(None, config=config, state_dict=bridged.state_dict(), output_loading_info=True)
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """No bar, and no report of missing tensors: which may be missing is looked at here."""
+    from transformers.utils import logging
+
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _refuse_lacking(folder: Path, head: str, found: dict[str, Any]) -> None:
+    """UserError where tensors that the head needs are not in the file, or are of another shape."""
     lacking = [*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])]
     lacking = sorted(name for name in lacking if not any(part in name for part in NEW_HERE[head]))
     if lacking:
@@ -54,14 +125,7 @@ def open_model(
             f"{folder}: the weights lack {lacking[0]} in the shape its config asks of a {head} model ({len(lacking)} "
             "tensors in all); give the folder of a model saved with this head, config.json and weights together"
         )
-    return model, tokenizer
 
 
-def _check_files(folder: Path) -> None:
-    """UserError unless the folder holds a config and weights."""
-    if not (folder / "config.json").is_file():
-        raise UserError(
-            f"{folder}: no model here (no config.json); give a run's folder 'model' or a Hugging Face folder"
-        )
-    if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
-        raise UserError(f"{folder}: config.json but no weights (model.safetensors); copy the whole model folder")
+def _first_line(problem: Exception) -> str:
+    return str(problem).strip().partition("\n")[0]

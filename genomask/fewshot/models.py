@@ -9,7 +9,6 @@ Letters: T tokens of all packed sequences, B sequences, D width, C classes.
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +17,6 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from genomask.data.kmer import KmerTokenizer, base_codes
 from genomask.data.packing import pack, split_microbatches, take
@@ -64,27 +62,13 @@ def load_classifier(folder: Path, n_classes: int, *, seed: int, untrained: bool)
 
 
 def _load(folder: Path, head: str, seed: int, untrained: bool, settings: dict[str, Any]) -> Loaded:
-    with torch.random.fork_rng(), _quiet_loading():
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
         model, tokenizer = open_model(folder, head=head, **settings)
         if untrained:
             model = type(model)(model.config)
     model.to(choose_device("auto"))  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
     return Loaded(model, tokenizer)
-
-
-@contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """No bar and no report of the missing head, which is new for every draw by design."""
-    level, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bar:
-            transformers_logging.enable_progress_bar()
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str) -> Tokenised:

@@ -1,0 +1,93 @@
+"""BERT's checkpoints, DNABERT among them: transformers' names and config in, our model out, and back.
+
+Ours with positions=learned and mlp=dense is BERT: q, k and v stand in one matrix, and three parts bear other names.
+Dropout in training differs: BERT also drops attention weights, and drops after the MLP's second matrix, not before.
+Letters: D width.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genomask.encoders.bridges.tensors import (
+    DECODER,
+    DECODER_BIAS,
+    LONE_BIAS,
+    SHARED_SETTINGS,
+    WORDS,
+    filled,
+    model_tensors,
+    plain_form,
+    refuse_misfit,
+    shared_settings,
+)
+from genomask.encoders.config import MosaicBertConfig
+from genomask.encoders.heads import MosaicBertForMaskedLM
+from genomask.errors import SettingsError
+
+KIND = "BERT"
+LAYER = r"(bert\.encoder\.layer\.\d+)\."
+RENAMED = {"intermediate.dense": "mlp.wi", "output.dense": "mlp.wo", "output.LayerNorm": "mlp.layernorm"}
+"""BERT's parts of a layer's MLP, and ours."""
+FUSED = "attention.self.Wqkv"
+SEPARATE = ("attention.self.query", "attention.self.key", "attention.self.value")
+"""BERT's projections, in the order of our fused one."""
+
+
+def from_bert(config: Mapping[str, Any], state_dict: Mapping[str, Tensor]) -> MosaicBertForMaskedLM:
+    """A BERT checkpoint with its masked-token head -> ours with positions=learned, mlp=dense, in eval mode.
+
+    Raises DataError for a missing, unknown or misshapen tensor, SettingsError for a config out of range.
+    """
+    plain = plain_form(state_dict, KIND)
+    ours = MosaicBertConfig(**shared_settings(config, KIND), positions="learned", mlp="dense")
+    model = MosaicBertForMaskedLM(ours)
+    refuse_misfit(plain, dict(_separated(model_tensors(model))), KIND)
+    return filled(model, dict(_fused(plain)))
+
+
+def to_bert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Ours -> the config and state dict of transformers' BertForMaskedLM, every key of it.
+
+    Raises SettingsError for a model that BERT has no word for.
+    """
+    config = model.config
+    if (config.positions, config.mlp) != ("learned", "dense"):
+        raise SettingsError(
+            f"a model with positions={config.positions} and mlp={config.mlp} cannot be written as BERT, which has "
+            "learned positions and a dense MLP alone; for plain ALiBi with a GLU write mosaicbert instead"
+        )
+    theirs = {
+        "model_type": "bert",
+        "architectures": ["BertForMaskedLM"],
+        "hidden_act": "gelu",
+        "tie_word_embeddings": True,
+        **{name: getattr(config, name) for name in SHARED_SETTINGS},
+    }
+    tensors = dict(_separated(model_tensors(model)))
+    tied = {DECODER: tensors[WORDS].clone(), LONE_BIAS: tensors[DECODER_BIAS].clone()}
+    return theirs, tensors | tied
+
+
+def _fused(theirs: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """BERT's tensors under our names, query, key and value end to end."""
+    first, *others = SEPARATE
+    for name, x in theirs.items():
+        if first in name:
+            yield name.replace(first, FUSED), torch.cat([theirs[name.replace(first, part)] for part in SEPARATE])
+        elif not any(part in name for part in others):
+            yield re.sub(rf"{LAYER}({'|'.join(RENAMED)})\.", lambda at: f"{at[1]}.{RENAMED[at[2]]}.", name), x
+
+
+def _separated(ours: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """The other way."""
+    back = {mine: theirs for theirs, mine in RENAMED.items()}
+    for name, x in ours.items():
+        if FUSED in name:
+            for part, piece in zip(SEPARATE, x.chunk(3), strict=True):
+                yield name.replace(FUSED, part), piece.clone()
+        else:
+            yield re.sub(rf"{LAYER}({'|'.join(back)})\.", lambda at: f"{at[1]}.{back[at[2]]}.", name), x

@@ -1,0 +1,71 @@
+"""MosaicBERT's checkpoints, DNABERT-2 among them: the original names and config in, our model out, and back."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from genomask.encoders.bridges.tensors import (
+    DECODER,
+    SHARED_SETTINGS,
+    WORDS,
+    filled,
+    model_tensors,
+    plain_form,
+    refuse_misfit,
+    shared_settings,
+)
+from genomask.encoders.config import MosaicBertConfig
+from genomask.encoders.heads import MosaicBertForMaskedLM
+from genomask.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+KIND = "MosaicBERT"
+STARTING_SIZE = "alibi_starting_size"
+"""The setting that tells its config from BERT's: both say model_type 'bert'."""
+
+
+def is_mosaicbert(config: Mapping[str, Any]) -> bool:
+    """Whether a config of model_type 'bert' is MosaicBERT's."""
+    return STARTING_SIZE in config
+
+
+def from_mosaicbert(config: Mapping[str, Any], state_dict: Mapping[str, Tensor]) -> MosaicBertForMaskedLM:
+    """A MosaicBERT checkpoint with the original parameter names -> our model, in eval mode, weights copied bit by bit.
+
+    The ids of the config's vocab_size are predicted, neither fewer nor more. A config whose vocab_size counts padding
+    predicts over that too, as the original does; rows beyond vocab_size are kept and never predicted. The decoder is
+    stored as `decoder.weight` and `decoder.bias`, or as `predictions.bias` alone; buffers and other heads are left
+    out. Raises DataError for a missing, unknown or misshapen tensor, SettingsError for a config out of range.
+    """
+    if config.get("attention_probs_dropout_prob"):
+        log.warning("this checkpoint was trained with attention dropout; here attention has none (no change in use)")
+    plain = plain_form(state_dict, KIND)
+    ours = MosaicBertConfig(**shared_settings(config, KIND))
+    if len(plain[WORDS]) > ours.vocab_size:
+        ours.vocab_rows = len(plain[WORDS])
+    model = MosaicBertForMaskedLM(ours)
+    refuse_misfit(plain, model_tensors(model), KIND)
+    return filled(model, plain)
+
+
+def to_mosaicbert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Our model -> the original's config and state dict; SettingsError for what the original has no word for."""
+    config = model.config
+    if (config.positions, config.mlp) != ("alibi", "glu"):
+        raise SettingsError(
+            f"a model with positions={config.positions} and mlp={config.mlp} cannot be written as MosaicBERT, which "
+            "has plain ALiBi and a GLU alone; keep it as it is, or pretrain one with positions=alibi and mlp=glu"
+        )
+    theirs = {
+        "model_type": "bert",
+        "architectures": ["BertForMaskedLM"],
+        STARTING_SIZE: config.max_position_embeddings,
+        "hidden_act": "gelu",
+        "attention_probs_dropout_prob": 0.0,
+        **{name: getattr(config, name) for name in SHARED_SETTINGS},
+    }
+    tensors = model_tensors(model)
+    return theirs, tensors | {DECODER: tensors[WORDS].clone()}

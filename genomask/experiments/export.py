@@ -1,0 +1,37 @@
+"""`genomask export`: a model folder in; the same weights in a folder of another name scheme out."""
+
+import json
+import shutil
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from genomask.atomic import atomic_folder
+from genomask.encoders.bridges import EXPORTS
+from genomask.errors import SettingsError
+from genomask.hub import open_as_ours
+
+TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.txt", "vocab.json", "merges.txt"),
+)
+
+
+def export(model: Path, to: str, out: Path) -> str:
+    """Write `out` (config.json, model.safetensors and the tokenizer's files) whole or not at all; says what is there.
+
+    Raises UserError for a folder that cannot be read, a model that the scheme cannot express, and an `out` that exists.
+    """
+    if to not in EXPORTS:
+        raise SettingsError(f"--to {to!r} is not a name scheme; use one of: {', '.join(EXPORTS)}.")
+    if out.exists():
+        raise SettingsError(f"{out} is already there; give another --out, or move it away.")
+    config, tensors = EXPORTS[to](open_as_ours(model))
+    copied = [model / name for name in TOKENIZER_FILES if (model / name).is_file()]
+    with atomic_folder(out) as folder:
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        for path in copied:
+            shutil.copyfile(path, folder / path.name)
+    with_tokenizer = "with its tokenizer" if copied else "without a tokenizer, as it came"
+    return f"{out}: {len(tensors)} tensors under {to}'s names, {with_tokenizer}"

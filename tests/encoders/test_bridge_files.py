@@ -1,0 +1,116 @@
+"""Folders of others: what is read, and what is refused without being run."""
+
+import json
+import os
+
+import pytest
+import torch
+from originals import MOSAICBERT, original_checkpoint
+from safetensors.torch import save_file
+from tiny_encoders import packed_input
+
+from genomask.encoders.bridges import from_folder, from_mosaicbert
+from genomask.encoders.bridges.files import read_weights
+from genomask.errors import DataError
+
+
+def save_safe(state, folder):
+    save_file(state, folder / "model.safetensors")
+
+
+def save_pickled(state, folder):
+    torch.save(state, folder / "pytorch_model.bin")
+
+
+def save_as_before_2020(state, folder):
+    torch.save(state, folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+
+
+@pytest.mark.parametrize("save", [save_safe, save_pickled, save_as_before_2020], ids=lambda save: save.__name__)
+def test_a_folder_gives_the_model_of_its_config_and_tensors(save, tmp_path):
+    config, state = original_checkpoint()
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    save(state, tmp_path)
+    input_ids = packed_input([11])[0][None]
+    expected = from_mosaicbert(config, state)(input_ids=input_ids).logits
+    assert torch.equal(from_folder(tmp_path)(input_ids=input_ids).logits, expected)
+
+
+def test_safetensors_are_read_before_a_pickle(tmp_path):
+    save_safe({"x": torch.ones(1)}, tmp_path)
+    save_pickled({"x": torch.zeros(1)}, tmp_path)
+    assert read_weights(tmp_path)["x"] == 1
+
+
+class Malicious:
+    """An object whose unpickling makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickle_that_carries_code_is_refused_and_not_run(zipped, tmp_path):
+    trace = tmp_path / "it-ran"
+    state = {"x": torch.ones(2), "y": Malicious(str(trace))}
+    torch.save(state, tmp_path / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(DataError, match=r"pytorch_model\.bin: .* hold more than tensors \(nothing in them was run\)"):
+        read_weights(tmp_path)
+    assert not trace.exists()
+    torch.load(tmp_path / "pytorch_model.bin", weights_only=False)
+    assert trace.exists()  # so it would have done harm
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+SPOILT = {
+    "pickle cut short": (
+        lambda folder: save_pickled({"x": torch.ones(99)}, folder) or cut_off(folder / "pytorch_model.bin")
+    ),
+    "old pickle cut short": (
+        lambda folder: save_as_before_2020({"x": torch.ones(99)}, folder) or cut_off(folder / "pytorch_model.bin")
+    ),
+    "safetensors cut short": (
+        lambda folder: save_safe({"x": torch.ones(99)}, folder) or cut_off(folder / "model.safetensors")
+    ),
+    "pointer to a large file": lambda folder: (folder / "pytorch_model.bin").write_text("version https://git-lfs\n"),
+    "empty": lambda folder: (folder / "pytorch_model.bin").touch(),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_weights_that_cannot_be_read_are_named(case, tmp_path):
+    SPOILT[case](tmp_path)
+    with pytest.raises(DataError, match="the weights are damaged or cut short") as problem:
+        read_weights(tmp_path)
+    assert "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize("content", [[torch.ones(1)], {"state": {"x": torch.ones(1)}}], ids=["list", "nested"])
+def test_what_is_no_table_of_tensors_is_refused(content, tmp_path):
+    save_pickled(content, tmp_path)
+    with pytest.raises(DataError, match="not a table of tensors by name"):
+        read_weights(tmp_path)
+
+
+CONFIGS = {
+    "none": (None, r"no model here \(no config\.json\)"),
+    "not JSON": ("{", r"config\.json: not a valid JSON file"),
+    "a list": ("[]", r"config\.json: not a JSON object"),
+    "another kind": (json.dumps({"model_type": "gpt2"}), "model_type is 'gpt2'; only 'bert'"),
+    "no weights": (json.dumps(MOSAICBERT), "config.json but no weights"),
+}
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_a_folder_that_is_none_is_refused(case, tmp_path):
+    text, message = CONFIGS[case]
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        from_folder(tmp_path)

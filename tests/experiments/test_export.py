@@ -1,0 +1,93 @@
+import json
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import BertConfig, BertForMaskedLM
+
+from genomask import cli
+from genomask.data import KmerTokenizer
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.errors import SettingsError, UserError
+from genomask.experiments.export import export
+from genomask.hub import open_model
+
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+INPUT_IDS = torch.tensor([[2, 20, 7, 68, 9, 3]])
+
+
+@pytest.fixture
+def model_folder(tmp_path):
+    """A model of ours over 3-mers."""
+    torch.manual_seed(0)
+    folder = tmp_path / "model"
+    MosaicBertForMaskedLM(MosaicBertConfig(vocab_size=69, **SIZES)).save_pretrained(folder)
+    KmerTokenizer(k=3).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def bert_folder(tmp_path):
+    """transformers' own BERT over DNABERT's 3-mers."""
+    torch.manual_seed(0)
+    folder = tmp_path / "bert"
+    BertForMaskedLM(BertConfig(vocab_size=69, **SIZES)).save_pretrained(folder)
+    KmerTokenizer(k=3).save_vocabulary(folder)
+    return folder
+
+
+def genomask(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["genomask", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code
+
+
+def test_the_verb_writes_a_folder_that_opens_with_the_same_logits(model_folder, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "exported"
+    assert genomask(monkeypatch, "export", "--model", model_folder, "--to", "mosaicbert", "--out", out) in (0, None)
+    assert "tensors under mosaicbert's names, with its tokenizer" in capsys.readouterr().out.replace("\n", "")
+    assert json.loads((out / "config.json").read_text())["model_type"] == "bert"
+    before, after = open_model(model_folder), open_model(out)
+    assert torch.equal(before[0](input_ids=INPUT_IDS).logits, after[0](input_ids=INPUT_IDS).logits)
+    assert after[1].get_vocab() == before[1].get_vocab()
+
+
+def test_bert_there_and_back_loads_strictly_in_transformers_with_every_tensor_bit_equal(bert_folder, tmp_path):
+    export(bert_folder, "bert", tmp_path / "out")
+    written = load_file(tmp_path / "out" / "model.safetensors")
+    theirs = BertForMaskedLM.from_pretrained(bert_folder)
+    assert all(torch.equal(written[name], x) for name, x in theirs.state_dict().items())
+    strict = BertForMaskedLM(BertConfig.from_pretrained(tmp_path / "out"))
+    strict.load_state_dict(written, strict=True)
+    loaded, found = BertForMaskedLM.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not any(found.values())
+    expected = theirs(input_ids=INPUT_IDS).logits
+    assert torch.equal(strict.eval()(input_ids=INPUT_IDS).logits, expected)
+    assert torch.equal(loaded(input_ids=INPUT_IDS).logits, expected)
+    assert (tmp_path / "out" / "vocab.txt").read_text() == (bert_folder / "vocab.txt").read_text()
+
+
+def test_a_model_without_a_tokenizer_is_written_without_one(model_folder, tmp_path):
+    for path in model_folder.iterdir():
+        if path.name not in ("config.json", "model.safetensors"):
+            path.unlink()
+    assert "without a tokenizer" in export(model_folder, "mosaicbert", tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "model.safetensors"}
+
+
+def test_mistakes_are_one_sentence_and_leave_nothing_behind(model_folder, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    assert genomask(monkeypatch, "export", "--model", model_folder, "--to", "bert", "--out", out) == 2
+    said = capsys.readouterr().err
+    assert "positions=alibi and mlp=glu cannot be written as BERT" in said
+    assert len(said.splitlines()) == 1
+    with pytest.raises(SettingsError, match="'gpt' is not a name scheme; use one of: mosaicbert, bert"):
+        export(model_folder, "gpt", out)
+    with pytest.raises(UserError, match="no model here"):
+        export(tmp_path / "nowhere", "bert", out)
+    assert not out.exists()
+    with pytest.raises(SettingsError, match="is already there"):
+        export(model_folder, "mosaicbert", model_folder)
+    assert (model_folder / "model.safetensors").is_file()
