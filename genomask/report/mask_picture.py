@@ -1,0 +1,148 @@
+"""A masked sequence as a picture: bases along x; NPMI, letters, and for each strategy hidden bases above its tokens.
+
+Tokens overlap, so each strategy has k lanes: token i lies in lane i modulo k, a bar over its k bases. A base is hidden
+where the bars of every lane are masked, and then its cell above them is solid.
+
+Letters: L bases, T tokens, n boxes.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
+
+from genomask.report.mask_rows import MaskedSequence, MaskRow
+from genomask.report.style import GRID, INK, MUTED, PAPER, picture, strategy_colours
+
+BASES_A_LINE = 120
+WIDTH = 10.0
+UNIT = 0.125
+"""Inches; all heights below are in this unit."""
+HEAT, LETTERS, GAP, CELL, LANE, RULER, FOOT = 1.2, 1.8, 1.0, 1.3, 0.5, 2.2, 2.6
+TICK = 10
+HEAT_COLOURS = "YlGnBu"
+
+
+def mask_picture(sequence: MaskedSequence, path: Path) -> None:
+    """Save the picture to `path`, in lines of at most 120 bases."""
+    n_bases = len(sequence.letters)
+    n_lines = -(-n_bases // BASES_A_LINE)
+    a_line = -(-n_bases // n_lines)
+    heights = [_line_height(sequence)] * n_lines + [FOOT]
+    heat = _heat_scale(sequence.best_npmi)
+    with picture(path, WIDTH, UNIT * (sum(heights) + 3 * n_lines)) as figure:
+        figure.set_layout_engine("constrained", h_pad=UNIT)
+        *lines, foot = figure.subplots(n_lines + 1, height_ratios=heights)
+        for number, axes in enumerate(lines):
+            _draw_line(axes, sequence, number * a_line, a_line, heat)
+        lines[0].set_title(sequence.title)
+        _draw_legend(foot, sequence.k)
+        if heat:
+            _draw_scale(figure, foot, heat)
+
+
+def _line_height(sequence: MaskedSequence) -> float:
+    heat = HEAT if len(sequence.best_npmi) else 0.0
+    return heat + LETTERS + len(sequence.rows) * _row_height(sequence.k) + RULER
+
+
+def _row_height(k: int) -> float:
+    return GAP + CELL + (k + 1) * LANE
+
+
+def _heat_scale(npmi: np.ndarray) -> ScalarMappable | None:
+    """From NPMI to colour, light to dark; None where no base has any."""
+    known = npmi[np.isfinite(npmi)]
+    return ScalarMappable(Normalize(known.min(), known.max()), HEAT_COLOURS) if len(known) else None
+
+
+def _draw_line(axes: Axes, sequence: MaskedSequence, start: int, n: int, heat: ScalarMappable | None) -> None:
+    """One line of at most n bases from base `start`: x in bases, y in units downwards."""
+    stop = min(start + n, len(sequence.letters))
+    axes.set(xlim=(start, start + n), ylim=(_line_height(sequence) - RULER, 0), yticks=[])
+    numbers = np.arange(sequence.first + start, sequence.first + stop)
+    numbers = numbers[numbers % TICK == 0]
+    axes.set_xticks(numbers - sequence.first + 0.5, [f"{number:,}" for number in numbers], fontsize=7.5)
+    axes.tick_params(axis="x", length=2, pad=2)
+    axes.grid(visible=False)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    y = _draw_heat(axes, sequence.best_npmi, start, stop, heat) if heat else 0.0
+    for base in range(start, stop):
+        axes.text(base + 0.5, y + LETTERS / 2, sequence.letters[base], ha="center", va="center", fontsize=6)
+    y += LETTERS
+    colours = strategy_colours(row.strategy for row in sequence.rows)
+    for row in sequence.rows:
+        _draw_row(axes, row, start, stop, y + GAP, colours[row.strategy])
+        y += _row_height(sequence.k)
+
+
+def _draw_heat(axes: Axes, npmi: np.ndarray, start: int, stop: int, heat: ScalarMappable) -> float:
+    """The strip of NPMI; a base without one stays blank. Returns its height."""
+    steps = start + 1 + np.flatnonzero(np.diff(npmi[start:stop]))  # a k-mer is the best over several bases in a row
+    left = np.concatenate([[start], steps])
+    low, high = heat.get_clim()
+    strip = npmi[None, left]
+    axes.pcolormesh([*left, stop], [0, HEAT], strip, cmap=heat.cmap, vmin=low, vmax=high, edgecolors="face")
+    axes.text(start - 1.2, HEAT / 2, "NPMI", ha="right", va="center", fontsize=8, color=MUTED)
+    return HEAT
+
+
+def _draw_row(axes: Axes, row: MaskRow, start: int, stop: int, y: float, colour: str) -> None:
+    """Cells of hidden bases over k lanes of tokens; beside them the strategy and, in the first line, what it hides."""
+    n_tokens, n_bases = len(row.masked), len(row.hidden)
+    k = n_bases - n_tokens + 1
+    axes.text(start - 1.2, y + CELL / 2, row.strategy, ha="right", va="center", fontweight="bold", color=colour)
+    if start == 0:
+        tally = row.shown.account
+        told = f"{tally.tokens_masked} of {tally.tokens} tokens masked\n{tally.bases_hidden} of {n_bases} bases hidden"
+        axes.text(-1.2, y + CELL + 0.5, told, ha="right", va="top", fontsize=7.5, color=MUTED)
+    _fill(axes, np.array([start]), y, stop - start, CELL, GRID)
+    _fill(axes, np.arange(start, stop)[row.hidden[start:stop]], y, 1, CELL, colour)
+
+    tokens = np.arange(max(0, start - k + 1), min(stop, n_tokens))
+    top = y + CELL + LANE * (0.5 + tokens % k)
+    _fill(axes, tokens, top, k, LANE, GRID)
+    masked = row.masked[tokens]
+    _fill(axes, tokens[masked], top[masked], k, LANE, _tint(colour))
+
+
+def _fill(axes: Axes, left: np.ndarray, top: np.ndarray | float, width: float, height: float, colour: str) -> None:
+    """Boxes (n,) as one outline of one colour, each a little smaller than its place."""
+    x, y = 0.1, 0.14 * height
+    corners = np.array([(x, y), (width - x, y), (width - x, height - y), (x, height - y), (x, y)])
+    places = np.stack([left, np.broadcast_to(top, len(left))], 1)
+    codes = [Outline.MOVETO, Outline.LINETO, Outline.LINETO, Outline.LINETO, Outline.CLOSEPOLY]
+    outline = Outline((places[:, None] + corners).reshape(-1, 2), codes * len(left))
+    axes.add_patch(PathPatch(outline, facecolor=colour, linewidth=0))
+
+
+def _tint(colour: str) -> str:
+    """The colour of a bar: lighter than a cell's, which should be seen first."""
+    red, green, blue = (0.62 * part + 0.38 * white for part, white in zip(to_rgb(colour), to_rgb(PAPER), strict=True))
+    return to_hex((red, green, blue))
+
+
+def _draw_legend(axes: Axes, k: int) -> None:
+    """What cells and bars are."""
+    axes.set_axis_off()
+    cell = f"hidden base: all {k} tokens over it are masked"
+    handles = [
+        Line2D([], [], linestyle="", marker="s", markersize=7, color=INK, label=cell),
+        Line2D([], [], linewidth=3, color=_tint(INK), label=f"masked token of {k} bases"),
+        Line2D([], [], linewidth=3, color=GRID, label="visible token"),
+    ]
+    axes.legend(handles=handles, loc="center left", ncols=3, fontsize=8, borderaxespad=0, handlelength=1.6)
+
+
+def _draw_scale(figure: Figure, axes: Axes, heat: ScalarMappable) -> None:
+    """The scale of the NPMI, at the right end of the legend."""
+    inset = axes.inset_axes((0.84, 0.5, 0.16, 0.25))
+    figure.colorbar(heat, cax=inset, orientation="horizontal")
+    inset.tick_params(labelsize=7.5, length=2, pad=1.5)
+    inset.set_ylabel("highest NPMI of the\nk-mers over a base", rotation=0, ha="right", va="center", fontsize=7.5)

@@ -1,0 +1,70 @@
+"""The picture of masks: bars and cells can be counted in its SVG, and its words read."""
+
+import re
+
+import numpy as np
+import pytest
+from masked_by_hand import FOUR_IN_A_ROW, TWELVE, sequence
+
+from genomask.report.mask_picture import mask_picture
+from genomask.report.style import HUES
+
+LONG = "ACGTN" * 50
+
+
+def texts(svg) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg.read_text())
+
+
+def boxes(svg, colour: str) -> int:
+    """Closed outlines of that colour."""
+    return sum(d.count("z") for d in re.findall(rf'<path d="([^"]*)"[^>]*style="fill: {colour}"', svg.read_text()))
+
+
+@pytest.fixture
+def small(tmp_path):
+    mask_picture(sequence(TWELVE, 3, FOUR_IN_A_ROW, first=995), tmp_path / "masks.svg")
+    return tmp_path / "masks.svg"
+
+
+def test_letters_numbers_names_and_counts_are_text(small):
+    shown = texts(small)
+    assert "".join(text for text in shown if text in set("ACGT")) == TWELVE
+    assert {"chr1:995-1,006, 12 bases, k = 3", "genemask", "uniform", "1,000"} <= set(shown)
+    assert {"4 of 10 tokens masked", "2 of 12 bases hidden", "2 of 10 tokens masked"} <= set(shown)
+
+
+def test_there_is_a_cell_for_each_hidden_base_and_a_bar_for_each_masked_token(small):
+    bars = {"genemask": "#e59b61", "uniform": "#dfacc8"}  # 62 % of the strategy's colour on white
+    assert boxes(small, HUES["vermilion"]) == 2
+    assert boxes(small, bars["genemask"]) == 4
+    assert boxes(small, HUES["purple"]) == 2
+    assert boxes(small, bars["uniform"]) == 2
+
+
+def test_a_long_sequence_is_drawn_in_lines_that_lose_no_base(tmp_path):
+    mask_picture(sequence(LONG, 6, {"contiguous": {100, 101, 102, 103, 104, 105}}), tmp_path / "long.svg")
+    shown = texts(tmp_path / "long.svg")
+    assert "".join(text for text in shown if text in set("ACGTN")) == LONG
+    assert [text for text in shown if text.isdigit()] == [str(number) for number in range(10, 251, 10)]
+    assert shown.count("contiguous") == 3
+    assert shown.count("6 of 245 tokens masked") == 1
+    assert boxes(tmp_path / "long.svg", HUES["green"]) == 1
+
+
+def test_the_npmi_is_drawn_where_there_is_one(tmp_path):
+    npmi = np.where(np.arange(12) < 4, np.nan, np.arange(12) / 12)
+    mask_picture(sequence(TWELVE, 3, FOUR_IN_A_ROW, npmi=tuple(npmi)), tmp_path / "with.svg")
+    assert "NPMI" in texts(tmp_path / "with.svg")
+    for name, values in {"without": (), "unknown": (np.nan,) * 12}.items():
+        mask_picture(sequence(TWELVE, 3, FOUR_IN_A_ROW, npmi=values), tmp_path / f"{name}.svg")
+        assert "NPMI" not in texts(tmp_path / f"{name}.svg")
+
+
+def test_the_same_masks_make_the_same_small_file(small, tmp_path):
+    again = tmp_path / "again" / "masks.svg"
+    mask_picture(sequence(TWELVE, 3, FOUR_IN_A_ROW, first=995), again)
+    assert again.read_bytes() == small.read_bytes()
+    masks = {name: set(range(20, 40)) for name in ("genemask", "random-span", "contiguous", "uniform")}
+    mask_picture(sequence("ACGT" * 30, 6, masks, npmi=tuple(np.arange(120) % 7)), again)
+    assert again.stat().st_size < 140_000
