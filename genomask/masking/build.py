@@ -6,12 +6,15 @@ Letters: T tokens of all packed sequences, B sequences, V ids.
 import hashlib
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from genomask.errors import SettingsError
-from genomask.masking import rates
+from genomask.hashing import hash64
+from genomask.masking import rates, streams
 from genomask.masking.hidden import base_grid, number_spans
+from genomask.masking.names import find_strategy
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.registry import STRATEGIES, Strategy, StrategySpec
 from genomask.masking.view import MaskView
@@ -26,7 +29,7 @@ class BuiltStrategy:
     tokens: TokenBases
     scores: Tensor  # (V,) float64 NPMI of each id, or (0,)
     chance_of_length: Tensor  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
-    parameters: dict[str, object]
+    parameters: dict[str, object]  # the strategy's own
     _on_device: dict[torch.device, tuple[TokenBases, Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
@@ -52,49 +55,52 @@ def build_strategy(
     mask_rate: float,
     npmi: NpmiTable | None = None,
     match: str = "tokens",
+    sample: tuple[Tensor, Tensor] | None = None,
     **parameters: object,
 ) -> Strategy:
-    """The strategy called `name`, set to mask `mask_rate` of the maskable tokens (match="tokens").
+    """The strategy that `name` names (see `names`), set to mask `mask_rate` of the maskable tokens (match="tokens").
 
     match="bases" sets the share of bases hidden instead, "none" keeps the probabilities its authors published.
+    sample: packed ids (T,) and cu_seqlens of windows such as those to be masked. A strategy whose rate depends much on
+    the sequences is matched on them, and so is every strategy where tokens differ in length; others do not need it.
     Raises SettingsError for an unknown name or parameter, or one that does not fit the vocabulary.
     """
-    spec = _find(name, tokens, parameters)
+    spec, settings = find_strategy(name, parameters)
+    _require_units(spec, tokens)
     if not 0 <= mask_rate <= 1:
         raise SettingsError(f"mask_rate must lie between 0 and 1, got {mask_rate}.")
-    scores = _scores(spec, tokens, npmi)
+    scores = _scores(spec, tokens, npmi, shuffled=settings.get("npmi") == "shuffled")
+    own = {key: settings[key] for key in spec.parameters}
 
     def at_chance(chance: Tensor) -> BuiltStrategy:
-        return BuiltStrategy(spec, tokens, scores, chance, parameters)
+        return BuiltStrategy(spec, tokens, scores, chance, own)
 
-    identity = repr(sorted(parameters.items())) + hashlib.sha256(scores.numpy().tobytes()).hexdigest()
-    return at_chance(rates.chances(spec, at_chance, tokens, mask_rate, match, identity))
+    identity = spec.source + repr(sorted(own.items())) + hashlib.sha256(scores.numpy().tobytes()).hexdigest()
+    wanted = rates.Wanted(spec, tokens, own, mask_rate, match, identity, sample)
+    return at_chance(rates.chances(wanted, at_chance))
 
 
-def _find(name: str, tokens: TokenBases, parameters: dict[str, object]) -> StrategySpec:
-    """The registered strategy, if it knows these parameters and works on this vocabulary."""
-    if name not in STRATEGIES:
-        raise SettingsError(f"unknown masking strategy {name!r}; use one of: {', '.join(sorted(STRATEGIES))}.")
-    spec = STRATEGIES[name]
-    for parameter in parameters:
-        if parameter not in spec.parameters:
-            known = ", ".join(spec.parameters) or "none"
-            raise SettingsError(f"masking strategy {name!r} has no parameter {parameter!r}; its parameters: {known}.")
-    kind = "dna" if tokens.is_dna else "text"
+def _require_units(spec: StrategySpec, tokens: TokenBases) -> None:
+    """Refuse a strategy of DNA for text and one of text for DNA; tokens of several units can only be DNA."""
+    kind = "dna" if tokens.is_dna or int(tokens.n_bases.max()) > 1 else "text"
     if spec.units not in ("any", kind):
         fitting = ", ".join(sorted(s.name for s in STRATEGIES.values() if s.units in ("any", kind)))
-        raise SettingsError(f"masking strategy {name!r} does not work on {kind} tokens; use one of: {fitting}.")
-    return spec
+        raise SettingsError(f"masking strategy {spec.name!r} does not work on {kind} tokens; use one of: {fitting}.")
 
 
-def _scores(spec: StrategySpec, tokens: TokenBases, npmi: NpmiTable | None) -> Tensor:
+def _scores(spec: StrategySpec, tokens: TokenBases, npmi: NpmiTable | None, shuffled: bool) -> Tensor:
     """(V,) float64 NPMI of each id, -inf for ids that are no k-mer; (0,) where the strategy needs none."""
     if not spec.needs_npmi:
         return torch.zeros(0, dtype=torch.float64)
-    if tokens.k < 2:
-        raise SettingsError(f"masking strategy {spec.name!r} needs k of at least 2: a single base has no NPMI.")
+    if not tokens.is_dna or tokens.k < 2:
+        raise SettingsError(
+            f"masking strategy {spec.name!r} needs k-mers, and k of at least 2: other tokens have no NPMI."
+        )
     if npmi is None:
         raise SettingsError(f"masking strategy {spec.name!r} needs an NPMI table; pass npmi=NpmiTable.from_fasta(...).")
+    of_kmers = npmi.npmi(tokens.k)
+    if shuffled:  # dealt out once, the same in every run
+        of_kmers = of_kmers[np.argsort(hash64(np.zeros(1, dtype=np.int64), streams.SHUFFLE, np.arange(len(of_kmers))))]
     scores = torch.full((len(tokens.maskable),), -torch.inf, dtype=torch.float64)
-    scores[tokens.kmer_ids.cpu()] = torch.from_numpy(npmi.npmi(tokens.k))
+    scores[tokens.kmer_ids.cpu()] = torch.from_numpy(of_kmers)
     return scores

@@ -2,13 +2,16 @@
 
 A strategy draws centres (or tokens, or words) with some chance, and spans overlap and stick out of the ends, so the
 share it really masks depends on the length of the sequence. Where no formula is exact, the chance is found once by
-letting the strategy itself mask sequences of independent, equally likely bases, and kept on disk.
+letting the strategy itself mask sequences, and kept on disk. These sequences are independent, equally likely bases;
+where a strategy's rate depends much on what the sequences are, they are windows of the genome to be masked.
 """
 
 import hashlib
+import inspect
 import json
-from collections.abc import Callable
-from typing import Literal, get_args
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -18,30 +21,73 @@ from genomask.cache import default_cache
 from genomask.errors import SettingsError
 from genomask.masking import calibration
 from genomask.masking.registry import Strategy, StrategySpec
+from genomask.masking.simulation import Simulation, Windows, equally_long, of_even_bases
 from genomask.types import TokenBases
 
 Match = Literal["tokens", "bases", "none"]
 
 
-def chances(
-    spec: StrategySpec, at_chance: Callable[[Tensor], Strategy], tokens: TokenBases, rate: float, match: str,
-    identity: str,
-) -> Tensor:  # fmt: skip
+@dataclass(frozen=True)
+class Wanted:
+    """A strategy and what is asked of it."""
+
+    spec: StrategySpec
+    tokens: TokenBases
+    parameters: dict[str, object]
+    rate: float
+    match: str
+    identity: str
+    """Names all else that its mask depends on."""
+    sample: tuple[Tensor, Tensor] | None
+    """Packed ids (T,) and cu_seqlens (B + 1,) of windows such as those to be masked."""
+
+
+def chances(wanted: Wanted, at_chance: Callable[[Tensor], Strategy]) -> Tensor:
     """(n,) float64 by number of bases in the sequence, the last entry for all longer ones.
 
-    `at_chance` builds the strategy with a given such table; `identity` names all else its mask depends on.
+    `at_chance` builds the strategy with a given such table.
     """
+    spec, tokens, rate, match = wanted.spec, wanted.tokens, wanted.rate, wanted.match
     if match not in get_args(Match):
         raise SettingsError(f"match must be one of {', '.join(get_args(Match))}; got {match!r}.")
     if rate in (0, 1):
         return torch.tensor([float(rate)], dtype=torch.float64)
     if match == "none":
-        return torch.tensor([min(1.0, spec.published(rate, tokens))], dtype=torch.float64)
-    if spec.exact and (match == "tokens" or not tokens.is_dna or tokens.stride == tokens.k == 1):
-        return torch.tensor([spec.exact(rate, tokens)], dtype=torch.float64)
+        return torch.tensor([min(1.0, _ask(spec.published, wanted))], dtype=torch.float64)
+    if spec.exact and (match == "tokens" or _shares_agree(tokens)):
+        exact = _ask(spec.exact, wanted)
+        if exact is not None:
+            return torch.tensor([exact], dtype=torch.float64)
+    simulations, what = _simulations(wanted)
     request = {"strategy": spec.name, "k": tokens.k, "stride": tokens.stride, "rate": rate, "match": match}
-    request |= {"identity": identity, "version": calibration.VERSION}
-    return _remembered(request, lambda: calibration.calibrate(at_chance, tokens, rate, match))
+    request |= {"sequences": what, "identity": wanted.identity, "version": calibration.VERSION}
+    return _remembered(request, lambda: calibration.calibrate(spec.name, at_chance, simulations, rate, match))
+
+
+def _ask(formula: Callable[..., Any], wanted: Wanted) -> Any:
+    """The formula's answer, given the rate, the vocabulary, and those of the strategy's parameters that it names."""
+    named = inspect.signature(formula).parameters
+    return formula(wanted.rate, wanted.tokens, **{key: x for key, x in wanted.parameters.items() if key in named})
+
+
+def _shares_agree(tokens: TokenBases) -> bool:
+    """Are the shares of tokens masked and of bases hidden the same, since tokens are equally long and never overlap?"""
+    return tokens.stride == tokens.k and equally_long(tokens)
+
+
+def _simulations(wanted: Wanted) -> tuple[Iterator[Simulation], str]:
+    """Sequences to solve on, made as they are needed, and a name for what they are."""
+    spec, tokens = wanted.spec, wanted.tokens
+    if not spec.needs_windows and equally_long(tokens):
+        return of_even_bases(tokens), "even bases"
+    if wanted.sample is None:
+        why = "masks" if spec.needs_windows else "on tokens of unequal length masks"
+        raise SettingsError(
+            f"masking strategy {spec.name!r} {why} a share that depends on the sequences: pass sample=(input_ids, "
+            "cu_seqlens) of windows of the genome, or match='none'."
+        )
+    windows = Windows(tokens, *wanted.sample)
+    return windows.simulations(), windows.identity
 
 
 _in_memory: dict[str, Tensor] = {}

@@ -4,7 +4,8 @@
     def every_third(view: MaskView, *, phase: int = 0) -> Tensor:
         return (view.grid.position % 3 == phase) & view.grid.maskable
 
-Keyword parameters with defaults are the strategy's own settings, named in recipes and on the command line.
+Keyword parameters with defaults are the strategy's own settings: `every-third:phase=1` in recipes and on the command
+line.
 """
 
 import inspect
@@ -14,7 +15,7 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-from genomask.types import TokenBases
+from genomask.errors import SettingsError
 
 
 class Strategy(Protocol):
@@ -25,9 +26,12 @@ class Strategy(Protocol):
 
 
 Select = Callable[..., Tensor]
-"""From a MaskView, and the strategy's own parameters, to the maskable tokens to mask, as (T,) bool."""
-Chance = Callable[[float, TokenBases], float]
-"""From the asked rate to the probability of the strategy's elementary draw (a token, a centre ...)."""
+"""From a MaskView, and the strategy's own parameters by name, to the maskable tokens to mask, as (T,) bool."""
+Chance = Callable[..., float]
+"""From the asked rate, the TokenBases, and those of the strategy's own parameters that it names, to the probability of
+its elementary draw (a token, a centre ...)."""
+Formula = Callable[..., float | None]
+"""The same, or None where it holds for other vocabularies only."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +42,16 @@ class StrategySpec:
     select: Select
     published: Chance
     """The chance as its authors set it, used with match="none"."""
-    exact: Chance | None
-    """The chance that gives the asked share of tokens exactly at every length; None: found by simulation."""
+    exact: Formula | None
+    """The chance that gives the asked share of tokens at every length; without one it is found by simulation."""
     units: Literal["any", "dna", "text"]
     needs_npmi: bool
-
-    @property
-    def parameters(self) -> list[str]:
-        """Names of the strategy's own settings."""
-        kinds = inspect.signature(self.select).parameters.values()
-        return [p.name for p in kinds if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    needs_windows: bool
+    """What it masks depends so much on the sequence that its chance is solved on windows of the genome itself."""
+    parameters: dict[str, object]
+    """Its own settings and their defaults."""
+    source: str = ""
+    """Fingerprint of the file it comes from; empty for those of the house."""
 
 
 STRATEGIES: dict[str, StrategySpec] = {}
@@ -57,14 +61,30 @@ def register(
     name: str,
     *,
     published: Chance = lambda rate, tokens: rate,
-    exact: Chance | None = None,
+    exact: Formula | None = None,
     units: Literal["any", "dna", "text"] = "any",
     needs_npmi: bool = False,
+    needs_windows: bool = False,
 ) -> Callable[[Select], Select]:
     """Make the decorated function available to build_strategy under `name`."""
 
     def add(select: Select) -> Select:
-        STRATEGIES[name] = StrategySpec(name, select, published, exact, units, needs_npmi)
+        parameters = settings_of(select, f"masking strategy {name!r}")
+        STRATEGIES[name] = StrategySpec(name, select, published, exact, units, needs_npmi, needs_windows, parameters)
         return select
 
     return add
+
+
+def settings_of(function: Callable, what: str) -> dict[str, object]:
+    """Keyword-only parameters of a function and their defaults. Raises SettingsError for one that has no simple one."""
+    found: dict[str, object] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        if not isinstance(parameter.default, int | float | str):
+            raise SettingsError(
+                f"{what}: its parameter {name!r} needs a default that is a number, a string, True or False."
+            )
+        found[name] = parameter.default
+    return found

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import get_args
 
 from genomask.errors import SettingsError
+from genomask.masking.names import check_name
 from genomask.masking.npmi import Definition
 from genomask.masking.rates import Match
-from genomask.masking.registry import STRATEGIES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class MaskSettings:
     """How tokens are hidden in training."""
 
     strategy: str = "genemask"
-    """What is hidden: see genomask.masking.strategies."""
+    """What is hidden: a strategy or curriculum, such as genemask, span:p=0.1 or my_masks.py:mine."""
     mask_rate: float = 0.15
     """Share asked for, between 0 and 1."""
     match: str = "tokens"
@@ -32,7 +32,7 @@ class MaskSettings:
             raise SettingsError(f"masking.mask_rate must lie between 0 and 1, got {self.mask_rate}.")
         if self.npmi_min_count < 2:
             raise SettingsError(f"masking.npmi_min_count must be at least 2, got {self.npmi_min_count}.")
-        _check("strategy", self.strategy, sorted(STRATEGIES))
+        check_name(self.strategy)
         _check("match", self.match, get_args(Match))
         _check("corruption", self.corruption, ("span", "token"))
         _check("npmi_definition", self.npmi_definition, get_args(Definition))

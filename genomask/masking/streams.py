@@ -16,3 +16,11 @@ NEW_BASE = 17
 """The base that replaces a hidden one; position: the base within its sequence."""
 NEW_TOKEN = 18
 """The token that replaces a masked one; position: the token within its sequence."""
+SPAN_LENGTH = 19
+"""How many bases (or words) a span hides; position: its centre within its sequence."""
+GLOBAL_TIE = 20
+"""Which of several equally good tokens of a sequence comes first; position: the token within its sequence."""
+MIXED = 21
+"""Which of two strategies masks a sequence; position: 0."""
+SHUFFLE = 22
+"""The order in which the NPMI is dealt out anew; key: 0, position: the k-mer's number."""

@@ -6,7 +6,17 @@ import torch
 from masking_tables import kmer_tokens, random_batch, text_tokens
 
 from genomask.errors import SettingsError
-from genomask.masking import STRATEGIES, MaskView, NpmiTable, account, build_strategy, calibration, rates, register
+from genomask.masking import (
+    STRATEGIES,
+    MaskView,
+    NpmiTable,
+    account,
+    build_strategy,
+    calibration,
+    rates,
+    register,
+    simulation,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -20,14 +30,14 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def rough(monkeypatch):
     """A calibration of few sequences, for tests that do not look at its figures."""
-    monkeypatch.setattr(calibration, "TOKENS_PER_LENGTH", 2000)
-    monkeypatch.setattr(calibration, "LENGTHS", (1, 20, 500))
+    monkeypatch.setattr(simulation, "TOKENS_PER_LENGTH", 20_000)
+    monkeypatch.setattr(simulation, "LENGTHS", (1, 20, 500))
 
 
 @pytest.fixture
 def quick(monkeypatch):
     """A calibration to about 1 %."""
-    monkeypatch.setattr(calibration, "TOKENS_PER_LENGTH", 50_000)
+    monkeypatch.setattr(simulation, "TOKENS_PER_LENGTH", 50_000)
 
 
 def npmi_of(k, seed=0):

@@ -202,7 +202,7 @@ def test_whole_words_are_masked_whole_at_the_asked_rate():
 def test_mistakes_are_named():
     tokens, text = kmer_tokens(3), text_tokens()
     for message, arguments in {
-        "use one of: contiguous": ("nothing", tokens, {}),
+        "unknown masking strategy 'nothing'; use one of: cm-gems, cm-step, contiguous": ("nothing", tokens, {}),
         "has no parameter 'width'; its parameters: none": ("uniform", tokens, {"width": 3}),
         "needs an NPMI table": ("genemask", tokens, {}),
         "does not work on text": ("genemask", text, {"npmi": made_up_npmi(3)}),

@@ -6,14 +6,17 @@ Source: DNABERT (Ji et al., Bioinformatics 2021), with centres drawn per base.
 from torch import Tensor
 
 from genomask.masking.registry import register
+from genomask.masking.simulation import equally_long
 from genomask.masking.view import MaskView
+from genomask.types import TokenBases
 
 
-@register(
-    "contiguous",
-    published=lambda rate, tokens: rate / tokens.k,
-    exact=lambda rate, tokens: 1 - (1 - rate) ** (1 / tokens.k),  # a token stays visible if none of its k bases is one
-)
+def exact_chance(rate: float, tokens: TokenBases) -> float | None:
+    """A token stays visible if none of its k bases is a centre."""
+    return 1 - (1 - rate) ** (1 / tokens.k) if equally_long(tokens) else None
+
+
+@register("contiguous", published=lambda rate, tokens: rate / tokens.k, exact=exact_chance)
 def contiguous(view: MaskView) -> Tensor:
     """All tokens over each centre."""
     return view.hide(view.centres())

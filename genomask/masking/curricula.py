@@ -1,0 +1,139 @@
+"""Curricula: the number of a step in; which strategies mask that step, in what shares and at what rate, out.
+
+A curriculum is a pure function of the step, the length of the run and, for one that waits for the score under fixed
+masks, the step at which that made it switch. It is named and set as a strategy is: `cm-step:at=2000`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from genomask.errors import SettingsError
+from genomask.masking.registry import settings_of
+
+
+class Phase(NamedTuple):
+    """How one step is masked."""
+
+    first: str
+    second: str
+    share: float  # of the sequences, those that the second strategy masks
+    mask_rate: float
+
+
+PhaseOf = Callable[..., Phase]
+"""From (step, steps, mask_rate, switched_at) and the curriculum's own parameters by name. Steps count from 0; mask_rate
+is the run's own; switched_at is the first step after the switch, None as long as there was none."""
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """A curriculum as registered."""
+
+    name: str
+    phase: PhaseOf
+    waits: bool
+    """It switches when the score under the fixed evaluation masks stops falling."""
+    parameters: dict[str, Any]
+    """Its own settings and their defaults."""
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Those of its parameters that name a strategy."""
+        return tuple(key for key in self.parameters if key in ("first", "second", "strategy"))
+
+
+CURRICULA: dict[str, Curriculum] = {}
+
+
+def curriculum(name: str, *, waits: bool = False) -> Callable[[PhaseOf], PhaseOf]:
+    """Enter the decorated function under `name`; one that waits takes `patience` and `least` among its parameters."""
+
+    def add(phase: PhaseOf) -> PhaseOf:
+        CURRICULA[name] = Curriculum(name, phase, waits, settings_of(phase, f"curriculum {name!r}"))
+        return phase
+
+    return add
+
+
+@curriculum("cm-gems", waits=True)
+def cm_gems(
+    step: int,
+    steps: int,
+    mask_rate: float,
+    switched_at: int | None,
+    *,
+    first: str = "genemask",
+    second: str = "npmi-global",
+    patience: int = 2,
+    least: float = 0.001,
+) -> Phase:
+    """The easy strategy until the bits per hidden base stop falling, then the hard one.
+
+    They have stopped when `patience` evaluations in a row were not `least` bits below the best before them.
+    Source: CM-GEMS (Roy, Sural and Ganguly, 2024), with the score under fixed masks for its trigger.
+    """
+    if patience < 1:
+        raise SettingsError(f"cm-gems: patience must be at least 1 evaluation, got {patience}.")
+    return Phase(first, second, float(switched_at is not None and step >= switched_at), mask_rate)
+
+
+@curriculum("cm-step")
+def cm_step(
+    step: int,
+    steps: int,
+    mask_rate: float,
+    switched_at: int | None,
+    *,
+    first: str = "genemask",
+    second: str = "npmi-global",
+    at: int = 5_000,
+) -> Phase:
+    """The easy strategy for `at` steps, then the hard one."""
+    _require_inside("cm-step", at, steps)
+    return Phase(first, second, float(step >= at), mask_rate)
+
+
+@curriculum("linear-mix")
+def linear_mix(
+    step: int,
+    steps: int,
+    mask_rate: float,
+    switched_at: int | None,
+    *,
+    first: str = "genemask",
+    second: str = "npmi-global",
+) -> Phase:
+    """The second strategy masks a share of the sequences that rises evenly from none, at the first step, to all."""
+    return Phase(first, second, step / max(1, steps - 1), mask_rate)
+
+
+@curriculum("rate-step")
+def rate_step(
+    step: int,
+    steps: int,
+    mask_rate: float,
+    switched_at: int | None,
+    *,
+    strategy: str = "genemask",
+    then: float = 0.20,
+    at: int = 5_000,
+) -> Phase:
+    """The run's own mask rate for `at` steps, then the rate `then`."""
+    _require_inside("rate-step", at, steps)
+    if not 0 < then < 1:
+        raise SettingsError(f"rate-step: the rate `then` must lie between 0 and 1, got {then}.")
+    return Phase(strategy, strategy, 0.0, then if step >= at else mask_rate)
+
+
+def has_stopped_falling(scores: Sequence[float], patience: int, least: float) -> bool:
+    """True when none of the last `patience` scores is `least` below the best of those before."""
+    before, last = scores[:-patience], scores[-patience:]
+    return len(before) > 0 and min(last) > min(before) - least
+
+
+def _require_inside(name: str, at: int, steps: int) -> None:
+    if not 0 < at < steps:
+        raise SettingsError(
+            f"{name} would change at step {at}, but the run has {steps} steps; give another, as {name}:at={steps // 2}."
+        )

@@ -1,0 +1,137 @@
+"""Names of strategies as people write them: text in, the strategy (or curriculum) and its typed parameters out.
+
+`NAME`, `NAME:key=value`, with any number of parameters, and `FILE.py:NAME...` for a strategy of one's own: the file is
+run as Python, and what it registers is known under that file's name alone.
+"""
+
+import contextlib
+import functools
+import hashlib
+import re
+import runpy
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from genomask.errors import SettingsError
+from genomask.masking.curricula import CURRICULA, Curriculum
+from genomask.masking.registry import STRATEGIES, StrategySpec
+
+_NAME = re.compile(r"(?:(?P<file>.+\.py):)?(?P<name>[^:=]+)(?P<parameters>(?::[^:=]+=[^:]*)*)")
+_WORDS = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+_BOOLS = {"true": True, "false": False}
+NPMI_TABLES = ("table", "shuffled")
+"""Values of the parameter `npmi`: the scores as counted, or the same scores dealt out anew among the k-mers."""
+
+
+class Written(NamedTuple):
+    """A name taken apart."""
+
+    file: str  # empty for a strategy of the house
+    name: str
+    parameters: dict[str, str]
+
+
+def read_name(text: str) -> Written:
+    """Take `text` apart. Raises SettingsError where it has another form; looks nothing up and runs nothing."""
+    match = _NAME.fullmatch(text)
+    if match is None or match["name"].endswith(".py"):
+        raise SettingsError(
+            f"{text!r} does not name a masking strategy; write NAME, NAME:key=value, or my_masks.py:NAME."
+        )
+    pairs = [part.split("=", 1) for part in match["parameters"].split(":")[1:]]
+    if len(dict(pairs)) < len(pairs):
+        raise SettingsError(f"masking strategy {text!r} gives a parameter twice.")
+    return Written(match["file"] or "", match["name"], dict(pairs))
+
+
+def check_name(text: str) -> None:
+    """Refuse what cannot be a strategy or curriculum, without running the file of one's own that it may lie in."""
+    written = read_name(text)
+    if not written.file:
+        find(text)
+
+
+def find(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec | Curriculum, dict[str, Any]]:
+    """What `text` names, and all of its parameters: those in `text`, `more`, and defaults.
+
+    Raises SettingsError for an unknown name or parameter or an unsuitable value. Runs the file that `text` names.
+    """
+    written = read_name(text)
+    known: dict[str, StrategySpec | Curriculum] = (
+        {**strategies_in(written.file)} if written.file else {**STRATEGIES, **CURRICULA}
+    )
+    if written.name not in known:
+        where = f"{written.file} registers no" if written.file else "unknown"
+        names = f"use one of: {', '.join(sorted(known))}" if known else "decorate a function with @register"
+        raise SettingsError(f"{where} masking strategy {written.name!r}; {names}.")
+    found = known[written.name]
+    parameters = _typed(text, parameters_of(found), {**written.parameters, **more})
+    if _reads_npmi(found) and parameters["npmi"] not in NPMI_TABLES:
+        raise SettingsError(f"masking strategy {text!r}: npmi must be one of {', '.join(NPMI_TABLES)}.")
+    return found, parameters
+
+
+def find_strategy(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec, dict[str, Any]]:
+    """As `find`, for strategies alone."""
+    found, parameters = find(text, more)
+    if isinstance(found, Curriculum):
+        raise SettingsError(f"{text!r} is a curriculum over the steps of a training run, and no strategy by itself.")
+    return found, parameters
+
+
+def parameters_of(found: StrategySpec | Curriculum) -> dict[str, object]:
+    """Parameters and their defaults; every strategy that reads the NPMI can also be given it shuffled."""
+    return ({"npmi": NPMI_TABLES[0]} if _reads_npmi(found) else {}) | found.parameters
+
+
+def strategies_in(file: str) -> dict[str, StrategySpec]:
+    """Run a person's own file; the strategies it registers, which leave those of the house as they are."""
+    path = Path(file)
+    if not path.is_file():
+        raise SettingsError(f"there is no file {file} with masking strategies; give its path from {Path.cwd()}.")
+    return _run(file, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+@functools.cache
+def _run(file: str, source: str) -> dict[str, StrategySpec]:
+    """What the file registers, run once for each content (its fingerprint is `source`)."""
+    house = dict(STRATEGIES)
+    try:
+        runpy.run_path(file)
+        mine = {name: spec for name, spec in STRATEGIES.items() if spec is not house.get(name)}
+    except SyntaxError as error:
+        raise SettingsError(f"{file}, line {error.lineno}, is not valid Python: {error.msg}.") from error
+    finally:
+        STRATEGIES.clear()
+        STRATEGIES.update(house)
+    return {name: replace(spec, source=source) for name, spec in mine.items()}
+
+
+def _reads_npmi(found: StrategySpec | Curriculum) -> bool:
+    return isinstance(found, StrategySpec) and found.needs_npmi
+
+
+def _typed(text: str, defaults: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """The defaults, replaced by what is given in the type of the default."""
+    for key in given:
+        if key not in defaults:
+            known = ", ".join(defaults) or "none"
+            raise SettingsError(f"masking strategy {text!r} has no parameter {key!r}; its parameters: {known}.")
+    return {**defaults, **{key: _as_type_of(defaults[key], value, f"{text!r}: {key}") for key, value in given.items()}}
+
+
+def _as_type_of(default: object, value: object, what: str) -> object:
+    """A value, or its text, as the default's type. Raises SettingsError where it is not of that type."""
+    kind = type(default)
+    if isinstance(value, str) and kind is bool:
+        value = _BOOLS.get(value.lower(), value)
+    elif isinstance(value, str) and kind in (int, float):
+        with contextlib.suppress(ValueError):  # it stays text, which is refused below
+            value = kind(value)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise SettingsError(f"masking strategy {what} must be {_WORDS[kind]}, got {value!r}.")
+    return value

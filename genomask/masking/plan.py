@@ -1,0 +1,110 @@
+"""What masks each step of a run: a strategy's or curriculum's name in, the strategy of every step out.
+
+Letters: T tokens of all packed sequences, B sequences.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genomask.errors import SettingsError
+from genomask.hashing import uniform
+from genomask.masking import streams
+from genomask.masking.build import build_strategy
+from genomask.masking.curricula import Curriculum, Phase, has_stopped_falling
+from genomask.masking.names import find, find_strategy
+from genomask.masking.npmi import NpmiTable
+from genomask.masking.registry import Strategy
+from genomask.types import TokenBases
+
+
+@dataclass(frozen=True)
+class MaskPlan:
+    """The strategies of a run, built, and which of them masks what."""
+
+    phase_of: Callable[[int, int | None], Phase]
+    """From the number of a step (from 0) and the first step after the switch, None where there was none."""
+    strategies: dict[tuple[str, float], Strategy]
+    """By name and mask rate."""
+    patience: int
+    """Evaluations without a fall before a curriculum that waits switches; 0 for all that do not wait."""
+    least: float
+    """What counts as a fall, in bits per hidden base."""
+    changes: bool
+    """Steps may differ: it is a curriculum."""
+
+    def at(self, step: int, switched_at: int | None = None) -> Strategy:
+        """The strategy of this step."""
+        first, second, share, rate = self.phase_of(step, switched_at)
+        if share in (0, 1):
+            return self.strategies[second if share else first, rate]
+        return Mixed(self.strategies[first, rate], self.strategies[second, rate], share)
+
+    def wants_to_switch(self, scores: Sequence[float]) -> bool:
+        """Has the score under fixed masks, in bits per hidden base of each evaluation so far, stopped falling?"""
+        return self.patience > 0 and has_stopped_falling(scores, self.patience, self.least)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Each sequence is masked by the second strategy with the chance `share`, and otherwise by the first."""
+
+    first: Strategy
+    second: Strategy
+    share: float
+
+    def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
+        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
+        by_second = uniform(keys, streams.MIXED, torch.zeros_like(keys)) < self.share
+        token_by_second = torch.repeat_interleave(by_second, cu_seqlens.long().diff(), output_size=len(input_ids))
+        first, second = (s.select(input_ids, cu_seqlens, keys) for s in (self.first, self.second))
+        return torch.where(token_by_second, second, first)
+
+
+def build_plan(
+    name: str,
+    *,
+    steps: int,
+    tokens: TokenBases,
+    mask_rate: float,
+    npmi: NpmiTable | None = None,
+    match: str = "tokens",
+    sample: tuple[Tensor, Tensor] | None = None,
+) -> MaskPlan:
+    """The strategy or curriculum that `name` names, for a run of `steps` steps; all that it may need is built now.
+
+    Raises SettingsError as build_strategy does, for a curriculum that changes at no step of the run, and for one that
+    waits for a score that text does not have.
+    """
+    found, parameters = find(name)
+    waits = isinstance(found, Curriculum) and found.waits
+    if waits and not tokens.is_dna:
+        raise SettingsError(
+            f"curriculum {name!r} waits for the bits per hidden base, which only a genome's k-mers have."
+        )
+
+    def phase_of(step: int, switched_at: int | None) -> Phase:
+        if not isinstance(found, Curriculum):
+            return Phase(name, name, 0.0, mask_rate)
+        return found.phase(step, steps, mask_rate, switched_at, **parameters)
+
+    switches = (None, 0) if waits else (None,)
+    phases = {phase_of(step, switched_at) for step in range(steps) for switched_at in switches}
+    first = {(phase.first, phase.mask_rate) for phase in phases if phase.share < 1}
+    second = {(phase.second, phase.mask_rate) for phase in phases if phase.share > 0}
+    strategies = {
+        (strategy, rate): build_strategy(strategy, tokens=tokens, mask_rate=rate, npmi=npmi, match=match, sample=sample)
+        for strategy, rate in sorted(first | second)
+    }
+    patience, least = (parameters["patience"], parameters["least"]) if waits else (0, 0.0)
+    return MaskPlan(phase_of, strategies, patience, least, changes=isinstance(found, Curriculum))
+
+
+def needs_npmi(name: str) -> bool:
+    """Does the strategy, or one of the curriculum's, look at the NPMI?"""
+    found, parameters = find(name)
+    if not isinstance(found, Curriculum):
+        return found.needs_npmi
+    return any(find_strategy(str(parameters[key]))[0].needs_npmi for key in found.strategies)

@@ -1,0 +1,153 @@
+"""Sequences for a strategy to mask so that its shares can be measured: vocabulary (and windows) in, mean shares out.
+
+Letters: n sequences of S tokens each, T = n S tokens, G bases of all, B windows, C control variates.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from genomask.errors import SettingsError
+from genomask.hashing import below, hash64
+from genomask.masking import streams
+from genomask.masking.hidden import base_grid, bases_under, tokens_over, uniforms
+from genomask.masking.registry import Strategy
+from genomask.types import TokenBases
+
+LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 32, 60, 120, 250, 505, 4000)
+"""Tokens in the simulated sequences: dense where the ends of a sequence matter most."""
+TOKENS_PER_LENGTH = 300_000
+MOST_SEQUENCES = 50_000
+LONG_WINDOWS = 100
+"""As many windows must be of the longest length that is simulated, where there are so many."""
+
+
+class Simulation:
+    """Sequences of one number of tokens, and the same draws for every chance tried."""
+
+    def __init__(self, tokens: TokenBases, input_ids: Tensor) -> None:
+        n, self.n_tokens = input_ids.shape
+        self.keys = simulation_keys(n, self.n_tokens)
+        self.input_ids = input_ids.flatten()
+        self.cu_seqlens = torch.arange(n + 1) * self.n_tokens
+        self.grid = base_grid(self.input_ids, self.cu_seqlens, tokens)
+        self.n_bases = float(self.grid.lengths.double().mean())
+        self._centre_draw = uniforms(self.keys, streams.CENTRE, self.grid.offsets)
+        self._token_draw = uniforms(self.keys, streams.TOKEN, self.grid.bounds)
+
+    def shares(self, at_chance: Callable[[Tensor], Strategy], chance: float) -> tuple[float, float]:
+        """Mean share of tokens masked and of bases hidden."""
+        strategy = at_chance(torch.tensor([chance], dtype=torch.float64))
+        masked = strategy.select(self.input_ids, self.cu_seqlens, self.keys) > 0
+        maskable = self.grid.maskable
+        per_sequence = (
+            _sums(masked, self.grid.bounds) / _sums(maskable, self.grid.bounds).mean(),
+            _sums(bases_under(masked, self.grid), self.grid.offsets)
+            / _sums(bases_under(maskable, self.grid), self.grid.offsets).mean(),
+        )
+        controls = self._controls(chance)
+        tokens_masked, bases_hidden = (_expectation(y, controls) for y in per_sequence)
+        return tokens_masked, bases_hidden
+
+    def _controls(self, chance: float) -> Tensor:
+        """(n, C) figures of each sequence whose expectation is known to be 0: they explain most of the noise.
+
+        They are made of the centres and of the tokens drawn: how many there are, their square, whether the number of
+        centres is odd (of which the number of long spans is made), and the share of tokens that a centre covers.
+        """
+        grid = self.grid
+        centre, drawn = self._centre_draw < chance, (self._token_draw < chance) & grid.maskable
+        columns = []
+        for draws, bounds, places in (
+            (centre, grid.offsets, grid.lengths),
+            (drawn, grid.bounds, _sums(grid.maskable, grid.bounds)),
+        ):
+            off = _sums(draws, bounds) - places * chance
+            columns += [off, off**2 - places * chance * (1 - chance)]
+        odd = (1 - (1 - 2 * chance) ** grid.lengths) / 2
+        expected = grid.maskable * (1 - (1 - chance) ** grid.n_bases)
+        covered = tokens_over(centre, grid).double() - expected
+        columns += [_sums(centre, grid.offsets) % 2 - odd, _sums(covered, grid.bounds)]
+        return torch.stack(columns, 1)
+
+
+def simulation_keys(n: int, n_tokens: int) -> Tensor:
+    """(n,) int64 keys of simulated sequences."""
+    return hash64(torch.arange(n), 1, torch.tensor(n_tokens))
+
+
+def equally_long(tokens: TokenBases) -> bool:
+    """Do all tokens cover as many bases, as k-mers and words (one each) do, and BPE tokens do not?"""
+    return bool((tokens.n_bases[tokens.maskable] == tokens.k).all())
+
+
+def of_even_bases(tokens: TokenBases) -> Iterator[Simulation]:
+    """Sequences of independent, equally likely bases (or tokens of text), from the longest to the shortest."""
+    for n_tokens in reversed(LENGTHS):
+        n = min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens))
+        n_bases = (n_tokens - 1) * tokens.stride + tokens.k
+        bits = hash64(simulation_keys(n, n_tokens)[:, None], 2, torch.arange(n_bases))
+        yield Simulation(tokens, _kmers(bits, tokens) if tokens.is_dna else _words(bits, tokens))
+
+
+class Windows:
+    """Pieces of windows of a genome as simulated sequences."""
+
+    def __init__(self, tokens: TokenBases, input_ids: Tensor, cu_seqlens: Tensor) -> None:
+        covers = tokens.n_bases[input_ids] > 0  # [CLS] and [SEP] do not
+        self.tokens = tokens
+        self.input_ids = input_ids[covers]
+        self.lengths = _sums(covers, cu_seqlens.long()).long()  # (B,)
+        if len(self.input_ids) == 0:
+            raise SettingsError(
+                "the sample of windows that mask rates are solved on holds no tokens; give longer ones."
+            )
+
+    @property
+    def identity(self) -> str:
+        """Fingerprint of the windows."""
+        content = self.input_ids.numpy().tobytes() + self.lengths.numpy().tobytes()
+        return hashlib.sha256(content).hexdigest()
+
+    def simulations(self) -> Iterator[Simulation]:
+        """From the longest sequences to the shortest; a window is cut into as many as it holds."""
+        longest_first = self.lengths.sort(descending=True).values
+        longest = max(1, int(longest_first[min(LONG_WINDOWS, len(longest_first)) - 1]))
+        for n_tokens in (longest, *(n for n in reversed(LENGTHS) if n < longest)):
+            yield Simulation(self.tokens, self._pieces(n_tokens))
+
+    def _pieces(self, n_tokens: int) -> Tensor:
+        """(n, n_tokens) ids."""
+        counts = self.lengths // n_tokens
+        window = torch.repeat_interleave(counts)
+        number = torch.arange(len(window)) - (counts.cumsum(0) - counts)[window]
+        start = (self.lengths.cumsum(0) - self.lengths)[window] + number * n_tokens
+        n = min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens))
+        return self.input_ids[start[:n, None] + torch.arange(n_tokens)]
+
+
+def _kmers(bits: Tensor, tokens: TokenBases) -> Tensor:
+    """(n, S) ids of the k-mers over even bases, from random bits (n, bases)."""
+    powers = 4 ** torch.arange(tokens.k - 1, -1, -1)
+    return tokens.kmer_ids[(below(bits, 4).unfold(1, tokens.k, tokens.stride) * powers).sum(2)]
+
+
+def _words(bits: Tensor, tokens: TokenBases) -> Tensor:
+    """(n, S) ids drawn evenly from the maskable ones, from random bits (n, S)."""
+    maskable_ids = tokens.maskable.nonzero().squeeze(1)
+    return maskable_ids[below(bits, len(maskable_ids))]
+
+
+def _sums(x: Tensor, bounds: Tensor) -> Tensor:
+    """(n,) float64 sums of x between the bounds (n + 1,) of each sequence."""
+    total = torch.zeros(len(x) + 1, dtype=torch.float64)
+    torch.cumsum(x, 0, dtype=torch.float64, out=total[1:])
+    return total[bounds].diff()
+
+
+def _expectation(y: Tensor, controls: Tensor) -> float:
+    """Mean of y (n,) where every control were 0, its expectation: the intercept of their regression."""
+    design = torch.cat([torch.ones(len(y), 1, dtype=torch.float64), controls], 1)
+    return float(torch.linalg.lstsq(design, y[:, None], driver="gelsd").solution[0])

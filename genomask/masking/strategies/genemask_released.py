@@ -1,0 +1,55 @@
+"""Genemask-released: what the published GeneMask code masks. It looks its NPMI up by where a token is, not what it is.
+
+In its last version the number of a token in its sequence is taken for the token's id, so the sequence is never looked
+at: numbers below 5, the ids of special tokens, beat all others, and number 5 has the NPMI of the first k-mer. With
+fewer than nine centres all are good.
+
+Letters: T tokens of all packed sequences, C centres, J tokens that cover a base.
+"""
+
+import torch
+from torch import Tensor
+
+from genomask.hashing import hash64
+from genomask.masking import streams
+from genomask.masking.hidden import coverage, tokens_over
+from genomask.masking.registry import register
+from genomask.masking.strategies.centred import better_half, published_chance
+from genomask.masking.view import MaskView
+
+ALL_GOOD_BELOW = 9
+"""Centres in a sequence from which on only the better half is good."""
+
+
+@register("genemask-released", published=published_chance, units="dna", needs_npmi=True)
+def genemask_released(view: MaskView) -> Tensor:
+    """Genemask by the NPMI of the k-mer whose id is the token's number in its sequence."""
+    centres = view.centres()
+    index_CJ, real_CJ = view.tokens_covering(centres)
+    on_maskable = real_CJ.any(1)
+    centres, index_CJ, real_CJ = centres[on_maskable], index_CJ[on_maskable], real_CJ[on_maskable]
+    sequence = view.grid.sequence[index_CJ.gather(1, real_CJ.int().argmax(1, keepdim=True)).squeeze(1)]
+    base = centres - view.grid.offsets[sequence]
+
+    score_CJ = torch.where(real_CJ, score_of_number(view)[view.grid.position[index_CJ]], -torch.inf)
+    best = index_CJ.gather(1, score_CJ.argmax(1, keepdim=True)).squeeze(1)
+    draw = hash64(view.keys[sequence], streams.CENTRE_TIE, base)
+    few = torch.bincount(sequence, minlength=len(view.keys)) < ALL_GOOD_BELOW
+    good = better_half(score_CJ.amax(1), draw, sequence, len(view.keys)) | few[sequence]
+
+    long = torch.zeros_like(view.grid.maskable)
+    long[best[good]] = True
+    hidden = coverage(long, view.grid) > 0
+    hidden[centres[~good]] = True
+    return tokens_over(hidden, view.grid)
+
+
+def score_of_number(view: MaskView) -> Tensor:
+    """(S,) NPMI of the id n for n = 0 .. length of the longest sequence; ids beyond the vocabulary come last."""
+    longest = int(view.grid.bounds.diff().max())
+    first_kmer = int(view.tokens.kmer_ids.min())
+    scores = torch.full((longest,), -torch.inf, dtype=view.scores.dtype, device=view.scores.device)
+    known = view.scores[:longest]
+    scores[: len(known)] = known
+    scores[:first_kmer] = torch.inf
+    return scores

@@ -1,0 +1,49 @@
+"""Span: runs of bases (of text: words) around centres, their lengths geometric.
+
+Source: SpanBERT (Joshi et al., TACL 2020): p = 0.2, at most 10 units, 3.8 on average.
+
+Letters: C centres, N the longest run.
+"""
+
+import torch
+from torch import Tensor
+
+from genomask.errors import SettingsError
+from genomask.hashing import uniform
+from genomask.masking import streams
+from genomask.masking.registry import register
+from genomask.masking.view import MaskView
+from genomask.types import TokenBases
+
+
+def chances_to_be_longer(p: float, longest: int) -> list[float]:
+    """For n = 1 .. longest - 1 the chance that a run is longer than n: geometric, given that it is not above `longest`.
+
+    Raises SettingsError for parameters out of range.
+    """
+    if not 0 < p < 1:
+        raise SettingsError(f"masking strategy 'span': p must lie between 0 and 1, got {p}.")
+    if longest < 1:
+        raise SettingsError(f"masking strategy 'span': longest must be at least 1, got {longest}.")
+    most = 1 - (1 - p) ** longest
+    return [1 - (1 - (1 - p) ** n) / most for n in range(1, longest)]
+
+
+def published_chance(rate: float, tokens: TokenBases, p: float, longest: int) -> float:
+    """Rate / mean number of tokens that a run reaches, were there no others."""
+    mean = 1 + sum(chances_to_be_longer(p, longest))
+    return rate / (mean + tokens.k - 1)
+
+
+@register("span", published=published_chance)
+def span(view: MaskView, *, p: float = 0.2, longest: int = 10) -> Tensor:
+    """Each centre hides the 1 to `longest` bases around it, as far as its sequence goes."""
+    centres, offsets = view.centres(), view.grid.offsets
+    sequence = torch.bucketize(centres, offsets[1:], right=True)
+    draw = uniform(view.keys[sequence], streams.SPAN_LENGTH, centres - offsets[sequence])
+    longer_than = torch.tensor(chances_to_be_longer(p, longest), dtype=torch.float64, device=draw.device)
+    n_bases = 1 + (draw[:, None] < longer_than).sum(1)
+    offset = torch.arange(longest, device=draw.device)
+    places_CN = (centres - (n_bases - 1) // 2)[:, None] + offset
+    inside = (places_CN >= offsets[sequence][:, None]) & (places_CN < offsets[sequence + 1][:, None])
+    return view.hide(places_CN[inside & (offset < n_bases[:, None])])
