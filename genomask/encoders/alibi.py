@@ -20,15 +20,23 @@ def alibi_slopes(n_heads: int, device: torch.device | str = "cpu") -> Tensor:
     return torch.exp2(-exponent).float()
 
 
-def alibi_bias(slopes: Tensor, size: int, directed: bool) -> Tensor:
-    """(N, S, S) float32 to add to the scaled scores: -slope |i - j| for query i and key j.
+def alibi_line(slopes: Tensor, size: int, directed: bool) -> Tensor:
+    """(N, 2S - 1) float32 bias by distance: -slope |j - i| of a key j for a query i, j - i from 1 - S to S - 1.
 
-    directed: the first, third ... head sees only j <= i, the second, fourth ... only j >= i. Every row is the one
-    above it moved by one, so the table is made of windows of one line over the distances -S+1 .. S-1.
+    directed: -inf where the head does not look, as `alibi_bias` says.
     """
-    distance = torch.arange(1 - size, size, device=slopes.device)  # j - i; integers: bf16 would err by 2 at 512
+    distance = torch.arange(1 - size, size, device=slopes.device)  # integers: bf16 would err by 2 at 512
     line = -slopes.float()[:, None] * distance.abs()
     if directed:
         line[0::2, size:] = -torch.inf
         line[1::2, : size - 1] = -torch.inf
-    return line.unfold(1, size, 1).flip(1)
+    return line
+
+
+def alibi_bias(slopes: Tensor, size: int, directed: bool) -> Tensor:
+    """(N, S, S) float32 to add to the scaled scores: -slope |i - j| for query i and key j.
+
+    directed: the first, third ... head sees only j <= i, the second, fourth ... only j >= i. Every row is the one
+    above it moved by one, so the table is made of windows of one line.
+    """
+    return alibi_line(slopes, size, directed).unfold(1, size, 1).flip(1)

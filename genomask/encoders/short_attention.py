@@ -1,0 +1,129 @@
+"""Attention on the CPU with explicit scores, for short sequences: packed q, k, v in, mixed values out.
+
+Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width, b sequences of one piece,
+each of m queries and n keys.
+
+PyTorch's own CPU kernel is as fast as this where no key is far away. Under ALiBi it spends most of its backward pass on
+denormal numbers: the probabilities of far keys lie near 1e-40, and processors need a hundred times as long for a
+product of such. Here they are exactly 0. The price: the probabilities are kept for the backward pass.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from genomask.encoders.attention import Layout
+
+SCORES_AT_ONCE = 2**20
+"""Neighbours of equal length share their products while they have at most so many scores, about a cache full."""
+
+
+class Piece(NamedTuple):
+    """Neighbouring sequences of equal length, and where they lie among the queries and the keys."""
+
+    b: int
+    m: int
+    n: int
+    queries: slice
+    keys: slice
+
+    def heads_first(self, x: Tensor) -> Tensor:
+        """(b * m, N, H), or n instead of m -> (b * N, m, H)."""
+        return x.unflatten(0, (self.b, -1)).transpose(1, 2).flatten(0, 1)
+
+    def put(self, target: Tensor, x: Tensor) -> None:
+        """Write x (b * N, m, H), or n instead of m, into target (b * m, N, H)."""
+        target.unflatten(0, (self.b, -1)).transpose(1, 2).copy_(x.unflatten(0, (self.b, -1)))
+
+
+def cut(counts: list[int], lengths: list[int], n_heads: int) -> list[Piece]:
+    """Sequences of `counts` queries and `lengths` keys -> what is computed at once; those without queries are left out."""
+    pieces: list[Piece] = []
+    query = key = 0
+    for m, n in zip(counts, lengths, strict=True):
+        queries, keys = slice(query, query + m), slice(key, key + n)
+        query, key = queries.stop, keys.stop
+        last = pieces[-1] if pieces else None
+        if last and (last.m, last.n) == (m, n) and (last.b + 1) * n_heads * m * n <= SCORES_AT_ONCE:
+            pieces[-1] = Piece(last.b + 1, m, n, slice(last.queries.start, query), slice(last.keys.start, key))
+        elif m > 0:
+            pieces.append(Piece(1, m, n, queries, keys))
+    return pieces
+
+
+class ShortAttention(torch.autograd.Function):
+    """softmax(q k^T / sqrt(H) + bias) v within each sequence, with a backward pass of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
+        """The signature of all backends."""
+        counts, rows = (layout.lengths, None) if queries is None else places(queries, layout)
+        ctx.pieces = cut(counts, layout.lengths, q.shape[1])
+        lowest = lowest_score(q, k if queries is None else k.index_select(0, queries))
+        out, kept = q.new_empty(q.shape), []
+        for piece in ctx.pieces:
+            p = _probabilities(piece, q, k, _bias(piece, rows, layout), lowest)
+            piece.put(out[piece.queries], p @ piece.heads_first(v[piece.keys]))
+            if any(ctx.needs_input_grad):
+                kept.append(p)
+        ctx.save_for_backward(q, k, v, *kept)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        """Gradients of q, k and v; keys of a sequence without queries have none."""
+        q, k, v, *kept = ctx.saved_tensors
+        dq, dk, dv = q.new_empty(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
+        for piece, p in zip(ctx.pieces, kept, strict=True):
+            g, q_piece = (piece.heads_first(x[piece.queries]) for x in (grad, q))
+            k_piece, v_piece = (piece.heads_first(x[piece.keys]) for x in (k, v))
+            ds = g @ v_piece.mT
+            torch._softmax_backward_data(ds, p, -1, p.dtype, grad_input=ds)
+            piece.put(dq[piece.queries], ds @ k_piece)
+            piece.put(dk[piece.keys], ds.mT @ q_piece)
+            piece.put(dv[piece.keys], p.mT @ g)
+        scale = q.shape[-1] ** -0.5
+        return dq.mul_(scale), dk.mul_(scale), dv, None, None
+
+
+def places(queries: Tensor, layout: Layout) -> tuple[list[int], Tensor]:
+    """Number of queries in each sequence, and (Q,) the place of each within its own."""
+    sequence = layout.sequence_of(queries)
+    counts = torch.bincount(sequence, minlength=len(layout.lengths)).tolist()
+    return counts, queries - layout.cu_seqlens[sequence]
+
+
+def lowest_score(q: Tensor, k: Tensor) -> float:
+    """The score below which a probability is 0, from queries (Q, N, H) and the keys of the same tokens.
+
+    A token's score with itself has no bias, so the largest score of every row is at least the least of those. What
+    lies 2 ln(eps) below has less than eps^2 of the largest probability, which no sum in this precision can show.
+    """
+    own = float((q * k).sum(-1).min()) * q.shape[-1] ** -0.5
+    return own + 2 * math.log(torch.finfo(torch.promote_types(q.dtype, torch.float32)).eps)
+
+
+def _bias(piece: Piece, rows: Tensor | None, layout: Layout) -> Tensor | None:
+    """What is added to the scores: (N, n, n) for all queries, (b, N, m, n) for those at `rows`."""
+    if layout.slopes is None:
+        return None
+    if rows is None:
+        return layout.bias[:, : piece.n, : piece.n]
+    return layout.bias[:, rows[piece.queries].view(piece.b, piece.m), : piece.n].transpose(0, 1)
+
+
+def _probabilities(piece: Piece, q: Tensor, k: Tensor, bias: Tensor | None, lowest: float) -> Tensor:
+    """(b * N, m, n): softmax of the scores, with 0 for those below `lowest`."""
+    q_piece, k_piece = piece.heads_first(q[piece.queries]), piece.heads_first(k[piece.keys])
+    p = q.new_empty(len(q_piece), piece.m, piece.n)
+    if bias is not None:
+        p.unflatten(0, (piece.b, -1)).copy_(bias)
+    p.baddbmm_(q_piece, k_piece.mT, beta=0 if bias is None else 1, alpha=q.shape[-1] ** -0.5)
+    if bias is not None:
+        F.threshold_(p, lowest, -math.inf)
+    return torch.softmax(p, -1, out=p)
