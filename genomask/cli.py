@@ -178,6 +178,46 @@ def demo(
 
 
 @app.command()
+def masks(
+    sequence: Annotated[
+        str,
+        typer.Argument(
+            help="Letters A C G T N, or FASTA:RECORD or FASTA:RECORD:FIRST-LAST, counted from 1, both ends included."
+        ),
+    ],
+    masking: Annotated[str, typer.Option(help="Strategies, by commas; parameters as NAME:key=value.")] = (
+        "uniform,contiguous,random-span"
+    ),
+    k: Annotated[int, typer.Option("--k", help="Bases in a token, 1 to 8.")] = 6,
+    rate: Annotated[float, typer.Option(help="Share to mask, between 0 and 1.")] = 0.15,
+    match: Annotated[str, typer.Option(help="What the rate is a share of: tokens, bases, or none.")] = "tokens",
+    npmi: Annotated[Path | None, typer.Option(help="Table made by genomask npmi. Default: count the FASTA.")] = None,
+    genome: Annotated[list[Path], typer.Option(help="FASTA files to count the NPMI in, for letters.")] = [],  # noqa: B006
+    ambiguous: Ambiguous = "error",
+    seed: Annotated[int, typer.Option(help="Of the random draws.")] = 0,
+    out: Annotated[Path, typer.Option(help="The picture: .svg, .png or .pdf.")] = Path("masks.svg"),
+) -> None:
+    """Show which tokens strategies mask in a sequence, and which bases that really hides."""
+    from genomask.experiments.masks import MANY_MASKS, MaskQuestion, show_masks
+    from genomask.report.mask_picture import mask_picture
+    from genomask.report.mask_rows import tally_frame
+    from genomask.report.mask_text import mask_text
+    from genomask.report.tables import rich_table
+
+    shown = show_masks(
+        MaskQuestion(
+            sequence=sequence, strategies=_words(masking), k=k, rate=rate, match=match, npmi=npmi,
+            genome=tuple(genome), ambiguous=ambiguous, seed=seed,
+        )
+    )  # fmt: skip
+    mask_picture(shown, out)
+    terminal = console()
+    terminal.print(mask_text(shown, terminal.width))
+    terminal.print(rich_table(tally_frame(shown), caption=f"mean: over {MANY_MASKS:,} masks; the first one is shown"))
+    print(f"picture: {out}")
+
+
+@app.command()
 def doctor() -> None:
     """Say what is installed, which attention backend would run and why, and how fast this machine trains."""
     from genomask.experiments.doctor import examine, findings_frame

@@ -7,6 +7,7 @@ Letters: L bases, T tokens, n boxes.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
+from matplotlib.transforms import blended_transform_factory
 
 from genomask.report.mask_rows import MaskedSequence, MaskRow
 from genomask.report.style import GRID, INK, MUTED, PAPER, picture, strategy_colours
@@ -42,7 +44,7 @@ def mask_picture(sequence: MaskedSequence, path: Path) -> None:
         for number, axes in enumerate(lines):
             _draw_line(axes, sequence, number * a_line, a_line, heat)
         lines[0].set_title(sequence.title)
-        _draw_legend(foot, sequence.k)
+        _draw_legend(figure, foot, sequence.k)
         if heat:
             _draw_scale(figure, foot, heat)
 
@@ -73,8 +75,9 @@ def _draw_line(axes: Axes, sequence: MaskedSequence, start: int, n: int, heat: S
     axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_visible(False)
     y = _draw_heat(axes, sequence.best_npmi, start, stop, heat) if heat else 0.0
+    size = min(9.0, 6.0 * BASES_A_LINE / n)
     for base in range(start, stop):
-        axes.text(base + 0.5, y + LETTERS / 2, sequence.letters[base], ha="center", va="center", fontsize=6)
+        axes.text(base + 0.5, y + LETTERS / 2, sequence.letters[base], ha="center", va="center", fontsize=size)
     y += LETTERS
     colours = strategy_colours(row.strategy for row in sequence.rows)
     for row in sequence.rows:
@@ -128,8 +131,8 @@ def _tint(colour: str) -> str:
     return to_hex((red, green, blue))
 
 
-def _draw_legend(axes: Axes, k: int) -> None:
-    """What cells and bars are."""
+def _draw_legend(figure: Figure, axes: Axes, k: int) -> None:
+    """What cells and bars are, from the left edge of the picture on."""
     axes.set_axis_off()
     cell = f"hidden base: all {k} tokens over it are masked"
     handles = [
@@ -137,7 +140,9 @@ def _draw_legend(axes: Axes, k: int) -> None:
         Line2D([], [], linewidth=3, color=_tint(INK), label=f"masked token of {k} bases"),
         Line2D([], [], linewidth=3, color=GRID, label="visible token"),
     ]
-    axes.legend(handles=handles, loc="center left", ncols=3, fontsize=8, borderaxespad=0, handlelength=1.6)
+    edge = blended_transform_factory(figure.transFigure, axes.transAxes)
+    looks: dict[str, Any] = {"ncols": 3, "fontsize": 8, "borderaxespad": 0, "handlelength": 1.6}
+    axes.legend(handles=handles, loc="center left", bbox_to_anchor=(0.0, 0.5), bbox_transform=edge, **looks)
 
 
 def _draw_scale(figure: Figure, axes: Axes, heat: ScalarMappable) -> None:
