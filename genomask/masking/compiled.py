@@ -14,18 +14,22 @@ Array = np.ndarray
 
 
 def base_grid(input_ids: Tensor, bounds: Tensor, tokens: TokenBases) -> BaseGrid:
-    sequence, position, start, n_bases = (torch.empty(len(input_ids), dtype=torch.int64) for _ in range(4))
-    maskable = torch.empty(len(input_ids), dtype=torch.bool)
-    grid = BaseGrid(sequence, position, start, n_bases, maskable, bounds, torch.empty_like(bounds))
-    tables = tokens.n_bases.numpy(), tokens.maskable.numpy()
-    _lay_out(input_ids.numpy(), *tables, tokens.k - tokens.stride, *(x.numpy() for x in grid))
-    return grid
+    start, n_bases = (np.empty(len(input_ids), dtype=np.int64) for _ in range(2))
+    maskable, offsets = np.empty(len(input_ids), dtype=bool), np.empty(len(bounds), dtype=np.int64)
+    tables = tokens.n_bases.numpy(), tokens.maskable.numpy(), tokens.k - tokens.stride
+    _lay_out(input_ids.numpy(), bounds.numpy(), *tables, start, n_bases, maskable, offsets)
+    as_tensors = torch.from_numpy(start), torch.from_numpy(n_bases), torch.from_numpy(maskable)
+    return BaseGrid(*as_tensors, bounds, torch.from_numpy(offsets))
 
 
 def drawn(keys: Tensor, stream: int, chance: Tensor, bounds: Tensor) -> Tensor:
     out = np.empty(int(bounds[-1]), dtype=bool)
     _draw(keys.numpy().view(np.uint64), offset_of(stream), chance.numpy(), bounds.numpy(), out)
     return torch.from_numpy(out)
+
+
+def places_drawn(keys: Tensor, stream: int, chance: Tensor, bounds: Tensor) -> Tensor:
+    return torch.from_numpy(np.flatnonzero(drawn(keys, stream, chance, bounds).numpy()))
 
 
 def uniforms(keys: Tensor, stream: int, bounds: Tensor) -> Tensor:
@@ -61,17 +65,18 @@ def number_spans(masked: Tensor, grid: BaseGrid) -> Tensor:
 
 @compiled
 def _lay_out(
-    ids: Array, n_bases_of: Array, maskable_of: Array, overlap: int,
-    sequence: Array, position: Array, start: Array, n_bases: Array, maskable: Array, bounds: Array, offsets: Array,
+    ids: Array, bounds: Array, n_bases_of: Array, maskable_of: Array, overlap: int,
+    start: Array, n_bases: Array, maskable: Array, offsets: Array,
 ) -> None:  # fmt: skip
+    for t in range(len(ids)):  # apart from the loop below, so that the processor does eight tokens at once
+        token = np.uint64(ids[t])
+        n_bases[t], maskable[t] = n_bases_of[token], maskable_of[token]
     at = 0
     offsets[0] = 0
     for s in range(len(bounds) - 1):
         for t in range(bounds[s], bounds[s + 1]):
-            n = n_bases_of[ids[t]]
-            sequence[t], position[t], start[t] = s, t - bounds[s], at
-            n_bases[t], maskable[t] = n, maskable_of[ids[t]]
-            at += max(n - overlap, 0)
+            start[t] = at
+            at += max(n_bases[t] - overlap, 0)
         if at > offsets[s]:
             at += overlap
         offsets[s + 1] = at
@@ -118,22 +123,21 @@ def _find_covering(places: Array, start: Array, n_bases: Array, maskable: Array,
 
 @compiled
 def _find_over(hidden: Array, start: Array, n_bases: Array, maskable: Array, out: Array) -> None:
-    last = -1  # the last hidden base before the end of the token at hand
-    at = 0
+    before = np.empty(len(hidden) + 1, dtype=np.int32)  # hidden bases before each base
+    before[0] = 0
+    for g in range(len(hidden)):
+        before[g + 1] = before[g] + hidden[g]
     for t in range(len(start)):
-        end = start[t] + n_bases[t]
-        while at < end:
-            if hidden[at]:
-                last = at
-            at += 1
-        out[t] = maskable[t] and last >= start[t]
+        first = np.uint64(start[t])
+        out[t] = maskable[t] & (before[first + np.uint64(n_bases[t])] > before[first])
 
 
 @compiled
 def _count_covering(chosen: Array, start: Array, n_bases: Array, out: Array) -> None:
     for t in range(len(start)):
-        out[start[t]] += chosen[t]
-        out[start[t] + n_bases[t]] -= chosen[t]
+        if chosen[t]:
+            out[start[t]] += 1
+            out[start[t] + n_bases[t]] -= 1
     for g in range(1, len(out)):
         out[g] += out[g - 1]
 

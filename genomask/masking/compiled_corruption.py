@@ -43,12 +43,11 @@ def _corrupt_tokens(
     mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array, labels: Array,
 ) -> None:  # fmt: skip
     """A token that is replaced becomes any drawable one."""
+    _copy(ids, spans, out, labels)
     for s in range(len(bounds) - 1):
         actions, new_tokens = mix(keys[s] + _ACTION), mix(keys[s] + _NEW_TOKEN)
         for t in range(bounds[s], bounds[s + 1]):
-            out[t], labels[t] = ids[t], IGNORE
             if spans[t] > 0:
-                labels[t] = ids[t]
                 position = t - bounds[s]
                 action = draw(actions, spans[t] if per_span else position)
                 if action < limit_mask:
@@ -58,37 +57,51 @@ def _corrupt_tokens(
 
 
 @compiled
+def _copy(ids: Array, spans: Array, out: Array, labels: Array) -> None:
+    """Ids as they are, and labels of the masked; alone, so that the processor does eight tokens at once."""
+    for t in range(len(ids)):
+        out[t] = ids[t]
+        labels[t] = ids[t] if spans[t] > 0 else IGNORE
+
+
+@compiled
 def _corrupt_bases(
     ids: Array, spans: Array, bounds: Array, keys: Array,
     maskable: Array, n_bases: Array, letters: Array, kmer_ids: Array, overlap: int,
     mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array, labels: Array,
 ) -> None:  # fmt: skip
     """Tokens of a span that is replaced are recomputed from new bases where no visible token tells the old ones."""
+    _copy(ids, spans, out, labels)
     for s in range(len(bounds) - 1):
         actions, new_bases = mix(keys[s] + _ACTION), mix(keys[s] + _NEW_BASE)
-        start = 0  # of the token, in bases of its sequence
-        told_left = 0  # visible tokens to the left tell the bases before this one ...
-        told_right = np.int64(
-            -1
-        )  # ... and those to the right the bases from this one on; -1: not looked up for this span
-        number = np.int64(0)
-        action = np.uint64(0)
+        start, reached = np.int64(0), bounds[s]  # first base, within the sequence, of the token reached
+        number, action = np.int64(0), np.uint64(0)
+        told_left = told_right = np.int64(0)
         for t in range(bounds[s], bounds[s + 1]):
-            out[t], labels[t] = ids[t], IGNORE
-            if spans[t] > 0:
-                labels[t] = ids[t]
-                if spans[t] != number:
-                    number, told_right = np.int64(spans[t]), np.int64(-1)
-                    action = draw(actions, number)
-                if action < limit_mask:
-                    out[t] = mask_id
-                elif action < limit_random:
-                    if told_right < 0:
-                        told_right = _next_told(ids, spans, t, bounds[s + 1], start, maskable, n_bases, overlap)
-                    out[t] = kmer_ids[_redrawn(letters[ids[t]], start, told_left, told_right, new_bases)]
-            elif maskable[ids[t]]:
-                told_left = start + n_bases[ids[t]]
-            start += max(n_bases[ids[t]] - overlap, 0)
+            if spans[t] == 0:
+                continue
+            opens = spans[t] != number
+            if opens:
+                number = np.int64(spans[t])
+                action = draw(actions, number)
+            if action < limit_mask:
+                out[t] = mask_id
+            elif action < limit_random:
+                start += _bases_between(ids, reached, t, n_bases, overlap)
+                reached = t
+                if opens:
+                    told_left = _told_before(ids, spans, bounds[s], t, start, maskable, n_bases, overlap)
+                    told_right = _told_after(ids, spans, t, bounds[s + 1], start, maskable, n_bases, overlap)
+                out[t] = kmer_ids[_redrawn(letters[ids[t]], start, told_left, told_right, new_bases)]
+
+
+@compiled
+def _bases_between(ids: Array, first: Int, stop: Int, n_bases: Array, overlap: Int) -> np.int64:
+    """From the start of token `first` to the start of token `stop`."""
+    n = np.int64(0)
+    for t in range(first, stop):
+        n += max(n_bases[ids[t]] - overlap, 0)
+    return n
 
 
 @compiled
@@ -103,10 +116,22 @@ def _redrawn(letters: Array, start: Int, told_left: Int, told_right: Int, new_ba
 
 
 @compiled
-def _next_told(
+def _told_before(
     ids: Array, spans: Array, first: Int, stop: Int, start: Int, maskable: Array, n_bases: Array, overlap: Int
 ) -> np.int64:
-    """First base, from token `first` at base `start` on, that a visible token tells."""
+    """The base after the last that a visible token before `stop`, which starts at base `start`, tells."""
+    for t in range(stop - 1, first - 1, -1):
+        start -= max(n_bases[ids[t]] - overlap, 0)
+        if spans[t] == 0 and maskable[ids[t]]:
+            return np.int64(start + n_bases[ids[t]])
+    return np.int64(0)
+
+
+@compiled
+def _told_after(
+    ids: Array, spans: Array, first: Int, stop: Int, start: Int, maskable: Array, n_bases: Array, overlap: Int
+) -> np.int64:
+    """The first base that a visible token after `first`, which starts at base `start`, tells."""
     for t in range(first, stop):
         if spans[t] == 0 and maskable[ids[t]]:
             return np.int64(start)

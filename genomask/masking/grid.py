@@ -6,16 +6,17 @@ special tokens cover none. Text is the case k = stride = 1, where a "base" is a 
 Letters: T tokens of all packed sequences, B sequences, G bases of all sequences.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
 
-class BaseGrid(NamedTuple):
+@dataclass(frozen=True)
+class BaseGrid:
     """Place of every token and sequence in the grid of bases."""
 
-    sequence: Tensor  # (T,) int64, the sequence of each token
-    position: Tensor  # (T,) int64, the token's number within its sequence
     start: Tensor  # (T,) int64, first base of each token in the grid; never falls from one token to the next
     n_bases: Tensor  # (T,) int64, bases it covers, 0 for special tokens
     maskable: Tensor  # (T,) bool
@@ -26,3 +27,13 @@ class BaseGrid(NamedTuple):
     def lengths(self) -> Tensor:
         """(B,) int64 bases of each sequence."""
         return self.offsets.diff()
+
+    @cached_property
+    def sequence(self) -> Tensor:
+        """(T,) int64, the sequence of each token."""
+        return torch.repeat_interleave(self.bounds.diff(), output_size=len(self.start))
+
+    @cached_property
+    def position(self) -> Tensor:
+        """(T,) int64, the token's number within its sequence."""
+        return torch.arange(len(self.start), device=self.start.device) - self.bounds[:-1][self.sequence]

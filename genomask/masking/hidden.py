@@ -30,6 +30,11 @@ def drawn(keys: Tensor, stream: int, chance: Tensor, bounds: Tensor) -> Tensor:
     return _form(keys).drawn(keys, stream, chance, bounds)
 
 
+def places_drawn(keys: Tensor, stream: int, chance: Tensor, bounds: Tensor) -> Tensor:
+    """(C,) int64: where `drawn` is true."""
+    return _form(keys).places_drawn(keys, stream, chance, bounds)
+
+
 def uniforms(keys: Tensor, stream: int, bounds: Tensor) -> Tensor:
     """(n,) float64 `hashing.uniform` numbers, one for each of the things between the bounds (B + 1,) of a sequence."""
     return _form(keys).uniforms(keys, stream, bounds)

@@ -16,8 +16,7 @@ def base_grid(input_ids: Tensor, bounds: Tensor, tokens: TokenBases) -> BaseGrid
     bases = steps[bounds].diff()
     offsets = _cumulative(torch.where(bases > 0, bases + overlap, 0))
     start = steps[:-1] + (offsets[:-1] - steps[bounds[:-1]])[sequence]
-    position = torch.arange(len(input_ids), device=input_ids.device) - bounds[:-1][sequence]
-    return BaseGrid(sequence, position, start, n_bases, tokens.maskable[input_ids], bounds, offsets)
+    return BaseGrid(start, n_bases, tokens.maskable[input_ids], bounds, offsets)
 
 
 def uniforms(keys: Tensor, stream: int, bounds: Tensor) -> Tensor:
@@ -28,6 +27,10 @@ def uniforms(keys: Tensor, stream: int, bounds: Tensor) -> Tensor:
 
 def drawn(keys: Tensor, stream: int, chance: Tensor, bounds: Tensor) -> Tensor:
     return uniforms(keys, stream, bounds) < torch.repeat_interleave(chance, bounds.diff(), output_size=int(bounds[-1]))
+
+
+def places_drawn(keys: Tensor, stream: int, chance: Tensor, bounds: Tensor) -> Tensor:
+    return drawn(keys, stream, chance, bounds).nonzero().squeeze(1)
 
 
 def tokens_covering(places: Tensor, grid: BaseGrid, n_tokens: int) -> tuple[Tensor, Tensor]:
