@@ -34,7 +34,12 @@ class GenomeRecipe:
     kind = "genome"
 
     def __post_init__(self) -> None:
-        _require_room(self.training, self.windows.max_tokens + 2, "windows.max_tokens with [CLS] and [SEP]")
+        _require_room(self.training, self.longest, "windows.max_tokens with [CLS] and [SEP]")
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest training sequence."""
+        return self.windows.max_tokens + 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +57,12 @@ class TextRecipe:
     kind = "text"
 
     def __post_init__(self) -> None:
-        _require_room(self.training, self.documents.max_tokens, "documents.max_tokens")
+        _require_room(self.training, self.longest, "documents.max_tokens")
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest training sequence."""
+        return self.documents.max_tokens
 
 
 def _require_room(training: TrainingSettings, longest: int, what: str) -> None:

@@ -11,8 +11,8 @@ from genomask.encoders.flex import flex
 from genomask.encoders.sdpa import sdpa
 from genomask.errors import SettingsError
 
-BACKENDS: dict[str, Attention] = {"flash": flash, "flex": flex, "sdpa": sdpa}
-"""Best first."""
+BACKENDS: dict[str, Attention] = {"flash": flash, "flex": flex, "sdpa": torch.compiler.disable(sdpa)}
+"""Best first. A compiled model runs `sdpa` as it is: it cuts by lengths that only the host knows."""
 
 OLDEST_FOR_TRITON = (7, 0)
 """CUDA compute capability."""

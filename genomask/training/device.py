@@ -33,6 +33,11 @@ def choose_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def computed_in(precision: str) -> torch.dtype:
+    """The type that matrices are multiplied in."""
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     """Autocast to bf16, or nothing for fp32."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

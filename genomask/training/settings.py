@@ -44,6 +44,8 @@ class TrainingSettings:
     """fp32, bf16 (autocast), or auto: bf16 where the hardware computes in it, fp32 elsewhere."""
     device: str = "auto"
     """cpu, cuda, or auto: cuda where there is one."""
+    compile: str = "auto"
+    """on, off, or auto: the model is compiled on CUDA, where batches are then filled up to one fixed shape."""
     log_every: int = 10
     """Steps between two rows of metrics.jsonl."""
     checkpoint_every: int = 500
@@ -52,7 +54,12 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for name in ("steps", "sequences_per_step", "tokens_per_microbatch", "log_every", "checkpoint_every"):
             _require(getattr(self, name) >= 1, f"training.{name}", "at least 1", getattr(self, name))
-        for name, known in (("precision", ("auto", "fp32", "bf16")), ("device", ("auto", "cpu", "cuda"))):
+        choices = {
+            "precision": ("auto", "fp32", "bf16"),
+            "device": ("auto", "cpu", "cuda"),
+            "compile": ("auto", "on", "off"),
+        }
+        for name, known in choices.items():
             _require(
                 getattr(self, name) in known, f"training.{name}", f"one of {', '.join(known)}", getattr(self, name)
             )

@@ -31,8 +31,7 @@ def train_step(
     if total_weight == 0:
         return 0.0
     loss = torch.zeros((), device=device)
-    for microbatch in microbatches:
-        batch = microbatch.to(device)
+    for batch in [microbatch.to(device) for microbatch in microbatches]:  # all first: a copy waits for the GPU
         with autocast(device, precision):
             part = model(**batch._asdict(), reduction="sum").loss / total_weight
         part.backward()

@@ -1,6 +1,6 @@
 """The calls to flash-attn, against a stand-in that does in float64 what flash-attn's documentation says.
 
-The real kernel needs a GPU: tests/gpu holds it against the float64 twin there.
+The real kernel needs a GPU: test_on_gpu.py holds it against the float64 twin there.
 """
 
 import itertools

@@ -38,7 +38,7 @@ def test_decoupled_decay_is_torch_decay_over_the_rate():
     assert torch.allclose(weight, torch.full((2, 2), 1 - decoupled))
 
 
-@pytest.mark.parametrize("bad", [{"steps": 0}, {"precision": "fp8"}, {"device": "tpu"}])
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"precision": "fp8"}, {"device": "tpu"}, {"compile": "yes"}])
 def test_settings_out_of_range_are_refused_by_name(bad):
     with pytest.raises(SettingsError, match=f"training.{next(iter(bad))}"):
         TrainingSettings(**bad)

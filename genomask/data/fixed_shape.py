@@ -1,0 +1,104 @@
+"""Batches of one fixed shape, for a compiled model: packed batches in, the same sequences in batches of that shape out.
+
+Letters: T tokens, B sequences, M masked tokens of a batch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from genomask.errors import SettingsError
+from genomask.types import IGNORE, PackedBatch
+
+ENTRIES = 4
+"""Room for this many times the sequences that there would be if all were of the greatest length."""
+
+SPAN, DEVIATIONS = 11, 3
+"""Room for masked tokens: this many standard deviations above the mean, of spans of this many tokens."""
+
+
+@dataclass(frozen=True)
+class BatchShape:
+    """What every batch is filled up to."""
+
+    tokens: int
+    sequences: int
+    masked: int
+    longest: int
+
+    @classmethod
+    def of(cls, tokens: int, longest: int, mask_rate: float) -> "BatchShape":
+        """For batches of up to `tokens` tokens, sequences of up to `longest`, and a share `mask_rate` masked."""
+        mean = tokens * mask_rate
+        masked = max(longest, mean + DEVIATIONS * (SPAN * mean) ** 0.5)
+        return cls(tokens, ENTRIES * -(-tokens // longest), 128 * -(-int(masked) // 128), longest)
+
+
+def to_fixed_shape(batch: PackedBatch, shape: BatchShape) -> list[PackedBatch]:
+    """The batch filled up to `shape`, or split between sequences where it is over a budget; nothing is ever cut off.
+
+    What is left of the tokens becomes sequences of padding; masked_index is filled with the last token, at weight 0.
+    Raises SettingsError for a sequence longer than the shape allows.
+    """
+    lengths = batch.cu_seqlens.diff()
+    if len(lengths) and int(lengths.max()) > shape.longest:
+        raise SettingsError(
+            f"a sequence of {int(lengths.max())} tokens is longer than the {shape.longest} that batches of a fixed "
+            "shape have room for; raise the recipe's max_tokens, or set training.compile=off"
+        )
+    return [_filled(piece, shape) for piece in _within_budgets(batch, shape)]
+
+
+def _within_budgets(batch: PackedBatch, shape: BatchShape) -> list[PackedBatch]:
+    """Pieces of consecutive sequences, each as long as the budgets allow."""
+    ends = batch.cu_seqlens.numpy()
+    masked = np.searchsorted(batch.masked_index.numpy(), ends)  # masked tokens before each border
+    pieces, start = [], 0
+    while start < len(ends) - 1:
+        tokens, sequences = ends[start + 1 :] - ends[start], np.arange(1, len(ends) - start)
+        fits = (
+            (tokens <= shape.tokens)
+            & (masked[start + 1 :] - masked[start] <= shape.masked)
+            & (sequences + _paddings(tokens, shape) <= shape.sequences)
+        )
+        stop = start + int(fits.cumprod().sum())
+        assert stop > start, "a sequence fits into every budget"
+        pieces.append(_piece(batch, slice(start, stop), slice(masked[start], masked[stop])))
+        start = stop
+    return pieces
+
+
+def _paddings(tokens: np.ndarray, shape: BatchShape) -> np.ndarray:
+    """Sequences of padding beside `tokens` real tokens; none is longer than the longest real one."""
+    return -(-(shape.tokens - tokens) // shape.longest)
+
+
+def _piece(batch: PackedBatch, sequences: slice, masked: slice) -> PackedBatch:
+    cu_seqlens = batch.cu_seqlens[sequences.start : sequences.stop + 1]
+    first, last = int(cu_seqlens[0]), int(cu_seqlens[-1])
+    return PackedBatch(
+        batch.input_ids[first:last],
+        batch.labels[first:last],
+        cu_seqlens - first,
+        batch.max_seqlen,
+        batch.masked_index[masked] - first,
+        batch.loss_weights[masked],
+    )
+
+
+def _filled(batch: PackedBatch, shape: BatchShape) -> PackedBatch:
+    """A batch within the budgets, filled up."""
+    tokens, masked = len(batch.input_ids), len(batch.masked_index)
+    borders = torch.arange(tokens, shape.tokens + shape.longest, shape.longest).clamp(max=shape.tokens)
+    cu_seqlens = torch.cat([batch.cu_seqlens, borders[1:].int()])
+    more_tokens, more_masked = (0, shape.tokens - tokens), (0, shape.masked - masked)
+    return PackedBatch(
+        F.pad(batch.input_ids, more_tokens),
+        F.pad(batch.labels, more_tokens, value=IGNORE),
+        F.pad(cu_seqlens, (0, shape.sequences + 1 - len(cu_seqlens)), value=shape.tokens),
+        shape.longest,
+        F.pad(batch.masked_index, more_masked, value=shape.tokens - 1),
+        F.pad(batch.loss_weights, more_masked),
+    )
