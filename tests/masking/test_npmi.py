@@ -55,6 +55,7 @@ def test_on_both_strands_each_place_counts_two_words_and_a_palindrome_twice():
 def test_rare_words_score_minus_infinity_and_their_share_is_known():
     counts = random_counts(3)
     counts[3][:5] = 100
+    counts[3][5] = 101  # just enough
     table = NpmiTable.from_counts(counts)
     assert np.isneginf(table.npmi(3)).tolist() == (counts[3] < 101).tolist()
     assert np.isneginf(table.pmi(3)[:5]).all()

@@ -1,0 +1,211 @@
+"""How fast n-grams are counted, beside KMC and jellyfish on the same bases, two threads each, in turns.
+
+The bases are those of the FASTA files given, repeated to --bases, as a plain FASTA file and as the memory-mapped genome
+made of it. "memory map" counts every n up to k from the map; "plain FASTA" also reads the file and builds the map. The
+peers read the FASTA file and write their database of k-mers (forward strand, as ours). All counts of k-mers must agree;
+the command ends with 1 where they do not. Another program on the machine slows both sides of a ratio: it is taken in
+each round, and the median over the rounds is the verdict. CPU seconds stand beside.
+
+    apt install kmc jellyfish
+    python benchmarks/npmi.py human/*.fa.gz
+"""
+
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import torch
+import typer
+from machine import describe_machine
+from rich.console import Console
+from rich.table import Table
+from turns import median_ratio
+
+from genomask.data.genome import Genome
+from genomask.errors import SettingsError
+from genomask.masking.counting import count_ngrams
+
+RESULT = Path(__file__).parent / "results" / "npmi.json"
+THREADS = 2
+LINE = 60
+MAP, FASTA, KMC, JELLYFISH = "ours, memory map", "ours, plain FASTA", "KMC", "jellyfish"
+GOALS = {6: 4.0, 10: 3.0}
+"""How many times KMC's bases a second we want to count from the memory map, by k."""
+
+
+class Turn(NamedTuple):
+    """One count by one side; CPU seconds of all its threads, and of the program it started."""
+
+    wall_s: float
+    cpu_s: float
+
+
+class Side(NamedTuple):
+    """Who counts: what to time, and how to read its (4**k,) counts afterwards."""
+
+    count: Callable[[], object]
+    counts: Callable[[], np.ndarray]
+
+
+def main(
+    fasta: Annotated[list[Path], typer.Argument(help="FASTA files whose bases are repeated.")],
+    bases: Annotated[float, typer.Option(help="Letters to count, N among them.")] = 2e8,
+    rounds: Annotated[int, typer.Option(help="Rounds of turns, after one that is not counted.")] = 5,
+) -> None:
+    """Count 6-mers and 10-mers, print the table and write the JSON."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])  # of this process and of what it starts
+    with tempfile.TemporaryDirectory(prefix="genomask-npmi-") as folder:
+        work = Path(folder)
+        write_repeated(Genome.open(fasta), int(bases), work / "genome.fa")
+        genome = Genome.open(work / "genome.fa", cache=work / "map")
+        rows = [row for k in GOALS for row in compare(genome, work, k, rounds)]
+    setup = {"files": [path.name for path in fasta], "letters": int(bases), "rounds": rounds, "threads": THREADS}
+    machine = describe_machine(torch.device("cpu")) | {"peers": peer_versions()}
+    RESULT.write_text(
+        json.dumps({"benchmark": "npmi", "machine": machine, "setup": setup, "rows": rows}, indent=2) + "\n"
+    )
+    show(rows)
+    if not all(row["counts_agree"] for row in rows):
+        sys.exit("counts differ: see counts_agree in the JSON")
+
+
+def write_repeated(genome: Genome, n_letters: int, path: Path) -> None:
+    """The genome's letters over and over, as plain FASTA of four records in lines of 60."""
+    letters = np.frombuffer(b"ACGTN", dtype=np.uint8)
+    runs = [genome.codes[start:stop] for start, stop in genome.runs]
+    once = np.concatenate([part for run in runs for part in (run, [4])]).astype(np.uint8)
+    lines = n_letters // LINE // 4
+    with path.open("wb") as file:
+        for record in range(4):
+            file.write(b">record%d\n" % record)
+            for first in range(0, lines, 10_000):
+                at = (record * lines + first) * LINE + np.arange(min(10_000, lines - first) * LINE)
+                block = letters[once[at % len(once)]].reshape(-1, LINE)
+                file.write(np.pad(block, ((0, 0), (0, 1)), constant_values=ord("\n")).tobytes())
+
+
+def compare(genome: Genome, work: Path, k: int, rounds: int) -> list[dict]:
+    """One row a side: bases a second, CPU seconds, how many times KMC's speed, and whether its counts are ours."""
+    sides = build_sides(genome, work, k)
+    turns = take_turns({name: side.count for name, side in sides.items()}, rounds)
+    n_bases = int((genome.runs[:, 1] - genome.runs[:, 0]).sum())
+    ours, theirs = sides[MAP].counts(), [turn.wall_s for turn in turns[KMC]]
+    rows = []
+    for name, side in sides.items():
+        walls = [turn.wall_s for turn in turns[name]]
+        rows.append({
+            "k": k,
+            "side": name,
+            "bases": n_bases,
+            "bases_per_second": n_bases / statistics.median(walls),
+            "wall_s": walls,
+            "cpu_s": [turn.cpu_s for turn in turns[name]],
+            "times_kmc": median_ratio(theirs, walls),
+            "times_kmc_cpu": median_ratio([turn.cpu_s for turn in turns[KMC]], [turn.cpu_s for turn in turns[name]]),
+            "goal": GOALS[k] if name == MAP else None,
+            "counts_agree": bool(np.array_equal(side.counts(), ours)),
+        })  # fmt: skip
+    return rows
+
+
+def build_sides(genome: Genome, work: Path, k: int) -> dict[str, Side]:
+    """Ours and the peers; KMC without thresholds and without canonical k-mers, as we count."""
+    fasta, database, dump = work / "genome.fa", work / f"kmc{k}", work / f"dump{k}"
+
+    def from_map() -> np.ndarray:
+        return count_ngrams(genome.codes, genome.runs, k)[k]
+
+    def from_fasta() -> np.ndarray:
+        shutil.rmtree(work / "fresh", ignore_errors=True)
+        fresh = Genome.open(fasta, cache=work / "fresh")
+        return count_ngrams(fresh.codes, fresh.runs, k)[k]
+
+    kmc = ["kmc", "-hp", f"-k{k}", "-b", "-fm", "-ci1", f"-cs{2**32 - 1}", f"-t{THREADS}", fasta, database, work]
+    jellyfish = ["jellyfish", "count", "-m", k, "-s", 4**k, "-t", THREADS, "-o", work / f"jf{k}", fasta]
+    return {
+        MAP: Side(from_map, from_map),
+        FASTA: Side(from_fasta, from_fasta),
+        KMC: Side(lambda: run(kmc), lambda: read_dump(["kmc_dump", database, dump], dump, k)),
+        JELLYFISH: Side(
+            lambda: run(jellyfish),
+            lambda: read_dump(["jellyfish", "dump", "-c", "-t", "-o", dump, work / f"jf{k}"], dump, k),
+        ),
+    }
+
+
+def take_turns(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[Turn]]:
+    """Every side once a round, the first place passing on; one round before is not counted."""
+    names = list(steps)
+    turns: dict[str, list[Turn]] = {name: [] for name in names}
+    for n in range(-1, rounds):
+        for name in names[n % len(names) :] + names[: n % len(names)]:
+            turn = timed(steps[name])
+            if n >= 0:
+                turns[name].append(turn)
+    return turns
+
+
+def timed(step: Callable[[], object]) -> Turn:
+    """Seconds by the clock, and of the processor in this process and in those that it waited for."""
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    step()
+    return Turn(time.perf_counter() - wall, cpu_seconds() - cpu)
+
+
+def cpu_seconds() -> float:
+    """Seconds of the processor that this process and the ended programs it started have taken."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def run(command: list) -> str:
+    """Output of a program; SettingsError where it is not installed."""
+    if shutil.which(command[0]) is None:
+        raise SettingsError(f"{command[0]} is not installed: apt install kmc jellyfish")
+    return subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout
+
+
+def read_dump(command: list, path: Path, k: int) -> np.ndarray:
+    """(4**k,) counts from a text file of words and counts that the command writes."""
+    run(command)
+    counts = np.zeros(4**k, dtype=np.int64)
+    digits = str.maketrans("ACGT", "0123")
+    for line in path.read_text().splitlines():
+        word, count = line.split()
+        counts[int(word.translate(digits), 4)] = int(count)
+    return counts
+
+
+def peer_versions() -> dict[str, str]:
+    """First line that each peer says of itself."""
+    kmc = subprocess.run(["kmc"], capture_output=True, text=True, check=False).stdout
+    return {KMC: kmc.splitlines()[0], JELLYFISH: run(["jellyfish", "--version"]).strip()}
+
+
+def show(rows: list[dict]) -> None:
+    """The rows as a table."""
+    caption = "The peers' times hold parsing and their database, as 'plain FASTA' holds parsing and the memory map."
+    table = Table(title="Counting n-grams, 2 threads, medians", caption=caption)
+    names = ("k", "side", "Gbases/s", "wall s", "CPU s", "x KMC", "x KMC in CPU s", "goal", "counts agree")
+    for name in names:
+        table.add_column(name, justify="left" if name == "side" else "right")
+    for row in rows:
+        wall, cpu = statistics.median(row["wall_s"]), statistics.median(row["cpu_s"])
+        figures = (row["bases_per_second"] / 1e9, wall, cpu, row["times_kmc"], row["times_kmc_cpu"])
+        goal = "" if row["goal"] is None else f">= {row['goal']:g}"
+        table.add_row(str(row["k"]), row["side"], *map("{:.3f}".format, figures), goal, str(row["counts_agree"]))
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
