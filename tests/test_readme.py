@@ -1,4 +1,4 @@
-"""The README's commands are real: every verb, option, recipe and file it names is there."""
+"""The commands of the README and of docs/ are real: every verb, option, recipe and file they name is there."""
 
 import re
 import shlex
@@ -11,8 +11,9 @@ from genomask.cli import app
 from genomask.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = sorted(set(re.findall(r"(?:^|[`/\s])(genomask [a-z]+[^`\n|]*)", README.replace("\\\n", " "))))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+COMMANDS = sorted(set(re.findall(r"(?:^|[`/\s])(genomask [a-z]+[^`\n|#]*)", TEXT.replace("\\\n", " "))))
 VERBS = typer.main.get_command(app).commands
 
 
@@ -21,26 +22,35 @@ def commands() -> list[list[str]]:
     return [command for command in words if command[1] in VERBS]
 
 
-def test_the_readme_shows_the_main_verbs():
-    assert {command[1] for command in commands()} >= {"pretrain", "fewshot", "compare", "demo"}
+def options_of(command: list[str]) -> set[str]:
+    """Of the verb; of a group of verbs, those of the one that is named, or of `count` where none is."""
+    verb = VERBS[command[1]]
+    if hasattr(verb, "commands"):
+        verb = verb.commands.get(command[2] if len(command) > 2 else "", verb.commands["count"])
+    return {name for parameter in verb.params for name in parameter.opts}
+
+
+def test_the_main_verbs_are_shown():
+    assert {command[1] for command in commands()} >= {"pretrain", "fewshot", "compare", "demo", "masks"}
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_every_option_of_a_command_exists(command):
-    known = {name for parameter in VERBS[command[1]].params for name in parameter.opts}
-    assert {word for word in command if word.startswith("--")} <= known
+    assert {word for word in command if word.startswith("--")} <= options_of(command)
 
 
 def test_every_setting_that_is_shown_can_be_set():
-    found = re.findall(r"--set (?:'([^']+)'|([^\s`)]+))", README)
+    found = re.findall(r"--set (?:'([^']+)'|([^\s`)]+))", TEXT)
     changes = [quoted or bare for quoted, bare in found]
     assert changes
     for change in changes:
         load_recipe("genome-tiny", [change])
 
 
-def test_every_file_and_recipe_that_is_named_is_there():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
-    for name in re.findall(r"`((?:genome|c4)-[a-z]+)`", README):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_and_recipe_that_is_named_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+    for name in re.findall(r"`((?:genome|c4)-[a-z]+)`", text):
         load_recipe(name)

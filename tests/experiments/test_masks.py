@@ -1,6 +1,8 @@
 """`genomask masks`: regions are read as samtools does, the mask shown is the strategy's own, mistakes are said."""
 
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +14,11 @@ from genomask.data.kmer import CLS, SEP, base_codes
 from genomask.errors import UserError
 from genomask.experiments import masks
 from genomask.experiments.masks import MaskQuestion, best_npmi, read_stretch, show_masks
+from genomask.experiments.simulate import simulate
 from genomask.hashing import make_keys
 from genomask.masking import NpmiTable, build_strategy
 
+PAGE = (Path(__file__).parents[2] / "docs/masking.md").read_text(encoding="utf-8")
 LETTERS = "ACGTTGCANNACGTACGGTTCAATGCCATTGACGTAGCTAGCATCGATTACGGAGC"
 
 
@@ -66,12 +70,13 @@ def test_a_base_is_hidden_where_all_tokens_that_name_it_are_masked(k):
 
 
 def test_the_mask_is_the_strategys_own_under_the_seeds_first_key(simulated, table):
-    question = MaskQuestion(sequence=f"{simulated.genome}:simulated:2001-2200", strategies=("genemask",), k=4, seed=7)
+    region = f"{simulated.genome}:simulated:2001-2200"
+    question = MaskQuestion(sequence=region, strategies=("genemask",), k=4, match="none", seed=7)
     row = show_masks(question).rows[0]
     tokenizer = KmerTokenizer(k=4)
     kmers = tokenizer.encode_bases(base_codes(bases_of(simulated.genome)[2000:2200]))
     ids = torch.from_numpy(np.concatenate([[CLS], kmers, [SEP]]))
-    strategy = build_strategy("genemask", tokens=tokenizer.token_bases, mask_rate=0.15, npmi=table)
+    strategy = build_strategy("genemask", tokens=tokenizer.token_bases, mask_rate=0.15, npmi=table, match="none")
     spans = strategy.select(ids, torch.tensor([0, len(ids)]), torch.from_numpy(make_keys(7, 0, np.arange(1))))
     assert row.masked.tolist() == (spans[1:-1] > 0).tolist()
     assert row.masked.any()
@@ -91,7 +96,7 @@ def test_the_npmi_of_a_base_is_the_highest_of_the_words_over_it(table):
 
 def test_a_saved_table_and_a_genome_stand_in_for_each_other(simulated, table, tmp_path):
     table.save(tmp_path / "table.npmi")
-    asked = {"sequence": LETTERS, "strategies": ("genemask",), "k": 4, "rate": 0.3}
+    asked = {"sequence": LETTERS, "strategies": ("genemask",), "k": 4, "rate": 0.3, "match": "none"}
     counted = show_masks(MaskQuestion(genome=(simulated.genome,), **asked))
     loaded = show_masks(MaskQuestion(npmi=tmp_path / "table.npmi", **asked))
     assert counted.rows[0].masked.tolist() == loaded.rows[0].masked.tolist()
@@ -138,7 +143,7 @@ MISTAKES = {
     ),
     "unknown strategy": (["ACGTACGTAC", "--masking", "magic"], "'magic'"),
     "no strategy": (["ACGTACGTAC", "--masking", ","], "no strategy was named"),
-    "no picture format": (["ACGTACGTAC", "--out", "masks.bmp"], "saved as .svg, .png or .pdf"),
+    "no picture format": (["ACGTACGTAC", "--masking", "uniform", "--out", "masks.bmp"], "saved as .svg, .png or .pdf"),
 }
 
 
@@ -161,7 +166,18 @@ def test_a_mistake_is_one_sentence_and_exit_2(name, simulated, tmp_path, monkeyp
 def test_the_command_prints_the_masks_and_the_table_and_saves_the_picture(simulated, tmp_path, monkeypatch, capsys):
     out = tmp_path / "pictures" / "masks.svg"
     region = f"{simulated.genome}:simulated:1001-1120"
-    asked = ["--masking", "genemask,random-span,contiguous", "--k", "4", "--seed", "1", "--out", str(out)]
+    asked = [
+        "--masking",
+        "genemask,random-span,contiguous",
+        "--k",
+        "4",
+        "--match",
+        "none",
+        "--seed",
+        "1",
+        "--out",
+        str(out),
+    ]
     monkeypatch.setattr(sys, "argv", ["genomask", "masks", region, *asked])
     with pytest.raises(SystemExit) as end:
         cli.main()
@@ -177,3 +193,30 @@ def test_an_unreadable_table_is_refused(tmp_path):
     question = MaskQuestion(sequence="ACGTACGTAC", strategies=("genemask",), npmi=tmp_path / "table.npmi")
     with pytest.raises(UserError, match=r"table\.npmi"):
         show_masks(question)
+
+
+def test_the_figures_of_the_documentation_are_what_the_command_prints(tmp_path, monkeypatch):
+    monkeypatch.setattr(masks, "MANY_MASKS", 2_000)
+    number = r"([\d.]+)"
+    rows = re.findall(
+        rf"^\| `([\w-]+)`[^|]*\| {number} % \| {number} % \| {number} % \| {number} \|$", PAGE, re.MULTILINE
+    )
+    assert len(rows) == 6
+    region = f"{simulate(tmp_path, 0).genome}:simulated:1001-1510"
+    for name, *figures in rows:
+        asked, tokens, bases, length = map(float, figures)
+        question = MaskQuestion(sequence=region, strategies=(name,), rate=asked / 100, match="none")
+        many = show_masks(question).rows[0].many
+        assert 100 * many.account.tokens_masked_fraction == pytest.approx(tokens, abs=0.06)
+        assert 100 * many.account.bases_hidden_fraction == pytest.approx(bases, abs=0.06)
+        assert float(many.tokens_a_span) == pytest.approx(length, abs=0.11)
+
+
+def test_the_strategy_that_the_documentation_writes_works(tmp_path):
+    (source,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    file = tmp_path / "my_masks.py"
+    file.write_text(source)
+    names = (f"{file}:first-half:share=0.5",)
+    row = show_masks(MaskQuestion(sequence=LETTERS, strategies=names, rate=0.3, match="none")).rows[0]
+    assert row.masked[:25].any()
+    assert not row.masked[26:].any()
