@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from genomask.cli_npmi import npmi
+from genomask.cli_npmi import Ambiguous, npmi
 from genomask.errors import SettingsError, Stopped, UserError
 from genomask.report.console import console
 
@@ -29,7 +29,6 @@ app = typer.Typer(
 app.add_typer(npmi, name="npmi")
 
 GenomeFiles = Annotated[list[Path], typer.Option(help="FASTA files, plain, gzip or bgzip.")]
-Ambiguous = Annotated[str, typer.Option(help="IUPAC letters such as R: 'error', or 'n' to read them as N.")]
 RecipeName = Annotated[str, typer.Option(help="Recipe name or TOML file. Default: tiny without a GPU, base with one.")]
 Changes = Annotated[list[str], typer.Option("--set", help="Change one setting, as training.steps=60. Repeatable.")]
 Train = Annotated[Path, typer.Option(help="TSV or CSV with columns sequence and label: the pool that shots come from.")]
@@ -215,6 +214,18 @@ def masks(
     terminal.print(mask_text(shown, terminal.width))
     terminal.print(rich_table(tally_frame(shown), caption=f"mean: over {MANY_MASKS:,} masks; the first one is shown"))
     print(f"picture: {out}")
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Option(help="Folder of a model: ours, MosaicBERT's or BERT's.")],
+    to: Annotated[str, typer.Option(help="Names to write: mosaicbert (also DNABERT-2's) or bert.")],
+    out: Annotated[Path, typer.Option(help="New folder for config.json, model.safetensors and the tokenizer.")],
+) -> None:
+    """Write a model under the names other tools know, every weight bit by bit."""
+    from genomask.experiments.export import export as run
+
+    print(run(model, to, out))
 
 
 @app.command()
