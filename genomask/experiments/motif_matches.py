@@ -1,0 +1,112 @@
+"""Which words match which motifs: a file of JASPAR matrices in, the score of every word of n bases against each out.
+
+Letters: L columns of a matrix. Arrays of 4 and of 4**n are in ACGT lexicographic order; scores are in nats.
+Sources: JASPAR (Sandelin et al., NAR 2004) for the format; log-odds against a background (Stormo, Bioinformatics 2000)
+with a pseudocount of 0.8 a column (Nishida et al., NAR 2009).
+"""
+
+import functools
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from genomask.data.lines import numbered_lines
+from genomask.errors import DataError
+from genomask.masking.npmi import reverse_complemented
+
+PSEUDOCOUNT = 0.8
+ROUNDING = 1e-9
+"""Scores closer than this are the same sum, added up in another order."""
+
+
+class Motif(NamedTuple):
+    """A counted motif."""
+
+    id: str
+    name: str
+    counts: np.ndarray  # (L, 4) sites with each base
+
+
+def read_jaspar(path: Path) -> list[Motif]:
+    """All motifs of a file in JASPAR format, plain or gzip: a line `>id name`, then the counts of A, C, G and T.
+
+    Raises DataError, with the line, for anything else.
+    """
+    motifs = [_motif(path, number, lines) for number, lines in _records(path)]
+    if not motifs:
+        raise DataError(f"{path}: no motif found. Give JASPAR format: a line `>id name`, then four of counts.")
+    return motifs
+
+
+def log_odds(motif: Motif, background: np.ndarray) -> np.ndarray:
+    """(L, 4): ln of each base's share in each column over its share in the background (4,)."""
+    pseudocounts = PSEUDOCOUNT * background
+    shares = (motif.counts + pseudocounts) / (motif.counts.sum(1, keepdims=True) + PSEUDOCOUNT)
+    return np.log(shares / background)
+
+
+def best_scores(weights: np.ndarray, n: int) -> np.ndarray:
+    """(4**n,) best score of each word over all placements and both strands, of log-odds (L, 4).
+
+    A placement lays the word within the matrix, or a matrix shorter than the word within the word.
+    """
+    best = np.full(4**n, -np.inf)
+    for start in range(abs(len(weights) - n) + 1):
+        placed = np.zeros((n, 4))
+        if len(weights) >= n:
+            placed[:] = weights[start : start + n]
+        else:
+            placed[start : start + len(weights)] = weights
+        np.maximum(best, _sums(placed), out=best)
+    return np.maximum(best, reverse_complemented(best))
+
+
+def best_share(scores: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of at most the best `share` of scores, and for each the share of scores at least as high.
+
+    Equal scores match together or not at all; the best match even where they are more than the share.
+    """
+    most = max(1, round(share * len(scores)))
+    last = np.partition(scores, -most)[-most]
+    matches = np.flatnonzero(scores > last - ROUNDING)
+    if len(matches) > most and scores.max() > last + ROUNDING:
+        matches = np.flatnonzero(scores > last + ROUNDING)
+    ascending = np.sort(scores[matches])
+    rank = len(matches) - np.searchsorted(ascending, scores[matches] - ROUNDING)
+    return matches, rank / len(scores)
+
+
+def _sums(placed: np.ndarray) -> np.ndarray:
+    """(4**n,) sum over the letters of every word, of weights (n, 4); two halves, so that the inner loop is long."""
+    halves = np.split(placed, [len(placed) // 2])
+    left, right = (functools.reduce(np.add.outer, half, np.zeros(1)).ravel() for half in halves)
+    return np.add.outer(left, right).ravel()
+
+
+def _records(path: Path) -> list[tuple[int, list[str]]]:
+    """The lines of each motif, from one `>` to the next, with the number of the first; empty lines are left out."""
+    records: list[tuple[int, list[str]]] = []
+    for number, line in numbered_lines(path):
+        if line.startswith(">") or (line.strip() and not records):
+            records.append((number, []))
+        if line.strip():
+            records[-1][1].append(line)
+    return records
+
+
+def _motif(path: Path, number: int, lines: list[str]) -> Motif:
+    from Bio import motifs  # only for this: nothing else needs biopython
+
+    where = f"{path}, line {number}"
+    if not lines[0].startswith(">") or len(lines) != 5:
+        raise DataError(f"{where}: not a motif in JASPAR format: a line `>id name`, then four lines of counts.")
+    try:
+        (motif,) = motifs.parse(io.StringIO("".join(lines)), "jaspar")
+        counts = np.array([motif.counts[base] for base in "ACGT"]).T
+    except Exception as error:  # Bio.motifs raises no narrower one for rows of unequal length
+        raise DataError(f"{where}: the counts of this motif cannot be read ({error}). Get the file again.") from error
+    if counts.size == 0 or not (counts >= 0).all() or not 1.5 < counts.sum(1).max() < np.inf:
+        raise DataError(f"{where}: this matrix does not hold counts of sites. Give JASPAR's counts (PFM), not shares.")
+    return Motif(motif.matrix_id, motif.name, counts)
