@@ -64,13 +64,13 @@ def main(
 ) -> None:
     """Count 6-mers and 10-mers, print the table and write the JSON."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])  # of this process and of what it starts
+    machine = describe_machine(torch.device("cpu")) | {"peers": peer_versions()}
     with tempfile.TemporaryDirectory(prefix="genomask-npmi-") as folder:
         work = Path(folder)
         write_repeated(Genome.open(fasta), int(bases), work / "genome.fa")
         genome = Genome.open(work / "genome.fa", cache=work / "map")
         rows = [row for k in GOALS for row in compare(genome, work, k, rounds)]
     setup = {"files": [path.name for path in fasta], "letters": int(bases), "rounds": rounds, "threads": THREADS}
-    machine = describe_machine(torch.device("cpu")) | {"peers": peer_versions()}
     RESULT.write_text(
         json.dumps({"benchmark": "npmi", "machine": machine, "setup": setup, "rows": rows}, indent=2) + "\n"
     )

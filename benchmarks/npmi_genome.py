@@ -41,6 +41,7 @@ def main(
 ) -> None:
     """Count and score, print a line a round, and write the JSON."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+    machine = describe_machine(torch.device("cpu"))
     with tempfile.TemporaryDirectory(prefix="genomask-npmi-") as folder:
         codes = repeated_codes(Genome.open(fasta), int(bases), Path(folder) / "codes.bin")
         starts = np.arange(0, len(codes), RECORD)
@@ -51,7 +52,7 @@ def main(
     seconds = statistics.median(row["seconds"] for row in rows)
     result = {
         "benchmark": "npmi_genome",
-        "machine": describe_machine(torch.device("cpu")),
+        "machine": machine,
         "setup": {"files": [path.name for path in fasta], "bases": int(bases), "max_n": MAX_N, "threads": THREADS},
         "goals": GOALS,
         "median_seconds": seconds,
