@@ -3,8 +3,10 @@
 An arm that is finished is not run again; one that was stopped goes on from its last checkpoint and last measurement.
 """
 
+import hashlib
 import logging
 import os
+import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
@@ -68,7 +70,7 @@ class Arm:
     @property
     def folder(self) -> Path:
         """Its run folder."""
-        return self.comparison.out / "arms" / f"{self.strategy}-seed{self.seed}"
+        return self.comparison.out / "arms" / f"{folder_name(self.strategy)}-seed{self.seed}"
 
     @property
     def recipe(self) -> GenomeRecipe:
@@ -98,6 +100,13 @@ class Arm:
         """Its last act is to write down what it was asked; asked for anything else, it is not finished."""
         done = self.folder / "fewshot" / "done.txt"
         return done.exists() and done.read_text(encoding="utf-8") == self.asked
+
+
+def folder_name(strategy: str) -> str:
+    """A strategy as part of a path, such as span_p=0.1; with a fingerprint where other letters had to go."""
+    plain = strategy.replace(":", "_")
+    safe = re.sub(r"[^A-Za-z0-9_=.-]", "-", plain)
+    return safe if safe == plain else f"{safe}-{hashlib.sha256(strategy.encode()).hexdigest()[:6]}"
 
 
 def run_arm(arm: Arm) -> None:

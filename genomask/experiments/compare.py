@@ -47,7 +47,7 @@ class Outcome:
     def arm_means(self, method: str) -> pd.DataFrame:
         """A row a strategy, means over seeds: accuracy, tokens masked, bases hidden, bits per hidden base."""
         scores = seed_scores(self.results, method, "accuracy").mean(axis=1).groupby("strategy").mean()
-        masks = pd.concat([frame.assign(strategy=name.split("/")[0]) for name, frame in self.runs.items()])
+        masks = pd.concat([frame.assign(strategy=name.rpartition("/")[0]) for name, frame in self.runs.items()])
         shares = masks.groupby("strategy")[["tokens_masked_fraction", "bases_hidden_fraction"]].mean()
         last = masks.dropna(subset="eval_bits_per_hidden_base")
         last = last[last["step"] == last["step"].max()].groupby("strategy")["eval_bits_per_hidden_base"].mean()

@@ -10,6 +10,7 @@ import torch
 
 from genomask.atomic import atomic_write
 from genomask.cache import default_cache
+from genomask.data.fixed_shape import BatchShape
 from genomask.data.genome import Genome
 from genomask.data.kmer import KmerTokenizer
 from genomask.data.sources import GenomeSource, Source, TextSource
@@ -18,8 +19,9 @@ from genomask.data.text import corpus_files, read_documents
 from genomask.data.wordpiece import train_wordpiece, wordpiece_tokenizer
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError
-from genomask.masking import NpmiTable, Strategy, build_strategy
-from genomask.masking.registry import STRATEGIES
+from genomask.masking import MaskPlan, NpmiTable, build_plan
+from genomask.masking.npmi import rarity_warning
+from genomask.masking.plan import needs_npmi
 from genomask.recipe import (
     GenomeRecipe,
     Recipe,
@@ -28,12 +30,13 @@ from genomask.recipe import (
     toml_value,
 )
 from genomask.training.batches import Batches
-from genomask.training.device import choose_device
+from genomask.training.compiling import choose_compile, compile_model
+from genomask.training.device import choose_device, choose_precision, computed_in
 from genomask.training.evaluation import prepare_evaluation
 from genomask.training.loop import Run, train
 
-RARE_SHARE = 0.10
-"""Above this share of tokens without an NPMI a person is warned."""
+SAMPLE_WINDOWS = 2_000
+"""The first windows of training, on which the rates of strategies that depend on the sequences are solved."""
 
 C4 = ("c4",)
 """The corpus that is streamed from the hub instead of read from disk."""
@@ -86,20 +89,26 @@ def read_config(out: Path) -> tuple[Recipe, Inputs]:
 
 def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     """Open the data and build everything that the loop needs."""
-    choose_backend(recipe.encoder.attention_backend, choose_device(recipe.training.device))
+    device, compiled = _where(recipe)
     source = open_source(recipe, inputs)
     table = (
         count_npmi(source, recipe) if isinstance(recipe, GenomeRecipe) and isinstance(source, GenomeSource) else None
     )
     training, masking = recipe.training, recipe.masking
-    strategy = _strategy(source, recipe, masking.mask_rate, table)
+    plan = _plan(source, recipe, masking.mask_rate, table)
     batches = Batches(
-        source, strategy, masking.corruption, training.seed, training.sequences_per_step, training.tokens_per_microbatch
+        source, plan, masking.corruption, training.seed, training.sequences_per_step, training.tokens_per_microbatch
     )
-    scored = replace(batches, strategy=_strategy(source, recipe, recipe.evaluation.mask_rate, table))
+    if compiled and device.type == "cuda":
+        highest = max(rate for _, rate in plan.strategies)
+        shape = BatchShape.of(training.tokens_per_microbatch, recipe.longest, highest)
+        batches = replace(batches, shape=shape)
+    scored = replace(batches, plan=_plan(source, recipe, recipe.evaluation.mask_rate, table))
     evaluation = prepare_evaluation(scored, table.counts(6) if table else None)
+    model = new_model(recipe, source)
     return Run(
-        model=new_model(recipe, source),
+        model=model,
+        network=compile_model(model, device) if compiled else model,
         tokenizer=source.tokenizer,
         batches=batches,
         evaluation=evaluation,
@@ -108,6 +117,14 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
         scoring=recipe.evaluation,
         out=out,
     )
+
+
+def _where(recipe: Recipe) -> tuple[torch.device, bool]:
+    """The device of the run, and whether its model is compiled; SettingsError for what cannot run here."""
+    device = choose_device(recipe.training.device)
+    dtype = computed_in(choose_precision(recipe.training.precision, device))
+    backend = choose_backend(recipe.encoder.attention_backend, device, dtype)
+    return device, choose_compile(recipe.training.compile, device, backend)
 
 
 def open_source(recipe: Recipe, inputs: Inputs) -> Source:
@@ -150,12 +167,8 @@ def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:
         strand="both" if recipe.windows.strand == "both" else "forward",
         genome=source.genome.fingerprint,
     )
-    if STRATEGIES[masking.strategy].needs_npmi and (rare := table.share_below_min_count(k)) > RARE_SHARE:
-        log.warning(
-            "%.0f %% of this genome's tokens are %d-mers seen fewer than %d times, which have no NPMI and share the "
-            "last rank; lower masking.npmi_min_count or tokens.k",
-            100 * rare, k, masking.npmi_min_count,
-        )  # fmt: skip
+    if needs_npmi(masking.strategy) and (warning := rarity_warning(table, [k], "masking.npmi_min_count or tokens.k")):
+        log.warning(warning)
     return table
 
 
@@ -176,10 +189,17 @@ def new_model(recipe: Recipe, source: Source) -> MosaicBertForMaskedLM:
     return MosaicBertForMaskedLM(config)
 
 
-def _strategy(source: Source, recipe: Recipe, mask_rate: float, table: NpmiTable | None) -> Strategy:
+def _plan(source: Source, recipe: Recipe, mask_rate: float, table: NpmiTable | None) -> MaskPlan:
     masking = recipe.masking
-    return build_strategy(
-        masking.strategy, tokens=source.token_bases, mask_rate=mask_rate, npmi=table, match=masking.match
+    windows = source.train(0, SAMPLE_WINDOWS) if isinstance(source, GenomeSource) else None
+    return build_plan(
+        masking.strategy,
+        steps=recipe.training.steps,
+        tokens=source.token_bases,
+        mask_rate=mask_rate,
+        npmi=table,
+        match=masking.match,
+        sample=(windows.input_ids, windows.cu_seqlens) if windows else None,
     )
 
 

@@ -147,7 +147,7 @@ def _draw_yardsticks(
 
 
 def _strategy(run: str) -> str:
-    return run.split("/")[0]
+    return run.rpartition("/seed ")[0] or run
 
 
 def _curve_marks(table: pd.DataFrame) -> dict[str, dict]:

@@ -1,17 +1,22 @@
 """From a source of sequences to the masked microbatches of a step: the same for any run that asks for that step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from genomask.data.fixed_shape import BatchShape, to_fixed_shape
 from genomask.data.packing import split_microbatches, to_batch
 from genomask.data.sources import Source
 from genomask.hashing import make_keys
-from genomask.masking import MaskAccount, Strategy, account, corrupt
+from genomask.masking import MaskAccount, MaskPlan, Strategy, account, corrupt
+from genomask.masking.curricula import Phase
 from genomask.types import PackedBatch, TokenSequences
+
+AHEAD = 1
+"""Batches that are made while the one before them trains."""
 
 
 @dataclass(frozen=True)
@@ -21,43 +26,55 @@ class StepBatches:
     step: int
     microbatches: list[PackedBatch]
     masks: MaskAccount
+    phase: Phase
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Masked batches of every step: `of(step)` is a pure function of the step."""
+    """Masked batches of every step: `of` is a pure function."""
 
     source: Source
-    strategy: Strategy
+    plan: MaskPlan
     corruption: str
     seed: int
     sequences_per_step: int
     tokens_per_microbatch: int
+    shape: BatchShape | None = None
+    """What every microbatch is filled up to for a compiled model; None: as long as it is."""
 
-    def of(self, step: int) -> StepBatches:
-        """The microbatches of step number `step` (from 0)."""
+    def of(self, step: int, switched_at: int | None = None) -> StepBatches:
+        """The microbatches of step number `step` (from 0) of a run whose curriculum switched before switched_at."""
         first = step * self.sequences_per_step
         sequences = self.source.train(first, self.sequences_per_step)
         keys = make_keys(self.seed, step, np.arange(first, first + self.sequences_per_step))
-        input_ids, labels, masks = mask(sequences, torch.from_numpy(keys), self)
+        strategy = self.plan.at(step, switched_at)
+        input_ids, labels, masks = mask(sequences, torch.from_numpy(keys), self, strategy)
         microbatches = cut(sequences, input_ids, labels, self.tokens_per_microbatch)
-        return StepBatches(step, microbatches, masks)
+        if self.shape is not None:
+            microbatches = [fixed for batch in microbatches for fixed in to_fixed_shape(batch, self.shape)]
+        return StepBatches(step, microbatches, masks, self.plan.phase_of(step, switched_at))
 
-    def stream(self, first_step: int, steps: int) -> Iterator[StepBatches]:
-        """Steps first_step .. steps - 1, each made while the one before it trains."""
+    def stream(self, first_step: int, steps: int, switched_at: Callable[[], int | None]) -> Iterator[StepBatches]:
+        """Steps first_step .. steps - 1, each made while the one before it trains.
+
+        switched_at() is asked before a batch is made. What is decided once `done` steps are done thus reaches step
+        number done + AHEAD at the earliest: the batch of step `done` was begun before.
+        """
         with ThreadPoolExecutor(max_workers=1) as worker:
-            ahead = worker.submit(self.of, first_step) if first_step < steps else None
+            ahead = worker.submit(self.of, first_step, switched_at()) if first_step < steps else None
             for step in range(first_step, steps):
                 assert ahead is not None
                 ready = ahead.result()
-                ahead = worker.submit(self.of, step + 1) if step + 1 < steps else None
+                ahead = worker.submit(self.of, step + 1, switched_at()) if step + 1 < steps else None
                 yield ready
 
 
-def mask(sequences: TokenSequences, keys: torch.Tensor, how: Batches) -> tuple[torch.Tensor, torch.Tensor, MaskAccount]:
+def mask(
+    sequences: TokenSequences, keys: torch.Tensor, how: Batches, strategy: Strategy
+) -> tuple[torch.Tensor, torch.Tensor, MaskAccount]:
     """Corrupted ids (T,), labels (T,) and the account of what was hidden."""
     tokens = how.source.token_bases
-    spans = how.strategy.select(sequences.input_ids, sequences.cu_seqlens, keys)
+    spans = strategy.select(sequences.input_ids, sequences.cu_seqlens, keys)
     input_ids, labels = corrupt(
         sequences.input_ids, spans, sequences.cu_seqlens, keys, tokens=tokens, per=how.corruption
     )

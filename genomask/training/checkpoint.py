@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -22,19 +23,28 @@ KEPT = 2
 log = logging.getLogger(__name__)
 
 
-def save_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, steps_done: int, tokens: int
-) -> None:
+class Progress(NamedTuple):
+    """How far a run is: with weights and moments all that it needs to go on."""
+
+    steps_done: int = 0
+    tokens: int = 0
+    fixed_mask_scores: tuple[
+        float, ...
+    ] = ()  # bits per hidden base at each evaluation, where a curriculum waits for them
+    switched_at: int | None = None  # first step after the curriculum's switch
+
+
+def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """Write folder/step-N and drop all but the newest KEPT; an OSError (no disk left) leaves the older ones whole."""
-    target = folder / f"step-{steps_done}"
+    target = folder / f"step-{progress.steps_done}"
     try:
         with atomic_folder(target) as aside:
             save_file(_unshared(dict(model.state_dict())), aside / "model.safetensors")
             save_file(_optimizer_tensors(model, optimizer), aside / "optimizer.safetensors")
-            (aside / "state.json").write_text(json.dumps({"steps_done": steps_done, "tokens": tokens}))
+            (aside / "state.json").write_text(json.dumps(progress._asdict()))
     except (OSError, SafetensorError) as error:
         raise TrainingError(
-            f"the checkpoint of step {steps_done} could not be written to {folder} ({error}); "
+            f"the checkpoint of step {progress.steps_done} could not be written to {folder} ({error}); "
             "older checkpoints are untouched: make room on the disk, then use --resume"
         ) from error
     for _, old in list_checkpoints(folder)[:-KEPT]:
@@ -47,8 +57,8 @@ def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
     return sorted((int(path.name.removeprefix("step-")), path) for path in paths)
 
 
-def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, int]:
-    """Load the newest whole checkpoint into model and optimiser; returns (steps done, tokens seen), (0, 0) for none.
+def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Load the newest whole checkpoint into model and optimiser; returns how far it is, the beginning for none.
 
     A checkpoint that is cut short or belongs to another model is passed over for the one before it, and that is
     logged. Raises TrainingError where checkpoints exist but none can be read.
@@ -61,7 +71,7 @@ def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Op
             state = json.loads((path / "state.json").read_text())
             _load_weights(model, weights)
             _load_moments(model, optimizer, moments)
-            return state["steps_done"], state["tokens"]
+            return Progress(**state | {"fixed_mask_scores": tuple(state["fixed_mask_scores"])})
         except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
             reason = str(error).split("\n")[0]
             log.warning("checkpoint %s cannot be used (%s); trying the one before it", path, reason)
@@ -70,7 +80,7 @@ def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Op
             f"none of the {len(found)} checkpoints in {folder} can be read; "
             "restore one from a copy, or start again with another --out"
         )
-    return 0, 0
+    return Progress()
 
 
 def _load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:

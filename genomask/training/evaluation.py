@@ -47,7 +47,7 @@ def prepare_evaluation(how: Batches, six_mer_counts: np.ndarray | None) -> Evalu
     source, tokens = how.source, how.source.token_bases
     sequences = source.validation()
     keys = torch.from_numpy(make_keys(how.seed, EVALUATION_STEP, np.arange(len(sequences.lengths))))
-    input_ids, labels, masks = mask(sequences, keys, how)
+    input_ids, labels, masks = mask(sequences, keys, how, how.plan.at(0))
     # validation windows may be longer than any of training
     budget = max(how.tokens_per_microbatch, int(sequences.lengths.max()))
     batches = cut(sequences, input_ids, labels, budget)

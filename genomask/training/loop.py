@@ -1,12 +1,14 @@
 """The training loop: next batch, loss, step, log, evaluate, checkpoint; and `model/` at the end."""
 
 import json
+import logging
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -15,9 +17,9 @@ from genomask.encoders.backends import choose_backend
 from genomask.errors import Stopped
 from genomask.hashing import hash64
 from genomask.masking import MaskAccount
-from genomask.training.batches import Batches, StepBatches
-from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
-from genomask.training.device import choose_device, choose_precision
+from genomask.training.batches import AHEAD, Batches, StepBatches
+from genomask.training.checkpoint import Progress, restore_checkpoint, save_checkpoint
+from genomask.training.device import choose_device, choose_precision, computed_in
 from genomask.training.environment import describe_environment
 from genomask.training.evaluation import Evaluation, evaluate
 from genomask.training.metrics_log import MetricsLog
@@ -29,12 +31,16 @@ from genomask.training.step import train_step
 
 _DROPOUT_STREAM = 201
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """All that a run needs; `out` is its folder."""
 
     model: PreTrainedModel
+    network: nn.Module
+    """The model, or its compiled form."""
     tokenizer: PreTrainedTokenizerBase
     batches: Batches
     evaluation: Evaluation
@@ -53,7 +59,7 @@ def train(run: Run) -> None:
     steps = run.training.steps
     state = start(run)
     with listen_for_stop() as stop, TrainingBar(steps, state.done) as bar:
-        for batch in run.batches.stream(state.done, steps):
+        for batch in run.batches.stream(state.done, steps, lambda: state.switched_at):
             one_step(run, state, batch)
             bar.step(state.done)
             last = state.done == steps
@@ -62,8 +68,9 @@ def train(run: Run) -> None:
             if last or state.done % run.scoring.every == 0:
                 scores = evaluate(run.model, run.evaluation, state.device, state.precision)
                 bar.show_evaluation(state.metrics.write({"step": state.done, "tokens": state.window.tokens, **scores}))
+                consider_switch(run, state, scores)
             if last or state.done % run.training.checkpoint_every == 0 or stop.signal_number:
-                save_checkpoint(run.out / "checkpoints", run.model, state.optimizer, state.done, state.window.tokens)
+                save_checkpoint(run.out / "checkpoints", run.model, state.optimizer, state.progress)
             if stop.signal_number and not last:
                 raise Stopped(stop.signal_number, f"stopped after step {state.done}; go on with --resume")
             state.window.restart_clock()
@@ -81,6 +88,13 @@ class State:
     optimizer: torch.optim.Optimizer
     metrics: MetricsLog
     window: "LogWindow"
+    fixed_mask_scores: tuple[float, ...]
+    switched_at: int | None
+
+    @property
+    def progress(self) -> Progress:
+        """What a checkpoint keeps."""
+        return Progress(self.done, self.window.tokens, self.fixed_mask_scores, self.switched_at)
 
 
 def start(run: Run) -> State:
@@ -90,12 +104,15 @@ def start(run: Run) -> State:
     model = run.model.train()
     model.to(device)
     optimizer = build_optimizer(model, run.optimizer)
-    done, tokens = restore_checkpoint(run.out / "checkpoints", model, optimizer)
-    environment = describe_environment(device, precision, choose_backend(model.config.attention_backend, device))
+    before = restore_checkpoint(run.out / "checkpoints", model, optimizer)
+    backend = choose_backend(model.config.attention_backend, device, computed_in(precision))
+    environment = describe_environment(device, precision, backend, compiled=run.network is not model)
     atomic_write(run.out / "environment.json", json.dumps(environment, indent=2) + "\n")
     atomic_write(run.out / "yardsticks.json", json.dumps(asdict(run.evaluation.yardsticks), indent=2) + "\n")
-    metrics = MetricsLog(run.out / "metrics.jsonl", keep_until=done)
-    return State(done, 0.0, device, precision, optimizer, metrics, LogWindow(tokens))
+    metrics = MetricsLog(run.out / "metrics.jsonl", keep_until=before.steps_done)
+    window = LogWindow(before.tokens, shows_phase=run.batches.plan.changes)
+    switch = before.fixed_mask_scores, before.switched_at
+    return State(before.steps_done, 0.0, device, precision, optimizer, metrics, window, *switch)
 
 
 def one_step(run: Run, state: State, batch: StepBatches) -> None:
@@ -103,7 +120,7 @@ def one_step(run: Run, state: State, batch: StepBatches) -> None:
     torch.manual_seed(_dropout_seed(run.training.seed, batch.step))
     state.rate = learning_rate(batch.step, run.training.steps, run.optimizer)
     loss = train_step(
-        run.model,
+        run.network,
         state.optimizer,
         batch.microbatches,
         step=batch.step + 1,
@@ -114,6 +131,21 @@ def one_step(run: Run, state: State, batch: StepBatches) -> None:
     )
     state.done = batch.step + 1
     state.window.add(batch, loss)
+
+
+def consider_switch(run: Run, state: State, scores: dict[str, float]) -> None:
+    """Let a curriculum that waits see the score under the fixed masks, and note the step at which it switches."""
+    plan = run.batches.plan
+    if not plan.patience or state.switched_at is not None:
+        return
+    state.fixed_mask_scores += (scores["eval_bits_per_hidden_base"],)
+    if plan.wants_to_switch(state.fixed_mask_scores):
+        state.switched_at = state.done + AHEAD
+        log.info(
+            "after step %d the bits per hidden base have stopped falling (%s): the curriculum switches after step %d",
+            state.done, ", ".join(f"{bits:.4f}" for bits in state.fixed_mask_scores[-plan.patience - 1 :]),
+            state.switched_at,
+        )  # fmt: skip
 
 
 def save_model(run: Run) -> None:
@@ -127,8 +159,9 @@ def save_model(run: Run) -> None:
 class LogWindow:
     """Sums since the last logged row. Evaluations and checkpoints are not training: their time is left out."""
 
-    def __init__(self, tokens: int) -> None:
+    def __init__(self, tokens: int, shows_phase: bool) -> None:
         self.tokens = tokens
+        self._shows_phase = shows_phase
         self.restart_clock()
         self._clear()
 
@@ -138,6 +171,7 @@ class LogWindow:
         self._seconds += time.perf_counter() - self._since
         self._masks += batch.masks
         self._loss += loss * batch.masks.tokens_masked
+        self._phase = batch.phase
 
     def restart_clock(self) -> None:
         """The next step begins now."""
@@ -155,6 +189,8 @@ class LogWindow:
             "tokens_per_second": self._masks.tokens / self._seconds,
             "learning_rate": rate,
         }
+        if self._shows_phase:
+            row |= {"masked_by_second_fraction": self._phase.share, "mask_rate_asked": self._phase.mask_rate}
         self._clear()
         return row
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from genomask.errors import TrainingError
 from genomask.training import checkpoint
-from genomask.training.checkpoint import list_checkpoints, restore_checkpoint, save_checkpoint
+from genomask.training.checkpoint import Progress, list_checkpoints, restore_checkpoint, save_checkpoint
 
 
 class Tied(nn.Module):
@@ -33,9 +33,9 @@ def trained(seed: int, steps: int = 3) -> tuple[Tied, torch.optim.AdamW]:
 
 def test_a_restored_model_takes_the_same_next_steps(tmp_path):
     model, optimizer = trained(0)
-    save_checkpoint(tmp_path, model, optimizer, 3, 600)
+    save_checkpoint(tmp_path, model, optimizer, Progress(3, 600))
     other, other_optimizer = trained(1, steps=0)
-    assert restore_checkpoint(tmp_path, other, other_optimizer) == (3, 600)
+    assert restore_checkpoint(tmp_path, other, other_optimizer) == Progress(3, 600)
     assert other.decoder.weight is other.embedding.weight
     for m, o in ((model, optimizer), (other, other_optimizer)):
         m.decoder(m.embedding(torch.tensor([3]))).square().sum().backward()
@@ -46,7 +46,7 @@ def test_a_restored_model_takes_the_same_next_steps(tmp_path):
 def test_the_last_two_are_kept_and_nothing_else_lies_beside_them(tmp_path):
     model, optimizer = trained(0)
     for step in (5, 10, 100):
-        save_checkpoint(tmp_path, model, optimizer, step, step)
+        save_checkpoint(tmp_path, model, optimizer, Progress(step, step))
     assert [step for step, _ in list_checkpoints(tmp_path)] == [10, 100]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-10", "step-100"]
 
@@ -54,17 +54,17 @@ def test_the_last_two_are_kept_and_nothing_else_lies_beside_them(tmp_path):
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_and_that_is_said(tmp_path, caplog, name):
     model, optimizer = trained(0)
-    save_checkpoint(tmp_path, model, optimizer, 5, 50)
-    save_checkpoint(tmp_path, model, optimizer, 10, 100)
+    save_checkpoint(tmp_path, model, optimizer, Progress(5, 50))
+    save_checkpoint(tmp_path, model, optimizer, Progress(10, 100))
     damaged = tmp_path / "step-10" / name
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
     with caplog.at_level(logging.WARNING):
-        assert restore_checkpoint(tmp_path, *trained(1)) == (5, 50)
+        assert restore_checkpoint(tmp_path, *trained(1)) == Progress(5, 50)
     assert "step-10" in caplog.text
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    save_checkpoint(tmp_path, *trained(0), 5, 50)
+    save_checkpoint(tmp_path, *trained(0), Progress(5, 50))
     other = Tied(width=6)
     with pytest.raises(TrainingError, match="none of the 1 checkpoints"):
         restore_checkpoint(tmp_path, other, torch.optim.AdamW(other.parameters()))
@@ -72,18 +72,18 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
 
 def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     model, optimizer = trained(0)
-    save_checkpoint(tmp_path, model, optimizer, 5, 50)
+    save_checkpoint(tmp_path, model, optimizer, Progress(5, 50))
 
     def no_space(*_args, **_kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "save_file", no_space)
     with pytest.raises(TrainingError, match="No space left"):
-        save_checkpoint(tmp_path, model, optimizer, 10, 100)
+        save_checkpoint(tmp_path, model, optimizer, Progress(10, 100))
     assert [p.name for p in tmp_path.iterdir()] == ["step-5"]
     monkeypatch.undo()
-    assert restore_checkpoint(tmp_path, *trained(1)) == (5, 50)
+    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(5, 50)
 
 
 def test_no_checkpoint_means_a_start_from_step_zero(tmp_path):
-    assert restore_checkpoint(tmp_path / "none", *trained(0)) == (0, 0)
+    assert restore_checkpoint(tmp_path / "none", *trained(0)) == Progress()
