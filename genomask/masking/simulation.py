@@ -16,7 +16,7 @@ from genomask.masking.hidden import base_grid, bases_under, tokens_over, uniform
 from genomask.masking.registry import Strategy
 from genomask.types import TokenBases
 
-LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 32, 60, 120, 250, 505, 4000)
+LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 26, 34, 45, 60, 85, 120, 170, 250, 350, 505, 1000, 4000)
 """Tokens in the simulated sequences: dense where the ends of a sequence matter most."""
 TOKENS_PER_LENGTH = 300_000
 MOST_SEQUENCES = 50_000
@@ -124,8 +124,9 @@ class Windows:
         window = torch.repeat_interleave(counts)
         number = torch.arange(len(window)) - (counts.cumsum(0) - counts)[window]
         start = (self.lengths.cumsum(0) - self.lengths)[window] + number * n_tokens
-        n = min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens))
-        return self.input_ids[start[:n, None] + torch.arange(n_tokens)]
+        n = min(len(start), MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens))
+        spread = torch.arange(n) * len(start) // n  # of all windows, not of the first alone
+        return self.input_ids[start[spread, None] + torch.arange(n_tokens)]
 
 
 def _kmers(bits: Tensor, tokens: TokenBases) -> Tensor:

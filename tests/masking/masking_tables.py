@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import torch
 
+from genomask.masking import NpmiTable
 from genomask.types import TokenBases
 
 N_SPECIAL = 5
@@ -33,6 +34,42 @@ def text_tokens(n_words=50):
     word_start = ids % 3 != 0
     empty = torch.zeros(len(ids), 0, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64)
     return TokenBases(1, 1, MASK, maskable, n_bases, *empty, word_start)
+
+
+def bpe_tokens(most=4):
+    """TokenBases of pieces of 1 to `most` bases: all of one and two, every third of the longer ones."""
+    pieces = [word for n in range(1, most + 1) for i, word in enumerate(itertools.product(range(4), repeat=n))
+              if n <= 2 or i % 3 == 0]  # fmt: skip
+    lengths = torch.tensor([len(piece) for piece in pieces])
+    letters = torch.full((N_SPECIAL + len(pieces), most), 4, dtype=torch.uint8)
+    for row, piece in enumerate(pieces, N_SPECIAL):
+        letters[row, : len(piece)] = torch.tensor(piece, dtype=torch.uint8)
+    n_bases = torch.cat([torch.tensor([0, 1, 0, 0, 1]), lengths])  # [UNK] and [MASK] are of one
+    maskable = torch.arange(len(n_bases)) >= N_SPECIAL
+    return TokenBases(
+        1, 1, MASK, maskable, n_bases, letters, torch.zeros(0, dtype=torch.int64), torch.ones_like(maskable)
+    )
+
+
+def made_up_npmi(k, seed=0):
+    """A table of skewed counts; in some, words are too rare to have an NPMI."""
+    counts = {k: np.random.default_rng(seed).integers(50, 5000, 4**k)}
+    for n in range(k - 1, 0, -1):
+        counts[n] = counts[n + 1].reshape(-1, 4).sum(1)
+    return NpmiTable.from_counts(counts)
+
+
+def scores_of(tokens, table):
+    """(V,) NPMI of each id, -inf for what is no k-mer."""
+    scores = torch.full((len(tokens.maskable),), -torch.inf, dtype=torch.float64)
+    scores[tokens.kmer_ids] = torch.from_numpy(np.array(table.npmi(tokens.k)))
+    return scores
+
+
+def runs_of(numbers):
+    """(first token, last token) of each span of one sequence."""
+    return [(int(at[0]), int(at[-1])) for n in range(1, int(numbers.max()) + 1)
+            for at in [(numbers == n).nonzero().squeeze(1)]]  # fmt: skip
 
 
 def encode(codes, tokens, specials=True):

@@ -3,21 +3,26 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from masking_tables import encode, kmer_tokens, pack, random_batch, sequences_of, text_tokens
+from masking_tables import (
+    bpe_tokens,
+    encode,
+    kmer_tokens,
+    made_up_npmi,
+    pack,
+    random_batch,
+    runs_of,
+    scores_of,
+    sequences_of,
+    text_tokens,
+)
 
 from genomask.errors import SettingsError
 from genomask.masking import MaskView, NpmiTable, account, build_strategy, register
 from genomask.masking.registry import STRATEGIES
 
-DNA = ["uniform", "contiguous", "random-span", "genemask"]
-
-
-def made_up_npmi(k, seed=0):
-    """A table of skewed counts."""
-    counts = {k: np.random.default_rng(seed).integers(50, 5000, 4**k)}
-    for n in range(k - 1, 0, -1):
-        counts[n] = counts[n + 1].reshape(-1, 4).sum(1)
-    return NpmiTable.from_counts(counts)
+BLIND = ["uniform", "contiguous", "span", "fixed-span", "random-span", "genemask-released"]
+SEEING = ["genemask", "genemask:npmi=shuffled", "npmi-global"]
+DNA = BLIND + SEEING
 
 
 def dna_strategy(name, k=6, rate=0.15, match="none", stride=1):
@@ -38,7 +43,7 @@ def test_rate_0_masks_nothing_and_rate_1_every_maskable_token(name, match):
         assert (spans > 0).equal(tokens.maskable[ids] & (rate == 1))
 
 
-@pytest.mark.parametrize("name", ["uniform", "whole-word"])
+@pytest.mark.parametrize("name", ["uniform", "contiguous", "span", "fixed-span", "whole-word"])
 def test_text_rate_0_and_1(name):
     tokens = text_tokens()
     ids = torch.arange(30)
@@ -81,16 +86,13 @@ def test_spans_are_maximal_runs_numbered_from_1_in_each_sequence(name):
         assert counts.sum() == len(spans)
 
 
-def test_genemask_follows_the_sequence_and_random_span_does_not():
+@pytest.mark.parametrize("name", DNA)
+def test_the_mask_follows_the_sequence_where_the_strategy_looks_at_it(name):
     tokens = kmer_tokens(6)
     ids, cu_seqlens, _ = random_batch(tokens, 30, 100)
-    keys = torch.zeros(30, dtype=torch.int64)
-    masks = {
-        name: {tuple(s.tolist()) for s in sequences_of(dna_strategy(name).select(ids, cu_seqlens, keys), cu_seqlens)}
-        for name in DNA
-    }
-    assert len(masks["genemask"]) > 5
-    assert [len(masks[name]) for name in ("uniform", "contiguous", "random-span")] == [1, 1, 1]
+    spans = dna_strategy(name).select(ids, cu_seqlens, torch.zeros(30, dtype=torch.int64))
+    masks = {tuple(s.tolist()) for s in sequences_of(spans, cu_seqlens)}
+    assert len(masks) == 1 if name in BLIND else len(masks) > 5
 
 
 def test_every_strategy_follows_the_key():
@@ -99,7 +101,8 @@ def test_every_strategy_follows_the_key():
     ids, cu_seqlens = pack([sequence] * 20)
     for name in DNA:
         spans = dna_strategy(name).select(ids, cu_seqlens, torch.arange(20))
-        assert len({tuple(s.tolist()) for s in sequences_of(spans, cu_seqlens)}) > 15
+        masks = {tuple(s.tolist()) for s in sequences_of(spans, cu_seqlens)}
+        assert len(masks) > (3 if name == "npmi-global" else 15)  # there only the number of tokens is drawn
 
 
 def reference_genemask(ids, key, tokens, scores, chance):
@@ -126,8 +129,7 @@ def test_genemask_is_its_definition_one_base_at_a_time():
     k = 4
     tokens = kmer_tokens(k)
     table = made_up_npmi(k)
-    scores = torch.full((len(tokens.maskable),), -torch.inf, dtype=torch.float64)
-    scores[tokens.kmer_ids] = torch.from_numpy(table.npmi(k))
+    scores = scores_of(tokens, table)
     rng = np.random.default_rng(3)
     strategy = build_strategy("genemask", tokens=tokens, mask_rate=0.4, npmi=table, match="none")
     chance = 0.4 / ((2 * k - 1 + k) / 2)
@@ -160,13 +162,29 @@ def test_lone_centres_make_spans_of_k_and_of_2k_minus_1_tokens_in_equal_numbers(
     tokens = kmer_tokens(5)
     ids, cu_seqlens, keys = random_batch(tokens, 300, 3000, specials=False)
     spans = dna_strategy(name, 5, 0.004).select(ids, cu_seqlens, keys)
-    sizes = [len(s) for seq in sequences_of(spans, cu_seqlens) for s in _runs(seq)]
+    sizes = [last - first + 1 for seq in sequences_of(spans, cu_seqlens) for first, last in runs_of(seq)]
     assert sizes.count(5) + sizes.count(9) > 0.9 * len(sizes)
     assert sizes.count(5) <= sizes.count(9)  # ceil(m / 2) long ones
 
 
-def _runs(spans):
-    return [spans[spans == n] for n in range(1, int(spans.max()) + 1)]
+def test_the_better_half_of_the_centres_has_the_higher_npmi():
+    """Told from the mask alone: 11 tokens hide their middle one, six the one base that all of them cover."""
+    tokens = kmer_tokens(6)
+    ids, cu_seqlens, keys = random_batch(tokens, 400, 510, specials=False)
+    spans = dna_strategy("genemask", rate=0.06).select(ids, cu_seqlens, keys)
+    scores = scores_of(tokens, made_up_npmi(6))
+    halves_seen = 0
+    for sequence, numbers in zip(sequences_of(ids, cu_seqlens), sequences_of(spans, cu_seqlens), strict=True):
+        runs = runs_of(numbers)
+        if not all(last - first in (5, 10) and first >= 6 and last < len(numbers) - 6 for first, last in runs):
+            continue  # spans that met, or that lie at an end
+        long = [float(scores[sequence[first + 5]]) for first, last in runs if last - first == 10]
+        short = [float(scores[sequence[first : last + 1]].max()) for first, last in runs if last - first == 5]
+        if len(long) - len(short) not in (0, 1):
+            continue  # two short spans that met, five bases apart
+        halves_seen += bool(short)
+        assert min(long, default=0) >= max(short, default=-torch.inf)
+    assert halves_seen > 50
 
 
 @pytest.mark.parametrize(
@@ -174,6 +192,7 @@ def _runs(spans):
     [
         ("uniform", 0.15, 0.0007),
         ("contiguous", 0.141, 0.034),
+        ("fixed-span", 0.140, 0.082),
         ("genemask", 0.141, 0.066),
         ("random-span", 0.141, 0.066),
     ],
@@ -185,6 +204,52 @@ def test_published_rates_mask_and_hide_what_the_design_says(name, tokens_masked,
     seen = account(ids, ids, spans, cu_seqlens, tokens)
     assert seen.tokens_masked_fraction == pytest.approx(tokens_masked, abs=0.003)
     assert seen.bases_hidden_fraction == pytest.approx(bases_hidden, abs=0.003 if bases_hidden > 0.01 else 0.0001)
+
+
+@settings(deadline=None, max_examples=25)
+@given(data=st.data(), seed=st.integers(0, 2**31), name=st.sampled_from(["uniform", *BLIND[1:4], "random-span"]))
+def test_tokens_of_unequal_length_are_masked_alike_alone_and_packed(data, seed, name):
+    tokens = bpe_tokens()
+    rng = np.random.default_rng(seed)
+    lengths = data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=5))
+    sequences = [torch.from_numpy(rng.integers(1, len(tokens.maskable), n)) for n in lengths]  # specials anywhere
+    keys = torch.from_numpy(rng.integers(-(2**63), 2**63 - 1, len(lengths)))
+    strategy = build_strategy(name, tokens=tokens, mask_rate=0.3, match="none")
+    together = sequences_of(strategy.select(*pack(sequences), keys), pack(sequences)[1])
+    for i, sequence in enumerate(sequences):
+        assert strategy.select(*pack([sequence]), keys[i : i + 1]).equal(together[i])
+        assert not together[i][~tokens.maskable[sequence]].any()
+
+
+def test_a_hidden_base_hides_the_token_that_covers_it_however_long():
+    from genomask.hashing import uniform as draw
+    from genomask.masking import streams
+
+    tokens = bpe_tokens()
+    ids = torch.from_numpy(np.random.default_rng(0).integers(5, len(tokens.maskable), 300))
+    spans = build_strategy("contiguous", tokens=tokens, mask_rate=0.1, match="none").select(
+        ids, torch.tensor([0, 300]), torch.tensor([7])
+    )
+    n_bases = tokens.n_bases[ids].tolist()
+    is_centre = draw(torch.tensor([7]), streams.CENTRE, torch.arange(sum(n_bases))) < 0.1
+    starts = np.cumsum([0, *n_bases[:-1]]).tolist()
+    expected = [bool(is_centre[at : at + n].any()) for at, n in zip(starts, n_bases, strict=True)]
+    assert (spans > 0).tolist() == expected
+    assert 20 < sum(expected) < 280
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("stride", [1, 6])
+@pytest.mark.parametrize("name", DNA)
+def test_a_gpu_gives_the_bits_of_the_cpu(name, stride):
+    tokens = kmer_tokens(6, stride)
+    rng = np.random.default_rng(0)
+    sequences = [encode(rng.choice(5, n, p=[0.249] * 4 + [0.004]), tokens) for n in rng.integers(6, 600, 300)]
+    ids, cu_seqlens = pack(sequences)
+    keys = torch.from_numpy(rng.integers(-(2**63), 2**63 - 1, 300))
+    strategy = dna_strategy(name, stride=stride)
+    on_gpu = strategy.select(ids.cuda(), cu_seqlens.cuda(), keys.cuda())
+    assert on_gpu.cpu().equal(strategy.select(ids, cu_seqlens, keys))
 
 
 def test_whole_words_are_masked_whole_at_the_asked_rate():

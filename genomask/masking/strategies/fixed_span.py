@@ -21,10 +21,11 @@ def published_chance(rate: float, tokens: TokenBases) -> float:
 @register("fixed-span", published=published_chance)
 def fixed_span(view: MaskView) -> Tensor:
     """Each centre hides all bases of the middle one of the tokens that cover it, near an end of the nearest to that."""
-    index_CJ, real_CJ = view.tokens_covering(view.centres())
-    n_tokens = index_CJ.shape[1]
-    distance = (torch.arange(n_tokens, device=index_CJ.device) - (n_tokens - 1) // 2).abs()
-    column = torch.where(real_CJ, distance, n_tokens).argmin(1, keepdim=True)
+    centres = view.centres()
+    index_CJ, real_CJ = view.tokens_covering(centres)
+    tokens_on = (centres[:, None] - view.grid.start[index_CJ]) // view.tokens.stride
+    distance = (tokens_on - (index_CJ.shape[1] - 1) // 2).abs()
+    column = torch.where(real_CJ, distance, view.tokens.k).argmin(1, keepdim=True)
     middle = torch.zeros_like(view.grid.maskable)
     middle[index_CJ.gather(1, column)[real_CJ.any(1)]] = True  # a centre on N has no token to mask and is none
     return tokens_over(coverage(middle, view.grid) > 0, view.grid)

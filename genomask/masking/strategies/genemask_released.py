@@ -8,7 +8,7 @@ Letters: T tokens of all packed sequences, C centres, J tokens that cover a base
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genomask.hashing import hash64
 from genomask.masking import streams
@@ -31,8 +31,9 @@ def genemask_released(view: MaskView) -> Tensor:
     sequence = view.grid.sequence[index_CJ.gather(1, real_CJ.int().argmax(1, keepdim=True)).squeeze(1)]
     base = centres - view.grid.offsets[sequence]
 
-    score_CJ = torch.where(real_CJ, score_of_number(view)[view.grid.position[index_CJ]], -torch.inf)
-    best = index_CJ.gather(1, score_CJ.argmax(1, keepdim=True)).squeeze(1)
+    number = number_of_kmer(view)
+    score_CJ = torch.where(real_CJ, score_of_number(view)[number[index_CJ]], -torch.inf)
+    best = index_CJ.gather(1, score_CJ.argmax(1, keepdim=True)).squeeze(1)  # of equals, the one that starts last
     draw = hash64(view.keys[sequence], streams.CENTRE_TIE, base)
     few = torch.bincount(sequence, minlength=len(view.keys)) < ALL_GOOD_BELOW
     good = better_half(score_CJ.amax(1), draw, sequence, len(view.keys)) | few[sequence]
@@ -44,12 +45,18 @@ def genemask_released(view: MaskView) -> Tensor:
     return tokens_over(hidden, view.grid)
 
 
+def number_of_kmer(view: MaskView) -> Tensor:
+    """(T,) int64: k-mers counted from 1 in each sequence, which is where they stand after [CLS]."""
+    counted = (view.grid.n_bases > 0).cumsum(0)
+    before = nn.functional.pad(counted, (1, 0))[view.grid.bounds[:-1]]
+    return counted - before[view.grid.sequence]
+
+
 def score_of_number(view: MaskView) -> Tensor:
     """(S,) NPMI of the id n for n = 0 .. length of the longest sequence; ids beyond the vocabulary come last."""
-    longest = int(view.grid.bounds.diff().max())
-    first_kmer = int(view.tokens.kmer_ids.min())
-    scores = torch.full((longest,), -torch.inf, dtype=view.scores.dtype, device=view.scores.device)
-    known = view.scores[:longest]
+    lowest = torch.finfo(view.scores.dtype).min
+    scores = view.scores.new_full((int(view.grid.bounds.diff().max()) + 1,), lowest)
+    known = view.scores[: len(scores)].clamp(min=lowest)  # still above what is no token at all
     scores[: len(known)] = known
-    scores[:first_kmer] = torch.inf
+    scores[: int(view.tokens.kmer_ids.min())] = torch.inf
     return scores

@@ -1,0 +1,196 @@
+"""span, fixed-span, npmi-global and genemask-released against their definitions, one base at a time."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from masking_tables import bpe_tokens, encode, kmer_tokens, made_up_npmi, random_batch, runs_of, scores_of, sequences_of
+
+from genomask.errors import SettingsError
+from genomask.hashing import uniform
+from genomask.masking import NpmiTable, build_strategy, streams
+
+
+def draw(key, stream, position):
+    return float(uniform(torch.tensor([key]), stream, torch.tensor([position])))
+
+
+def masked_over(hidden, ids, tokens):
+    """Tokens of one sequence without specials that cover one of the hidden bases."""
+    starts = np.cumsum([0, *tokens.n_bases[ids][:-1].tolist()]) - (tokens.k - tokens.stride) * np.arange(len(ids))
+    return [any(x in hidden for x in range(at, at + n))
+            for at, n in zip(starts.tolist(), tokens.n_bases[ids].tolist(), strict=True)]  # fmt: skip
+
+
+def select_one(name, tokens, ids, key, rate, **more):
+    strategy = build_strategy(name, tokens=tokens, mask_rate=rate, match="none", **more)
+    spans = strategy.select(ids, torch.tensor([0, len(ids)]), torch.tensor([key]))
+    return (spans > 0).tolist(), strategy.chance_of_length.item()
+
+
+def a_sequence(tokens, rng, n_bases=60):
+    if tokens.is_dna:
+        return encode(rng.integers(0, 4, n_bases), tokens, specials=False)
+    return torch.from_numpy(rng.integers(5, len(tokens.maskable), n_bases // 2))
+
+
+@pytest.mark.parametrize("tokens", [kmer_tokens(4), kmer_tokens(3, 3), kmer_tokens(1), bpe_tokens()])
+def test_span_hides_runs_of_geometric_length_around_centres(tokens):
+    rng = np.random.default_rng(1)
+    for key in range(30):
+        ids = a_sequence(tokens, rng)
+        n_bases = int((tokens.n_bases[ids] - (tokens.k - tokens.stride)).sum()) + tokens.k - tokens.stride
+        masked, chance = select_one("span:p=0.3:longest=5", tokens, ids, key, 0.3)
+        weights = [0.3 * 0.7 ** (n - 1) for n in range(1, 6)]
+        assert chance == pytest.approx(0.3 / (np.dot(weights, range(1, 6)) / sum(weights) + tokens.k - 1))
+        below = np.cumsum(weights) / sum(weights)
+        hidden = set()
+        for x in range(n_bases):
+            if draw(key, streams.CENTRE, x) < chance:
+                length = 1 + int((draw(key, streams.SPAN_LENGTH, x) < 1 - below[:-1]).sum())
+                first = x - (length - 1) // 2
+                hidden |= set(range(max(0, first), min(n_bases, first + length)))
+        assert masked == masked_over(hidden, ids, tokens)
+
+
+def test_spans_have_the_published_lengths():
+    tokens = kmer_tokens(1)
+    ids, cu_seqlens, keys = random_batch(tokens, 200, 5000, specials=False)
+    spans = build_strategy("span", tokens=tokens, mask_rate=0.01, match="none").select(ids, cu_seqlens, keys)
+    sizes = [last - first + 1 for numbers in sequences_of(spans, cu_seqlens) for first, last in runs_of(numbers)]
+    assert np.mean(sizes) == pytest.approx(3.8, abs=0.15)  # of SpanBERT; now and then two of them meet
+    assert max(sizes) < 21
+
+
+@pytest.mark.parametrize(("k", "stride"), [(6, 1), (5, 1), (4, 4), (1, 1)])
+def test_fixed_span_hides_the_middle_token_over_each_centre(k, stride):
+    tokens = kmer_tokens(k, stride)
+    rng = np.random.default_rng(2)
+    for key in range(30):
+        ids = a_sequence(tokens, rng)
+        masked, chance = select_one("fixed-span", tokens, ids, key, 0.3)
+        hidden = set()
+        for x in range((len(ids) - 1) * stride + k):
+            if draw(key, streams.CENTRE, x) < chance:
+                over = [t for t in range(len(ids)) if t * stride <= x < t * stride + k]
+                wanted = (x if stride == 1 else x // stride) - (k // stride - 1) // 2  # DNABERT's offsets
+                token = min(over, key=lambda t: abs(t - wanted))
+                hidden |= set(range(token * stride, token * stride + k))
+        assert masked == masked_over(hidden, ids, tokens)
+
+
+def test_lone_fixed_spans_are_2k_minus_1_tokens():
+    tokens = kmer_tokens(6)
+    ids, cu_seqlens, keys = random_batch(tokens, 100, 3000, specials=False)
+    spans = build_strategy("fixed-span", tokens=tokens, mask_rate=0.01, match="none").select(ids, cu_seqlens, keys)
+    sizes = [last - first + 1 for numbers in sequences_of(spans, cu_seqlens) for first, last in runs_of(numbers)]
+    assert sizes.count(11) > 0.9 * len(sizes)
+
+
+def test_npmi_global_hides_the_best_tokens_of_the_whole_sequence():
+    tokens, table = kmer_tokens(4), made_up_npmi(4)
+    scores = scores_of(tokens, table)
+    rng = np.random.default_rng(3)
+    counts = []
+    for key in range(60):
+        ids = a_sequence(tokens, rng)
+        masked, chance = select_one("npmi-global", tokens, ids, key, 0.3, npmi=table)
+        assert chance == pytest.approx(0.3 / 7)
+        n = sum(draw(key, streams.TOKEN, t) < chance for t in range(len(ids)))
+        best = sorted(range(len(ids)), key=lambda t: (float(scores[ids[t]]), draw(key, streams.GLOBAL_TIE, t)))[::-1][
+            :n
+        ]
+        assert masked == masked_over({t + i for t in best for i in range(4)}, ids, tokens)
+        counts.append(n)
+    assert np.mean(counts) == pytest.approx(57 * 0.3 / 7, abs=0.8)
+    assert len(set(counts)) > 3
+
+
+def test_equally_good_tokens_of_a_sequence_are_chosen_by_lot():
+    tokens, table = kmer_tokens(3), made_up_npmi(3)
+    poly_a = encode(np.zeros(40), tokens, specials=False)
+    masks = {tuple(select_one("npmi-global", tokens, poly_a, key, 0.2, npmi=table)[0]) for key in range(30)}
+    assert len(masks) > 20
+
+
+def test_genemask_released_ranks_places_as_if_they_were_tokens():
+    tokens, table = kmer_tokens(4), made_up_npmi(4)
+    scores = scores_of(tokens, table)
+    score_of_place = [torch.inf if n <= 4 else float(scores[n]) for n in range(200)]
+    rng = np.random.default_rng(4)
+    halved, whole = 0, 0
+    for key in range(80):
+        n_bases = 150 if key % 2 else 40
+        ids = encode(rng.integers(0, 4, n_bases), tokens, specials=False)
+        masked, chance = select_one("genemask-released", tokens, ids, key, 0.6, npmi=table)
+        centres = []
+        for x in range(n_bases):
+            if draw(key, streams.CENTRE, x) < chance:
+                over = [t for t in range(x, x - 4, -1) if 0 <= t < len(ids)]
+                centres.append((max((score_of_place[t + 1], t) for t in over), x))  # [CLS] would be number 0
+        if len({score for (score, _), _ in centres}) < len(centres):
+            continue  # equals are told apart by a draw
+        centres.sort(reverse=True)
+        n_good = len(centres) if len(centres) < 9 else -(-len(centres) // 2)
+        halved, whole = halved + (n_good < len(centres)), whole + (n_good == len(centres))
+        hidden = {x for _, x in centres[n_good:]}
+        hidden |= {t + i for (_, t), _ in centres[:n_good] for i in range(4)}
+        assert masked == masked_over(hidden, ids, tokens)
+    assert halved > 5
+    assert whole > 5
+
+
+def test_genemask_released_always_takes_the_first_four_tokens_when_it_can():
+    """A centre on one of the first four k-mers hides one of these four whole, whatever the sequence says there."""
+    tokens, table = kmer_tokens(6), made_up_npmi(6)
+    ids, cu_seqlens, keys = random_batch(tokens, 2000, 510)
+    strategy = build_strategy("genemask-released", tokens=tokens, mask_rate=0.15, npmi=table, match="none")
+    first = uniform(keys, streams.CENTRE, torch.zeros_like(keys)) < strategy.chance_of_length.item()
+    masked = (strategy.select(ids, cu_seqlens, keys) > 0).view(2000, -1)
+    assert 20 < first.sum() < 60
+    assert masked[first, 1:7].all()  # all six tokens over the bases of the first: it is 'better' than any other
+
+
+def test_shuffled_scores_are_the_same_ones_dealt_out_anew():
+    tokens, table = kmer_tokens(5), made_up_npmi(5)
+    plain, shuffled, again = (
+        build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=table, match="none").scores[tokens.kmer_ids]
+        for name in ("genemask", "genemask:npmi=shuffled", "genemask:npmi=shuffled")
+    )
+    assert shuffled.equal(again)
+    assert shuffled.sort().values.equal(plain.sort().values)
+    finite = plain.isfinite() & shuffled.isfinite()
+    assert abs(np.corrcoef(plain[finite], shuffled[finite])[0, 1]) < 0.1
+    assert (
+        build_strategy("genemask:npmi=table", tokens=tokens, mask_rate=0.15, npmi=table, match="none")
+        .scores[tokens.kmer_ids]
+        .equal(plain)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("span:p=0", "p must lie between 0 and 1"),
+        ("span:p=1.5", "got 1.5"),
+        ("span:longest=0", "longest must be at least"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(name, message):
+    for match in ("tokens", "none"):
+        with pytest.raises(SettingsError, match=message):
+            build_strategy(name, tokens=kmer_tokens(3), mask_rate=0.15, match=match)
+
+
+def test_npmi_global_needs_windows_to_meet_a_rate():
+    tokens = kmer_tokens(3)
+    flat = NpmiTable.from_counts({n: np.full(4**n, 4 ** (8 - n)) for n in range(1, 4)}, min_count=2)
+    for match in ("tokens", "bases"):
+        with pytest.raises(SettingsError, match="pass sample="):
+            build_strategy("npmi-global", tokens=tokens, mask_rate=0.15, npmi=flat, match=match)
+
+
+def test_streams_are_all_different():
+    numbers = [value for name, value in vars(streams).items() if name.isupper()]
+    assert all(a != b for a, b in itertools.combinations(numbers, 2))
