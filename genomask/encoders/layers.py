@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from genomask.encoders.config import MosaicBertConfig
+from genomask.encoders.dropout import Dropout
 
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """An attention backend with its layout filled in: q (Q, N, H), k, v (T, N, H), queries (Q,) or None -> (Q, N, H)."""
@@ -48,7 +49,7 @@ class Embeddings(nn.Module):
         if config.positions == "learned":
             self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.LayerNorm = LayerNorm(config)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor | None, positions: Tensor | None) -> Tensor:
         """(T,) ids, types (None: all 0) and places in the sequence (learned positions alone) -> (T, D)."""
@@ -91,7 +92,7 @@ class AttentionOutput(nn.Module):
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.LayerNorm = LayerNorm(config)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, mixed: Tensor, residual: Tensor) -> Tensor:
         """Mixed values (Q, D) and what attention was given (Q, D) -> (Q, D)."""
@@ -121,7 +122,7 @@ class GatedMlp(nn.Module):
         super().__init__()
         self.gated_layers = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=False)
         self.wo = nn.Linear(config.intermediate_size, config.hidden_size)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
         self.layernorm = LayerNorm(config)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -137,7 +138,7 @@ class DenseMlp(nn.Module):
         super().__init__()
         self.wi = nn.Linear(config.hidden_size, config.intermediate_size)
         self.wo = nn.Linear(config.intermediate_size, config.hidden_size)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
         self.layernorm = LayerNorm(config)
 
     def forward(self, x: Tensor) -> Tensor:

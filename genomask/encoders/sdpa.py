@@ -21,13 +21,13 @@ LONGEST_SHORT = 1024
 def sdpa(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
     """The attention that suits the device and the longest sequence of the batch."""
     if q.device.type != "cpu":
-        return _in_runs(q, k, v, queries, layout)
+        return in_runs(q, k, v, queries, layout)
     if max(layout.lengths, default=0) <= LONGEST_SHORT:
         return ShortAttention.apply(q, k, v, queries, layout)
-    return _long(q, k, v, queries, layout)
+    return long_attention(q, k, v, queries, layout)
 
 
-def _in_runs(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
+def in_runs(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
     """PyTorch's scaled_dot_product_attention, one call for each run of neighbours of equal length.
 
     q, k and v are cut with `split`: slicing would cost a T-sized gradient of zeros for every sequence.
@@ -37,10 +37,12 @@ def _in_runs(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: La
     q_sizes, k_sizes = [m * b for m, _, b in runs], [n * b for _, n, b in runs]
     row_pieces = [None] * len(runs) if rows is None else rows.split(q_sizes)
     pieces = zip(runs, q.split(q_sizes), k.split(k_sizes), v.split(k_sizes), row_pieces, strict=True)
-    return torch.cat(
-        [_attend(*(x.unflatten(0, (b, -1)) for x in qkv), _bias(layout, at, m, n, q.dtype)).flatten(0, 1)
-         for (m, n, b), *qkv, at in pieces if m > 0]
-    )  # fmt: skip
+    mixed = []
+    for (m, n, b), q_run, k_run, v_run, at in pieces:
+        if m > 0:
+            q_run, k_run, v_run = (x.unflatten(0, (b, -1)) for x in (q_run, k_run, v_run))
+            mixed.append(_attend(q_run, k_run, v_run, _bias(layout, at, m, n, q.dtype)).flatten(0, 1))
+    return torch.cat(mixed)
 
 
 def _bias(layout: Layout, rows: Tensor | None, m: int, n: int, dtype: torch.dtype) -> Tensor | None:
@@ -52,17 +54,19 @@ def _bias(layout: Layout, rows: Tensor | None, m: int, n: int, dtype: torch.dtyp
     return layout.bias[:, rows.view(-1, m), :n].transpose(0, 1).to(dtype)
 
 
-def _long(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
+def long_attention(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
     """PyTorch's CPU kernel, which never holds all scores of a sequence, with a bias that takes no memory.
 
     With the last query first, bias[i, j] = -slope |n - 1 - i - j| depends on i + j alone: every row of the table is the
     one above it moved by one to the left, so the table is a view of one line.
     """
     if queries is not None:
-        return _long(spread_queries(q, queries, len(k)), k, v, None, layout).index_select(0, queries)
+        return long_attention(spread_queries(q, queries, len(k)), k, v, None, layout).index_select(0, queries)
     mixed = []
     for q_one, k_one, v_one in zip(*(x.split(layout.lengths) for x in (q, k, v)), strict=True):
         n = len(q_one)
+        if n == 0:
+            continue
         bias = None
         if layout.slopes is not None:
             bias = alibi_line(layout.slopes, n, layout.directed).to(q.dtype).unfold(1, n, 1)

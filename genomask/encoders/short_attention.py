@@ -41,7 +41,7 @@ class Piece(NamedTuple):
 
 
 def cut(counts: list[int], lengths: list[int], n_heads: int) -> list[Piece]:
-    """Sequences of `counts` queries and `lengths` keys -> what is computed at once; those without queries are left out."""
+    """Sequences of `counts` queries and `lengths` keys -> what is computed at once; without queries, nothing is."""
     pieces: list[Piece] = []
     query = key = 0
     for m, n in zip(counts, lengths, strict=True):
@@ -125,5 +125,5 @@ def _probabilities(piece: Piece, q: Tensor, k: Tensor, bias: Tensor | None, lowe
         p.unflatten(0, (piece.b, -1)).copy_(bias)
     p.baddbmm_(q_piece, k_piece.mT, beta=0 if bias is None else 1, alpha=q.shape[-1] ** -0.5)
     if bias is not None:
-        F.threshold_(p, lowest, -math.inf)
+        F.threshold(p, lowest, -math.inf, inplace=True)
     return torch.softmax(p, -1, out=p)

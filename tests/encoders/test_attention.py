@@ -1,49 +1,130 @@
+import subprocess
+import sys
+
 import pytest
 import torch
-from packed_attention import layout_of, packed_qkv
+from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
 from reference import reference_attention
 
-from genomask.encoders.sdpa import sdpa
+from genomask.encoders.sdpa import LONGEST_SHORT, in_runs, long_attention, sdpa
+from genomask.encoders.short_attention import SCORES_AT_ONCE, ShortAttention, cut, lowest_score
 
 LENGTHS = [[7], [1, 5, 3], [6, 6, 6, 2, 0, 2], [64, 1, 129]]
+WAYS = {"short": ShortAttention.apply, "long": long_attention, "runs": in_runs}
 
 
+def gradients(attend, q, k, v, queries, layout):
+    q, k, v = (x.detach().requires_grad_() for x in (q, k, v))
+    return torch.autograd.grad(attend(q, k, v, queries, layout).sin().sum(), (q, k, v))
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("lengths", LENGTHS, ids=str)
 @pytest.mark.parametrize("heads", [4, 6])
-@pytest.mark.parametrize("positions", ["alibi", "alibi-directed", "learned"])
+@pytest.mark.parametrize("positions", POSITIONS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_sdpa_errs_at_most_twice_as_much_as_the_plain_formula(lengths, heads, positions, dtype):
+def test_sdpa_errs_at_most_twice_as_much_as_the_plain_formula(way, lengths, heads, positions, dtype):
     q, k, v, cu_seqlens = packed_qkv(lengths, heads)
     exact = reference_attention(q, k, v, cu_seqlens, positions)
     q, k, v = (x.to(dtype) for x in (q, k, v))
     plain_error = (reference_attention(q, k, v, cu_seqlens, positions) - exact).abs().max()
-    ours = sdpa(q, k, v, None, layout_of(cu_seqlens, heads, positions))
+    ours = WAYS[way](q, k, v, None, layout_of(cu_seqlens, heads, positions))
     assert (ours - exact).abs().max() <= 2 * plain_error + 1e-6
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("positions", POSITIONS)
 @pytest.mark.parametrize("lengths", LENGTHS, ids=str)
-def test_some_queries_get_the_same_values_and_gradients_as_all(lengths):
+def test_some_queries_get_the_same_values_and_gradients_as_all(way, positions, lengths):
     q, k, v, cu_seqlens = packed_qkv(lengths)
-    queries = torch.rand(len(q), generator=torch.Generator().manual_seed(1)).lt(0.4).nonzero().squeeze(1)
-    queries = queries if len(queries) else torch.tensor([0])
-    layout = layout_of(cu_seqlens, 4, "alibi-directed")
-    for x in (q, k, v):
-        x.requires_grad_()
-    everything = sdpa(q, k, v, None, layout)[queries]
-    some = sdpa(q[queries], k, v, queries, layout)
-    assert torch.allclose(some, everything, atol=1e-12)
-    for ours, full in zip(
-        torch.autograd.grad(some.sin().sum(), (q, k, v)),
-        torch.autograd.grad(everything.sin().sum(), (q, k, v)),
-        strict=True,
-    ):
-        assert torch.allclose(ours, full, atol=1e-12)
+    queries = some_queries(len(q))
+    layout = layout_of(cu_seqlens, 4, positions)
+
+    def some(q, k, v, queries, layout):
+        return WAYS[way](q[queries], k, v, queries, layout)
+
+    def some_of_all(q, k, v, queries, layout):
+        return WAYS[way](q, k, v, None, layout)[queries]
+
+    assert torch.allclose(some(q, k, v, queries, layout), some_of_all(q, k, v, queries, layout), atol=1e-12)
+    pairs = zip(
+        gradients(some, q, k, v, queries, layout), gradients(some_of_all, q, k, v, queries, layout), strict=True
+    )
+    assert all(torch.allclose(ours, full, atol=1e-12) for ours, full in pairs)
 
 
-def test_gradients_are_those_of_the_plain_formula():
-    q, k, v, cu_seqlens = packed_qkv([3, 9, 9, 4])
-    for x in (q, k, v):
-        x.requires_grad_()
-    plain = torch.autograd.grad(reference_attention(q, k, v, cu_seqlens).sin().sum(), (q, k, v))
-    ours = torch.autograd.grad(sdpa(q, k, v, None, layout_of(cu_seqlens, 4)).sin().sum(), (q, k, v))
-    assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(ours, plain, strict=True))
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("positions", POSITIONS)
+@pytest.mark.parametrize("lengths", [[3, 9, 9, 4], [0, 2, 2, 2, 11, 0]], ids=str)
+def test_gradients_are_those_of_the_plain_formula(way, positions, lengths):
+    q, k, v, cu_seqlens = packed_qkv(lengths)
+
+    def plain(q, k, v, queries, layout):
+        return reference_attention(q, k, v, cu_seqlens, positions)
+
+    layout = layout_of(cu_seqlens, 4, positions)
+    pairs = zip(gradients(WAYS[way], q, k, v, None, layout), gradients(plain, q, k, v, None, layout), strict=True)
+    assert all(torch.allclose(ours, exact, atol=1e-12) for ours, exact in pairs)
+
+
+@pytest.mark.parametrize("length", [LONGEST_SHORT, LONGEST_SHORT + 1])
+def test_short_sequences_keep_their_scores_and_longer_ones_hand_over_to_the_kernel_that_does_not(length):
+    q, k, v, cu_seqlens = packed_qkv([length, 9], heads=2, width=4)
+    layout = layout_of(cu_seqlens, 2)
+    way = type(sdpa(q.requires_grad_(), k, v, None, layout).grad_fn).__name__
+    assert ("ShortAttention" in way) == (length == LONGEST_SHORT)
+    ours, other = (gradients(attend, q, k, v, None, layout) for attend in (sdpa, in_runs))
+    assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(ours, other, strict=True))
+
+
+def test_pieces_cover_all_that_has_queries_and_hold_no_more_scores_than_agreed():
+    lengths = [512] * 5 + [100] * 60 + [7, 0, 100, 900]
+    counts = [min(n, 100) for n in lengths]
+    counts[5] = 0
+    pieces = cut(counts, lengths, n_heads=12)
+    assert [p.m for p in pieces for _ in range(p.b)] == [m for m in counts if m]
+    assert all(
+        p.queries.stop - p.queries.start == p.b * p.m and p.keys.stop - p.keys.start == p.b * p.n for p in pieces
+    )
+    assert all(p.b == 1 or p.b * 12 * p.m * p.n <= SCORES_AT_ONCE for p in pieces)
+    assert max(p.b for p in pieces) == SCORES_AT_ONCE // (12 * 100 * 100)
+    assert pieces[-1].keys.stop == sum(lengths)
+
+
+@pytest.mark.parametrize("size", [1, 12])
+def test_no_probability_is_denormal_and_those_that_are_0_could_not_be_seen(size):
+    q, k, v, cu_seqlens = packed_qkv([250], heads=6)
+    exact = reference_attention(size * q, size * k, v, cu_seqlens)
+    q, k, v = (size * q).float().requires_grad_(), (size * k).float(), v.float()
+    plain_error = (reference_attention(q, k, v, cu_seqlens) - exact).abs().max()
+    out = ShortAttention.apply(q, k, v, None, layout_of(cu_seqlens, 6))
+    assert (out - exact).abs().max() <= 2 * plain_error + 1e-6
+    kept = out.grad_fn.saved_tensors[3]
+    assert (kept == 0).float().mean() > 0.05
+    if size == 1:  # far larger scores than any model's may leave some
+        assert not ((kept > 0) & (kept < torch.finfo(torch.float32).tiny)).any()
+    assert lowest_score(q.detach().double(), k.double()) < lowest_score(q.detach(), k)
+
+
+MEMORY = """
+import resource, torch
+from genomask.encoders.alibi import alibi_slopes
+from genomask.encoders.attention import Layout
+from genomask.encoders.sdpa import sdpa
+torch.set_num_threads(1)
+n, backward = {n}, {backward}
+q, k, v = torch.randn(3, n, 1, 8).requires_grad_(backward).unbind(0)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+out = sdpa(q, k, v, None, Layout(torch.tensor([0, n], dtype=torch.int32), n, alibi_slopes(1)))
+if backward:
+    out.sum().backward()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts KiB on Linux")
+@pytest.mark.parametrize(("n", "backward"), [(8192, True), (32768, False)])
+def test_long_sequences_take_far_less_memory_than_their_scores(n, backward):
+    code = MEMORY.format(n=n, backward=backward)
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(answer.stdout) < n * n * 4 / 4
