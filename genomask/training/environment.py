@@ -13,8 +13,8 @@ import genomask
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "datasets", "numpy", "numba", "scikit-learn", "scipy")
 
 
-def describe_environment(device: torch.device, precision: str, backend: str) -> dict:
-    """Versions, machine, device, precision and attention backend, as plain JSON values."""
+def describe_environment(device: torch.device, precision: str, backend: str, compiled: bool) -> dict:
+    """Versions, machine, device, precision, attention backend and compilation, as plain JSON values."""
     return {
         "genomask": genomask.__version__,
         "python": platform.python_version(),
@@ -25,6 +25,7 @@ def describe_environment(device: torch.device, precision: str, backend: str) -> 
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "precision": precision,
         "attention_backend": backend,
+        "compiled": compiled,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
     }
