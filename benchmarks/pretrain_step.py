@@ -5,6 +5,7 @@ and writes benchmarks/results/pretrain_step-*.json. A step is forward, backward 
 rounds of peer seconds / our seconds on the same batch.
 
     python benchmarks/pretrain_step.py --config small --config base
+    python benchmarks/pretrain_step.py --device cuda --profile
 """
 
 import json
@@ -17,9 +18,12 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated
 
+import gpu_profile
+import gpu_step
 import torch
 import typer
 from ceiling import matmul_ceiling
+from gpu_step import CASES
 from machine import allocator_environment, describe_machine, runs_under, without_allocator
 from mixes import MIXES, Batch, draw_batch
 from rich.console import Console
@@ -45,8 +49,13 @@ def main(
     compiled: Annotated[bool, typer.Option("--compile", help="Compile every side.")] = False,
     rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 9,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
+    case: Annotated[list[str], typer.Option(help="On CUDA: c4-base or genome-base; repeatable.")] = list(CASES),  # noqa: B006
+    profile: Annotated[bool, typer.Option("--profile", help="On CUDA: where our fastest side's time goes.")] = False,
 ) -> None:
-    """Run every combination, each in a fresh process."""
+    """Run every combination, each in a fresh process; on CUDA every case, with all backends and sides."""
+    if choose_device(device).type == "cuda":
+        measure_on_gpu(case, rounds, profile)
+        return
     combinations = list(product(config, precision, allocator))
     if len(combinations) == 1 and runs_under(allocator[0]):
         torch.set_num_threads(threads)
@@ -96,6 +105,24 @@ def measure(
     path = RESULTS / f"pretrain_step-{'-'.join(parts)}.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(f"written: {path}")
+
+
+def measure_on_gpu(cases: list[str], rounds: int, profiled: bool) -> None:
+    """Time every case on the GPU, print it and write its JSON, one after the other."""
+    device = torch.device("cuda")
+    machine, ceiling = describe_machine(device), matmul_ceiling(device, "bf16")
+    for name in cases:
+        rows, fastest = gpu_step.measure(CASES[name], device, rounds, ceiling)
+        setup = {"case": name, "precision": "bf16", "rounds": rounds, "matmul_ceiling_tflops": ceiling / 1e12}
+        result = {"benchmark": "pretrain_step", "machine": machine, "setup": setup, "rows": rows}
+        result["verdict"] = gpu_step.verdict(name, rows)
+        if profiled and fastest is not None:
+            result["profile"] = {"side": fastest.name, **gpu_profile.profile(fastest.step)}
+            result["verdict"].append(gpu_profile.sentence(result["profile"]))
+        show(result)
+        path = RESULTS / f"pretrain_step-cuda-{name}.json"
+        path.write_text(json.dumps(result, indent=1) + "\n")
+        print(f"written: {path}")
 
 
 def stepper(
@@ -159,10 +186,12 @@ def show(result: dict) -> None:
     print(f"torch {machine['packages']['torch']}, transformers {machine['packages']['transformers']}")
     print(", ".join(f"{key} {value}" for key, value in setup.items()))
     table = Table()
-    for column in result["rows"][0]:
+    columns = list(dict.fromkeys(column for line in result["rows"] for column in line))
+    for column in columns:
         table.add_column(column, justify="left" if column == "side" else "right")
     for line in result["rows"]:
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in line.values()))
+        values = (line.get(column, "") for column in columns)
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values))
     Console(width=200).print(table)
     print("\n".join(result["verdict"]))
 

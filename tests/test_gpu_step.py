@@ -1,0 +1,108 @@
+"""The GPU benchmark's code, run on the CPU at toy sizes: the figures mean nothing, but every line is passed through."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.attention import flex_attention
+
+from genomask.encoders import backends
+from genomask.encoders import flex as flex_backend
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """The benchmark's modules, `flex` as plain tensor operations, and nothing compiled."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
+    monkeypatch.setattr(flex_attention, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
+    monkeypatch.setattr(flex_backend, "_kernel", lambda: flex_attention.flex_attention)
+    monkeypatch.delitem(backends.NEEDS, "flex")
+    monkeypatch.setattr(torch, "compile", lambda model, **_: model)
+    before = set(sys.modules)
+    import gpu_profile
+    import gpu_step
+    import sides
+
+    yield gpu_step, gpu_profile, sides
+    for name in {"gpu_profile", "gpu_step", "sides", "mixes", "turns", "machine", "ceiling"} - before:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def toy(benchmark):
+    gpu_step, _, sides = benchmark
+    shape = sides.Shape(width=24, layers=1, heads=2, intermediate=48, sequences=4, vocabulary=60)
+    return gpu_step.Case("c4", shape, 0.3)
+
+
+def test_every_side_is_timed_in_turns_and_the_fastest_of_ours_is_found(benchmark, toy):
+    gpu_step, *_ = benchmark
+    rows, fastest = gpu_step.measure(toy, CPU, rounds=2, ceiling=1e9)
+    assert [row["side"] for row in rows] == [
+        "ours, flex, compiled",
+        "ours, flex",
+        "ours, sdpa",
+        "ours at MosaicBERT's own MLP width, flex, compiled",
+        "HF BERT, compiled",
+        "HF BERT",
+        "HF ModernBERT, compiled",
+        "HF ModernBERT",
+    ]
+    assert not any("failed" in row for row in rows)
+    assert fastest.name.startswith("ours")
+    by_name = {row["side"]: row for row in rows}
+    compiled, free = by_name["ours, flex, compiled"], by_name["ours, flex"]
+    assert compiled["executed_tflop_per_step"] > free["executed_tflop_per_step"]  # what fills up is computed too
+    assert compiled["useful_share_of_ceiling"] < compiled["executed_share_of_ceiling"]
+    assert by_name["HF BERT, compiled"]["times_hf_bert_compiled"] == 1
+    assert all(row["real_tokens_per_s"] > 0 for row in rows)
+    sentences = gpu_step.verdict("toy", rows)
+    assert sentences[0].startswith("toy: ours")
+    assert "x HF BERT, compiled in real tokens" in sentences[1]
+    assert "x HF ModernBERT, compiled in real tokens" in sentences[2]
+
+
+def test_a_side_that_runs_out_of_memory_keeps_its_row(benchmark, toy, monkeypatch):
+    gpu_step, *_ = benchmark
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 7 GiB")
+
+    monkeypatch.setattr(flex_backend, "_kernel", lambda: full)
+    rows, fastest = gpu_step.measure(toy, CPU, rounds=2, ceiling=1e9)
+    failed = [row for row in rows if "failed" in row]
+    assert {row["side"] for row in failed} == {
+        "ours, flex, compiled", "ours, flex", "ours at MosaicBERT's own MLP width, flex, compiled",
+    }  # fmt: skip
+    assert all(row["failed"].startswith("OutOfMemoryError: CUDA out of memory") for row in failed)
+    assert fastest.name == "ours, sdpa"
+    assert any("did not run: OutOfMemoryError" in sentence for sentence in gpu_step.verdict("toy", rows))
+
+
+def test_a_profile_is_summed_by_kind(benchmark):
+    _, gpu_profile, _ = benchmark
+    kernels = [
+        ("nvjet_tst_192x192_64x3", 50.0),
+        ("triton_tem_fused_flex_attention_0", 8.0),
+        ("triton_poi_fused__to_copy_add_7", 20.0),
+        ("void at::native::multi_tensor_apply_kernel<FusedAdam>", 4.0),
+        ("Memcpy HtoD", 1.0),
+        ("void at::native::radixSort", 2.0),
+    ]
+    summary = gpu_profile.summarise(kernels, wall_ms=100.0)
+    assert summary["ms_per_step_by_kind"] == {
+        "matrix products": 50.0,
+        "compiled pointwise kernels and reductions": 20.0,
+        "attention": 8.0,
+        "optimiser": 4.0,
+        "other kernels of PyTorch": 2.0,
+        "copies": 1.0,
+    }
+    assert summary["idle_share"] == pytest.approx(0.15)
+    said = gpu_profile.sentence({"side": "ours", **summary})
+    assert "compiled pointwise kernels and reductions, 20.0% of the step; no kernel runs in 15.0% of it" in said
