@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ngrams_by_hand import counted_by_hand
 
@@ -17,6 +17,7 @@ def counted_by_numpy(codes, n):
     return np.bincount(whole @ 4 ** np.arange(n - 1, -1, -1), minlength=4**n)
 
 
+@settings(max_examples=150, deadline=None)
 @given(
     codes=st.lists(st.sampled_from([0, 1, 2, 3, 0, 1, 2, 3, 4, 255]), min_size=1, max_size=80),
     cuts=st.lists(st.integers(0, 80), max_size=6),
