@@ -5,6 +5,7 @@ Letters: n sequences of S tokens each, T = n S tokens, G bases of all, B windows
 
 import hashlib
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +25,13 @@ LONG_WINDOWS = 100
 """As many windows must be of the longest length that is simulated, where there are so many."""
 
 
+class Share(NamedTuple):
+    """A mean over sequences."""
+
+    mean: float
+    error: float  # its standard error
+
+
 class Simulation:
     """Sequences of one number of tokens, and the same draws for every chance tried."""
 
@@ -37,7 +45,7 @@ class Simulation:
         self._centre_draw = uniforms(self.keys, streams.CENTRE, self.grid.offsets)
         self._token_draw = uniforms(self.keys, streams.TOKEN, self.grid.bounds)
 
-    def shares(self, at_chance: Callable[[Tensor], Strategy], chance: float) -> tuple[float, float]:
+    def shares(self, at_chance: Callable[[Tensor], Strategy], chance: float) -> tuple[Share, Share]:
         """Mean share of tokens masked and of bases hidden."""
         strategy = at_chance(torch.tensor([chance], dtype=torch.float64))
         masked = strategy.select(self.input_ids, self.cu_seqlens, self.keys) > 0
@@ -148,7 +156,9 @@ def _sums(x: Tensor, bounds: Tensor) -> Tensor:
     return total[bounds].diff()
 
 
-def _expectation(y: Tensor, controls: Tensor) -> float:
+def _expectation(y: Tensor, controls: Tensor) -> Share:
     """Mean of y (n,) where every control were 0, its expectation: the intercept of their regression."""
     design = torch.cat([torch.ones(len(y), 1, dtype=torch.float64), controls], 1)
-    return float(torch.linalg.lstsq(design, y[:, None], driver="gelsd").solution[0])
+    solution = torch.linalg.lstsq(design, y[:, None], driver="gelsd").solution
+    unexplained = y - (design @ solution).squeeze(1)
+    return Share(float(solution[0]), float(unexplained.square().mean() / len(y)) ** 0.5)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from masking_tables import kmer_tokens, random_batch, text_tokens
+from masking_tables import bpe_tokens, encode, kmer_tokens, pack, random_batch, sequences_of, text_tokens
 
 from genomask.errors import SettingsError
 from genomask.masking import (
@@ -56,7 +56,9 @@ def error(strategy, tokens, n_bases, n, rate, share="tokens_masked_fraction"):
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("name", ["uniform", "contiguous", "genemask"])
+@pytest.mark.parametrize(
+    "name", ["uniform", "contiguous", "span", "fixed-span", "random-span", "genemask", "genemask-released"]
+)
 def test_the_asked_share_of_tokens_is_met_at_every_length(name):
     tokens = kmer_tokens(4)
     strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=npmi_of(4))
@@ -160,3 +162,84 @@ def test_calibration_leaves_torch_random_state_alone():
     torch.manual_seed(3)
     build_strategy("random-span", tokens=kmer_tokens(2), mask_rate=0.3)
     assert torch.rand(1).equal(expected)
+
+
+def windows_of(tokens, n=400, n_bases=510):
+    """Sequences of a skewed, repetitive composition, as genomes have: ids and cu_seqlens."""
+    rng = np.random.default_rng(3)
+    repeats = [np.tile(rng.integers(0, 4, rng.integers(1, 12)), 60)[:40] for _ in range(30)]
+    codes = [np.concatenate([rng.choice(4, n_bases, p=[0.35, 0.15, 0.15, 0.35]), repeats[i % 30]]) for i in range(n)]
+    return pack([encode(c[rng.integers(0, 41) :][:n_bases], tokens) for c in codes])
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("match", ["tokens", "bases"])
+def test_npmi_global_meets_the_rate_on_windows_like_those_it_was_given(match):
+    tokens = kmer_tokens(4)
+    ids, cu_seqlens = windows_of(tokens)
+    strategy = build_strategy(
+        "npmi-global", tokens=tokens, mask_rate=0.15, npmi=npmi_of(4), match=match, sample=(ids, cu_seqlens)
+    )
+    share = "tokens_masked_fraction" if match == "tokens" else "bases_hidden_fraction"
+    for n_bases in (20, 60, 509):
+        pieces = [s[1 : n_bases - 2] for s in sequences_of(ids, cu_seqlens)]
+        ids_cut, cu_cut = pack(pieces * 5)
+        keys = torch.arange(len(pieces) * 5) + 99
+        masked = strategy.select(ids_cut, cu_cut, keys) > 0
+        spread = masked.view(len(keys), -1).double().mean(1).std() / 0.15 / len(keys) ** 0.5
+        off = getattr(account(ids_cut, ids_cut, masked.int(), cu_cut, tokens), share) / 0.15 - 1
+        assert abs(off) < 0.02 + 2.5 * spread
+    others = build_strategy(
+        "npmi-global", tokens=tokens, mask_rate=0.15, npmi=npmi_of(4), match=match, sample=(ids[:9000], cu_seqlens[:18])
+    )
+    assert not others.chance_of_length[300:].equal(strategy.chance_of_length[300 : len(others.chance_of_length)])
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", ["contiguous", "span", "fixed-span"])
+def test_tokens_of_unequal_length_are_matched_on_windows(name):
+    tokens = bpe_tokens()
+    ids = torch.from_numpy(np.random.default_rng(0).integers(5, len(tokens.maskable), 60_000))
+    sample = ids, torch.arange(0, 60_001, 100)
+    with pytest.raises(SettingsError, match="on tokens of unequal length masks a share that depends on the sequences"):
+        build_strategy(name, tokens=tokens, mask_rate=0.15)
+    for match, share in (("tokens", "tokens_masked_fraction"), ("bases", "bases_hidden_fraction")):
+        strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, match=match, sample=sample)
+        spans = strategy.select(*sample, torch.arange(600) + 7)
+        assert getattr(account(ids, ids, spans, sample[1], tokens), share) == pytest.approx(0.15, rel=0.03)
+    assert build_strategy("uniform", tokens=tokens, mask_rate=0.15).chance_of_length.tolist() == [0.15]
+
+
+def test_a_rate_that_a_strategy_cannot_give_is_refused():
+    @register("thirds")
+    def thirds(view: MaskView):
+        return (view.grid.position % 3 == 0) & view.grid.maskable
+
+    try:
+        with pytest.raises(
+            SettingsError, match=r"'thirds' cannot give 15\.0% of the tokens in sequences of 4000 .* 33"
+        ):
+            build_strategy("thirds", tokens=kmer_tokens(3), mask_rate=0.15)
+        build_strategy("thirds", tokens=kmer_tokens(3), mask_rate=0.15, match="none")
+    finally:
+        del STRATEGIES["thirds"]
+
+
+def test_a_sample_without_tokens_is_refused():
+    tokens = kmer_tokens(3)
+    with pytest.raises(SettingsError, match="holds no tokens"):
+        build_strategy("npmi-global", tokens=tokens, mask_rate=0.15, npmi=npmi_of(3),
+                       sample=(torch.tensor([2, 3]), torch.tensor([0, 2])))  # fmt: skip
+
+
+def test_formulas_are_given_the_parameters_they_name():
+    @register("pairs-of", published=lambda rate, tokens, n: rate / n, exact=lambda rate, tokens: rate)
+    def pairs_of(view: MaskView, *, n: int = 2, word: str = "x"):
+        return view.token_is_drawn() & view.grid.maskable
+
+    try:
+        for match, chance in (("none", 0.05), ("tokens", 0.15)):
+            strategy = build_strategy("pairs-of:n=3", tokens=kmer_tokens(3), mask_rate=0.15, match=match)
+            assert strategy.chance_of_length.tolist() == pytest.approx([chance])
+    finally:
+        del STRATEGIES["pairs-of"]

@@ -1,0 +1,169 @@
+"""What every strategy really masks and hides, at every length: prints the tables and writes JSON.
+
+Each cell is the mean over sequences of independent, equally likely bases; in the last column, over windows of genomes.
+`match=tokens` must give the asked share of tokens, `match=none` shows what the published probabilities give. Strategies
+whose rate is solved on windows are measured on windows that it was not solved on, cut to each length.
+
+    python benchmarks/mask_rates.py human/*.fa.gz
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import torch
+import typer
+from machine import describe_machine
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from genomask.atomic import atomic_write
+from genomask.data.genome import Genome
+from genomask.data.kmer import KmerTokenizer
+from genomask.data.sources import GenomeSource
+from genomask.data.windows import WindowSettings
+from genomask.errors import SettingsError
+from genomask.hashing import below, hash64
+from genomask.masking import STRATEGIES, NpmiTable, Strategy, build_strategy
+from genomask.masking.hidden import base_grid, bases_under
+from genomask.types import TokenBases
+
+RESULT = Path(__file__).parent / "results" / "mask_rates.json"
+LENGTHS = (20, 32, 64, 128, 256, 510)
+AT_ONCE = 2_000
+OTHERS = 10
+"""One in this many of the sequences, for the tables that are no test of the calibration."""
+WINDOWS = 2_000
+"""Windows that npmi-global's rate is solved on; it is measured on later ones."""
+
+
+class Sequences(NamedTuple):
+    """Equally long sequences, `keys` first: (n,) and (n, tokens)."""
+
+    keys: Tensor
+    input_ids: Tensor
+
+
+class Cell(NamedTuple):
+    """Means over sequences and their standard errors."""
+
+    tokens_masked: float
+    tokens_masked_error: float
+    bases_hidden: float
+    bases_hidden_error: float
+
+
+def names() -> list[str]:
+    """All strategies of DNA, and genemask with shuffled scores."""
+    return [*sorted(name for name, spec in STRATEGIES.items() if spec.units != "text"), "genemask:npmi=shuffled"]
+
+
+def even_bases(tokens: TokenBases, n_bases: int, n: int, salt: int) -> Iterator[Sequences]:
+    """n sequences of n_bases independent, equally likely bases, in parts; another salt gives others."""
+    powers = 4 ** torch.arange(tokens.k - 1, -1, -1)
+    for first in range(0, n, AT_ONCE):
+        keys = hash64(torch.arange(first, min(n, first + AT_ONCE)), 910 + salt, torch.tensor(n_bases))
+        codes = below(hash64(keys[:, None], 902, torch.arange(n_bases)), 4)
+        yield Sequences(keys, tokens.kmer_ids[(codes.unfold(1, tokens.k, tokens.stride) * powers).sum(2)])
+
+
+def windows_of(source: GenomeSource, n_bases: int, n: int) -> Iterator[Sequences]:
+    """Windows of n_bases bases of the genome, none of those that rates are solved on."""
+    n_tokens = n_bases - source.token_bases.k + 1
+    for first in range(WINDOWS, WINDOWS + n, AT_ONCE):
+        packed = source.train(first, min(AT_ONCE, WINDOWS + n - first))
+        ids = packed.input_ids.view(len(packed.lengths), -1)[:, 1 : 1 + n_tokens]
+        yield Sequences(hash64(torch.arange(len(ids)), 903, torch.tensor(first)), ids)
+
+
+def measure(strategy: Strategy, tokens: TokenBases, parts: Iterator[Sequences]) -> Cell:
+    """Shares of each sequence, their mean and its standard error."""
+    shares = []
+    for keys, input_ids in parts:
+        n, n_tokens = input_ids.shape
+        ids, cu_seqlens = input_ids.flatten(), torch.arange(n + 1) * n_tokens
+        masked = strategy.select(ids, cu_seqlens, keys) > 0
+        hidden = bases_under(masked, base_grid(ids, cu_seqlens, tokens))
+        shares.append(torch.stack([x.view(n, -1).double().mean(1) for x in (masked, hidden)]))
+    both = torch.cat(shares, 1)
+    mean, error = both.mean(1), both.std(1) / both.shape[1] ** 0.5
+    return Cell(float(mean[0]), float(error[0]), float(mean[1]), float(error[1]))
+
+
+def rows_of(name: str, match: str, npmi: NpmiTable, source: GenomeSource, rate: float, n: int) -> Iterator[dict]:
+    """A row for each length and kind of sequence, or one that says why there is none."""
+    tokens = source.token_bases
+    sample = source.train(0, WINDOWS)
+    try:
+        strategy = build_strategy(
+            name, tokens=tokens, mask_rate=rate, npmi=npmi, match=match, sample=(sample.input_ids, sample.cu_seqlens)
+        )
+    except SettingsError as refused:
+        yield {"strategy": name, "match": match, "refused": str(refused)}
+        return
+    on_windows = STRATEGIES[name.partition(":")[0]].needs_windows
+    for n_bases in LENGTHS:
+        many = n if on_windows else max(n, n * LENGTHS[-1] // n_bases // 4)  # short sequences say less, each
+        parts = windows_of(source, n_bases, n) if on_windows else even_bases(tokens, n_bases, many, names().index(name))
+        cell = measure(strategy, tokens, parts)
+        kind = "windows" if on_windows else "even bases"
+        yield {"strategy": name, "match": match, "bases": n_bases, "sequences": kind, "n": many, **cell._asdict()}
+    if not on_windows:
+        cell = measure(strategy, tokens, windows_of(source, LENGTHS[-1], n))
+        yield {"strategy": name, "match": match, "bases": LENGTHS[-1], "sequences": "windows", "n": n, **cell._asdict()}
+
+
+def table_of(rows: list[dict], match: str, share: str, title: str) -> Table:
+    """Strategies by lengths, in per cent, each with its standard error."""
+    table = Table(title=title)
+    columns = [("even bases", n) for n in LENGTHS] + [("windows", LENGTHS[-1])]
+    for heading in ("strategy", *(f"{n} bases" for n in LENGTHS), f"windows, {LENGTHS[-1]}"):
+        table.add_column(heading, justify="left" if heading == "strategy" else "right")
+    for name in dict.fromkeys(row["strategy"] for row in rows):
+        own = [row for row in rows if row["strategy"] == name and row["match"] == match]
+        if "refused" in own[0]:
+            table.add_row(name, "refused: see the JSON")
+            continue
+        star = " *" if all(row["sequences"] == "windows" for row in own) else ""
+        cells = {
+            (row["sequences"], row["bases"]): f"{100 * row[share]:.2f} ± {100 * row[share + '_error']:.2f}"
+            for row in own
+        }
+        if star:
+            cells |= {("even bases", n): cells["windows", n] for n in LENGTHS}
+        table.add_row(name + star, *(cells[column] for column in columns))
+    return table
+
+
+def main(
+    genome: Annotated[list[Path], typer.Argument(help="FASTA files.")],
+    sequences: Annotated[int, typer.Option(help="Sequences in each mean.")] = 50_000,
+    mask_rate: float = 0.15,
+    k: int = 6,
+    out: Annotated[Path, typer.Option(help="Where the JSON goes.")] = RESULT,
+) -> None:
+    """Print the tables and write the JSON."""
+    torch.set_num_threads(1)
+    bases = Genome.open(genome)
+    settings = WindowSettings(max_tokens=LENGTHS[-1], full_share=1.0)
+    source = GenomeSource(bases, settings, KmerTokenizer(k), seed=0)
+    npmi = NpmiTable.from_intervals(bases.codes, bases.runs, max_n=k)
+    rows = []
+    for match in ("tokens", "none", "bases"):
+        for name in names():
+            n = sequences if match == "tokens" else sequences // OTHERS
+            rows += rows_of(name, match, npmi, source, mask_rate, n)
+    console = Console(width=140)
+    for match in ("tokens", "none", "bases"):
+        for share in ("tokens_masked", "bases_hidden"):
+            title = f"{share.replace('_', ' ')}, %: {mask_rate:.0%} asked, match={match}, k = {k}"
+            console.print(table_of(rows, match, share, title))
+    console.print("* on windows of the genome, cut to each length")
+    context = {"genome": [path.name for path in genome], "k": k, "mask_rate": mask_rate, "sequences": sequences}
+    atomic_write(out, json.dumps({**describe_machine(torch.device("cpu")), **context, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,150 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from masking_tables import kmer_tokens, random_batch
+
+from genomask.errors import SettingsError
+from genomask.masking import STRATEGIES, MaskSettings, build_strategy, register
+from genomask.masking.names import Written, check_name, find, find_strategy, read_name
+
+MINE = """
+from genomask.masking import register
+
+@register("every-nth", exact=lambda rate, tokens: rate)
+def every_nth(view, *, n: int = 2, first: bool = False, word: str = "a"):
+    return ((view.grid.position + first) % n == 0) & view.grid.maskable
+
+@register("uniform", exact=lambda rate, tokens: rate)
+def mine_of_that_name(view):
+    return view.grid.maskable
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "my masks.py"
+    path.write_text(MINE)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("genemask", Written("", "genemask", {})),
+        ("genemask:npmi=shuffled", Written("", "genemask", {"npmi": "shuffled"})),
+        ("span:p=0.2:longest=10", Written("", "span", {"p": "0.2", "longest": "10"})),
+        ("my_masks.py:mine", Written("my_masks.py", "mine", {})),
+        ("a/b:c/my_masks.py:mine:phase=1", Written("a/b:c/my_masks.py", "mine", {"phase": "1"})),
+        ("span:p=", Written("", "span", {"p": ""})),
+    ],
+)
+def test_a_name_is_taken_apart(text, written):
+    assert read_name(text) == written
+
+
+@pytest.mark.parametrize("text", ["", "my_masks.py", "span:0.2", "span:", ":p=1", "span:p=1:", "=3", "my_masks.py:"])
+def test_what_is_no_name_is_refused(text):
+    with pytest.raises(SettingsError, match="does not name a masking strategy; write"):
+        read_name(text)
+
+
+@given(text=st.text(alphabet="ab.py:=0", max_size=12))
+def test_any_text_is_a_name_or_a_sentence(text):
+    try:
+        name = read_name(text).name
+    except SettingsError:
+        return
+    assert name in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("span:p=0.1:p=0.2", "gives a parameter twice"),
+        ("span:q=1", "has no parameter 'q'; its parameters: p, longest"),
+        ("span:longest=1.5", "longest must be a whole number, got '1.5'"),
+        ("span:p=half", "p must be a number, got 'half'"),
+        ("genemask:npmi=upside-down", "npmi must be one of table, shuffled"),
+        ("uniform:npmi=shuffled", "has no parameter 'npmi'; its parameters: none"),
+        ("magic", "unknown masking strategy 'magic'; use one of: cm-gems, "),
+        ("cm-step:at=soon", "at must be a whole number"),
+    ],
+)
+def test_a_mistake_in_a_name_is_a_sentence_in_a_recipe_too(text, message):
+    with pytest.raises(SettingsError, match=message):
+        find(text)
+    with pytest.raises(SettingsError, match=message):
+        MaskSettings(strategy=text)
+
+
+def test_parameters_take_the_type_of_their_default(mine):
+    spec, parameters = find_strategy(f"{mine}:every-nth:n=3:first=TRUE:word=1")
+    assert (spec.name, parameters) == ("every-nth", {"n": 3, "first": True, "word": "1"})
+    assert find_strategy("span:p=1")[1] == {"p": 1.0, "longest": 10}
+    assert find_strategy("span", {"p": 0.5})[1]["p"] == 0.5
+    assert find_strategy("genemask")[1] == {"npmi": "table"}
+    with pytest.raises(SettingsError, match="first must be true or false, got 'perhaps'"):
+        find(f"{mine}:every-nth:first=perhaps")
+    with pytest.raises(SettingsError, match="n must be a whole number, got True"):
+        find(f"{mine}:every-nth", {"n": True})
+
+
+def test_a_strategy_from_a_file_masks_and_leaves_the_house_as_it_is(mine):
+    house = dict(STRATEGIES)
+    tokens = kmer_tokens(2)
+    ids, cu_seqlens, keys = random_batch(tokens, 1, 7, specials=False)
+
+    def select(name, **more):
+        strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, **more)
+        return strategy.select(ids, cu_seqlens, keys).tolist()
+
+    assert select(f"{mine}:every-nth:n=3") == [1, 0, 0, 2, 0, 0]
+    assert select(f"{mine}:every-nth:n=3", first=True) == [0, 0, 1, 0, 0, 2]
+    assert select(f"{mine}:uniform") == [1] * 6
+    assert house == STRATEGIES
+
+
+def test_the_file_is_run_again_when_it_has_changed(mine):
+    before = find_strategy(f"{mine}:every-nth")[0]
+    assert find_strategy(f"{mine}:every-nth")[0] is before
+    mine.write_text(MINE.replace("n: int = 2", "n: int = 5"))
+    after, parameters = find_strategy(f"{mine}:every-nth")
+    assert parameters["n"] == 5
+    assert after.source != before.source  # rates solved for the old one do not serve the new
+
+
+def test_a_file_that_does_not_serve_is_a_sentence(tmp_path, mine):
+    empty, broken, untyped = tmp_path / "empty.py", tmp_path / "broken.py", tmp_path / "untyped.py"
+    empty.write_text("x = 1\n")
+    broken.write_text("def mine(:\n")
+    untyped.write_text(MINE.replace("n: int = 2", "n"))
+    for name, message in {
+        f"{tmp_path / 'none.py'}:mine": r"there is no file .*none\.py with masking strategies",
+        f"{empty}:mine": r"empty\.py registers no masking strategy 'mine'; decorate a function with @register",
+        f"{mine}:mine": "registers no masking strategy 'mine'; use one of: every-nth, uniform",
+        f"{broken}:mine": r"broken\.py, line 1, is not valid Python",
+        f"{untyped}:every-nth": "parameter 'n' needs a default",
+    }.items():
+        with pytest.raises(SettingsError, match=message):
+            find(name)
+
+
+def test_reading_a_recipe_runs_nobodys_file(tmp_path):
+    trap = tmp_path / "trap.py"
+    trap.write_text("raise SystemExit('it was run')\n")
+    check_name(f"{trap}:mine:p=1")
+    assert MaskSettings(strategy=f"{trap}:mine").strategy == f"{trap}:mine"
+
+
+def test_a_curriculum_is_no_strategy_by_itself():
+    with pytest.raises(SettingsError, match="'cm-step' is a curriculum over the steps"):
+        build_strategy("cm-step", tokens=kmer_tokens(2), mask_rate=0.15)
+
+
+def test_a_parameter_without_a_simple_default_is_refused_where_it_is_registered():
+    with pytest.raises(SettingsError, match="'odd': its parameter 'sizes' needs a default"):
+
+        @register("odd")
+        def odd(view, *, sizes=(1, 2)):
+            return torch.zeros(0)
