@@ -43,13 +43,14 @@ def test_there_is_a_cell_for_each_hidden_base_and_a_bar_for_each_masked_token(sm
 
 
 def test_a_long_sequence_is_drawn_in_lines_that_lose_no_base(tmp_path):
-    mask_picture(sequence(LONG, 6, {"contiguous": {100, 101, 102, 103, 104, 105}}), tmp_path / "long.svg")
+    mask_picture(sequence(LONG, 6, {"contiguous": {80, 81, 82, 83, 84, 85}}), tmp_path / "long.svg")
     shown = texts(tmp_path / "long.svg")
     assert "".join(text for text in shown if text in set("ACGTN")) == LONG
     assert [text for text in shown if text.isdigit()] == [str(number) for number in range(10, 251, 10)]
     assert shown.count("contiguous") == 3
     assert shown.count("6 of 245 tokens masked") == 1
     assert boxes(tmp_path / "long.svg", HUES["green"]) == 1
+    assert boxes(tmp_path / "long.svg", "#61c3a8") == 6 + 4  # four bars reach into the second line
 
 
 def test_the_npmi_is_drawn_where_there_is_one(tmp_path):
