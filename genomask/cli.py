@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from genomask.allocator import keep_freed_memory
 from genomask.cli_npmi import Ambiguous, npmi
 from genomask.errors import SettingsError, Stopped, UserError
 from genomask.report.console import console
@@ -50,6 +51,7 @@ def main() -> None:
         handlers=[RichHandler(console=Console(stderr=True), show_time=False, show_path=False)],
     )
     logging.getLogger("genomask").setLevel(logging.INFO)
+    keep_freed_memory()
     try:
         app(spread(sys.argv[1:]))
     except UserError as error:

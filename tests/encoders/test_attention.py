@@ -106,6 +106,13 @@ def test_no_probability_is_denormal_and_those_that_are_0_could_not_be_seen(size)
     assert lowest_score(q.detach().double(), k.double()) < lowest_score(q.detach(), k)
 
 
+def test_a_query_is_held_against_its_own_key():
+    towards = torch.full((1, 1, 4), 30.0)
+    q, k, v = torch.cat([towards, towards]), torch.cat([towards, -towards]), torch.tensor([1.0, 2.0]).view(2, 1, 1)
+    out = ShortAttention.apply(q[1:], k, v.expand(2, 1, 4), torch.tensor([1]), layout_of(torch.tensor([0, 1, 2]), 1))
+    assert torch.equal(out, torch.full((1, 1, 4), 2.0))
+
+
 MEMORY = """
 import resource, torch
 from genomask.encoders.alibi import alibi_slopes
