@@ -47,7 +47,7 @@ def cut(counts: list[int], lengths: list[int], n_heads: int) -> list[Piece]:
     for m, n in zip(counts, lengths, strict=True):
         queries, keys = slice(query, query + m), slice(key, key + n)
         query, key = queries.stop, keys.stop
-        last = pieces[-1] if pieces else None
+        last = pieces[-1] if pieces and pieces[-1].keys.stop == keys.start else None
         if last and (last.m, last.n) == (m, n) and (last.b + 1) * n_heads * m * n <= SCORES_AT_ONCE:
             pieces[-1] = Piece(last.b + 1, m, n, slice(last.queries.start, query), slice(last.keys.start, key))
         elif m > 0:
