@@ -17,6 +17,7 @@ from genomask.experiments.masks import MaskQuestion, best_npmi, read_stretch, sh
 from genomask.experiments.simulate import simulate
 from genomask.hashing import make_keys
 from genomask.masking import NpmiTable, build_strategy
+from genomask.report.mask_text import mask_text
 
 PAGE = (Path(__file__).parents[2] / "docs/masking.md").read_text(encoding="utf-8")
 LETTERS = "ACGTTGCANNACGTACGGTTCAATGCCATTGACGTAGCTAGCATCGATTACGGAGC"
@@ -210,6 +211,14 @@ def test_the_figures_of_the_documentation_are_what_the_command_prints(tmp_path, 
         assert 100 * many.account.tokens_masked_fraction == pytest.approx(tokens, abs=0.06)
         assert 100 * many.account.bases_hidden_fraction == pytest.approx(bases, abs=0.06)
         assert float(many.tokens_a_span) == pytest.approx(length, abs=0.11)
+
+
+def test_the_masks_of_the_documentation_are_what_the_command_prints(tmp_path):
+    (block,) = re.findall(r"```text\n(.*?)\n```", PAGE, re.DOTALL)
+    *lines, _ = block.split("\n")  # the last is genemask's
+    region = f"{simulate(tmp_path, 0).genome}:simulated:121-240"
+    shown = show_masks(MaskQuestion(sequence=region, strategies=("random-span",), seed=9))
+    assert set(lines) <= set(mask_text(shown, 80).plain.split("\n"))
 
 
 def test_the_strategy_that_the_documentation_writes_works(tmp_path):
