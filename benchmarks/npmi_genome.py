@@ -53,7 +53,12 @@ def main(
     result = {
         "benchmark": "npmi_genome",
         "machine": machine,
-        "setup": {"files": [path.name for path in fasta], "bases": int(bases), "max_n": MAX_N, "threads": THREADS},
+        "setup": {
+            "files": [path.name for path in fasta],
+            "bases": int(bases),
+            "max_n": MAX_N,
+            "threads": THREADS,
+        },
         "goals": GOALS,
         "median_seconds": seconds,
         "median_bases_per_second": bases / seconds,
