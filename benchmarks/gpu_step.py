@@ -125,7 +125,13 @@ def sides_of(shape: Shape, device: torch.device) -> Iterator[tuple[Side, str, bo
 
 
 def start(
-    side: Side, backend: str, compiled: bool, batches: list[Batch], fixed: list[Batch], device: torch.device
+    side: Side,
+    backend: str,
+    compiled: bool,
+    batches: list[Batch],
+    fixed: list[Batch],
+    device: torch.device,
+    precision: str = "bf16",
 ) -> Runner:
     """Put the side on the device and train two steps, which compiles it and measures its memory."""
     model = side.model.to(device).train()
@@ -133,7 +139,7 @@ def start(
     optimizer, mine = trainer(model), fixed if backend and compiled else batches
 
     def step(n: int) -> None:
-        with autocast(device, "bf16"):
+        with autocast(device, precision):
             loss = network(**side.inputs(mine[n % len(mine)])).loss
         loss.backward()
         optimizer.step()
