@@ -88,6 +88,8 @@ def test_label_zero_is_scored_like_any_other():
     out = model(input_ids=input_ids[None], labels=labels)
     log_p = out.logits[0].log_softmax(-1)
     assert out.loss.item() == pytest.approx(-(log_p[1, 0] + log_p[3, 7]).item() / 2, rel=1e-5)
+    packed = model(input_ids=input_ids, labels=labels[0], cu_seqlens=torch.tensor([0, 5]), max_seqlen=5)
+    assert packed.loss.item() == pytest.approx(out.loss.item(), rel=1e-5)
 
 
 def test_padding_ids_of_the_vocabulary_are_never_predicted_over():

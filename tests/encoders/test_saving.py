@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from originals import original_checkpoint
 from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_encoders import packed_input, tiny_model
 from transformers import BertTokenizerFast
+
+from genomask.encoders.bridges import from_mosaicbert
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,43 +29,60 @@ LOADING = """
 import sys, torch, genomask.encoders
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
-folder = sys.argv[1]
-expected = load_file(folder + "/expected.safetensors")
-torch.manual_seed(123)
-model = AutoModelForMaskedLM.from_pretrained(folder)
-assert type(model).__name__ == "MosaicBertForMaskedLM" and not model.training
-assert model.cls.predictions.decoder.weight is model.bert.embeddings.word_embeddings.weight
-assert torch.equal(model(input_ids=expected["input_ids"]).logits, expected["logits"])
-encoder = AutoModel.from_pretrained(folder)
-assert type(encoder).__name__ == "MosaicBertModel"
-assert torch.equal(encoder(input_ids=expected["input_ids"]).last_hidden_state, expected["hidden"])
-classifier = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
-for name, parameter in classifier.bert.named_parameters():
-    if "pooler" not in name:
-        assert torch.equal(parameter, model.bert.get_parameter(name)), name
-assert 0.01 < classifier.classifier.weight.std() < 0.03 and not classifier.classifier.bias.any()
-tokens, _ = encoder.packed(expected["input_ids"], None, None, None, None)
-assert encoder._layout(tokens).slopes.tolist() == [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125]
-assert AutoConfig.from_pretrained(folder).vocab_size == 70
-print("ok")
+for folder in sys.argv[1:]:
+    expected = load_file(folder + "/expected.safetensors")
+    torch.manual_seed(123)
+    model = AutoModelForMaskedLM.from_pretrained(folder)
+    assert type(model).__name__ == "MosaicBertForMaskedLM" and not model.training
+    assert model.cls.predictions.decoder.weight is model.bert.embeddings.word_embeddings.weight
+    assert len(model.cls.predictions.decoder.weight) == len(expected["embedding"])
+    assert torch.equal(model.bert.embeddings.word_embeddings.weight, expected["embedding"])
+    assert torch.equal(model(input_ids=expected["input_ids"]).logits, expected["logits"])
+    encoder = AutoModel.from_pretrained(folder)
+    assert type(encoder).__name__ == "MosaicBertModel"
+    assert torch.equal(encoder(input_ids=expected["input_ids"]).last_hidden_state, expected["hidden"])
+    classifier = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
+    for name, parameter in classifier.bert.named_parameters():
+        if "pooler" not in name:
+            assert torch.equal(parameter, model.bert.get_parameter(name)), name
+    assert 0.01 < classifier.classifier.weight.std() < 0.03 and not classifier.classifier.bias.any()
+    tokens, _ = encoder.packed(expected["input_ids"], None, None, None, None)
+    assert encoder._layout(tokens).slopes.tolist() == [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125]
+    assert AutoConfig.from_pretrained(folder).vocab_size == 70
+    print("ok")
 """
+
+
+def save_with_answers(model, folder):
+    """The model's folder, and beside it what the model computes."""
+    model.save_pretrained(folder)
+    input_ids = packed_input([9])[0][None]
+    with torch.no_grad():
+        logits, hidden = model(input_ids=input_ids).logits, model.bert(input_ids=input_ids).last_hidden_state
+        embedding = model.bert.embeddings.word_embeddings.weight.clone()
+    answers = {"input_ids": input_ids, "logits": logits, "hidden": hidden, "embedding": embedding}
+    save_file(answers, folder / "expected.safetensors")
+    return folder
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A folder with a saved model and what it computed."""
-    folder = tmp_path_factory.mktemp("model")
-    model = tiny_model(num_attention_heads=6, hidden_dropout_prob=0.1)
-    model.save_pretrained(folder)
-    input_ids = packed_input([9])[0][None]
-    with torch.no_grad():
-        logits, hidden = model(input_ids=input_ids).logits, model.bert(input_ids=input_ids).last_hidden_state
-    save_file({"input_ids": input_ids, "logits": logits, "hidden": hidden}, folder / "expected.safetensors")
-    return folder
+    return save_with_answers(
+        tiny_model(num_attention_heads=6, hidden_dropout_prob=0.1), tmp_path_factory.mktemp("ours")
+    )
 
 
-def test_a_fresh_process_loads_tied_bit_equal_weights_and_the_right_slopes(saved):
-    assert run_fresh(LOADING, saved).strip() == "ok"
+@pytest.fixture(scope="module")
+def bridged(tmp_path_factory):
+    """The same from an original checkpoint whose embedding has two rows more than its vocabulary."""
+    return save_with_answers(
+        from_mosaicbert(*original_checkpoint(72, vocab_size=70)), tmp_path_factory.mktemp("theirs")
+    )
+
+
+def test_a_fresh_process_loads_tied_bit_equal_weights_and_the_right_slopes(saved, bridged):
+    assert run_fresh(LOADING, saved, bridged).split() == ["ok", "ok"]
 
 
 def test_the_file_holds_the_embedding_once_and_no_slopes(saved):

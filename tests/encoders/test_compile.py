@@ -1,0 +1,40 @@
+"""The compiled model against the dense twin: captured and differentiated as a graph, and as C++ where that compiles."""
+
+import shutil
+
+import pytest
+import torch
+from dense_twin import Run, assert_at_most_twice_the_plain_error, twin_run
+from tiny_encoders import gradients, packed_input, tiny_model
+
+from genomask.training.compiling import CPU_COMPILERS
+
+LENGTHS = [9, 4, 4, 1, 23]
+
+
+@pytest.fixture(autouse=True)
+def forgotten_graphs():
+    """Each test compiles for itself, and leaves nothing compiled to the next."""
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def assert_compiled_model_is_exact(backend, **variant):
+    model = tiny_model(num_attention_heads=6, **variant).train()
+    input_ids, labels, cu_seqlens, longest = packed_input(LENGTHS)
+    exact, plain = (twin_run(model, input_ids, labels, LENGTHS, dtype=x) for x in (torch.float64, torch.float32))
+    compiled = torch.compile(model, dynamic=True, backend=backend)
+    loss = compiled(input_ids=input_ids, labels=labels, cu_seqlens=cu_seqlens, max_seqlen=longest).loss
+    run = Run(plain.logits, loss.detach(), gradients(model, loss))
+    assert_at_most_twice_the_plain_error(run, plain, exact)
+
+
+@pytest.mark.parametrize("positions", ["alibi-directed", "learned"])
+def test_the_captured_graph_stays_within_twice_the_plain_error(positions):
+    assert_compiled_model_is_exact("aot_eager", positions=positions)
+
+
+@pytest.mark.skipif(not any(map(shutil.which, CPU_COMPILERS)), reason="no C++ compiler found: apt install g++")
+def test_compiled_code_stays_within_twice_the_plain_error():
+    assert_compiled_model_is_exact("inductor", num_hidden_layers=1)
