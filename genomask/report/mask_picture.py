@@ -44,7 +44,7 @@ def mask_picture(sequence: MaskedSequence, path: Path) -> None:
         for number, axes in enumerate(lines):
             _draw_line(axes, sequence, number * a_line, a_line, heat)
         lines[0].set_title(sequence.title)
-        _draw_legend(figure, foot, sequence.k)
+        _draw_legend(figure, foot)
         if heat:
             _draw_scale(figure, foot, heat)
 
@@ -55,7 +55,7 @@ def _line_height(sequence: MaskedSequence) -> float:
 
 
 def _row_height(k: int) -> float:
-    return GAP + CELL + (k + 1) * LANE
+    return GAP + CELL + (max(k, 4) + 1) * LANE  # room for two lines of text beside the lanes
 
 
 def _heat_scale(npmi: np.ndarray) -> ScalarMappable | None:
@@ -103,7 +103,9 @@ def _draw_row(axes: Axes, row: MaskRow, start: int, stop: int, y: float, colour:
     axes.text(start - 1.2, y + CELL / 2, row.strategy, ha="right", va="center", fontweight="bold", color=colour)
     if start == 0:
         tally = row.shown.account
-        told = f"{tally.tokens_masked} of {tally.tokens} tokens masked\n{tally.bases_hidden} of {n_bases} bases hidden"
+        told = (
+            f"{tally.tokens_masked} of {tally.tokens} tokens masked\n{tally.bases_hidden} of {tally.bases} bases hidden"
+        )
         axes.text(-1.2, y + CELL + 0.5, told, ha="right", va="top", fontsize=7.5, color=MUTED)
     _fill(axes, np.array([start]), y, stop - start, CELL, GRID)
     _fill(axes, np.arange(start, stop)[row.hidden[start:stop]], y, 1, CELL, colour)
@@ -131,13 +133,20 @@ def _tint(colour: str) -> str:
     return to_hex((red, green, blue))
 
 
-def _draw_legend(figure: Figure, axes: Axes, k: int) -> None:
+def _draw_legend(figure: Figure, axes: Axes) -> None:
     """What cells and bars are, from the left edge of the picture on."""
     axes.set_axis_off()
-    cell = f"hidden base: all {k} tokens over it are masked"
     handles = [
-        Line2D([], [], linestyle="", marker="s", markersize=7, color=INK, label=cell),
-        Line2D([], [], linewidth=3, color=_tint(INK), label=f"masked token of {k} bases"),
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker="s",
+            markersize=7,
+            color=INK,
+            label="hidden base: every token over it is masked",
+        ),
+        Line2D([], [], linewidth=3, color=_tint(INK), label="masked token"),
         Line2D([], [], linewidth=3, color=GRID, label="visible token"),
     ]
     edge = blended_transform_factory(figure.transFigure, axes.transAxes)

@@ -69,3 +69,11 @@ def test_the_same_masks_make_the_same_small_file(small, tmp_path):
     masks = {name: set(range(20, 40)) for name in ("genemask", "random-span", "contiguous", "uniform")}
     mask_picture(sequence("ACGT" * 30, 6, masks, npmi=tuple(np.arange(120) % 7)), again)
     assert again.stat().st_size < 140_000
+
+
+def test_one_base_tokens_are_drawn_with_room_for_their_words(tmp_path):
+    mask_picture(sequence("ACGT", 1, {"uniform": {1}, "span": {2, 3}}), tmp_path / "single.svg")
+    found = re.findall(r'([\d.]+)\)">(uniform|span|\d of 4 bases hidden)<', (tmp_path / "single.svg").read_text())
+    baseline = {words: float(y) for y, words in found}
+    assert baseline["span"] - baseline["1 of 4 bases hidden"] > 9.5  # the size of the name's letters
+    assert baseline["1 of 4 bases hidden"] - baseline["uniform"] > 7.5
