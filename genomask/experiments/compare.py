@@ -17,6 +17,7 @@ from genomask.experiments.side_by_side import run_arms
 from genomask.fewshot.protocol import align_classes, check_pool
 from genomask.fewshot.results import read_results
 from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
+from genomask.masking.names import find
 from genomask.training.metrics_log import read_metrics
 
 ADVISED_SEEDS = 5
@@ -108,6 +109,8 @@ def _check(comparison: Comparison) -> None:
         raise SettingsError(f"--seeds must be at least 1, got {comparison.seeds}.")
     if not {"finetune", "probe"} & set(comparison.fewshot.methods):
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
+    for strategy in comparison.strategies:
+        find(strategy)
     pool, test = read_task(comparison.pool), read_task(comparison.test)  # an hour of pretraining should not come first
     check_pool(pool, comparison.fewshot.shots)
     align_classes(pool, test)

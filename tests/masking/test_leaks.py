@@ -1,4 +1,4 @@
-"""What a corrupted sequence still says of the bases it hides: searched for, and where it must be something, measured."""
+"""What a corrupted sequence still says of the bases it hides: searched for, and where there must be some, measured."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ class Masked:
 @settings(deadline=None, max_examples=150)
 @given(how=masked_sequences)
 def test_other_bases_under_the_replaced_spans_give_the_very_same_corrupted_sequence(how):
-    """So nothing whatever can be learnt of them: not from visible tokens, kept spans, or the random tokens put there."""
+    """So nothing whatever can be learnt of them: not from visible tokens, kept spans, or the random tokens there."""
     masked = Masked(**how)
     flat = np.concatenate(masked.codes)
     assert len(flat) == int(masked.grid.offsets[-1])
@@ -75,15 +75,9 @@ def test_no_token_that_is_shown_tells_a_hidden_base(how):
     """The same search by reading: every visible token and every token of a kept span spells its bases."""
     masked = Masked(**how)
     told = torch.zeros(int(masked.grid.offsets[-1]), dtype=torch.bool)
-    for token, start, n_bases, replaced in zip(
-        masked.out.tolist(),
-        masked.grid.start.tolist(),
-        masked.grid.n_bases.tolist(),
-        masked.replaced.tolist(),
-        strict=True,
-    ):
-        if not replaced and n_bases:
-            told[start : start + n_bases] |= masked.tokens.letters[token] < 4
+    for i in (~masked.replaced & (masked.grid.n_bases > 0)).nonzero().squeeze(1).tolist():
+        start, n_bases = int(masked.grid.start[i]), int(masked.grid.n_bases[i])
+        told[start : start + n_bases] |= masked.tokens.letters[masked.out[i]] < 4
     assert not (told & masked.hidden).any()
 
 
