@@ -67,7 +67,7 @@ def _open_weights(folder: Path, head: str, settings: dict[str, Any]) -> Any:
     config = read_config(folder)
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         raise UserError(f"{folder}: config.json but no weights (model.safetensors); copy the whole model folder")
-    read = _as_ours if config.get("model_type") == "bert" and is_mosaicbert(config) else _as_it_is
+    read = _as_ours if is_mosaicbert(config) else _as_it_is
     try:
         with _quiet_loading():
             model, found = read(folder, head, settings)

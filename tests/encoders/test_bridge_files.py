@@ -36,6 +36,17 @@ def test_a_folder_gives_the_model_of_its_config_and_tensors(save, tmp_path):
     assert torch.equal(from_folder(tmp_path)(input_ids=input_ids).logits, expected)
 
 
+def test_mosaicberts_config_is_known_without_a_model_type_and_never_under_another(tmp_path):
+    config, state = original_checkpoint()
+    save_safe(state, tmp_path)
+    del config["model_type"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert from_folder(tmp_path).config.mlp == "glu"
+    (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "modernbert"}))
+    with pytest.raises(DataError, match="model_type is 'modernbert'; only 'bert'"):
+        from_folder(tmp_path)
+
+
 def test_safetensors_are_read_before_a_pickle(tmp_path):
     save_safe({"x": torch.ones(1)}, tmp_path)
     save_pickled({"x": torch.zeros(1)}, tmp_path)

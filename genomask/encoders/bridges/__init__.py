@@ -25,13 +25,14 @@ def from_folder(folder: Path) -> MosaicBertForMaskedLM:
     Raises DataError for another architecture, and for files that are missing, damaged or more than tensors.
     """
     config = read_config(folder)
-    if config.get("model_type") != "bert":
-        raise DataError(
-            f"{folder / 'config.json'}: model_type is {config.get('model_type')!r}; only 'bert' (BERT, DNABERT, "
-            "MosaicBERT, DNABERT-2) can be turned into our encoder"
-        )
-    build = from_mosaicbert if is_mosaicbert(config) else from_bert
-    return build(config, read_weights(folder))
+    if is_mosaicbert(config):
+        return from_mosaicbert(config, read_weights(folder))
+    if config.get("model_type") == "bert":
+        return from_bert(config, read_weights(folder))
+    raise DataError(
+        f"{folder / 'config.json'}: model_type is {config.get('model_type')!r}; only 'bert' (BERT, DNABERT, "
+        "MosaicBERT, DNABERT-2) can be turned into our encoder"
+    )
 
 
 __all__ = [

@@ -28,8 +28,8 @@ STARTING_SIZE = "alibi_starting_size"
 
 
 def is_mosaicbert(config: Mapping[str, Any]) -> bool:
-    """Whether a config of model_type 'bert' is MosaicBERT's."""
-    return STARTING_SIZE in config
+    """Whether a config is MosaicBERT's; it may have been written without a model_type."""
+    return STARTING_SIZE in config and config.get("model_type", "bert") == "bert"
 
 
 def from_mosaicbert(config: Mapping[str, Any], state_dict: Mapping[str, Tensor]) -> MosaicBertForMaskedLM:
