@@ -28,7 +28,7 @@ from sides import SHAPES, Shape, Side
 from turns import Turn, median_ratio, spread, take_turns
 
 from genomask.encoders import MosaicBertForMaskedLM
-from genomask.encoders.backends import BACKENDS, NEEDS, choose_backend
+from genomask.encoders.backends import backends_on, choose_backend
 from genomask.encoders.settings import EncoderSettings
 from genomask.training.compiling import choose_compile
 from genomask.training.device import autocast, choose_device, computed_in
@@ -90,8 +90,8 @@ def variants(shape: Shape, device: torch.device, precision: str) -> dict[str, tu
     sides |= {name: (changes, compiled) for name, changes in changed.items()}
     if compiled:
         sides[NOT_COMPILED] = ({}, False)
-    for backend in BACKENDS:
-        if backend != best and (backend not in NEEDS or NEEDS[backend][0](device)):
+    for backend in backends_on(device):
+        if backend != best:
             sides[f"backend {backend}"] = ({"attention_backend": backend}, choose_compile("auto", device, backend))
     return sides
 

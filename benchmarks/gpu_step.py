@@ -18,7 +18,7 @@ from sides import Shape, Side, build_sides, parameters, trainer
 from turns import Turn, median_ratio, spread, take_turns
 
 from genomask.data.fixed_shape import BatchShape, to_fixed_shape
-from genomask.encoders.backends import BACKENDS, NEEDS
+from genomask.encoders.backends import backends_on
 from genomask.training.compiling import FIXED_SHAPE_BACKENDS, compile_model
 from genomask.training.device import autocast
 
@@ -109,7 +109,7 @@ def fill_up(batches: list[Batch], case: Case) -> list[Batch]:
 def sides_of(shape: Shape, device: torch.device) -> Iterator[tuple[Side, str, bool]]:
     """Side, our backend and whether it is compiled, one after the other."""
     own, packed = replace(shape, intermediate=OWN_MLP * shape.width // 768), FIXED_SHAPE_BACKENDS
-    here = [name for name in BACKENDS if name not in NEEDS or NEEDS[name][0](device)]
+    here = backends_on(device)
     for backend in here:
         for compiled in (True, False) if backend in packed else (False,):
             yield next(build_sides(shape, backend)), backend, compiled

@@ -35,10 +35,15 @@ NEEDS: dict[str, tuple[Callable[[torch.device], bool], str]] = {
 """What tells whether a backend runs on a device, and how to get it; a backend that is not here runs everywhere."""
 
 
+def backends_on(device: torch.device) -> list[str]:
+    """The backends that run on `device`, best first."""
+    return [name for name in BACKENDS if name not in NEEDS or NEEDS[name][0](device)]
+
+
 @torch.compiler.assume_constant_result  # a compiled model asks once, while it is compiled
 def choose_backend(name: str, device: torch.device, dtype: torch.dtype = torch.bfloat16) -> str:
     """Turn 'auto' into the best backend on `device` for the type computed in; SettingsError for one that cannot run."""
-    here = [x for x in BACKENDS if x not in NEEDS or NEEDS[x][0](device)]
+    here = backends_on(device)
     half = dtype in (torch.bfloat16, torch.float16)
     if name == "auto":
         return next(x for x in here if half or x != "flash")

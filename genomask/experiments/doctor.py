@@ -19,7 +19,7 @@ import genomask
 from genomask.cache import default_cache
 from genomask.data.packing import to_batch
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
-from genomask.encoders.backends import BACKENDS
+from genomask.encoders.backends import backends_on
 from genomask.recipe import Recipe, load_recipe
 from genomask.training.device import choose_device, choose_precision, computes_in_bf16
 from genomask.training.environment import package_versions
@@ -73,7 +73,7 @@ def _device(device: torch.device) -> Finding:
 
 
 def _backend(device: torch.device) -> Finding:
-    why = f"what 'auto' chooses on {device.type}; runs here: {', '.join(BACKENDS)}"
+    why = f"what 'auto' chooses on {device.type}; runs here: {', '.join(backends_on(device))}"
     return Finding("attention backend", choose_backend("auto", device), why)
 
 
