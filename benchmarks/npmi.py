@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -64,16 +64,16 @@ def main(
 ) -> None:
     """Count 6-mers and 10-mers, print the table and write the JSON."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])  # of this process and of what it starts
-    machine = describe_machine(torch.device("cpu")) | {"peers": peer_versions()}
+    machine = describe_machine(torch.device("cpu"))
     with tempfile.TemporaryDirectory(prefix="genomask-npmi-") as folder:
         work = Path(folder)
         write_repeated(Genome.open(fasta), int(bases), work / "genome.fa")
         genome = Genome.open(work / "genome.fa", cache=work / "map")
-        rows = [row for k in GOALS for row in compare(genome, work, k, rounds)]
-    setup = {"files": [path.name for path in fasta], "letters": int(bases), "rounds": rounds, "threads": THREADS}
-    RESULT.write_text(
-        json.dumps({"benchmark": "npmi", "machine": machine, "setup": setup, "rows": rows}, indent=2) + "\n"
-    )
+        turns: dict[str, dict[str, list[Turn]]] = {}
+        rows = [row for k in GOALS for row in compare(genome, work, k, rounds, turns)]
+    setup = {"letters": int(bases), "files": len(fasta), "rounds": rounds, "threads": THREADS, "peers": peer_versions()}
+    result = {"benchmark": "npmi", "machine": machine, "setup": setup, "rows": rows, "verdict": verdict(rows)}
+    RESULT.write_text(json.dumps(result | {"turns": turns}, indent=2) + "\n")
     show(rows)
     if not all(row["counts_agree"] for row in rows):
         sys.exit("counts differ: see counts_agree in the JSON")
@@ -94,28 +94,40 @@ def write_repeated(genome: Genome, n_letters: int, path: Path) -> None:
                 file.write(np.pad(block, ((0, 0), (0, 1)), constant_values=ord("\n")).tobytes())
 
 
-def compare(genome: Genome, work: Path, k: int, rounds: int) -> list[dict]:
-    """One row a side: bases a second, CPU seconds, how many times KMC's speed, and whether its counts are ours."""
+def compare(
+    genome: Genome, work: Path, k: int, rounds: int, turns: dict[str, dict[str, list[Turn]]]
+) -> list[dict[str, Any]]:
+    """One row a side: medians over the rounds, and whether its counts are ours; the turns go into `turns`."""
     sides = build_sides(genome, work, k)
-    turns = take_turns({name: side.count for name, side in sides.items()}, rounds)
+    took = turns[f"k = {k}"] = take_turns({name: side.count for name, side in sides.items()}, rounds)
     n_bases = int((genome.runs[:, 1] - genome.runs[:, 0]).sum())
-    ours, theirs = sides[MAP].counts(), [turn.wall_s for turn in turns[KMC]]
-    rows = []
-    for name, side in sides.items():
-        walls = [turn.wall_s for turn in turns[name]]
-        rows.append({
+    ours = sides[MAP].counts()
+    wall = {name: [turn.wall_s for turn in of_side] for name, of_side in took.items()}
+    cpu = {name: [turn.cpu_s for turn in of_side] for name, of_side in took.items()}
+    return [
+        {
             "k": k,
             "side": name,
-            "bases": n_bases,
-            "bases_per_second": n_bases / statistics.median(walls),
-            "wall_s": walls,
-            "cpu_s": [turn.cpu_s for turn in turns[name]],
-            "times_kmc": median_ratio(theirs, walls),
-            "times_kmc_cpu": median_ratio([turn.cpu_s for turn in turns[KMC]], [turn.cpu_s for turn in turns[name]]),
+            "gigabases_per_s": n_bases / statistics.median(wall[name]) / 1e9,
+            "wall_s": statistics.median(wall[name]),
+            "cpu_s": statistics.median(cpu[name]),
+            "times_KMC": median_ratio(wall[KMC], wall[name]),
+            "times_KMC_in_cpu_s": median_ratio(cpu[KMC], cpu[name]),
             "goal": GOALS[k] if name == MAP else None,
             "counts_agree": bool(np.array_equal(side.counts(), ours)),
-        })  # fmt: skip
-    return rows
+        }
+        for name, side in sides.items()
+    ]
+
+
+def verdict(rows: list[dict[str, Any]]) -> list[str]:
+    """A sentence for each k."""
+    speed = {(row["k"], row["side"]): row["times_KMC"] for row in rows}
+    return [
+        f"{k}-mers: {speed[k, MAP]:.1f} times KMC's bases per second from the memory map (goal {goal:g}), "
+        f"{speed[k, FASTA]:.2f} times from plain FASTA"
+        for k, goal in GOALS.items()
+    ]
 
 
 def build_sides(genome: Genome, work: Path, k: int) -> dict[str, Side]:
@@ -186,25 +198,22 @@ def read_dump(command: list, path: Path, k: int) -> np.ndarray:
     return counts
 
 
-def peer_versions() -> dict[str, str]:
-    """First line that each peer says of itself."""
-    kmc = subprocess.run(["kmc"], capture_output=True, text=True, check=False).stdout
-    return {KMC: kmc.splitlines()[0], JELLYFISH: run(["jellyfish", "--version"]).strip()}
+def peer_versions() -> str:
+    """What each peer says of itself."""
+    kmc = subprocess.run(["kmc"], capture_output=True, text=True, check=False).stdout.splitlines()[0]
+    return f"{kmc}; {run(['jellyfish', '--version']).strip()}"
 
 
-def show(rows: list[dict]) -> None:
+def show(rows: list[dict[str, Any]]) -> None:
     """The rows as a table."""
     caption = "The peers' times hold parsing and their database, as 'plain FASTA' holds parsing and the memory map."
     table = Table(title="Counting n-grams, 2 threads, medians", caption=caption)
-    names = ("k", "side", "Gbases/s", "wall s", "CPU s", "x KMC", "x KMC in CPU s", "goal", "counts agree")
-    for name in names:
-        table.add_column(name, justify="left" if name == "side" else "right")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="left" if name == "side" else "right")
     for row in rows:
-        wall, cpu = statistics.median(row["wall_s"]), statistics.median(row["cpu_s"])
-        figures = (row["bases_per_second"] / 1e9, wall, cpu, row["times_kmc"], row["times_kmc_cpu"])
-        goal = "" if row["goal"] is None else f">= {row['goal']:g}"
-        table.add_row(str(row["k"]), row["side"], *map("{:.3f}".format, figures), goal, str(row["counts_agree"]))
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
     Console(width=120).print(table)
+    print(*verdict(rows), sep="\n")
 
 
 if __name__ == "__main__":
