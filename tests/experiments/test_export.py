@@ -4,10 +4,11 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import BertConfig, BertForMaskedLM
+from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertTokenizer
 
 from genomask import cli
 from genomask.data import KmerTokenizer
+from genomask.data.saved_tokenizer import open_tokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.errors import SettingsError, UserError
 from genomask.experiments.export import export
@@ -67,6 +68,17 @@ def test_bert_there_and_back_loads_strictly_in_transformers_with_every_tensor_bi
     assert torch.equal(strict.eval()(input_ids=INPUT_IDS).logits, expected)
     assert torch.equal(loaded(input_ids=INPUT_IDS).logits, expected)
     assert (tmp_path / "out" / "vocab.txt").read_text() == (bert_folder / "vocab.txt").read_text()
+
+
+def test_overlapping_kmers_are_written_as_dnaberts_and_neighbouring_ones_as_ours(model_folder, tmp_path):
+    export(model_folder, "mosaicbert", tmp_path / "overlapping")
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "overlapping")
+    assert isinstance(theirs, BertTokenizer)
+    ours = open_tokenizer(tmp_path / "overlapping")
+    assert theirs("ACG CGT")["input_ids"] == ours("ACGT")["input_ids"] == KmerTokenizer(k=3)("ACGT")["input_ids"]
+    KmerTokenizer(k=3, stride=3).save_pretrained(model_folder)
+    export(model_folder, "mosaicbert", tmp_path / "neighbouring")
+    assert open_tokenizer(tmp_path / "neighbouring").stride == 3
 
 
 def test_a_model_without_a_tokenizer_is_written_without_one(model_folder, tmp_path):
