@@ -167,7 +167,7 @@ def verdict(result: dict) -> list[str]:
     setup, rows = result["setup"], {row["side"]: row for row in result["rows"]}
     noisy = result["machine"]["device"] == "cpu" and any(row["wall_spread"] > NOISY for row in rows.values())
     clock = "cpu" if noisy else "wall"
-    goal = GOALS.get((setup["config"], setup["precision"]))
+    goal = GOALS[setup["config"], setup["precision"]]
     why = f"CPU seconds, for a wall clock spread above {NOISY:.0%}" if noisy else "wall clock"
     sentences = []
     for name in ("HF BERT", "HF BERT, attention dropout 0"):

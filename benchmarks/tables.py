@@ -1,0 +1,94 @@
+"""The tables of benchmarks/README.md, made from results/*.json and never typed.
+
+Between `<!-- results: NAME -->` and `<!-- end -->` stands what the files results/NAME say, NAME being a pattern such as
+pretrain_step-cpu-*.json: for each file when and where it was measured, its rows, and its verdict.
+
+    python benchmarks/tables.py
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import typer
+
+HERE = Path(__file__).parent
+README = HERE / "README.md"
+BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> None:
+    """Write every block of the README anew."""
+    README.write_text(filled(README.read_text(encoding="utf-8"), HERE / "results"), encoding="utf-8")
+
+
+def filled(text: str, results: Path) -> str:
+    """The text with each of its blocks made from the files of `results`; ValueError for a pattern that finds none."""
+
+    def block(match: re.Match[str]) -> str:
+        opening, pattern, ending = match.groups()
+        paths = sorted(results.glob(pattern))
+        if not paths:
+            raise ValueError(f"no file {pattern} in {results}; run the benchmark that writes it")
+        return opening + "\n".join(section(json.loads(path.read_text(encoding="utf-8"))) for path in paths) + ending
+
+    return BLOCK.sub(block, text)
+
+
+def section(result: dict[str, Any]) -> str:
+    """One file: context, rows and verdict, each as far as the file has it."""
+    parts = [context(result), table(result["rows"])]
+    if result.get("verdict"):
+        parts.append("\n".join(f"- {sentence}" for sentence in result["verdict"]))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def context(result: dict[str, Any]) -> str:
+    """Machine, date, versions and setup, in one line."""
+    machine = result["machine"]
+    if isinstance(machine, str):
+        return f"{machine}."
+    where = machine["processor"] if machine["device"] == "cpu" else machine["device"]
+    versions = ", ".join(f"{name} {machine['packages'][name]}" for name in ("torch", "transformers"))
+    setup = ", ".join(f"{words(key)} {cell(value)}" for key, value in result.get("setup", {}).items())
+    load = f"{machine['threads']} threads, load {cell(machine['load_at_start'])} at the start"
+    return f"{where}, {load}; {versions}; {machine['date'][:10]}. Setup: {setup}."
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows as Markdown; a column is there where any row has it."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    numeric = {key for key in columns if any(isinstance(row.get(key), int | float) for row in rows)}
+    lines = [
+        [words(key) for key in columns],
+        ["---:" if key in numeric else "---" for key in columns],
+        *([cell(row.get(key)) for key in columns] for row in rows),
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def cell(value: Any) -> str:
+    """A value as a person reads it: three digits of a fraction, thousands apart, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    if isinstance(value, dict):
+        return " ".join(f"{words(key)} {cell(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return " ".join(map(cell, value))
+    return str(value).replace("|", "\\|")
+
+
+def words(key: str) -> str:
+    """wall_s_per_step -> wall s per step."""
+    return key.replace("_", " ")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,55 @@
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+RESULT = {
+    "machine": {
+        "processor": "A Processor",
+        "device": "cpu",
+        "threads": 2,
+        "load_at_start": 0.25,
+        "date": "2026-01-02T03:04:05+00:00",
+        "packages": {"torch": "9.9", "transformers": "8.8"},
+    },
+    "setup": {"config": "small", "pad_share": 0.2483},
+    "rows": [
+        {"side": "ours", "tokens_per_s": 12345.6, "exact": True},
+        {"side": "a|b", "tokens_per_s": 3.14159, "n": 2000},
+    ],
+    "verdict": ["ours is ahead"],
+}
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return runpy.run_path(str(BENCHMARKS / "tables.py"))
+
+
+def test_a_block_is_filled_from_its_files_and_the_rest_stays(tables, tmp_path):
+    (tmp_path / "x-1.json").write_text(json.dumps(RESULT))
+    text = "before\n<!-- results: x-*.json -->\nold\n<!-- end -->\nafter\n"
+    filled = tables["filled"](text, tmp_path)
+    assert filled.startswith("before\n<!-- results: x-*.json -->\n")
+    assert filled.endswith("\n<!-- end -->\nafter\n")
+    assert "old" not in filled
+    assert "A Processor, 2 threads, load 0.25 at the start; torch 9.9, transformers 8.8; 2026-01-02." in filled
+    assert "Setup: config small, pad share 0.248." in filled
+    assert "| side | tokens per s | exact | n |\n| --- | ---: | ---: | ---: |" in filled
+    assert "| ours | 12,346 | yes |  |\n| a\\|b | 3.14 |  | 2,000 |" in filled
+    assert "- ours is ahead" in filled
+    assert tables["filled"](filled, tmp_path) == filled
+
+
+def test_a_pattern_without_files_is_refused(tables, tmp_path):
+    with pytest.raises(ValueError, match=r"no file y\.json"):
+        tables["filled"]("<!-- results: y.json -->\n<!-- end -->", tmp_path)
+
+
+def test_the_tables_of_the_readme_are_those_of_the_results(tables):
+    text = tables["README"].read_text(encoding="utf-8")
+    assert tables["BLOCK"].search(text)
+    assert tables["filled"](text, BENCHMARKS / "results") == text
