@@ -7,6 +7,7 @@ makes the host wait for the GPU.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask
 
@@ -20,21 +21,27 @@ def block_mask(layout: Layout, places: Tensor, n_keys: int) -> BlockMask:
     `layout.directed` the heads 1, 3 ... only keys at or left of the query, the heads 2, 4 ... at or right of it.
     """
     keys = torch.arange(n_keys, dtype=torch.int32, device=places.device)
-    places_Q, sequence_Q, sequence_T = places.int(), layout.sequence_of(places), layout.sequence_of(keys)
+    sequence_Q, sequence_T = layout.sequence_of(places), layout.sequence_of(keys)
+    table_P, table_Q, table_T = (to_whole_blocks(x) for x in (places.int(), sequence_Q, sequence_T))
 
     def sees(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        same = sequence_Q[query] == sequence_T[key]
+        same = table_Q[query] == table_T[key]
         if not layout.directed:
             return same
-        place = places_Q[query]
+        place = table_P[query]
         return same & torch.where(head % 2 == 0, key <= place, key >= place)
 
     some, all_ = _shared_sequences(sequence_Q, sequence_T)
     if layout.directed:
         assert layout.slopes is not None
-        some, all_ = _directed(some, all_, _ends(places_Q), _ends(keys), len(layout.slopes))
+        some, all_ = _directed(some, all_, _ends(places), _ends(keys), len(layout.slopes))
     partial, full = (_listed(cells.expand(1, *cells.shape[-3:])) for cells in (some & ~all_, all_))
     return BlockMask.from_kv_blocks(*partial, *full, BLOCK, sees, seq_lengths=(len(places), n_keys))
+
+
+def to_whole_blocks(x: Tensor) -> Tensor:
+    """(Q,) -> (R * BLOCK,): the kernel may look up what lies beyond the end of the last block before it masks it."""
+    return F.pad(x, (0, -len(x) % BLOCK), value=-1)
 
 
 def _ends(ascending: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from genomask.encoders.attention import Layout
-from genomask.encoders.blocks import block_mask
+from genomask.encoders.blocks import block_mask, to_whole_blocks
 
 VARIANTS = 64
 """Kernels that may be compiled side by side: with and without gradient, for all queries and for some, and the like."""
@@ -40,7 +40,7 @@ def _alibi(queries: Tensor | None, slopes: Tensor | None) -> Callable[..., Tenso
     """-slope |i - j| as FlexAttention wants it; distances are integers, the slopes float32."""
     if slopes is None:
         return None
-    places = None if queries is None else queries.int()
+    places = None if queries is None else to_whole_blocks(queries.int())
 
     def add_bias(score: Tensor, batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         place = query if places is None else places[query]
