@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import make_task
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
@@ -40,12 +39,12 @@ def dnabert(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def dnabert2(tmp_path_factory):
+def dnabert2(tmp_path_factory, test_task):
     """DNABERT-2's layout: MosaicBERT's names and config with its own code named, a BPE in tokenizer.json."""
     folder = tmp_path_factory.mktemp("dnabert2")
     bpe = Tokenizer(BPE(unk_token="[UNK]"))
-    many = make_task(50, seed=3, path="many.tsv").sequences
-    bpe.train_from_iterator(many, BpeTrainer(vocab_size=40, special_tokens=SPECIAL, show_progress=False))
+    trainer = BpeTrainer(vocab_size=40, special_tokens=SPECIAL, show_progress=False)
+    bpe.train_from_iterator(test_task.sequences, trainer)
     bpe.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
     bpe.save(str(folder / "tokenizer.json"))
     named = {"tokenizer_class": "PreTrainedTokenizerFast"} | {f"{x[1:-1].lower()}_token": x for x in SPECIAL}
@@ -61,15 +60,13 @@ def dnabert2(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["dnabert", "dnabert2"])
-def test_the_harness_measures_it_with_every_method(name, request, tmp_path):
+def test_the_harness_measures_it_with_every_method(name, pool, test_task, request, tmp_path):
     folder = request.getfixturevalue(name)
     settings = FewShotSettings(
         shots=(4,), draws=2, methods=("finetune", "probe", "random-init"), epochs=2, tokens_per_batch=512
     )
-    pool, test = make_task(8, seed=1, path="pool.tsv"), make_task(10, seed=2, path="test.tsv")
-    rows = run_fewshot(
-        folder, pool, test, settings, strategy="unknown", pretraining_seed=-1, out=tmp_path, progress=lambda *_: None
-    )
+    own = {"strategy": "unknown", "pretraining_seed": -1, "out": tmp_path, "progress": lambda *_: None}
+    rows = run_fewshot(folder, pool, test_task, settings, **own)
     assert set(rows.method) == {"finetune", "probe", "random-init/finetune", "random-init/probe"}
     assert rows.accuracy.between(0, 1).all()
     probe, untrained = (rows[rows.method == method].auroc.to_numpy() for method in ("probe", "random-init/probe"))
