@@ -33,6 +33,8 @@ from genomask.types import TokenBases
 RESULT = Path(__file__).parent / "results" / "mask_rates.json"
 LENGTHS = (20, 32, 64, 128, 256, 510)
 AT_ONCE = 2_000
+MOST_PIECES = 8
+"""Sequences that a window is cut into where they are short."""
 OTHERS = 10
 """One in this many of the sequences, for the tables that are no test of the calibration."""
 WINDOWS = 2_000
@@ -47,8 +49,9 @@ class Sequences(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """Means over sequences and their standard errors."""
+    """Means over n sequences and their standard errors."""
 
+    n: int
     tokens_masked: float
     tokens_masked_error: float
     bases_hidden: float
@@ -70,11 +73,12 @@ def even_bases(tokens: TokenBases, n_bases: int, n: int, salt: int) -> Iterator[
 
 
 def windows_of(source: GenomeSource, n_bases: int, n: int) -> Iterator[Sequences]:
-    """Windows of n_bases bases of the genome, none of those that rates are solved on."""
+    """Pieces of n_bases bases of n windows of the genome, none of those that rates are solved on."""
     n_tokens = n_bases - source.token_bases.k + 1
+    pieces = min(MOST_PIECES, source.windows.settings.max_tokens // n_tokens)
     for first in range(WINDOWS, WINDOWS + n, AT_ONCE):
         packed = source.train(first, min(AT_ONCE, WINDOWS + n - first))
-        ids = packed.input_ids.view(len(packed.lengths), -1)[:, 1 : 1 + n_tokens]
+        ids = packed.input_ids.view(len(packed.lengths), -1)[:, 1 : 1 + pieces * n_tokens].reshape(-1, n_tokens)
         yield Sequences(hash64(torch.arange(len(ids)), 903, torch.tensor(first)), ids)
 
 
@@ -89,7 +93,7 @@ def measure(strategy: Strategy, tokens: TokenBases, parts: Iterator[Sequences]) 
         shares.append(torch.stack([x.view(n, -1).double().mean(1) for x in (masked, hidden)]))
     both = torch.cat(shares, 1)
     mean, error = both.mean(1), both.std(1) / both.shape[1] ** 0.5
-    return Cell(float(mean[0]), float(error[0]), float(mean[1]), float(error[1]))
+    return Cell(both.shape[1], float(mean[0]), float(error[0]), float(mean[1]), float(error[1]))
 
 
 def rows_of(name: str, match: str, npmi: NpmiTable, source: GenomeSource, rate: float, n: int) -> Iterator[dict]:
@@ -109,10 +113,10 @@ def rows_of(name: str, match: str, npmi: NpmiTable, source: GenomeSource, rate: 
         parts = windows_of(source, n_bases, n) if on_windows else even_bases(tokens, n_bases, many, names().index(name))
         cell = measure(strategy, tokens, parts)
         kind = "windows" if on_windows else "even bases"
-        yield {"strategy": name, "match": match, "bases": n_bases, "sequences": kind, "n": many, **cell._asdict()}
+        yield {"strategy": name, "match": match, "bases": n_bases, "sequences": kind, **cell._asdict()}
     if not on_windows:
         cell = measure(strategy, tokens, windows_of(source, LENGTHS[-1], n))
-        yield {"strategy": name, "match": match, "bases": LENGTHS[-1], "sequences": "windows", "n": n, **cell._asdict()}
+        yield {"strategy": name, "match": match, "bases": LENGTHS[-1], "sequences": "windows", **cell._asdict()}
 
 
 def table_of(rows: list[dict], match: str, share: str, title: str) -> Table:

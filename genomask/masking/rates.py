@@ -19,9 +19,9 @@ from torch import Tensor
 from genomask.atomic import atomic_write
 from genomask.cache import default_cache
 from genomask.errors import SettingsError
-from genomask.masking import calibration
+from genomask.masking import calibration, simulation
 from genomask.masking.registry import Strategy, StrategySpec
-from genomask.masking.simulation import Simulation, Windows, equally_long, of_even_bases
+from genomask.masking.simulation import Simulation, Windows, equally_long
 from genomask.types import TokenBases
 
 Match = Literal["tokens", "bases", "none"]
@@ -79,7 +79,8 @@ def _simulations(wanted: Wanted) -> tuple[Iterator[Simulation], str]:
     """Sequences to solve on, made as they are needed, and a name for what they are."""
     spec, tokens = wanted.spec, wanted.tokens
     if not spec.needs_windows and equally_long(tokens):
-        return of_even_bases(tokens), "even bases"
+        lengths = simulation.EVERY_SHORT_LENGTH if spec.uneven else simulation.LENGTHS
+        return simulation.of_even_bases(tokens, lengths), f"even bases, {len(lengths)} lengths"
     if wanted.sample is None:
         why = "masks" if spec.needs_windows else "on tokens of unequal length masks"
         raise SettingsError(

@@ -48,6 +48,8 @@ class StrategySpec:
     needs_npmi: bool
     needs_windows: bool
     """What it masks depends so much on the sequence that its chance is solved on windows of the genome itself."""
+    uneven: bool
+    """Its share jumps from one length to the next, so its chance is solved at every short length."""
     parameters: dict[str, object]
     """Its own settings and their defaults."""
     source: str = ""
@@ -65,12 +67,14 @@ def register(
     units: Literal["any", "dna", "text"] = "any",
     needs_npmi: bool = False,
     needs_windows: bool = False,
+    uneven: bool = False,
 ) -> Callable[[Select], Select]:
     """Make the decorated function available to build_strategy under `name`."""
 
     def add(select: Select) -> Select:
         parameters = settings_of(select, f"masking strategy {name!r}")
-        STRATEGIES[name] = StrategySpec(name, select, published, exact, units, needs_npmi, needs_windows, parameters)
+        kind = units, needs_npmi, needs_windows, uneven
+        STRATEGIES[name] = StrategySpec(name, select, published, exact, *kind, parameters)
         return select
 
     return add

@@ -4,7 +4,7 @@ Letters: n sequences of S tokens each, T = n S tokens, G bases of all, B windows
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,6 +19,8 @@ from genomask.types import TokenBases
 
 LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 26, 34, 45, 60, 85, 120, 170, 250, 350, 505, 1000, 4000)
 """Tokens in the simulated sequences: dense where the ends of a sequence matter most."""
+EVERY_SHORT_LENGTH = (*range(1, 64), 68, 72, 78, 85, 95, 105, *LENGTHS[LENGTHS.index(120) :])
+"""For a strategy whose share jumps from one length to the next; what one token does falls with the length."""
 TOKENS_PER_LENGTH = 300_000
 MOST_SEQUENCES = 50_000
 LONG_WINDOWS = 100
@@ -91,9 +93,9 @@ def equally_long(tokens: TokenBases) -> bool:
     return bool((tokens.n_bases[tokens.maskable] == tokens.k).all())
 
 
-def of_even_bases(tokens: TokenBases) -> Iterator[Simulation]:
+def of_even_bases(tokens: TokenBases, lengths: Sequence[int]) -> Iterator[Simulation]:
     """Sequences of independent, equally likely bases (or tokens of text), from the longest to the shortest."""
-    for n_tokens in reversed(LENGTHS):
+    for n_tokens in reversed(lengths):
         n = min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens))
         n_bases = (n_tokens - 1) * tokens.stride + tokens.k
         bits = hash64(simulation_keys(n, n_tokens)[:, None], 2, torch.arange(n_bases))

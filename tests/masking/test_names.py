@@ -103,6 +103,7 @@ def test_a_strategy_from_a_file_masks_and_leaves_the_house_as_it_is(mine):
     assert select(f"{mine}:every-nth:n=3", first=True) == [0, 0, 1, 0, 0, 2]
     assert select(f"{mine}:uniform") == [1] * 6
     assert house == STRATEGIES
+    assert "every-nth" not in STRATEGIES
 
 
 def test_the_file_is_run_again_when_it_has_changed(mine):

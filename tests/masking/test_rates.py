@@ -32,6 +32,7 @@ def rough(monkeypatch):
     """A calibration of few sequences, for tests that do not look at its figures."""
     monkeypatch.setattr(simulation, "TOKENS_PER_LENGTH", 20_000)
     monkeypatch.setattr(simulation, "LENGTHS", (1, 20, 500))
+    monkeypatch.setattr(simulation, "EVERY_SHORT_LENGTH", (1, 20, 500))
 
 
 @pytest.fixture

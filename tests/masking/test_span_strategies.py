@@ -107,6 +107,28 @@ def test_npmi_global_hides_the_best_tokens_of_the_whole_sequence():
     assert len(set(counts)) > 3
 
 
+def test_npmi_global_counts_and_ranks_maskable_tokens_alone():
+    """With [CLS], N and so many words that are too rare to have an NPMI that some of these are taken."""
+    tokens = kmer_tokens(3)
+    made_up = made_up_npmi(3)
+    table = NpmiTable.from_counts({n: made_up.counts(n) for n in (1, 2, 3)}, min_count=4500)
+    scores = scores_of(tokens, table)
+    assert 40 < scores[tokens.kmer_ids].isinf().sum() < 60
+    rng = np.random.default_rng(5)
+    rare_taken = 0
+    for key in range(40):
+        ids = encode(rng.choice(5, 60, p=[0.22] * 4 + [0.12]), tokens)
+        masked, chance = select_one("npmi-global", tokens, ids, key, 0.95, npmi=table)
+        maskable = tokens.maskable[ids].nonzero().squeeze(1).tolist()
+        n = sum(draw(key, streams.TOKEN, t) < chance for t in maskable)
+        ranked = sorted((-float(scores[ids[t]]), -draw(key, streams.GLOBAL_TIE, t), t) for t in maskable)
+        rare_taken += bool(n) and ranked[n - 1][0] == torch.inf
+        hidden = {t - 1 + i for *_, t in ranked[:n] for i in range(3)}  # bases are counted after [CLS]
+        expected = [t in maskable and bool({t - 1, t, t + 1} & hidden) for t in range(len(ids))]
+        assert masked == expected
+    assert rare_taken > 5
+
+
 def test_equally_good_tokens_of_a_sequence_are_chosen_by_lot():
     tokens, table = kmer_tokens(3), made_up_npmi(3)
     poly_a = encode(np.zeros(40), tokens, specials=False)
@@ -119,9 +141,9 @@ def test_genemask_released_ranks_places_as_if_they_were_tokens():
     scores = scores_of(tokens, table)
     score_of_place = [torch.inf if n <= 4 else float(scores[n]) for n in range(200)]
     rng = np.random.default_rng(4)
-    halved, whole = 0, 0
-    for key in range(80):
-        n_bases = 150 if key % 2 else 40
+    halved, whole, nine = 0, 0, 0
+    for key in range(150):
+        n_bases = (40, 80, 150)[key % 3]
         ids = encode(rng.integers(0, 4, n_bases), tokens, specials=False)
         masked, chance = select_one("genemask-released", tokens, ids, key, 0.6, npmi=table)
         centres = []
@@ -134,11 +156,13 @@ def test_genemask_released_ranks_places_as_if_they_were_tokens():
         centres.sort(reverse=True)
         n_good = len(centres) if len(centres) < 9 else -(-len(centres) // 2)
         halved, whole = halved + (n_good < len(centres)), whole + (n_good == len(centres))
+        nine += len(centres) == 9
         hidden = {x for _, x in centres[n_good:]}
         hidden |= {t + i for (_, t), _ in centres[:n_good] for i in range(4)}
         assert masked == masked_over(hidden, ids, tokens)
     assert halved > 5
     assert whole > 5
+    assert nine > 1
 
 
 def test_genemask_released_always_takes_the_first_four_tokens_when_it_can():

@@ -21,7 +21,7 @@ ALL_GOOD_BELOW = 9
 """Centres in a sequence from which on only the better half is good."""
 
 
-@register("genemask-released", published=published_chance, units="dna", needs_npmi=True)
+@register("genemask-released", published=published_chance, units="dna", needs_npmi=True, uneven=True)
 def genemask_released(view: MaskView) -> Tensor:
     """Genemask by the NPMI of the k-mer whose id is the token's number in its sequence."""
     centres = view.centres()
