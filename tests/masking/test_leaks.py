@@ -19,7 +19,7 @@ masked_sequences = st.fixed_dictionaries(
     {
         "name": st.sampled_from(STRATEGIES),
         "k": st.integers(2, 6),
-        "strided": st.booleans(),
+        "overlap": st.sampled_from(["all", "half", "none"]),
         "seed": st.integers(0, 2**31),
         "rate": st.sampled_from([0.1, 0.3, 0.7]),
         "n_share": st.sampled_from([0, 0.02, 0.1]),
@@ -31,9 +31,9 @@ masked_sequences = st.fixed_dictionaries(
 class Masked:
     """Sequences with N now and then, their spans, and which spans were replaced."""
 
-    def __init__(self, name, k, strided, seed, rate, n_share, lengths):
+    def __init__(self, name, k, overlap, seed, rate, n_share, lengths):
         rng = np.random.default_rng(seed)
-        self.tokens = kmer_tokens(k, k if strided else 1)
+        self.tokens = kmer_tokens(k, {"all": 1, "half": k // 2 if k % 2 == 0 else 1, "none": k}[overlap])
         self.codes = [rng.choice(5, k * -(-max(n, k) // k), p=[(1 - n_share) / 4] * 4 + [n_share]) for n in lengths]
         self.keys = torch.from_numpy(rng.integers(-(2**63), 2**63 - 1, len(lengths)))
         strategy = build_strategy(name, tokens=self.tokens, mask_rate=rate, npmi=made_up_npmi(k), match="none")
