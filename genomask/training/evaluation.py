@@ -42,6 +42,7 @@ class Evaluation:
 def prepare_evaluation(how: Batches, six_mer_counts: np.ndarray | None) -> Evaluation:
     """Mask the held-out sequences once, with keys of the seed alone, and take the yardsticks' measure.
 
+    Under a curriculum they are masked as in its first step, throughout: so the token loss can be followed.
     six_mer_counts: (4**6,) of the training part, for the Markov floor; None for text.
     """
     source, tokens = how.source, how.source.token_bases

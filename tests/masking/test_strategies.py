@@ -17,9 +17,8 @@ from masking_tables import (
 )
 
 from genomask.errors import SettingsError
-from genomask.masking import MaskView, NpmiTable, account, build_strategy, hidden, register, tensors
+from genomask.masking import MaskView, NpmiTable, account, build_strategy, register
 from genomask.masking.registry import STRATEGIES
-from genomask.masking.strategies import centred
 
 BLIND = ["uniform", "contiguous", "span", "fixed-span", "random-span", "genemask-released"]
 SEEING = ["genemask", "genemask:npmi=shuffled", "npmi-global"]
@@ -238,32 +237,6 @@ def test_a_hidden_base_hides_the_token_that_covers_it_however_long():
     expected = [bool(is_centre[at : at + n].any()) for at, n in zip(starts, n_bases, strict=True)]
     assert (spans > 0).tolist() == expected
     assert 20 < sum(expected) < 280
-
-
-def a_batch_for_two_devices(stride):
-    tokens = kmer_tokens(6, stride)
-    rng = np.random.default_rng(0)
-    sequences = [encode(rng.choice(5, n, p=[0.249] * 4 + [0.004]), tokens) for n in rng.integers(6, 600, 300)]
-    return *pack(sequences), torch.from_numpy(rng.integers(-(2**63), 2**63 - 1, 300))
-
-
-@pytest.mark.parametrize("stride", [1, 6])
-@pytest.mark.parametrize("name", DNA)
-def test_the_form_that_a_gpu_runs_gives_the_bits_of_the_loops(name, stride, monkeypatch):
-    batch = a_batch_for_two_devices(stride)
-    by_loops = dna_strategy(name, stride=stride).select(*batch)
-    monkeypatch.setattr(hidden, "_form", lambda x: tensors)
-    monkeypatch.setattr(centred.compiled_centred, "hidden_around", centred.hidden_around)
-    assert dna_strategy(name, stride=stride).select(*batch).equal(by_loops)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@pytest.mark.parametrize("stride", [1, 6])
-@pytest.mark.parametrize("name", DNA)
-def test_a_gpu_gives_the_bits_of_the_cpu(name, stride):
-    batch = a_batch_for_two_devices(stride)
-    strategy = dna_strategy(name, stride=stride)
-    assert strategy.select(*(x.cuda() for x in batch)).cpu().equal(strategy.select(*batch))
 
 
 def test_whole_words_are_masked_whole_at_the_asked_rate():
