@@ -106,6 +106,14 @@ def test_no_probability_is_denormal_and_those_that_are_0_could_not_be_seen(size)
     assert lowest_score(q.detach().double(), k.double()) < lowest_score(q.detach(), k)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_sequence_without_queries_parts_its_neighbours_of_equal_length(way):
+    q, k, v, cu_seqlens = packed_qkv([4, 4, 4, 4])
+    queries, layout = torch.tensor([0, 2, 9, 10, 12, 15]), layout_of(cu_seqlens, 4)
+    some = WAYS[way](q[queries], k, v, queries, layout)
+    assert torch.allclose(some, reference_attention(q, k, v, cu_seqlens)[queries], atol=1e-12)
+
+
 def test_a_query_is_held_against_its_own_key():
     towards = torch.full((1, 1, 4), 30.0)
     q, k, v = torch.cat([towards, towards]), torch.cat([towards, -towards]), torch.tensor([1.0, 2.0]).view(2, 1, 1)
