@@ -8,7 +8,7 @@ Letters: T tokens of all packed sequences, C centres, J tokens that cover a base
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genomask.hashing import hash64
 from genomask.masking import streams
@@ -28,11 +28,13 @@ def genemask_released(view: MaskView) -> Tensor:
     index_CJ, real_CJ = view.tokens_covering(centres)
     on_maskable = real_CJ.any(1)
     centres, index_CJ, real_CJ = centres[on_maskable], index_CJ[on_maskable], real_CJ[on_maskable]
-    sequence = view.grid.sequence[index_CJ.gather(1, real_CJ.int().argmax(1, keepdim=True)).squeeze(1)]
-    base = centres - view.grid.offsets[sequence]
+    sequence = torch.bucketize(centres, view.grid.offsets[1:], right=True)
+    offset = view.grid.offsets[sequence]
+    base = centres - offset
 
-    number = number_of_kmer(view)
-    score_CJ = torch.where(real_CJ, score_of_number(view)[number[index_CJ]], -torch.inf)
+    number_CJ = (view.grid.start[index_CJ] - offset[:, None]) // view.tokens.stride + 1  # as after [CLS], number 0
+    scores = score_of_number(view)
+    score_CJ = torch.where(real_CJ, scores[number_CJ.clamp(0, len(scores) - 1)], -torch.inf)
     best = index_CJ.gather(1, score_CJ.argmax(1, keepdim=True)).squeeze(1)  # of equals, the one that starts last
     draw = hash64(view.keys[sequence], streams.CENTRE_TIE, base)
     few = torch.bincount(sequence, minlength=len(view.keys)) < ALL_GOOD_BELOW
@@ -43,13 +45,6 @@ def genemask_released(view: MaskView) -> Tensor:
     hidden = coverage(long, view.grid) > 0
     hidden[centres[~good]] = True
     return tokens_over(hidden, view.grid)
-
-
-def number_of_kmer(view: MaskView) -> Tensor:
-    """(T,) int64: k-mers counted from 1 in each sequence, which is where they stand after [CLS]."""
-    counted = (view.grid.n_bases > 0).cumsum(0)
-    before = nn.functional.pad(counted, (1, 0))[view.grid.bounds[:-1]]
-    return counted - before[view.grid.sequence]
 
 
 def score_of_number(view: MaskView) -> Tensor:

@@ -5,6 +5,8 @@ Source: CM-GEMS (Roy, Sural and Ganguly, 2024), in bases.
 Letters: T tokens of all packed sequences, B sequences, S tokens of the longest.
 """
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -22,9 +24,7 @@ def npmi_global(view: MaskView) -> Tensor:
     n_wanted = numbers_between(view.token_is_drawn() & grid.maskable, grid.bounds)
     n_best, longest = int(n_wanted.max()), int(grid.bounds.diff().max())
 
-    place_of_score = view.scores.unique(return_inverse=True)[1].double()
-    place_of_score[~view.tokens.maskable] = -1.0  # so that they come last, and n_wanted counts only others
-    order = place_of_score[view.input_ids] + view.draw_tokens(streams.GLOBAL_TIE)
+    order = places_of(view.scores, view.tokens.maskable)[view.input_ids] + view.draw_tokens(streams.GLOBAL_TIE)
     order_BS = torch.full((n_sequences, longest), -1.0, dtype=order.dtype, device=order.device)
     order_BS[grid.sequence, grid.position] = order
     position = order_BS.topk(n_best, 1).indices
@@ -33,6 +33,17 @@ def npmi_global(view: MaskView) -> Tensor:
     best = torch.zeros_like(grid.maskable)
     best[grid.bounds[sequence] + position[sequence, rank]] = True
     return tokens_over(coverage(best, grid) > 0, grid)
+
+
+@functools.lru_cache(maxsize=8)
+def places_of(scores: Tensor, maskable: Tensor) -> Tensor:
+    """(V,) float64: the place of each id's score among all scores, from 0 for the lowest; -1 for what is not maskable.
+
+    Tables are told apart by identity: a strategy keeps its own for good.
+    """
+    places = scores.unique(return_inverse=True)[1].double()
+    places[~maskable] = -1.0  # they come last, and n_wanted counts only others
+    return places
 
 
 def numbers_between(chosen: Tensor, bounds: Tensor) -> Tensor:
