@@ -165,8 +165,9 @@ def main(
             title = f"{share.replace('_', ' ')}, %: {mask_rate:.0%} asked, match={match}, k = {k}"
             console.print(table_of(rows, match, share, title))
     console.print("* on windows of the genome, cut to each length")
-    context = {"genome": [path.name for path in genome], "k": k, "mask_rate": mask_rate, "sequences": sequences}
-    atomic_write(out, json.dumps({**describe_machine(torch.device("cpu")), **context, "rows": rows}, indent=1) + "\n")
+    setup = {"genome": ", ".join(path.name for path in genome), "k": k, "mask_rate": mask_rate, "sequences": sequences}
+    result = {"machine": describe_machine(torch.device("cpu")), "setup": setup, "rows": rows}
+    atomic_write(out, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
