@@ -119,26 +119,50 @@ def rows_of(name: str, match: str, npmi: NpmiTable, source: GenomeSource, rate: 
         yield {"strategy": name, "match": match, "bases": LENGTHS[-1], "sequences": "windows", **cell._asdict()}
 
 
-def table_of(rows: list[dict], match: str, share: str, title: str) -> Table:
-    """Strategies by lengths, in per cent, each with its standard error."""
-    table = Table(title=title)
-    columns = [("even bases", n) for n in LENGTHS] + [("windows", LENGTHS[-1])]
-    for heading in ("strategy", *(f"{n} bases" for n in LENGTHS), f"windows, {LENGTHS[-1]}"):
-        table.add_column(heading, justify="left" if heading == "strategy" else "right")
-    for name in dict.fromkeys(row["strategy"] for row in rows):
-        own = [row for row in rows if row["strategy"] == name and row["match"] == match]
+def by_length(cells: list[dict], match: str, share: str) -> list[dict[str, str]]:
+    """A row for each strategy, a column for each length: means in per cent with their standard errors."""
+    rows = []
+    for name in dict.fromkeys(cell["strategy"] for cell in cells):
+        own = [cell for cell in cells if cell["strategy"] == name and cell["match"] == match]
         if "refused" in own[0]:
-            table.add_row(name, "refused: see the JSON")
+            rows.append({"strategy": name, f"{LENGTHS[0]} bases": "refused"})
             continue
-        star = " *" if all(row["sequences"] == "windows" for row in own) else ""
-        cells = {
-            (row["sequences"], row["bases"]): f"{100 * row[share]:.2f} ± {100 * row[share + '_error']:.2f}"
-            for row in own
+        shares = {
+            (cell["sequences"], cell["bases"]): f"{100 * cell[share]:.2f} ± {100 * cell[share + '_error']:.2f}"
+            for cell in own
         }
-        if star:
-            cells |= {("even bases", n): cells["windows", n] for n in LENGTHS}
-        table.add_row(name + star, *(cells[column] for column in columns))
+        kind = "even bases" if ("even bases", LENGTHS[0]) in shares else "windows"
+        rows.append(
+            {"strategy": name + (" *" if kind == "windows" else "")}
+            | {f"{n} bases": shares[kind, n] for n in LENGTHS}
+            | {f"windows of {LENGTHS[-1]}": shares["windows", LENGTHS[-1]]}
+        )
+    return rows
+
+
+def table_of(rows: list[dict[str, str]], title: str) -> Table:
+    """The rows as a table for the terminal."""
+    table = Table(title=title)
+    columns = list(max(rows, key=len))
+    for column in columns:
+        table.add_column(column, justify="left" if column == "strategy" else "right")
+    for row in rows:
+        table.add_row(*(row.get(column, "") for column in columns))
     return table
+
+
+def worst_miss(cells: list[dict], mask_rate: float) -> list[str]:
+    """The largest relative miss of the asked share of tokens, on even bases and on windows."""
+    said = []
+    for kind, goal in (("even bases", 0.01), ("windows", 0.03)):
+        own = [c for c in cells if c["match"] == "tokens" and c.get("sequences") == kind]
+        worst = max(own, key=lambda c: abs(c["tokens_masked"] / mask_rate - 1))
+        miss, error = worst["tokens_masked"] / mask_rate - 1, worst["tokens_masked_error"] / mask_rate
+        said.append(
+            f"{kind}: the asked share of tokens is missed by {miss:+.2%} of it at most (standard error {error:.2%}; "
+            f"{worst['strategy']}, {worst['bases']}; goal {goal:.0%}: {'met' if abs(miss) <= goal else 'not met'})"
+        )
+    return said
 
 
 def main(
@@ -154,19 +178,23 @@ def main(
     settings = WindowSettings(max_tokens=LENGTHS[-1], full_share=1.0)
     source = GenomeSource(bases, settings, KmerTokenizer(k), seed=0)
     npmi = NpmiTable.from_intervals(bases.codes, bases.runs, max_n=k)
-    rows = []
+    cells = []
     for match in ("tokens", "none", "bases"):
         for name in names():
             n = sequences if match == "tokens" else sequences // OTHERS
-            rows += rows_of(name, match, npmi, source, mask_rate, n)
+            cells += rows_of(name, match, npmi, source, mask_rate, n)
     console = Console(width=140)
     for match in ("tokens", "none", "bases"):
         for share in ("tokens_masked", "bases_hidden"):
             title = f"{share.replace('_', ' ')}, %: {mask_rate:.0%} asked, match={match}, k = {k}"
-            console.print(table_of(rows, match, share, title))
+            console.print(table_of(by_length(cells, match, share), title))
     console.print("* on windows of the genome, cut to each length")
+    verdict = worst_miss(cells, mask_rate)
+    console.print("\n".join(verdict))
     setup = {"genome": ", ".join(path.name for path in genome), "k": k, "mask_rate": mask_rate, "sequences": sequences}
-    result = {"machine": describe_machine(torch.device("cpu")), "setup": setup, "rows": rows}
+    machine = describe_machine(torch.device("cpu"))
+    rows = by_length(cells, "tokens", "tokens_masked")
+    result = {"machine": machine, "setup": setup, "rows": rows, "verdict": verdict, "cells": cells}
     atomic_write(out, json.dumps(result, indent=1) + "\n")
 
 

@@ -39,7 +39,7 @@ def test_shares_are_means_over_sequences_with_their_standard_error(benchmark):
 def test_no_cell_of_the_kept_result_is_off_by_more_than_one_per_cent(benchmark):
     result = json.loads(benchmark["RESULT"].read_text())
     rate = result["setup"]["mask_rate"]
-    cells = [row for row in result["rows"] if row["match"] == "tokens"]
+    cells = [row for row in result["cells"] if row["match"] == "tokens"]
     assert {row["strategy"] for row in cells} == set(benchmark["names"]())
     for row in cells:
         within = 0.03 if row["sequences"] == "windows" and row["bases"] == 510 else 0.01
