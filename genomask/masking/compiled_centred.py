@@ -16,19 +16,21 @@ Array = np.ndarray
 _TOKEN_TIE, _CENTRE_TIE = offset_of(streams.TOKEN_TIE), offset_of(streams.CENTRE_TIE)
 
 
-def hidden_around(centres: Tensor, index: Tensor, real: Tensor, score: Tensor, keys: Tensor, grid: BaseGrid) -> Tensor:
+def hidden_around(
+    centres: Tensor, index: Tensor, real: Tensor, score: Tensor, keys: Tensor, grid: BaseGrid, all_long: bool
+) -> Tensor:
     """(G,) bool: the bases hidden around centres (C,), given the tokens over each, (C, J), and their scores."""
     hidden = np.zeros(int(grid.offsets[-1]), dtype=bool)
     tokens = index.numpy(), real.numpy(), score.numpy()
     places = grid.start.numpy(), grid.n_bases.numpy(), grid.offsets.numpy()
-    _hide_around(centres.numpy(), *tokens, keys.numpy().view(np.uint64), *places, hidden)
+    _hide_around(centres.numpy(), *tokens, keys.numpy().view(np.uint64), *places, all_long, hidden)
     return torch.from_numpy(hidden)
 
 
 @compiled
 def _hide_around(
     centres: Array, index: Array, real: Array, score: Array, keys: Array,
-    start: Array, n_bases: Array, offsets: Array, hidden: Array,
+    start: Array, n_bases: Array, offsets: Array, all_long: bool, hidden: Array,
 ) -> None:  # fmt: skip
     best, best_score, lot = np.empty_like(centres), np.empty_like(score[:, 0]), np.empty_like(centres)
     first = 0
@@ -48,7 +50,7 @@ def _hide_around(
         for c in range(first, stop):
             if best[c] < 0:
                 continue  # over N there is no token to mask: no centre
-            if 2 * _n_better(c, first, stop, best, best_score, lot) < n_centres:
+            if all_long or 2 * _n_better(c, first, stop, best, best_score, lot) < n_centres:
                 token = index[c, best[c]]
                 hidden[start[token] : start[token] + n_bases[token]] = True
             else:

@@ -87,8 +87,13 @@ def test_corruption_is_equal(batch, share, per, limits):
 
 
 @settings(deadline=None, max_examples=150)
-@given(batch=batches(("kmer", "long")), share=st.sampled_from([0.05, 0.3, 1.0]), levels=st.sampled_from([1, 2, 1000]))
-def test_hiding_around_centres_is_equal_with_and_without_ties(batch, share, levels):
+@given(
+    batch=batches(("kmer", "long")),
+    share=st.sampled_from([0.05, 0.3, 1.0]),
+    levels=st.sampled_from([1, 2, 1000]),
+    all_long=st.booleans(),
+)
+def test_hiding_around_centres_is_equal_with_and_without_ties(batch, share, levels, all_long):
     tokens, ids, bounds, keys = batch
     grid = tensors.base_grid(ids, bounds, tokens)
     chance = torch.full((len(keys),), share, dtype=torch.float64)
@@ -96,7 +101,7 @@ def test_hiding_around_centres_is_equal_with_and_without_ties(batch, share, leve
     index, real = tensors.tokens_covering(centres, grid, -(-tokens.k // tokens.stride))
     score = (tensors.uniforms(keys, 9, bounds) * levels).floor()[index]
     score[score == levels // 2] = -torch.inf
-    arguments = centres, index, real, score, keys, grid
+    arguments = centres, index, real, score, keys, grid, all_long
     assert same(compiled_centred.hidden_around(*arguments), centred.hidden_around(*arguments))
 
 

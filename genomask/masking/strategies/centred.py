@@ -26,19 +26,22 @@ def published_chance(rate: float, tokens: TokenBases) -> float:
     return rate / (tokens.stride * (2 * n_tokens - 1 + n_tokens) / 2)
 
 
-def hide_around_centres(view: MaskView, score: Callable[[Tensor], Tensor]) -> Tensor:
-    """Mask around centres drawn per base, given `score` of token indices (C, J); higher is better.
+def hide_around_centres(view: MaskView, score: Callable[[Tensor, Tensor], Tensor], all_long: bool = False) -> Tensor:
+    """Mask around centres drawn per base, given `score` of centres (C,) and the tokens over each (C, J): (C, J).
 
-    Each centre takes the best token that covers it, ties at random. Per sequence the better ceil(m / 2) of m centres,
-    ties at random, hide all bases of their token; the others hide their own base alone. Returns (T,) bool.
+    Each centre takes the token of the highest score that covers it, ties at random. Per sequence the better
+    ceil(m / 2) of m centres, ties at random, hide all bases of their token, with all_long all m; the others hide their
+    own base alone. Returns (T,) bool.
     """
     centres = view.centres()
     index, real = view.tokens_covering(centres)
     form = compiled_centred.hidden_around if centres.device.type == "cpu" else hidden_around
-    return tokens_over(form(centres, index, real, score(index), view.keys, view.grid), view.grid)
+    return tokens_over(form(centres, index, real, score(centres, index), view.keys, view.grid, all_long), view.grid)
 
 
-def hidden_around(centres: Tensor, index: Tensor, real: Tensor, score: Tensor, keys: Tensor, grid: BaseGrid) -> Tensor:
+def hidden_around(
+    centres: Tensor, index: Tensor, real: Tensor, score: Tensor, keys: Tensor, grid: BaseGrid, all_long: bool
+) -> Tensor:
     """(G,) bool: the bases hidden around centres (C,), given the tokens over each, (C, J), and their scores.
 
     As tensor operations: for a GPU, and the twin that the compiled loops must match.
@@ -57,7 +60,7 @@ def hidden_around(centres: Tensor, index: Tensor, real: Tensor, score: Tensor, k
     best = index.gather(1, torch.where(tied, draws, -1).argmax(1, keepdim=True)).squeeze(1)
 
     draw = hash64(keys[sequence], streams.CENTRE_TIE, base)
-    long = better_half(best_score, draw, sequence, len(keys))
+    long = torch.ones_like(tied[:, 0]) if all_long else better_half(best_score, draw, sequence, len(keys))
     long_tokens = torch.zeros_like(grid.maskable)
     long_tokens[best[long]] = True
     hidden = coverage(long_tokens, grid) > 0

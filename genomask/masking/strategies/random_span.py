@@ -14,6 +14,5 @@ from genomask.masking.view import MaskView
 @register("random-span", published=published_chance, units="dna")
 def random_span(view: MaskView) -> Tensor:
     """Long spans at random, single bases elsewhere."""
-
     draws = view.draw_tokens(streams.TOKEN_SCORE)
-    return hide_around_centres(view, lambda index: draws[index])
+    return hide_around_centres(view, lambda _, index: draws[index])
