@@ -25,6 +25,7 @@ from rich.table import Table
 from torch import Tensor
 from turns import median_ratio, take_turns
 
+from genomask.allocator import keep_freed_memory
 from genomask.data.kmer import KmerTokenizer
 from genomask.data.packing import to_batch
 from genomask.encoders import MosaicBertForMaskedLM
@@ -51,6 +52,7 @@ def main(
 ) -> None:
     """Time every strategy for DNA on both shapes."""
     torch.set_num_threads(1)
+    keep_freed_memory()  # as the command line does
     tokenizer, rng = KmerTokenizer(k=k), np.random.default_rng(0)
     codes = markov_bases(2_000_000, rng)
     table = NpmiTable.from_intervals(codes, np.array([[0, len(codes)]]), max_n=k)

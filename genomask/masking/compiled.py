@@ -14,52 +14,61 @@ Array = np.ndarray
 
 
 def base_grid(input_ids: Tensor, bounds: Tensor, tokens: TokenBases) -> BaseGrid:
-    start, n_bases = (np.empty(len(input_ids), dtype=np.int64) for _ in range(2))
-    maskable, offsets = np.empty(len(input_ids), dtype=bool), np.empty(len(bounds), dtype=np.int64)
+    ids, limits = input_ids.numpy(), bounds.numpy()
+    start, n_bases = np.empty(len(ids), dtype=np.int64), np.empty(len(ids), dtype=np.int64)
+    maskable, offsets = np.empty(len(ids), dtype=bool), np.empty(len(limits), dtype=np.int64)
     tables = tokens.n_bases.numpy(), tokens.maskable.numpy(), tokens.k - tokens.stride
-    _lay_out(input_ids.numpy(), bounds.numpy(), *tables, start, n_bases, maskable, offsets)
+    _lay_out(ids, limits, *tables, start, n_bases, maskable, offsets)
     as_tensors = torch.from_numpy(start), torch.from_numpy(n_bases), torch.from_numpy(maskable)
     return BaseGrid(*as_tensors, bounds, torch.from_numpy(offsets))
 
 
 def drawn(keys: Tensor, stream: int, chance: Tensor, bounds: Tensor) -> Tensor:
-    out = np.empty(int(bounds[-1]), dtype=bool)
-    _draw(keys.numpy().view(np.uint64), offset_of(stream), chance.numpy(), bounds.numpy(), out)
-    return torch.from_numpy(out)
+    return torch.from_numpy(_drawn(keys, stream, chance, bounds))
 
 
 def places_drawn(keys: Tensor, stream: int, chance: Tensor, bounds: Tensor) -> Tensor:
-    return torch.from_numpy(np.flatnonzero(drawn(keys, stream, chance, bounds).numpy()))
+    return torch.from_numpy(np.flatnonzero(_drawn(keys, stream, chance, bounds)))
+
+
+def _drawn(keys: Tensor, stream: int, chance: Tensor, bounds: Tensor) -> Array:
+    limits = bounds.numpy()
+    out = np.empty(limits[-1], dtype=bool)
+    _draw(keys.numpy().view(np.uint64), offset_of(stream), chance.numpy(), limits, out)
+    return out
 
 
 def uniforms(keys: Tensor, stream: int, bounds: Tensor) -> Tensor:
-    out = np.empty(int(bounds[-1]), dtype=np.float64)
-    _uniforms(keys.numpy().view(np.uint64), offset_of(stream), bounds.numpy(), out)
+    limits = bounds.numpy()
+    out = np.empty(limits[-1], dtype=np.float64)
+    _uniforms(keys.numpy().view(np.uint64), offset_of(stream), limits, out)
     return torch.from_numpy(out)
 
 
 def tokens_covering(places: Tensor, grid: BaseGrid, n_tokens: int) -> tuple[Tensor, Tensor]:
-    index = np.zeros((len(places), n_tokens), dtype=np.int64)
-    real = np.zeros((len(places), n_tokens), dtype=bool)
-    _find_covering(places.numpy(), grid.start.numpy(), grid.n_bases.numpy(), grid.maskable.numpy(), index, real)
+    at = places.numpy()
+    index, real = np.zeros((len(at), n_tokens), dtype=np.int64), np.zeros((len(at), n_tokens), dtype=bool)
+    _find_covering(at, grid.start.numpy(), grid.n_bases.numpy(), grid.maskable.numpy(), index, real)
     return torch.from_numpy(index), torch.from_numpy(real)
 
 
 def tokens_over(hidden: Tensor, grid: BaseGrid) -> Tensor:
-    out = np.empty(len(grid.start), dtype=bool)
-    _find_over(hidden.numpy(), grid.start.numpy(), grid.n_bases.numpy(), grid.maskable.numpy(), out)
+    start = grid.start.numpy()
+    out = np.empty(len(start), dtype=bool)
+    _find_over(hidden.numpy(), start, grid.n_bases.numpy(), grid.maskable.numpy(), out)
     return torch.from_numpy(out)
 
 
 def coverage(chosen: Tensor, grid: BaseGrid) -> Tensor:
-    out = np.zeros(int(grid.offsets[-1]) + 1, dtype=np.int32)
+    out = np.zeros(grid.offsets.numpy()[-1] + 1, dtype=np.int32)
     _count_covering(chosen.numpy(), grid.start.numpy(), grid.n_bases.numpy(), out)
     return torch.from_numpy(out[:-1])
 
 
 def number_spans(masked: Tensor, grid: BaseGrid) -> Tensor:
-    out = np.empty(len(masked), dtype=np.int32)
-    _number(masked.numpy(), grid.bounds.numpy(), out)
+    chosen = masked.numpy()
+    out = np.empty(len(chosen), dtype=np.int32)
+    _number(chosen, grid.bounds.numpy(), out)
     return torch.from_numpy(out)
 
 

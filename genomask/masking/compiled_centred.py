@@ -20,9 +20,10 @@ def hidden_around(
     centres: Tensor, index: Tensor, real: Tensor, score: Tensor, keys: Tensor, grid: BaseGrid, all_long: bool
 ) -> Tensor:
     """(G,) bool: the bases hidden around centres (C,), given the tokens over each, (C, J), and their scores."""
-    hidden = np.zeros(int(grid.offsets[-1]), dtype=bool)
+    offsets = grid.offsets.numpy()
+    hidden = np.zeros(offsets[-1], dtype=bool)
     tokens = index.numpy(), real.numpy(), score.numpy()
-    places = grid.start.numpy(), grid.n_bases.numpy(), grid.offsets.numpy()
+    places = grid.start.numpy(), grid.n_bases.numpy(), offsets
     _hide_around(centres.numpy(), *tokens, keys.numpy().view(np.uint64), *places, all_long, hidden)
     return torch.from_numpy(hidden)
 

@@ -26,7 +26,7 @@ class BaseGrid:
     @property
     def lengths(self) -> Tensor:
         """(B,) int64 bases of each sequence."""
-        return self.offsets.diff()
+        return self.offsets[1:] - self.offsets[:-1]
 
     @cached_property
     def sequence(self) -> Tensor:

@@ -13,4 +13,4 @@ from genomask.masking.view import MaskView
 @register("genemask", published=published_chance, units="dna", needs_npmi=True)
 def genemask(view: MaskView) -> Tensor:
     """Long spans where tokens have a high NPMI, single bases elsewhere."""
-    return hide_around_centres(view, lambda _, index: view.scores[view.input_ids[index]])
+    return hide_around_centres(view, lambda _, index: view.scores.take(view.input_ids.take(index)))

@@ -15,4 +15,4 @@ from genomask.masking.view import MaskView
 def random_span(view: MaskView) -> Tensor:
     """Long spans at random, single bases elsewhere."""
     draws = view.draw_tokens(streams.TOKEN_SCORE)
-    return hide_around_centres(view, lambda _, index: draws[index])
+    return hide_around_centres(view, lambda _, index: draws.take(index))
