@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 import genomask
+from genomask.encoders.hardware import multiplies_in_bf16
 from genomask.errors import SettingsError
 from genomask.training.environment import package_versions
 
@@ -23,7 +24,7 @@ def describe_machine(device: torch.device) -> dict:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "bf16_units": torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported(),
+        "bf16_units": multiplies_in_bf16(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "platform": platform.platform(),
         "genomask": genomask.__version__,

@@ -1,39 +1,53 @@
-"""The tables of benchmarks/README.md, made from results/*.json and never typed.
+"""The tables of the READMEs, made from results/*.json and never typed.
 
 Between `<!-- results: NAME -->` and `<!-- end -->` stands what the files results/NAME say, NAME being a pattern such as
-pretrain_step-cpu-*.json: for each file when and where it was measured, its rows, and its verdict.
+pretrain_step-cpu-*.json: for each file when and where it was measured, its rows, its verdict. `<!-- speed: NAME -->` is
+the short form for training steps: a row for each file, our speed in times that of each peer.
 
     python benchmarks/tables.py
 """
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 HERE = Path(__file__).parent
-README = HERE / "README.md"
-BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+READMES = HERE / "README.md", HERE.parent / "README.md"
+BLOCK = re.compile(r"(<!-- (results|speed): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
-    """Write every block of the README anew."""
-    README.write_text(filled(README.read_text(encoding="utf-8"), HERE / "results"), encoding="utf-8")
+    """Write every block of the READMEs anew."""
+    for path in READMES:
+        path.write_text(filled(path.read_text(encoding="utf-8"), HERE / "results"), encoding="utf-8")
 
 
 def filled(text: str, results: Path) -> str:
     """The text with each of its blocks made from the files of `results`; ValueError for a pattern that finds none."""
 
     def block(match: re.Match[str]) -> str:
-        opening, pattern, ending = match.groups()
-        paths = sorted(results.glob(pattern))
-        if not paths:
+        opening, kind, pattern, ending = match.groups()
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob(pattern))]
+        if not found:
             raise ValueError(f"no file {pattern} in {results}; run the benchmark that writes it")
-        return opening + "\n".join(section(json.loads(path.read_text(encoding="utf-8"))) for path in paths) + ending
+        return opening + (speed(found) if kind == "speed" else "\n".join(map(section, found))) + ending
 
     return BLOCK.sub(block, text)
+
+
+def speed(results: Sequence[dict[str, Any]]) -> str:
+    """A row for each result: our real tokens per second in times each peer's, by the clock of the verdict."""
+    lines = []
+    for result in results:
+        clock = "cpu" if "CPU seconds" in result["verdict"][0] else "wall"
+        line = {"encoder": f"{result['setup']['config']}, {result['setup']['precision']}", "clock": clock}
+        peers = (row for row in result["rows"] if row["side"] != "ours")
+        lines.append(line | {row["side"]: f"{row[f'{clock}_ratio']:.2f} x" for row in peers})
+    return table(lines) + "\n"
 
 
 def section(result: dict[str, Any]) -> str:

@@ -83,7 +83,9 @@ def pretrain(
     corpus: Annotated[list[str], typer.Option(help="C4-format shards or their folder; or c4 to stream it.")] = [],  # noqa: B006
     out: Annotated[Path, typer.Option(help="Folder of the run: config, metrics, model.")] = Path("runs/pretrain"),
     recipe: RecipeName = "",
-    masking: Annotated[str, typer.Option(help="As genemask, span:p=0.1 or my_masks.py:mine. Default: the recipe's.")] = "",
+    masking: Annotated[
+        str, typer.Option(help="As genemask, span:p=0.1, my_masks.py:mine. Default: the recipe's.")
+    ] = "",
     vocabulary: Annotated[str, typer.Option(help="Text: a WordPiece vocab.txt. Default: learn one.")] = "",
     ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006

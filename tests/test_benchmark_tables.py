@@ -49,7 +49,18 @@ def test_a_pattern_without_files_is_refused(tables, tmp_path):
         tables["filled"]("<!-- results: y.json -->\n<!-- end -->", tmp_path)
 
 
-def test_the_tables_of_the_readme_are_those_of_the_results(tables):
-    text = tables["README"].read_text(encoding="utf-8")
-    assert tables["BLOCK"].search(text)
-    assert tables["filled"](text, BENCHMARKS / "results") == text
+def test_the_short_form_has_a_row_a_file_by_the_clock_of_its_verdict(tables):
+    rows = [{"side": side, "wall_ratio": ratio, "cpu_ratio": 2 * ratio} for side, ratio in (("ours", 1.0), ("A", 1.5))]
+    result = {"setup": {"config": "small", "precision": "fp32"}, "rows": rows, "verdict": ["wall clock"]}
+    noisy = result | {"verdict": ["CPU seconds"]}
+    assert tables["speed"]([result, noisy]).splitlines()[2:] == [
+        "| small, fp32 | wall | 1.50 x |",
+        "| small, fp32 | cpu | 3.00 x |",
+    ]
+
+
+def test_the_tables_of_the_readmes_are_those_of_the_results(tables):
+    for path in tables["READMES"]:
+        text = path.read_text(encoding="utf-8")
+        assert tables["BLOCK"].search(text)
+        assert tables["filled"](text, BENCHMARKS / "results") == text

@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from genomask.encoders.hardware import multiplies_in_bf16
 from genomask.errors import SettingsError
 
 
@@ -23,7 +24,7 @@ def computes_in_bf16(device: torch.device) -> bool:
     """Does the hardware multiply in bf16 faster than in fp32? On CPUs without such units bf16 is emulated and slow."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return multiplies_in_bf16()
 
 
 def choose_precision(name: str, device: torch.device) -> str:
