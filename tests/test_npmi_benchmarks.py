@@ -43,7 +43,8 @@ def test_a_peers_dump_is_read_to_the_places_of_its_words(load, tmp_path):
 
 def test_the_memory_of_a_measurement_is_seen(load):
     with load("npmi_genome.py")["peak_anonymous_mib"]() as peak:
-        block = mmap.mmap(-1, 2**26)  # not from the allocator, which may have kept as much from before
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        block = mmap.mmap(-1, 2**26, flags=flags)  # the allocator may have kept as much from before
         for page in range(0, len(block), mmap.PAGESIZE):
             block[page] = 1
         waited_until = time.monotonic() + 30
