@@ -59,7 +59,7 @@ def main(
     result = {"benchmark": "masking", "machine": describe_machine(CPU), "setup": {"k": k, "rounds": rounds}, "rows": []}
     for shape, (sequences, length, repeats) in SHAPES.items():
         batch = pack_windows(codes, tokenizer, sequences, length, rng)
-        steps = masking_steps(tokenizer.token_bases, table, batch)
+        steps = masking_steps(tokenizer.token_bases, table, batch) | {"whole-word": whole_word_step(batch[1], batch[2])}
         repeated = {name: partial(repeat, step, repeats) for name, step in steps.items()}
         turns = take_turns(repeated, rounds, CPU)
         seconds = {name: [turn.cpu_s / repeats for turn in taken] for name, taken in turns.items()}
@@ -117,6 +117,21 @@ def masking_steps(
         ACCOUNTING: lambda n: account(input_ids, input_ids, spans, cu_seqlens, tokens),
         TEXTBOOK: lambda n: [textbook_collator(row, tokens.k, len(tokens.maskable), random.Random(n)) for row in rows],
     }
+
+
+def whole_word_step(cu_seqlens: Tensor, keys: Tensor) -> Callable[[int], object]:
+    """The strategy for text, on as many tokens of a vocabulary of BERT's size in which every third continues a word."""
+    ids = torch.arange(30_528)
+    maskable, no_letters = ids >= 5, torch.zeros(len(ids), 0, dtype=torch.uint8)
+    tokens = TokenBases(1, 1, 4, maskable, maskable.long(), no_letters, torch.zeros(0).long(), ids % 3 > 0)
+    input_ids = torch.randint(5, len(ids), (int(cu_seqlens[-1]),), generator=torch.Generator().manual_seed(0))
+    strategy = build_strategy("whole-word", tokens=tokens, mask_rate=MASK_RATE)
+
+    def step(n: int) -> object:
+        spans = strategy.select(input_ids, cu_seqlens, keys + n)
+        return corrupt(input_ids, spans, cu_seqlens, keys + n, tokens=tokens)
+
+    return step
 
 
 def textbook_collator(row: list[int], k: int, vocabulary: int, rng: random.Random) -> tuple[list[int], list[int]]:

@@ -5,6 +5,7 @@ Letters: T tokens of all packed sequences, B sequences, V ids.
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from genomask.errors import SettingsError
 from genomask.hashing import hash64
 from genomask.masking import rates, streams
 from genomask.masking.hidden import base_grid, number_spans
+from genomask.masking.loops import Loop, Packed, Tables
 from genomask.masking.names import find_strategy
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.registry import STRATEGIES, Strategy, StrategySpec
@@ -34,11 +36,28 @@ class BuiltStrategy:
 
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
         """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
+        if self.spec.loop is not None and input_ids.device.type == "cpu":
+            return self._select_by_loop(self.spec.loop, input_ids, cu_seqlens, keys)
         tokens, scores, chances = self._tables(input_ids.device)
         grid = base_grid(input_ids, cu_seqlens, tokens)
         chance = chances[grid.lengths.clamp(max=len(chances) - 1)]
         view = MaskView(input_ids, keys, chance, tokens, grid, scores)
         return number_spans(self.spec.select(view, **self.parameters), grid)
+
+    def _select_by_loop(self, loop: Loop, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
+        spans = torch.empty(len(input_ids), dtype=torch.int32)
+        batch = Packed(input_ids.numpy(), cu_seqlens.long().numpy(), keys.numpy().view(np.uint64))
+        loop(batch, self._arrays, spans.numpy(), **self.parameters)
+        return spans
+
+    @cached_property
+    def _arrays(self) -> Tables:
+        """The tables for a loop."""
+        kmers, n_bases = self.tokens.kmer_ids, self.tokens.n_bases.numpy()
+        flags = self.tokens.maskable.numpy(), self.tokens.word_start.numpy()
+        first_kmer = int(kmers.min()) if len(kmers) else 0
+        settings = self.tokens.k, self.tokens.stride, -(-self.tokens.k // self.tokens.stride), first_kmer
+        return Tables(*settings, n_bases, *flags, self.chance_of_length.numpy(), self.scores.numpy())
 
     def _tables(self, device: torch.device) -> tuple[TokenBases, Tensor, Tensor]:
         """The tables on the batch's device, moved there once."""

@@ -6,7 +6,11 @@ import numba
 import numpy as np
 
 compiled = numba.njit(cache=True, nogil=True)
-"""Compiled at first use, kept on disk, and without Python's lock: masking runs beside training."""
+"""Compiled at first use, kept on disk, and without Python's lock: masking runs beside training.
+
+What is kept is compiled anew when the function's own file changes. After a change to a function that it calls from
+another file, delete `__pycache__`; the tests look at all files by themselves.
+"""
 
 Int = int | np.int64
 """What an integer is: of Python before compilation, of the machine after."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
-from genomask.masking import compiled_corruption, streams
+from genomask.masking import corruption_loop, streams
 from genomask.masking.grid import BaseGrid
 from genomask.masking.hidden import base_grid, bases_under
 from genomask.types import IGNORE, TokenBases
@@ -28,7 +28,7 @@ def corrupt(
     """
     if per not in ("span", "token"):
         raise SettingsError(f"corruption must be 'span' or 'token', got {per!r}.")
-    form = compiled_corruption.corrupt if input_ids.device.type == "cpu" else corrupt_tensors
+    form = corruption_loop.corrupt if input_ids.device.type == "cpu" else corrupt_tensors
     limits = MASK_SHARE, MASK_SHARE + RANDOM_SHARE
     return form(input_ids, spans, cu_seqlens, keys, tokens.to(input_ids.device), per, limits)
 

@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from torch import Tensor
 
 from genomask.errors import SettingsError
+from genomask.masking.loops import Loop
 
 
 class Strategy(Protocol):
@@ -50,6 +51,8 @@ class StrategySpec:
     """What it masks depends so much on the sequence that its chance is solved on windows of the genome itself."""
     uneven: bool
     """Its share jumps from one length to the next, so its chance is solved at every short length."""
+    loop: Loop | None
+    """The same mask as a compiled loop, for a CPU; without one `select` masks there too."""
     parameters: dict[str, object]
     """Its own settings and their defaults."""
     source: str = ""
@@ -68,13 +71,14 @@ def register(
     needs_npmi: bool = False,
     needs_windows: bool = False,
     uneven: bool = False,
+    loop: Loop | None = None,
 ) -> Callable[[Select], Select]:
     """Make the decorated function available to build_strategy under `name`."""
 
     def add(select: Select) -> Select:
         parameters = settings_of(select, f"masking strategy {name!r}")
         kind = units, needs_npmi, needs_windows, uneven
-        STRATEGIES[name] = StrategySpec(name, select, published, exact, *kind, parameters)
+        STRATEGIES[name] = StrategySpec(name, select, published, exact, *kind, loop, parameters)
         return select
 
     return add

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genomask.masking import streams
 from genomask.masking.grid import BaseGrid
-from genomask.masking.hidden import drawn, places_drawn, tokens_covering, tokens_over, uniforms
+from genomask.masking.hidden import drawn, tokens_covering, tokens_over, uniforms
 from genomask.types import TokenBases
 
 
@@ -38,7 +38,7 @@ class MaskView:
 
     def centres(self) -> Tensor:
         """(C,) int64 places in the grid: each base independently is one, with its sequence's chance."""
-        return places_drawn(self.keys, streams.CENTRE, self.chance, self.grid.offsets)
+        return drawn(self.keys, streams.CENTRE, self.chance, self.grid.offsets).nonzero().squeeze(1)
 
     def hide(self, bases: Tensor) -> Tensor:
         """(T,) bool: the tokens to mask so that the given places in the grid are hidden."""

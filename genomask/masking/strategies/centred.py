@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from genomask.hashing import hash64
-from genomask.masking import compiled_centred, streams
-from genomask.masking.grid import BaseGrid
+from genomask.masking import streams
 from genomask.masking.hidden import coverage, tokens_over
 from genomask.masking.view import MaskView
 from genomask.types import TokenBases
@@ -26,46 +25,39 @@ def published_chance(rate: float, tokens: TokenBases) -> float:
     return rate / (tokens.stride * (2 * n_tokens - 1 + n_tokens) / 2)
 
 
-def hide_around_centres(view: MaskView, score: Callable[[Tensor, Tensor], Tensor], all_long: bool = False) -> Tensor:
+def hide_around_centres(
+    view: MaskView, score: Callable[[Tensor, Tensor], Tensor], *, all_long_below: int = 0, ties_by_lot: bool = True
+) -> Tensor:
     """Mask around centres drawn per base, given `score` of centres (C,) and the tokens over each (C, J): (C, J).
 
-    Each centre takes the token of the highest score that covers it, ties at random. Per sequence the better
-    ceil(m / 2) of m centres, ties at random, hide all bases of their token, with all_long all m; the others hide their
-    own base alone. Returns (T,) bool.
+    Each centre takes the token of the highest score that covers it, ties at random or, without lots, the one that
+    starts last. Per sequence the better ceil(m / 2) of m centres, ties at random, hide all bases of their token, all m
+    where m is below `all_long_below`; the others hide their own base alone. Returns (T,) bool.
     """
-    centres = view.centres()
+    centres, grid = view.centres(), view.grid
     index, real = view.tokens_covering(centres)
-    form = compiled_centred.hidden_around if centres.device.type == "cpu" else hidden_around
-    return tokens_over(form(centres, index, real, score(centres, index), view.keys, view.grid, all_long), view.grid)
-
-
-def hidden_around(
-    centres: Tensor, index: Tensor, real: Tensor, score: Tensor, keys: Tensor, grid: BaseGrid, all_long: bool
-) -> Tensor:
-    """(G,) bool: the bases hidden around centres (C,), given the tokens over each, (C, J), and their scores.
-
-    As tensor operations: for a GPU, and the twin that the compiled loops must match.
-    """
     on_maskable = real.any(1)  # a centre on N has no token to mask and is none
-    centres, index, real, score = (x[on_maskable] for x in (centres, index, real, score))
+    centres, index, real = centres[on_maskable], index[on_maskable], real[on_maskable]
     sequence = torch.bucketize(centres, grid.offsets[1:], right=True)
     base = centres - grid.offsets[sequence]
 
-    score = torch.where(real, score, -torch.inf)
-    best_score = score.amax(1)
-    tied = real & (score == best_score[:, None])
+    scores = torch.where(real, score(centres, index), -torch.inf)
+    best_score = scores.amax(1)
+    tied = real & (scores == best_score[:, None])
     n_tokens = index.shape[1]
-    places = base[:, None] * n_tokens + torch.arange(n_tokens, device=base.device)
-    draws = hash64(keys[sequence][:, None], streams.TOKEN_TIE, places) & _LARGEST
-    best = index.gather(1, torch.where(tied, draws, -1).argmax(1, keepdim=True)).squeeze(1)
+    at = torch.arange(n_tokens, device=base.device)
+    places = base[:, None] * n_tokens + at
+    lots = hash64(view.keys[sequence][:, None], streams.TOKEN_TIE, places) & _LARGEST if ties_by_lot else n_tokens - at
+    best = index.gather(1, torch.where(tied, lots, -1).argmax(1, keepdim=True)).squeeze(1)
 
-    draw = hash64(keys[sequence], streams.CENTRE_TIE, base)
-    long = torch.ones_like(tied[:, 0]) if all_long else better_half(best_score, draw, sequence, len(keys))
+    lot = hash64(view.keys[sequence], streams.CENTRE_TIE, base)
+    few = torch.bincount(sequence, minlength=len(view.keys)) < all_long_below
+    long = better_half(best_score, lot, sequence, len(view.keys)) | few[sequence]
     long_tokens = torch.zeros_like(grid.maskable)
     long_tokens[best[long]] = True
     hidden = coverage(long_tokens, grid) > 0
     hidden[centres[~long]] = True
-    return hidden
+    return tokens_over(hidden, grid)
 
 
 def better_half(score: Tensor, draw: Tensor, sequence: Tensor, n_sequences: int) -> Tensor:

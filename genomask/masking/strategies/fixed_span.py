@@ -3,10 +3,13 @@
 Letters: C centres, J tokens that cover a base (k at stride 1).
 """
 
+from functools import partial
+
 from torch import Tensor
 
 from genomask.masking.registry import register
 from genomask.masking.strategies.centred import hide_around_centres
+from genomask.masking.strategies.centred_loop import BY_NEARNESS, loop_around_centres
 from genomask.masking.view import MaskView
 from genomask.types import TokenBases
 
@@ -17,7 +20,12 @@ def published_chance(rate: float, tokens: TokenBases) -> float:
     return rate / (tokens.stride * (2 * n_tokens - 1))
 
 
-@register("fixed-span", published=published_chance)
+ALWAYS = 2**62
+"""More centres than any sequence has."""
+_loop = partial(loop_around_centres, by=BY_NEARNESS, all_long_below=ALWAYS)
+
+
+@register("fixed-span", published=published_chance, loop=_loop)
 def fixed_span(view: MaskView) -> Tensor:
     """Each centre hides all bases of the middle one of the tokens that cover it, near an end of the nearest to that."""
     middle = (-(-view.tokens.k // view.tokens.stride) - 1) // 2
@@ -26,4 +34,4 @@ def fixed_span(view: MaskView) -> Tensor:
         tokens_on = (centres[:, None] - view.grid.start[index]) // view.tokens.stride
         return -(tokens_on.double() - middle + 0.25).abs()  # of two as near, the one that starts later
 
-    return hide_around_centres(view, nearness, all_long=True)
+    return hide_around_centres(view, nearness, all_long_below=ALWAYS)

@@ -4,47 +4,36 @@ In its last version the number of a token in its sequence is taken for the token
 at: numbers below 5, the ids of special tokens, beat all others, and number 5 has the NPMI of the first k-mer. With
 fewer than nine centres all are good.
 
-Letters: T tokens of all packed sequences, C centres, J tokens that cover a base.
+Letters: C centres, J tokens that cover a base.
 """
+
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from genomask.hashing import hash64
-from genomask.masking import streams
-from genomask.masking.hidden import coverage, tokens_over
 from genomask.masking.registry import register
-from genomask.masking.strategies.centred import better_half, published_chance
+from genomask.masking.strategies.centred import hide_around_centres, published_chance
+from genomask.masking.strategies.centred_loop import BY_NUMBER, loop_around_centres
 from genomask.masking.view import MaskView
 
 ALL_GOOD_BELOW = 9
 """Centres in a sequence from which on only the better half is good."""
+_loop = partial(loop_around_centres, by=BY_NUMBER, all_long_below=ALL_GOOD_BELOW, ties_by_lot=False)
 
 
-@register("genemask-released", published=published_chance, units="dna", needs_npmi=True, uneven=True)
+@register("genemask-released", published=published_chance, units="dna", needs_npmi=True, uneven=True, loop=_loop)
 def genemask_released(view: MaskView) -> Tensor:
     """Genemask by the NPMI of the k-mer whose id is the token's number in its sequence."""
-    centres = view.centres()
-    index_CJ, real_CJ = view.tokens_covering(centres)
-    on_maskable = real_CJ.any(1)
-    centres, index_CJ, real_CJ = centres[on_maskable], index_CJ[on_maskable], real_CJ[on_maskable]
-    sequence = torch.bucketize(centres, view.grid.offsets[1:], right=True)
-    offset = view.grid.offsets[sequence]
-    base = centres - offset
-
-    number_CJ = (view.grid.start[index_CJ] - offset[:, None]) // view.tokens.stride + 1  # as after [CLS], number 0
     scores = score_of_number(view)
-    score_CJ = torch.where(real_CJ, scores[number_CJ.clamp(0, len(scores) - 1)], -torch.inf)
-    best = index_CJ.gather(1, score_CJ.argmax(1, keepdim=True)).squeeze(1)  # of equals, the one that starts last
-    draw = hash64(view.keys[sequence], streams.CENTRE_TIE, base)
-    few = torch.bincount(sequence, minlength=len(view.keys)) < ALL_GOOD_BELOW
-    good = better_half(score_CJ.amax(1), draw, sequence, len(view.keys)) | few[sequence]
 
-    long = torch.zeros_like(view.grid.maskable)
-    long[best[good]] = True
-    hidden = coverage(long, view.grid) > 0
-    hidden[centres[~good]] = True
-    return tokens_over(hidden, view.grid)
+    def by_number(centres: Tensor, index: Tensor) -> Tensor:
+        sequence = torch.bucketize(centres, view.grid.offsets[1:], right=True)
+        start = view.grid.start[index] - view.grid.offsets[sequence, None]
+        number = start // view.tokens.stride + 1  # as after [CLS], which is number 0
+        return scores[number.clamp(0, len(scores) - 1)]
+
+    return hide_around_centres(view, by_number, all_long_below=ALL_GOOD_BELOW, ties_by_lot=False)
 
 
 def score_of_number(view: MaskView) -> Tensor:

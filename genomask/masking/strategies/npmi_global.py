@@ -7,17 +7,75 @@ Letters: T tokens of all packed sequences, B sequences, S tokens of the longest.
 
 import functools
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from genomask.masking import streams
+from genomask.masking.compiled_hash import compiled, draw, mix, offset_of
 from genomask.masking.hidden import coverage, tokens_over
+from genomask.masking.loops import (
+    Array,
+    Packed,
+    Sequence,
+    Tables,
+    hide_token,
+    lay_out,
+    mask_tokens_over_hidden,
+    tokens_drawn,
+)
 from genomask.masking.registry import register
 from genomask.masking.strategies.fixed_span import published_chance
 from genomask.masking.view import MaskView
 
+_GLOBAL_TIE = offset_of(streams.GLOBAL_TIE)
 
-@register("npmi-global", published=published_chance, units="dna", needs_npmi=True, needs_windows=True)
+
+@compiled
+def npmi_global_loop(batch: Packed, tables: Tables, spans: Array) -> None:
+    """The same as a loop."""
+    for s in range(len(batch.keys)):
+        sequence = lay_out(batch, tables, s)
+        n_wanted = int(np.sum(tokens_drawn(sequence) & sequence.maskable))
+        if n_wanted > 0:
+            for t in _best_tokens(sequence, tables, n_wanted):
+                hide_token(sequence, t)
+        mask_tokens_over_hidden(sequence, spans[batch.bounds[s] : batch.bounds[s + 1]])
+
+
+@compiled
+def _best_tokens(sequence: Sequence, tables: Tables, n: int) -> Array:
+    """(n,) int64: the best of the maskable tokens, in one pass that keeps the best so far."""
+    ties = mix(sequence.key + _GLOBAL_TIE)
+    best, score, lot = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.float64), np.empty(n, dtype=np.uint64)
+    kept = worst = 0
+    for t in range(len(sequence.input_ids)):
+        its_score = tables.scores[np.uint64(sequence.input_ids[t])]
+        if not sequence.maskable[t] or (kept == n and its_score < score[worst]):
+            continue
+        its_lot = draw(ties, t)
+        if kept < n:
+            place = kept
+            kept += 1
+        elif its_score > score[worst] or its_lot > lot[worst]:
+            place = worst
+        else:
+            continue
+        best[place], score[place], lot[place] = t, its_score, its_lot
+        for c in range(kept):
+            if score[c] < score[worst] or (score[c] == score[worst] and lot[c] < lot[worst]):
+                worst = c
+    return best
+
+
+@register(
+    "npmi-global",
+    published=published_chance,
+    units="dna",
+    needs_npmi=True,
+    needs_windows=True,
+    loop=npmi_global_loop,
+)
 def npmi_global(view: MaskView) -> Tensor:
     """The n tokens of highest NPMI, ties at random, hide all their bases; n is binomial."""
     grid, n_sequences = view.grid, len(view.keys)

@@ -5,15 +5,20 @@ Source: SpanBERT (Joshi et al., TACL 2020): p = 0.2, at most 10 units, 3.8 on av
 Letters: C centres, N the longest run.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from genomask.errors import SettingsError
 from genomask.hashing import uniform
 from genomask.masking import streams
+from genomask.masking.compiled_hash import compiled, draw, mix, offset_of
+from genomask.masking.loops import Array, Packed, Tables, centres, lay_out, mask_tokens_over_hidden
 from genomask.masking.registry import register
 from genomask.masking.view import MaskView
 from genomask.types import TokenBases
+
+_SPAN_LENGTH = offset_of(streams.SPAN_LENGTH)
 
 
 def chances_to_be_longer(p: float, longest: int) -> list[float]:
@@ -35,7 +40,27 @@ def published_chance(rate: float, tokens: TokenBases, p: float, longest: int) ->
     return rate / (mean + tokens.k - 1)
 
 
-@register("span", published=published_chance)
+def span_loop(batch: Packed, tables: Tables, spans: Array, *, p: float, longest: int) -> None:
+    """The same as a loop."""
+    _mask_runs(batch, tables, spans, np.array(chances_to_be_longer(p, longest), dtype=np.float64))
+
+
+@compiled
+def _mask_runs(batch: Packed, tables: Tables, spans: Array, longer_than: Array) -> None:
+    for s in range(len(batch.keys)):
+        sequence = lay_out(batch, tables, s)
+        lengths = mix(sequence.key + _SPAN_LENGTH)
+        for centre in centres(sequence):
+            share = draw(lengths, centre) * 2.0**-53
+            n_bases = 1
+            for chance in longer_than:
+                n_bases += share < chance
+            first = centre - (n_bases - 1) // 2
+            sequence.hidden[max(0, first) : min(len(sequence.hidden) - 1, first + n_bases)] = True
+        mask_tokens_over_hidden(sequence, spans[batch.bounds[s] : batch.bounds[s + 1]])
+
+
+@register("span", published=published_chance, loop=span_loop)
 def span(view: MaskView, *, p: float = 0.2, longest: int = 10) -> Tensor:
     """Each centre hides the 1 to `longest` bases around it, as far as its sequence goes."""
     centres, offsets = view.centres(), view.grid.offsets
