@@ -14,14 +14,22 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Numbers of the options in glibc's malloc.h."""
 
 
+_state = {"kept": False}
+
+
 def keep_freed_memory() -> bool:
     """Let glibc keep what is freed for the next time; False, and nothing done, on any other C library."""
     if not _is_glibc():
         return False
     libc = ctypes.CDLL(None)
-    done = bool(libc.mallopt(M_TRIM_THRESHOLD, -1) and libc.mallopt(M_MMAP_MAX, 0))
-    log.debug("glibc keeps freed memory (M_TRIM_THRESHOLD -1, M_MMAP_MAX 0)" if done else "glibc refused mallopt")
-    return done
+    _state["kept"] = bool(libc.mallopt(M_TRIM_THRESHOLD, -1) and libc.mallopt(M_MMAP_MAX, 0))
+    log.debug("mallopt(M_TRIM_THRESHOLD, -1), mallopt(M_MMAP_MAX, 0): %s", "done" if _state["kept"] else "refused")
+    return _state["kept"]
+
+
+def allocator_name() -> str:
+    """How this process takes memory, for people and for a run's environment.json."""
+    return "glibc, keeping freed memory" if _state["kept"] else "as the system has it"
 
 
 def _is_glibc() -> bool:

@@ -51,10 +51,14 @@ def test_only_glibc_is_taken_for_glibc(monkeypatch, answer, glibc):
 
 def test_what_glibc_answers_is_logged(monkeypatch, caplog):
     asked = []
+    monkeypatch.setattr(allocator, "_state", {"kept": False})
+    assert allocator.allocator_name() == "as the system has it"
     libc = SimpleNamespace(mallopt=lambda *option: asked.append(option) or 1)
     monkeypatch.setattr(allocator, "_is_glibc", lambda: True)
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: libc)
     with caplog.at_level(logging.DEBUG, logger="genomask"):
         assert allocator.keep_freed_memory()
     assert asked == [(-1, -1), (-4, 0)]
-    assert "glibc keeps freed memory" in caplog.text
+    assert "mallopt" in caplog.text
+    assert "done" in caplog.text
+    assert allocator.allocator_name() == "glibc, keeping freed memory"

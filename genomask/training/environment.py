@@ -9,12 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 import genomask
+from genomask.allocator import allocator_name
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "datasets", "numpy", "numba", "scikit-learn", "scipy")
 
 
 def describe_environment(device: torch.device, precision: str, backend: str, compiled: bool) -> dict:
-    """Versions, machine, device, precision, attention backend and compilation, as plain JSON values."""
+    """Versions, machine, device, precision, attention backend, compilation and allocator, as plain JSON values."""
     return {
         "genomask": genomask.__version__,
         "python": platform.python_version(),
@@ -26,6 +27,7 @@ def describe_environment(device: torch.device, precision: str, backend: str, com
         "precision": precision,
         "attention_backend": backend,
         "compiled": compiled,
+        "allocator": allocator_name(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
     }

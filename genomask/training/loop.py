@@ -107,6 +107,11 @@ def start(run: Run) -> State:
     before = restore_checkpoint(run.out / "checkpoints", model, optimizer)
     backend = choose_backend(model.config.attention_backend, device, computed_in(precision))
     environment = describe_environment(device, precision, backend, compiled=run.network is not model)
+    log.info(
+        "training on %s in %s; attention by %s%s; memory: %s",
+        environment["device"], precision, backend, ", compiled" if environment["compiled"] else "",
+        environment["allocator"],
+    )  # fmt: skip
     atomic_write(run.out / "environment.json", json.dumps(environment, indent=2) + "\n")
     atomic_write(run.out / "yardsticks.json", json.dumps(asdict(run.evaluation.yardsticks), indent=2) + "\n")
     metrics = MetricsLog(run.out / "metrics.jsonl", keep_until=before.steps_done)

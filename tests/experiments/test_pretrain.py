@@ -39,11 +39,14 @@ def stop_after(step, monkeypatch):
     monkeypatch.setattr(loop, "one_step", one_step)
 
 
-def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_folder):
-    pretrain(quick_recipe, inputs, run_folder)
+def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_folder, caplog):
+    with caplog.at_level("INFO", logger="genomask"):
+        pretrain(quick_recipe, inputs, run_folder)
     assert is_finished(run_folder)
     assert read_config(run_folder) == (quick_recipe, inputs)
-    assert json.loads((run_folder / "environment.json").read_text())["attention_backend"] == "sdpa"
+    assert "training on cpu in fp32; attention by sdpa; memory: as the system has it" in caplog.text
+    environment = json.loads((run_folder / "environment.json").read_text())
+    assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "as the system has it")
     trained, scored = {}, {}
     for row in read_metrics(run_folder / "metrics.jsonl"):
         (scored if "eval_loss_nats_per_masked_token" in row else trained).update(row)
