@@ -1,6 +1,7 @@
 """Packed q, k, v and layouts for the tests of the attention backends."""
 
 import torch
+from reference import reference_attention
 
 from genomask.encoders.alibi import alibi_slopes
 from genomask.encoders.attention import Layout
@@ -24,3 +25,20 @@ def some_queries(n_tokens, share=0.3):
     """Ascending places; the last one is asked for three times, as the padding of a batch of fixed size does."""
     chosen = torch.rand(n_tokens, generator=torch.Generator().manual_seed(1)).lt(share).nonzero().squeeze(1)
     return torch.cat([chosen, torch.full((3,), n_tokens - 1)])
+
+
+def assert_values_and_gradients_are_the_twins(backend, lengths, positions, heads):
+    """In float64, for all queries and for some."""
+    q, k, v, cu_seqlens = packed_qkv(lengths, heads)
+    for x in (q, k, v):
+        x.requires_grad_()
+    exact = reference_attention(q, k, v, cu_seqlens, positions)
+    layout = layout_of(cu_seqlens, heads, positions)
+    queries = some_queries(len(q))
+    for ours, wanted in (
+        (backend(q, k, v, None, layout), exact),
+        (backend(q[queries], k, v, queries, layout), exact[queries]),
+    ):
+        assert torch.allclose(ours, wanted, atol=1e-12)
+        gradients, expected = (torch.autograd.grad(x.sin().sum(), (q, k, v), retain_graph=True) for x in (ours, wanted))
+        assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(gradients, expected, strict=True))

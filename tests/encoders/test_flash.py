@@ -10,8 +10,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
-from reference import reference_attention
+from packed_attention import POSITIONS, assert_values_and_gradients_are_the_twins
 
 from genomask.encoders.flash import flash
 
@@ -58,16 +57,4 @@ def stand_in(monkeypatch):
 @pytest.mark.parametrize("positions", POSITIONS)
 @pytest.mark.parametrize("heads", [4, 3])
 def test_the_contract_with_flash_attn_gives_the_twins_values_and_gradients(lengths, positions, heads):
-    q, k, v, cu_seqlens = packed_qkv(lengths, heads)
-    for x in (q, k, v):
-        x.requires_grad_()
-    exact = reference_attention(q, k, v, cu_seqlens, positions)
-    layout = layout_of(cu_seqlens, heads, positions)
-    queries = some_queries(len(q))
-    for ours, wanted in (
-        (flash(q, k, v, None, layout), exact),
-        (flash(q[queries], k, v, queries, layout), exact[queries]),
-    ):
-        assert torch.allclose(ours, wanted, atol=1e-12)
-        gradients, expected = (torch.autograd.grad(x.sin().sum(), (q, k, v), retain_graph=True) for x in (ours, wanted))
-        assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(gradients, expected, strict=True))
+    assert_values_and_gradients_are_the_twins(flash, lengths, positions, heads)

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
-from reference import reference_attention
+from packed_attention import POSITIONS, assert_values_and_gradients_are_the_twins, layout_of, some_queries
 from torch.nn.attention import flex_attention
 
 from genomask.encoders import flex as flex_backend
@@ -26,19 +25,7 @@ def uncompiled(monkeypatch):
 @pytest.mark.parametrize("positions", POSITIONS)
 @pytest.mark.parametrize("heads", [4, 3])
 def test_bias_and_mask_give_the_twins_values_and_gradients(lengths, positions, heads):
-    q, k, v, cu_seqlens = packed_qkv(lengths, heads)
-    for x in (q, k, v):
-        x.requires_grad_()
-    exact = reference_attention(q, k, v, cu_seqlens, positions)
-    layout = layout_of(cu_seqlens, heads, positions)
-    queries = some_queries(len(q))
-    for ours, wanted in (
-        (flex(q, k, v, None, layout), exact),
-        (flex(q[queries], k, v, queries, layout), exact[queries]),
-    ):
-        assert torch.allclose(ours, wanted, atol=1e-12)
-        gradients, expected = (torch.autograd.grad(x.sin().sum(), (q, k, v), retain_graph=True) for x in (ours, wanted))
-        assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(gradients, expected, strict=True))
+    assert_values_and_gradients_are_the_twins(flex, lengths, positions, heads)
 
 
 @pytest.mark.parametrize("lengths", [*LENGTHS, [1000], [100] * 11, [300, 0, 5, 131, 256, 512]], ids=str)
