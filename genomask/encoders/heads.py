@@ -12,6 +12,7 @@ from transformers.utils import can_return_tuple
 
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.layers import LayerNorm
+from genomask.encoders.linear import Linear, linear
 from genomask.encoders.model import MosaicBertModel, MosaicBertPreTrainedModel, PackedTokens, refuse_unknown_ids
 from genomask.encoders.packing import Unpadding, pack, pad
 from genomask.errors import DataError
@@ -23,7 +24,7 @@ class Transform(nn.Module):
 
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.dense = Linear(config.hidden_size, config.hidden_size)
         self.LayerNorm = LayerNorm(config)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,13 +39,13 @@ class Predictions(nn.Module):
         super().__init__()
         self.vocab_size = config.vocab_size
         self.transform = Transform(config)
-        self.decoder = nn.Linear(config.hidden_size, config.padded_vocab_size)
+        self.decoder = Linear(config.hidden_size, config.padded_vocab_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """(M, D) -> (M, padded V)."""
         bias = self.decoder.bias
         padding = bias.new_full((len(bias) - self.vocab_size,), -torch.inf)
-        return F.linear(self.transform(x), self.decoder.weight, torch.cat([bias[: self.vocab_size], padding]))
+        return linear(self.transform(x), self.decoder.weight, torch.cat([bias[: self.vocab_size], padding]))
 
 
 class MlmHead(nn.Module):
@@ -152,7 +153,7 @@ class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
         super().__init__(config)
         self.bert = MosaicBertModel(config, add_pooling_layer=True)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels or 2)
+        self.classifier = Linear(config.hidden_size, config.num_labels or 2)
         self.post_init()
 
     @can_return_tuple

@@ -13,6 +13,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.dropout import Dropout
+from genomask.encoders.linear import Linear, linear
 
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """An attention backend with its layout filled in: q (Q, N, H), k, v (T, N, H), queries (Q,) or None -> (Q, N, H)."""
@@ -67,7 +68,7 @@ class SelfAttention(nn.Module):
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__()
         self.heads = config.num_attention_heads
-        self.Wqkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
+        self.Wqkv = Linear(config.hidden_size, 3 * config.hidden_size)
 
     def forward(self, hidden: Tensor, attend: Attend) -> Tensor:
         """(T, D) -> (T, D)."""
@@ -80,8 +81,8 @@ class SelfAttention(nn.Module):
         (q_weight, kv_weight), (q_bias, kv_bias) = (
             x.split([width, 2 * width]) for x in (self.Wqkv.weight, self.Wqkv.bias)
         )
-        q = F.linear(rows, q_weight, q_bias).unflatten(-1, (self.heads, -1))
-        k, v = F.linear(hidden, kv_weight, kv_bias).unflatten(-1, (2, self.heads, -1)).unbind(1)
+        q = linear(rows, q_weight, q_bias).unflatten(-1, (self.heads, -1))
+        k, v = linear(hidden, kv_weight, kv_bias).unflatten(-1, (2, self.heads, -1)).unbind(1)
         return attend(q, k, v, queries).flatten(1)
 
 
@@ -90,7 +91,7 @@ class AttentionOutput(nn.Module):
 
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.dense = Linear(config.hidden_size, config.hidden_size)
         self.LayerNorm = LayerNorm(config)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
@@ -120,8 +121,8 @@ class GatedMlp(nn.Module):
 
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__()
-        self.gated_layers = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=False)
-        self.wo = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.gated_layers = Linear(config.hidden_size, 2 * config.intermediate_size, bias=False)
+        self.wo = Linear(config.intermediate_size, config.hidden_size)
         self.dropout = Dropout(config.hidden_dropout_prob)
         self.layernorm = LayerNorm(config)
 
@@ -136,8 +137,8 @@ class DenseMlp(nn.Module):
 
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__()
-        self.wi = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.wo = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.wi = Linear(config.hidden_size, config.intermediate_size)
+        self.wo = Linear(config.intermediate_size, config.hidden_size)
         self.dropout = Dropout(config.hidden_dropout_prob)
         self.layernorm = LayerNorm(config)
 

@@ -17,6 +17,7 @@ from genomask.encoders.attention import Layout
 from genomask.encoders.backends import BACKENDS, choose_backend
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.layers import Attend, Embeddings, Layer
+from genomask.encoders.linear import Linear
 from genomask.encoders.packing import Unpadding, pack, pad, unpad
 from genomask.encoders.rows import attend_in_rows, places_in_rows, to_rows
 from genomask.errors import DataError
@@ -44,7 +45,7 @@ class Pooler(nn.Module):
 
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.dense = Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, first_tokens: Tensor) -> Tensor:
         """(B, D) -> (B, D)."""

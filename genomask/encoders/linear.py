@@ -1,0 +1,36 @@
+"""Products with weights: PyTorch's, and the same values sooner on a processor that can only emulate bf16."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genomask.encoders.hardware import multiplies_in_bf16
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear`, by `linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        return linear(x, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`torch.nn.functional.linear`.
+
+    Where bf16 is asked of a CPU without units for it, the factors are rounded to bf16, multiplied and summed in
+    float32, and the sum is rounded to bf16. This is what such units do, and what emulation does several times slower.
+    """
+    if x.device.type != "cpu" or _type_of_products(x) != torch.bfloat16 or multiplies_in_bf16():
+        return F.linear(x, weight, bias)
+    with torch.autocast("cpu", enabled=False):
+        rounded_bias = None if bias is None else _rounded(bias)
+        return F.linear(_rounded(x), _rounded(weight), rounded_bias).bfloat16()
+
+
+def _type_of_products(x: Tensor) -> torch.dtype:
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+
+
+def _rounded(x: Tensor) -> Tensor:
+    return x.bfloat16().float()
