@@ -66,6 +66,11 @@ class TokenBases:
         """True where tokens are made of bases, False for text."""
         return self.kmer_ids.numel() > 0
 
+    @property
+    def equally_long(self) -> bool:
+        """Do all tokens cover as many units, as k-mers and words (one each) do, and BPE tokens do not?"""
+        return bool((self.n_bases[self.maskable] == self.k).all())
+
     @cached_property
     def maskable_ids(self) -> Tensor:
         """(n,) int64, the ids that may be masked, and drawn in place of others."""

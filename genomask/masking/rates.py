@@ -21,7 +21,7 @@ from genomask.cache import default_cache
 from genomask.errors import SettingsError
 from genomask.masking import calibration, simulation
 from genomask.masking.registry import Strategy, StrategySpec
-from genomask.masking.simulation import Simulation, Windows, equally_long
+from genomask.masking.simulation import Simulation, Windows
 from genomask.types import TokenBases
 
 Match = Literal["tokens", "bases", "none"]
@@ -72,13 +72,13 @@ def _ask(formula: Callable[..., Any], wanted: Wanted) -> Any:
 
 def _shares_agree(tokens: TokenBases) -> bool:
     """Are the shares of tokens masked and of bases hidden the same, since tokens are equally long and never overlap?"""
-    return tokens.stride == tokens.k and equally_long(tokens)
+    return tokens.stride == tokens.k and tokens.equally_long
 
 
 def _simulations(wanted: Wanted) -> tuple[Iterator[Simulation], str]:
     """Sequences to solve on, made as they are needed, and a name for what they are."""
     spec, tokens = wanted.spec, wanted.tokens
-    if not spec.needs_windows and equally_long(tokens):
+    if not spec.needs_windows and tokens.equally_long:
         lengths = simulation.EVERY_SHORT_LENGTH if spec.uneven else simulation.LENGTHS
         return simulation.of_even_bases(tokens, lengths), f"even bases, {len(lengths)} lengths"
     if wanted.sample is None:

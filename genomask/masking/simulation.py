@@ -88,11 +88,6 @@ def simulation_keys(n: int, n_tokens: int) -> Tensor:
     return hash64(torch.arange(n), 1, torch.tensor(n_tokens))
 
 
-def equally_long(tokens: TokenBases) -> bool:
-    """Do all tokens cover as many bases, as k-mers and words (one each) do, and BPE tokens do not?"""
-    return bool((tokens.n_bases[tokens.maskable] == tokens.k).all())
-
-
 def of_even_bases(tokens: TokenBases, lengths: Sequence[int]) -> Iterator[Simulation]:
     """Sequences of independent, equally likely bases (or tokens of text), from the longest to the shortest."""
     for n_tokens in reversed(lengths):

@@ -8,14 +8,13 @@ from torch import Tensor
 from genomask.masking.compiled_hash import compiled
 from genomask.masking.loops import Array, Packed, Tables, centres, lay_out, mask_tokens_over_hidden
 from genomask.masking.registry import register
-from genomask.masking.simulation import equally_long
 from genomask.masking.view import MaskView
 from genomask.types import TokenBases
 
 
 def exact_chance(rate: float, tokens: TokenBases) -> float | None:
     """A token stays visible if none of its k bases is a centre."""
-    return 1 - (1 - rate) ** (1 / tokens.k) if equally_long(tokens) else None
+    return 1 - (1 - rate) ** (1 / tokens.k) if tokens.equally_long else None
 
 
 @compiled
