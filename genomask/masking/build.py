@@ -14,6 +14,7 @@ from torch import Tensor
 from genomask.errors import SettingsError
 from genomask.hashing import hash64
 from genomask.masking import rates, streams
+from genomask.masking.checks import require_batch, require_mask
 from genomask.masking.hidden import base_grid, number_spans
 from genomask.masking.loops import Loop, Packed, Tables
 from genomask.masking.names import find_strategy
@@ -35,14 +36,30 @@ class BuiltStrategy:
     _on_device: dict[torch.device, tuple[TokenBases, Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
-        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
+        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence.
+
+        Raises DataError for a batch that does not fit itself or the vocabulary.
+        """
+        require_batch(input_ids, cu_seqlens, keys, len(self.tokens.maskable))
         if self.spec.loop is not None and input_ids.device.type == "cpu":
             return self._select_by_loop(self.spec.loop, input_ids, cu_seqlens, keys)
         tokens, scores, chances = self._tables(input_ids.device)
         grid = base_grid(input_ids, cu_seqlens, tokens)
         chance = chances[grid.lengths.clamp(max=len(chances) - 1)]
         view = MaskView(input_ids, keys, chance, tokens, grid, scores)
-        return number_spans(self.spec.select(view, **self.parameters), grid)
+        return number_spans(self._chosen(view) & grid.maskable, grid)
+
+    def _chosen(self, view: MaskView) -> Tensor:
+        """(T,) bool, what the strategy's function answers; SettingsError where one of a person's own fails."""
+        try:
+            chosen = self.spec.select(view, **self.parameters)
+        except Exception as error:
+            if not self.spec.source:
+                raise
+            raise SettingsError(
+                f"masking strategy {self.spec.name!r} fails on a batch: {type(error).__name__}: {error}"
+            ) from error
+        return require_mask(chosen, self.spec.name, len(view.input_ids))
 
     def _select_by_loop(self, loop: Loop, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
         spans = torch.empty(len(input_ids), dtype=torch.int32)

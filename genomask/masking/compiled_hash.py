@@ -1,16 +1,37 @@
-"""The hash of `genomask.hashing` for compiled loops: scalars in, the same bits out."""
+"""What compiled loops are made with, and the hash of `genomask.hashing` for them: scalars in, the same bits out."""
 
+import contextlib
 import math
+from pathlib import Path
 
 import numba
 import numpy as np
 
-compiled = numba.njit(cache=True, nogil=True)
-"""Compiled at first use, kept on disk, and without Python's lock: masking runs beside training.
+from genomask.atomic import atomic_write
 
-What is kept is compiled anew when the function's own file changes. After a change to a function that it calls from
-another file, delete `__pycache__`; the tests look at all files by themselves.
-"""
+HERE = Path(__file__).parent
+
+
+def forget_loops_of_other_sources(folder: Path = HERE) -> None:
+    """Delete what numba keeps of the folder's loops once any of its files has changed.
+
+    Numba itself looks at a loop's own file alone, and would go on with what another file said before an update.
+    """
+    files = [(str(path.relative_to(folder)), path.stat()) for path in sorted(folder.rglob("*.py"))]
+    now = "".join(f"{name} {stat.st_mtime_ns} {stat.st_size}\n" for name, stat in files)
+    seen = folder / "__pycache__" / "sources-of-loops.txt"
+    with contextlib.suppress(OSError):  # nothing can be kept in a folder that cannot be written
+        if seen.exists() and seen.read_text() == now:
+            return
+        for index in folder.rglob("__pycache__/*.nbi"):
+            index.unlink(missing_ok=True)
+        atomic_write(seen, now)
+
+
+forget_loops_of_other_sources()
+
+compiled = numba.njit(cache=True, nogil=True)
+"""Compiled at first use, kept on disk, and without Python's lock: masking runs beside training."""
 
 Int = int | np.int64
 """What an integer is: of Python before compilation, of the machine after."""

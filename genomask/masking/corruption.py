@@ -9,6 +9,7 @@ from torch import Tensor
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
 from genomask.masking import corruption_loop, streams
+from genomask.masking.checks import require_batch, require_spans
 from genomask.masking.grid import BaseGrid
 from genomask.masking.hidden import base_grid, bases_under
 from genomask.types import IGNORE, TokenBases
@@ -25,9 +26,12 @@ def corrupt(
     per="span": one draw for each span; a span replaced at random gets new bases where it hides them and its tokens
     are recomputed, so that the sequence stays legal k-mers. per="token": every masked token draws on its own, and a
     random one is any k-mer, as others do it. Random tokens of text and k-mers are drawn from the maskable ids alone.
+    Raises DataError for a batch that does not fit itself or the vocabulary.
     """
     if per not in ("span", "token"):
         raise SettingsError(f"corruption must be 'span' or 'token', got {per!r}.")
+    require_batch(input_ids, cu_seqlens, keys, len(tokens.maskable))
+    require_spans(spans, len(input_ids))
     form = corruption_loop.corrupt if input_ids.device.type == "cpu" else corrupt_tensors
     limits = MASK_SHARE, MASK_SHARE + RANDOM_SHARE
     return form(input_ids, spans, cu_seqlens, keys, tokens.to(input_ids.device), per, limits)

@@ -44,7 +44,7 @@ def _corrupt_tokens(
 ) -> None:  # fmt: skip
     """A token that is replaced becomes any drawable one."""
     _copy(ids, spans, out, labels)
-    for s in range(len(bounds) - 1):
+    for s in range(len(keys)):
         actions, new_tokens = mix(keys[s] + _ACTION), mix(keys[s] + _NEW_TOKEN)
         for t in range(bounds[s], bounds[s + 1]):
             if spans[t] > 0:
@@ -72,7 +72,7 @@ def _corrupt_bases(
 ) -> None:  # fmt: skip
     """Tokens of a span that is replaced are recomputed from new bases where no visible token tells the old ones."""
     _copy(ids, spans, out, labels)
-    for s in range(len(bounds) - 1):
+    for s in range(len(keys)):
         actions, new_bases = mix(keys[s] + _ACTION), mix(keys[s] + _NEW_BASE)
         start, reached = np.int64(0), bounds[s]  # first base, within the sequence, of the token reached
         number, action = np.int64(0), np.uint64(0)

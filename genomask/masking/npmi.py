@@ -125,14 +125,14 @@ class NpmiTable:
         self._require_parts(n)
         with np.errstate(invalid="ignore"):  # -inf less -inf, of letters never seen
             naive = self._log_p[n] - letters_alone(self._log_p[1], n)
-        return np.where(np.isnan(naive), -np.inf, naive)
+        return self._alike_on_both_strands(np.where(np.isnan(naive), -np.inf, naive))
 
     def pmi(self, n: int) -> np.ndarray:
         """(4**n,) float64, nats: ln p against the likeliest segmentation into two or more parts; -inf if too rare."""
         self._require_parts(n)
         with np.errstate(invalid="ignore"):  # -inf less -inf, of words whose rounded count is zero
             pmi = self._log_p[n] - self._best_segmentation[n]
-        return np.where(self._is_rare(n) | np.isnan(pmi), -np.inf, pmi)
+        return self._alike_on_both_strands(np.where(self._is_rare(n) | np.isnan(pmi), -np.inf, pmi))
 
     def npmi(self, n: int) -> np.ndarray:
         """(4**n,) float64: PMI times ln f / (ln f + ln min_count), which discounts rare n-grams; -inf if too rare."""
@@ -159,6 +159,10 @@ class NpmiTable:
         self.counts(n)
         if n < 2:
             raise SettingsError("a single base has no NPMI; ask for n of at least 2.")
+
+    def _alike_on_both_strands(self, scores: np.ndarray) -> np.ndarray:
+        """A word and its reverse complement are summed in another order, so their last bits would differ: no tie."""
+        return np.maximum(scores, reverse_complemented(scores)) if self.strand == "both" else scores
 
     def _is_rare(self, n: int) -> np.ndarray:
         return self.counts(n) < self.min_count

@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import pytest
+import torch
+from masking_tables import CLS, SEP, UNK, kmer_tokens, random_batch
+
+from genomask.errors import DataError, SettingsError
+from genomask.masking import build_strategy, corrupt
+
+TOKENS = kmer_tokens(3)
+
+
+def a_batch(**changes):
+    input_ids, cu_seqlens, keys = random_batch(TOKENS, 3, 20)
+    return {"input_ids": input_ids, "cu_seqlens": cu_seqlens, "keys": keys} | changes
+
+
+MISFITS = {
+    "keys are missing": {"keys": torch.arange(2)},
+    "keys are too many": {"keys": torch.arange(9)},
+    "bounds end too early": {"cu_seqlens": torch.tensor([0, 10, 20, 30])},
+    "bounds end too late": {"cu_seqlens": torch.tensor([0, 10, 20, 10**6])},
+    "bounds fall": {"cu_seqlens": torch.tensor([0, 40, 20, 60])},
+    "bounds go beyond the tokens and come back": {"cu_seqlens": torch.tensor([0, 10**9, 20, 60])},
+    "bounds start late": {"cu_seqlens": torch.tensor([5, 20, 40, 60])},
+    "no bounds": {"cu_seqlens": torch.zeros(0, dtype=torch.int64)},
+    "an id is beyond the vocabulary": {"input_ids": torch.full((60,), 69)},
+    "an id is far beyond": {"input_ids": torch.full((60,), 10**12)},
+    "an id is negative": {"input_ids": torch.full((60,), -100)},
+    "ids are padded rows": {"input_ids": torch.zeros(3, 20, dtype=torch.int64)},
+    "keys are of another type": {"keys": torch.arange(3, dtype=torch.int32)},
+    "ids are of another type": {"input_ids": torch.zeros(60)},
+}
+
+
+def test_the_batch_itself_is_taken():
+    batch = a_batch()
+    assert len(batch["input_ids"]) == 60
+    assert len(TOKENS.maskable) == 69
+    spans = build_strategy("contiguous", tokens=TOKENS, mask_rate=0.3).select(**batch)
+    corrupt(spans=spans, tokens=TOKENS, **batch)
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+@pytest.mark.parametrize("name", ["contiguous", "random-span"])
+def test_a_batch_that_does_not_fit_is_refused_before_anything_is_read(misfit, name):
+    batch = a_batch(**MISFITS[misfit])
+    with pytest.raises(DataError, match=r"^masking: "):
+        build_strategy(name, tokens=TOKENS, mask_rate=0.3, match="none").select(**batch)
+    for per in ("span", "token"):
+        with pytest.raises(DataError, match=r"^masking: "):
+            corrupt(spans=torch.zeros(60, dtype=torch.int32), tokens=TOKENS, per=per, **batch)
+
+
+@pytest.mark.parametrize("spans", [torch.zeros(59, dtype=torch.int32), torch.zeros(60), torch.zeros(60).bool()])
+def test_spans_that_are_not_those_of_the_batch_are_refused(spans):
+    with pytest.raises(DataError, match=r"spans must be the \(60,\) numbers"):
+        corrupt(spans=spans, tokens=TOKENS, **a_batch())
+
+
+def test_bounds_may_be_padded_with_empty_sequences():
+    strategy = build_strategy("random-span", tokens=TOKENS, mask_rate=0.3, match="none")
+    batch = a_batch()
+    padded = a_batch(cu_seqlens=torch.tensor([0, 20, 40, 60, 60, 60]))
+    spans = strategy.select(**batch)
+    assert strategy.select(**padded).equal(spans)
+    for one, other in zip(
+        corrupt(spans=spans, tokens=TOKENS, **batch), corrupt(spans=spans, tokens=TOKENS, **padded), strict=True
+    ):
+        assert one.equal(other)
+
+
+OWN = """
+import torch
+from genomask.masking import register
+
+@register("all")
+def mask_all(view):
+    return torch.ones(len(view.input_ids), dtype=torch.bool)
+
+@register("nothing")
+def nothing(view):
+    pass
+
+@register("short")
+def short(view):
+    return view.grid.maskable[:3]
+
+@register("scores")
+def scores(view):
+    return view.grid.maskable.double()
+
+@register("fails")
+def fails(view):
+    return view.no_such_thing
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("own") / "own.py"
+    path.write_text(OWN)
+    return path
+
+
+def select_own(own, name):
+    ids = torch.tensor([CLS, 10, 11, UNK, 12, SEP])
+    strategy = build_strategy(f"{own}:{name}", tokens=TOKENS, mask_rate=0.15, match="none")
+    return strategy.select(ids, torch.tensor([0, 6]), torch.tensor([1]))
+
+
+def test_a_strategy_of_ones_own_never_masks_special_tokens_or_those_over_n(own):
+    assert select_own(own, "all").tolist() == [0, 1, 1, 0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("nothing", "must return which tokens to mask, torch.bool .* it returned NoneType"),
+        ("short", r"it returned torch.bool \(3,\)"),
+        ("scores", "it returned torch.float64"),
+        ("fails", "masking strategy 'fails' fails on a batch: AttributeError: .*no_such_thing"),
+    ],
+)
+def test_a_strategy_of_ones_own_that_goes_wrong_is_named(own, name, sentence):
+    with pytest.raises(SettingsError, match=sentence):
+        select_own(own, name)
