@@ -22,7 +22,9 @@ def flex(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout
     """FlexAttention over the whole pack; blocks of scores between two sequences are never computed."""
     mask = _mask(queries, layout, len(k))
     q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
-    mixed = _kernel()(q, k, v, score_mod=_alibi(queries, layout.slopes), block_mask=mask)
+    # a compiled model takes the kernel into its own graph; to set the compiler's limits there would compile it again
+    attend: Callable[..., Tensor] = flex_attention if torch.compiler.is_compiling() else _kernel()
+    mixed = attend(q, k, v, score_mod=_alibi(queries, layout.slopes), block_mask=mask)
     return mixed[0].transpose(0, 1)
 
 
@@ -51,7 +53,7 @@ def _alibi(queries: Tensor | None, slopes: Tensor | None) -> Callable[..., Tenso
 
 @cache
 def _kernel() -> Callable[..., Tensor]:
-    """Compiled on its own, for models that are not; inside a compiled model this changes nothing.
+    """Compiled on its own, for models that are not.
 
     fullgraph: more variants than allowed are an error, never a silent return to the uncompiled T x T scores.
     """

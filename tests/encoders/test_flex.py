@@ -2,10 +2,13 @@
 
 import pytest
 import torch
-from packed_attention import POSITIONS, assert_values_and_gradients_are_the_twins, layout_of, some_queries
+from packed_attention import POSITIONS, assert_values_and_gradients_are_the_twins, layout_of, packed_qkv, some_queries
+from reference import reference_attention
+from torch._dynamo.utils import counters
 from torch.nn.attention import flex_attention
 
 from genomask.encoders import flex as flex_backend
+from genomask.encoders.attention import Layout
 from genomask.encoders.blocks import BLOCK, block_mask
 from genomask.encoders.flex import flex
 
@@ -77,3 +80,18 @@ def test_all_layers_share_one_mask():
     layout = layout_of(torch.tensor([0, 9, 30], dtype=torch.int32), 2)
     assert flex_backend._mask(None, layout, 30) is flex_backend._mask(None, layout, 30)
     assert flex_backend._mask(torch.arange(3), layout, 30) is not flex_backend._mask(None, layout, 30)
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_inside_a_compiled_graph_nothing_is_compiled_twice_and_nothing_warned_of(positions, recwarn):
+    compiled = torch.compile(flex, fullgraph=True, dynamic=False, backend="aot_eager")
+    with torch.no_grad():
+        for lengths in ([40, 30, 10], [1, 64, 15], [20, 20, 40]):
+            *qkv, cu_seqlens = packed_qkv(lengths)
+            layout = layout_of(cu_seqlens, 4, positions)
+            layout = Layout(cu_seqlens, 64, layout.slopes, layout.directed)
+            exact = reference_attention(*qkv, cu_seqlens, positions)
+            assert torch.allclose(compiled(*qkv, None, layout), exact, atol=1e-12)
+    assert counters["stats"]["unique_graphs"] == 1
+    assert not [warning for warning in recwarn if "Dynamo" in str(warning.message)]

@@ -99,14 +99,13 @@ def batch_of(seed):
     return to_batch(ids, torch.where(masked, ids, IGNORE), cu_seqlens, torch.ones(20))
 
 
+@pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.parametrize("backend", ["flex", "flash"])
 def test_a_compiled_model_is_one_graph_for_all_batches_and_never_waits_for_the_host(backend):
     need(backend)
     model, batches = model_and_batches(backend)
     shape = BatchShape.of(2_560, 128, 0.15)
     fixed = [piece.to(GPU) for batch in batches for piece in to_fixed_shape(batch, shape)]
-    torch._dynamo.reset()
-    counters.clear()
     compiled = compile_model(model, GPU)
     losses = []
     for number, batch in enumerate(fixed):
