@@ -6,6 +6,7 @@ Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H h
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,8 +24,8 @@ def flex(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout
     mask = _mask(queries, layout, len(k))
     q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
     # a compiled model takes the kernel into its own graph; to set the compiler's limits there would compile it again
-    attend: Callable[..., Tensor] = flex_attention if torch.compiler.is_compiling() else _kernel()
-    mixed = attend(q, k, v, score_mod=_alibi(queries, layout.slopes), block_mask=mask)
+    attend: Any = flex_attention if torch.compiler.is_compiling() else _kernel()
+    mixed: Tensor = attend(q, k, v, score_mod=_alibi(queries, layout.slopes), block_mask=mask)
     return mixed[0].transpose(0, 1)
 
 
