@@ -9,12 +9,13 @@ import functools
 import hashlib
 import re
 import runpy
+import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, UserError
 from genomask.masking.curricula import CURRICULA, Curriculum
 from genomask.masking.registry import STRATEGIES, StrategySpec
 
@@ -88,10 +89,13 @@ def parameters_of(found: StrategySpec | Curriculum) -> dict[str, object]:
 
 def strategies_in(file: str) -> dict[str, StrategySpec]:
     """Run a person's own file; the strategies it registers, which leave those of the house as they are."""
-    path = Path(file)
-    if not path.is_file():
-        raise SettingsError(f"there is no file {file} with masking strategies; give its path from {Path.cwd()}.")
-    return _run(file, hashlib.sha256(path.read_bytes()).hexdigest())
+    try:
+        source = Path(file).read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"there is no file {file} with masking strategies ({error.strerror}); give its path from {Path.cwd()}."
+        ) from error
+    return _run(file, hashlib.sha256(source).hexdigest())
 
 
 @functools.cache
@@ -101,12 +105,27 @@ def _run(file: str, source: str) -> dict[str, StrategySpec]:
     try:
         runpy.run_path(file)
         mine = {name: spec for name, spec in STRATEGIES.items() if spec is not house.get(name)}
-    except SyntaxError as error:
-        raise SettingsError(f"{file}, line {error.lineno}, is not valid Python: {error.msg}.") from error
+    except (Exception, SystemExit) as error:  # a person's code may raise anything
+        raise SettingsError(_failure(file, error)) from error
     finally:
         STRATEGIES.clear()
         STRATEGIES.update(house)
     return {name: replace(spec, source=source) for name, spec in mine.items()}
+
+
+def _failure(file: str, error: BaseException) -> str:
+    """What a person's file raised, and the last of its lines on the way there; invalid Python may be in an import."""
+    if isinstance(error, SyntaxError):
+        return f"{_place(error.filename or file, error.lineno)}: not valid Python ({error.msg}); mend it there."
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    where, what = _place(file, lines[-1] if lines else None), " ".join(str(error).split())
+    if isinstance(error, UserError):
+        return f"{where}: {what}"
+    return f"{where}: it fails when it is run ({type(error).__name__}: {what}); mend it there."
+
+
+def _place(file: str, line: int | None) -> str:
+    return f"{file}, line {line}" if line else file
 
 
 def _reads_npmi(found: StrategySpec | Curriculum) -> bool:

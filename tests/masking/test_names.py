@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from hypothesis import given
@@ -124,11 +126,42 @@ def test_a_file_that_does_not_serve_is_a_sentence(tmp_path, mine):
         f"{tmp_path / 'none.py'}:mine": r"there is no file .*none\.py with masking strategies",
         f"{empty}:mine": r"empty\.py registers no masking strategy 'mine'; decorate a function with @register",
         f"{mine}:mine": "registers no masking strategy 'mine'; use one of: every-nth, uniform",
-        f"{broken}:mine": r"broken\.py, line 1, is not valid Python",
+        f"{broken}:mine": r"broken\.py, line 1: not valid Python",
         f"{untyped}:every-nth": "parameter 'n' needs a default",
     }.items():
         with pytest.raises(SettingsError, match=message):
             find(name)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = 1\nraise NameError('oops')\n", r", line 2: it fails when it is run \(NameError: oops\); mend it"),
+        ("\nimport nothing\n", r", line 2: it fails .* \(ModuleNotFoundError: No module named 'nothing'\)"),
+        ("def f():\n    return 1 / 0\n\nf()\n", r", line 2: it fails .* \(ZeroDivisionError: division by zero\)"),
+        ("import json\n\njson.loads('{')\n", r", line 3: it fails .* \(JSONDecodeError: "),
+        ("raise RuntimeError('two\\nlines')\n", r", line 1: it fails .* \(RuntimeError: two lines\)"),
+        ("import sys\nsys.exit(0)\n", r", line 2: it fails .* \(SystemExit: 0\)"),
+        ("x = '\0'\n", r": not valid Python \(.*null bytes"),
+        (MINE.replace("n: int = 2", "n"), r", line 4: masking strategy 'every-nth': its parameter 'n' needs a default"),
+    ],
+)
+def test_a_file_that_fails_when_it_is_run_is_a_sentence_that_names_its_line(tmp_path, source, message):
+    house = dict(STRATEGIES)
+    file = tmp_path / "failing.py"
+    file.write_text(source)
+    with pytest.raises(SettingsError, match=re.escape(str(file)) + ".*" + message) as raised:
+        find(f"{file}:mine")
+    assert "\n" not in str(raised.value)
+    assert house == STRATEGIES
+
+
+def test_a_mistake_in_what_the_file_imports_is_placed_in_the_imported_file(tmp_path, monkeypatch):
+    (tmp_path / "broken_beside.py").write_text("x = 1\ndef mine(:\n")
+    (tmp_path / "mine.py").write_text("import broken_beside\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SettingsError, match=r"broken_beside\.py, line 2: not valid Python"):
+        find(f"{tmp_path / 'mine.py'}:mine")
 
 
 def test_reading_a_recipe_runs_nobodys_file(tmp_path):
