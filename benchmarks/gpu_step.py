@@ -49,12 +49,14 @@ CASES = {
 
 @dataclass
 class Runner:
-    """One side with what it takes to train it."""
+    """One side with what it takes to train it; one that failed keeps the reason and trains no more."""
 
     side: Side
     backend: str
     compiled: bool
-    step: Callable[[int], None]
+    train: Callable[[int], None]
+    """One step, on the batch of a round's number."""
+    optimizer: torch.optim.Optimizer
     peak_bytes: int = 0
     first_step_s: float = 0.0
     failed: str = ""
@@ -63,6 +65,24 @@ class Runner:
     def name(self) -> str:
         """As the table shows it."""
         return f"{self.side.name}{', ' + self.backend if self.backend else ''}{', compiled' if self.compiled else ''}"
+
+    def step(self, n: int) -> None:
+        """Train one step, unless an earlier one failed; a side that fails gives its memory back to the others."""
+        if self.failed:
+            return
+        try:
+            self.train(n)
+        except RuntimeError as error:  # out of memory, and what the compiler raises, are RuntimeErrors
+            traceback.print_exc(file=sys.stderr)
+            self.failed = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+        if self.failed:  # only now that the error is gone, which holds on to all that the step had made
+            self._give_back()
+
+    def _give_back(self) -> None:
+        self.side.model.to("cpu")
+        self.optimizer.state.clear()
+        self.optimizer.zero_grad()
+        torch.cuda.empty_cache()
 
 
 def measure(case: Case, device: torch.device, rounds: int, ceiling: float) -> tuple[list[dict], Runner | None]:
@@ -74,8 +94,9 @@ def measure(case: Case, device: torch.device, rounds: int, ceiling: float) -> tu
     fixed = fill_up(batches, case)
     batches, fixed = ([batch.to(device) for batch in which] for which in (batches, fixed))
     runners = [start(*what, batches, fixed, device) for what in sides_of(case.shape, device)]
-    here = {runner.name: runner for runner in runners if not runner.failed}
-    turns = take_turns({name: runner.step for name, runner in here.items()}, rounds, device)
+    turns = take_turns({runner.name: runner.step for runner in runners if not runner.failed}, rounds, device)
+    here = {runner.name: runner for runner in runners if not runner.failed}  # without those that failed in a turn
+    turns = {name: turns[name] for name in here}
     in_order = [batches[n % BATCHES] for n in range(rounds)]
     rows = [row(runner, turns.get(runner.name), in_order, fixed, ceiling) for runner in runners]
     peer = turns.get("HF BERT, compiled")
@@ -133,31 +154,25 @@ def start(
     device: torch.device,
     precision: str = "bf16",
 ) -> Runner:
-    """Put the side on the device and train two steps, which compiles it and measures its memory."""
+    """Put the side on the device and train three steps: two compile it, for one shape and for any; then its memory."""
     model = side.model.to(device).train()
     network = model if not compiled else compile_model(model, device) if backend else torch.compile(model)
     optimizer, mine = trainer(model), fixed if backend and compiled else batches
 
-    def step(n: int) -> None:
+    def train(n: int) -> None:
         with autocast(device, precision):
             loss = network(**side.inputs(mine[n % len(mine)])).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 
-    runner = Runner(side, backend, compiled, step)
-    try:
-        began = time.perf_counter()
-        step(0)
-        _wait(device)
-        runner.first_step_s = time.perf_counter() - began
-        runner.peak_bytes = _peak(step, device) + _state_bytes(optimizer)
-    except RuntimeError as error:  # out of memory, and what the compiler raises, are RuntimeErrors
-        traceback.print_exc(file=sys.stderr)
-        runner.failed = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
-        side.model.to("cpu")
-        optimizer.state.clear()
-        optimizer.zero_grad()
+    runner = Runner(side, backend, compiled, train, optimizer)
+    began = time.perf_counter()
+    runner.step(0)
+    _wait(device)
+    runner.first_step_s = time.perf_counter() - began
+    runner.step(1)
+    runner.peak_bytes = _peak(runner, device)
     return runner
 
 
@@ -166,15 +181,14 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _peak(step: Callable[[int], None], device: torch.device) -> int:
-    """Bytes that a step allocates above what lies there before it."""
-    if device.type != "cuda":
-        step(1)
+def _peak(runner: Runner, device: torch.device) -> int:
+    """Bytes that a step takes: what it allocates above what lies there before it, and the side's own state."""
+    if device.type != "cuda" or runner.failed:
         return 0
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
-    step(1)
-    return torch.cuda.max_memory_allocated(device) - before
+    runner.step(1)
+    return torch.cuda.max_memory_allocated(device) - before + _state_bytes(runner.optimizer)
 
 
 def _state_bytes(optimizer: torch.optim.Optimizer) -> int:

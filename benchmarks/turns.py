@@ -27,7 +27,8 @@ def take_turns(steps: Mapping[str, Callable[[int], None]], rounds: int, device: 
     names = list(steps)
     turns: dict[str, list[Turn]] = {name: [] for name in names}
     for n in range(-1, rounds):
-        for name in names[n % len(names) :] + names[: n % len(names)]:
+        first = n % max(len(names), 1)
+        for name in names[first:] + names[:first]:
             turn = _timed(lambda: steps[name](max(n, 0)), device)  # noqa: B023 - called at once
             if n >= 0:
                 turns[name].append(turn)

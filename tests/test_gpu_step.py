@@ -3,6 +3,7 @@
 import gc
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -80,6 +81,67 @@ def test_a_side_that_runs_out_of_memory_keeps_its_row(benchmark, toy, monkeypatc
     assert all(row["failed"].startswith("OutOfMemoryError: CUDA out of memory") for row in failed)
     assert fastest.name == "ours, sdpa"
     assert any("did not run: OutOfMemoryError" in sentence for sentence in gpu_step.verdict("toy", rows))
+
+
+def test_a_side_that_runs_out_of_memory_in_a_turn_gives_it_back_and_loses_its_own_row_alone(
+    benchmark, toy, monkeypatch
+):
+    gpu_step, *_ = benchmark
+    calls, emptied = [], []
+
+    def full_once(*inputs, **layout):
+        calls.append("flex")
+        if len(calls) == 9:  # its three sides take two steps each before the turns
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 7 GiB")
+        return backends.BACKENDS["sdpa"](*inputs, **layout)
+
+    monkeypatch.setitem(backends.BACKENDS, "flex", full_once)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    rows, fastest = gpu_step.measure(toy, CPU, rounds=4, ceiling=1e9)
+    (failed,) = [row for row in rows if "failed" in row]
+    assert failed["failed"].startswith("OutOfMemoryError: CUDA out of memory")
+    assert len(rows) == 8
+    assert all(row["real_tokens_per_s"] > 0 for row in rows if row is not failed)
+    assert emptied
+    assert fastest.name != failed["side"]
+
+
+def test_where_no_side_runs_the_reasons_are_what_is_written(benchmark, toy, monkeypatch):
+    gpu_step, _, sides = benchmark
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(gpu_step, "sides_of", lambda *_: [(next(sides.build_sides(toy.shape, "sdpa")), "sdpa", False)])
+    monkeypatch.setitem(backends.BACKENDS, "sdpa", full)
+    rows, fastest = gpu_step.measure(toy, CPU, rounds=2, ceiling=1e9)
+    assert [row["failed"] for row in rows] == ["OutOfMemoryError: CUDA out of memory"]
+    assert fastest is None
+
+
+def test_a_steps_memory_is_measured_once_nothing_is_left_to_compile(benchmark, toy, monkeypatch):
+    gpu_step, *_ = benchmark
+    steps, seen = [], []
+    trainer = gpu_step.trainer
+
+    def counted(model):
+        optimizer = trainer(model)
+        optimizer.register_step_post_hook(lambda *_: steps.append(1))
+        return optimizer
+
+    monkeypatch.setattr(gpu_step, "trainer", counted)
+    monkeypatch.setattr(gpu_step, "_peak", lambda *_: seen.append(len(steps)) or 0)
+    gpu_step.measure(toy, CPU, rounds=2, ceiling=1e9)
+    assert seen == [2, 4, 6, 8, 10, 12, 14, 16]  # the first step compiles, and the second one for another shape
+
+
+def test_a_region_that_someone_named_is_no_kernel(benchmark):
+    _, gpu_profile, _ = benchmark
+    gpu = torch.autograd.DeviceType.CUDA
+    kernel = SimpleNamespace(device_type=gpu, self_device_time_total=5.0)  # as PyTorch 2.11 has it
+    assert gpu_profile._runs_on_gpu(kernel)
+    assert gpu_profile._runs_on_gpu(SimpleNamespace(**vars(kernel), is_user_annotation=False))
+    assert not gpu_profile._runs_on_gpu(SimpleNamespace(**vars(kernel), is_user_annotation=True))
 
 
 def test_a_profile_is_summed_by_kind(benchmark):
