@@ -202,21 +202,23 @@ def masks(
 ) -> None:
     """Show which tokens strategies mask in a sequence, and which bases that really hides."""
     from genomask.experiments.masks import MANY_MASKS, MaskQuestion, show_masks
+    from genomask.experiments.npmi import require_writable, writing
     from genomask.report.mask_picture import mask_picture
     from genomask.report.mask_rows import tally_frame
     from genomask.report.mask_text import mask_text
     from genomask.report.tables import rich_table
 
-    shown = show_masks(
-        MaskQuestion(
-            sequence=sequence, strategies=_words(masking), k=k, rate=rate, match=match, npmi=npmi,
-            genome=tuple(genome), ambiguous=ambiguous, seed=seed,
-        )
+    question = MaskQuestion(
+        sequence=sequence, strategies=_words(masking), k=k, rate=rate, match=match, npmi=npmi,
+        genome=tuple(genome), ambiguous=ambiguous, seed=seed,
     )  # fmt: skip
-    mask_picture(shown, out)
+    require_writable(out, "--out", question.files)
+    shown = show_masks(question)
     terminal = console()
     terminal.print(mask_text(shown, terminal.width))
     terminal.print(rich_table(tally_frame(shown), caption=f"mean: over {MANY_MASKS:,} masks; the first one is shown"))
+    with writing(out, "--out"):
+        mask_picture(shown, out)
     print(f"picture: {out}")
 
 

@@ -71,8 +71,8 @@ def count(
 @npmi.command()
 def show(
     table: TableFile,
-    top: Annotated[int, typer.Option(help="How many of the best words.")] = 50,
-    n: Annotated[int | None, typer.Option(help="Their length, in bases. Default: the longest of the table.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best words.")] = 50,
+    n: Annotated[int | None, typer.Option(min=1, help="Their length, in bases. Default: the longest there is.")] = None,
     tsv: Annotated[Path | None, typer.Option(help="Also write all scores (of that --n) here as text.")] = None,
 ) -> None:
     """Print the words of a table that score best."""
@@ -84,15 +84,15 @@ def show(
     counted = NpmiTable.load(table)
     if tsv:
         export_tsv(counted, n, tsv, table)
-    console().print(rich_table(best_frame(counted, n or counted.max_n, top), caption=origin(counted)))
+    console().print(rich_table(best_frame(counted, counted.max_n if n is None else n, top), caption=origin(counted)))
 
 
 @npmi.command()
 def motifs(
     table: TableFile,
     jaspar: Annotated[Path, typer.Option(help="Motif matrices in JASPAR format, plain or gzip.")],
-    n: Annotated[int, typer.Option(help="Length of the words, in bases.")] = 6,
-    top: Annotated[int, typer.Option(help="How many of the best words are tested.")] = 100,
+    n: Annotated[int, typer.Option(min=1, help="Length of the words, in bases.")] = 6,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best words are tested.")] = 100,
     match_share: Annotated[float, typer.Option(help="Share of all words that match a motif: those scoring best.")] = (
         0.01
     ),
@@ -101,11 +101,15 @@ def motifs(
     """Test whether the best words are motifs more often than other words of like GC, count and repetition."""
     from genomask.atomic import atomic_write
     from genomask.experiments.motifs import motif_enrichment
+    from genomask.experiments.npmi import require_writable, writing
     from genomask.masking.npmi import NpmiTable
     from genomask.report.tables import rich_table
 
+    if out:
+        require_writable(out, "--out", [table, jaspar])
     found = motif_enrichment(NpmiTable.load(table), jaspar, n, top, match_share)
     console().print(rich_table(found.shown(), caption=found.caption))
-    if out:
-        atomic_write(out, found.table.to_csv(index=False))
     console().print(found.sentence)
+    if out:
+        with writing(out, "--out"):
+            atomic_write(out, found.table.to_csv(index=False))

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from genomask.cli import app
 from genomask.data.genome import Genome
 from genomask.errors import DataError, SettingsError
+from genomask.experiments.npmi import export_tsv
 from genomask.masking.npmi import NpmiTable
 
 COLUMNS = ["ngram", "count", "naive_pmi", "pmi", "npmi", "rank"]
@@ -113,6 +114,7 @@ def test_letters_other_than_acgtn_are_read_as_n_where_asked(tmp_path, out):
         (["--out", "."], "is a folder"),
         (["--out", "a.fa"], "would overwrite a file that this command uses"),
         (["--out", "a.fa/t.npmi"], "is no folder that you may write to"),
+        (["--out", 300 * "a" + ".npmi"], r"cannot be written \(File name too long\)"),
         (["--tsv", "table.npmi"], "would overwrite a file that this command uses"),
         (["--bed", "none.bed"], "none.bed: no such file"),
     ],
@@ -134,6 +136,31 @@ def test_a_disk_that_is_full_is_a_sentence_and_leaves_nothing(fasta, out, monkey
     with pytest.raises(SettingsError, match=r"cannot be written \(No space left on device\)"):
         genomask(fasta, "--max-n", 2, "--out", out)
     assert not out.exists()
+
+
+def test_a_link_that_leads_to_itself_is_replaced_by_the_table(fasta, out):
+    out.symlink_to(out)
+    genomask(fasta, "--max-n", 2, "--out", out)
+    assert NpmiTable.load(out).max_n == 2
+
+
+@pytest.mark.parametrize(("command", "options"), [("show", ["--top", "--n"]), ("motifs", ["--top", "--n"])])
+def test_numbers_of_words_and_of_bases_start_at_1(fasta, out, tmp_path, command, options):
+    genomask(fasta, "--max-n", 3, "--out", out)
+    (tmp_path / "motifs.txt").write_text(">a a\n" + 4 * "3 5 8\n")
+    jaspar = ["--jaspar", tmp_path / "motifs.txt"] if command == "motifs" else []
+    for option in options:
+        for number in (0, -3):
+            said = genomask(command, out, *jaspar, option, number)
+            assert said.exit_code == 2
+            assert f"Invalid value for '{option}': {number} is not in the range x>=1" in said.output
+
+
+def test_length_0_is_no_word_for_all_lengths(fasta, out, tmp_path):
+    genomask(fasta, "--max-n", 3, "--out", out)
+    with pytest.raises(SettingsError, match="n-grams up to 3, not 0"):
+        export_tsv(NpmiTable.load(out), 0, tmp_path / "all.tsv", out)
+    assert not (tmp_path / "all.tsv").exists()
 
 
 def test_show_refuses_what_is_no_table_and_lengths_that_it_lacks(fasta, out):

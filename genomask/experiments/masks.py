@@ -48,6 +48,12 @@ class MaskQuestion:
     ambiguous: str = "error"
     seed: int = 0
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is read, and must not be written over."""
+        fasta, _ = _split_at_file(self.sequence)
+        return tuple(filter(None, [fasta, self.npmi, *self.genome]))
+
 
 class Stretch(NamedTuple):
     """A sequence and where it comes from."""

@@ -77,18 +77,19 @@ def export_tsv(table: NpmiTable, n: int | None, path: Path, source: Path) -> Non
     """Write the n-grams of length n, or of every length from 2, as text; never over the table's own file `source`."""
     require_writable(path, "--tsv", [source])
     with writing(path, "--tsv"):
-        write_tsv(table, [n] if n else range(2, table.max_n + 1), path)
+        write_tsv(table, range(2, table.max_n + 1) if n is None else [n], path)
 
 
 def require_writable(path: Path, option: str, inputs: Sequence[Path]) -> None:
-    """Raises SettingsError now for what would fail after the counting, or would harm a file that is read."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if path.is_dir():
-        raise SettingsError(f"{option} {path} is a folder; give the name of a file in it.")
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise SettingsError(f"{option} {path} cannot be written: {folder} is no folder that you may write to.")
-    if path.resolve() in {other.resolve() for other in inputs}:
-        raise SettingsError(f"{option} {path} would overwrite a file that this command uses; give another name.")
+    """Raises SettingsError now for what would fail after the work, or would harm a file that is read."""
+    with writing(path, option):
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if path.is_dir():
+            raise SettingsError(f"{option} {path} is a folder; give the name of a file in it.")
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise SettingsError(f"{option} {path} cannot be written: {folder} is no folder that you may write to.")
+        if os.path.realpath(path) in map(os.path.realpath, inputs):
+            raise SettingsError(f"{option} {path} would overwrite a file that this command uses; give another name.")
 
 
 @contextmanager

@@ -189,6 +189,39 @@ def test_the_command_prints_the_masks_and_the_table_and_saves_the_picture(simula
     assert "120 bases hidden" in out.read_text()
 
 
+@pytest.mark.parametrize("name", ["table.svg", "genome.svg", "other.svg", "table.svg/new.svg", "folder.svg"])
+def test_a_place_that_must_not_be_written_is_said_before_any_mask_is_made(name, tmp_path, monkeypatch, capsys):
+    (tmp_path / "folder.svg").mkdir()
+    for file in ("table.svg", "genome.svg", "other.svg"):
+        (tmp_path / file).write_text("is read")
+    monkeypatch.setattr(masks, "show_masks", None)  # it must not be called
+    read = ["--npmi", tmp_path / "table.svg", "--genome", tmp_path / "other.svg"]
+    asked = ["masks", f"{tmp_path / 'genome.svg'}:one:1-20", *read, "--out", tmp_path / name]
+    monkeypatch.setattr(sys, "argv", ["genomask", *map(str, asked)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: --out {tmp_path / name} ")
+    assert said.count("\n") == 1
+    assert all((tmp_path / file).read_text() == "is read" for file in ("table.svg", "genome.svg", "other.svg"))
+
+
+def test_where_the_disk_is_full_the_masks_are_still_printed(tmp_path, monkeypatch, capsys):
+    def full_disk(shown, out):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("genomask.report.mask_picture.mask_picture", full_disk)
+    asked = ["masks", LETTERS, "--masking", "uniform", "--out", str(tmp_path / "masks.svg")]
+    monkeypatch.setattr(sys, "argv", ["genomask", *asked])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    said = capsys.readouterr()
+    assert end.value.code == 2
+    assert "bases hidden" in said.out
+    assert "masks.svg cannot be written (No space left on device)" in said.err
+
+
 def test_an_unreadable_table_is_refused(tmp_path):
     (tmp_path / "table.npmi").write_text("no table")
     question = MaskQuestion(sequence="ACGTACGTAC", strategies=("genemask",), npmi=tmp_path / "table.npmi")

@@ -9,6 +9,7 @@ from scipy import stats
 
 from genomask import cli
 from genomask.errors import SettingsError
+from genomask.experiments import motifs
 from genomask.experiments.motif_matches import Motif, best_scores, best_share, log_odds
 from genomask.experiments.motifs import ANY, enrichment, motif_enrichment
 from genomask.experiments.word_pairs import canonical_words, word_pairs
@@ -225,6 +226,31 @@ def test_mistakes_are_one_sentence(files, monkeypatch, capsys, change, words):
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert words in error
+
+
+@pytest.mark.parametrize("name", ["a.npmi", "a.jaspar", "a.npmi/new.csv", "folder"])
+def test_a_place_that_must_not_be_written_is_said_before_the_work(files, monkeypatch, capsys, name):
+    (files / "folder").mkdir()
+    before = {path: path.read_bytes() for path in files.iterdir() if path.is_file()}
+    monkeypatch.setattr(motifs, "motif_enrichment", None)  # it must not be called
+    arguments = [files / "a.npmi", "--jaspar", files / "a.jaspar", "--out", files / name]
+    code, said, error = run(monkeypatch, capsys, *arguments)
+    assert (code, said) == (2, "")
+    assert error.startswith(f"error: --out {files / name} ")
+    assert error.count("\n") == 1
+    assert before == {path: path.read_bytes() for path in files.iterdir() if path.is_file()}
+
+
+def test_where_the_disk_is_full_the_verdict_is_still_printed(files, monkeypatch, capsys):
+    def full_disk(target, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("genomask.atomic.atomic_write", full_disk)
+    arguments = [files / "a.npmi", "--jaspar", files / "a.jaspar", "--n", 5, "--top", 40, "--out", files / "e.csv"]
+    code, said, error = run(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert "match some motif" in " ".join(said.split())
+    assert error.startswith(f"error: --out {files / 'e.csv'} cannot be written (No space left on device)")
 
 
 def test_a_share_out_of_range_is_refused_before_anything_is_read(tmp_path):
