@@ -153,7 +153,7 @@ def test_numbers_of_words_and_of_bases_start_at_1(fasta, out, tmp_path, command,
         for number in (0, -3):
             said = genomask(command, out, *jaspar, option, number)
             assert said.exit_code == 2
-            assert f"Invalid value for '{option}': {number} is not in the range x>=1" in said.output
+            assert f"Invalid value for '{option}'" in said.output
 
 
 def test_length_0_is_no_word_for_all_lengths(fasta, out, tmp_path):
