@@ -5,10 +5,10 @@ each of m queries and n keys.
 
 PyTorch's own CPU kernel is as fast as this where no key is far away. Under ALiBi it spends most of its backward pass on
 denormal numbers: the probabilities of far keys lie near 1e-40, and processors need a hundred times as long for a
-product of such. Here they are exactly 0. The price: the probabilities are kept for the backward pass.
+product of such. Here they are exactly 0 before any product takes them, forward or backward, and so is all that the
+backward pass derives from them. The price: the probabilities are kept for the backward pass.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import torch
@@ -63,10 +63,9 @@ class ShortAttention(torch.autograd.Function):
         """The signature of all backends."""
         counts, rows = (layout.lengths, None) if queries is None else places(queries, layout)
         ctx.pieces = cut(counts, layout.lengths, q.shape[1])
-        lowest = lowest_score(q, k if queries is None else k.index_select(0, queries))
         out, kept = q.new_empty(q.shape), []
         for piece in ctx.pieces:
-            p = _probabilities(piece, q, k, _bias(piece, rows, layout), lowest)
+            p = _probabilities(piece, q, k, _bias(piece, rows, layout))
             piece.put(out[piece.queries], p @ piece.heads_first(v[piece.keys]))
             if any(ctx.needs_input_grad):
                 kept.append(p)
@@ -98,16 +97,6 @@ def places(queries: Tensor, layout: Layout) -> tuple[list[int], Tensor]:
     return counts, queries - layout.cu_seqlens[sequence]
 
 
-def lowest_score(q: Tensor, k: Tensor) -> float:
-    """The score below which a probability is 0, from queries (Q, N, H) and the keys of the same tokens.
-
-    A token's score with itself has no bias, so the largest score of every row is at least the least of those. What
-    lies 2 ln(eps) below has less than eps^2 of the largest probability, which no sum in this precision can show.
-    """
-    own = float((q * k).sum(-1).min()) * q.shape[-1] ** -0.5
-    return own + 2 * math.log(torch.finfo(torch.promote_types(q.dtype, torch.float32)).eps)
-
-
 def _bias(piece: Piece, rows: Tensor | None, layout: Layout) -> Tensor | None:
     """What is added to the scores: (N, n, n) for all queries, (b, N, m, n) for those at `rows`."""
     if layout.slopes is None:
@@ -117,13 +106,22 @@ def _bias(piece: Piece, rows: Tensor | None, layout: Layout) -> Tensor | None:
     return layout.bias[:, rows[piece.queries].view(piece.b, piece.m), : piece.n].transpose(0, 1)
 
 
-def _probabilities(piece: Piece, q: Tensor, k: Tensor, bias: Tensor | None, lowest: float) -> Tensor:
-    """(b * N, m, n): softmax of the scores, with 0 for those below `lowest`."""
+def _probabilities(piece: Piece, q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
+    """(b * N, m, n): softmax of the scores, with 0 for what is `least_probability` or less.
+
+    The limit is the same for every row, so that a sequence's values and gradients are its own, bit by bit.
+    """
     q_piece, k_piece = piece.heads_first(q[piece.queries]), piece.heads_first(k[piece.keys])
     p = q.new_empty(len(q_piece), piece.m, piece.n)
     if bias is not None:
         p.unflatten(0, (piece.b, -1)).copy_(bias)
     p.baddbmm_(q_piece, k_piece.mT, beta=0 if bias is None else 1, alpha=q.shape[-1] ** -0.5)
+    torch.softmax(p, -1, out=p)
     if bias is not None:
-        F.threshold(p, lowest, -math.inf, inplace=True)
-    return torch.softmax(p, -1, out=p)
+        F.threshold(p, least_probability(q.dtype), 0.0, inplace=True)
+    return p
+
+
+def least_probability(dtype: torch.dtype) -> float:
+    """eps squared of the type that sums are made in: beside a row's sum, which is 1, none can be seen."""
+    return torch.finfo(torch.promote_types(dtype, torch.float32)).eps ** 2
