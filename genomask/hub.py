@@ -6,6 +6,7 @@ Read as they are: ours, and any Hugging Face encoder that needs no code of its o
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,13 +62,13 @@ def open_as_ours(folder: Path) -> "MosaicBertForMaskedLM":
 
 
 def _open_weights(folder: Path, head: str, settings: dict[str, Any]) -> Any:
-    from genomask.encoders.bridges import is_mosaicbert, read_config
+    from genomask.encoders.bridges import is_mosaicbert, model_type, read_config
     from genomask.encoders.bridges.files import UNREADABLE, unreadable
 
     config = read_config(folder)
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         raise UserError(f"{folder}: config.json but no weights (model.safetensors); copy the whole model folder")
-    read = _as_ours if is_mosaicbert(config) else _as_it_is
+    read = _as_ours if is_mosaicbert(config) else partial(_as_it_is, model_type(config, folder))
     try:
         with _quiet_loading():
             model, found = read(folder, head, settings)
@@ -79,13 +80,15 @@ def _open_weights(folder: Path, head: str, settings: dict[str, Any]) -> Any:
     return model
 
 
-def _as_it_is(folder: Path, head: str, settings: dict[str, Any]) -> Any:
-    """The model and what was found, by transformers' Auto classes, which know ours."""
+def _as_it_is(kind: str, folder: Path, head: str, settings: dict[str, Any]) -> Any:
+    """The model and what was found, by transformers' Auto classes, which know ours; `kind`: its model_type."""
     import transformers
 
     import genomask.encoders  # noqa: F401  teaches the Auto classes ours
 
     auto = getattr(transformers, HEADS[head][0])
+    if kind == "bert":  # the Auto classes would refuse a config that does not say so itself
+        settings = {"config": transformers.BertConfig.from_pretrained(folder, **settings)}
     return auto.from_pretrained(folder, output_loading_info=True, ignore_mismatched_sizes=True, **LOCAL, **settings)
 
 

@@ -10,7 +10,7 @@ from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 from genomask.data import KmerTokenizer
 from genomask.encoders import EncoderSettings, MosaicBertForMaskedLM
 from genomask.errors import UserError
-from genomask.hub import open_model
+from genomask.hub import open_as_ours, open_model
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,35 @@ def test_any_other_encoder_folder_opens(tmp_path):
     for head in ("masked-lm", "encoder", "classification"):
         model, tokenizer = open_model(tmp_path, head=head)
         assert model(**tokenizer("the cat", return_tensors="pt"))
+
+
+def test_a_bert_from_before_configs_had_a_model_type_opens_with_the_settings_given(tmp_path):
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    saved = BertForMaskedLM(BertConfig(vocab_size=21, **sizes)).eval()
+    saved.save_pretrained(tmp_path)
+    KmerTokenizer(k=2).save_vocabulary(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["model_type"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    model, tokenizer = open_model(tmp_path)
+    batch = tokenizer("ACGTA", return_tensors="pt")
+    expected = saved(**batch).logits
+    assert torch.equal(model(**batch).logits, expected)
+    assert torch.allclose(open_as_ours(tmp_path)(**batch).logits, expected, atol=1e-5)
+    classifier, _ = open_model(tmp_path, head="classification", num_labels=3, hidden_dropout_prob=0.25)
+    assert classifier(**batch).logits.shape == (1, 3)
+    assert classifier.config.hidden_dropout_prob == 0.25
+
+
+@pytest.mark.parametrize("said", [{}, {"architectures": None}, {"architectures": ["GPT2LMHeadModel"]}], ids=str)
+def test_a_config_that_does_not_say_what_it_is_asks_for_its_model_type(copy, said):
+    config = json.loads((copy / "config.json").read_text())
+    config = {name: x for name, x in config.items() if name not in ("model_type", "architectures")} | said
+    (copy / "config.json").write_text(json.dumps(config))
+    for opened in (open_model, open_as_ours):
+        with pytest.raises(UserError, match='has no model_type; if this is a BERT, add "model_type": "bert"'):
+            opened(copy)
 
 
 def edit_config(folder, **changes):

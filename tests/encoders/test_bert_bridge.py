@@ -59,6 +59,16 @@ def test_loss_and_gradients_are_theirs():
     assert (got[FUSED_BIAS][:48] - query).abs().max() <= 2e-5 * query.abs().max()
 
 
+@pytest.mark.parametrize("form", [lambda config: config, lambda config: config.to_dict()], ids=["object", "dict"])
+def test_a_config_may_be_transformers_object(form):
+    theirs = bert()
+    ours = from_bert(form(theirs.config), theirs.state_dict())
+    assert ours.config.intermediate_size == 40
+    config, state = original_checkpoint()
+    known = {name: x for name, x in config.items() if name not in ("auto_map", "model_type")}
+    assert from_mosaicbert(form(BertConfig(**known)), state).config.intermediate_size == 40
+
+
 def first_releases_form(state):
     """bert-base as first published: gamma and beta, a lone bias, a pooler, the second head, the buffer."""
     renamed = {

@@ -89,6 +89,15 @@ def test_every_form_of_the_names_gives_the_same_weights(form):
     assert all(torch.equal(plain[name], other[name]) for name in plain)
 
 
+@pytest.mark.parametrize("name", [DECODER_BIAS, "cls.predictions.bias"])
+def test_a_bias_of_the_true_vocabulary_beside_rows_of_padding_gives_the_same_logits(name):
+    config, state = original_checkpoint(72, vocab_size=70)
+    input_ids = packed_input([11])[0][None]
+    expected = from_mosaicbert(config, state)(input_ids=input_ids).logits
+    state[name] = state.pop(DECODER_BIAS)[:70]
+    assert torch.equal(from_mosaicbert(config, state)(input_ids=input_ids).logits, expected)
+
+
 def test_the_config_reaches_ours():
     changes = {"pad_token_id": 3, "layer_norm_eps": 1e-7, "hidden_dropout_prob": 0.25}
     model = from_mosaicbert(*original_checkpoint(**changes))

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from genomask.encoders.bridges.bert import from_bert, to_bert
-from genomask.encoders.bridges.files import read_config, read_weights
+from genomask.encoders.bridges.files import model_type, read_config, read_weights
 from genomask.encoders.bridges.mosaicbert import from_mosaicbert, is_mosaicbert, to_mosaicbert
 from genomask.encoders.heads import MosaicBertForMaskedLM
 from genomask.errors import DataError
@@ -27,11 +27,12 @@ def from_folder(folder: Path) -> MosaicBertForMaskedLM:
     config = read_config(folder)
     if is_mosaicbert(config):
         return from_mosaicbert(config, read_weights(folder))
-    if config.get("model_type") == "bert":
+    kind = model_type(config, folder)
+    if kind == "bert":
         return from_bert(config, read_weights(folder))
     raise DataError(
-        f"{folder / 'config.json'}: model_type is {config.get('model_type')!r}; only 'bert' (BERT, DNABERT, "
-        "MosaicBERT, DNABERT-2) can be turned into our encoder"
+        f"{folder / 'config.json'}: model_type is {kind!r}; only 'bert' (BERT, DNABERT, MosaicBERT, DNABERT-2) can be "
+        "turned into our encoder"
     )
 
 
@@ -41,6 +42,7 @@ __all__ = [
     "from_folder",
     "from_mosaicbert",
     "is_mosaicbert",
+    "model_type",
     "read_config",
     "read_weights",
     "to_bert",

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PretrainedConfig
 
 from genomask.encoders.bridges.tensors import (
     DECODER,
@@ -18,6 +19,7 @@ from genomask.encoders.bridges.tensors import (
     LONE_BIAS,
     SHARED_SETTINGS,
     WORDS,
+    as_table,
     filled,
     model_tensors,
     plain_form,
@@ -37,13 +39,13 @@ SEPARATE = ("attention.self.query", "attention.self.key", "attention.self.value"
 """BERT's projections, in the order of our fused one."""
 
 
-def from_bert(config: Mapping[str, Any], state_dict: Mapping[str, Tensor]) -> MosaicBertForMaskedLM:
+def from_bert(config: Mapping[str, Any] | PretrainedConfig, state_dict: Mapping[str, Tensor]) -> MosaicBertForMaskedLM:
     """A BERT checkpoint with its masked-token head -> ours with positions=learned, mlp=dense, in eval mode.
 
     Raises DataError for a missing, unknown or misshapen tensor, SettingsError for a config out of range.
     """
     plain = plain_form(state_dict, KIND)
-    ours = MosaicBertConfig(**shared_settings(config, KIND), positions="learned", mlp="dense")
+    ours = MosaicBertConfig(**shared_settings(as_table(config), KIND), positions="learned", mlp="dense")
     model = MosaicBertForMaskedLM(ours)
     refuse_misfit(plain, dict(_separated(model_tensors(model))), KIND)
     return filled(model, dict(_fused(plain)))

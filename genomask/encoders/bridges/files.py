@@ -1,6 +1,7 @@
 """A checkpoint's folder in, its config and its tensors out; what a file may carry besides tensors is never run."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,16 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise DataError(f"{path}: not a JSON object; give the config.json that belongs to the weights")
     return config
+
+
+def model_type(config: Mapping[str, Any], folder: Path) -> str:
+    """What a config says it is; BERT's first ones say so in `architectures` alone. DataError where neither tells."""
+    named = config.get("model_type")
+    if named is None and str((config.get("architectures") or [""])[0]).startswith("Bert"):
+        return "bert"
+    if named is None:
+        raise DataError(f'{folder / "config.json"}: has no model_type; if this is a BERT, add "model_type": "bert"')
+    return str(named)
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:

@@ -4,12 +4,16 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
+from transformers import PretrainedConfig
 
 from genomask.encoders.bridges.tensors import (
     DECODER,
+    DECODER_BIAS,
     SHARED_SETTINGS,
     WORDS,
+    as_table,
     filled,
     model_tensors,
     plain_form,
@@ -32,20 +36,27 @@ def is_mosaicbert(config: Mapping[str, Any]) -> bool:
     return STARTING_SIZE in config and config.get("model_type", "bert") == "bert"
 
 
-def from_mosaicbert(config: Mapping[str, Any], state_dict: Mapping[str, Tensor]) -> MosaicBertForMaskedLM:
+def from_mosaicbert(
+    config: Mapping[str, Any] | PretrainedConfig, state_dict: Mapping[str, Tensor]
+) -> MosaicBertForMaskedLM:
     """A MosaicBERT checkpoint with the original parameter names -> our model, in eval mode, weights copied bit by bit.
 
     The ids of the config's vocab_size are predicted, neither fewer nor more. A config whose vocab_size counts padding
     predicts over that too, as the original does; rows beyond vocab_size are kept and never predicted. The decoder is
-    stored as `decoder.weight` and `decoder.bias`, or as `predictions.bias` alone; buffers and other heads are left
-    out. Raises DataError for a missing, unknown or misshapen tensor, SettingsError for a config out of range.
+    stored as `decoder.weight` and `decoder.bias`, or as `predictions.bias` alone; the bias may end at vocab_size;
+    buffers and other heads are left out. Raises DataError for a missing, unknown or misshapen tensor, SettingsError
+    for a config out of range.
     """
+    config = as_table(config)
     if config.get("attention_probs_dropout_prob"):
         log.warning("this checkpoint was trained with attention dropout; here attention has none (no change in use)")
     plain = plain_form(state_dict, KIND)
     ours = MosaicBertConfig(**shared_settings(config, KIND))
     if len(plain[WORDS]) > ours.vocab_size:
         ours.vocab_rows = len(plain[WORDS])
+        bias = plain.get(DECODER_BIAS)
+        if bias is not None and bias.shape == (ours.vocab_size,):
+            plain[DECODER_BIAS] = F.pad(bias, (0, ours.vocab_rows - ours.vocab_size))
     model = MosaicBertForMaskedLM(ours)
     refuse_misfit(plain, model_tensors(model), KIND)
     return filled(model, plain)

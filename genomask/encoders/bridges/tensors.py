@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PretrainedConfig
 
 from genomask.encoders.heads import MosaicBertForMaskedLM
 from genomask.errors import DataError
@@ -31,6 +32,11 @@ SHARED_SETTINGS = (
 """Settings of one name and meaning here, in BERT and in MosaicBERT."""
 FIXED_SETTINGS = {"hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
 """Settings whose other values would be another architecture."""
+
+
+def as_table(config: Mapping[str, Any] | PretrainedConfig) -> Mapping[str, Any]:
+    """A config by names, whether it comes so or as an object of transformers."""
+    return config.to_dict() if isinstance(config, PretrainedConfig) else config
 
 
 def shared_settings(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
