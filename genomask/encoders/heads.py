@@ -102,7 +102,8 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
             return MaskedLMOutput(loss=loss, logits=pad(scores[:, : self.config.vocab_size], unpadding))
         if labels is None:
             return MaskedLMOutput(logits=predict(self.bert.encode(tokens, masked_index))[:, : self.config.vocab_size])
-        masked_index = _never_empty(labels.ne(IGNORE).nonzero().squeeze(1) if masked_index is None else masked_index)
+        masked_index = labels.ne(IGNORE).nonzero().squeeze(1) if masked_index is None else masked_index
+        masked_index = _never_empty(masked_index, len(input_ids))
         scores = self._scores_at(masked_index, tokens)
         return MaskedLMOutput(loss=masked_loss(scores, labels[masked_index], loss_weights, reduction))
 
@@ -125,9 +126,11 @@ def _labels_of(labels: Tensor, unpadding: Unpadding) -> Tensor:
     return packed
 
 
-def _never_empty(masked_index: Tensor) -> Tensor:
-    """A batch with nothing masked scores its first token, whose label counts nothing: every parameter takes part."""
-    return masked_index if masked_index.numel() else masked_index.new_zeros(1)
+def _never_empty(masked_index: Tensor, n_tokens: int) -> Tensor:
+    """A batch with nothing masked scores its first token, if it has one, whose label counts nothing: every parameter
+    takes part.
+    """
+    return masked_index if masked_index.numel() else masked_index.new_zeros(min(n_tokens, 1))
 
 
 def masked_loss(scores: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
@@ -166,8 +169,12 @@ class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
         cu_seqlens: Tensor | None = None,
         max_seqlen: int | None = None,
     ) -> SequenceClassifierOutput:
-        """Padded (B, S) or packed (T,) input, labels (B,) -> loss (with labels) and logits (B, C)."""
+        """Padded (B, S) or packed (T,) input, labels (B,) -> loss (with labels) and logits (B, C).
+
+        Raises DataError for a sequence without a token.
+        """
         tokens, _ = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
+        _refuse_empty_rows(tokens.cu_seqlens)
         first_tokens = self.bert.encode(tokens, tokens.cu_seqlens[:-1].long())
         logits = self.classifier(self.dropout(self.bert.pooler(first_tokens)))
         loss = None if labels is None else self._loss(logits.float(), labels)
@@ -177,3 +184,15 @@ class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
         if self.config.num_labels == 1:
             return F.mse_loss(logits.squeeze(-1), labels.float())
         return F.cross_entropy(logits, labels)
+
+
+def _refuse_empty_rows(cu_seqlens: Tensor) -> None:
+    """DataError for a sequence without a first token: another's would be read in its place."""
+    if torch.compiler.is_compiling():
+        return
+    lengths = cu_seqlens.diff().tolist()
+    if 0 in lengths:
+        raise DataError(
+            f"row {lengths.index(0)} of the batch has no token (attention_mask 0 everywhere, or an empty sequence); "
+            "give it one, or leave the row out"
+        )

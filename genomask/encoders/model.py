@@ -119,6 +119,8 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         """
         layout = self._layout(tokens)
         hidden = self.embeddings(tokens.input_ids, tokens.token_type_ids, self._positions(tokens, layout))
+        if (len(hidden) if queries is None else len(queries)) == 0:
+            return hidden[:0]  # so that no backend need know of this
         if self.config.unpadding:
             backend = choose_backend(self.config.attention_backend, hidden.device, self._computed_in())
             return self._through_layers(hidden, partial(BACKENDS[backend], layout=layout), queries)

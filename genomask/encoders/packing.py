@@ -25,7 +25,7 @@ def unpad(attention_mask: Tensor) -> Unpadding:
     lengths = real.sum(1, dtype=torch.int32)
     cu_seqlens = F.pad(lengths.cumsum(0, dtype=torch.int32), (1, 0))
     places = real.flatten().nonzero().squeeze(1)
-    return Unpadding(places, cu_seqlens, int(lengths.max()), (real.shape[0], real.shape[1]))
+    return Unpadding(places, cu_seqlens, int(lengths.max()) if len(lengths) else 0, (real.shape[0], real.shape[1]))
 
 
 def pack(rows: Tensor, unpadding: Unpadding) -> Tensor:

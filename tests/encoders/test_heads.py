@@ -117,6 +117,34 @@ def test_labels_outside_the_vocabulary_are_refused():
         tiny_model()(**batch)
 
 
+EMPTY = {
+    "no row": {"input_ids": torch.zeros(0, 7, dtype=torch.long)},
+    "rows of no token": {"input_ids": torch.zeros(2, 0, dtype=torch.long)},
+    "nothing but padding": {"input_ids": torch.ones(2, 7).long(), "attention_mask": torch.zeros(2, 7)},
+    "packed, no sequence": {"input_ids": torch.zeros(0).long(), "cu_seqlens": torch.tensor([0]), "max_seqlen": 0},
+    "packed, empty ones": {"input_ids": torch.zeros(0).long(), "cu_seqlens": torch.tensor([0, 0]), "max_seqlen": 0},
+}
+
+
+@pytest.mark.parametrize("positions", ["alibi", "alibi-directed", "learned"])
+@pytest.mark.parametrize("unpadding", [True, False])
+@pytest.mark.parametrize("case", EMPTY)
+def test_an_empty_batch_has_empty_results_and_loss_zero(case, positions, unpadding):
+    model, batch = tiny_model(positions=positions, unpadding=unpadding), EMPTY[case]
+    assert model(**batch).logits.shape == (*batch["input_ids"].shape, 70)
+    assert model.bert(**batch).last_hidden_state.shape == (*batch["input_ids"].shape, 48)
+    loss = model(**batch, labels=torch.full_like(batch["input_ids"], -100)).loss
+    assert loss.item() == 0
+    loss.backward()
+
+
+@pytest.mark.parametrize("unpadding", [True, False])
+def test_no_token_asked_for_is_no_logits(unpadding):
+    model, batch = tiny_model(unpadding=unpadding), packed_batch()
+    del batch["labels"]
+    assert model(**batch, masked_index=torch.zeros(0, dtype=torch.long)).logits.shape == (0, 70)
+
+
 def classifier(**changes):
     torch.manual_seed(0)
     return MosaicBertForSequenceClassification(tiny_config(**changes)).eval()
@@ -143,3 +171,20 @@ def test_one_label_is_regression():
     out = model(input_ids=input_ids, cu_seqlens=cu_seqlens, max_seqlen=longest, labels=targets)
     assert out.logits.shape == (2, 1)
     assert out.loss.item() == pytest.approx(((out.logits[:, 0] - targets) ** 2).mean().item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("row", [0, 1, 2])
+def test_a_row_without_a_token_cannot_be_classified(row):
+    model = classifier(num_labels=3)
+    mask = torch.ones(3, 7)
+    mask[row] = 0
+    with pytest.raises(DataError, match=f"row {row} of the batch has no token.*; give it one, or leave the row out"):
+        model(input_ids=torch.ones(3, 7).long(), attention_mask=mask)
+    lengths = [0 if n == row else 7 for n in range(3)]
+    cu_seqlens = torch.tensor([0, *lengths]).cumsum(0).int()
+    with pytest.raises(DataError, match=f"row {row} of the batch has no token"):
+        model(input_ids=torch.ones(14).long(), cu_seqlens=cu_seqlens, max_seqlen=7)
+
+
+def test_no_row_is_no_class():
+    assert classifier(num_labels=3)(input_ids=torch.zeros(0, 7).long()).logits.shape == (0, 3)
