@@ -13,7 +13,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.dropout import Dropout
-from genomask.encoders.linear import Linear, linear
+from genomask.encoders.linear import Linear, linear, type_of_products
 
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """An attention backend with its layout filled in: q (Q, N, H), k, v (T, N, H), queries (Q,) or None -> (Q, N, H)."""
@@ -31,7 +31,7 @@ class LayerNorm(nn.LayerNorm):
         device = x.device.type
         if not (self.low_precision and torch.is_autocast_enabled(device)):
             return super().forward(x)
-        dtype = torch.get_autocast_dtype(device)
+        dtype = type_of_products(x)
         with torch.autocast(device, enabled=False):
             return F.layer_norm(
                 x.to(dtype), self.normalized_shape, self.weight.to(dtype), self.bias.to(dtype), self.eps

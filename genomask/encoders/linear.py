@@ -21,15 +21,19 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Where bf16 is asked of a CPU without units for it, the factors are rounded to bf16, multiplied and summed in
     float32, and the sum is rounded to bf16. This is what such units do, and what emulation does several times slower.
     """
-    if x.device.type != "cpu" or _type_of_products(x) != torch.bfloat16 or multiplies_in_bf16():
+    if x.device.type != "cpu" or type_of_products(x) != torch.bfloat16 or multiplies_in_bf16():
         return F.linear(x, weight, bias)
     with torch.autocast("cpu", enabled=False):
         rounded_bias = None if bias is None else _rounded(bias)
         return F.linear(_rounded(x), _rounded(weight), rounded_bias).bfloat16()
 
 
-def _type_of_products(x: Tensor) -> torch.dtype:
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+def type_of_products(x: Tensor) -> torch.dtype:
+    """The type in which x is multiplied: autocast's, where it is on, or x's own; autocast leaves float64 as it is."""
+    device = x.device.type
+    if x.dtype == torch.float64 or not torch.is_autocast_enabled(device):
+        return x.dtype
+    return torch.get_autocast_dtype(device)
 
 
 def _rounded(x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from genomask.encoders.attention import Layout
 from genomask.encoders.backends import BACKENDS, choose_backend
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.layers import Attend, Embeddings, Layer
-from genomask.encoders.linear import Linear
+from genomask.encoders.linear import Linear, type_of_products
 from genomask.encoders.packing import Unpadding, pack, pad, unpad
 from genomask.encoders.rows import attend_in_rows, places_in_rows, to_rows
 from genomask.errors import DataError
@@ -142,9 +142,7 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
 
     def _computed_in(self) -> torch.dtype:
         """The type of q, k and v: autocast's, or the weights' own."""
-        weight = self.embeddings.word_embeddings.weight
-        device = weight.device.type
-        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        return type_of_products(self.embeddings.word_embeddings.weight)
 
     def _layout(self, tokens: PackedTokens) -> Layout:
         """Slopes come from the config, never from a buffer: transformers loads those it did not save as zeros."""

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from tiny_encoders import tiny_model
 
 from genomask.encoders import linear as linear_file
 from genomask.encoders.linear import Linear, linear
@@ -50,6 +51,19 @@ def test_where_bf16_is_emulated_factors_and_result_are_rounded_and_nothing_else(
     by_hand = F.linear(*(y.bfloat16().float() for y in (x, weight, bias)))
     assert ours.equal(by_hand.bfloat16())
     assert not ours.equal(F.linear(x, weight, bias).bfloat16())
+
+
+@pytest.mark.usefixtures("has_units")
+def test_autocast_leaves_float64_as_it_is():
+    inputs = made_up(torch.float64)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert linear(*inputs).equal(F.linear(*inputs))
+    model = tiny_model().double()
+    input_ids = torch.arange(9)[None]
+    expected = model(input_ids=input_ids).logits
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model(input_ids=input_ids).logits.equal(expected)
+    assert expected.dtype == torch.float64
 
 
 @pytest.mark.usefixtures("has_units")
