@@ -52,13 +52,16 @@ def open_model(
 
 
 def open_as_ours(folder: Path) -> "MosaicBertForMaskedLM":
-    """Our own model from our folder, MosaicBERT's or BERT's, with no need of a tokenizer. UserError as above."""
+    """Our own model from our folder, MosaicBERT's or BERT's, in the type of the file; no tokenizer is needed.
+
+    UserError as above.
+    """
     from genomask.encoders import MosaicBertConfig
     from genomask.encoders.bridges import from_folder, read_config
 
     if read_config(folder).get("model_type") == MosaicBertConfig.model_type:
         return _open_weights(folder, "masked-lm", {})
-    return from_folder(folder)
+    return from_folder(folder, keep_type=True)
 
 
 def _open_weights(folder: Path, head: str, settings: dict[str, Any]) -> Any:

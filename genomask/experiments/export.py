@@ -22,6 +22,7 @@ DNABERTS = {"tokenizer_class": "BertTokenizer", "do_lower_case": False}
 def export(model: Path, to: str, out: Path) -> str:
     """Write `out` (config.json, model.safetensors and the tokenizer's files) whole or not at all; says what is there.
 
+    Tensors keep their bits, in bf16 and fp16 too; a file of several types, or of float64, is written in float32.
     Raises UserError for a folder that cannot be read, a model that the scheme cannot express, and an `out` that exists.
     """
     if to not in EXPORTS:

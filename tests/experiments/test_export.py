@@ -3,7 +3,7 @@ import sys
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertTokenizer
 
 from genomask import cli
@@ -68,6 +68,29 @@ def test_bert_there_and_back_loads_strictly_in_transformers_with_every_tensor_bi
     assert torch.equal(strict.eval()(input_ids=INPUT_IDS).logits, expected)
     assert torch.equal(loaded(input_ids=INPUT_IDS).logits, expected)
     assert (tmp_path / "out" / "vocab.txt").read_text() == (bert_folder / "vocab.txt").read_text()
+
+
+@pytest.mark.parametrize("types", [("bfloat16",), ("float16",), ("bfloat16", "float32")], ids=str)
+@pytest.mark.parametrize("scheme", ["mosaicbert", "bert"])
+def test_a_checkpoint_of_one_type_keeps_it_and_one_of_several_becomes_float32(
+    scheme, types, model_folder, bert_folder, tmp_path
+):
+    folder = tmp_path / "full"
+    export(model_folder if scheme == "mosaicbert" else bert_folder, scheme, folder)
+    to = [getattr(torch, name) for name in types]
+    tensors = load_file(folder / "model.safetensors").items()
+    saved = {name: torch.randn_like(x).to(to[-1]) if "LayerNorm" in name else x.to(to[0]) for name, x in tensors}
+    save_file(saved, folder / "model.safetensors", metadata={"format": "pt"})
+    export(folder, scheme, tmp_path / "out")
+    written = load_file(tmp_path / "out" / "model.safetensors")
+    assert {x.dtype for x in written.values()} == {to[-1]}
+    assert all(torch.equal(written[name], x.to(to[-1])) for name, x in saved.items())
+
+
+def test_our_own_model_in_bf16_is_written_in_bf16(model_folder, tmp_path):
+    MosaicBertForMaskedLM.from_pretrained(model_folder).bfloat16().save_pretrained(model_folder)
+    export(model_folder, "mosaicbert", tmp_path / "out")
+    assert {x.dtype for x in load_file(tmp_path / "out" / "model.safetensors").values()} == {torch.bfloat16}
 
 
 def test_overlapping_kmers_are_written_as_dnaberts_and_neighbouring_ones_as_ours(model_folder, tmp_path):
