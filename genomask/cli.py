@@ -39,6 +39,7 @@ Draws = Annotated[int, typer.Option(help="Random draws of the examples at each n
 Methods = Annotated[str, typer.Option(help="Some of finetune, probe, kmer-logreg, random-init.")]
 
 ALL_METHODS = "finetune,probe,kmer-logreg,random-init"
+MOST_SEED = 2**63 - 1
 MANY_VALUES = ("--genome", "--corpus")
 """Options that take all the values up to the next option, as a shell's *.fa.gz gives them."""
 
@@ -170,7 +171,7 @@ def compare(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the demo and its report.html.")] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option(help="Of the simulated genome and its task.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the simulated genome and its task.")] = 0,
 ) -> None:
     """Simulate a genome, compare two masking strategies on it and write a report, in minutes on a laptop."""
     from genomask.experiments.demo import run_demo
@@ -197,7 +198,7 @@ def masks(
     npmi: Annotated[Path | None, typer.Option(help="Table made by genomask npmi. Default: count the FASTA.")] = None,
     genome: Annotated[list[Path], typer.Option(help="FASTA files to count the NPMI in, for letters.")] = [],  # noqa: B006
     ambiguous: Ambiguous = "error",
-    seed: Annotated[int, typer.Option(help="Of the random draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the random draws.")] = 0,
     out: Annotated[Path, typer.Option(help="The picture: .svg, .png or .pdf.")] = Path("masks.svg"),
 ) -> None:
     """Show which tokens strategies mask in a sequence, and which bases that really hides."""

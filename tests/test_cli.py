@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from genomask import cli
 from genomask.errors import SettingsError
@@ -33,6 +34,20 @@ def test_lists_of_numbers_are_read_or_refused_by_option_name():
     assert cli._numbers("10, 50", "--shots") == (10, 50)
     with pytest.raises(SettingsError, match="--shots takes whole numbers"):
         cli._numbers("10;50", "--shots")
+
+
+@pytest.mark.parametrize("verb", [["masks", "ACGTACGTAC", "--masking", "uniform"], ["demo"]])
+@pytest.mark.parametrize("seed", [2**63, -1])
+def test_a_seed_that_no_key_can_be_made_of_is_refused(tmp_path, verb, seed):
+    said = CliRunner().invoke(cli.app, [*verb, "--seed", str(seed), "--out", str(tmp_path / "out.svg")])
+    assert said.exit_code == 2
+    assert "Invalid value for '--seed'" in said.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_highest_seed_makes_a_mask(tmp_path):
+    asked = ["masks", "ACGTACGTAC", "--masking", "uniform", "--out", str(tmp_path / "masks.svg")]
+    assert CliRunner().invoke(cli.app, [*asked, "--seed", str(cli.MOST_SEED)]).exit_code == 0
 
 
 @pytest.mark.parametrize(

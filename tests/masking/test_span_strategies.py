@@ -1,15 +1,20 @@
 """span, fixed-span, npmi-global and genemask-released against their definitions, one base at a time."""
 
 import itertools
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 from masking_tables import bpe_tokens, encode, kmer_tokens, made_up_npmi, random_batch, runs_of, scores_of, sequences_of
 
 from genomask.errors import SettingsError
 from genomask.hashing import uniform
 from genomask.masking import NpmiTable, build_strategy, streams
+from genomask.masking.strategies.span import chances_to_be_longer
 
 
 def draw(key, stream, position):
@@ -61,6 +66,32 @@ def test_spans_have_the_published_lengths():
     sizes = [last - first + 1 for numbers in sequences_of(spans, cu_seqlens) for first, last in runs_of(numbers)]
     assert np.mean(sizes) == pytest.approx(3.8, abs=0.15)  # of SpanBERT; now and then two of them meet
     assert max(sizes) < 21
+
+
+def test_the_published_lengths_have_the_chances_they_always_had():
+    most = 1 - (1 - 0.2) ** 10
+    assert chances_to_be_longer(0.2, 10) == [1 - (1 - (1 - 0.2) ** n) / most for n in range(1, 10)]  # bit by bit
+
+
+@given(
+    p=st.one_of(st.floats(0, 1, exclude_min=True, exclude_max=True), st.floats(-30, -1e-9).map(lambda x: 10**x)),
+    longest=st.integers(1, 30),
+)
+@example(p=0.01, longest=10)
+@example(p=math.nextafter(0.01, 1), longest=30)
+def test_lengths_are_geometric_for_every_p(p, longest):
+    """Each weight against the definition, in rational numbers."""
+    visible = 1 - Fraction(p)
+    most = 1 - visible**longest
+    for n in {1, longest // 2, longest - 1} & set(range(1, longest)):
+        expected = float(1 - (1 - visible**n) / most)
+        assert chances_to_be_longer(p, longest)[n - 1] == pytest.approx(expected, abs=3e-14)
+
+
+def test_where_p_is_next_to_nothing_every_length_is_as_likely():
+    for p in (1e-20, 1e-300):
+        assert chances_to_be_longer(p, 5) == pytest.approx([0.8, 0.6, 0.4, 0.2])
+        build_strategy(f"span:p={p}", tokens=kmer_tokens(3), mask_rate=0.15)
 
 
 @pytest.mark.parametrize(("k", "stride"), [(6, 1), (5, 1), (4, 4), (1, 1)])
@@ -198,7 +229,9 @@ def test_shuffled_scores_are_the_same_ones_dealt_out_anew():
     [
         ("span:p=0", "p must lie between 0 and 1"),
         ("span:p=1.5", "got 1.5"),
-        ("span:longest=0", "longest must be at least"),
+        ("span:longest=0", "longest must lie between 1 and 1,000, got 0"),
+        ("span:longest=1001", "longest must lie between 1 and 1,000, got 1001"),
+        ("span:longest=300000000", "longest must lie between 1 and 1,000, got 300000000"),
     ],
 )
 def test_parameters_out_of_range_are_refused(name, message):

@@ -5,6 +5,8 @@ Source: SpanBERT (Joshi et al., TACL 2020): p = 0.2, at most 10 units, 3.8 on av
 Letters: C centres, N the longest run.
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,6 +20,8 @@ from genomask.masking.registry import register
 from genomask.masking.view import MaskView
 from genomask.types import TokenBases
 
+LONGEST = 1_000
+"""Every centre compares its draw with as many chances as the longest run has units."""
 _SPAN_LENGTH = offset_of(streams.SPAN_LENGTH)
 
 
@@ -28,10 +32,14 @@ def chances_to_be_longer(p: float, longest: int) -> list[float]:
     """
     if not 0 < p < 1:
         raise SettingsError(f"masking strategy 'span': p must lie between 0 and 1, got {p}.")
-    if longest < 1:
-        raise SettingsError(f"masking strategy 'span': longest must be at least 1, got {longest}.")
-    most = 1 - (1 - p) ** longest
-    return [1 - (1 - (1 - p) ** n) / most for n in range(1, longest)]
+    if not 1 <= longest <= LONGEST:
+        raise SettingsError(f"masking strategy 'span': longest must lie between 1 and {LONGEST:,}, got {longest}.")
+
+    def up_to(n: int) -> float:  # the chance of at most n, were there no longest
+        return 1 - (1 - p) ** n if p > 0.01 else -math.expm1(n * math.log1p(-p))  # which keeps its digits near 0
+
+    most = up_to(longest)
+    return [1 - up_to(n) / most for n in range(1, longest)]
 
 
 def published_chance(rate: float, tokens: TokenBases, p: float, longest: int) -> float:
