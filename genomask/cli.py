@@ -153,11 +153,12 @@ def compare(
     from genomask.experiments.compare_page import write_comparison_page
     from genomask.experiments.pretrain import Inputs
     from genomask.fewshot.protocol import FewShotSettings
+    from genomask.masking.names import read_list
 
     comparison = Comparison(
         recipe=_recipe("genome", recipe, [*changes, f"masking.match={match}"]),
         inputs=Inputs(genome=tuple(map(str, genome))),
-        strategies=_words(masking),
+        strategies=read_list(masking),
         seeds=seeds,
         pool=train,
         test=test,
@@ -204,13 +205,14 @@ def masks(
     """Show which tokens strategies mask in a sequence, and which bases that really hides."""
     from genomask.experiments.masks import MANY_MASKS, MaskQuestion, show_masks
     from genomask.experiments.npmi import require_writable, writing
+    from genomask.masking.names import read_list
     from genomask.report.mask_picture import mask_picture
     from genomask.report.mask_rows import tally_frame
     from genomask.report.mask_text import mask_text
     from genomask.report.tables import rich_table
 
     question = MaskQuestion(
-        sequence=sequence, strategies=_words(masking), k=k, rate=rate, match=match, npmi=npmi,
+        sequence=sequence, strategies=read_list(masking), k=k, rate=rate, match=match, npmi=npmi,
         genome=tuple(genome), ambiguous=ambiguous, seed=seed,
     )  # fmt: skip
     require_writable(out, "--out", question.files)

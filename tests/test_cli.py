@@ -7,6 +7,8 @@ from typer.testing import CliRunner
 from genomask import cli
 from genomask.errors import SettingsError
 
+COMPARE = ["compare", "--genome", "x.fa", "--train", "x.tsv", "--test", "x.tsv"]
+
 
 def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "genomask", *arguments]
@@ -57,6 +59,10 @@ def test_the_highest_seed_makes_a_mask(tmp_path):
         (["pretrain", "--genome", "nowhere.fa", "--recipe", "genome-tiny"], "nowhere.fa"),
         (["pretrain", "--genome", "x.fa", "--recipe", "c4-tiny"], "recipe c4-tiny is for text"),
         (["pretrain", "--genome", "x.fa", "--set", "training.stepz=1"], "no key 'stepz'"),
+        (
+            [*COMPARE, "--recipe", "genome-tiny", "--masking", "span,cm-step:first=(nope:words=(a,b)):at=9"],
+            "unknown masking strategy 'nope'",
+        ),
         (["fewshot", "--model", "nowhere", "--train", "nowhere.tsv", "--test", "nowhere.tsv"], "nowhere.tsv"),
     ],
 )

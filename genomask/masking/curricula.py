@@ -1,7 +1,8 @@
 """Curricula: the number of a step in; which strategies mask that step, in what shares and at what rate, out.
 
 A curriculum is a pure function of the step, the length of the run and, for one that waits for the score under fixed
-masks, the step at which that made it switch. It is named and set as a strategy is: `cm-step:at=2000`.
+masks, the step at which that made it switch. It is named and set as a strategy is: `cm-step:at=2000`. A
+strategy within it may have parameters of its own, in brackets: `cm-step:first=(span:p=0.1):at=2000`.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,17 +1,18 @@
 """Names of strategies as people write them: text in, the strategy (or curriculum) and its typed parameters out.
 
 `NAME`, `NAME:key=value`, with any number of parameters, and `FILE.py:NAME...` for a strategy of one's own: the file is
-run as Python, and what it registers is known under that file's name alone.
+run as Python, and what it registers is known under that file's name alone. A value may stand in brackets, and must
+where it holds a colon or comma, as a curriculum's strategy does: `cm-step:first=(span:p=0.1)`.
 """
 
 import contextlib
 import functools
 import hashlib
-import re
 import runpy
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,6 @@ from genomask.errors import SettingsError, UserError
 from genomask.masking.curricula import CURRICULA, Curriculum
 from genomask.masking.registry import STRATEGIES, StrategySpec
 
-_NAME = re.compile(r"(?:(?P<file>.+\.py):)?(?P<name>[^:=]+)(?P<parameters>(?::[^:=]+=[^:]*)*)")
 _WORDS = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
 _BOOLS = {"true": True, "false": False}
 NPMI_TABLES = ("table", "shuffled")
@@ -36,41 +36,42 @@ class Written(NamedTuple):
 
 def read_name(text: str) -> Written:
     """Take `text` apart. Raises SettingsError where it has another form; looks nothing up and runs nothing."""
-    match = _NAME.fullmatch(text)
-    if match is None or match["name"].endswith(".py"):
+    parts = _split(text, ":")
+    at = max((n for n, part in enumerate(parts) if "=" not in part), default=0)  # all after the name are key=value
+    file, name = ":".join(parts[:at]), parts[at]
+    pairs = [(key, _value(value, text)) for key, _, value in (part.partition("=") for part in parts[at + 1 :])]
+    is_file = file.endswith(".py") and file != ".py"
+    if not name or "=" in name or name.endswith(".py") or (at > 0 and not is_file) or "" in dict(pairs):
         raise SettingsError(
             f"{text!r} does not name a masking strategy; write NAME, NAME:key=value, or my_masks.py:NAME."
         )
-    pairs = [part.split("=", 1) for part in match["parameters"].split(":")[1:]]
     if len(dict(pairs)) < len(pairs):
         raise SettingsError(f"masking strategy {text!r} gives a parameter twice.")
-    return Written(match["file"] or "", match["name"], dict(pairs))
+    return Written(file, name, dict(pairs))
+
+
+def read_list(text: str) -> tuple[str, ...]:
+    """The names in `text`, which are separated by commas."""
+    return tuple(name for part in _split(text, ",") if (name := part.strip()))
 
 
 def check_name(text: str) -> None:
-    """Refuse what cannot be a strategy or curriculum, without running the file of one's own that it may lie in."""
-    written = read_name(text)
-    if not written.file:
-        find(text)
+    """Refuse what cannot be a strategy or curriculum, without running any file of one's own that it may lie in."""
+    if not read_name(text).file:
+        for name in _within(*_look_up(text)):
+            if not read_name(name).file:
+                find_strategy(name)
 
 
 def find(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec | Curriculum, dict[str, Any]]:
     """What `text` names, and all of its parameters: those in `text`, `more`, and defaults.
 
-    Raises SettingsError for an unknown name or parameter or an unsuitable value. Runs the file that `text` names.
+    Raises SettingsError for an unknown name or parameter or an unsuitable value, also in the strategies of a
+    curriculum. Runs the files that `text` names.
     """
-    written = read_name(text)
-    known: dict[str, StrategySpec | Curriculum] = (
-        {**strategies_in(written.file)} if written.file else {**STRATEGIES, **CURRICULA}
-    )
-    if written.name not in known:
-        where = f"{written.file} registers no" if written.file else "unknown"
-        names = f"use one of: {', '.join(sorted(known))}" if known else "decorate a function with @register"
-        raise SettingsError(f"{where} masking strategy {written.name!r}; {names}.")
-    found = known[written.name]
-    parameters = _typed(text, parameters_of(found), {**written.parameters, **more})
-    if _reads_npmi(found) and parameters["npmi"] not in NPMI_TABLES:
-        raise SettingsError(f"masking strategy {text!r}: npmi must be one of {', '.join(NPMI_TABLES)}.")
+    found, parameters = _look_up(text, more)
+    for name in _within(found, parameters):
+        find_strategy(name)
     return found, parameters
 
 
@@ -94,6 +95,7 @@ def strategies_in(file: str) -> dict[str, StrategySpec]:
     except OSError as error:
         raise SettingsError(
             f"there is no file {file} with masking strategies ({error.strerror}); give its path from {Path.cwd()}."
+            + (" Within a curriculum it goes in brackets: first=(my_masks.py:mine)." if "=" in file else "")
         ) from error
     return _run(file, hashlib.sha256(source).hexdigest())
 
@@ -128,16 +130,70 @@ def _place(file: str, line: int | None) -> str:
     return f"{file}, line {line}" if line else file
 
 
+def _look_up(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec | Curriculum, dict[str, Any]]:
+    """As `find`, the strategies of a curriculum being any text."""
+    written = read_name(text)
+    known: dict[str, StrategySpec | Curriculum] = (
+        {**strategies_in(written.file)} if written.file else {**STRATEGIES, **CURRICULA}
+    )
+    if written.name not in known:
+        where = f"{written.file} registers no" if written.file else "unknown"
+        names = f"use one of: {', '.join(sorted(known))}" if known else "decorate a function with @register"
+        raise SettingsError(f"{where} masking strategy {written.name!r}; {names}.")
+    found = known[written.name]
+    parameters = _typed(text, found, {**written.parameters, **more})
+    if _reads_npmi(found) and parameters["npmi"] not in NPMI_TABLES:
+        raise SettingsError(f"masking strategy {text!r}: npmi must be one of {', '.join(NPMI_TABLES)}.")
+    return found, parameters
+
+
+def _within(found: StrategySpec | Curriculum, parameters: Mapping[str, Any]) -> Iterator[str]:
+    """The strategies of a curriculum, as written."""
+    if isinstance(found, Curriculum):
+        yield from (parameters[key] for key in found.strategies)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """The parts between separators; `=(` opens a bracket, in which nothing separates."""
+    parts, depth = [""], 0
+    for before, letter in zip(" " + text, text, strict=False):
+        if letter == "(" and (depth or before == "="):
+            depth += 1
+        elif letter == ")" and depth:
+            depth -= 1
+        if letter == separator and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _value(value: str, text: str) -> str:
+    """A value of `text` without the brackets around it. Raises SettingsError where they are not around all of it."""
+    if "=(" not in f"={value}":
+        return value
+    depths = list(accumulate((letter == "(") - (letter == ")") for letter in value))
+    if value[0] != "(" or depths[-1] != 0 or 0 in depths[:-1]:
+        raise SettingsError(f"masking strategy {text!r}: brackets go around a whole value, as first=(span:p=0.1).")
+    return value[1:-1]
+
+
 def _reads_npmi(found: StrategySpec | Curriculum) -> bool:
     return isinstance(found, StrategySpec) and found.needs_npmi
 
 
-def _typed(text: str, defaults: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+def _typed(text: str, found: StrategySpec | Curriculum, given: Mapping[str, object]) -> dict[str, object]:
     """The defaults, replaced by what is given in the type of the default."""
+    defaults = parameters_of(found)
     for key in given:
         if key not in defaults:
             known = ", ".join(defaults) or "none"
-            raise SettingsError(f"masking strategy {text!r} has no parameter {key!r}; its parameters: {known}.")
+            inner = (
+                " Those of a strategy within go in brackets: first=(span:p=0.1)."
+                if isinstance(found, Curriculum)
+                else ""
+            )
+            raise SettingsError(f"masking strategy {text!r} has no parameter {key!r}; its parameters: {known}.{inner}")
     return {**defaults, **{key: _as_type_of(defaults[key], value, f"{text!r}: {key}") for key, value in given.items()}}
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from quick_settings import QUICK
 from safetensors.torch import load_file
 
 from genomask.errors import SettingsError, Stopped
-from genomask.experiments.arms import Comparison, folder_name
+from genomask.experiments.arms import Comparison, folder_name, run_arm
 from genomask.experiments.compare import compare
 from genomask.experiments.pretrain import Inputs, build_run, pretrain, read_config
 from genomask.fewshot.protocol import FewShotSettings
@@ -206,6 +207,35 @@ def test_two_arms_may_be_one_strategy_with_other_parameters(quick_recipe, inputs
     assert hidden[wide] > hidden[narrow] > 0
 
 
+def test_an_arm_may_be_a_curriculum_of_strategies_with_parameters_and_goes_on(
+    quick_recipe, inputs, simulated, tmp_path, monkeypatch
+):
+    curriculum = f"cm-step:first=(span:p=0.1):second=({MY_MASKS}:cpg:flank=1):at=10"
+    comparison = Comparison(
+        recipe=dataclasses.replace(quick_recipe, masking=dataclasses.replace(quick_recipe.masking, match="none")),
+        inputs=inputs,
+        strategies=("span", curriculum),
+        seeds=1,
+        pool=simulated.pool,
+        test=simulated.test,
+        fewshot=FewShotSettings(shots=(5,), draws=2, methods=("probe",)),
+        out=tmp_path / "compare",
+    )
+    outcome = compare(comparison)
+    assert outcome.verdict("probe")["strategy"].tolist() == [curriculum]
+    folder = comparison.arms()[1].folder
+    assert read_config(folder)[0].masking.strategy == curriculum
+    assert [row["masked_by_second_fraction"] for row in rows_of(folder)] == [0.0] * 10 + [1.0] * 10
+    before = load_file(folder / "model" / "model.safetensors")
+    for done in ("model", "checkpoints/step-20", "fewshot"):
+        shutil.rmtree(folder / done)
+    run_arm(comparison.arms()[1])  # goes on from step 10
+    after = load_file(folder / "model" / "model.safetensors")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    monkeypatch.setattr("genomask.experiments.side_by_side.multiprocessing.get_context", None)  # all is finished
+    assert compare(comparison).results.equals(outcome.results)
+
+
 def test_a_strategy_that_is_not_there_is_refused_before_any_arm_runs(quick_recipe, inputs, simulated, tmp_path):
     comparison = Comparison(
         recipe=quick_recipe,
@@ -226,9 +256,10 @@ def test_arms_have_folders_of_their_own_with_safe_names():
     assert folder_name("random-span") == "random-span"
     assert folder_name("span:p=0.1") == "span_p=0.1"
     names = ["a/my_masks.py:mine", "b/my_masks.py:mine", "a-my_masks.py:mine", "span:p=0.1", "span:p=0.2"]
+    names += ["cm-step:first=(a/b.py:mine,x):second=span", "cm-step:first=(a/b.py:mine):second=span"]
     folders = [folder_name(name) for name in names]
     assert len(set(folders)) == len(names)
-    assert all("/" not in folder and " " not in folder for folder in folders)
+    assert all(re.fullmatch(r"[\w=.-]+", folder) for folder in folders)
 
 
 def test_text_takes_curricula_too(tmp_path):

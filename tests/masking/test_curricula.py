@@ -46,6 +46,20 @@ def test_cm_gems_switches_at_the_step_it_is_told():
     assert (plan.at(69, 70).spec.name, plan.at(70, 70).spec.name) == ("uniform", "span")
 
 
+def test_the_strategies_of_a_curriculum_may_have_parameters_and_come_from_a_file(tmp_path):
+    file = tmp_path / "my_masks.py"
+    file.write_text(
+        "from genomask.masking import register\n\n"
+        "@register('mine')\ndef mine(view, *, n: int = 2):\n    return view.grid.position % n == 0\n"
+    )
+    name = f"cm-step:first=(span:p=0.3:longest=4):second=({file}:mine:n=5):at=40"
+    plan = plan_of(name)
+    assert plan.at(39).parameters == {"p": 0.3, "longest": 4}
+    assert (plan.at(40).spec.name, plan.at(40).parameters) == ("mine", {"n": 5})
+    assert not needs_npmi(name)
+    assert needs_npmi(f"linear-mix:first=({file}:mine):second=(genemask:npmi=shuffled)")
+
+
 def test_linear_mix_goes_from_none_to_all():
     plan = plan_of("linear-mix:first=uniform:second=contiguous")
     assert shares(plan) == pytest.approx(np.linspace(0, 1, STEPS))

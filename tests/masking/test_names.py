@@ -8,7 +8,7 @@ from masking_tables import kmer_tokens, random_batch
 
 from genomask.errors import SettingsError
 from genomask.masking import STRATEGIES, MaskSettings, build_strategy, register
-from genomask.masking.names import Written, check_name, find, find_strategy, read_name
+from genomask.masking.names import Written, check_name, find, find_strategy, read_list, read_name
 
 MINE = """
 from genomask.masking import register
@@ -39,25 +39,70 @@ def mine(tmp_path):
         ("my_masks.py:mine", Written("my_masks.py", "mine", {})),
         ("a/b:c/my_masks.py:mine:phase=1", Written("a/b:c/my_masks.py", "mine", {"phase": "1"})),
         ("span:p=", Written("", "span", {"p": ""})),
+        ("span:p=(0.2)", Written("", "span", {"p": "0.2"})),
+        ("cm-step:first=(span:p=0.1):at=5", Written("", "cm-step", {"first": "span:p=0.1", "at": "5"})),
+        ("cm-gems:first=(a/b.py:mine):second=span", Written("", "cm-gems", {"first": "a/b.py:mine", "second": "span"})),
+        ("a(1/my(2).py:mine:word=(a:(b=(c)))", Written("a(1/my(2).py", "mine", {"word": "a:(b=(c))"})),
     ],
 )
 def test_a_name_is_taken_apart(text, written):
     assert read_name(text) == written
 
 
-@pytest.mark.parametrize("text", ["", "my_masks.py", "span:0.2", "span:", ":p=1", "span:p=1:", "=3", "my_masks.py:"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "my_masks.py", "span:0.2", "span:", ":p=1", "span:p=1:", "=3", "my_masks.py:", ":span", ".py:a", "span:=(1)"],
+)
 def test_what_is_no_name_is_refused(text):
     with pytest.raises(SettingsError, match="does not name a masking strategy; write"):
         read_name(text)
 
 
-@given(text=st.text(alphabet="ab.py:=0", max_size=12))
+@pytest.mark.parametrize("text", ["cm-step:first=(span", "span:p=(1)2", "span:p=(1)(2)", "span:p=1=(2)", "span:p=(()"])
+def test_brackets_that_do_not_hold_a_whole_value_are_refused(text):
+    with pytest.raises(SettingsError, match="brackets go around a whole value"):
+        read_name(text)
+
+
+@given(text=st.text(alphabet="ab.py:=0()", max_size=12))
 def test_any_text_is_a_name_or_a_sentence(text):
     try:
         name = read_name(text).name
     except SettingsError:
         return
     assert name in text
+
+
+def in_brackets(written):
+    """The written form, every value in brackets."""
+    file = f"{written.file}:" if written.file else ""
+    return file + written.name + "".join(f":{key}=({value})" for key, value in written.parameters.items())
+
+
+def names_of(values):
+    files, names = st.sampled_from(["", "my masks.py", "a/b:c/run=1.py"]), st.text("ab-", min_size=1, max_size=3)
+    parameters = st.dictionaries(st.text("pq", min_size=1, max_size=2), values, max_size=3)
+    return st.builds(Written, files, names, parameters)
+
+
+PLAIN = st.text("ab.py:=,0 ", max_size=8)
+NAMES = names_of(st.one_of(PLAIN, PLAIN.map("a({})=".format), names_of(PLAIN).map(in_brackets)))
+"""Their values hold separators, brackets that match, and names with parameters."""
+
+
+@given(written=NAMES)
+def test_what_is_written_is_read_back(written):
+    assert read_name(in_brackets(written)) == written
+
+
+@given(value=st.text("ab.py=0)- "))
+def test_a_value_without_colon_or_comma_needs_no_brackets(value):
+    assert read_name(f"mine:word={value}") == Written("", "mine", {"word": value})
+
+
+@given(several=st.lists(NAMES.map(in_brackets), max_size=4))
+def test_a_list_of_names_is_split_at_the_commas_between_them(several):
+    assert read_list(" , ".join(several) + ",") == tuple(several)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +116,12 @@ def test_any_text_is_a_name_or_a_sentence(text):
         ("uniform:npmi=shuffled", "has no parameter 'npmi'; its parameters: none"),
         ("magic", "unknown masking strategy 'magic'; use one of: cm-gems, "),
         ("cm-step:at=soon", "at must be a whole number"),
+        ("cm-gems:first=nope", "unknown masking strategy 'nope'"),
+        ("rate-step:strategy=nope", "unknown masking strategy 'nope'"),
+        ("cm-gems:second=(span:q=1)", "'span:q=1' has no parameter 'q'"),
+        ("cm-gems:second=cm-step", "'cm-step' is a curriculum over the steps"),
+        ("cm-gems:second=", "'' does not name a masking strategy"),
+        ("cm-step:first=span:p=0.1", r"'p'; .* go in brackets: first=\(span:p=0\.1\)"),
     ],
 )
 def test_a_mistake_in_a_name_is_a_sentence_in_a_recipe_too(text, message):
@@ -168,7 +219,15 @@ def test_reading_a_recipe_runs_nobodys_file(tmp_path):
     trap = tmp_path / "trap.py"
     trap.write_text("raise SystemExit('it was run')\n")
     check_name(f"{trap}:mine:p=1")
-    assert MaskSettings(strategy=f"{trap}:mine").strategy == f"{trap}:mine"
+    for name in (f"{trap}:mine", f"cm-step:first=({trap}:mine):second=({trap}:mine:p=1)"):
+        assert MaskSettings(strategy=name).strategy == name
+        with pytest.raises(SettingsError, match="it was run"):
+            find(name)
+
+
+def test_a_file_in_a_curriculum_that_is_not_in_brackets_is_told_of_them():
+    with pytest.raises(SettingsError, match=r"no file cm-step:first=m\.py .* in brackets: first=\(my_masks\.py:mine\)"):
+        find("cm-step:first=m.py:mine")
 
 
 def test_a_curriculum_is_no_strategy_by_itself():
