@@ -127,7 +127,7 @@ def _read_tables(name: str | Path) -> dict[str, Any]:
         raise SettingsError(f"there is no recipe {name}; give a .toml file or one of: {', '.join(recipe_names())}")
     try:
         return tomllib.loads(source.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise SettingsError(f"recipe {name} is not valid TOML: {error}") from error
 
 
@@ -139,7 +139,7 @@ def _apply(tables: dict[str, Any], change: str) -> None:
         raise SettingsError(f"--set takes table.key=value, for example training.steps=60; got {change!r}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:  # as above
         value = text.strip()
     tables.setdefault(room, {})[key] = value
 

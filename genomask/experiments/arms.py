@@ -24,6 +24,8 @@ from genomask.recipe import GenomeRecipe
 
 PRETRAINED = ("finetune", "probe")
 """Methods that judge a strategy; the floors are measured once, in the control's folders."""
+MOST_LETTERS = 120
+"""Of a folder's name; a file system takes 255, and a strategy may hold whole paths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +105,9 @@ class Arm:
 
 
 def folder_name(strategy: str) -> str:
-    """A strategy as part of a path, such as span_p=0.1; with a fingerprint where other letters had to go."""
+    """A strategy as part of a path, such as span_p=0.1; with a fingerprint where letters had to go or change."""
     plain = strategy.replace(":", "_")
-    safe = re.sub(r"[^A-Za-z0-9_=.-]", "-", plain)
+    safe = re.sub(r"[^A-Za-z0-9_=.-]", "-", plain)[:MOST_LETTERS]
     return safe if safe == plain else f"{safe}-{hashlib.sha256(strategy.encode()).hexdigest()[:6]}"
 
 

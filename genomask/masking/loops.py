@@ -116,16 +116,17 @@ def hide_token(sequence: Sequence, t: int) -> None:
 @compiled
 def mask_tokens_over_hidden(sequence: Sequence, spans: Array) -> None:
     """Write the spans (S,) of the maskable tokens that cover a hidden base."""
-    last_hidden = np.empty(len(sequence.hidden), dtype=np.int64)  # the last hidden base up to each base
+    hidden = sequence.hidden
+    last_hidden = np.empty(len(hidden), dtype=np.int64)  # before each base
     last = -1
-    for g in range(len(sequence.hidden)):
-        last = g if sequence.hidden[g] else last
+    for g in range(len(hidden)):
         last_hidden[g] = last
+        last = g if hidden[g] else last
     masked = np.empty(len(spans), dtype=np.bool_)
     for t in range(len(spans)):
-        first = sequence.start[t]
-        beyond = np.uint64(first + sequence.n_bases[t])
-        masked[t] = sequence.maskable[t] and last_hidden[beyond - np.uint64(1)] >= first
+        first = np.uint64(sequence.start[t])
+        beyond = first + np.uint64(sequence.n_bases[t])
+        masked[t] = sequence.maskable[t] & (last_hidden[beyond] >= sequence.start[t])
     number_spans(masked, spans)
 
 

@@ -54,6 +54,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for name in ("steps", "sequences_per_step", "tokens_per_microbatch", "log_every", "checkpoint_every"):
             _require(getattr(self, name) >= 1, f"training.{name}", "at least 1", getattr(self, name))
+        _require(0 <= self.seed < 2**63, "training.seed", "from 0 to 2**63 - 1", self.seed)
         choices = {
             "precision": ("auto", "fp32", "bf16"),
             "device": ("auto", "cpu", "cuda"),

@@ -257,8 +257,10 @@ def test_arms_have_folders_of_their_own_with_safe_names():
     assert folder_name("span:p=0.1") == "span_p=0.1"
     names = ["a/my_masks.py:mine", "b/my_masks.py:mine", "a-my_masks.py:mine", "span:p=0.1", "span:p=0.2"]
     names += ["cm-step:first=(a/b.py:mine,x):second=span", "cm-step:first=(a/b.py:mine):second=span"]
+    names += [f"{'long/' * 80}a.py:mine", f"{'long/' * 80}b.py:mine"]
     folders = [folder_name(name) for name in names]
     assert len(set(folders)) == len(names)
+    assert max(map(len, folders)) < 200
     assert all(re.fullmatch(r"[\w=.-]+", folder) for folder in folders)
 
 
