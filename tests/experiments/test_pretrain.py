@@ -12,6 +12,7 @@ import torch
 from quick_settings import QUICK
 from safetensors.torch import load_file
 
+from genomask import allocator
 from genomask.errors import SettingsError, Stopped, TrainingError
 from genomask.experiments.pretrain import Inputs, count_npmi, is_finished, open_source, pretrain, read_config
 from genomask.experiments.run_report import report_run
@@ -39,14 +40,15 @@ def stop_after(step, monkeypatch):
     monkeypatch.setattr(loop, "one_step", one_step)
 
 
-def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_folder, caplog):
+def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_folder, caplog, monkeypatch):
+    monkeypatch.setattr(allocator, "_state", {"kept": True})
     with caplog.at_level("INFO", logger="genomask"):
         pretrain(quick_recipe, inputs, run_folder)
     assert is_finished(run_folder)
     assert read_config(run_folder) == (quick_recipe, inputs)
-    assert "training on cpu in fp32; attention by sdpa; memory: as the system has it" in caplog.text
+    assert "training on cpu in fp32; attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
     environment = json.loads((run_folder / "environment.json").read_text())
-    assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "as the system has it")
+    assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "glibc, keeping freed memory")
     trained, scored = {}, {}
     for row in read_metrics(run_folder / "metrics.jsonl"):
         (scored if "eval_loss_nats_per_masked_token" in row else trained).update(row)
