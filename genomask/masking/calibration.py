@@ -10,7 +10,7 @@ from genomask.errors import SettingsError
 from genomask.masking.registry import Strategy
 from genomask.masking.simulation import Simulation
 
-VERSION = 4
+VERSION = 5
 """Raise when a change here or in any strategy changes the solutions."""
 MOST_TOKENS_MASKED = 0.5
 """match="bases" is refused where it would mask a larger share of tokens: little would be left to learn from."""

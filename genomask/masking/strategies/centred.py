@@ -51,8 +51,9 @@ def hide_around_centres(
     best = index.gather(1, torch.where(tied, lots, -1).argmax(1, keepdim=True)).squeeze(1)
 
     lot = hash64(view.keys[sequence], streams.CENTRE_TIE, base)
-    few = torch.bincount(sequence, minlength=len(view.keys)) < all_long_below
-    long = better_half(best_score, lot, sequence, len(view.keys)) | few[sequence]
+    n_centres = torch.bincount(sequence, minlength=len(view.keys))
+    n_long = torch.where(n_centres < all_long_below, n_centres, (n_centres + 1) // 2)
+    long = best_of_each(best_score, lot, sequence, n_long)
     long_tokens = torch.zeros_like(grid.maskable)
     long_tokens[best[long]] = True
     hidden = coverage(long_tokens, grid) > 0
@@ -60,13 +61,13 @@ def hide_around_centres(
     return tokens_over(hidden, grid)
 
 
-def better_half(score: Tensor, draw: Tensor, sequence: Tensor, n_sequences: int) -> Tensor:
-    """(C,) bool: the ceil(m / 2) of each sequence's m centres with the highest score; the lowest draw settles ties."""
-    order = draw.argsort()
+def best_of_each(score: Tensor, lot: Tensor, sequence: Tensor, n_wanted: Tensor) -> Tensor:
+    """(C,) bool: the n_wanted (B,) of each sequence's C things with the highest score; the lowest lot settles ties."""
+    order = lot.argsort()
     order = order[score[order].argsort(descending=True, stable=True)]
     order = order[sequence[order].argsort(stable=True)]
-    counts = torch.bincount(sequence, minlength=n_sequences)
+    counts = torch.bincount(sequence, minlength=len(n_wanted))
     rank = torch.arange(len(score), device=score.device) - (counts.cumsum(0) - counts)[sequence[order]]
     chosen = torch.empty_like(rank, dtype=torch.bool)
-    chosen[order] = rank < (counts[sequence[order]] + 1) // 2
+    chosen[order] = rank < n_wanted[sequence[order]]
     return chosen
