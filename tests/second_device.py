@@ -1,0 +1,85 @@
+"""A device that stands in for a GPU: it computes as the CPU does, but refuses to be mixed with it as a GPU would.
+
+A tensor there can only be used with others there, and cannot be read as an array. So what is written for a GPU runs
+without one, as the same Python code down to PyTorch's operators, and a tensor left behind on the CPU is found out.
+Importing this registers the device for the whole process, so only processes of their own may do it.
+"""
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+
+NAME = "second"
+_setup_privateuseone_for_python_backend(rename=NAME)
+MAY_CROSS = {"_to_copy", "copy_"}
+
+
+class There(Tensor):
+    """A tensor on the second device; `here` is its twin on the CPU, with the same memory layout."""
+
+    here: Tensor
+
+    @staticmethod
+    def __new__(cls, here: Tensor) -> "There":
+        layout = {"strides": here.stride(), "storage_offset": here.storage_offset(), "dtype": here.dtype}
+        there = Tensor._make_wrapper_subclass(cls, here.size(), **layout, device=torch.device(NAME, 0))
+        there.here = here
+        return there
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        return _run(func, args, kwargs or {})
+
+    def tolist(self) -> list:
+        """As a GPU's: waits, and copies."""
+        return self.here.tolist()
+
+
+class SecondDevice(TorchDispatchMode):
+    """While it is entered, tensors can be made there, moved there and computed with."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return _run(func, args, kwargs or {})
+
+
+def _run(func, args, kwargs):
+    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+    there = {id(x.here): x for x in tensors if isinstance(x, There)}
+    left_behind = [tuple(x.shape) for x in tensors if not isinstance(x, There) and x.dim() > 0]
+    if there and left_behind and func.overloadpacket.__name__ not in MAY_CROSS:
+        raise RuntimeError(f"{func} was given tensors of the CPU, shapes {left_behind}, with those of another device")
+    asked = kwargs.get("device")
+    goes_there = bool(there) if asked is None else torch.device(asked).type == NAME
+    if asked is not None:
+        kwargs = kwargs | {"device": torch.device("cpu")}
+    result = func(*tree_map(_here, args), **tree_map(_here, kwargs))
+
+    def placed(x):
+        if not isinstance(x, Tensor):
+            return x
+        if id(x) in there:  # an operation in place
+            return there[id(x)]
+        return There(x) if goes_there else x
+
+    return tree_map(placed, result)
+
+
+def _here(x):
+    return x.here if isinstance(x, There) else x
+
+
+def _empty_strided(size, stride, *, dtype=None, **others):
+    return There(torch.empty_strided(size, stride, dtype=dtype))
+
+
+def _copy_from(source, target, non_blocking=False):
+    target.here.copy_(_here(source))
+    return target
+
+
+_below_modes = torch.library.Library("aten", "IMPL")
+"""What `torch.tensor(numbers, device=...)` comes down to where no mode sees it."""
+_below_modes.impl("empty_strided", _empty_strided, "PrivateUse1")
+_below_modes.impl("_copy_from", _copy_from, "PrivateUse1")

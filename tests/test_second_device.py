@@ -1,0 +1,123 @@
+"""What is written for a GPU, run on a stand-in that refuses tensors left on the CPU: the same bits, the same training.
+
+Each check runs in a process of its own, since the stand-in is registered for a whole process.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from genomask.data import KmerTokenizer
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.masking import NpmiTable, build_strategy, corrupt
+from genomask.masking.accounting import account
+from genomask.masking.registry import STRATEGIES
+from genomask.training.optimizer import build_optimizer
+from genomask.training.settings import OptimizerSettings
+from genomask.training.step import train_step
+from genomask.types import IGNORE, PackedBatch
+
+SWITCHES = [
+    {}, {"positions": "alibi-directed"}, {"positions": "learned"}, {"mlp": "dense"}, {"unpadding": False},
+    {"head_on_masked_only": False},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", ["masks_are_equal", "training_is_equal", "a_tensor_left_behind_is_refused"])
+def test_on_a_second_device(check):
+    program = f"import os, test_second_device as t; t.{check}(); os._exit(0)"  # PyTorch aborts at an orderly exit
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", program]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
+def masks_are_equal():
+    from second_device import SecondDevice, There
+
+    rng = np.random.default_rng(0)
+    for k, stride in ((6, 1), (3, 1), (4, 4)):
+        tokenizer = KmerTokenizer(k=k, stride=stride)
+        tokens = tokenizer.token_bases
+        sequences = [tokenizer.encode_bases(rng.choice(5, n, p=[0.249] * 4 + [0.004])) for n in (600, k, 1, 90)]
+        ids = torch.from_numpy(np.concatenate(sequences))
+        cu_seqlens = torch.tensor([0, *map(len, sequences)]).cumsum(0)
+        batch = ids, cu_seqlens, torch.from_numpy(rng.integers(-(2**63), 2**63 - 1, len(sequences)))
+        npmi = NpmiTable.from_counts({n: rng.integers(50, 1000, 4**n) for n in range(1, k + 1)})
+        for name in [name for name, spec in STRATEGIES.items() if spec.units != "text"]:
+            strategy = build_strategy(name, tokens=tokens, mask_rate=0.3, npmi=npmi, match="none")
+            here = masked(strategy, *batch, tokens)
+            with SecondDevice():
+                *there, counts = masked(strategy, *map(There, batch), tokens)
+            assert counts == here[-1], name
+            assert counts.tokens_masked > 0, name
+            assert all(a.equal(b.here) for a, b in zip(here, there, strict=False)), name
+
+
+def masked(strategy, ids, cu_seqlens, keys, tokens):
+    """Spans, then ids and labels of both kinds of corruption, and what the first of them hides."""
+    spans = strategy.select(ids, cu_seqlens, keys)
+    by_span, by_token = (corrupt(ids, spans, cu_seqlens, keys, tokens=tokens, per=per) for per in ("span", "token"))
+    return spans, *by_span, *by_token, account(ids, by_span[0], spans, cu_seqlens, tokens)
+
+
+def training_is_equal():
+    from second_device import NAME, SecondDevice
+
+    for switches in SWITCHES:
+        here, loss_here = trained(switches, torch.device("cpu"))
+        with SecondDevice():
+            there, loss_there = trained(switches, torch.device(NAME))
+        assert abs(loss_here - loss_there) < 1e-6 * loss_here, switches
+        for a, b in zip(here, there, strict=True):
+            torch.testing.assert_close(b.here, a, rtol=1e-4, atol=1e-6, msg=str(switches))
+
+
+def trained(switches, device):
+    """Weights after three steps of two microbatches, and the last loss."""
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    config = MosaicBertConfig(vocab_size=70, **shape, hidden_dropout_prob=0.0, attention_backend="sdpa", **switches)
+    model = MosaicBertForMaskedLM(config)
+    batches = [a_batch(lengths) for lengths in ((7, 0, 13, 20), (64,))]
+    if device.type != "cpu":
+        move(model)
+    optimizer = build_optimizer(model, OptimizerSettings())
+    settings = {"rate": 1e-3, "clip_norm": 1.0, "device": device, "precision": "fp32"}
+    losses = [train_step(model, optimizer, batches, step=step, **settings) for step in range(3)]
+    assert losses[0] > losses[2]
+    return [x.detach() for x in model.parameters()], losses[-1]
+
+
+def a_batch(lengths):
+    ids = torch.randint(5, 70, (sum(lengths),))
+    index = torch.arange(0, len(ids), 5)
+    labels = torch.full_like(ids, IGNORE).index_copy(0, index, ids[index])
+    cu_seqlens = torch.tensor([0, *lengths]).cumsum(0).int()
+    return PackedBatch(ids, labels, cu_seqlens, max(lengths), index, torch.ones(len(index)))
+
+
+def move(model):
+    """What `model.to` does for a GPU: it cannot put a parameter of another class in a parameter's place."""
+    from second_device import There
+
+    moved = {}
+    for module in model.modules():
+        for name, x in module._parameters.items():
+            if x is not None:
+                module._parameters[name] = moved.setdefault(id(x), nn.Parameter(There(x.detach().clone())))
+
+
+def a_tensor_left_behind_is_refused():
+    from second_device import SecondDevice, There
+
+    with SecondDevice(), pytest.raises(RuntimeError, match="was given tensors of the CPU"):
+        There(torch.ones(3)) + torch.ones(3)
+    with SecondDevice(), pytest.raises((RuntimeError, TypeError)):
+        There(torch.ones(3)).numpy()
