@@ -42,7 +42,8 @@ def test_the_flops_are_those_that_torch_counts(bench, tiny):
         counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.baddbmm_: flops_of_scores})
         with counter, sdpa_kernel(SDPBackend.MATH):
             side.model(**side.inputs(batch)).loss.backward()
-        assert side.flops(batch) == counter.get_total_flops(), side.name
+        # older versions of transformers compute ModernBERT's few rotary angles as a product, which torch counts too
+        assert side.flops(batch) == pytest.approx(counter.get_total_flops(), rel=1e-4), side.name
 
 
 def test_sides_have_equal_parameters_and_the_same_tokens_in_both_forms(bench, tiny):

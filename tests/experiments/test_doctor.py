@@ -23,7 +23,7 @@ def test_it_covers_versions_device_backend_precision_threads_memory_cache_and_sp
 
 
 def test_versions_are_those_installed(findings):
-    assert findings["torch"].found == torch.__version__
+    assert torch.__version__.startswith(findings["torch"].found)  # a CUDA build of torch calls itself 2.11.0+cu130
 
 
 def test_the_speed_is_a_positive_number_of_tokens_per_second(findings):

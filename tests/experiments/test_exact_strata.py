@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -48,11 +48,13 @@ def random_strata(rng):
     return np.array([rng.integers(least, most + 1)]), matches, group, total
 
 
+@example(seed=2850)  # p is 1/20 itself
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=60, deadline=None)
 def test_p_is_under_five_per_cent_exactly_where_the_interval_excludes_1(seed):
     seen, matches, group, total = random_strata(np.random.default_rng(seed))
     found = common_odds(seen, matches, group, total)
+    assume(abs(found.p[0] - 0.05) > 1e-9)  # there the interval ends at 1, and rounding decides
     assert (found.p[0] < 0.05) == (not found.low[0] <= 1 <= found.high[0])
     assert found.low[0] <= found.high[0]
     if not math.isnan(found.odds_ratio[0]):
