@@ -3,8 +3,6 @@
 Letters: C centres, J tokens that cover a base (k at stride 1).
 """
 
-from functools import partial
-
 from torch import Tensor
 
 from genomask.masking.registry import register
@@ -22,16 +20,18 @@ def published_chance(rate: float, tokens: TokenBases) -> float:
 
 ALWAYS = 2**62
 """More centres than any sequence has."""
-_loop = partial(loop_around_centres, by=BY_NEARNESS, all_long_below=ALWAYS)
+_loop = loop_around_centres(BY_NEARNESS, all_long_below=ALWAYS)
 
 
 @register("fixed-span", published=published_chance, loop=_loop)
 def fixed_span(view: MaskView) -> Tensor:
     """Each centre hides all bases of the middle one of the tokens that cover it, near an end of the nearest to that."""
     middle = (-(-view.tokens.k // view.tokens.stride) - 1) // 2
+    # twice the bases that this token has before the centre, in the middle of all centres it can have
+    sought = (2 * middle + 1) * view.tokens.stride - 1
 
     def nearness(centres: Tensor, index: Tensor) -> Tensor:
-        tokens_on = (centres[:, None] - view.grid.start[index]) // view.tokens.stride
-        return -(tokens_on.double() - middle + 0.25).abs()  # of two as near, the one that starts later
+        before = centres[:, None] - view.grid.start[index]
+        return -(2.0 * before - sought + 0.5).abs()  # of two as near, the one that starts later
 
     return hide_around_centres(view, nearness, all_long_below=ALWAYS)

@@ -3,8 +3,6 @@
 Source: GeneMask (Roy et al., ECAI 2023).
 """
 
-from functools import partial
-
 from torch import Tensor
 
 from genomask.masking.registry import register
@@ -12,7 +10,7 @@ from genomask.masking.strategies.centred import hide_around_centres, published_c
 from genomask.masking.strategies.centred_loop import BY_NPMI, loop_around_centres
 from genomask.masking.view import MaskView
 
-_loop = partial(loop_around_centres, by=BY_NPMI)
+_loop = loop_around_centres(BY_NPMI)
 
 
 @register("genemask", published=published_chance, units="dna", needs_npmi=True, loop=_loop)

@@ -7,8 +7,6 @@ fewer than nine centres all are good.
 Letters: C centres, J tokens that cover a base.
 """
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
@@ -19,7 +17,7 @@ from genomask.masking.view import MaskView
 
 ALL_GOOD_BELOW = 9
 """Centres in a sequence from which on only the better half is good."""
-_loop = partial(loop_around_centres, by=BY_NUMBER, all_long_below=ALL_GOOD_BELOW, ties_by_lot=False)
+_loop = loop_around_centres(BY_NUMBER, all_long_below=ALL_GOOD_BELOW, ties_by_lot=False)
 
 
 @register("genemask-released", published=published_chance, units="dna", needs_npmi=True, uneven=True, loop=_loop)

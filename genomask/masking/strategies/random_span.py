@@ -3,8 +3,6 @@
 The centres are genemask's, and so are the numbers of long and short spans; only where the long ones lie differs.
 """
 
-from functools import partial
-
 from torch import Tensor
 
 from genomask.masking import streams
@@ -13,7 +11,7 @@ from genomask.masking.strategies.centred import hide_around_centres, published_c
 from genomask.masking.strategies.centred_loop import BY_DRAW, loop_around_centres
 from genomask.masking.view import MaskView
 
-_loop = partial(loop_around_centres, by=BY_DRAW)
+_loop = loop_around_centres(BY_DRAW)
 
 
 @register("random-span", published=published_chance, units="dna", loop=_loop)
