@@ -189,38 +189,36 @@ def test_a_run_under_a_strategy_of_ones_own_is_resumed_while_its_file_is_there(m
         pretrain(recipe, inputs, tmp_path / "run", resume=True)
 
 
-def test_two_arms_may_be_one_strategy_with_other_parameters(quick_recipe, inputs, simulated, tmp_path):
+@pytest.fixture
+def comparison_of(quick_recipe, inputs, simulated, tmp_path):
+    """A quick comparison of the strategies named, with the published rates."""
+
+    def build(*strategies):
+        return Comparison(
+            recipe=dataclasses.replace(quick_recipe, masking=dataclasses.replace(quick_recipe.masking, match="none")),
+            inputs=inputs,
+            strategies=strategies,
+            seeds=1,
+            pool=simulated.pool,
+            test=simulated.test,
+            fewshot=FewShotSettings(shots=(5,), draws=2, methods=("probe",)),
+            out=tmp_path / "compare",
+        )
+
+    return build
+
+
+def test_two_arms_may_be_one_strategy_with_other_parameters(comparison_of):
     narrow, wide = f"{MY_MASKS}:cpg:flank=0", f"{MY_MASKS}:cpg:flank=5"
-    comparison = Comparison(
-        recipe=dataclasses.replace(quick_recipe, masking=dataclasses.replace(quick_recipe.masking, match="none")),
-        inputs=inputs,
-        strategies=(narrow, wide),
-        seeds=1,
-        pool=simulated.pool,
-        test=simulated.test,
-        fewshot=FewShotSettings(shots=(5,), draws=2, methods=("probe",)),
-        out=tmp_path / "compare",
-    )
-    outcome = compare(comparison)
+    outcome = compare(comparison_of(narrow, wide))
     assert outcome.verdict("probe")["strategy"].tolist() == [wide]
     hidden = outcome.arm_means("probe").set_index("strategy")["bases_hidden_fraction"]
     assert hidden[wide] > hidden[narrow] > 0
 
 
-def test_an_arm_may_be_a_curriculum_of_strategies_with_parameters_and_goes_on(
-    quick_recipe, inputs, simulated, tmp_path, monkeypatch
-):
+def test_an_arm_may_be_a_curriculum_of_strategies_with_parameters_and_goes_on(comparison_of, monkeypatch):
     curriculum = f"cm-step:first=(span:p=0.1):second=({MY_MASKS}:cpg:flank=1):at=10"
-    comparison = Comparison(
-        recipe=dataclasses.replace(quick_recipe, masking=dataclasses.replace(quick_recipe.masking, match="none")),
-        inputs=inputs,
-        strategies=("span", curriculum),
-        seeds=1,
-        pool=simulated.pool,
-        test=simulated.test,
-        fewshot=FewShotSettings(shots=(5,), draws=2, methods=("probe",)),
-        out=tmp_path / "compare",
-    )
+    comparison = comparison_of("span", curriculum)
     outcome = compare(comparison)
     assert outcome.verdict("probe")["strategy"].tolist() == [curriculum]
     folder = comparison.arms()[1].folder
