@@ -1,4 +1,4 @@
-"""Memory that a process keeps: nothing comes in, glibc's allocator is told, once, at the start of the command line.
+"""Memory that a process keeps: nothing comes in, glibc's allocator is told, once, at the start of a process of ours.
 
 A training step frees and takes the same hundreds of megabytes again. glibc gives large blocks back to the system each
 time, which then fills them with zeros anew: up to 1.7 times the step. Importing genomask changes nothing.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from genomask.allocator import keep_freed_memory
 from genomask.atomic import atomic_write
 from genomask.data.tasks import read_task
 from genomask.errors import Stopped, UserError
@@ -135,6 +136,7 @@ def run_arm(arm: Arm) -> None:
 def arm_process(arm: Arm, threads: int) -> None:
     """Entry of an arm's process: output goes to the log beside its folder; a UserError is its last line and exit 2."""
     torch.set_num_threads(threads)
+    keep_freed_memory()  # told to the parent, it does not reach a process that was spawned
     arm.folder.parent.mkdir(parents=True, exist_ok=True)
     log_path = arm.folder.parent / f"{arm.folder.name}.log"
     with log_path.open("a") as log, redirect_stdout(log), redirect_stderr(log):

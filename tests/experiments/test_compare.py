@@ -1,9 +1,11 @@
 import dataclasses
+import json
 
 import pandas as pd
 import pytest
 from browser import open_in_browser
 
+from genomask import allocator
 from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.experiments.arms import Comparison
 from genomask.experiments.compare import compare
@@ -41,6 +43,9 @@ def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, monkeypatch, 
     assert verdict["half_width"].isna().all()
     scores = outcome.results[outcome.results["method"] == "probe"].groupby("strategy")["accuracy"].mean()
     assert verdict["difference"][0] == pytest.approx(scores["uniform"] - scores["random-span"])
+
+    arms = [json.loads((arm.folder / "environment.json").read_text()) for arm in comparison.arms()]
+    assert [arm["allocator"] != "as the system has it" for arm in arms] == [allocator._is_glibc()] * len(arms)
 
     dom, console, hosts = open_in_browser(chromium, write_comparison_page(outcome))
     assert console == []
