@@ -20,6 +20,7 @@ from genomask.masking.loops import Loop, Packed, Tables
 from genomask.masking.names import find_strategy
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.registry import STRATEGIES, Strategy, StrategySpec
+from genomask.masking.trial import require_same_alone
 from genomask.masking.view import MaskView
 from genomask.types import TokenBases
 
@@ -33,7 +34,9 @@ class BuiltStrategy:
     scores: Tensor  # (V,) float64 NPMI of each id, or (0,)
     chance_of_length: Tensor  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
     parameters: dict[str, object]  # the strategy's own
-    _on_device: dict[torch.device, tuple[TokenBases, Tensor, Tensor]] = field(default_factory=dict, repr=False)
+    _on_device: dict[torch.device, tuple[TokenBases, Tensor, Tensor]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
         """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence.
@@ -46,19 +49,14 @@ class BuiltStrategy:
         tokens, scores, chances = self._tables(input_ids.device)
         grid = base_grid(input_ids, cu_seqlens, tokens)
         chance = chances[grid.lengths.clamp(max=len(chances) - 1)]
-        view = MaskView(input_ids, keys, chance, tokens, grid, scores)
+        seen = input_ids.clone() if self.spec.source else input_ids  # a person's own function may write to it
+        view = MaskView(seen, keys, chance, tokens, grid, scores)
         return number_spans(self._chosen(view) & grid.maskable, grid)
 
     def _chosen(self, view: MaskView) -> Tensor:
         """(T,) bool, what the strategy's function answers; SettingsError where one of a person's own fails."""
-        try:
+        with self.spec.blamed("on a batch"):
             chosen = self.spec.select(view, **self.parameters)
-        except Exception as error:
-            if not self.spec.source:
-                raise
-            raise SettingsError(
-                f"masking strategy {self.spec.name!r} fails on a batch: {type(error).__name__}: {error}"
-            ) from error
         return require_mask(chosen, self.spec.name, len(view.input_ids))
 
     def _select_by_loop(self, loop: Loop, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
@@ -111,6 +109,8 @@ def build_strategy(
     def at_chance(chance: Tensor) -> BuiltStrategy:
         return BuiltStrategy(spec, tokens, scores, chance, own)
 
+    if spec.source:
+        require_same_alone(spec.name, at_chance(torch.tensor([0.2], dtype=torch.float64)), tokens)
     identity = spec.source + repr(sorted(own.items())) + hashlib.sha256(scores.numpy().tobytes()).hexdigest()
     wanted = rates.Wanted(spec, tokens, own, mask_rate, match, identity, sample)
     return at_chance(rates.chances(wanted, at_chance))

@@ -1,16 +1,20 @@
-"""Find by simulation the chance that masks (or hides) the asked share of sequences of each length."""
+"""The chance that masks (or hides) the asked share of sequences of each length, from a formula or by simulation."""
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
+from scipy.optimize import brentq
 from torch import Tensor
 
 from genomask.errors import SettingsError
 from genomask.masking.registry import Strategy
 from genomask.masking.simulation import Simulation
 
-VERSION = 5
+log = logging.getLogger(__name__)
+
+VERSION = 6
 """Raise when a change here or in any strategy changes the solutions."""
 MOST_TOKENS_MASKED = 0.5
 """match="bases" is refused where it would mask a larger share of tokens: little would be left to learn from."""
@@ -23,17 +27,45 @@ AtChance = Callable[[Tensor], Strategy]
 """The strategy with the given chances by number of bases."""
 
 
-def calibrate(name: str, at_chance: AtChance, simulations: Iterable[Simulation], rate: float, match: str) -> Tensor:
-    """Chances by number of bases (the last for all longer), solved at the lengths simulated, which fall.
+def solve(visible: Callable[[float, int], np.ndarray], lengths: Iterable[tuple[int, int]], rate: float) -> Tensor:
+    """Chances by number of bases, of a strategy whose tokens' probabilities to stay `visible` have a formula.
 
-    What the two ends do to a share falls with 1 / length, so the chance is nearly linear in that between them.
-    Raises SettingsError where the strategy called `name` cannot give the rate.
+    `visible` takes a chance and a number of tokens; lengths are pairs of tokens and bases, and fall.
+    """
+    n_tokens, n_bases = zip(*lengths, strict=True)
+    solved = [
+        brentq(lambda q, n=n: 1 - visible(q, n).mean() - rate, 0, 1 - 1e-12, xtol=1e-15, rtol=1e-8) for n in n_tokens
+    ]
+    return _table(n_bases, solved)
+
+
+def calibrate(name: str, at_chance: AtChance, simulations: Iterable[Simulation], rate: float, match: str) -> Tensor:
+    """Chances by number of bases, by simulation at lengths that fall.
+
+    Raises SettingsError where the strategy called `name` cannot give the rate, and warns where too little was simulated
+    to tell.
     """
     lengths, solved, chance = [], [], 0.0
     for simulation in simulations:
         chance = _solve(name, simulation, at_chance, chance or rate / 8, rate, match)
         lengths.append(simulation.n_bases)
         solved.append(chance)
+    return _table(lengths, solved)
+
+
+def require_literal(name: str, at_chance: AtChance, simulations: Iterable[Simulation], rate: float) -> None:
+    """Refuse a strategy that does not mask no token where its chance is 0, or all where it is 1."""
+    for simulation in simulations:
+        (share, _), _ = simulation.shares(at_chance, rate)
+        if abs(share - rate) > ENOUGH:
+            raise SettingsError(_cannot_give(name, simulation, rate, "tokens", share))
+
+
+def _table(lengths: Sequence[float], solved: Sequence[float]) -> Tensor:
+    """Chances by number of bases (the last for all longer), from those at lengths that fall.
+
+    What the two ends do to a share falls with 1 / length, so the chance is nearly linear in that between them.
+    """
     at = np.arange(round(lengths[0]) + 1).clip(min=lengths[-1])
     return torch.from_numpy(np.interp(1 / at, 1 / np.array(lengths), solved))
 
@@ -48,12 +80,6 @@ def _solve(name: str, simulation: Simulation, at_chance: AtChance, chance: float
     for _ in range(40):
         tokens_masked, bases_hidden = simulation.shares(at_chance, chance)
         share, error = tokens_masked if match == "tokens" else bases_hidden
-        if match == "bases" and tokens_masked.mean > MOST_TOKENS_MASKED and share < rate:
-            raise SettingsError(
-                f"hiding {rate:.1%} of the bases would mask more than {MOST_TOKENS_MASKED:.0%} of the tokens with "
-                f"{name!r} (at {tokens_masked.mean:.0%} of tokens it hides {share:.1%}); ask for a lower mask_rate, or "
-                "use match='tokens'."
-            )
         low, high = (chance, high) if share < rate else (low, chance)
         if abs(share - rate) < ENOUGH * rate or high - low < ENOUGH * high:
             break
@@ -63,9 +89,28 @@ def _solve(name: str, simulation: Simulation, at_chance: AtChance, chance: float
         before = here
         step = np.exp(here[0] + (np.log(-np.log1p(-rate)) - here[1]) / slope)
         chance = step if low < step < high else (low * high) ** 0.5
-    if abs(share - rate) > max(MOST_OFF * rate, 4 * error):  # few windows make the share jump by about its error
+    if match == "bases" and tokens_masked.mean > MOST_TOKENS_MASKED:
         raise SettingsError(
-            f"masking strategy {name!r} cannot give {rate:.1%} of the {match} in sequences of {simulation.n_tokens} "
-            f"tokens: the nearest is {share:.1%}; ask for another mask_rate, or take its own rate by match='none'."
+            f"hiding {_percent(rate)} of the bases would mask more than {MOST_TOKENS_MASKED:.0%} of the tokens with "
+            f"{name!r} (at {_percent(tokens_masked.mean)} of tokens it hides {_percent(share)}); ask for a lower "
+            "mask_rate, or use match='tokens'."
         )
+    if abs(share - rate) > max(MOST_OFF * rate, 4 * error):
+        raise SettingsError(_cannot_give(name, simulation, rate, match, share))
+    if error > MOST_OFF * rate:
+        log.warning(
+            "the rate of %r is known to %s of it only: %s of the %s is little to simulate, in sequences of %d tokens",
+            name, f"{error / rate:.0%}", _percent(rate), match, simulation.n_tokens,
+        )  # fmt: skip
     return float(chance)
+
+
+def _cannot_give(name: str, simulation: Simulation, rate: float, match: str, share: float) -> str:
+    return (
+        f"masking strategy {name!r} cannot give {_percent(rate)} of the {match} in sequences of {simulation.n_tokens} "
+        f"tokens: the nearest is {_percent(share)}; ask for another mask_rate, or take its own rate by match='none'."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

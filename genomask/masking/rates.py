@@ -51,23 +51,35 @@ def chances(wanted: Wanted, at_chance: Callable[[Tensor], Strategy]) -> Tensor:
     if match not in get_args(Match):
         raise SettingsError(f"match must be one of {', '.join(get_args(Match))}; got {match!r}.")
     if rate in (0, 1):
+        if spec.source:
+            calibration.require_literal(spec.name, at_chance, _simulations(wanted)[0], rate)
         return torch.tensor([float(rate)], dtype=torch.float64)
     if match == "none":
-        return torch.tensor([min(1.0, _ask(spec.published, wanted))], dtype=torch.float64)
-    if spec.exact and (match == "tokens" or _shares_agree(tokens)):
-        exact = _ask(spec.exact, wanted)
+        return torch.tensor([min(1.0, _asking(spec.published, wanted)(rate, tokens))], dtype=torch.float64)
+    if match == "tokens" or (_shares_agree(tokens) and rate <= calibration.MOST_TOKENS_MASKED):
+        exact = _asking(spec.exact, wanted)(rate, tokens) if spec.exact else None
         if exact is not None:
             return torch.tensor([exact], dtype=torch.float64)
+        if spec.visible and tokens.equally_long:
+            visible = _asking(spec.visible, wanted)
+            lengths = [(n, (n - 1) * tokens.stride + tokens.k) for n in reversed(simulation.EVERY_SHORT_LENGTH)]
+            return calibration.solve(lambda chance, n_tokens: visible(chance, n_tokens, tokens), lengths, rate)
     simulations, what = _simulations(wanted)
     request = {"strategy": spec.name, "k": tokens.k, "stride": tokens.stride, "rate": rate, "match": match}
     request |= {"sequences": what, "identity": wanted.identity, "version": calibration.VERSION}
     return _remembered(request, lambda: calibration.calibrate(spec.name, at_chance, simulations, rate, match))
 
 
-def _ask(formula: Callable[..., Any], wanted: Wanted) -> Any:
-    """The formula's answer, given the rate, the vocabulary, and those of the strategy's parameters that it names."""
+def _asking(formula: Callable[..., Any], wanted: Wanted) -> Callable[..., Any]:
+    """The formula, given those of the strategy's parameters that it names; SettingsError where a person's own fails."""
     named = inspect.signature(formula).parameters
-    return formula(wanted.rate, wanted.tokens, **{key: x for key, x in wanted.parameters.items() if key in named})
+    own = {key: value for key, value in wanted.parameters.items() if key in named}
+
+    def ask(*arguments: Any) -> Any:
+        with wanted.spec.blamed("in its formula"):
+            return formula(*arguments, **own)
+
+    return ask
 
 
 def _shares_agree(tokens: TokenBases) -> bool:
@@ -80,7 +92,7 @@ def _simulations(wanted: Wanted) -> tuple[Iterator[Simulation], str]:
     spec, tokens = wanted.spec, wanted.tokens
     if not spec.needs_windows and tokens.equally_long:
         lengths = simulation.EVERY_SHORT_LENGTH if spec.uneven else simulation.LENGTHS
-        return simulation.of_even_bases(tokens, lengths), f"even bases, {len(lengths)} lengths"
+        return simulation.of_even_bases(tokens, lengths, wanted.rate), f"even bases, {len(lengths)} lengths"
     if wanted.sample is None:
         why = "masks" if spec.needs_windows else "on tokens of unequal length masks"
         raise SettingsError(
@@ -88,7 +100,7 @@ def _simulations(wanted: Wanted) -> tuple[Iterator[Simulation], str]:
             "cu_seqlens) of windows of the genome, or match='none'."
         )
     windows = Windows(tokens, *wanted.sample)
-    return windows.simulations(), windows.identity
+    return windows.simulations(wanted.rate), windows.identity
 
 
 _in_memory: dict[str, Tensor] = {}

@@ -9,14 +9,19 @@ line.
 """
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
+import numpy as np
 from torch import Tensor
 
 from genomask.errors import SettingsError
 from genomask.masking.loops import Loop
+
+Units = Literal["any", "dna", "text"]
 
 
 class Strategy(Protocol):
@@ -33,6 +38,9 @@ Chance = Callable[..., float]
 its elementary draw (a token, a centre ...)."""
 Formula = Callable[..., float | None]
 """The same, or None where it holds for other vocabularies only."""
+Visible = Callable[..., np.ndarray]
+"""From a chance, a number of tokens, the TokenBases, and those of the strategy's own parameters that it names, to the
+probability of each of so many tokens in a row to stay visible, float64; for tokens of equal length, of any sequence."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,10 @@ class StrategySpec:
     published: Chance
     """The chance as its authors set it, used with match="none"."""
     exact: Formula | None
-    """The chance that gives the asked share of tokens at every length; without one it is found by simulation."""
-    units: Literal["any", "dna", "text"]
+    """The chance that gives the asked share of tokens at every length."""
+    visible: Visible | None
+    """For a share that depends on the length: what the chance is solved with. Without either it is by simulation."""
+    units: Units
     needs_npmi: bool
     needs_windows: bool
     """What it masks depends so much on the sequence that its chance is solved on windows of the genome itself."""
@@ -58,6 +68,17 @@ class StrategySpec:
     source: str = ""
     """Fingerprint of the file it comes from; empty for those of the house."""
 
+    @contextmanager
+    def blamed(self, where: str) -> Iterator[None]:
+        """Whatever a person's own code raises within, as a SettingsError; what the house's raises is left alone."""
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            if not self.source:
+                raise
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            raise SettingsError(f"masking strategy {self.name!r} fails {where}: {what}") from error
+
 
 STRATEGIES: dict[str, StrategySpec] = {}
 
@@ -67,18 +88,26 @@ def register(
     *,
     published: Chance = lambda rate, tokens: rate,
     exact: Formula | None = None,
-    units: Literal["any", "dna", "text"] = "any",
+    visible: Visible | None = None,
+    units: Units = "any",
     needs_npmi: bool = False,
     needs_windows: bool = False,
     uneven: bool = False,
     loop: Loop | None = None,
 ) -> Callable[[Select], Select]:
-    """Make the decorated function available to build_strategy under `name`."""
+    """Make the decorated function available to build_strategy under `name`.
+
+    Raises SettingsError for a name that could not be written, units that are none, or a parameter without a default.
+    """
+    if not re.fullmatch(r"[\w.+-]+", name) or name.endswith(".py"):
+        raise SettingsError(f"masking strategy {name!r}: a name has letters, digits, and _ . + - alone, as 'my-mask'.")
+    if units not in get_args(Units):
+        raise SettingsError(f"masking strategy {name!r}: units must be one of {', '.join(get_args(Units))}.")
 
     def add(select: Select) -> Select:
         parameters = settings_of(select, f"masking strategy {name!r}")
         kind = units, needs_npmi, needs_windows, uneven
-        STRATEGIES[name] = StrategySpec(name, select, published, exact, *kind, loop, parameters)
+        STRATEGIES[name] = StrategySpec(name, select, published, exact, visible, *kind, loop, parameters)
         return select
 
     return add

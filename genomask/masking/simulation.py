@@ -22,6 +22,8 @@ LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 26, 34, 45, 60, 85, 120, 170,
 EVERY_SHORT_LENGTH = (*range(1, 64), 68, 72, 78, 85, 95, 105, *LENGTHS[LENGTHS.index(120) :])
 """For a strategy whose share jumps from one length to the next; what one token does falls with the length."""
 TOKENS_PER_LENGTH = 300_000
+"""For rates of COMMON_RATE and more; below that the more, up to MOST_TIMES as many, the fewer are masked."""
+COMMON_RATE, MOST_TIMES = 0.02, 20
 MOST_SEQUENCES = 50_000
 LONG_WINDOWS = 100
 """As many windows must be of the longest length that is simulated, where there are so many."""
@@ -88,10 +90,10 @@ def simulation_keys(n: int, n_tokens: int) -> Tensor:
     return hash64(torch.arange(n), 1, torch.tensor(n_tokens))
 
 
-def of_even_bases(tokens: TokenBases, lengths: Sequence[int]) -> Iterator[Simulation]:
+def of_even_bases(tokens: TokenBases, lengths: Sequence[int], rate: float) -> Iterator[Simulation]:
     """Sequences of independent, equally likely bases (or tokens of text), from the longest to the shortest."""
     for n_tokens in reversed(lengths):
-        n = min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens))
+        n = _n_sequences(n_tokens, rate)
         n_bases = (n_tokens - 1) * tokens.stride + tokens.k
         bits = hash64(simulation_keys(n, n_tokens)[:, None], 2, torch.arange(n_bases))
         yield Simulation(tokens, _kmers(bits, tokens) if tokens.is_dna else _words(bits, tokens))
@@ -116,22 +118,27 @@ class Windows:
         content = self.input_ids.numpy().tobytes() + self.lengths.numpy().tobytes()
         return hashlib.sha256(content).hexdigest()
 
-    def simulations(self) -> Iterator[Simulation]:
-        """From the longest sequences to the shortest; a window is cut into as many as it holds."""
+    def simulations(self, rate: float) -> Iterator[Simulation]:
+        """From the longest sequences to the shortest; a window is cut into as many as it holds, each masked often."""
         longest_first = self.lengths.sort(descending=True).values
         longest = max(1, int(longest_first[min(LONG_WINDOWS, len(longest_first)) - 1]))
         for n_tokens in (longest, *(n for n in reversed(LENGTHS) if n < longest)):
-            yield Simulation(self.tokens, self._pieces(n_tokens))
+            yield Simulation(self.tokens, self._pieces(n_tokens, _n_sequences(n_tokens, rate)))
 
-    def _pieces(self, n_tokens: int) -> Tensor:
+    def _pieces(self, n_tokens: int, n: int) -> Tensor:
         """(n, n_tokens) ids."""
         counts = self.lengths // n_tokens
         window = torch.repeat_interleave(counts)
         number = torch.arange(len(window)) - (counts.cumsum(0) - counts)[window]
         start = (self.lengths.cumsum(0) - self.lengths)[window] + number * n_tokens
-        n = min(len(start), MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens))
-        spread = torch.arange(n) * len(start) // n  # of all windows, not of the first alone
+        spread = torch.arange(n) * len(start) // n  # of all windows; few are taken several times, with other keys
         return self.input_ids[start[spread, None] + torch.arange(n_tokens)]
+
+
+def _n_sequences(n_tokens: int, rate: float) -> int:
+    """How many sequences of so many tokens are simulated for a rate (0 and 1 need no more than common ones)."""
+    times = min(MOST_TIMES, max(1, COMMON_RATE / rate)) if rate else 1
+    return round(min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens)) * times)
 
 
 def _kmers(bits: Tensor, tokens: TokenBases) -> Tensor:

@@ -93,6 +93,37 @@ def scores(view):
 @register("fails")
 def fails(view):
     return view.no_such_thing
+
+@register("leaves")
+def leaves(view):
+    raise SystemExit("two\\nlines")
+
+@register("divides", published=lambda rate, tokens: rate / 0)
+def divides(view):
+    return view.token_is_drawn() & view.grid.maskable
+
+@register("runs-over")
+def runs_over(view):
+    centres = view.centres()
+    return view.hide((centres + 9).clamp(max=len(view.grid.start) - 1)) & view.grid.maskable
+
+@register("by-torch")
+def by_torch(view):
+    return (torch.rand(len(view.input_ids)) < 0.5) & view.grid.maskable
+
+@register("scribbles")
+def scribbles(view):
+    view.input_ids[:] = 11
+    return view.token_is_drawn() & view.grid.maskable
+"""
+
+
+HALF = """
+from genomask.masking import register
+
+@register("half")
+def half(view):
+    return (view.grid.position % 2 == 0) & view.grid.maskable
 """
 
 
@@ -120,8 +151,30 @@ def test_a_strategy_of_ones_own_never_masks_special_tokens_or_those_over_n(own):
         ("short", r"it returned torch.bool \(3,\)"),
         ("scores", "it returned torch.float64"),
         ("fails", "masking strategy 'fails' fails on a batch: AttributeError: .*no_such_thing"),
+        ("leaves", "masking strategy 'leaves' fails on a batch: SystemExit: two lines$"),
+        ("divides", "masking strategy 'divides' fails in its formula: ZeroDivisionError"),
+        ("runs-over", "'runs-over' masks a sequence otherwise alone than among others"),
+        ("by-torch", "'by-torch' masks a sequence otherwise alone than among others, or each time anew"),
     ],
 )
 def test_a_strategy_of_ones_own_that_goes_wrong_is_named(own, name, sentence):
     with pytest.raises(SettingsError, match=sentence):
         select_own(own, name)
+
+
+def test_a_strategy_of_ones_own_cannot_change_the_batch(own):
+    ids = torch.tensor([CLS, 10, 12, 13, 12, SEP])
+    strategy = build_strategy(f"{own}:scribbles", tokens=TOKENS, mask_rate=0.15, match="none")
+    strategy.select(ids, torch.tensor([0, 6]), torch.tensor([1]))
+    assert ids.tolist() == [CLS, 10, 12, 13, 12, SEP]
+
+
+@pytest.mark.parametrize("rate", [0, 1])
+def test_rates_0_and_1_are_literal_or_refused_for_a_strategy_of_ones_own(own, rate):
+    strategy = build_strategy(f"{own}:scribbles", tokens=TOKENS, mask_rate=rate)
+    ids, cu_seqlens, keys = torch.tensor([CLS, 10, 12, 13, 12, SEP]), torch.tensor([0, 6]), torch.tensor([1])
+    assert (strategy.select(ids, cu_seqlens, keys) > 0).tolist() == [False, *[bool(rate)] * 4, False]
+    half = own.parent / "half.py"
+    half.write_text(HALF)
+    with pytest.raises(SettingsError, match=rf"'half' cannot give {100 * rate} % of the tokens .*the nearest is 50 %"):
+        build_strategy(f"{half}:half", tokens=TOKENS, mask_rate=rate)

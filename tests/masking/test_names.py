@@ -241,3 +241,13 @@ def test_a_parameter_without_a_simple_default_is_refused_where_it_is_registered(
         @register("odd")
         def odd(view, *, sizes=(1, 2)):
             return torch.zeros(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "message"),
+    [("a:b", "dna", "'a:b': a name has letters, digits"), ("", "dna", "'': a name has"),
+     ("mine.py", "dna", "a name has"), ("mine", "rna", "'mine': units must be one of any, dna, text")],
+)  # fmt: skip
+def test_what_could_not_be_written_or_used_is_refused_where_it_is_registered(name, units, message):
+    with pytest.raises(SettingsError, match=message):
+        register(name, units=units)

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -68,6 +69,60 @@ def test_the_asked_share_of_tokens_is_met_at_every_length(name):
         assert abs(off) < 0.02 + 2.5 * se
 
 
+def chance_to_stay_visible(name, chance, n_tokens, k, stride, p=0.2, longest=10):
+    """(n_tokens,) the slow way: for every token and centre the chance that the centre's run reaches the token."""
+    n_bases = (n_tokens - 1) * stride + k
+    of_length = [p * (1 - p) ** (n - 1) / (1 - (1 - p) ** longest) for n in range(1, longest + 1)]
+    n_over = -(-k // stride)  # tokens over a base
+
+    def runs(x):
+        """First and last base hidden around centre x, with the chance of each."""
+        if name == "span":
+            return [(x - (n - 1) // 2, x + n // 2, c) for n, c in enumerate(of_length, 1)]
+        middle = (
+            x // stride - (n_over - 1) // 2
+        )  # the token in the middle of those over x, near an end the nearest to it
+        over = [t for t in range(n_tokens) if t * stride <= x < t * stride + k]
+        token = min(over, key=lambda t: abs(t - middle))
+        return [(token * stride, token * stride + k - 1, 1.0)]
+
+    visible = np.ones(n_tokens)
+    for t in range(n_tokens):
+        for x in range(n_bases):
+            reached = sum(c for first, last, c in runs(x) if first < t * stride + k and last >= t * stride)
+            visible[t] *= 1 - chance * reached
+    return visible
+
+
+@pytest.mark.parametrize("name", ["span", "fixed-span"])
+@pytest.mark.parametrize(("k", "stride"), [(6, 1), (3, 1), (1, 1), (4, 4)])
+def test_formulas_give_the_asked_share_at_every_length_and_rate(name, k, stride):
+    tokens = kmer_tokens(k, stride)
+    for rate in (0.15, 0.01, 1e-5):
+        table = build_strategy(name, tokens=tokens, mask_rate=rate).chance_of_length
+        for n_tokens in (1, 2, 5, 19, 64, 90):
+            chance = float(table[(n_tokens - 1) * stride + k])
+            share = 1 - chance_to_stay_visible(name, chance, n_tokens, k, stride).mean()
+            assert share == pytest.approx(rate, rel=1e-3)
+
+
+@pytest.mark.usefixtures("rough")
+def test_rates_that_too_little_was_simulated_for_are_told(caplog):
+    build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.3)
+    assert caplog.text == ""
+    build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=1e-4)
+    assert re.search(r"the rate of 'random-span' is known to \d+% of it only: 0\.01 % of the tokens", caplog.text)
+
+
+def test_a_single_window_of_a_small_genome_is_enough_for_npmi_global():
+    tokens = kmer_tokens(3)
+    ids = encode(np.random.default_rng(1).integers(0, 4, 1000), tokens)[1:-1]  # without [CLS] and [SEP]
+    sample = ids, torch.tensor([0, len(ids)])
+    strategy = build_strategy("npmi-global", tokens=tokens, mask_rate=0.15, npmi=npmi_of(3), sample=sample)
+    spans = strategy.select(ids.repeat(2000), torch.arange(2001) * len(ids), torch.arange(2000) + 5)
+    assert (spans > 0).double().mean() == pytest.approx(0.15, rel=0.01)
+
+
 @pytest.mark.usefixtures("quick")
 def test_tokens_that_do_not_overlap_meet_the_rate_too():
     tokens = kmer_tokens(4, stride=4)
@@ -82,8 +137,9 @@ def test_the_asked_share_of_bases_is_met_or_refused():
     strategy = build_strategy("contiguous", tokens=tokens, mask_rate=0.15, match="bases")
     off, se = error(strategy, tokens, 200, 4000, 0.15, "bases_hidden_fraction")
     assert abs(off) < 0.02 + 2.5 * se
-    with pytest.raises(SettingsError, match="would mask more than 50% of the tokens"):
-        build_strategy("uniform", tokens=kmer_tokens(6), mask_rate=0.15, match="bases")
+    for name, k, stride, rate in (("uniform", 6, 1, 0.15), ("uniform", 1, 1, 0.6), ("contiguous", 4, 4, 0.6)):
+        with pytest.raises(SettingsError, match="would mask more than 50% of the tokens"):
+            build_strategy(name, tokens=kmer_tokens(k, stride), mask_rate=rate, match="bases")
 
 
 def test_published_rates_are_constants():
@@ -218,7 +274,7 @@ def test_a_rate_that_a_strategy_cannot_give_is_refused():
 
     try:
         with pytest.raises(
-            SettingsError, match=r"'thirds' cannot give 15\.0% of the tokens in sequences of 4000 .* 33"
+            SettingsError, match=r"'thirds' cannot give 15 % of the tokens in sequences of 4000 .* 33\.3 %"
         ):
             build_strategy("thirds", tokens=kmer_tokens(3), mask_rate=0.15)
         build_strategy("thirds", tokens=kmer_tokens(3), mask_rate=0.15, match="none")

@@ -48,6 +48,19 @@ def published_chance(rate: float, tokens: TokenBases, p: float, longest: int) ->
     return rate / (mean + tokens.k - 1)
 
 
+def visible(chance: float, n_tokens: int, tokens: TokenBases, p: float, longest: int) -> np.ndarray:
+    """(n_tokens,) probability that no run reaches a token, which starts `stride` bases after the one before it."""
+    longer_than = np.array(chances_to_be_longer(p, longest))
+    # the chance of the run around each centre to reach a token: those before it, on it, and after it
+    before, after = longer_than[::2][::-1], longer_than[1::2]
+    reaches = np.concatenate([before, np.ones(tokens.k), after])
+    missed = np.concatenate([[0], np.log1p(-chance * reaches).cumsum()])
+    start = tokens.stride * np.arange(n_tokens)
+    first = (len(before) - start).clip(min=0)  # a centre lies in the sequence
+    last = (start[-1] - start + len(before) + tokens.k).clip(max=len(reaches))
+    return np.exp(missed[last] - missed[first])
+
+
 def span_loop(batch: Packed, tables: Tables, spans: Array, *, p: float, longest: int) -> None:
     """The same as a loop."""
     _mask_runs(batch, tables, spans, np.array(chances_to_be_longer(p, longest), dtype=np.float64))
@@ -68,7 +81,7 @@ def _mask_runs(batch: Packed, tables: Tables, spans: Array, longer_than: Array) 
         mask_tokens_over_hidden(sequence, spans[batch.bounds[s] : batch.bounds[s + 1]])
 
 
-@register("span", published=published_chance, loop=span_loop)
+@register("span", published=published_chance, visible=visible, loop=span_loop)
 def span(view: MaskView, *, p: float = 0.2, longest: int = 10) -> Tensor:
     """Each centre hides the 1 to `longest` bases around it, as far as its sequence goes."""
     centres, offsets = view.centres(), view.grid.offsets
