@@ -1,11 +1,13 @@
 """How every picture looks: one palette that colour-blind readers can tell apart, one font size, quiet axes.
 
-The hues are those of Okabe and Ito (Color Universal Design, 2008). Each is also a CSS variable of the report page, so
-that the same picture follows the reader's light or dark mode.
+The first six hues are those of Okabe and Ito (Color Universal Design, 2008), the others were chosen to stay apart from
+them in normal and in colour-blind eyes. Each is also a CSS variable of the report page, so that the same picture
+follows the reader's light or dark mode.
 """
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,27 @@ HUES = {
     "purple": "#cc79a7",
     "orange": "#e69f00",
     "sky": "#56b4e9",
+    "violet": "#8133c4",
+    "brown": "#7a4518",
+    "moss": "#88bb66",
+    "wine": "#a3194f",
+    "lavender": "#9977ff",
 }
 CSS_NAMES = {PAPER: "paper", INK: "ink", MUTED: "muted", GRID: "grid"} | {hue: name for name, hue in HUES.items()}
 """Colour in a picture -> the page's CSS variable that stands for it."""
 
-STRATEGY_HUES = {"genemask": "vermilion", "random-span": "blue", "contiguous": "green", "uniform": "purple"}
-"""The strategies met most often keep their colour from picture to picture."""
+STRATEGY_HUES = {
+    "genemask": "vermilion",
+    "random-span": "blue",
+    "contiguous": "green",
+    "genemask-released": "purple",
+    "fixed-span": "orange",
+    "span": "sky",
+    "uniform": "violet",
+    "npmi-global": "brown",
+    "whole-word": "moss",
+}
+"""What a strategy keeps from picture to picture; variants, curricula and a user's own share the hues left over."""
 
 _SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -75,13 +92,13 @@ def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
 
 
 def strategy_colours(strategies: Iterable[str]) -> dict[str, str]:
-    """A colour for each strategy: its own where it has one, otherwise the next that is free."""
+    """A colour for each strategy: its own, otherwise the next that is nobody's, then the next unused in the picture."""
     names = list(dict.fromkeys(strategies))
-    chosen = {name: HUES[STRATEGY_HUES[name]] for name in names if name in STRATEGY_HUES}
-    free = [hue for hue in HUES.values() if hue not in chosen.values()] or list(HUES.values())
-    others = [name for name in names if name not in chosen]
-    chosen |= {name: free[at % len(free)] for at, name in enumerate(others)}
-    return {name: chosen[name] for name in names}
+    own = {name: HUES[STRATEGY_HUES[name]] for name in names if name in STRATEGY_HUES}
+    kept = {HUES[hue] for hue in STRATEGY_HUES.values()}
+    unused = [hue for hue in HUES.values() if hue not in own.values()]
+    free = cycle(sorted(unused, key=kept.__contains__))
+    return {name: own.get(name) or next(free) for name in names}
 
 
 def label_lines(axes: Axes, lines: list[tuple[float, str, str]]) -> None:

@@ -11,6 +11,7 @@ from browser import open_in_browser
 from genomask.report.frames import verdict_frame, verdict_sentence
 from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
 from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
+from genomask.report.style import HUES
 
 HOSTILE = "<script>alert('x')</script> & \"more\""
 
@@ -95,6 +96,13 @@ def test_pictures_take_their_colours_from_the_page(page):
     body = page.read_text().split("</style>", 1)[1]
     assert "var(--vermilion, #d55e00)" in body
     assert re.sub(r"var\(--\w+, #[0-9a-f]{6}\)", "", body).count("#d55e00") == 0
+
+
+def test_every_hue_has_a_light_twin_on_dark_paper(page):
+    dark = page.read_text().split("prefers-color-scheme: dark", 1)[1]
+    twins = {name: re.search(rf"--{name}: (#[0-9a-f]{{6}});", dark) for name in HUES}
+    assert all(twins.values())
+    assert len({twin[1] for twin in twins.values()}) == len(HUES)
 
 
 def test_the_page_opens_in_a_browser_without_errors_or_outside_requests(chromium, page):

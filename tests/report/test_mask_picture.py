@@ -35,10 +35,10 @@ def test_letters_numbers_names_and_counts_are_text(small):
 
 
 def test_there_is_a_cell_for_each_hidden_base_and_a_bar_for_each_masked_token(small):
-    bars = {"genemask": "#e59b61", "uniform": "#dfacc8"}  # 62 % of the strategy's colour on white
+    bars = {"genemask": "#e59b61", "uniform": "#b181da"}  # 62 % of the strategy's colour on white
     assert boxes(small, HUES["vermilion"]) == 2
     assert boxes(small, bars["genemask"]) == 4
-    assert boxes(small, HUES["purple"]) == 2
+    assert boxes(small, HUES["violet"]) == 2
     assert boxes(small, bars["uniform"]) == 2
 
 

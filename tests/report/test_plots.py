@@ -1,13 +1,27 @@
 """The pictures: what they show is in their SVG as text, so it can be read back."""
 
 import re
+from itertools import combinations
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from genomask.errors import UserError
+from genomask.masking import STRATEGIES
 from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
-from genomask.report.style import HUES, strategy_colours
+from genomask.report.style import HUES, STRATEGY_HUES, strategy_colours
+
+DICHROMATS = {
+    "none": np.eye(3),
+    "protan": np.array([[0.1523, 1.0526, -0.2049], [0.1145, 0.7863, 0.0992], [-0.0039, -0.0481, 1.0520]]),
+    "deutan": np.array([[0.3673, 0.8606, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]]),
+    "tritan": np.array([[1.2555, -0.0767, -0.1788], [-0.0784, 0.9308, 0.1476], [0.0047, 0.6914, 0.3039]]),
+}
+"""What is left of the light of the three primaries (Machado, Oliveira and Fernandes, 2009)."""
+CONES = np.array([[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]])
+OKLAB = np.array([[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]])
 
 
 def texts(svg) -> list[str]:
@@ -59,10 +73,38 @@ def test_the_same_numbers_make_the_same_picture(summary, tmp_path):
     assert (tmp_path / "a/fewshot.svg").read_bytes() == (tmp_path / "b/fewshot.svg").read_bytes()
 
 
-def test_a_strategy_keeps_its_colour_and_no_two_share_one():
-    assert strategy_colours(["genemask"])["genemask"] == strategy_colours(["uniform", "genemask"])["genemask"]
-    six = strategy_colours(["span", "genemask", "fixed-span", "random-span", "contiguous", "uniform"])
-    assert set(six.values()) == set(HUES.values())
+def test_each_strategy_of_the_house_has_one_colour_and_no_two_share_one():
+    house = {name: strategy_colours([name])[name] for name, spec in STRATEGIES.items() if not spec.source}
+    assert strategy_colours(reversed(house)) == house
+    assert len(set(house.values())) == len(house)
+
+
+def test_variants_take_colours_that_are_left_over_in_their_order():
+    house = set(strategy_colours(STRATEGY_HUES).values())
+    given = strategy_colours(["mine.py:a", "genemask", "genemask:npmi=shuffled"])
+    assert given["genemask"] == HUES["vermilion"]
+    assert not {given["mine.py:a"], given["genemask:npmi=shuffled"]} & house
+    assert len(set(given.values())) == 3
+    assert len(set(strategy_colours(["genemask", *"abcdefghij"]).values())) == len(HUES)
+    assert len(strategy_colours("abcdefghijklmnop")) == 16
+
+
+@pytest.mark.parametrize("eyes", DICHROMATS)
+def test_colour_blind_readers_can_tell_the_colours_apart(eyes):
+    seen = [_oklab(DICHROMATS[eyes] @ _linear(hue)) for hue in HUES.values()]
+    apart = min(np.linalg.norm(one - other) for one, other in combinations(seen, 2))
+    assert apart > 0.05
+
+
+def _linear(colour: str) -> np.ndarray:
+    """Light of the three primaries, 0 to 1."""
+    value = np.array(to_rgb(colour))
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def _oklab(light: np.ndarray) -> np.ndarray:
+    """Ottosson's OKLab, in which equal distances look about equally large."""
+    return OKLAB @ np.cbrt(CONES @ light.clip(0, 1))
 
 
 def test_an_unknown_picture_format_is_refused_by_name(summary, tmp_path):
