@@ -14,20 +14,24 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 from matplotlib.transforms import blended_transform_factory
 
 from genomask.report.mask_rows import MaskedSequence, MaskRow
-from genomask.report.style import GRID, INK, MUTED, PAPER, picture, strategy_colours
+from genomask.report.style import GRID, MUTED, PAPER, picture, strategy_colours
 
 BASES_A_LINE = 120
 WIDTH = 10.0
 UNIT = 0.125
 """Inches; all heights below are in this unit."""
-HEAT, LETTERS, GAP, CELL, LANE, RULER, FOOT = 1.2, 1.8, 1.0, 1.3, 0.5, 2.2, 2.6
+HEAT, LETTERS, GAP, CELL, LANE, RULER, FOOT = 1.2, 1.8, 1.0, 1.3, 0.5, 2.2, 4.0
+THIN = 0.22
+"""A visible token, within its lane."""
 TICK = 10
+TINT = 0.75
 HEAT_COLOURS = "YlGnBu"
 
 
@@ -44,9 +48,9 @@ def mask_picture(sequence: MaskedSequence, path: Path) -> None:
         for number, axes in enumerate(lines):
             _draw_line(axes, sequence, number * a_line, a_line, heat)
         lines[0].set_title(sequence.title)
-        _draw_legend(figure, foot)
+        _draw_legend(figure, foot, list(strategy_colours(row.strategy for row in sequence.rows).values()))
         if heat:
-            _draw_scale(figure, foot, heat)
+            _draw_scale(foot, heat)
 
 
 def _line_height(sequence: MaskedSequence) -> float:
@@ -68,21 +72,31 @@ def _draw_line(axes: Axes, sequence: MaskedSequence, start: int, n: int, heat: S
     """One line of at most n bases from base `start`: x in bases, y in units downwards."""
     stop = min(start + n, len(sequence.letters))
     axes.set(xlim=(start, start + n), ylim=(_line_height(sequence) - RULER, 0), yticks=[])
-    numbers = np.arange(sequence.first + start, sequence.first + stop)
-    numbers = numbers[numbers % TICK == 0]
-    axes.set_xticks(numbers - sequence.first + 0.5, [f"{number:,}" for number in numbers], fontsize=7.5)
-    axes.tick_params(axis="x", length=2, pad=2)
-    axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_visible(False)
     y = _draw_heat(axes, sequence.best_npmi, start, stop, heat) if heat else 0.0
-    size = min(9.0, 6.0 * BASES_A_LINE / n)
+    size = min(9.0, 7.5 * BASES_A_LINE / n)
+    looks: dict[str, Any] = {"ha": "center", "va": "center", "family": "monospace", "fontsize": size}
     for base in range(start, stop):
-        axes.text(base + 0.5, y + LETTERS / 2, sequence.letters[base], ha="center", va="center", fontsize=size)
+        axes.text(base + 0.5, y + LETTERS / 2, sequence.letters[base], **looks)
     y += LETTERS
+    _draw_ruler(axes, np.arange(sequence.first + start, sequence.first + stop), start, n, y)
     colours = strategy_colours(row.strategy for row in sequence.rows)
     for row in sequence.rows:
         _draw_row(axes, row, start, stop, y + GAP, colours[row.strategy])
         y += _row_height(sequence.k)
+
+
+def _draw_ruler(axes: Axes, numbers: np.ndarray, start: int, n: int, y: float) -> None:
+    """Numbers above the first base and every tenth, fewer where they would touch; below `y` a line at every tenth."""
+    room = (len(f"{numbers[-1]:,}") + 1) * n / BASES_A_LINE
+    is_tenth = numbers % TICK == 0
+    is_told = (numbers % (TICK if room < TICK else 2 * TICK) == 0) & (numbers - numbers[0] >= room)
+    is_told[0] = True
+    at = start + 0.5 + np.arange(len(numbers))
+    axes.set_xticks(at[is_told], [f"{number:,}" for number in numbers[is_told]], fontsize=7.5)
+    axes.tick_params(axis="x", length=2, pad=2, top=True, bottom=False, labeltop=True, labelbottom=False)
+    axes.grid(visible=False)
+    axes.vlines(at[is_tenth], y, axes.get_ylim()[0], color=GRID, linewidth=0.8, zorder=0)
 
 
 def _draw_heat(axes: Axes, npmi: np.ndarray, start: int, stop: int, heat: ScalarMappable) -> float:
@@ -112,8 +126,8 @@ def _draw_row(axes: Axes, row: MaskRow, start: int, stop: int, y: float, colour:
 
     tokens = np.arange(max(0, start - k + 1), min(stop, n_tokens))
     top = y + CELL + LANE * (0.5 + tokens % k)
-    _fill(axes, tokens, top, k, LANE, GRID)
     masked = row.masked[tokens]
+    _fill(axes, tokens[~masked], top[~masked] + (LANE - THIN) / 2, k, THIN, GRID)
     _fill(axes, tokens[masked], top[masked], k, LANE, _tint(colour))
 
 
@@ -129,34 +143,38 @@ def _fill(axes: Axes, left: np.ndarray, top: np.ndarray | float, width: float, h
 
 def _tint(colour: str) -> str:
     """The colour of a bar: lighter than a cell's, which should be seen first."""
-    red, green, blue = (0.62 * part + 0.38 * white for part, white in zip(to_rgb(colour), to_rgb(PAPER), strict=True))
+    red, green, blue = (
+        TINT * part + (1 - TINT) * white for part, white in zip(to_rgb(colour), to_rgb(PAPER), strict=True)
+    )
     return to_hex((red, green, blue))
 
 
-def _draw_legend(figure: Figure, axes: Axes) -> None:
-    """What cells and bars are, from the left edge of the picture on."""
+def _draw_legend(figure: Figure, axes: Axes, colours: list[str]) -> None:
+    """What cells and bars are, in the colours of the strategies shown, from the left edge of the picture on."""
     axes.set_axis_off()
+    points = 72 * UNIT
+    keys = {
+        "hidden base: every token over it is masked": (CELL * points, colours),
+        "visible base": (CELL * points, [GRID]),
+        "masked token": (LANE * points, [_tint(colour) for colour in colours]),
+        "visible token": (THIN * points, [GRID]),
+    }
     handles = [
-        Line2D(
-            [],
-            [],
-            linestyle="",
-            marker="s",
-            markersize=7,
-            color=INK,
-            label="hidden base: every token over it is masked",
-        ),
-        Line2D([], [], linewidth=3, color=_tint(INK), label="masked token"),
-        Line2D([], [], linewidth=3, color=GRID, label="visible token"),
+        tuple(Line2D([], [], linewidth=0.72 * width, color=hue, solid_capstyle="butt") for hue in hues)
+        for width, hues in keys.values()
     ]
     edge = blended_transform_factory(figure.transFigure, axes.transAxes)
-    looks: dict[str, Any] = {"ncols": 3, "fontsize": 8, "borderaxespad": 0, "handlelength": 1.6}
-    axes.legend(handles=handles, loc="center left", bbox_to_anchor=(0.0, 0.5), bbox_transform=edge, **looks)
+    looks: dict[str, Any] = {"ncols": 2, "fontsize": 8, "borderaxespad": 0, "handlelength": 4}
+    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (0.0, 0.5), "bbox_transform": edge}
+    axes.legend(handles, keys, handler_map={tuple: HandlerTuple(ndivide=None, pad=0.2)}, **looks, **place)
 
 
-def _draw_scale(figure: Figure, axes: Axes, heat: ScalarMappable) -> None:
+def _draw_scale(axes: Axes, heat: ScalarMappable) -> None:
     """The scale of the NPMI, at the right end of the legend."""
-    inset = axes.inset_axes((0.84, 0.5, 0.16, 0.25))
-    figure.colorbar(heat, cax=inset, orientation="horizontal")
+    inset = axes.inset_axes((0.66, 0.35, 0.34, 0.25))
+    low, high = heat.get_clim()
+    ticks = [low, (low + high) / 2, high]
+    axes.figure.colorbar(heat, cax=inset, orientation="horizontal", ticks=ticks)
+    inset.set_xticks(ticks, [f"{tick:.2f}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
     inset.tick_params(labelsize=7.5, length=2, pad=1.5)
-    inset.set_ylabel("highest NPMI of the\nk-mers over a base", rotation=0, ha="right", va="center", fontsize=7.5)
+    inset.set_title("highest NPMI of the k-mers over a base", fontsize=8, fontweight="normal", loc="center", pad=3)

@@ -7,7 +7,7 @@ import pytest
 from masked_by_hand import FOUR_IN_A_ROW, TWELVE, sequence
 
 from genomask.report.mask_picture import mask_picture
-from genomask.report.style import HUES
+from genomask.report.style import GRID, HUES
 
 LONG = "ACGTN" * 50
 
@@ -30,33 +30,58 @@ def small(tmp_path):
 def test_letters_numbers_names_and_counts_are_text(small):
     shown = texts(small)
     assert "".join(text for text in shown if text in set("ACGT")) == TWELVE
-    assert {"chr1:995-1,006, 12 bases, k = 3", "genemask", "uniform", "1,000"} <= set(shown)
+    assert {"chr1:995-1,006, 12 bases, k = 3", "genemask", "uniform", "995", "1,000"} <= set(shown)
     assert {"4 of 10 tokens masked", "2 of 12 bases hidden", "2 of 10 tokens masked"} <= set(shown)
 
 
 def test_there_is_a_cell_for_each_hidden_base_and_a_bar_for_each_masked_token(small):
-    bars = {"genemask": "#e59b61", "uniform": "#b181da"}  # 62 % of the strategy's colour on white
+    bars = {"genemask": "#e08640", "uniform": "#a066d3"}  # 75 % of the strategy's colour on white
     assert boxes(small, HUES["vermilion"]) == 2
     assert boxes(small, bars["genemask"]) == 4
     assert boxes(small, HUES["violet"]) == 2
     assert boxes(small, bars["uniform"]) == 2
+    assert boxes(small, GRID) == 2 + (10 - 4) + (10 - 2)  # the bands behind the cells, and the visible tokens
+
+
+def test_the_legend_shows_the_colours_of_the_picture_and_no_others(small):
+    text = small.read_text()
+    assert {"hidden base: every token over it is masked", "visible base", "masked token", "visible token"} <= set(
+        texts(small)
+    )
+    legend = text[text.index('<g id="legend_1">') :]
+    keys = set(re.findall(r"stroke: (#[0-9a-f]{6})", legend))
+    assert keys == {HUES["vermilion"], HUES["violet"], "#e08640", "#a066d3", GRID}
+
+
+def test_lines_run_through_all_rows_at_every_tenth_base(tmp_path):
+    mask_picture(sequence(LONG, 6, {"contiguous": {80}}), tmp_path / "long.svg")
+    guides = re.findall(r'<path d="M ([\d.]+) [\d.]+ \nL \1 [\d.]+ \n" clip-path', (tmp_path / "long.svg").read_text())
+    assert len(guides) == 25
+
+
+def test_numbers_that_would_touch_are_left_out(tmp_path):
+    mask_picture(sequence("ACGT" * 30, 6, {"uniform": {1}}, first=123_456_785), tmp_path / "far.svg")
+    shown = [text for text in texts(tmp_path / "far.svg") if text.startswith("123,")]
+    assert shown == ["123,456,785"] + [f"123,456,{number}" for number in range(800, 901, 20)]
 
 
 def test_a_long_sequence_is_drawn_in_lines_that_lose_no_base(tmp_path):
     mask_picture(sequence(LONG, 6, {"contiguous": {80, 81, 82, 83, 84, 85}}), tmp_path / "long.svg")
     shown = texts(tmp_path / "long.svg")
     assert "".join(text for text in shown if text in set("ACGTN")) == LONG
-    assert [text for text in shown if text.isdigit()] == [str(number) for number in range(10, 251, 10)]
+    starts, tens = {1, 85, 169}, set(range(10, 251, 10)) - {170}  # 170 would touch 169
+    assert [int(text) for text in shown if text.isdigit()] == sorted(starts | tens)
     assert shown.count("contiguous") == 3
     assert shown.count("6 of 245 tokens masked") == 1
     assert boxes(tmp_path / "long.svg", HUES["green"]) == 1
-    assert boxes(tmp_path / "long.svg", "#61c3a8") == 6 + 4  # four bars reach into the second line
+    assert boxes(tmp_path / "long.svg", "#40b696") == 6 + 4  # four bars reach into the second line
 
 
 def test_the_npmi_is_drawn_where_there_is_one(tmp_path):
     npmi = np.where(np.arange(12) < 4, np.nan, np.arange(12) / 12)
     mask_picture(sequence(TWELVE, 3, FOUR_IN_A_ROW, npmi=tuple(npmi)), tmp_path / "with.svg")
-    assert "NPMI" in texts(tmp_path / "with.svg")
+    shown = texts(tmp_path / "with.svg")
+    assert {"NPMI", "0.33", "0.62", "0.92"} <= set(shown)  # the ends of the scale and its middle
     for name, values in {"without": (), "unknown": (np.nan,) * 12}.items():
         mask_picture(sequence(TWELVE, 3, FOUR_IN_A_ROW, npmi=values), tmp_path / f"{name}.svg")
         assert "NPMI" not in texts(tmp_path / f"{name}.svg")
