@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from genomask.report.frames import PRETRAINED_METHODS, over_seeds, verdict_words
+from genomask.report.frames import over_seeds, verdict_words
 from genomask.report.style import INK, MUTED, PAPER, label_lines, picture, strategy_colours
 
 TRAINED_LOSS, HELD_OUT_LOSS = "loss_nats_per_masked_token", "eval_loss_nats_per_masked_token"
@@ -20,8 +20,7 @@ BITS = "eval_bits_per_hidden_base"
 LOSS_YARDSTICKS = {"ln_vocabulary_nats": "ln V", "unigram_entropy_nats": "unigrams", "flank_floor_nats": "flank floor"}
 BITS_YARDSTICKS = {"order_0_bits": "order-0", "order_5_bits": "order-5"}
 
-_METHOD_MARKS: dict[str, tuple] = {"finetune": ("o", "-"), "probe": ("s", (0, (4, 1.5)))}
-_FLOOR_MARKS = [("D", ":"), ("^", "-."), ("v", (0, (1, 1)))]
+_METHOD_MARKS: dict[str, tuple] = {"finetune": ("o", "-"), "probe": ("s", (0, (4, 1.5))), "kmer-logreg": ("D", ":")}
 
 
 def learning_curves(
@@ -58,24 +57,25 @@ def learning_curves(
 def fewshot_curves(summary: pd.DataFrame, path: Path) -> None:
     """Accuracy by examples per class from the rows of summary.csv, one panel a task, a bar for each interval.
 
-    Several pretraining seeds of a strategy become one curve (`frames.over_seeds`); floors are grey.
+    Several pretraining seeds of a strategy become one curve (`frames.over_seeds`); floors are black or grey.
     """
     table = over_seeds(summary)
-    table["curve"] = table["method"].where(table["strategy"] == "-", table["strategy"] + ", " + table["method"])
+    floor = table["method"].str.replace("/", ", ")
+    table["curve"] = floor.where(table["strategy"] == "-", table["strategy"] + ", " + table["method"])
     curves, tasks = _curve_marks(table), list(dict.fromkeys(table["task"]))
     with picture(path, 2.2 + 3.4 * len(tasks), 3.6) as figure:
         for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
             rows = table[table["task"] == task]
             shots = sorted(rows["shot"].unique())
-            for shift, (curve, marks) in zip(_dodges(len(curves)), curves.items(), strict=True):
+            for shift, (curve, marks) in zip(_dodges(len(curves), len(shots)), curves.items(), strict=True):
                 mine = rows[rows["curve"] == curve].sort_values("shot")
                 at = np.searchsorted(shots, mine["shot"]) + shift
                 mean, half = 100 * mine["accuracy"], 100 * mine["half_width"]
-                axes.plot(at, mean, **marks)
+                axes.plot(at, mean, clip_on=False, **marks)
                 axes.vlines(at, mean - half, mean + half, color=marks["color"], linewidth=1.4, alpha=0.8)
-            axes.set(title=task, xlabel="examples of each class", xticks=range(len(shots)), xticklabels=shots)
+            axes.set(title=f"task {task}", xlabel="examples of each class", xticks=range(len(shots)), xticklabels=shots)
             axes.set_xlim(-0.4, len(shots) - 0.6)
-        figure.axes[0].set_ylabel("accuracy, %")
+            axes.set_ylabel(f"accuracy, % (axis from {_end_at_ticks(axes):g})")
         legend = [Line2D([], [], label=label, **marks) for label, marks in curves.items()]
         figure.legend(handles=legend, loc="outside right center", handlelength=2.6)
 
@@ -152,16 +152,24 @@ def _strategy(run: str) -> str:
 
 def _curve_marks(table: pd.DataFrame) -> dict[str, dict]:
     """Label -> colour, marker and dash of each curve, in the table's order."""
-    colours = strategy_colours(table["strategy"][table["strategy"] != "-"]) | {"-": MUTED}
-    curves = table.drop_duplicates("curve")
-    floors = [method for method in curves["method"] if method not in PRETRAINED_METHODS]
-    marks = _METHOD_MARKS | dict(zip(floors, _FLOOR_MARKS, strict=False))
-    return {
-        row.curve: dict(zip(("color", "marker", "linestyle"), (colours[row.strategy], *marks[row.method]), strict=True))
-        for row in curves.itertuples()
-    }
+    colours = strategy_colours(table["strategy"][table["strategy"] != "-"])
+    floors = {"kmer-logreg": INK, "random-init": MUTED}
+    marks = {}
+    for row in table.drop_duplicates("curve").itertuples():
+        model, _, method = row.method.rpartition("/")  # the untrained encoder has the marks of the trained ones
+        colour = colours.get(row.strategy) or floors[model or method]
+        marks[row.curve] = dict(zip(("color", "marker", "linestyle"), (colour, *_METHOD_MARKS[method]), strict=True))
+    return marks
 
 
-def _dodges(n: int) -> np.ndarray:
+def _dodges(n: int, shots: int) -> np.ndarray:
     """Small sideways shifts, so that the bars of curves at one shot do not cover each other."""
-    return np.linspace(-0.14, 0.14, n) if n > 1 else np.zeros(1)
+    return np.linspace(-1, 1, n) * min(0.14, 0.03 * shots) if n > 1 else np.zeros(1)
+
+
+def _end_at_ticks(axes: Axes) -> float:
+    """Let the y axis begin and end at a numbered tick; returns where it begins."""
+    axes.margins(y=0)
+    (low, high), ticks = axes.get_ylim(), axes.get_yticks()
+    axes.set_ylim(ticks[ticks <= low].max(), ticks[ticks >= high].min())
+    return axes.get_ylim()[0]

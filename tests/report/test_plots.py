@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from genomask.errors import UserError
 from genomask.masking import STRATEGIES
 from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
-from genomask.report.style import HUES, STRATEGY_HUES, strategy_colours
+from genomask.report.style import HUES, INK, MUTED, STRATEGY_HUES, strategy_colours
 
 DICHROMATS = {
     "none": np.eye(3),
@@ -55,8 +55,38 @@ def test_a_run_that_has_only_begun_is_drawn(tmp_path):
 def test_fewshot_curves_name_every_curve_and_panel(summary, tmp_path):
     fewshot_curves(pd.concat([summary, summary.assign(task="other")]), tmp_path / "fewshot.svg")
     shown = texts(tmp_path / "fewshot.svg")
-    assert {"kinds", "other", "genemask, probe", "random-span, finetune", "kmer-logreg", "10", "50"} <= set(shown)
+    assert {"task kinds", "task other", "genemask, probe", "random-span, finetune", "10", "50"} <= set(shown)
+    assert {"kmer-logreg", "random-init, probe", "random-init, finetune"} <= set(shown)
     assert not any(text.startswith("-,") for text in shown)
+
+
+def test_no_two_fewshot_curves_look_alike(summary, tmp_path):
+    fewshot_curves(summary, tmp_path / "fewshot.svg")
+    text = (tmp_path / "fewshot.svg").read_text()
+    legend = text[text.index('<g id="legend_1">') :]
+    lines = re.findall(r'style="fill: none; (?:stroke-dasharray: ([^;]*); )?[^"]*stroke: (#[0-9a-f]{6})', legend)
+    assert len(lines) == len(set(lines)) == 7
+    assert {colour for _, colour in lines} == {HUES["blue"], HUES["vermilion"], INK, MUTED}
+
+
+def test_the_axis_of_accuracy_begins_at_a_number_and_says_so(summary, tmp_path):
+    summary["accuracy"] = 0.934 + summary["accuracy"] / 100
+    fewshot_curves(summary, tmp_path / "fewshot.svg")
+    shown = texts(tmp_path / "fewshot.svg")
+    [label] = [text for text in shown if text.startswith("accuracy")]
+    start = re.fullmatch(r"accuracy, % \(axis from (\d+)\)", label)[1]
+    numbers = [float(text) for text in shown if re.fullmatch(r"[\d.]+", text)]
+    assert float(start) == min(number for number in numbers if number > 50)  # 50 is a number of examples
+
+
+def test_points_stand_close_to_their_number_of_examples(summary, tmp_path):
+    fewshot_curves(summary, tmp_path / "fewshot.svg")
+    panel = (tmp_path / "fewshot.svg").read_text().split('<g id="legend_1">')[0]
+    first, second, *marks = (float(x) for x in re.findall(r'<use xlink:href="#\w+" x="([\d.]+)"', panel))
+    step = second - first
+    points = [x for x in marks if x > first - 0.35 * step]  # further left are the ticks of the y axis
+    assert len(points) == 7 * 2
+    assert max(min(abs(x - first), abs(x - second)) for x in points) < 0.07 * step
 
 
 def test_the_forest_says_what_was_tested_and_what_was_not(verdict, seed_differences, tmp_path):
