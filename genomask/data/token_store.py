@@ -38,9 +38,9 @@ class TokenStore:
     contents: np.ndarray
     """(sequences,) int64, a hash of the ids of each sequence's document: equal documents have equal ones."""
 
-    @classmethod
+    @staticmethod
     def open(
-        cls, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str, cache: Path
+        files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str, cache: Path
     ) -> "TokenStore":
         """The store of these files, tokenizer and length, from the cache folder, or built there first.
 
@@ -48,15 +48,13 @@ class TokenStore:
         """
         key = _key(files, tokenizer, max_tokens, overflow)
         folder = cache / "text" / f"{files[0].name.split('.')[0]}-{key}"
-        if not (folder / "contents.npy").exists():
+        store = _load(folder, _id_type(tokenizer))
+        if store is None:
             log.info("tokenising %d corpus file(s) into the cache at %s", len(files), folder)
             _build(folder, files, tokenizer, max_tokens, overflow)
-        dtype = _id_type(tokenizer)
-        return cls(
-            np.memmap(folder / "ids.bin", dtype=dtype, mode="r"),
-            np.load(folder / "offsets.npy"),
-            np.load(folder / "contents.npy"),
-        )
+            store = _load(folder, _id_type(tokenizer))
+        assert store is not None, f"the token store was just built, yet cannot be opened: {folder}"
+        return store
 
     def read(self, sequences: np.ndarray) -> list[np.ndarray]:
         """The ids of each sequence asked for."""
@@ -79,6 +77,17 @@ def _key(files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: 
     return hashlib.blake2b(
         json.dumps([FORMAT, stats, content, max_tokens, overflow]).encode(), digest_size=12
     ).hexdigest()
+
+
+def _load(folder: Path, dtype: np.dtype) -> TokenStore | None:
+    """The store in a cache folder; None where it is absent or damaged, so that it is built anew."""
+    try:
+        ids = np.memmap(folder / "ids.bin", dtype=dtype, mode="r")
+        offsets, contents = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("offsets", "contents"))
+        is_whole = ids.size == offsets[-1] and len(offsets) == len(contents) + 1
+    except (FileNotFoundError, NotADirectoryError, ValueError, EOFError, LookupError, TypeError):
+        return None
+    return TokenStore(ids, offsets, contents) if is_whole else None
 
 
 def _build(

@@ -138,6 +138,22 @@ def test_the_corpus_is_tokenised_once_and_again_only_when_something_changed(corp
     assert not list((tmp_path / "text").glob(".*"))
 
 
+@pytest.mark.parametrize("file", ["ids.bin", "offsets.npy", "contents.npy"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
+def test_a_damaged_token_store_is_built_anew(corpus, tmp_path, file, damage):
+    folder, tokenizer = corpus
+    first = text_source(folder, tokenizer, 128, 5, 1, tmp_path)
+    before = texts_of(first, first.train(0, 75))
+    victim = next((tmp_path / "text").glob(f"*/{file}"))
+    content = victim.read_bytes()
+    victim.unlink()
+    if damage != "gone":
+        victim.write_bytes(content[: len(content) // 4 * 2] if damage == "cut" else b"")  # whole ids of two bytes
+    again = text_source(folder, tokenizer, 128, 5, 1, tmp_path)
+    assert texts_of(again, again.train(0, 75)) == before
+    assert [path.name for path in (tmp_path / "text").iterdir()] == [victim.parent.name]
+
+
 def test_a_bad_shard_leaves_no_half_built_store(corpus, tmp_path):
     _, tokenizer = corpus
     path = tmp_path / "bad.jsonl"
