@@ -1,8 +1,9 @@
 """C4 straight from the Hugging Face hub: documents in stream order in, packed token sequences out.
 
-Sequence number i is the i-th document of the stream (after the last comes the first again), cut to its first tokens.
-The stream can only be read forward, so every MARK_EVERY documents its state is noted in the cache folder; a resumed
-run starts from the nearest mark instead of from the first document.
+Sequence number i is the i-th document of the stream (after the last comes the first again), cut to its first tokens;
+or, where documents are split, the i-th of the sequences that they make.
+The stream can only be read forward, so about every MARK_EVERY sequences its state is noted in the cache folder; a
+resumed run starts from the nearest mark instead of from the first document.
 """
 
 import hashlib
@@ -21,12 +22,16 @@ from transformers import PreTrainedTokenizerBase
 from genomask.atomic import atomic_write
 from genomask.cache import default_cache
 from genomask.data.packing import pack
-from genomask.data.wordpiece import token_bases_of, tokenize_documents
+from genomask.data.settings import DocumentSettings
+from genomask.data.wordpiece import split_documents, token_bases_of, tokenize_documents, tokenizer_content
 from genomask.errors import DataError
 from genomask.types import TokenSequences
 
 C4 = {"path": "allenai/c4", "name": "en"}
 MARK_EVERY = 200_000
+
+Piece = str | list[int]
+"""A text still to be cut to one sequence, or the ids of a sequence."""
 
 log = logging.getLogger(__name__)
 
@@ -37,67 +42,76 @@ class StreamedText:
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        max_tokens: int,
-        validation_documents: int,
+        settings: DocumentSettings,
         cache: Path | None = None,
         origin: Mapping[str, Any] = C4,
     ) -> None:
         """`origin` is what datasets.load_dataset takes; raises DataError where the hub cannot be reached."""
         self.tokenizer = tokenizer
         self.token_bases = token_bases_of(tokenizer, len(tokenizer))
-        self.max_tokens = max_tokens
+        self.settings = settings
         self.origin = dict(origin)
-        key = hashlib.blake2b(json.dumps(self.origin).encode(), digest_size=12).hexdigest()
+        # where documents are split, a sequence's number hangs on all that decides how many they make
+        numbering = [tokenizer_content(tokenizer), settings.max_tokens] if settings.overflow == "split" else []
+        key = hashlib.blake2b(json.dumps([self.origin, *numbering]).encode(), digest_size=12).hexdigest()
         self._marks_file = (cache or default_cache()) / "streams" / f"{key}.json"
-        self._documents: Iterator[str] = iter(())
-        self._position = -1  # number of the document that comes next; -1 before the stream is open
+        self._pieces: Iterator[Piece] = iter(())
+        self._position = -1  # number of the piece that comes next; -1 before the stream is open
         with self._hub_errors():
-            rows = itertools.islice(self._open("validation"), validation_documents)
-            self._validation = self._pack([_text_of(row) for row in rows])
+            pieces = (piece for row in self._open("validation") for piece in self._pieces_of(row))
+            self._validation = self._pack(list(itertools.islice(pieces, settings.validation_documents)))
 
     def train(self, first: int, count: int) -> TokenSequences:
-        """Documents number first .. first + count - 1 of the stream; going forward is cheap, going back is not."""
+        """Sequences number first .. first + count - 1 of the stream; going forward is cheap, going back is not."""
         if self._position < 0 or not self._position <= first < self._position + MARK_EVERY:
-            self._documents, self._position = self._endless(first), first
+            self._pieces, self._position = self._endless(first), first
         with self._hub_errors():
-            texts = list(itertools.islice(self._documents, first - self._position, first - self._position + count))
+            pieces = list(itertools.islice(self._pieces, first - self._position, first - self._position + count))
         self._position = first + count
-        return self._pack(texts)
+        return self._pack(pieces)
 
     def validation(self) -> TokenSequences:
-        """The first documents of the validation split."""
+        """The first sequences of the validation split."""
         return self._validation
 
-    def _pack(self, texts: list[str]) -> TokenSequences:
-        ids = tokenize_documents(self.tokenizer, texts, self.max_tokens)
+    def _pieces_of(self, row: dict[str, Any]) -> list[Piece]:
+        """What of a document becomes sequences: its text, cut later with many others, or all parts of a split one."""
+        text = _text_of(row)
+        if self.settings.overflow == "truncate":
+            return [text]
+        return [*split_documents(self.tokenizer, [text], self.settings.max_tokens)[0]]
+
+    def _pack(self, pieces: list[Piece]) -> TokenSequences:
+        texts = [piece for piece in pieces if isinstance(piece, str)]
+        ids = tokenize_documents(self.tokenizer, texts, self.settings.max_tokens) if texts else pieces
         return pack([np.array(x, dtype=np.int64) for x in ids], np.ones(len(ids)))
 
     def _open(self, split: str) -> datasets.IterableDataset:
         return datasets.load_dataset(**self.origin, split=split, streaming=True)
 
-    def _endless(self, start: int) -> Iterator[str]:
+    def _endless(self, start: int) -> Iterator[Piece]:
         while True:
             size = yield from self._one_pass(start)
             if size == 0:
                 raise DataError(f"{self.origin['path']}: the stream has no documents. Give a dataset that has some.")
             start = start % size if start >= size else 0
 
-    def _one_pass(self, start: int) -> Generator[str, None, int]:
-        """The documents from number `start` to the last; returns how many there are in all."""
+    def _one_pass(self, start: int) -> Generator[Piece, None, int]:
+        """The pieces from number `start` to the last; returns how many there are in all."""
         dataset = self._open("train")
         marks = self._read_marks()
         number = max((n for n in marks if n <= start), default=0)
         if number:
             dataset.load_state_dict(marks[number])
         if start - number > MARK_EVERY // 10:
-            log.info("reading forward from document %s to %s of the stream", f"{number:,}", f"{start:,}")
+            log.info("reading forward from sequence %s to %s of the stream", f"{number:,}", f"{start:,}")
         for row in dataset:
-            number += 1
-            if number % MARK_EVERY == 0 and number not in marks:
+            pieces = self._pieces_of(row)
+            before, number = number, number + len(pieces)
+            if number // MARK_EVERY > before // MARK_EVERY and number not in marks:
                 marks[number] = dataset.state_dict()
                 self._write_marks(marks)
-            if number > start:
-                yield _text_of(row)
+            yield from pieces[max(0, start - before) :]
         return number
 
     def _read_marks(self) -> dict[int, dict]:

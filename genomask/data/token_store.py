@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from genomask.atomic import atomic_folder
 from genomask.data.text import read_documents
-from genomask.data.wordpiece import split_documents, tokenize_documents
+from genomask.data.wordpiece import split_documents, tokenize_documents, tokenizer_content
 from genomask.errors import DataError
 
 FORMAT = 1
@@ -72,11 +72,8 @@ def _key(files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: 
         if not path.is_file():
             raise DataError(f"{path}: no such file. Check the spelling, and the folder you are in.")
     stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    content |= {"truncation": None, "padding": None}  # left behind by earlier calls of the tokenizer
-    return hashlib.blake2b(
-        json.dumps([FORMAT, stats, content, max_tokens, overflow]).encode(), digest_size=12
-    ).hexdigest()
+    facts = [FORMAT, stats, tokenizer_content(tokenizer), max_tokens, overflow]
+    return hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()
 
 
 def _load(folder: Path, dtype: np.dtype) -> TokenStore | None:

@@ -3,9 +3,11 @@
 Text is lower-cased and stripped of accents, as bert-base-uncased does.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -113,6 +115,12 @@ def token_bases_of(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> Token
         kmer_ids=torch.zeros(0, dtype=torch.int64),
         word_start=word_start,
     )
+
+
+def tokenizer_content(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """All that its ids depend on; JSON can hold it."""
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    return content | {"truncation": None, "padding": None}  # left behind by earlier calls of the tokenizer
 
 
 def tokenize_documents(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int) -> list[list[int]]:

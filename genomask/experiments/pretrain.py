@@ -137,7 +137,7 @@ def open_source(recipe: Recipe, inputs: Inputs) -> Source:
     vocabulary = recipe.tokens.vocabulary or _learn_vocabulary(recipe.tokens.vocab_size, inputs)
     tokenizer = wordpiece_tokenizer(vocabulary)
     if inputs.corpus == C4:
-        return StreamedText(tokenizer, recipe.documents.max_tokens, recipe.documents.validation_documents)
+        return StreamedText(tokenizer, recipe.documents)
     return TextSource(inputs.corpus, tokenizer, recipe.documents, seed)
 
 

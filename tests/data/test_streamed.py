@@ -7,8 +7,9 @@ import datasets
 import pytest
 
 from genomask.data import streamed
+from genomask.data.settings import DocumentSettings
 from genomask.data.streamed import StreamedText
-from genomask.data.wordpiece import train_wordpiece, wordpiece_tokenizer
+from genomask.data.wordpiece import split_documents, train_wordpiece, wordpiece_tokenizer
 from genomask.errors import DataError
 
 TRAIN = [f"training document {i}" for i in range(60)]
@@ -34,7 +35,26 @@ def stream(tmp_path):
         files[split].append(str(path))
     tokenizer = wordpiece_tokenizer(train_wordpiece(TRAIN + VALIDATION, 300, tmp_path / "vocab.txt"))
     origin = {"path": "json", "data_files": files}
-    return lambda max_tokens=128: StreamedText(tokenizer, max_tokens, 4, cache=tmp_path / "cache", origin=origin)
+
+    def open_stream(max_tokens=128, overflow="truncate"):
+        settings = DocumentSettings(max_tokens=max_tokens, overflow=overflow, validation_documents=4)
+        return StreamedText(tokenizer, settings, cache=tmp_path / "cache", origin=origin)
+
+    return open_stream
+
+
+def ids_of(tokens):
+    return [ids.tolist() for ids in tokens.input_ids.split(tokens.lengths.tolist())]
+
+
+def lengthened(text):
+    """A document of one sequence or several."""
+    return " ".join([text] * (1 + sum(map(ord, text)) % 6))
+
+
+def split(source, texts, max_tokens):
+    documents = split_documents(source.tokenizer, [lengthened(text) for text in texts], max_tokens)
+    return [ids for pieces in documents for ids in pieces]
 
 
 def texts_of(source, tokens):
@@ -66,20 +86,35 @@ def test_a_resumed_stream_starts_from_the_nearest_mark(stream, monkeypatch):
     read = []
     monkeypatch.setattr(streamed, "_text_of", lambda row: read.append(row) or row["text"])
     assert texts_of(again, again.train(41, 15)) == TRAIN[41:56]
-    assert len(read) == 15
+    assert len(read) == 16  # documents 40 .. 55
     assert texts_of(again, again.train(30, 2)) == TRAIN[30:32]
 
 
-def test_documents_are_cut_and_validation_is_the_other_split(stream):
-    source = stream(max_tokens=4)
-    assert source.train(0, 3).lengths.tolist() == [4, 4, 4]
+def test_documents_are_cut_and_validation_is_the_other_split(stream, monkeypatch):
     whole = stream()
     assert texts_of(whole, whole.validation()) == VALIDATION[:4]
+    monkeypatch.setattr(streamed, "_text_of", lambda row: row["text"] + " and more words than there is room for")
+    source = stream(max_tokens=8)
+    assert source.train(0, 3).lengths.tolist() == [8, 8, 8]
+
+
+def test_split_documents_keep_every_token_wherever_the_stream_is_entered(stream, monkeypatch):
+    monkeypatch.setattr(streamed, "_text_of", lambda row: lengthened(row["text"]))
+    monkeypatch.setattr(streamed, "MARK_EVERY", 10)
+    for max_tokens in (8, 9):  # in one cache: the marks of one are of no use to the other
+        source = stream(max_tokens, overflow="split")
+        whole, held_out = (split(source, texts, max_tokens) for texts in (TRAIN, VALIDATION))
+        assert ids_of(source.train(0, len(whole) + 5)) == whole + whole[:5]
+        assert len(source._read_marks()) > 5
+        for first in (0, 9, 10, 37, len(whole) - 2, 3 * len(whole) + 11):
+            again = stream(max_tokens, overflow="split")
+            assert ids_of(again.train(first, 4)) == (whole * 5)[first : first + 4]
+        assert ids_of(source.validation()) == held_out[:4]
 
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence(stream):
     with pytest.raises(DataError, match=r"^allenai/c4: the stream cannot be read .* huggingface\.co") as caught:
-        StreamedText(stream().tokenizer, 128, 4)
+        StreamedText(stream().tokenizer, DocumentSettings())
     assert "\n" not in str(caught.value)
 
 
@@ -88,4 +123,4 @@ def test_documents_without_text_are_refused(tmp_path, stream):
     path.write_text('{"content": "x"}\n')
     origin = {"path": "json", "data_files": {"train": [str(path)], "validation": [str(path)]}}
     with pytest.raises(DataError, match="have no 'text', only: content"):
-        StreamedText(stream().tokenizer, 128, 4, cache=tmp_path, origin=origin)
+        StreamedText(stream().tokenizer, DocumentSettings(), cache=tmp_path, origin=origin)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from quick_settings import QUICK
 from safetensors.torch import load_file
 
 from genomask import allocator
+from genomask.data.kmer import SPECIAL_TOKENS
+from genomask.data.streamed import StreamedText
+from genomask.data.wordpiece import train_wordpiece
 from genomask.errors import SettingsError, Stopped, TrainingError
 from genomask.experiments.pretrain import Inputs, count_npmi, is_finished, open_source, pretrain, read_config
 from genomask.experiments.run_report import report_run
@@ -157,6 +161,23 @@ def test_text_goes_through_the_same_loop(tmp_path):
     assert sum(masked) / len(masked) == pytest.approx(0.30, abs=0.05)
     assert "eval_bits_per_hidden_base" not in rows[-1]
     report_run(tmp_path / "run")
+
+
+def test_streamed_text_is_split_where_the_recipe_says_so(tmp_path, monkeypatch):
+    documents = [" ".join(f"cat {i} sat on mat {j}" for j in range(30)) for i in range(60)]
+    shard = tmp_path / "c4.jsonl"
+    shard.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
+    vocabulary = train_wordpiece(documents, 256, tmp_path / "vocab.txt")
+    origin = {"path": "json", "data_files": {"train": [str(shard)], "validation": [str(shard)]}}
+    monkeypatch.setattr("genomask.experiments.pretrain.StreamedText", partial(StreamedText, origin=origin))
+    changes = [change for change in QUICK if not change.startswith(("tokens", "windows"))]
+    changes += [f"tokens.vocabulary={vocabulary}", "masking.strategy=uniform"]
+    recipe, streamed = load_recipe("c4-tiny", changes), Inputs(corpus=("c4",))
+    pretrain(recipe, streamed, tmp_path / "run")
+    assert is_finished(tmp_path / "run")
+    source = open_source(recipe, streamed)
+    first = source.train(0, 2).input_ids
+    assert first[first >= len(SPECIAL_TOKENS)].tolist() == source.tokenizer(documents[0])["input_ids"][1:-1]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
