@@ -3,15 +3,18 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 
 @contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target`; on leaving without an error it becomes `target`, replacing one there."""
+def atomic_folder(target: Path, stands: Callable[[], bool] = lambda: False) -> Iterator[Path]:
+    """A temporary folder beside `target`; on leaving without an error it becomes `target`, replacing one there.
+
+    Where `stands` says so, what is there already stays: another process was faster.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     aside.chmod(0o755)
@@ -21,9 +24,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             if path.is_file():
                 _sync(path)
         _sync(aside)
-        if target.exists():
-            shutil.rmtree(target)
-        aside.rename(target)
+        _install(aside, target, stands)
         _sync(target.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -49,6 +50,20 @@ def atomic_write(target: Path, text: str) -> None:
     """Write a text file so that readers see the old or the new content, never a part."""
     with atomic_file(target) as file:
         file.write(text.encode())
+
+
+def _install(aside: Path, target: Path, stands: Callable[[], bool]) -> None:
+    """Rename the finished folder into place; one that is there is moved away whole before it is removed."""
+    try:
+        aside.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        if stands():
+            return
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as trash:
+            target.rename(Path(trash) / target.name)
+            aside.rename(target)
 
 
 def _sync(path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from genomask import cli
+from genomask.masking import rates
 
 GOOD = "ACGTACGGTTCA" * 200
 TINY = ["--recipe", "genome-demo", "--set", "training.steps=2", "--set", "windows.validation_windows=1"]
@@ -69,6 +70,22 @@ def test_text(name, tmp_path, monkeypatch, capsys):
     path.write_text(content)
     code, said = run(monkeypatch, capsys, "pretrain", "--corpus", path, "--recipe", "c4-tiny", "--out", tmp_path / "o")
     assert_one_sentence(code, said, "shard.jsonl", *words)
+
+
+@pytest.mark.parametrize("verb", ["genome", "corpus", "masks"])
+def test_a_cache_folder_that_is_a_file(verb, tmp_path, monkeypatch, capsys):
+    cache, genome, shard = (tmp_path / name for name in ("cache", "genome.fa", "shard.jsonl"))
+    cache.write_text("")
+    genome.write_text(f">a\n{GOOD}\n")
+    shard.write_text(json.dumps({"text": "a cat"}) + "\n")
+    monkeypatch.setenv("GENOMASK_CACHE", str(cache))
+    monkeypatch.setattr(rates, "_in_memory", {})
+    verbs = {
+        "genome": ["pretrain", "--genome", genome, "--out", tmp_path / "out", *TINY],
+        "corpus": ["pretrain", "--corpus", shard, "--recipe", "c4-tiny", "--out", tmp_path / "out"],
+        "masks": ["masks", GOOD[:60], "--masking", "random-span"],
+    }
+    assert_one_sentence(*run(monkeypatch, capsys, *verbs[verb]), str(cache), "Set GENOMASK_CACHE")
 
 
 TASKS = {

@@ -4,22 +4,16 @@ A folder holds codes.bin, three .npy files and genome.json. It is built under a 
 complete, so two processes may build the same genome at once, and a killed one leaves no half of it.
 """
 
-import contextlib
-import errno
-import hashlib
 import json
 import logging
-import os
-import shutil
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genomask.cache import default_cache
+from genomask.atomic import atomic_folder
+from genomask.cache import cache_errors, default_cache, files_key, remove_stale
 from genomask.data.fasta import require_file
 from genomask.data.genome_builder import GenomeBuilder
 from genomask.errors import DataError
@@ -27,7 +21,6 @@ from genomask.errors import DataError
 FORMAT = 1
 """Part of the key; raise it when the files change their meaning."""
 ARRAYS = ("offsets", "runs", "repeats")
-STALE_SECONDS = 24 * 3600
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +31,7 @@ def open_arrays(files: Sequence[Path], cache: Path | None, ambiguous: str) -> di
     root = (cache or default_cache()) / "genomes"
     stem = files[0].name.split(".")[0]
     folder = root / f"{stem}-{_key(files, ambiguous)}"
-    with _cache_errors(root):
+    with cache_errors(root):
         arrays = _load(folder)
         if arrays is None:
             log.info("reading %d genome file(s) into the cache at %s", len(files), folder)
@@ -61,9 +54,8 @@ def _require_different_files(files: Sequence[Path]) -> None:
 
 
 def _key(files: Sequence[Path], ambiguous: str) -> str:
-    """Changes with the paths, sizes and modification times of the files, and with how they are read."""
-    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.blake2b(json.dumps([FORMAT, ambiguous, stats]).encode(), digest_size=12).hexdigest()
+    """Changes with the files, and with how they are read."""
+    return files_key(files, FORMAT, ambiguous)
 
 
 def _load(folder: Path) -> dict[str, Any] | None:
@@ -80,69 +72,21 @@ def _load(folder: Path) -> dict[str, Any] | None:
 
 
 def _build(files: Sequence[Path], folder: Path, ambiguous: str) -> None:
-    """Parse the files into a temporary folder beside `folder`, then give it that name."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_stale(folder.parent)
+    remove_stale(folder.parent)
+    with atomic_folder(folder, stands=lambda: _load(folder) is not None) as building:
+        _write(building, files, ambiguous)
+
+
+def _write(folder: Path, files: Sequence[Path], ambiguous: str) -> None:
+    """Parse the files into an empty folder."""
     key = _key(files, ambiguous)
-    building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-    try:
-        with (building / "codes.bin").open("wb") as out:
-            builder = GenomeBuilder(out)
-            for path in files:
-                builder.add_file(path, ambiguous)
-            facts, arrays = builder.finish()
-            _sync(out)
-        if _key(files, ambiguous) != key:
-            raise DataError(f"{files[0]}: a genome file changed while it was read. Wait until it is complete.")
-        for name, array in arrays.items():
-            with (building / f"{name}.npy").open("wb") as out:
-                np.save(out, array, allow_pickle=False)
-                _sync(out)
-        with (building / "genome.json").open("w", encoding="utf-8") as text:
-            json.dump(facts, text)
-            _sync(text)
-        _install(building, folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _install(building: Path, folder: Path) -> None:
-    """Rename the finished folder into place; where another process was faster, its work stands."""
-    try:
-        building.rename(folder)
-    except OSError:
-        if _load(folder) is not None:
-            return
-        log.warning("the genome cache at %s is damaged; replacing it", folder)
-        with tempfile.TemporaryDirectory(prefix=".damaged-", dir=folder.parent) as trash:
-            folder.rename(Path(trash) / folder.name)
-            building.rename(folder)
-
-
-def _remove_stale(root: Path) -> None:
-    """Remove what killed processes left more than a day ago."""
-    for left in root.glob(".building-*"):
-        if time.time() - left.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _cache_errors(root: Path) -> Iterator[None]:
-    """Turn what the disk says into a sentence; errors of the genome files are DataErrors already."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DataError(
-                f"{root}: no disk space left for the genome cache, which needs a byte for each base. "
-                "Free some, or set GENOMASK_CACHE to a folder on a larger disk."
-            ) from error
-        raise DataError(
-            f"{root}: the genome cache cannot be used ({error.strerror}). "
-            "Set GENOMASK_CACHE to a folder that you may write to."
-        ) from error
+    with (folder / "codes.bin").open("wb") as out:
+        builder = GenomeBuilder(out)
+        for path in files:
+            builder.add_file(path, ambiguous)
+        facts, arrays = builder.finish()
+    if _key(files, ambiguous) != key:
+        raise DataError(f"{files[0]}: a genome file changed while it was read. Wait until it is complete.")
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    (folder / "genome.json").write_text(json.dumps(facts), encoding="utf-8")

@@ -6,7 +6,6 @@ The stream can only be read forward, so about every MARK_EVERY sequences its sta
 resumed run starts from the nearest mark instead of from the first document.
 """
 
-import hashlib
 import itertools
 import json
 import logging
@@ -20,7 +19,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from genomask.atomic import atomic_write
-from genomask.cache import default_cache
+from genomask.cache import cache_errors, default_cache, key_of
 from genomask.data.packing import pack
 from genomask.data.settings import DocumentSettings
 from genomask.data.wordpiece import split_documents, token_bases_of, tokenize_documents, tokenizer_content
@@ -53,8 +52,7 @@ class StreamedText:
         self.origin = dict(origin)
         # where documents are split, a sequence's number hangs on all that decides how many they make
         numbering = [tokenizer_content(tokenizer), settings.max_tokens] if settings.overflow == "split" else []
-        key = hashlib.blake2b(json.dumps([self.origin, *numbering]).encode(), digest_size=12).hexdigest()
-        self._marks_file = (cache or default_cache()) / "streams" / f"{key}.json"
+        self._marks_file = (cache or default_cache()) / "streams" / f"{key_of(self.origin, *numbering)}.json"
         self._pieces: Iterator[Piece] = iter(())
         self._position = -1  # number of the piece that comes next; -1 before the stream is open
         with self._hub_errors():
@@ -115,15 +113,18 @@ class StreamedText:
         return number
 
     def _read_marks(self) -> dict[int, dict]:
-        if not self._marks_file.exists():
-            return {}
-        return {int(n): state for n, state in json.loads(self._marks_file.read_text()).items()}
+        with cache_errors(self._marks_file.parent):
+            try:
+                return {int(n): state for n, state in json.loads(self._marks_file.read_text()).items()}
+            except (FileNotFoundError, ValueError):  # not there, or damaged
+                return {}
 
     def _write_marks(self, marks: dict[int, dict]) -> None:
         try:
-            atomic_write(self._marks_file, json.dumps(marks))
-        except OSError as error:
-            log.warning("no mark written (%s): a resumed run will read from further back", error)
+            with cache_errors(self._marks_file.parent):
+                atomic_write(self._marks_file, json.dumps(marks))
+        except DataError as error:
+            log.warning("no mark written, a resumed run will read from further back: %s", error)
 
     @contextmanager
     def _hub_errors(self) -> Iterator[None]:

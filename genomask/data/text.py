@@ -18,6 +18,9 @@ def corpus_files(paths: Path | str | Sequence[Path | str]) -> list[Path]:
         if not shards:
             raise DataError(f"{path}: no file in this folder ends in {', '.join(SUFFIXES)}. Give a folder of shards.")
         files += shards
+    for path in files:
+        if not path.is_file():
+            raise DataError(f"{path}: no such file. Check the spelling, and the folder you are in.")
     if len({x.resolve() for x in files}) < len(files):
         raise DataError(f"{files[0]}: a shard is given twice. Name each shard, or its folder, once.")
     return files

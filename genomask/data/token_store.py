@@ -6,7 +6,6 @@ temporary name and renamed when complete, so a killed run leaves no half of it.
 
 import hashlib
 import itertools
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from genomask.atomic import atomic_folder
+from genomask.cache import cache_errors, files_key, remove_stale
 from genomask.data.text import read_documents
 from genomask.data.wordpiece import split_documents, tokenize_documents, tokenizer_content
 from genomask.errors import DataError
@@ -46,13 +46,15 @@ class TokenStore:
 
         overflow: "truncate" keeps the first max_tokens of a document, "split" all of it, as several sequences.
         """
-        key = _key(files, tokenizer, max_tokens, overflow)
-        folder = cache / "text" / f"{files[0].name.split('.')[0]}-{key}"
-        store = _load(folder, _id_type(tokenizer))
-        if store is None:
-            log.info("tokenising %d corpus file(s) into the cache at %s", len(files), folder)
-            _build(folder, files, tokenizer, max_tokens, overflow)
+        key = files_key(files, FORMAT, tokenizer_content(tokenizer), max_tokens, overflow)
+        root = cache / "text"
+        folder = root / f"{files[0].name.split('.')[0]}-{key}"
+        with cache_errors(root):
             store = _load(folder, _id_type(tokenizer))
+            if store is None:
+                log.info("tokenising %d corpus file(s) into the cache at %s", len(files), folder)
+                _build(folder, files, tokenizer, max_tokens, overflow)
+                store = _load(folder, _id_type(tokenizer))
         assert store is not None, f"the token store was just built, yet cannot be opened: {folder}"
         return store
 
@@ -64,16 +66,6 @@ class TokenStore:
 
 def _id_type(tokenizer: PreTrainedTokenizerBase) -> np.dtype:
     return np.dtype(np.uint16 if len(tokenizer) <= 1 << 16 else np.int32)
-
-
-def _key(files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str) -> str:
-    """Changes with the files' paths, sizes and modification times, the tokenizer's content, and the length."""
-    for path in files:
-        if not path.is_file():
-            raise DataError(f"{path}: no such file. Check the spelling, and the folder you are in.")
-    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    facts = [FORMAT, stats, tokenizer_content(tokenizer), max_tokens, overflow]
-    return hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()
 
 
 def _load(folder: Path, dtype: np.dtype) -> TokenStore | None:
@@ -90,14 +82,9 @@ def _load(folder: Path, dtype: np.dtype) -> TokenStore | None:
 def _build(
     folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str
 ) -> None:
-    try:
-        with atomic_folder(folder) as building:
-            _write(building, files, tokenizer, max_tokens, overflow)
-    except OSError as error:
-        raise DataError(
-            f"{folder.parent}: the corpus cache cannot be written ({error.strerror or error}). "
-            "Free some disk, or set GENOMASK_CACHE to a folder with room that you may write to."
-        ) from error
+    remove_stale(folder.parent)
+    with atomic_folder(folder, stands=lambda: _load(folder, _id_type(tokenizer)) is not None) as building:
+        _write(building, files, tokenizer, max_tokens, overflow)
 
 
 def _write(

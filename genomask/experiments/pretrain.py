@@ -1,6 +1,5 @@
 """From a recipe and raw input to a run folder: opens the data, builds strategy and encoder, and trains."""
 
-import hashlib
 import logging
 import tomllib
 from dataclasses import asdict, dataclass, replace
@@ -9,14 +8,13 @@ from pathlib import Path
 import torch
 
 from genomask.atomic import atomic_write
-from genomask.cache import default_cache
 from genomask.data.fixed_shape import BatchShape
 from genomask.data.genome import Genome
 from genomask.data.kmer import KmerTokenizer
 from genomask.data.sources import GenomeSource, Source, TextSource
 from genomask.data.streamed import StreamedText
-from genomask.data.text import corpus_files, read_documents
-from genomask.data.wordpiece import train_wordpiece, wordpiece_tokenizer
+from genomask.data.text import corpus_files
+from genomask.data.wordpiece import learned_vocabulary, wordpiece_tokenizer
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError
 from genomask.masking import MaskPlan, NpmiTable, build_plan
@@ -134,25 +132,13 @@ def open_source(recipe: Recipe, inputs: Inputs) -> Source:
         genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
         kmers = KmerTokenizer(k=recipe.tokens.k, stride=recipe.tokens.stride)
         return GenomeSource(genome, recipe.windows, kmers, seed)
-    vocabulary = recipe.tokens.vocabulary or _learn_vocabulary(recipe.tokens.vocab_size, inputs)
+    if inputs.corpus == C4 and not recipe.tokens.vocabulary:
+        raise SettingsError("streaming C4 needs a vocabulary: give --vocabulary vocab.txt, as bert-base-uncased's.")
+    vocabulary = recipe.tokens.vocabulary or learned_vocabulary(corpus_files(inputs.corpus), recipe.tokens.vocab_size)
     tokenizer = wordpiece_tokenizer(vocabulary)
     if inputs.corpus == C4:
         return StreamedText(tokenizer, recipe.documents)
     return TextSource(inputs.corpus, tokenizer, recipe.documents, seed)
-
-
-def _learn_vocabulary(vocab_size: int, inputs: Inputs) -> Path:
-    """Word pieces learnt from the corpus itself, once: they are kept in the cache."""
-    if inputs.corpus == C4:
-        raise SettingsError("streaming C4 needs a vocabulary: give --vocabulary vocab.txt, as bert-base-uncased's.")
-    files = corpus_files(inputs.corpus)
-    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()]
-    key = hashlib.blake2b(repr((vocab_size, stats)).encode(), digest_size=12).hexdigest()
-    path = default_cache() / "vocabularies" / f"{key}.txt"
-    if path.exists():
-        return path
-    log.info("learning %d word pieces from the corpus", vocab_size)
-    return train_wordpiece(read_documents(files), vocab_size, path)
 
 
 def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:

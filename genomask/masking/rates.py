@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from genomask.atomic import atomic_write
-from genomask.cache import default_cache
+from genomask.cache import cache_errors, default_cache
 from genomask.errors import SettingsError
 from genomask.masking import calibration, simulation
 from genomask.masking.registry import Strategy, StrategySpec
@@ -115,6 +115,7 @@ def _remembered(request: dict[str, object], solve: Callable[[], Tensor]) -> Tens
             solution = json.loads(file.read_text())["chances"]
         except (OSError, ValueError, KeyError):  # not there, or damaged
             solution = solve().tolist()
-            atomic_write(file, json.dumps({"request": request, "chances": solution}))
+            with cache_errors(file.parent):
+                atomic_write(file, json.dumps({"request": request, "chances": solution}))
         _in_memory[name] = torch.tensor(solution, dtype=torch.float64)
     return _in_memory[name]

@@ -190,7 +190,7 @@ def test_a_full_or_locked_disk_gets_its_sentence_and_leaves_nothing(path, cache,
 
 
 def test_a_cache_folder_that_is_a_file_gets_its_sentence(path):
-    with pytest.raises(DataError, match="the genome cache cannot be used"):
+    with pytest.raises(DataError, match="the cache cannot be used"):
         Genome.open(path, cache=path)
 
 
@@ -224,15 +224,18 @@ def test_a_damaged_cache_is_built_anew(path, cache, file, damage):
 
 
 def test_when_another_process_was_faster_its_work_stands(path, cache, monkeypatch):
-    original = genome_cache._install
+    original = genome_cache._write
 
-    def install_late(building, folder):
-        monkeypatch.setattr(genome_cache, "_install", original)
-        Genome.open(path, cache=cache)  # the other process finishes between our parsing and our renaming
-        original(building, folder)
+    def write_slowly(folder, *arguments):
+        monkeypatch.setattr(genome_cache, "_write", original)
+        original(folder, *arguments)
+        theirs.append(Genome.open(path, cache=cache))  # the other process finishes between our parsing and our renaming
+        theirs.append(next((cache / "genomes").glob("first-*")).stat().st_ino)
 
-    monkeypatch.setattr(genome_cache, "_install", install_late)
-    assert Genome.open(path, cache=cache).names == ["chr1", "chr2"]
+    theirs = []
+    monkeypatch.setattr(genome_cache, "_write", write_slowly)
+    assert same(Genome.open(path, cache=cache), theirs[0])
+    assert next((cache / "genomes").iterdir()).stat().st_ino == theirs[1]
     assert len(left_in(cache)) == 1
 
 
@@ -249,13 +252,16 @@ def test_several_processes_may_build_the_same_genome_at_once(tmp_path, cache):
 
 
 def test_what_a_killed_process_left_is_removed_after_a_day(path, cache):
-    old, young = cache / "genomes" / ".building-old", cache / "genomes" / ".building-young"
-    for folder in (old, young):
+    old, young, growing = (cache / "genomes" / f".first-{name}" for name in ("old", "young", "growing"))
+    for folder in (old, young, growing):
         folder.mkdir(parents=True)
+    (growing / "codes.bin").write_bytes(b"")
     os.utime(old, (1, 1))
+    os.utime(growing, (1, 1))
     Genome.open(path, cache=cache)
     assert not old.exists()
     assert young.exists()
+    assert growing.exists()
 
 
 def test_intervals_are_read_as_samtools_writes_them(tmp_path, cache):

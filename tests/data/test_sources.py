@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -136,6 +137,15 @@ def test_the_corpus_is_tokenised_once_and_again_only_when_something_changed(corp
 
     assert [times_tokenised(n) for n in (16, 16, 17, 16)] == [1, 0, 1, 0]
     assert not list((tmp_path / "text").glob(".*"))
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(corpus, tmp_path):
+    folder, tokenizer = corpus
+    left = tmp_path / "text" / ".shard-0-left"
+    left.mkdir(parents=True)
+    os.utime(left, (1, 1))
+    text_source(folder, tokenizer, 16, 5, 1, tmp_path)
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("file", ["ids.bin", "offsets.npy", "contents.npy"])

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 
 import datasets
 import pytest
@@ -88,6 +89,19 @@ def test_a_resumed_stream_starts_from_the_nearest_mark(stream, monkeypatch):
     assert texts_of(again, again.train(41, 15)) == TRAIN[41:56]
     assert len(read) == 16  # documents 40 .. 55
     assert texts_of(again, again.train(30, 2)) == TRAIN[30:32]
+
+
+def test_damaged_marks_are_passed_over_and_a_cache_that_cannot_be_used_gets_its_sentence(stream, tmp_path, monkeypatch):
+    monkeypatch.setattr(streamed, "MARK_EVERY", 10)
+    stream().train(0, 45)
+    (file,) = (tmp_path / "cache" / "streams").iterdir()
+    file.write_text(file.read_text()[:50])
+    source = stream()
+    assert texts_of(source, source.train(41, 15)) == TRAIN[41:56]
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache").write_text("not a folder")
+    with pytest.raises(DataError, match=r"the cache cannot be used .* Set GENOMASK_CACHE"):
+        stream().train(0, 1)
 
 
 def test_documents_are_cut_and_validation_is_the_other_split(stream, monkeypatch):
