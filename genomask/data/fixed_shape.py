@@ -29,9 +29,9 @@ class BatchShape:
     longest: int
 
     @classmethod
-    def of(cls, tokens: int, longest: int, mask_rate: float) -> "BatchShape":
-        """For batches of up to `tokens` tokens, sequences of up to `longest`, and a share `mask_rate` masked."""
-        mean = tokens * mask_rate
+    def of(cls, tokens: int, longest: int, masked_share: float) -> "BatchShape":
+        """For batches of up to `tokens` tokens, sequences of up to `longest`, and a share `masked_share` masked."""
+        mean = tokens * masked_share
         masked = max(longest, mean + DEVIATIONS * (SPAN * mean) ** 0.5)
         return cls(tokens, ENTRIES * -(-tokens // longest), 128 * -(-int(masked) // 128), longest)
 

@@ -27,14 +27,14 @@ from genomask.recipe import (
     recipe_to_toml,
     toml_value,
 )
-from genomask.training.batches import Batches
+from genomask.training.batches import Batches, masked_share
 from genomask.training.compiling import choose_compile, compile_model
 from genomask.training.device import choose_device, choose_precision, computed_in
 from genomask.training.evaluation import prepare_evaluation
 from genomask.training.loop import Run, train
 
 SAMPLE_WINDOWS = 2_000
-"""The first windows of training, on which the rates of strategies that depend on the sequences are solved."""
+"""The first sequences of training, on which the rates of strategies that depend on them are solved and measured."""
 
 C4 = ("c4",)
 """The corpus that is streamed from the hub instead of read from disk."""
@@ -98,8 +98,8 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
         source, plan, masking.corruption, training.seed, training.sequences_per_step, training.tokens_per_microbatch
     )
     if compiled and device.type == "cuda":
-        highest = max(rate for _, rate in plan.strategies)
-        shape = BatchShape.of(training.tokens_per_microbatch, recipe.longest, highest)
+        share = masked_share(batches, SAMPLE_WINDOWS)  # not the rate, which may be of bases
+        shape = BatchShape.of(training.tokens_per_microbatch, recipe.longest, share)
         batches = replace(batches, shape=shape)
     scored = replace(batches, plan=_plan(source, recipe, recipe.evaluation.mask_rate, table))
     evaluation = prepare_evaluation(scored, table.counts(6) if table else None)

@@ -81,6 +81,14 @@ def mask(
     return input_ids, labels, account(sequences.input_ids, input_ids, spans, sequences.cu_seqlens, tokens)
 
 
+def masked_share(how: Batches, count: int) -> float:
+    """The largest share of tokens that a strategy of the plan masks, on the first `count` sequences of training."""
+    sequences = how.source.train(0, count)
+    keys = torch.from_numpy(make_keys(how.seed, 0, np.arange(count)))
+    accounts = [mask(sequences, keys, how, strategy)[2] for strategy in how.plan.strategies.values()]
+    return max(account.tokens_masked_fraction for account in accounts)
+
+
 def cut(
     sequences: TokenSequences, input_ids: torch.Tensor, labels: torch.Tensor, tokens_per_microbatch: int
 ) -> list[PackedBatch]:

@@ -18,7 +18,7 @@ from genomask.data.kmer import SPECIAL_TOKENS
 from genomask.data.streamed import StreamedText
 from genomask.data.wordpiece import train_wordpiece
 from genomask.errors import SettingsError, Stopped, TrainingError
-from genomask.experiments.pretrain import Inputs, count_npmi, is_finished, open_source, pretrain, read_config
+from genomask.experiments.pretrain import Inputs, build_run, count_npmi, is_finished, open_source, pretrain, read_config
 from genomask.experiments.run_report import report_run
 from genomask.hub import open_model
 from genomask.masking.segmentation import reverse_complemented
@@ -161,6 +161,21 @@ def test_text_goes_through_the_same_loop(tmp_path):
     assert sum(masked) / len(masked) == pytest.approx(0.30, abs=0.05)
     assert "eval_bits_per_hidden_base" not in rows[-1]
     report_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("strategy", ["random-span", "rate-step:strategy=random-span:at=10"])
+def test_batches_of_a_fixed_shape_have_room_for_what_is_really_masked(inputs, tmp_path, monkeypatch, strategy):
+    changes = [f"masking.strategy={strategy}", "masking.match=bases", "tokens.k=6"]
+    sizes = ["training.tokens_per_microbatch=8192", "training.sequences_per_step=600"]
+    recipe = load_recipe("genome-demo", [*QUICK, *changes, *sizes])
+    made = []
+    for compiled in (False, True):
+        monkeypatch.setattr("genomask.experiments.pretrain._where", lambda _, on=compiled: (torch.device("cuda"), on))
+        batches = build_run(recipe, inputs, tmp_path).batches
+        made.append(batches.of(19))
+    free, filled = made
+    assert len(filled.microbatches) == len(free.microbatches)
+    assert batches.shape.masked < 1.3 * 8192 * free.masks.tokens_masked_fraction
 
 
 def test_streamed_text_is_split_where_the_recipe_says_so(tmp_path, monkeypatch):
