@@ -111,7 +111,10 @@ def test_tasks(name, tmp_path, monkeypatch, capsys):
     ("change", "words"),
     [
         ("training.stepz=1", ["stepz", "known"]),
-        ("tokens.k=9", ["tokens.k", "262,144"]),
+        ("tokens.k=9", ["tokens.k", "262,149 tokens"]),
+        ("tokens.k=12", ["tokens.k", "16,777,221 tokens"]),
+        ("tokens.k=0", ["tokens.k must be from 1 to 8, got 0"]),
+        ("tokens.stride=2", ["tokens.stride must be 1"]),
         ("training.device=cuda", ["cuda", "GPU"]),
         ("masking.strategy=magic", ["magic", "genemask"]),
         ("encoder.attention_backend=flash", ["flash", "sdpa"]),

@@ -55,7 +55,7 @@ class KmerTokenizer(PreTrainedTokenizer):
     model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # noqa: RUF012 - as above
 
     def __init__(self, k: int = 6, stride: int = 1, **kwargs: Any) -> None:
-        _check(k, stride)
+        check_kmers(k, stride)
         self.k = k
         self.stride = stride
         self._token_list = [*SPECIAL_TOKENS, *map("".join, itertools.product(_ALPHABET, repeat=k))]
@@ -126,17 +126,20 @@ class KmerTokenizer(PreTrainedTokenizer):
         return self._token_list[index] if 0 <= index < self.vocab_size else SPECIAL_TOKENS[UNK]
 
 
-def _check(k: int, stride: int) -> None:
+def check_kmers(k: int, stride: int, table: str = "") -> None:
+    """Raises SettingsError for k outside 1..8 and for a stride that is neither 1 nor k; `table` is put before names."""
     if k < 1:
-        raise SettingsError(f"k must be from 1 to {MAX_K}, got {k}.")
+        raise SettingsError(f"{table}k must be from 1 to {MAX_K}, got {k}.")
     if k > MAX_K:
         gigabytes = 4**k * 768 * 4 / 1e9
         raise SettingsError(
-            f"k = {k} would take {4**k + len(SPECIAL_TOKENS):,} tokens (an embedding of {gigabytes:,.1f} GB at width "
-            f"768, and four times that to train it); choose k from 1 to {MAX_K}."
+            f"{table}k = {k} would take {4**k + len(SPECIAL_TOKENS):,} tokens (an embedding of {gigabytes:,.1f} GB at "
+            f"width 768, and four times that to train it); choose k from 1 to {MAX_K}."
         )
     if stride not in (1, k):
-        raise SettingsError(f"stride must be 1 (overlapping k-mers) or k (here {k}, neighbouring ones), got {stride}.")
+        raise SettingsError(
+            f"{table}stride must be 1 (overlapping k-mers) or k (here {k}, neighbouring ones), got {stride}."
+        )
 
 
 class _KmerTokenizerKey(PretrainedConfig):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from genomask.data.kmer import check_kmers
 from genomask.errors import SettingsError
 
 
@@ -15,12 +16,7 @@ class KmerSettings:
     """Bases between the starts of two tokens: 1 (overlapping) or k."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.k <= 8:
-            raise SettingsError(
-                f"tokens.k must lie between 1 and 8, got {self.k}: 9 would need a table of 262,144 k-mers"
-            )
-        if self.stride not in (1, self.k):
-            raise SettingsError(f"tokens.stride must be 1 or k = {self.k}, got {self.stride}")
+        check_kmers(self.k, self.stride, "tokens.")
 
 
 @dataclass(frozen=True, kw_only=True)

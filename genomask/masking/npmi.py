@@ -177,14 +177,14 @@ class NpmiTable:
         return best_segmentations(self._log_p, longest_part=2 if self.definition == "released" else self.max_n)
 
 
-def check_npmi_settings(min_count: int, definition: str, strand: str) -> None:
-    """Raises SettingsError for one that is out of range or unknown."""
+def check_npmi_settings(min_count: int, definition: str, strand: str, owner: str = "the NPMI's ") -> None:
+    """Raises SettingsError for one that is out of range or unknown; `owner` is put before names."""
     if min_count < 2:
-        raise SettingsError(f"the NPMI's min_count must be at least 2, got {min_count}.")
+        raise SettingsError(f"{owner}min_count must be at least 2, got {min_count}.")
     if definition not in get_args(Definition):
-        raise SettingsError(f"NPMI definition must be 'exact' or 'released', got {definition!r}.")
+        raise SettingsError(f"{owner}definition must be 'exact' or 'released', got {definition!r}.")
     if strand not in get_args(Strand):
-        raise SettingsError(f"NPMI strand must be 'forward' or 'both', got {strand!r}.")
+        raise SettingsError(f"{owner}strand must be 'forward' or 'both', got {strand!r}.")
 
 
 def rarity_warning(table: NpmiTable, lengths: Iterable[int], settings: str) -> str:

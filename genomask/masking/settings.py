@@ -6,7 +6,7 @@ from typing import get_args
 
 from genomask.errors import SettingsError
 from genomask.masking.names import check_name
-from genomask.masking.npmi import Definition
+from genomask.masking.npmi import Definition, check_npmi_settings
 from genomask.masking.rates import Match
 
 
@@ -30,12 +30,10 @@ class MaskSettings:
     def __post_init__(self) -> None:
         if not 0 < self.mask_rate < 1:
             raise SettingsError(f"masking.mask_rate must lie between 0 and 1, got {self.mask_rate}.")
-        if self.npmi_min_count < 2:
-            raise SettingsError(f"masking.npmi_min_count must be at least 2, got {self.npmi_min_count}.")
+        check_npmi_settings(self.npmi_min_count, self.npmi_definition, "forward", "masking.npmi_")
         check_name(self.strategy)
         _check("match", self.match, get_args(Match))
         _check("corruption", self.corruption, ("span", "token"))
-        _check("npmi_definition", self.npmi_definition, get_args(Definition))
 
 
 def _check(field: str, value: str, known: Sequence[str]) -> None:
