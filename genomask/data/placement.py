@@ -24,10 +24,6 @@ class StartChooser:
         self._lengths = lengths[order]
         self._bases = np.concatenate([[0], self._lengths.cumsum()])
 
-    def n_starts(self, lengths: np.ndarray) -> np.ndarray:
-        """(B,) int64 number of starts for windows of each length."""
-        return self._starts_in_first(self._n_holding(lengths), lengths)
-
     def choose(self, bits: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """(B,) int64 starts of windows of `lengths` bases, each chosen by its 64 `bits`."""
         high = self._n_holding(lengths)
