@@ -26,7 +26,7 @@ from genomask.hub import open_model
 from genomask.training.device import autocast, choose_device, choose_precision
 from genomask.types import TokenSequences
 
-MOST = 0.5
+MAX_UNKNOWN_SHARE = 0.5
 """Share of unknown tokens above which a tokenizer and a file do not belong together."""
 
 DROPOUT = 0.1
@@ -91,7 +91,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
     tokenised = Tokenised(pack(ids, np.ones(len(ids))), np.concatenate(start), np.concatenate(stop), np.array(letters))
     content = tokenised.tokens.input_ids.numpy()[tokenised.stop > tokenised.start]
     unknown = (content == tokenizer.unk_token_id).mean()
-    if unknown > MOST:
+    if unknown > MAX_UNKNOWN_SHARE:
         raise DataError(
             f"{where}: {unknown:.0%} of the tokens are {tokenizer.unk_token}, so this model's tokenizer does not read "
             "these sequences; use a model whose tokenizer takes plain DNA letters."
