@@ -140,7 +140,9 @@ def compare(
     shots: Shots = "10,50,100",
     draws: Draws = 20,
     methods: Annotated[str, typer.Option(help="As in fewshot; the first that needs a model is primary.")] = ALL_METHODS,
-    match: Annotated[str, typer.Option(help="Strategies mask equal shares of: tokens, bases, or none.")] = "tokens",
+    match: Annotated[
+        str, typer.Option(help="Strategies mask equal shares of: tokens, bases, or none. Default: the recipe's.")
+    ] = "",
     recipe: RecipeName = "",
     changes: Changes = [],  # noqa: B006
     out: Annotated[Path, typer.Option(help="Folder of the arms and report.html; an arm that is there is kept.")] = Path(
@@ -156,7 +158,7 @@ def compare(
     from genomask.masking.names import read_list
 
     comparison = Comparison(
-        recipe=_recipe("genome", recipe, [*changes, f"masking.match={match}"]),
+        recipe=_recipe("genome", recipe, [*changes, *_changes({"masking.match": match})]),
         inputs=Inputs(genome=tuple(map(str, genome))),
         strategies=read_list(masking),
         seeds=seeds,

@@ -1,11 +1,14 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from genomask import cli
 from genomask.errors import SettingsError
+from genomask.masking.settings import MaskSettings
+from genomask.recipe import load_recipe, recipe_to_toml
 
 COMPARE = ["compare", "--genome", "x.fa", "--train", "x.tsv", "--test", "x.tsv"]
 
@@ -36,6 +39,32 @@ def test_lists_of_numbers_are_read_or_refused_by_option_name():
     assert cli._numbers("10, 50", "--shots") == (10, 50)
     with pytest.raises(SettingsError, match="--shots takes whole numbers"):
         cli._numbers("10;50", "--shots")
+
+
+def asked_of_compare(monkeypatch, *arguments):
+    """The Comparison that `compare ...` would run."""
+    asked = []
+
+    def note(comparison):
+        asked.append(comparison)
+        raise SettingsError("asked; nothing is run")
+
+    monkeypatch.setattr("genomask.experiments.compare.compare", note)
+    CliRunner().invoke(cli.app, [*COMPARE, *arguments])
+    return asked[0]
+
+
+def test_compare_matches_by_the_recipe_unless_the_option_is_given(tmp_path, monkeypatch):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(recipe_to_toml(replace(load_recipe("genome-tiny"), masking=MaskSettings(match="none"))))
+    tiny, bases = ["--recipe", "genome-tiny"], ["--set", "masking.match=bases"]
+    for arguments, match in (
+        (tiny, "tokens"),
+        ([*tiny, *bases], "bases"),
+        (["--recipe", str(recipe)], "none"),
+        ([*tiny, *bases, "--match", "none"], "none"),
+    ):
+        assert asked_of_compare(monkeypatch, *arguments).recipe.masking.match == match
 
 
 @pytest.mark.parametrize("verb", [["masks", "ACGTACGTAC", "--masking", "uniform"], ["demo"]])
