@@ -4,6 +4,7 @@ Sequence number i of the stream is a pure function of (seed, i): there is no sta
 may each take their own part.
 """
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +47,11 @@ class Source(Protocol):
         """What masking must know of the ids."""
         ...
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the data, whatever its files are called: a run goes on only with what it began with."""
+        ...
+
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the endless stream."""
         ...
@@ -60,6 +66,7 @@ class GenomeSource:
 
     def __init__(self, genome: Genome, settings: WindowSettings, tokenizer: KmerTokenizer, seed: int) -> None:
         self.genome = genome
+        self.fingerprint = genome.fingerprint
         self.tokenizer = tokenizer
         self.token_bases = tokenizer.token_bases
         self.windows = GenomeWindows(genome, settings, tokenizer.k, tokenizer.stride, seed)
@@ -122,6 +129,11 @@ class TextSource:
                 f"{files[0]}: of {len(is_held_out)} documents none can be held out for validation without leaving its "
                 "double, or nothing, to training. Give a corpus of at least two different documents."
             )
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the documents as they are read."""
+        return hashlib.blake2b(self.store.contents.tobytes(), digest_size=16).hexdigest()
 
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the endless stream."""

@@ -59,6 +59,11 @@ class StreamedText:
             pieces = (piece for row in self._open("validation") for piece in self._pieces_of(row))
             self._validation = self._pack(list(itertools.islice(pieces, settings.validation_documents)))
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the held-out documents: a stream is not read to its end to be told from another."""
+        return hashlib.blake2b(self._validation.input_ids.numpy().tobytes(), digest_size=16).hexdigest()
+
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the stream; going forward is cheap, going back is not."""
         if self._position < 0 or not self._position <= first < self._position + MARK_EVERY:

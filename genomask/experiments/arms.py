@@ -10,16 +10,19 @@ import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
 from genomask.allocator import keep_freed_memory
 from genomask.atomic import atomic_write
+from genomask.data.genome import Genome
 from genomask.data.tasks import read_task
 from genomask.errors import Stopped, UserError
 from genomask.experiments.pretrain import Inputs, is_finished, pretrain
 from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.results import task_digest
 from genomask.fewshot.run import run_fewshot
 from genomask.recipe import GenomeRecipe
 
@@ -51,6 +54,12 @@ class Comparison:
     def primary_method(self) -> str:
         """The first of the methods asked for that judges a pretrained encoder."""
         return next(method for method in self.fewshot.methods if method in PRETRAINED)
+
+    @cached_property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Hashes of the genome, the pool and the test: files may change under their names."""
+        genome = Genome.open(self.inputs.genome, ambiguous=self.inputs.ambiguous)
+        return genome.fingerprint, task_digest(read_task(self.pool)), task_digest(read_task(self.test))
 
     def arms(self) -> list["Arm"]:
         """All arms, seed by seed, so that a comparison that is cut short is balanced."""
@@ -96,13 +105,15 @@ class Arm:
     def asked(self) -> str:
         """All that was asked of this arm, as done.txt records it."""
         comparison = self.comparison
-        return f"{self.recipe}\n{comparison.inputs}\n{self.fewshot}\n{comparison.pool}\n{comparison.test}\n"
+        files = f"{comparison.pool}\n{comparison.test}\n{' '.join(comparison.fingerprints)}"
+        return f"{self.recipe}\n{comparison.inputs}\n{self.fewshot}\n{files}\n"
 
     @property
     def is_finished(self) -> bool:
         """Its last act is to write down what it was asked; asked for anything else, it is not finished."""
+        asked = self.asked  # of the files as they are before any arm runs; the arms' processes are given it
         done = self.folder / "fewshot" / "done.txt"
-        return done.exists() and done.read_text(encoding="utf-8") == self.asked
+        return done.exists() and done.read_text(encoding="utf-8") == asked
 
 
 def folder_name(strategy: str) -> str:

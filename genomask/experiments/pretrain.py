@@ -60,15 +60,18 @@ def default_recipe(kind: str) -> str:
 def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False) -> None:
     """Train `recipe` on `inputs` in the folder `out`; a run that is finished is left as it is when resumed.
 
-    Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of other settings.
+    Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of other settings or data.
     """
     config = recipe_to_toml(recipe) + _inputs_to_toml(inputs)
     _refuse_other_runs(out, config, resume)
     if is_finished(out):
+        _refuse_other_data(out, open_source(recipe, inputs).fingerprint)
         log.info("%s is finished; nothing to do", out)
         return
     run = build_run(recipe, inputs, out)  # every mistake in the input shows here, before the folder is touched
-    atomic_write(out / "config.toml", config)
+    fingerprint = run.batches.source.fingerprint
+    _refuse_other_data(out, fingerprint)
+    atomic_write(out / "config.toml", f"{config}fingerprint = {toml_value(fingerprint)}\n")
     train(run)
 
 
@@ -200,12 +203,31 @@ def _refuse_other_runs(out: Path, config: str, resume: bool) -> None:
         return
     if not resume:
         raise SettingsError(f"{out} already holds a run; go on with it by --resume, or give another --out.")
-    before, now = path.read_text(encoding="utf-8").splitlines(), config.splitlines()
+    now = config.splitlines()
+    before = path.read_text(encoding="utf-8").splitlines()[: len(now)]  # what follows is the fingerprint of the data
     if before != now:
         old, new = next((a, b) for a, b in zip(before, now, strict=False) if a != b)
         raise SettingsError(
             f"{out} holds a run of other settings ('{old}' there, '{new}' asked for); "
             "resume it with the same ones, or give another --out."
+        )
+
+
+def _refuse_other_data(out: Path, fingerprint: str) -> None:
+    """Files may change under their names: a run goes on with the data it began with, or not at all."""
+    path = out / "config.toml"
+    if not path.exists():
+        return
+    known = tomllib.loads(path.read_text(encoding="utf-8"))["inputs"].get("fingerprint")
+    if known is None:
+        raise SettingsError(
+            f"{out} holds a run that did not note which data it began with; if they have not changed since, add the "
+            f"line 'fingerprint = {toml_value(fingerprint)}' at the end of {path}, or give another --out."
+        )
+    if known != fingerprint:
+        raise SettingsError(
+            f"{out} holds a run on other data: its genome or corpus has changed since it began ({known} there, "
+            f"{fingerprint} now); bring the old files back, or give another --out."
         )
 
 

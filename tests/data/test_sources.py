@@ -90,6 +90,18 @@ def test_the_text_stream_is_the_same_in_any_parts_and_follows_the_seed(corpus, t
     assert texts_of(source, text_source(folder, tokenizer, 128, 5, 2, tmp_path).train(60, 40)) != whole
 
 
+def test_the_fingerprint_of_a_corpus_follows_its_documents_and_not_its_files(tmp_path, corpus):
+    _, tokenizer = corpus
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    lines = [json.dumps({"text": x}) + "\n" for x in DOCUMENTS]
+    one.write_text("".join(lines))
+    other.write_text("".join(lines))
+    prints = [text_source(path, tokenizer, 128, 5, 1, tmp_path).fingerprint for path in (one, other)]
+    other.write_text("".join(lines[:-1]))
+    prints.append(text_source(other, tokenizer, 128, 5, 1, tmp_path).fingerprint)
+    assert prints[0] == prints[1] != prints[2]
+
+
 def test_documents_are_cut_to_max_tokens_and_a_tenth_at_most_is_held_out(corpus, tmp_path):
     folder, tokenizer = corpus
     source = text_source(folder, tokenizer, 8, 1000, 1, tmp_path)

@@ -110,6 +110,7 @@ def test_documents_are_cut_and_validation_is_the_other_split(stream, monkeypatch
     monkeypatch.setattr(streamed, "_text_of", lambda row: row["text"] + " and more words than there is room for")
     source = stream(max_tokens=8)
     assert source.train(0, 3).lengths.tolist() == [8, 8, 8]
+    assert whole.fingerprint == stream().fingerprint != source.fingerprint
 
 
 def test_split_documents_keep_every_token_wherever_the_stream_is_entered(stream, monkeypatch):

@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from genomask.experiments.arms import Comparison
 from genomask.experiments.compare import compare
 from genomask.experiments.compare_page import write_comparison_page
 from genomask.experiments.demo import best_gain
+from genomask.experiments.pretrain import Inputs
 from genomask.fewshot.protocol import FewShotSettings
 
 
@@ -75,6 +78,22 @@ def test_an_arm_is_finished_only_for_what_it_was_asked(comparison):
         {"test": comparison.pool},
     ):
         assert not dataclasses.replace(comparison, **change).arms()[0].is_finished
+
+
+def test_an_arm_is_not_finished_for_files_that_have_changed_since(comparison, simulated, tmp_path):
+    genome, pool, test = (
+        Path(shutil.copy(path, tmp_path)) for path in (simulated.genome, simulated.pool, simulated.test)
+    )
+    here = dataclasses.replace(comparison, inputs=Inputs(genome=(str(genome),)), pool=pool, test=test)
+    arm = here.arms()[0]
+    (arm.folder / "fewshot").mkdir(parents=True)
+    (arm.folder / "fewshot" / "done.txt").write_text(arm.asked)
+    for path in (genome, pool, test):
+        kept = path.read_text()
+        path.write_text(kept[: kept.rstrip().rindex("\n") + 1])  # without its last line
+        assert not dataclasses.replace(here).arms()[0].is_finished
+        path.write_text(kept)
+        assert dataclasses.replace(here).arms()[0].is_finished
 
 
 def test_arms_differ_in_strategy_and_seed_alone(comparison):

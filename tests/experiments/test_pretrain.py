@@ -1,11 +1,14 @@
 import dataclasses
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,6 +116,37 @@ def test_a_folder_that_holds_a_run_needs_resume_and_the_same_settings(quick_reci
         pretrain(other, inputs, run_folder, resume=True)
     pretrain(quick_recipe, inputs, run_folder, resume=True)
     assert (run_folder / "model" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_run_goes_on_only_with_the_data_it_began_with(quick_recipe, simulated, run_folder, tmp_path, monkeypatch):
+    genome = Path(shutil.copy(simulated.genome, tmp_path))
+    asked = quick_recipe, Inputs(genome=(str(genome),)), run_folder
+    kept = genome.read_text()
+    other = kept[: kept.rstrip().rindex("\n") + 1]  # without its last line
+    with monkeypatch.context() as patch:
+        stop_after(7, patch)
+        with pytest.raises(Stopped):
+            pretrain(*asked)
+    genome.write_text(other)
+    with pytest.raises(SettingsError, match=r"other data.*has changed since it began"):
+        pretrain(*asked, resume=True)
+    genome.write_text(kept)
+    pretrain(*asked, resume=True)
+    assert is_finished(run_folder)
+    genome.write_text(other)
+    with pytest.raises(SettingsError, match="other data"):
+        pretrain(*asked, resume=True)
+
+
+def test_a_run_that_did_not_note_its_data_says_how_it_can_go_on(quick_recipe, inputs, run_folder):
+    pretrain(quick_recipe, inputs, run_folder)
+    config = run_folder / "config.toml"
+    *before, noted = config.read_text().splitlines(keepends=True)
+    config.write_text("".join(before))
+    with pytest.raises(SettingsError, match=re.escape(f"'{noted.strip()}' at the end of {config}")):
+        pretrain(quick_recipe, inputs, run_folder, resume=True)
+    config.write_text("".join([*before, noted]))
+    pretrain(quick_recipe, inputs, run_folder, resume=True)
 
 
 def test_resume_without_a_run_and_a_folder_of_something_else_are_refused(quick_recipe, inputs, tmp_path):
