@@ -144,6 +144,7 @@ def compare(
         str, typer.Option(help="Strategies mask equal shares of: tokens, bases, or none. Default: the recipe's.")
     ] = "",
     recipe: RecipeName = "",
+    ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006
     out: Annotated[Path, typer.Option(help="Folder of the arms and report.html; an arm that is there is kept.")] = Path(
         "runs/compare"
@@ -159,7 +160,7 @@ def compare(
 
     comparison = Comparison(
         recipe=_recipe("genome", recipe, [*changes, *_changes({"masking.match": match})]),
-        inputs=Inputs(genome=tuple(map(str, genome))),
+        inputs=Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous),
         strategies=read_list(masking),
         seeds=seeds,
         pool=train,

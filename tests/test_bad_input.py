@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from genomask import cli
+from genomask.errors import SettingsError
 from genomask.masking import rates
 
 GOOD = "ACGTACGGTTCA" * 200
@@ -54,6 +55,23 @@ def test_genomes(name, tmp_path, monkeypatch, capsys):
     code, said = run(monkeypatch, capsys, "pretrain", "--genome", path, "--out", out, *TINY)
     assert_one_sentence(code, said, "genome", *words)
     assert not (out / "model").exists()
+
+
+def test_a_comparison_takes_the_advice_that_its_error_gives(tmp_path, monkeypatch, capsys):
+    genome, task, out = tmp_path / "genome.fa", tmp_path / "task.tsv", tmp_path / "out"
+    genome.write_text(f">a\n{GOOD}\nACGR\n")
+    task.write_text("sequence\tlabel\nACGTT\t1\nACGGA\t0\n")
+    arguments = ["compare", "--genome", genome, "--train", task, "--test", task, "--shots", "1", "--out", out, *TINY]
+    arguments += ["--masking", "uniform,contiguous", "--seeds", "1", "--methods", "probe"]
+    code, said = run(monkeypatch, capsys, *arguments)
+    assert_one_sentence(code, said, "genome.fa, line 3", "R", "--ambiguous n")
+
+    def arms_would_run(_kind):
+        raise SettingsError("the genome was read; here the arms would run")
+
+    monkeypatch.setattr("genomask.experiments.side_by_side.multiprocessing.get_context", arms_would_run)
+    code, said = run(monkeypatch, capsys, *arguments, "--ambiguous", "n")
+    assert_one_sentence(code, said, "the genome was read")
 
 
 SHARDS = {
