@@ -67,15 +67,15 @@ def main() -> None:
 
 def spread(arguments: Sequence[str]) -> list[str]:
     """`--genome a b` -> `--genome a --genome b`."""
-    spreaded: list[str] = []
+    repeated: list[str] = []
     option = ""
     for argument in arguments:
         if argument.startswith("-"):
             option = argument if argument in MANY_VALUES else ""
-        elif option and spreaded[-1] != option:
-            spreaded.append(option)
-        spreaded.append(argument)
-    return spreaded
+        elif option and repeated[-1] != option:
+            repeated.append(option)
+        repeated.append(argument)
+    return repeated
 
 
 @app.command()
