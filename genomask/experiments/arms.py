@@ -5,7 +5,6 @@ An arm that is finished is not run again; one that was stopped goes on from its 
 
 import hashlib
 import logging
-import os
 import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -17,6 +16,7 @@ import torch
 
 from genomask.allocator import keep_freed_memory
 from genomask.atomic import atomic_write
+from genomask.cores import usable_cores
 from genomask.data.genome import Genome
 from genomask.data.tasks import read_task
 from genomask.errors import Stopped, UserError
@@ -163,4 +163,4 @@ def arm_process(arm: Arm, threads: int) -> None:
 
 def threads_for(workers: int) -> int:
     """Threads of each of `workers` processes side by side."""
-    return max(1, (os.cpu_count() or 1) // workers)
+    return max(1, usable_cores() // workers)

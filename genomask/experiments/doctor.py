@@ -17,6 +17,7 @@ from torch import nn
 
 import genomask
 from genomask.cache import default_cache
+from genomask.cores import usable_cores
 from genomask.data.packing import to_batch
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.encoders.backends import backends_on
@@ -52,7 +53,7 @@ def examine() -> list[Finding]:
         _device(device),
         _backend(device),
         _bf16(device),
-        Finding("threads", f"{torch.get_num_threads()} of {_usable_cores()} cores", "OMP_NUM_THREADS changes it"),
+        Finding("threads", f"{torch.get_num_threads()} of {usable_cores()} cores", "OMP_NUM_THREADS changes it"),
         _memory(device),
         _cache(default_cache()),
         _speed(device),
@@ -157,10 +158,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _system_memory() -> int:

@@ -1,7 +1,6 @@
 """Runs arms as processes, as many side by side as there are cores (one at a time on a GPU), with a bar for each."""
 
 import multiprocessing
-import os
 import signal
 import sys
 import time
@@ -12,6 +11,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from genomask.cores import usable_cores
 from genomask.errors import Stopped, TrainingError
 from genomask.experiments.arms import Arm, arm_process, threads_for
 from genomask.training.metrics_log import read_metrics
@@ -25,8 +25,7 @@ def run_arms(arms: list[Arm]) -> None:
     waiting = [arm for arm in arms if not arm.is_finished]
     if not waiting:
         return
-    cores = 1 if torch.cuda.is_available() else os.cpu_count() or 1
-    workers = min(len(waiting), cores)
+    workers = 1 if torch.cuda.is_available() else min(len(waiting), usable_cores())
     spawn = multiprocessing.get_context("spawn")
     running: dict[BaseProcess, Arm] = {}
     process: BaseProcess

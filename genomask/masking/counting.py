@@ -5,12 +5,12 @@ beginning of a longer one. Threads take parts of the bases, and each n-gram belo
 The loop itself is in counting_loop.
 """
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from genomask.cores import usable_cores
 from genomask.errors import SettingsError
 from genomask.masking.counting_loop import count_pieces, first_of
 
@@ -31,7 +31,7 @@ def count_ngrams(codes: np.ndarray, intervals: np.ndarray, max_n: int) -> dict[i
     """
     if not 1 <= max_n <= MAX_N:
         raise SettingsError(f"n-grams can be counted up to length {MAX_N} (4**{MAX_N} words), from 1; got {max_n}.")
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = usable_cores()
     n_bases = int((intervals[:, 1] - intervals[:, 0]).clip(0).sum())
     part_size = max(SMALLEST_PART, -(-n_bases // (threads * PARTS_OF_A_THREAD)))
     return counts_of_parts(codes, list(parts(intervals, part_size, max_n)), max_n, threads)

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -134,6 +135,33 @@ def test_an_arm_that_fails_gives_its_message_to_the_person(comparison):
     wild = dataclasses.replace(comparison, recipe=dataclasses.replace(comparison.recipe, optimizer=optimizer), seeds=1)
     with pytest.raises(TrainingError, match=r"arm .*/seed 0 failed: the loss is not finite at step"):
         compare(wild)
+
+
+class Ended:
+    """A process that ended badly as soon as it was started."""
+
+    exitcode = 1
+    start = terminate = join = lambda self: None
+
+    def is_alive(self):
+        return False
+
+
+def test_arms_share_the_cores_that_the_process_may_use(comparison, monkeypatch):
+    threads = []
+
+    def process(target, args):
+        threads.append(args[1])
+        return Ended()
+
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: {3, 5, 7}, raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    spawn = SimpleNamespace(Process=process)
+    monkeypatch.setattr("genomask.experiments.side_by_side.multiprocessing.get_context", lambda _kind: spawn)
+    with pytest.raises(TrainingError, match="its process ended by exit 1"):
+        compare(comparison)
+    assert threads == [1, 1, 1]  # of four arms
 
 
 def test_a_task_that_does_not_serve_is_refused_before_anything_runs(comparison, tmp_path):
