@@ -15,7 +15,7 @@ from genomask.errors import SettingsError
 from genomask.experiments.arms import Arm, Comparison
 from genomask.experiments.side_by_side import run_arms
 from genomask.fewshot.protocol import align_classes, check_pool
-from genomask.fewshot.results import read_results
+from genomask.fewshot.results import read_results, read_summary
 from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
 from genomask.masking.names import find
 from genomask.training.metrics_log import read_metrics
@@ -85,7 +85,7 @@ def gather(comparison: Comparison) -> Outcome:
     return Outcome(
         comparison,
         results=pd.concat([_asked_for(arm, read_results(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
-        summary=pd.concat([_asked_for(arm, _summary(arm)) for arm in arms], ignore_index=True),
+        summary=pd.concat([_asked_for(arm, read_summary(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
         runs={arm.name: pd.DataFrame(read_metrics(arm.folder / "metrics.jsonl")) for arm in arms},
         yardsticks={arm.name: json.loads((arm.folder / "yardsticks.json").read_text()) for arm in arms},
     )
@@ -94,10 +94,6 @@ def gather(comparison: Comparison) -> Outcome:
 def _asked_for(arm: Arm, rows: pd.DataFrame) -> pd.DataFrame:
     """Without what an earlier call with other shots or methods left in the same folder."""
     return rows[rows["shot"].isin(arm.fewshot.shots) & rows["method"].isin(arm.fewshot.measured_methods())]
-
-
-def _summary(arm: Arm) -> pd.DataFrame:
-    return pd.read_csv(arm.folder / "fewshot" / "summary.csv", keep_default_na=False, na_values=[""])
 
 
 def _check(comparison: Comparison) -> None:

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -14,6 +13,7 @@ from genomask.experiments.pretrain import read_config
 from genomask.experiments.seen import sentence_of_model
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.results import read_summary
 from genomask.fewshot.run import run_fewshot
 from genomask.fewshot.summary import captions
 from genomask.report.plots import fewshot_curves
@@ -45,7 +45,7 @@ def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: 
             out=out,
             progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what),
         )
-    summary = pd.read_csv(out / "summary.csv", keep_default_na=False, na_values=[""])
+    summary = read_summary(out)
     for name in ("fewshot.svg", "fewshot.png"):
         fewshot_curves(summary, out / name)
     yield fewshot_table(summary, "\n".join(captions(summary)))

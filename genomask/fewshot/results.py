@@ -30,6 +30,7 @@ class Cell(NamedTuple):
     method: str
 
 
+NAMES = ("model", "strategy", "task")
 COLUMNS = [*Cell._fields, "n_train", "n_test", *METRICS]
 
 
@@ -67,9 +68,20 @@ def read_results(folder: Path) -> pd.DataFrame:
     """All rows of a folder's results.csv; names stay text also where they look like numbers or like missing values."""
     return pd.read_csv(
         folder / "results.csv",
-        dtype={"model": str, "strategy": str, "task": str},
+        dtype=dict.fromkeys(NAMES, str),
         keep_default_na=False,
         na_values={metric: [""] for metric in METRICS},
+        float_precision="round_trip",
+    )
+
+
+def read_summary(folder: Path) -> pd.DataFrame:
+    """All rows of a folder's summary.csv; names stay text here too."""
+    return pd.read_csv(
+        folder / "summary.csv",
+        dtype=dict.fromkeys(NAMES, str),
+        keep_default_na=False,
+        na_values=[""],
         float_precision="round_trip",
     )
 
