@@ -207,11 +207,12 @@ def masks(
 ) -> None:
     """Show which tokens strategies mask in a sequence, and which bases that really hides."""
     from genomask.experiments.masks import MANY_MASKS, MaskQuestion, show_masks
-    from genomask.experiments.npmi import require_writable, writing
+    from genomask.experiments.output_files import require_writable, writing
     from genomask.masking.names import read_list
     from genomask.report.mask_picture import mask_picture
     from genomask.report.mask_rows import tally_frame
     from genomask.report.mask_text import mask_text
+    from genomask.report.style import require_picture_name
     from genomask.report.tables import rich_table
 
     question = MaskQuestion(
@@ -219,6 +220,7 @@ def masks(
         genome=tuple(genome), ambiguous=ambiguous, seed=seed,
     )  # fmt: skip
     require_writable(out, "--out", question.files)
+    require_picture_name(out)
     shown = show_masks(question)
     terminal = console()
     terminal.print(mask_text(shown, terminal.width))

@@ -101,7 +101,7 @@ def motifs(
     """Test whether the best words are motifs more often than other words of like GC, count and repetition."""
     from genomask.atomic import atomic_write
     from genomask.experiments.motifs import motif_enrichment
-    from genomask.experiments.npmi import require_writable, writing
+    from genomask.experiments.output_files import require_writable, writing
     from genomask.masking.npmi import NpmiTable
     from genomask.report.tables import rich_table
 

@@ -2,15 +2,13 @@
 
 import hashlib
 import logging
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from genomask.data.bed import read_bed
 from genomask.data.genome import Genome
 from genomask.errors import SettingsError
+from genomask.experiments.output_files import require_writable, writing
 from genomask.masking.counting import MAX_N
 from genomask.masking.npmi import Definition, NpmiTable, Strand, check_npmi_settings, rarity_warning
 from genomask.report.npmi_frames import write_tsv
@@ -78,26 +76,3 @@ def export_tsv(table: NpmiTable, n: int | None, path: Path, source: Path) -> Non
     require_writable(path, "--tsv", [source])
     with writing(path, "--tsv"):
         write_tsv(table, range(2, table.max_n + 1) if n is None else [n], path)
-
-
-def require_writable(path: Path, option: str, inputs: Sequence[Path]) -> None:
-    """Raises SettingsError now for what would fail after the work, or would harm a file that is read."""
-    with writing(path, option):
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
-        if path.is_dir():
-            raise SettingsError(f"{option} {path} is a folder; give the name of a file in it.")
-        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-            raise SettingsError(f"{option} {path} cannot be written: {folder} is no folder that you may write to.")
-        if os.path.realpath(path) in map(os.path.realpath, inputs):
-            raise SettingsError(f"{option} {path} would overwrite a file that this command uses; give another name.")
-
-
-@contextmanager
-def writing(path: Path, option: str) -> Iterator[None]:
-    """Turn what the disk says into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise SettingsError(
-            f"{option} {path} cannot be written ({error.strerror}); free some room, or give another place."
-        ) from error

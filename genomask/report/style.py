@@ -80,11 +80,16 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
+def require_picture_name(path: Path) -> None:
+    """Raises UserError for an ending that `picture` cannot save."""
+    if path.suffix not in (".svg", ".png", ".pdf"):
+        raise UserError(f"{path}: a picture is saved as .svg, .png or .pdf; change the name's ending")
+
+
 @contextmanager
 def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
     """A figure of that many inches, saved to `path` (.svg, .png or .pdf) when the block ends without an error."""
-    if path.suffix not in (".svg", ".png", ".pdf"):
-        raise UserError(f"{path}: a picture is saved as .svg, .png or .pdf; change the name's ending")
+    require_picture_name(path)
     with mpl.rc_context(_SETTINGS | {"svg.hashsalt": path.stem}):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure

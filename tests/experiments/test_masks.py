@@ -207,6 +207,15 @@ def test_a_place_that_must_not_be_written_is_said_before_any_mask_is_made(name, 
     assert all((tmp_path / file).read_text() == "is read" for file in ("table.svg", "genome.svg", "other.svg"))
 
 
+def test_a_name_that_no_picture_has_is_said_before_any_mask_is_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(masks, "show_masks", None)  # it must not be called
+    monkeypatch.setattr(sys, "argv", ["genomask", "masks", LETTERS, "--out", str(tmp_path / "masks.jpg")])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    assert "saved as .svg, .png or .pdf" in capsys.readouterr().err
+
+
 def test_where_the_disk_is_full_the_masks_are_still_printed(tmp_path, monkeypatch, capsys):
     def full_disk(shown, out):
         raise OSError(28, "No space left on device")

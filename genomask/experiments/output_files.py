@@ -1,0 +1,31 @@
+"""Files that a command writes: a place that cannot be written is refused before the work, not after it."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from genomask.errors import SettingsError
+
+
+def require_writable(path: Path, option: str, inputs: Sequence[Path]) -> None:
+    """Raises SettingsError now for what would fail after the work, or would harm a file that is read."""
+    with writing(path, option):
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if path.is_dir():
+            raise SettingsError(f"{option} {path} is a folder; give the name of a file in it.")
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise SettingsError(f"{option} {path} cannot be written: {folder} is no folder that you may write to.")
+        if os.path.realpath(path) in map(os.path.realpath, inputs):
+            raise SettingsError(f"{option} {path} would overwrite a file that this command uses; give another name.")
+
+
+@contextmanager
+def writing(path: Path, option: str) -> Iterator[None]:
+    """Turn what the disk says into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(
+            f"{option} {path} cannot be written ({error.strerror}); free some room, or give another place."
+        ) from error
