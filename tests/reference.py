@@ -1,7 +1,8 @@
-"""The encoder again, slow and obvious, in float64: written from the definitions, sharing no code with the package.
+"""The encoder and its score again, slow and obvious, in float64: written from the definitions, sharing no code with the
+package.
 
 One sequence at a time, one head at a time. `weights` is a state dict with the parameters' published names.
-Letters: S tokens of one sequence, D width, H head width, V vocabulary.
+Letters: S tokens of one sequence, D width, H head width, V vocabulary, L bases of a window.
 """
 
 import functools
@@ -101,3 +102,31 @@ def reference_loss(logits, labels):
     """Sum of the cross-entropies in nats over the labels that are not -100, and their number."""
     terms = [row.logsumexp(0) - row[label] for row, label in zip(logits, labels.tolist(), strict=True) if label != -100]
     return sum(terms, torch.zeros((), dtype=torch.float64)), len(terms)
+
+
+def reference_kmer_id(word):
+    """Ids 0-4 are special; the k-mers follow in the product order of A T C G."""
+    return 5 + sum("ATCG".index(letter) * 4**place for place, letter in enumerate(reversed(word)))
+
+
+def reference_hidden_ids(bases, hidden, k, stride):
+    """[CLS] k-mers [SEP] of one window's letters, [MASK] for each that covers one of its hidden bases (L,) bool."""
+    starts = range(0, len(bases) - k + 1, stride)
+    kmers = [4 if any(hidden[at : at + k]) else reference_kmer_id(bases[at : at + k]) for at in starts]
+    return torch.tensor([2, *kmers, 3])
+
+
+def reference_bits(scores, bases, hidden, k, stride):
+    """Bits of each hidden base of one window, in order; `scores` is the model, (S,) ids -> (S, V) logits."""
+    words = ["".join(letters) for letters in itertools.product("ACGT", repeat=k)]
+    logits = scores(reference_hidden_ids(bases, hidden, k, stride)).double()
+    probabilities = logits[:, [reference_kmer_id(word) for word in words]].softmax(-1).tolist()
+    bits = []
+    for base in (at for at, is_hidden in enumerate(hidden) if is_hidden):
+        covering = [(1 + n, at) for n, at in enumerate(range(0, len(bases) - k + 1, stride)) if at <= base < at + k]
+        shares = [
+            sum(p for p, word in zip(probabilities[token], words, strict=True) if word[base - at] == bases[base])
+            for token, at in covering
+        ]
+        bits.append(-math.log2(sum(shares) / len(shares)))
+    return bits
