@@ -33,15 +33,15 @@ def assert_one_sentence(code: int, said: str, *words: str) -> None:
 
 GENOMES = {
     "missing": (None, ["no such file"]),
-    "empty": (b"", ["empty"]),
+    "empty": (b"", ["the file is empty"]),
     "not FASTA": (b"once upon a time\n", [">"]),
     "truncated gzip": (gzip.compress(f">a\n{GOOD}\n".encode())[:-20], ["cut"]),
-    "zip": (b"PK\x03\x04" + bytes(100), ["zip"]),
-    "duplicate names": (f">a\n{GOOD}\n>a\n{GOOD}\n".encode(), ["a"]),
+    "zip": (b"PK\x03\x04" + bytes(100), ["a zip archive"]),
+    "duplicate names": (f">a\n{GOOD}\n>a\n{GOOD}\n".encode(), ["line 3", "was there already"]),
     "letters outside IUPAC": (f">a\n{GOOD}\nACGJ\n".encode(), ["line 3", "J"]),
     "ambiguous letters": (f">a\n{GOOD}\nACGR\n".encode(), ["line 3", "R", "--ambiguous n"]),
     "too short": (b">a\nACGTACGT\n", ["windows.max_tokens"]),
-    "all N": (b">a\nNNNNNNNNNNNN\n", ["N"]),
+    "all N": (b">a\nNNNNNNNNNNNN\n", ["all are N"]),
 }
 
 
@@ -75,9 +75,9 @@ def test_a_comparison_takes_the_advice_that_its_error_gives(tmp_path, monkeypatc
 
 
 SHARDS = {
-    "not JSON lines": ("hello\n", ["line 1", "JSON"]),
-    "no text": (json.dumps({"body": "x"}) + "\n", ["line 1", "text", "body"]),
-    "empty": ("", ["empty"]),
+    "not JSON lines": ("hello\n", ["line 1: not JSON"]),
+    "no text": (json.dumps({"body": "x"}) + "\n", ["line 1: no string under 'text'", "body"]),
+    "empty": ("", ["the file is empty"]),
 }
 
 
@@ -108,9 +108,9 @@ def test_a_cache_folder_that_is_a_file(verb, tmp_path, monkeypatch, capsys):
 
 TASKS = {
     "missing column": ("sequence\tkind\nACGT\t1\n", ["label", "kind"]),
-    "one class": ("sequence\tlabel\nACGT\t1\nACGG\t1\n", ["class"]),
+    "one class": ("sequence\tlabel\nACGT\t1\nACGG\t1\n", ["at least two classes"]),
     "too few": ("sequence\tlabel\nACGTT\t1\nACGGA\t0\n", ["10-shot", "once"]),
-    "empty sequence": ("sequence\tlabel\nACGT\t1\n\t0\n", ["row 3"]),
+    "empty sequence": ("sequence\tlabel\nACGT\t1\n\t0\n", ["row 3: the sequence is empty"]),
     "odd letters": ("sequence\tlabel\nACGT\t1\nAC!T\t0\n", ["row 3", "!"]),
 }
 
@@ -153,4 +153,4 @@ def test_a_model_folder_that_is_none(tmp_path, monkeypatch, capsys):
     path.write_text("sequence\tlabel\n" + "".join(f"ACGT{'ACGT'[i % 4]}\t{i % 2}\n" for i in range(40)))
     arguments = ["fewshot", "--model", tmp_path / "nothing", "--train", path, "--test", path, "--shots", "5"]
     code, said = run(monkeypatch, capsys, *arguments, "--methods", "probe", "--out", tmp_path / "out")
-    assert_one_sentence(code, said, "nothing")
+    assert_one_sentence(code, said, "nothing: no model here")

@@ -85,14 +85,14 @@ def test_the_highest_seed_makes_a_mask(tmp_path):
     ("arguments", "words"),
     [
         (["pretrain"], "either --genome FASTA or --corpus SHARDS"),
-        (["pretrain", "--genome", "nowhere.fa", "--recipe", "genome-tiny"], "nowhere.fa"),
+        (["pretrain", "--genome", "nowhere.fa", "--recipe", "genome-tiny"], "nowhere.fa: no such file"),
         (["pretrain", "--genome", "x.fa", "--recipe", "c4-tiny"], "recipe c4-tiny is for text"),
         (["pretrain", "--genome", "x.fa", "--set", "training.stepz=1"], "no key 'stepz'"),
         (
             [*COMPARE, "--recipe", "genome-tiny", "--masking", "span,cm-step:first=(nope:words=(a,b)):at=9"],
             "unknown masking strategy 'nope'",
         ),
-        (["fewshot", "--model", "nowhere", "--train", "nowhere.tsv", "--test", "nowhere.tsv"], "nowhere.tsv"),
+        (["fewshot", "--model", "nowhere", "--train", "nowhere.tsv", "--test", "nowhere.tsv"], "nowhere.tsv: no such"),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr_and_exit_2(tmp_path, arguments, words):

@@ -99,7 +99,7 @@ def test_a_small_genome_is_warned_about(fasta, out, caplog):
 
 def test_letters_other_than_acgtn_are_read_as_n_where_asked(tmp_path, out):
     (tmp_path / "r.fa").write_text(">one\n" + "ACGT" * 50 + "R" + "ACGT" * 50 + "\n")
-    with pytest.raises(DataError, match="R"):
+    with pytest.raises(DataError, match="'R' is not one of A C G T N"):
         genomask(tmp_path / "r.fa", "--max-n", 2, "--out", out)
     genomask(tmp_path / "r.fa", "--max-n", 2, "--out", out, "--ambiguous", "n")
     assert int(NpmiTable.load(out).counts(2).sum()) == 2 * 199

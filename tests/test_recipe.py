@@ -57,7 +57,7 @@ def test_set_takes_strings_with_and_without_quotes_and_lists():
         ("windows.holdout=XVI", "windows.holdout must be a list of strings"),
         ("tokens.k=9", "tokens.k = 9 would take 262,149 tokens"),
         ("tokens.stride=3", r"tokens.stride must be 1 \(overlapping k-mers\) or k"),
-        ("masking.strategy=magic", "magic"),
+        ("masking.strategy=magic", "unknown masking strategy 'magic'"),
         ("encoder.num_attention_heads=7", "not a multiple"),
     ],
 )

@@ -216,7 +216,7 @@ def test_adjusted_p_follow_benjamini_and_hochberg(files):
         (["--n", 1], "single base has no NPMI"),
         (["--top", 5000], "top=5000 of the 1024 5-mers"),
         (["--match-share", 0], "between 0 and 0.5"),
-        (["--jaspar", "nowhere.txt"], "nowhere.txt"),
+        (["--jaspar", "nowhere.txt"], "nowhere.txt: no such file"),
     ],
 )
 def test_mistakes_are_one_sentence(files, monkeypatch, capsys, change, words):
