@@ -25,6 +25,7 @@ from genomask.data.tasks import LabelledTask
 from genomask.errors import TrainingError
 from genomask.fewshot.models import Tokenised, batches, check_lengths, forward, load_classifier, tokenise
 from genomask.fewshot.protocol import FewShotSettings, Scorer, draw_key
+from genomask.training.optimizer import parameter_groups
 from genomask.types import TokenSequences
 
 WARMUP_FRACTION = 0.1
@@ -78,7 +79,7 @@ def fit(model: PreTrainedModel, tokens: TokenSequences, labels: np.ndarray, plan
     sequences = [ids.numpy() for ids in torch.split(tokens.input_ids, tokens.lengths.tolist())]
     targets = torch.from_numpy(labels)
     n_steps = plan.epochs * math.ceil(len(labels) / plan.batch_size)
-    optimiser, scheduler = _optimiser(model, plan.learning_rate, n_steps)
+    optimizer, scheduler = _optimizer(model, plan.learning_rate, n_steps)
     model.train()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -86,31 +87,26 @@ def fit(model: PreTrainedModel, tokens: TokenSequences, labels: np.ndarray, plan
             for rows in torch.randperm(len(labels)).split(plan.batch_size):
                 batch = pack([sequences[row] for row in rows.tolist()], np.ones(len(rows)))
                 loss = F.cross_entropy(forward(model, batch), targets[rows].to(model.device))
-                optimiser.zero_grad(set_to_none=True)
+                optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 norm = torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
                 if not torch.isfinite(norm):
                     raise TrainingError(
                         f"fine-tuning at learning_rate {plan.learning_rate} met a loss that is not finite; lower it."
                     )
-                optimiser.step()
+                optimizer.step()
                 scheduler.step()
 
 
-def _optimiser(model: PreTrainedModel, rate: float, n_steps: int) -> tuple[torch.optim.AdamW, LambdaLR]:
+def _optimizer(model: PreTrainedModel, rate: float, n_steps: int) -> tuple[torch.optim.AdamW, LambdaLR]:
     """AdamW without decay of biases and norms; linear warm-up, then linear to 0."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": WEIGHT_DECAY},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=rate)
+    optimizer = torch.optim.AdamW(parameter_groups(model, WEIGHT_DECAY), lr=rate)
     warmup = max(1, round(WARMUP_FRACTION * n_steps))
 
     def factor(step: int) -> float:
         return min((step + 1) / warmup, (n_steps - step) / max(1, n_steps - warmup))
 
-    return optimiser, LambdaLR(optimiser, factor)
+    return optimizer, LambdaLR(optimizer, factor)
 
 
 @torch.inference_mode()

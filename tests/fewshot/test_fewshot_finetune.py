@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from genomask.errors import TrainingError
-from genomask.fewshot.finetune import Schedule, _optimiser, finetune_scorer, fit, predict, schedule
+from genomask.fewshot.finetune import Schedule, _optimizer, finetune_scorer, fit, predict, schedule
 from genomask.fewshot.models import load_classifier, tokenise
 from genomask.fewshot.protocol import FewShotSettings
 
@@ -30,16 +30,16 @@ def test_what_is_asked_for_replaces_auto():
 
 def test_the_rate_warms_up_and_falls_to_zero_and_only_matrices_decay():
     model = torch.nn.Linear(2, 2)
-    optimiser, scheduler = _optimiser(model, rate=1.0, n_steps=20)
+    optimizer, scheduler = _optimizer(model, rate=1.0, n_steps=20)
     rates = []
     for _ in range(20):
-        rates.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
         scheduler.step()
     assert rates[:3] == [0.5, 1.0, 1.0]
     np.testing.assert_allclose(np.diff(rates[2:]), -1 / 18)
-    assert optimiser.param_groups[0]["lr"] == 0
-    assert [group["weight_decay"] for group in optimiser.param_groups] == [0.01, 0.0]
+    assert optimizer.param_groups[0]["lr"] == 0
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0]
 
 
 def test_fine_tuning_learns_and_repeats_bit_for_bit(model_folder, pool, test_task):
