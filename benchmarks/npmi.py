@@ -12,13 +12,11 @@ each round, and the median over the rounds is the verdict. CPU seconds stand bes
 
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -29,13 +27,14 @@ import typer
 from machine import describe_machine
 from rich.console import Console
 from rich.table import Table
-from turns import median_ratio
+from turns import Turn, median_ratio, take_turns
 
 from genomask.data.genome import Genome
 from genomask.errors import SettingsError
 from genomask.masking.counting import count_ngrams
 
 RESULT = Path(__file__).parent / "results" / "npmi.json"
+CPU = torch.device("cpu")
 THREADS = 2
 LINE = 60
 MAP, FASTA, KMC, JELLYFISH = "ours, memory map", "ours, plain FASTA", "KMC", "jellyfish"
@@ -43,18 +42,15 @@ GOALS = {6: 4.0, 10: 3.0}
 """How many times KMC's bases a second we want to count from the memory map, by k."""
 
 
-class Turn(NamedTuple):
-    """One count by one side; CPU seconds of all its threads, and of the program it started."""
-
-    wall_s: float
-    cpu_s: float
-
-
 class Side(NamedTuple):
     """Who counts: what to time, and how to read its (4**k,) counts afterwards."""
 
     count: Callable[[], object]
     counts: Callable[[], np.ndarray]
+
+    def step(self, n: int) -> None:
+        """One turn; every round counts the same bases."""
+        self.count()
 
 
 def main(
@@ -64,7 +60,7 @@ def main(
 ) -> None:
     """Count 6-mers and 10-mers, print the table and write the JSON."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])  # of this process and of what it starts
-    machine = describe_machine(torch.device("cpu"))
+    machine = describe_machine(CPU)
     with tempfile.TemporaryDirectory(prefix="genomask-npmi-") as folder:
         work = Path(folder)
         write_repeated(Genome.open(fasta), int(bases), work / "genome.fa")
@@ -99,7 +95,7 @@ def compare(
 ) -> list[dict[str, Any]]:
     """One row a side: medians over the rounds, and whether its counts are ours; the turns go into `turns`."""
     sides = build_sides(genome, work, k)
-    took = turns[f"k = {k}"] = take_turns({name: side.count for name, side in sides.items()}, rounds)
+    took = turns[f"k = {k}"] = take_turns({name: side.step for name, side in sides.items()}, rounds, CPU)
     n_bases = int((genome.runs[:, 1] - genome.runs[:, 0]).sum())
     ours = sides[MAP].counts()
     wall = {name: [turn.wall_s for turn in of_side] for name, of_side in took.items()}
@@ -153,31 +149,6 @@ def build_sides(genome: Genome, work: Path, k: int) -> dict[str, Side]:
             lambda: read_dump(["jellyfish", "dump", "-c", "-t", "-o", dump, work / f"jf{k}"], dump, k),
         ),
     }
-
-
-def take_turns(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[Turn]]:
-    """Every side once a round, the first place passing on; one round before is not counted."""
-    names = list(steps)
-    turns: dict[str, list[Turn]] = {name: [] for name in names}
-    for n in range(-1, rounds):
-        for name in names[n % len(names) :] + names[: n % len(names)]:
-            turn = timed(steps[name])
-            if n >= 0:
-                turns[name].append(turn)
-    return turns
-
-
-def timed(step: Callable[[], object]) -> Turn:
-    """Seconds by the clock, and of the processor in this process and in those that it waited for."""
-    wall, cpu = time.perf_counter(), cpu_seconds()
-    step()
-    return Turn(time.perf_counter() - wall, cpu_seconds() - cpu)
-
-
-def cpu_seconds() -> float:
-    """Seconds of the processor that this process and the ended programs it started have taken."""
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def run(command: list) -> str:

@@ -1,6 +1,7 @@
 """Timing in turns: things to run in, seconds of each round out, and the ratios that other load disturbs least."""
 
 import gc
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ class Turn(NamedTuple):
     """One step of one side."""
 
     wall_s: float
-    cpu_s: float  # of all threads of this process
+    cpu_s: float  # of all threads of this process, and of the programs that it started and that have ended
 
 
 def take_turns(steps: Mapping[str, Callable[[int], None]], rounds: int, device: torch.device) -> dict[str, list[Turn]]:
@@ -38,10 +39,15 @@ def take_turns(steps: Mapping[str, Callable[[int], None]], rounds: int, device: 
 def _timed(step: Callable[[], None], device: torch.device) -> Turn:
     gc.collect()
     _wait(device)
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), _cpu_seconds()
     step()
     _wait(device)
-    return Turn(time.perf_counter() - wall, time.process_time() - cpu)
+    return Turn(time.perf_counter() - wall, _cpu_seconds() - cpu)
+
+
+def _cpu_seconds() -> float:
+    programs = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + programs.ru_utime + programs.ru_stime
 
 
 def _wait(device: torch.device) -> None:
