@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from genomask.data.packing import take_batch
 from genomask.errors import SettingsError
 from genomask.types import IGNORE, PackedBatch
 
@@ -65,7 +66,7 @@ def _within_budgets(batch: PackedBatch, shape: BatchShape) -> list[PackedBatch]:
         )
         stop = start + int(fits.cumprod().sum())
         assert stop > start, "a sequence fits into every budget"
-        pieces.append(_piece(batch, slice(start, stop), slice(masked[start], masked[stop])))
+        pieces.append(take_batch(batch, slice(start, stop)))
         start = stop
     return pieces
 
@@ -73,19 +74,6 @@ def _within_budgets(batch: PackedBatch, shape: BatchShape) -> list[PackedBatch]:
 def _paddings(tokens: np.ndarray, shape: BatchShape) -> np.ndarray:
     """Sequences of padding beside `tokens` real tokens; none is longer than the longest real one."""
     return -(-(shape.tokens - tokens) // shape.longest)
-
-
-def _piece(batch: PackedBatch, sequences: slice, masked: slice) -> PackedBatch:
-    cu_seqlens = batch.cu_seqlens[sequences.start : sequences.stop + 1]
-    first, last = int(cu_seqlens[0]), int(cu_seqlens[-1])
-    return PackedBatch(
-        batch.input_ids[first:last],
-        batch.labels[first:last],
-        cu_seqlens - first,
-        batch.max_seqlen,
-        batch.masked_index[masked] - first,
-        batch.loss_weights[masked],
-    )
 
 
 def _filled(batch: PackedBatch, shape: BatchShape) -> PackedBatch:

@@ -58,3 +58,13 @@ def to_batch(input_ids: Tensor, labels: Tensor, cu_seqlens: Tensor, weights: Ten
     sequence = torch.searchsorted(cu_seqlens[1:].long(), masked_index, right=True)
     max_seqlen = int(cu_seqlens.diff().max()) if len(weights) else 0
     return PackedBatch(input_ids, labels, cu_seqlens, max_seqlen, masked_index, weights[sequence])
+
+
+def take_batch(batch: PackedBatch, part: slice) -> PackedBatch:
+    """The sequences start .. stop - 1 of `part`, at least one, packed by themselves; ids and labels are views."""
+    cu_seqlens = batch.cu_seqlens[part.start : part.stop + 1]
+    first, last = int(cu_seqlens[0]), int(cu_seqlens[-1])
+    masked = slice(*torch.searchsorted(batch.masked_index, torch.tensor([first, last])).tolist())
+    max_seqlen, masked_index = int(cu_seqlens.diff().max()), batch.masked_index[masked] - first
+    ids, labels = batch.input_ids[first:last], batch.labels[first:last]
+    return PackedBatch(ids, labels, cu_seqlens - first, max_seqlen, masked_index, batch.loss_weights[masked])

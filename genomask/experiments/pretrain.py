@@ -104,8 +104,9 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
         share = masked_share(batches, SAMPLE_WINDOWS)  # not the rate, which may be of bases
         shape = BatchShape.of(training.tokens_per_microbatch, recipe.longest, share)
         batches = replace(batches, shape=shape)
-    scored = replace(batches, plan=_plan(source, recipe, recipe.evaluation.mask_rate, table))
-    evaluation = prepare_evaluation(scored, table.counts(6) if table else None)
+    # under a curriculum masked as in its first step, throughout: so the token loss can be followed
+    scored = _plan(source, recipe, recipe.evaluation.mask_rate, table).at(0)
+    evaluation = prepare_evaluation(batches, scored, table.counts(6) if table else None)
     model = new_model(recipe, source)
     return Run(
         model=model,

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from genomask.data.fixed_shape import BatchShape, to_fixed_shape
-from genomask.data.packing import split_microbatches, to_batch
+from genomask.data.packing import split_microbatches, take_batch, to_batch
 from genomask.data.sources import Source
 from genomask.hashing import make_keys
 from genomask.masking import MaskAccount, MaskPlan, Strategy, account, corrupt
 from genomask.masking.curricula import Phase
-from genomask.types import PackedBatch, TokenSequences
+from genomask.types import PackedBatch, TokenBases, TokenSequences
 
 AHEAD = 1
 """Batches that are made while the one before them trains."""
@@ -48,7 +48,9 @@ class Batches:
         sequences = self.source.train(first, self.sequences_per_step)
         keys = make_keys(self.seed, step, np.arange(first, first + self.sequences_per_step))
         strategy = self.plan.at(step, switched_at)
-        input_ids, labels, masks = mask(sequences, torch.from_numpy(keys), self, strategy)
+        input_ids, labels, masks = mask(
+            sequences, torch.from_numpy(keys), strategy, tokens=self.source.token_bases, corruption=self.corruption
+        )
         microbatches = cut(sequences, input_ids, labels, self.tokens_per_microbatch)
         if self.shape is not None:
             microbatches = [fixed for batch in microbatches for fixed in to_fixed_shape(batch, self.shape)]
@@ -70,14 +72,11 @@ class Batches:
 
 
 def mask(
-    sequences: TokenSequences, keys: torch.Tensor, how: Batches, strategy: Strategy
+    sequences: TokenSequences, keys: torch.Tensor, strategy: Strategy, *, tokens: TokenBases, corruption: str
 ) -> tuple[torch.Tensor, torch.Tensor, MaskAccount]:
     """Corrupted ids (T,), labels (T,) and the account of what was hidden."""
-    tokens = how.source.token_bases
     spans = strategy.select(sequences.input_ids, sequences.cu_seqlens, keys)
-    input_ids, labels = corrupt(
-        sequences.input_ids, spans, sequences.cu_seqlens, keys, tokens=tokens, per=how.corruption
-    )
+    input_ids, labels = corrupt(sequences.input_ids, spans, sequences.cu_seqlens, keys, tokens=tokens, per=corruption)
     return input_ids, labels, account(sequences.input_ids, input_ids, spans, sequences.cu_seqlens, tokens)
 
 
@@ -93,9 +92,5 @@ def cut(
     sequences: TokenSequences, input_ids: torch.Tensor, labels: torch.Tensor, tokens_per_microbatch: int
 ) -> list[PackedBatch]:
     """Packed batches of whole sequences, in order, each within the token budget."""
-    batches = []
-    for part in split_microbatches(sequences, tokens_per_microbatch):
-        cu_seqlens = sequences.cu_seqlens[part.start : part.stop + 1]
-        tokens = slice(int(cu_seqlens[0]), int(cu_seqlens[-1]))
-        batches.append(to_batch(input_ids[tokens], labels[tokens], cu_seqlens - cu_seqlens[0], sequences.weights[part]))
-    return batches
+    whole = to_batch(input_ids, labels, sequences.cu_seqlens, sequences.weights)
+    return [take_batch(whole, part) for part in split_microbatches(sequences, tokens_per_microbatch)]

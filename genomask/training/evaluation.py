@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from genomask.data.sources import GenomeSource
 from genomask.hashing import make_keys
+from genomask.masking import Strategy
 from genomask.training.batches import Batches, cut, mask
 from genomask.training.bits import BitsPerBase, bits_per_base, true_base_shares
 from genomask.training.device import autocast
@@ -39,16 +40,15 @@ class Evaluation:
     yardsticks: Yardsticks
 
 
-def prepare_evaluation(how: Batches, six_mer_counts: np.ndarray | None) -> Evaluation:
-    """Mask the held-out sequences once, with keys of the seed alone, and take the yardsticks' measure.
+def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndarray | None) -> Evaluation:
+    """Mask the held-out sequences once by `strategy`, with keys of the seed alone, and take the yardsticks' measure.
 
-    Under a curriculum they are masked as in its first step, throughout: so the token loss can be followed.
     six_mer_counts: (4**6,) of the training part, for the Markov floor; None for text.
     """
     source, tokens = how.source, how.source.token_bases
     sequences = source.validation()
     keys = torch.from_numpy(make_keys(how.seed, EVALUATION_STEP, np.arange(len(sequences.lengths))))
-    input_ids, labels, masks = mask(sequences, keys, how, how.plan.at(0))
+    input_ids, labels, masks = mask(sequences, keys, strategy, tokens=tokens, corruption=how.corruption)
     # validation windows may be longer than any of training
     budget = max(how.tokens_per_microbatch, int(sequences.lengths.max()))
     batches = cut(sequences, input_ids, labels, budget)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomask.data.packing import pack, split_microbatches, take, to_batch
+from genomask.data.packing import pack, split_microbatches, take, take_batch, to_batch
 from genomask.errors import SettingsError
 from genomask.types import IGNORE
 
@@ -58,6 +58,20 @@ def test_a_batch_finds_its_masked_tokens_and_spreads_the_weights():
     assert batch.masked_index.tolist() == [1, 2, 3, 8]
     assert batch.loss_weights.tolist() == [1.0, 1.0, 0.5, 0.25]
     assert batch.max_seqlen == 4
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths=LENGTHS, budget=st.integers(30, 100), seed=st.integers(0, 2**31))
+def test_a_part_of_a_batch_is_the_batch_of_that_part(lengths, budget, seed):
+    tokens = pack(sequences_of(lengths), np.arange(len(lengths)))
+    masked = torch.rand(len(tokens.input_ids), generator=torch.Generator().manual_seed(seed)) < 0.3
+    labels = torch.where(masked, tokens.input_ids, IGNORE)
+    whole = to_batch(tokens.input_ids, labels, tokens.cu_seqlens, tokens.weights)
+    for part in split_microbatches(tokens, budget):
+        alone = take(tokens, part)
+        wanted = to_batch(alone.input_ids, labels[alone.input_ids], alone.cu_seqlens, alone.weights)
+        for found, x in zip(take_batch(whole, part), wanted, strict=True):
+            assert torch.equal(torch.as_tensor(found), torch.as_tensor(x))
 
 
 def test_an_empty_batch_and_one_without_masked_tokens_are_batches_too():

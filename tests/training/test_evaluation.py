@@ -63,7 +63,7 @@ def genome(tmp_path_factory):
 def prepared(genome, k, stride, strategy="uniform", seed=5):
     source = GenomeSource(genome, WindowSettings(max_tokens=40, validation_windows=5), KmerTokenizer(k, stride), seed)
     plan = build_plan(strategy, steps=1, tokens=source.token_bases, mask_rate=0.15, match="none")
-    return prepare_evaluation(Batches(source, plan, "span", seed, 8, 1200), np.ones(4**6))
+    return prepare_evaluation(Batches(source, plan, "span", seed, 8, 1200), plan.at(0), np.ones(4**6))
 
 
 def windows_of(scored, item):
