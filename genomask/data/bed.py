@@ -9,7 +9,8 @@ from genomask.data.intervals import intersect, union
 from genomask.data.lines import numbered_lines
 from genomask.errors import DataError
 
-NOT_REGIONS = ("#", "track", "browser")
+HEADERS = ("track", "browser")
+"""First words of lines that tell a genome browser how to show the regions."""
 
 
 def read_bed(path: Path, genome: Genome) -> np.ndarray:
@@ -19,12 +20,21 @@ def read_bed(path: Path, genome: Genome) -> np.ndarray:
     DataError for a line that is not a region of this genome, and for a file in which no base is left.
     """
     records = dict(zip(genome.names, np.stack([genome.offsets[:-1], genome.offsets[1:]], axis=1).tolist(), strict=True))
-    lines = [(number, line) for number, line in numbered_lines(path) if line.strip()]
-    regions = [_region(path, number, line, records) for number, line in lines if not line.startswith(NOT_REGIONS)]
+    regions = [_region(path, number, line, records) for number, line in numbered_lines(path) if _is_region(line)]
     found = intersect(union(np.array(regions, dtype=np.int64).reshape(-1, 2)), genome.runs)
     if len(found) == 0:
         raise DataError(f"{path}: no region holds a base A, C, G or T of this genome. Check that they belong together.")
     return found
+
+
+def _is_region(line: str) -> bool:
+    """Neither blank nor a comment nor a header, which has no bounds: a record may be called track or browser too."""
+    name, *rest = line.split() or ["#"]
+    return not name.startswith("#") and (name not in HEADERS or _are_bounds(rest[:2]))
+
+
+def _are_bounds(words: list[str]) -> bool:
+    return len(words) == 2 and all(word.isdecimal() for word in words)
 
 
 def _region(path: Path, number: int, line: str, records: dict[str, list[int]]) -> tuple[int, int]:
@@ -33,7 +43,7 @@ def _region(path: Path, number: int, line: str, records: dict[str, list[int]]) -
     if name not in records:
         known = ", ".join(list(records)[:5])
         raise DataError(f"{where}: the genome has no record {name!r}. Its records begin with: {known}.")
-    if len(bounds) < 2 or not all(bound.isdecimal() for bound in bounds):
+    if not _are_bounds(bounds):
         raise DataError(f"{where}: not a BED line. Give record, start and stop, counted from 0, the stop left out.")
     start, stop = map(int, bounds)
     offset, end = records[name]

@@ -37,10 +37,19 @@ def test_headers_comments_blank_lines_and_gzip_are_read(genome, tmp_path):
     assert read_bed(tmp_path / "r.bed.gz", genome).tolist() == [[1, 2]]
 
 
+def test_a_record_may_be_called_like_the_first_word_of_a_header(tmp_path):
+    (tmp_path / "b.fa").write_text(">track1\nACGTA\n>browserX\nCCC\n>track\nGGGG\n")
+    text = "track name=x\ntrack\nbrowser hide all\ntrack1\t0\t5\nbrowserX\t1\t3\ntrack\t1\t2\n"
+    genome = Genome.open(tmp_path / "b.fa", cache=tmp_path / "cache")
+    assert regions(genome, tmp_path, text) == [[0, 5], [6, 8], [9, 10]]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("one\t0\t3\nfour\t0\t3\n", r"line 2: the genome has no record 'four'.*one, two"),
+        ("tracks\t0\t3\n", "line 1: the genome has no record 'tracks'"),
+        ("browser\t0\t3\n", "line 1: the genome has no record 'browser'"),
         ("one\t0\n", "line 1: not a BED line"),
         ("one\tx\t3\n", "line 1: not a BED line"),
         ("one\t-1\t3\n", "line 1: not a BED line"),
