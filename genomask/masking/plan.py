@@ -57,9 +57,10 @@ class Mixed:
 
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
         """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
-        by_second = uniform(keys, streams.MIXED, torch.zeros_like(keys)) < self.share
-        token_by_second = torch.repeat_interleave(by_second, cu_seqlens.long().diff(), output_size=len(input_ids))
         first, second = (s.select(input_ids, cu_seqlens, keys) for s in (self.first, self.second))
+        by_second = uniform(keys, streams.MIXED, torch.zeros_like(keys)) < self.share
+        lengths = cu_seqlens[: len(keys) + 1].long().diff()  # the bounds after those are padding
+        token_by_second = torch.repeat_interleave(by_second, lengths, output_size=len(input_ids))
         return torch.where(token_by_second, second, first)
 
 

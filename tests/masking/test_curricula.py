@@ -80,6 +80,13 @@ def test_a_mixed_step_masks_each_sequence_by_one_of_the_two():
     assert last_alone.equal(mixed[-1])
 
 
+def test_a_mixed_step_passes_over_padded_bounds():
+    plan = plan_of("linear-mix:first=uniform:second=contiguous")
+    ids, cu_seqlens, keys = random_batch(kmer_tokens(4), 20, 40)
+    padded = torch.cat([cu_seqlens, cu_seqlens[-1:].repeat(3)])
+    assert plan.at(50).select(ids, padded, keys).equal(plan.at(50).select(ids, cu_seqlens, keys))
+
+
 def test_rate_step_raises_the_rate():
     plan = plan_of("rate-step:strategy=uniform:at=30", match="tokens")
     assert [plan.phase_of(step, None).mask_rate for step in (0, 29, 30, 99)] == [0.15, 0.15, 0.20, 0.20]
