@@ -5,6 +5,7 @@ masks, the step at which that made it switch. It is named and set as a strategy 
 strategy within it may have parameters of its own, in brackets: `cm-step:first=(span:p=0.1):at=2000`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -76,6 +77,9 @@ def cm_gems(
     """
     if patience < 1:
         raise SettingsError(f"cm-gems: patience must be at least 1 evaluation, got {patience}.")
+    if not 0 <= least < math.inf:  # false for nan as well
+        raise SettingsError(f"cm-gems: least must be a number of bits, 0 or more, got {least}.")
+    _require_two("cm-gems", first, second)
     return Phase(first, second, float(switched_at is not None and step >= switched_at), mask_rate)
 
 
@@ -92,6 +96,7 @@ def cm_step(
 ) -> Phase:
     """The easy strategy for `at` steps, then the hard one."""
     _require_inside("cm-step", at, steps)
+    _require_two("cm-step", first, second)
     return Phase(first, second, float(step >= at), mask_rate)
 
 
@@ -106,7 +111,10 @@ def linear_mix(
     second: str = "npmi-global",
 ) -> Phase:
     """The second strategy masks a share of the sequences that rises evenly from none, at the first step, to all."""
-    return Phase(first, second, step / max(1, steps - 1), mask_rate)
+    if steps < 2:
+        raise SettingsError("linear-mix goes from one strategy to another in 2 steps or more; the run has 1.")
+    _require_two("linear-mix", first, second)
+    return Phase(first, second, step / (steps - 1), mask_rate)
 
 
 @curriculum("rate-step")
@@ -131,6 +139,11 @@ def has_stopped_falling(scores: Sequence[float], patience: int, least: float) ->
     """True when none of the last `patience` scores is `least` below the best of those before."""
     before, last = scores[:-patience], scores[-patience:]
     return len(before) > 0 and min(last) > min(before) - least
+
+
+def _require_two(name: str, first: str, second: str) -> None:
+    if first == second:
+        raise SettingsError(f"{name} would go from {first} to {second}, which changes nothing; name two strategies.")
 
 
 def _require_inside(name: str, at: int, steps: int) -> None:

@@ -131,6 +131,10 @@ def test_all_that_a_run_may_need_is_built_before_it_starts():
         ("rate-step:at=100", "would change at step 100"),
         ("rate-step:at=5:then=1.2", "`then` must lie between 0 and 1"),
         ("cm-gems:patience=0", "patience must be at least 1"),
+        ("cm-gems:least=nan", "least must be a number of bits, 0 or more, got nan"),
+        ("cm-gems:least=-5", "least must be a number of bits, 0 or more, got -5.0"),
+        ("cm-gems:least=inf", "least must be a number of bits, 0 or more, got inf"),
+        ("cm-step:second=genemask:at=5", "cm-step would go from genemask to genemask, which changes nothing"),
         ("cm-gems:first=magic", "unknown masking strategy 'magic'"),
         ("linear-mix:second=cm-gems", "'cm-gems' is a curriculum"),
     ],
@@ -138,6 +142,11 @@ def test_all_that_a_run_may_need_is_built_before_it_starts():
 def test_a_curriculum_that_cannot_be_followed_is_refused(name, message):
     with pytest.raises(SettingsError, match=message):
         plan_of(name)
+
+
+def test_a_mix_over_a_single_step_is_refused():
+    with pytest.raises(SettingsError, match="in 2 steps or more; the run has 1"):
+        plan_of("linear-mix:first=uniform:second=contiguous", steps=1)
 
 
 @pytest.mark.parametrize("tokens", [text_tokens(), bpe_tokens()])
