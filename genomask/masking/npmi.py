@@ -100,13 +100,17 @@ class NpmiTable:
         definition: Definition = "exact",
         round_to: Sequence[int] | None = None,
     ) -> "NpmiTable":
-        """Take counts {n: (4**n,)} for n = 1..max_n as they are."""
-        for n in range(1, max(counts) + 1):
+        """Take counts {n: (4**n,)} for n = 1..max_n; floats are rounded to the nearest whole number.
+
+        Counts that are recovered from the digits of a printed table come near whole numbers only, from either side.
+        """
+        as_int = {}
+        for n in range(1, max(1, len(counts)) + 1):  # a missing length leaves one of these without counts
             if n not in counts or np.shape(counts[n]) != (4**n,):
                 raise DataError(
                     f"NPMI needs the counts of all {n}-grams as an array of {4**n}, and so for every n from 1."
                 )
-        as_int = {n: np.asarray(counts[n], dtype=np.int64) for n in sorted(counts)}
+            as_int[n] = _whole(np.asarray(counts[n]), n)
         return cls(as_int, min_count, definition, round_to=tuple(round_to or ()))
 
     @property
@@ -175,6 +179,14 @@ class NpmiTable:
     @cached_property
     def _best_segmentation(self) -> dict[int, np.ndarray]:
         return best_segmentations(self._log_p, longest_part=2 if self.definition == "released" else self.max_n)
+
+
+def _whole(counts: np.ndarray, n: int) -> np.ndarray:
+    """(4**n,) int64, floats rounded to the nearest. Raises DataError for one that is no count."""
+    is_count = (counts >= 0) & (counts < 2**63)  # nan fails both
+    if not is_count.all():
+        raise DataError(f"NPMI needs how often each {n}-gram occurs, 0 times or more; got {counts[~is_count][0]}.")
+    return (np.rint(counts) if np.issubdtype(counts.dtype, np.floating) else counts).astype(np.int64)
 
 
 def check_npmi_settings(min_count: int, definition: str, strand: str, owner: str = "the NPMI's ") -> None:

@@ -89,6 +89,36 @@ def test_from_fasta_counts_every_record_and_remembers_the_genome(tmp_path, monke
     assert table.genome
 
 
+def test_counts_given_as_floats_are_rounded_to_the_nearest_whole_number():
+    counts = random_counts(2)
+    near = {n: f + np.where(np.arange(4**n) % 2, 0.4, -0.4) for n, f in counts.items()}
+    table = NpmiTable.from_counts(near)
+    for n in (1, 2):
+        assert table.counts(n).dtype == np.int64
+        assert table.counts(n).tolist() == counts[n].tolist()
+    most = 2**62 + 1  # more digits than a float has
+    assert NpmiTable.from_counts({1: [most, 0, 0, 0]}).counts(1)[0] == most
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({}, "counts of all 1-grams as an array of 4"),
+        ({2: [1] * 16}, "counts of all 1-grams"),
+        ({0: [1], 1: [1] * 4}, "counts of all 2-grams"),
+        ({1: [1] * 5}, "as an array of 4"),
+        ({1: [[1] * 4]}, "as an array of 4"),
+        ({1: [1] * 4, 2: [5, -1] * 8}, "how often each 2-gram occurs, 0 times or more; got -1"),
+        ({1: [1, 2, 3, np.nan]}, "got nan"),
+        ({1: [1, 2, np.inf, 3]}, "got inf"),
+        ({1: [1e30, 1, 1, 1]}, r"got 1e\+30"),
+    ],
+)
+def test_what_cannot_be_the_counts_of_a_genome_is_refused(counts, message):
+    with pytest.raises(DataError, match=message):
+        NpmiTable.from_counts(counts)
+
+
 def test_mistakes_are_named():
     counts = random_counts(3)
     with pytest.raises(SettingsError, match="min_count must be at least 2"):
@@ -108,7 +138,7 @@ def published(shared_data):
     by_word = {row["ngram"]: row for row in csv.DictReader(rows)}
     pmi, npmi = (np.array([float(by_word[w][c]) for w in words(6)]) for c in ("dp.true.pmi", "norm_dp_true_pmi"))
     discount = npmi / pmi
-    counts = {6: np.round(np.exp(discount * math.log(101) / (1 - discount))).astype(np.int64)}
+    counts = {6: np.exp(discount * math.log(101) / (1 - discount))}
     for n in range(5, 0, -1):
         counts[n] = counts[n + 1].reshape(-1, 4).sum(1)
     return counts, pmi, npmi
