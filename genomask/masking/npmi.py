@@ -125,18 +125,21 @@ class NpmiTable:
         return self.ngram_counts[n]
 
     def naive_pmi(self, n: int) -> np.ndarray:
-        """(4**n,) float64, nats: ln p against the letters of the word alone; -inf for words never seen."""
+        """(4**n,) float64, nats: ln p against the letters of the word alone; -inf for words never seen.
+
+        Raises SettingsError as `pmi` does.
+        """
         self._require_parts(n)
-        with np.errstate(invalid="ignore"):  # -inf less -inf, of letters never seen
-            naive = self._log_p[n] - letters_alone(self._log_p[1], n)
-        return self._alike_on_both_strands(np.where(np.isnan(naive), -np.inf, naive))
+        return self._against(letters_alone(self._log_p[1], n), n, np.isneginf(self._log_p[n]))
 
     def pmi(self, n: int) -> np.ndarray:
-        """(4**n,) float64, nats: ln p against the likeliest segmentation into two or more parts; -inf if too rare."""
+        """(4**n,) float64, nats: ln p against the likeliest segmentation into two or more parts; -inf if too rare.
+
+        A word that is itself rounded down to zero is too rare. Raises SettingsError where it is its parts that are:
+        it would outrank every other word, and no segmentation says by how much.
+        """
         self._require_parts(n)
-        with np.errstate(invalid="ignore"):  # -inf less -inf, of words whose rounded count is zero
-            pmi = self._log_p[n] - self._best_segmentation[n]
-        return self._alike_on_both_strands(np.where(self._is_rare(n) | np.isnan(pmi), -np.inf, pmi))
+        return self._against(self._best_segmentation[n], n, self._is_rare(n) | np.isneginf(self._log_p[n]))
 
     def npmi(self, n: int) -> np.ndarray:
         """(4**n,) float64: PMI times ln f / (ln f + ln min_count), which discounts rare n-grams; -inf if too rare."""
@@ -163,6 +166,17 @@ class NpmiTable:
         self.counts(n)
         if n < 2:
             raise SettingsError("a single base has no NPMI; ask for n of at least 2.")
+
+    def _against(self, parts: np.ndarray, n: int, unscored: np.ndarray) -> np.ndarray:
+        """(4**n,) ln p less that of the parts, -inf where unscored."""
+        if np.isneginf(parts[~unscored]).any():
+            raise SettingsError(
+                f"NPMI: {n}-grams are to be scored whose parts occur 0 times, after rounding down by "
+                f"round_to={self.round_to}; give smaller steps, or counts that are all of one genome."
+            )
+        scores = np.full(4**n, -np.inf)
+        np.subtract(self._log_p[n], parts, out=scores, where=~unscored)
+        return self._alike_on_both_strands(scores)
 
     def _alike_on_both_strands(self, scores: np.ndarray) -> np.ndarray:
         """A word and its reverse complement are summed in another order, so their last bits would differ: no tie."""

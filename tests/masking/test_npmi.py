@@ -119,6 +119,17 @@ def test_what_cannot_be_the_counts_of_a_genome_is_refused(counts, message):
         NpmiTable.from_counts(counts)
 
 
+def test_a_round_to_that_leaves_parts_of_a_scored_word_without_a_count_is_refused():
+    counts = {1: [471, 417, 485, 364], 2: [100] * 15 + [90]}
+    table = NpmiTable.from_counts(counts, min_count=2, round_to=(500, 1))
+    for scores in (table.pmi, table.npmi, table.naive_pmi):
+        with pytest.raises(SettingsError, match=r"2-grams .* round_to=\(500, 1\); give smaller steps"):
+            scores(2)
+    assert np.isneginf(NpmiTable.from_counts(counts, min_count=101, round_to=(500, 1)).npmi(2)).all()  # none is scored
+    own_count_is_zero = np.isneginf(NpmiTable.from_counts(counts, min_count=2, round_to=(1, 100)).npmi(2))
+    assert own_count_is_zero.tolist() == [False] * 15 + [True]
+
+
 def test_mistakes_are_named():
     counts = random_counts(3)
     with pytest.raises(SettingsError, match="min_count must be at least 2"):
