@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from genomask.errors import DataError, SettingsError
+from genomask.masking.counting import count_ngrams
 from genomask.masking.npmi_file import read_table, write_table
 from genomask.masking.segmentation import best_segmentations, letters_alone, log_probabilities, reverse_complemented
 
@@ -61,7 +62,7 @@ class NpmiTable:
         strand: Strand = "forward",
     ) -> "NpmiTable":
         """Count whole FASTA files."""
-        from genomask.data.genome import Genome  # reads files: not needed by those who bring their own counts
+        from genomask.data.genome import Genome  # its room loads transformers, which takes a second
 
         genome = Genome.open(paths)
         return cls.from_intervals(
@@ -83,8 +84,6 @@ class NpmiTable:
         regions: str = "",
     ) -> "NpmiTable":
         """Count the intervals (m, 2) [start, stop) of uint8 codes; no n-gram leaves its interval or holds an N."""
-        from genomask.masking.counting import count_ngrams  # numba takes a second to import
-
         check_npmi_settings(min_count, definition, strand)  # before the counting, which can take a while
         counts = count_ngrams(codes, intervals, max_n)
         if strand == "both":
