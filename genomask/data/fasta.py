@@ -22,6 +22,8 @@ CHUNK_BYTES = 1 << 22
 MAX_HEADER_BYTES = 1 << 16
 UNKNOWN = 4
 """Code of every base that is not A, C, G or T."""
+AMBIGUOUS_LETTERS = "RYSWKMBDHV"
+"""IUPAC letters that stand for one of several bases."""
 BLANKS = b" \t\r\n"
 BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that closes every whole bgzip file (SAM specification, section 4.1.2)."""
@@ -45,7 +47,7 @@ def _symbol_table() -> bytes:
     table = np.full(256, ILLEGAL, dtype=np.uint8)
     table[list(BLANKS)] = 0
     plain = dict(zip("ACGTUN", (0, 1, 2, 3, 3, UNKNOWN), strict=True))
-    for letter, symbol in (plain | dict.fromkeys("RYSWKMBDHV", UNKNOWN | AMBIGUOUS)).items():
+    for letter, symbol in (plain | dict.fromkeys(AMBIGUOUS_LETTERS, UNKNOWN | AMBIGUOUS)).items():
         table[ord(letter)] = symbol
         table[ord(letter.lower())] = symbol | LOWER
     return table.tobytes()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genomask.data.fasta import UNKNOWN
+from genomask.data.fasta import AMBIGUOUS_LETTERS, UNKNOWN
 from genomask.data.genome import Genome
 from genomask.data.kmer import CLS, SEP, KmerTokenizer, base_codes
 from genomask.data.placement import place_evenly
@@ -37,7 +37,7 @@ class MaskQuestion:
     """What to show."""
 
     sequence: str
-    """Letters A C G T N, or FASTA:RECORD:FIRST-LAST, counted from 1, both ends included."""
+    """IUPAC letters, or FASTA:RECORD:FIRST-LAST, counted from 1, both ends included."""
     strategies: tuple[str, ...]
     k: int = 6
     rate: float = 0.15
@@ -95,10 +95,14 @@ def show_masks(question: MaskQuestion) -> MaskedSequence:
 
 
 def read_stretch(text: str, ambiguous: str = "error") -> Stretch:
-    """The sequence that `text` spells or names. Raises DataError or SettingsError where it does neither."""
-    if text and set(text.upper()) <= set("ACGTUN"):
-        return Stretch("", 1, base_codes(text.upper().replace("U", "T")), None)
+    """The sequence that `text` spells or names. Raises DataError or SettingsError where it does neither.
+
+    A file whose name could be spelt in IUPAC letters is a file, unless A C G T U N are enough for it.
+    """
     file, region = _split_at_file(text)
+    letters = set(text.upper())
+    if letters and letters <= set("ACGTUN" if file else "ACGTUN" + AMBIGUOUS_LETTERS):
+        return Stretch("", 1, _read_letters(text, ambiguous), None)
     if file is None:
         raise DataError(
             f"{text[:60]!r} is neither a sequence of the letters A C G T N nor a part of a file that is there; "
@@ -113,6 +117,16 @@ def read_stretch(text: str, ambiguous: str = "error") -> Stretch:
     start, stop = genome.interval(region)
     record = int(np.searchsorted(genome.offsets, start, side="right")) - 1
     return Stretch(genome.names[record], start - int(genome.offsets[record]) + 1, genome.codes[start:stop], genome)
+
+
+def _read_letters(text: str, ambiguous: str) -> np.ndarray:
+    """(L,) uint8 codes of IUPAC letters, read as in a FASTA file."""
+    several = [letter for letter in text if letter.upper() in AMBIGUOUS_LETTERS]
+    if several and ambiguous != "n":
+        raise DataError(
+            f"{text[:60]!r}: {several[0]!r} is not one of A C G T N. Pass --ambiguous n to read such letters as N."
+        )
+    return base_codes(text.upper().replace("U", "T"))
 
 
 def best_npmi(codes: np.ndarray, k: int, table: NpmiTable) -> np.ndarray:

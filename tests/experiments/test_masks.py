@@ -55,6 +55,20 @@ def test_letters_are_read_in_either_case_with_u_for_t():
     assert read_stretch("acgUNt").codes.tolist() == [0, 1, 2, 3, 4, 3]
 
 
+def test_letters_for_several_bases_are_read_as_in_a_fasta_file():
+    assert read_stretch("acgRYt", ambiguous="n").codes.tolist() == [0, 1, 2, 4, 4, 3]
+    shown = show_masks(MaskQuestion(sequence="ACGTRACGTACGT", strategies=("uniform",), k=3, ambiguous="n"))
+    assert shown.letters == "ACGTNACGTACGT"
+
+
+def test_a_file_whose_name_could_be_a_sequence_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "yard").write_text(">one\nACGTACGT\n")
+    assert read_stretch("yard:one:1-3", ambiguous="n").codes.tolist() == [0, 1, 2]
+    with pytest.raises(UserError, match="yard: name the part of it to look at"):
+        read_stretch("yard", ambiguous="n")
+
+
 @pytest.mark.parametrize("k", [1, 3, 6])
 def test_a_base_is_hidden_where_all_tokens_that_name_it_are_masked(k):
     shown = show_masks(MaskQuestion(sequence=LETTERS, strategies=("uniform", "contiguous"), k=k, rate=0.5, seed=3))
@@ -130,6 +144,7 @@ def test_a_strategy_set_on_windows_of_the_genome_meets_its_rate_there(simulated)
 
 MISTAKES = {
     "an odd letter": (["ACGJTACG"], "neither a sequence of the letters A C G T N nor a part of a file"),
+    "an ambiguous letter": (["acgtrACGT"], "'acgtrACGT': 'r' is not one of A C G T N. Pass --ambiguous n to read"),
     "no file": (["nowhere.fa:chr1:1-10"], "'nowhere.fa:chr1:1-10' is neither"),
     "no region": (["{fasta}"], "name the part of it to look at, such as {fasta}:simulated:1-120"),
     "unknown record": (["{fasta}:chr1:1-10"], "no record 'chr1'. Its records are: simulated"),
