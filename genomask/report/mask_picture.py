@@ -24,6 +24,8 @@ from genomask.report.mask_rows import MaskedSequence, MaskRow
 from genomask.report.style import GRID, MUTED, PAPER, picture, strategy_colours
 
 BASES_A_LINE = 120
+FEWEST_A_LINE = 10
+"""A shorter sequence leaves the rest of its line blank: what is written beside it is set off by shares of a base."""
 WIDTH = 10.0
 UNIT = 0.125
 """Inches; all heights below are in this unit."""
@@ -39,7 +41,7 @@ def mask_picture(sequence: MaskedSequence, path: Path) -> None:
     """Save the picture to `path`, in lines of at most 120 bases."""
     n_bases = len(sequence.letters)
     n_lines = -(-n_bases // BASES_A_LINE)
-    a_line = -(-n_bases // n_lines)
+    a_line = max(FEWEST_A_LINE, -(-n_bases // n_lines))
     heights = [_line_height(sequence)] * n_lines + [FOOT]
     heat = _heat_scale(sequence.best_npmi)
     with picture(path, WIDTH, UNIT * (sum(heights) + 3 * n_lines)) as figure:

@@ -77,6 +77,14 @@ def test_a_long_sequence_is_drawn_in_lines_that_lose_no_base(tmp_path):
     assert boxes(tmp_path / "long.svg", "#40b696") == 6 + 4  # four bars reach into the second line
 
 
+@pytest.mark.filterwarnings("error")  # such as matplotlib's, where nothing is left for the bases
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_the_shortest_sequences_are_drawn_too(n, tmp_path):
+    mask_picture(sequence(TWELVE[:n], 1, {"genemask-released": {0}}, npmi=(0.5,) * n), tmp_path / "short.svg")
+    assert "".join(text for text in texts(tmp_path / "short.svg") if text in set("ACGT")) == TWELVE[:n]
+    assert boxes(tmp_path / "short.svg", HUES["vermilion"]) == 1
+
+
 def test_the_npmi_is_drawn_where_there_is_one(tmp_path):
     npmi = np.where(np.arange(12) < 4, np.nan, np.arange(12) / 12)
     mask_picture(sequence(TWELVE, 3, FOUR_IN_A_ROW, npmi=tuple(npmi)), tmp_path / "with.svg")
