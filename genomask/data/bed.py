@@ -16,8 +16,9 @@ HEADERS = ("track", "browser")
 def read_bed(path: Path, genome: Genome) -> np.ndarray:
     """(m, 2) int64 [start, stop) of the ACGT in the regions of a BED file, sorted; no interval crosses records.
 
-    Regions may overlap and come in any order; columns after the third, the strand among them, are not read. Raises
-    DataError for a line that is not a region of this genome, and for a file in which no base is left.
+    They are the union of the regions, which may overlap, touch and come in any order: what overlaps or touches becomes
+    one interval, and an n-gram may lie across both. Columns after the third, the strand among them, are not read.
+    Raises DataError for a line that is not a region of this genome, and for a file in which no base is left.
     """
     records = dict(zip(genome.names, np.stack([genome.offsets[:-1], genome.offsets[1:]], axis=1).tolist(), strict=True))
     regions = [_region(path, number, line, records) for number, line in numbered_lines(path) if _is_region(line)]

@@ -1,10 +1,19 @@
 import gzip
+import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genomask.data.bed import read_bed
 from genomask.data.genome import Genome
 from genomask.errors import DataError
+from genomask.masking.counting import count_ngrams
+
+RECORDS = {"one": "ACGTNNACGTAC", "track": "GGGNGACGT", "browserX": "NNN", "two": "TTACGA"}
+REGIONS = st.sampled_from(list(RECORDS)).flatmap(
+    lambda name: st.tuples(st.just(name), st.integers(0, len(RECORDS[name])), st.integers(0, len(RECORDS[name])))
+)
 
 
 @pytest.fixture
@@ -42,6 +51,37 @@ def test_a_record_may_be_called_like_the_first_word_of_a_header(tmp_path):
     text = "track name=x\ntrack\nbrowser hide all\ntrack1\t0\t5\nbrowserX\t1\t3\ntrack\t1\t2\n"
     genome = Genome.open(tmp_path / "b.fa", cache=tmp_path / "cache")
     assert regions(genome, tmp_path, text) == [[0, 5], [6, 8], [9, 10]]
+
+
+@pytest.fixture(scope="module")
+def four_records(tmp_path_factory):
+    """The folder of a genome, and the genome."""
+    folder = tmp_path_factory.mktemp("bed")
+    (folder / "c.fa").write_text("".join(f">{name}\n{letters}\n" for name, letters in RECORDS.items()))
+    return folder, Genome.open(folder / "c.fa", cache=folder / "cache")
+
+
+@settings(deadline=None, max_examples=100)
+@given(regions=st.lists(REGIONS, min_size=1, max_size=8), data=st.data())
+def test_regions_in_any_order_and_number_count_as_their_union_does(four_records, regions, data):
+    folder, genome = four_records
+    again = data.draw(st.lists(st.sampled_from(regions)))
+    lines = [(name, *sorted(bounds)) for name, *bounds in data.draw(st.permutations(regions + again))]
+    (folder / "r.bed").write_text("".join(f"{name}\t{start}\t{stop}\n" for name, start, stop in lines))
+    covered = {(name, at) for name, start, stop in lines for at in range(start, stop) if RECORDS[name][at] != "N"}
+    if not covered:
+        with pytest.raises(DataError, match="no region holds a base"):
+            read_bed(folder / "r.bed", genome)
+        return
+    counts = count_ngrams(genome.codes, read_bed(folder / "r.bed", genome), 3)
+    for n in (1, 2, 3):
+        inside = [
+            letters[at : at + n]
+            for name, letters in RECORDS.items()
+            for at in range(len(letters) - n + 1)
+            if covered.issuperset((name, base) for base in range(at, at + n))
+        ]
+        assert counts[n].tolist() == [inside.count("".join(word)) for word in itertools.product("ACGT", repeat=n)]
 
 
 @pytest.mark.parametrize(
