@@ -128,7 +128,7 @@ class KmerTokenizer(PreTrainedTokenizer):
 
 def check_kmers(k: int, stride: int, table: str = "") -> None:
     """Raises SettingsError for k outside 1..8 and for a stride that is neither 1 nor k; `table` is put before names."""
-    if k < 1:
+    if not 1 <= k <= 2 * MAX_K:  # beyond, the size is no figure to print, or one that takes minutes to work out
         raise SettingsError(f"{table}k must be from 1 to {MAX_K}, got {k}.")
     if k > MAX_K:
         gigabytes = 4**k * 768 * 4 / 1e9

@@ -130,7 +130,8 @@ def test_token_bases_tell_masking_what_each_id_covers(k, stride):
 def test_a_k_that_does_not_fit_is_refused_with_its_size():
     with pytest.raises(SettingsError, match=r"k = 9 would take 262,149 tokens .*0\.8 GB.*from 1 to 8"):
         KmerTokenizer(k=9)
-    with pytest.raises(SettingsError, match="from 1 to 8, got 0"):
-        KmerTokenizer(k=0)
+    for k in (0, 600, 10**20):
+        with pytest.raises(SettingsError, match=f"from 1 to 8, got {k}"):
+            KmerTokenizer(k=k)
     with pytest.raises(SettingsError, match=r"stride must be 1 .*got 2"):
         KmerTokenizer(k=6, stride=2)
