@@ -206,6 +206,8 @@ def check_npmi_settings(min_count: int, definition: str, strand: str, owner: str
     """Raises SettingsError for one that is out of range or unknown; `owner` is put before names."""
     if min_count < 2:
         raise SettingsError(f"{owner}min_count must be at least 2, got {min_count}.")
+    if min_count >= 2**63:
+        raise SettingsError(f"{owner}min_count must be below 2**63, as counts are, got {min_count}.")
     if definition not in get_args(Definition):
         raise SettingsError(f"{owner}definition must be 'exact' or 'released', got {definition!r}.")
     if strand not in get_args(Strand):
