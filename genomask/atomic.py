@@ -8,6 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from genomask.errors import SettingsError
+
+
+def require_folder(path: Path) -> None:
+    """Raises SettingsError now for an --out that could not be made, or written to, as a folder after the work."""
+    places = (path.absolute(), *path.absolute().parents)
+    try:
+        there = next(place for place in places if place.is_symlink() or place.exists())
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be made a folder ({error.strerror}); give another --out.") from error
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"{path} cannot be written: {there} is no folder that you may write to; give another --out."
+        )
+
 
 @contextmanager
 def atomic_folder(target: Path, stands: Callable[[], bool] = lambda: False) -> Iterator[Path]:

@@ -11,6 +11,7 @@ from genomask.errors import SettingsError
 from genomask.masking import rates
 
 GOOD = "ACGTACGGTTCA" * 200
+TASK = "sequence\tlabel\n" + "".join(f"ACGT{'ACGT'[i % 4]}\t{i % 2}\n" for i in range(40))
 TINY = ["--recipe", "genome-demo", "--set", "training.steps=2", "--set", "windows.validation_windows=1"]
 
 
@@ -150,7 +151,30 @@ def test_settings(change, words, tmp_path, monkeypatch, capsys):
 
 def test_a_model_folder_that_is_none(tmp_path, monkeypatch, capsys):
     path = tmp_path / "task.tsv"
-    path.write_text("sequence\tlabel\n" + "".join(f"ACGT{'ACGT'[i % 4]}\t{i % 2}\n" for i in range(40)))
+    path.write_text(TASK)
     arguments = ["fewshot", "--model", tmp_path / "nothing", "--train", path, "--test", path, "--shots", "5"]
     code, said = run(monkeypatch, capsys, *arguments, "--methods", "probe", "--out", tmp_path / "out")
     assert_one_sentence(code, said, "nothing: no model here")
+
+
+IN_FOLDERS = {
+    "pretrain": ["--genome", "genome.fa", *TINY],
+    "compare": ["--genome", "genome.fa", "--train", "task.tsv", "--test", "task.tsv", "--shots", "5", *TINY],
+    "fewshot": ["--model", ".", "--train", "task.tsv", "--test", "task.tsv", "--methods", "kmer-logreg"],
+    "export": ["--model", ".", "--to", "bert"],
+    "demo": [],
+}
+
+
+@pytest.mark.parametrize("out", ["task.tsv/run", "task.tsv", "link", 300 * "a"])
+@pytest.mark.parametrize("verb", IN_FOLDERS)
+def test_a_folder_that_cannot_be_made(verb, out, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "genome.fa").write_text(f">a\n{GOOD}\n")
+    (tmp_path / "task.tsv").write_text(TASK)
+    (tmp_path / "link").symlink_to("nowhere")
+    before = sorted(tmp_path.rglob("*"))
+    code, said = run(monkeypatch, capsys, verb, *IN_FOLDERS[verb], "--out", out)
+    assert_one_sentence(code, said, out, "another --out")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "task.tsv").read_text() == TASK

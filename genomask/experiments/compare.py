@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from genomask.atomic import atomic_write
+from genomask.atomic import atomic_write, require_folder
 from genomask.data.tasks import read_task
 from genomask.errors import SettingsError
 from genomask.experiments.arms import Arm, Comparison
@@ -107,6 +107,7 @@ def _check(comparison: Comparison) -> None:
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
     for strategy in comparison.strategies:
         find(strategy)
+    require_folder(comparison.out)
     pool, test = read_task(comparison.pool), read_task(comparison.test)  # an hour of pretraining should not come first
     check_pool(pool, comparison.fewshot.shots)
     align_classes(pool, test)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from genomask.atomic import require_folder
 from genomask.experiments.arms import Comparison
 from genomask.experiments.compare import Outcome, compare
 from genomask.experiments.compare_page import write_comparison_page
@@ -23,6 +24,7 @@ JUDGED_SHOT = 10
 
 def run_demo(out: Path, seed: int) -> tuple[Outcome, str]:
     """Simulate, compare and write out/report.html; returns the outcome and what it shows in a sentence."""
+    require_folder(out)
     files = simulate(out / f"simulated-{seed}", seed)
     recipe = load_recipe("genome-demo")
     assert isinstance(recipe, GenomeRecipe)

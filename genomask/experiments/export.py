@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from genomask.atomic import atomic_folder
+from genomask.atomic import atomic_folder, require_folder
 from genomask.encoders.bridges import EXPORTS
 from genomask.errors import SettingsError
 from genomask.hub import open_as_ours
@@ -27,6 +27,7 @@ def export(model: Path, to: str, out: Path) -> str:
     """
     if to not in EXPORTS:
         raise SettingsError(f"--to {to!r} is not a name scheme; use one of: {', '.join(EXPORTS)}.")
+    require_folder(out)
     if out.exists():
         raise SettingsError(f"{out} is already there; give another --out, or move it away.")
     config, tensors = EXPORTS[to](open_as_ours(model))

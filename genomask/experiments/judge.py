@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from genomask.atomic import require_folder
 from genomask.data.tasks import read_task
 from genomask.experiments.pretrain import read_config
 from genomask.experiments.seen import sentence_of_model
@@ -22,6 +23,7 @@ from genomask.report.tables import fewshot_table
 
 def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path) -> Iterator[Table | str]:
     """Measure, draw the picture, and yield what to print."""
+    require_folder(out)
     pool, held_out = read_task(train), read_task(test)
     strategy, seed = provenance(model)
     with Progress(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from genomask.atomic import atomic_write
+from genomask.atomic import atomic_write, require_folder
 from genomask.data.fixed_shape import BatchShape
 from genomask.data.genome import Genome
 from genomask.data.kmer import KmerTokenizer
@@ -63,6 +63,7 @@ def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False)
     Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of other settings or data.
     """
     config = recipe_to_toml(recipe) + _inputs_to_toml(inputs)
+    require_folder(out)
     _refuse_other_runs(out, config, resume)
     if is_finished(out):
         _refuse_other_data(out, open_source(recipe, inputs).fingerprint)
