@@ -36,7 +36,7 @@ TableFile = Annotated[Path, typer.Argument(metavar="TABLE", help="A table that `
 @npmi.command()
 def count(
     genome: Annotated[list[Path], typer.Argument(metavar="GENOME", help="FASTA files, plain, gzip or bgzip.")],
-    out: Annotated[Path, typer.Option(help="File for the table; one that is there is replaced.")],
+    out: Annotated[Path, typer.Option(help="File for the table; a table that is there is replaced.")],
     max_n: Annotated[int, typer.Option(help="Length of the longest n-grams, in bases: 2 to 12.")] = 10,
     definition: Annotated[
         Literal["exact", "released"], typer.Option(help="Over all segmentations; or as the published table is.")
@@ -100,13 +100,14 @@ def motifs(
 ) -> None:
     """Test whether the best words are motifs more often than other words of like GC, count and repetition."""
     from genomask.atomic import atomic_write
-    from genomask.experiments.motifs import motif_enrichment
-    from genomask.experiments.output_files import require_writable, writing
+    from genomask.experiments.motifs import is_csv, motif_enrichment
+    from genomask.experiments.output_files import require_own, require_writable, writing
     from genomask.masking.npmi import NpmiTable
     from genomask.report.tables import rich_table
 
     if out:
         require_writable(out, "--out", [table, jaspar])
+        require_own(out, "--out", is_csv, "such a result")
     found = motif_enrichment(NpmiTable.load(table), jaspar, n, top, match_share)
     console().print(rich_table(found.shown(), caption=found.caption))
     console().print(found.sentence)

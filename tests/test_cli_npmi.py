@@ -129,6 +129,22 @@ def test_what_cannot_be_done_is_said_before_anything_is_counted(fasta, tmp_path,
     assert {path.name for path in tmp_path.iterdir()} == {"a.fa"}
 
 
+@pytest.mark.parametrize("option", ["--out", "--tsv"])
+def test_only_what_the_verb_wrote_is_replaced(fasta, out, tmp_path, option):
+    (tmp_path / "other.fa").write_text(">x\nACGT\n")
+    options = {"--out": out, "--tsv": tmp_path / "all.tsv"}
+    with pytest.raises(SettingsError, match=rf"{option} .*other\.fa is there already and is not"):
+        genomask(fasta, "--max-n", 2, *sum((options | {option: tmp_path / "other.fa"}).items(), ()))
+    assert (tmp_path / "other.fa").read_text() == ">x\nACGT\n"
+    assert not out.exists()
+    for max_n in (2, 3):
+        genomask(fasta, "--max-n", max_n, *sum(options.items(), ()))
+    assert NpmiTable.load(out).max_n == 3
+    assert len(pd.read_csv(tmp_path / "all.tsv", sep="\t")) == 16 + 64
+    with pytest.raises(SettingsError, match="is there already and is not"):
+        genomask("show", out, "--tsv", tmp_path / "other.fa")
+
+
 def test_a_disk_that_is_full_is_a_sentence_and_leaves_nothing(fasta, out, monkeypatch):
     def full_disk(file, **arrays):
         raise OSError(28, "No space left on device")

@@ -15,6 +15,7 @@ import numpy as np
 from genomask.data.lines import numbered_lines
 from genomask.errors import DataError
 from genomask.masking.npmi import reverse_complemented
+from genomask.masking.npmi_file import is_table
 
 PSEUDOCOUNT = 0.8
 ROUNDING = 1e-9
@@ -34,6 +35,8 @@ def read_jaspar(path: Path) -> list[Motif]:
 
     Raises DataError, with the line, for anything else.
     """
+    if path.is_file() and is_table(path):
+        raise DataError(f"{path}: this is an NPMI table; give a file of motif matrices in JASPAR format.")
     motifs = [_motif(path, number, lines) for number, lines in _records(path)]
     if not motifs:
         raise DataError(f"{path}: no motif found. Give JASPAR format: a line `>id name`, then four of counts.")

@@ -85,6 +85,12 @@ class Enrichment:
         )
 
 
+def is_csv(path: Path) -> bool:
+    """Whether a file begins as the table does in text."""
+    with path.open("rb") as file:
+        return file.readline(30).startswith(b"motif,name,top_matches,")
+
+
 def motif_enrichment(table: NpmiTable, path: Path, n: int = 6, top: int = 100, share: float = 0.01) -> Enrichment:
     """Test the `top` words of n bases by NPMI against every motif of a JASPAR file, `share` of pairs matching each.
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from genomask.data.bed import read_bed
 from genomask.data.genome import Genome
 from genomask.errors import SettingsError
-from genomask.experiments.output_files import require_writable, writing
+from genomask.experiments.output_files import require_own, require_writable, writing
 from genomask.masking.counting import MAX_N
 from genomask.masking.npmi import Definition, NpmiTable, Strand, check_npmi_settings, rarity_warning
-from genomask.report.npmi_frames import write_tsv
+from genomask.masking.npmi_file import is_table
+from genomask.report.npmi_frames import is_tsv, write_tsv
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,10 @@ def count_and_save(request: NpmiRequest, out: Path, tsv: Path | None) -> NpmiTab
     """Count and score, warn where too many words are rare, write the table and, where asked for, its text."""
     inputs = [*request.genome, *filter(None, [request.bed])]
     require_writable(out, "--out", inputs)
+    require_own(out, "--out", is_table, "an NPMI table")
     if tsv:
         require_writable(tsv, "--tsv", [*inputs, out])
+        require_own(tsv, "--tsv", is_tsv, "such a text")
     table = count_table(request)
     if warning := rarity_warning(table, range(2, table.max_n + 1), "--min-count or --max-n"):
         log.warning(warning)
@@ -74,5 +77,6 @@ def count_table(request: NpmiRequest) -> NpmiTable:
 def export_tsv(table: NpmiTable, n: int | None, path: Path, source: Path) -> None:
     """Write the n-grams of length n, or of every length from 2, as text; never over the table's own file `source`."""
     require_writable(path, "--tsv", [source])
+    require_own(path, "--tsv", is_tsv, "such a text")
     with writing(path, "--tsv"):
         write_tsv(table, range(2, table.max_n + 1) if n is None else [n], path)

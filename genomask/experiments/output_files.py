@@ -1,7 +1,7 @@
 """Files that a command writes: a place that cannot be written is refused before the work, not after it."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,13 @@ def require_writable(path: Path, option: str, inputs: Sequence[Path]) -> None:
             raise SettingsError(f"{option} {path} cannot be written: {folder} is no folder that you may write to.")
         if os.path.realpath(path) in map(os.path.realpath, inputs):
             raise SettingsError(f"{option} {path} would overwrite a file that this command uses; give another name.")
+
+
+def require_own(path: Path, option: str, is_own: Callable[[Path], bool], what: str) -> None:
+    """Raises SettingsError where a file of another kind would be replaced, and so be lost."""
+    with writing(path, option):
+        if path.exists() and not (path.is_file() and is_own(path)):
+            raise SettingsError(f"{option} {path} is there already and is not {what}; give another name.")
 
 
 @contextmanager

@@ -27,8 +27,17 @@ def write_table(path: Path, settings: Mapping[str, Any], counts: Mapping[int, np
         np.savez(file, allow_pickle=False, header=header, **arrays)
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file begins as `write_table` begins one; the rest may be damaged or missing."""
+    with path.open("rb") as file:
+        start = file.read(40)
+    return start.startswith(b"PK\x03\x04") and start.endswith(b"header.npy")  # a zip archive and its first entry
+
+
 def read_table(path: Path) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
     """The settings and {n: (4**n,) int64 counts} that `write_table` wrote. Raises DataError for any other file."""
+    if path.is_dir():
+        raise DataError(f"{path}: this is a folder; name the table in it, a file that `genomask npmi` wrote.")
     if not path.is_file():
         raise DataError(f"{path}: no such file. Make a table with `genomask npmi GENOME... --out {path}`.")
     try:
@@ -36,7 +45,9 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
             arrays = {name.removesuffix(".npy"): _array(archive, name) for name in archive.namelist()}
         header = json.loads(str(arrays.pop("header")))
         counts = {n: arrays[f"n{n}"].astype(np.int64) for n in range(1, len(arrays) + 1)}
-    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, OSError) as error:
+    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, OSError, RuntimeError) as error:
+        if is_table(path):
+            raise DataError(f"{path}: this NPMI table is damaged or cut short; make or copy it again.") from error
         raise DataError(f"{path} is not an NPMI table; make one with `genomask npmi`.") from error
     if header.pop("format", None) != FORMAT:
         raise DataError(f"{path} was written by another version of genomask; make it again with `genomask npmi`.")

@@ -39,6 +39,12 @@ def write_tsv(table: NpmiTable, lengths: Iterable[int], path: Path) -> None:
             frame.to_csv(file, sep="\t", index=False, header=nth == 0, float_format="%.9g", na_rep="nan")
 
 
+def is_tsv(path: Path) -> bool:
+    """Whether a file begins as `write_tsv` begins one."""
+    with path.open("rb") as file:
+        return file.readline(20).startswith(b"ngram\tcount\t")
+
+
 def lengths_frame(table: NpmiTable) -> pd.DataFrame:
     """One row a length: how many words there are, how many are scored, how much is too rare, and the best words."""
     return pd.DataFrame([_length_row(table, n) for n in range(2, table.max_n + 1)])

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from genomask import cli
-from genomask.errors import SettingsError
+from genomask.errors import DataError, SettingsError
 from genomask.experiments import motifs
 from genomask.experiments.motif_matches import Motif, best_scores, best_share, log_odds
 from genomask.experiments.motifs import ANY, enrichment, motif_enrichment
@@ -228,9 +228,10 @@ def test_mistakes_are_one_sentence(files, monkeypatch, capsys, change, words):
     assert words in error
 
 
-@pytest.mark.parametrize("name", ["a.npmi", "a.jaspar", "a.npmi/new.csv", "folder"])
+@pytest.mark.parametrize("name", ["a.npmi", "a.jaspar", "a.npmi/new.csv", "folder", "other.csv"])
 def test_a_place_that_must_not_be_written_is_said_before_the_work(files, monkeypatch, capsys, name):
     (files / "folder").mkdir()
+    (files / "other.csv").write_text("mine\n")
     before = {path: path.read_bytes() for path in files.iterdir() if path.is_file()}
     monkeypatch.setattr(motifs, "motif_enrichment", None)  # it must not be called
     arguments = [files / "a.npmi", "--jaspar", files / "a.jaspar", "--out", files / name]
@@ -251,6 +252,11 @@ def test_where_the_disk_is_full_the_verdict_is_still_printed(files, monkeypatch,
     assert code == 2
     assert "match some motif" in " ".join(said.split())
     assert error.startswith(f"error: --out {files / 'e.csv'} cannot be written (No space left on device)")
+
+
+def test_a_table_in_place_of_the_motifs_is_called_one(files):
+    with pytest.raises(DataError, match=r"a\.npmi: this is an NPMI table; give a file of motif matrices"):
+        motif_enrichment(NpmiTable.load(files / "a.npmi"), files / "a.npmi", N, 40, 0.02)
 
 
 def test_a_share_out_of_range_is_refused_before_anything_is_read(tmp_path):

@@ -53,18 +53,29 @@ def test_a_save_that_fails_leaves_the_old_table_and_nothing_else(table, tmp_path
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_other_files_are_refused_by_name(table, tmp_path):
-    table.save(tmp_path / "a.npmi")
-    whole = (tmp_path / "a.npmi").read_bytes()
+def test_other_files_are_refused_by_name(tmp_path):
     np.save(tmp_path / "array.npy", np.arange(3))
     np.savez(tmp_path / "arrays.npz", n1=np.arange(4))
-    contents = (b"", b"not a table", whole[: len(whole) // 2], *(path.read_bytes() for path in tmp_path.glob("array*")))
+    contents = (b"", b"not a table", *(path.read_bytes() for path in tmp_path.glob("array*")))
     for content in contents:
         (tmp_path / "b.npmi").write_bytes(content)
         with pytest.raises(DataError, match=r"b\.npmi is not an NPMI table"):
             NpmiTable.load(tmp_path / "b.npmi")
     with pytest.raises(DataError, match="no such file"):
         NpmiTable.load(tmp_path / "none")
+    with pytest.raises(DataError, match="is a folder; name the table in it"):
+        NpmiTable.load(tmp_path)
+
+
+def test_a_damaged_table_is_called_damaged(table, tmp_path):
+    table.save(tmp_path / "a.npmi")
+    whole = (tmp_path / "a.npmi").read_bytes()
+    flags, data = whole.index(b"PK\x01\x02") + 8, whole.index(b"NUMPY") + 200
+    flipped = (whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in (flags, data))  # as if it were encrypted
+    for content in (whole[: len(whole) // 2], whole[:-1], *flipped):
+        (tmp_path / "b.npmi").write_bytes(content)
+        with pytest.raises(DataError, match=r"b\.npmi: this NPMI table is damaged or cut short"):
+            NpmiTable.load(tmp_path / "b.npmi")
 
 
 def test_a_table_of_another_version_is_refused(table, tmp_path, monkeypatch):
