@@ -97,6 +97,16 @@ def test_a_small_genome_is_warned_about(fasta, out, caplog):
     assert caplog.text == ""
 
 
+def test_lengths_of_which_no_word_has_a_score_are_named(tmp_path, out, caplog):
+    (tmp_path / "ten.fa").write_text(">ten\nACGTACGTAC\n")
+    genomask(tmp_path / "ten.fa", "--max-n", 4, "--out", out)
+    assert "no word of 2 bases or more is counted 101 times" in caplog.text
+    assert "lower --min-count" in caplog.text
+    caplog.clear()
+    genomask(tmp_path / "ten.fa", "--max-n", 4, "--min-count", 3, "--out", out)  # AC is there three times
+    assert "no word of 3 bases or more is counted 3 times" in caplog.text
+
+
 def test_letters_other_than_acgtn_are_read_as_n_where_asked(tmp_path, out):
     (tmp_path / "r.fa").write_text(">one\n" + "ACGT" * 50 + "R" + "ACGT" * 50 + "\n")
     with pytest.raises(DataError, match="'R' is not one of A C G T N"):

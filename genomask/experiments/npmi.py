@@ -45,13 +45,25 @@ def count_and_save(request: NpmiRequest, out: Path, tsv: Path | None) -> NpmiTab
         require_writable(tsv, "--tsv", [*inputs, out])
         require_own(tsv, "--tsv", is_tsv, "such a text")
     table = count_table(request)
-    if warning := rarity_warning(table, range(2, table.max_n + 1), "--min-count or --max-n"):
+    unscored = first_unscored(table)
+    if warning := rarity_warning(table, range(2, unscored), "--min-count or --max-n"):
         log.warning(warning)
+    if unscored <= table.max_n:
+        log.warning(
+            f"no word of {unscored} bases or more is counted {table.min_count} times, so none of them has an NPMI; "
+            "lower --min-count, or count a larger genome"
+        )
     with writing(out, "--out"):
         table.save(out)
     if tsv:
         export_tsv(table, None, tsv, out)
     return table
+
+
+def first_unscored(table: NpmiTable) -> int:
+    """The length from which on no word is counted often enough for an NPMI; max_n + 1 where some of each length are."""
+    lengths = range(2, table.max_n + 1)
+    return next((n for n in lengths if table.counts(n).max() < table.min_count), table.max_n + 1)
 
 
 def count_table(request: NpmiRequest) -> NpmiTable:

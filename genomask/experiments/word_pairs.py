@@ -36,6 +36,11 @@ def word_pairs(scores: np.ndarray, counts: np.ndarray, top: int) -> WordPairs:
     """
     n = round(np.log2(len(scores)) / 2)
     scored = np.count_nonzero(scores > -np.inf)
+    if scored < 2:
+        raise SettingsError(
+            f"{'only one' if scored else 'no'} {n}-mer of this table has an NPMI, so there is nothing to compare; "
+            "ask for a shorter --n, or count again with a lower --min-count."
+        )
     if not 0 < top <= scored // 2:
         raise SettingsError(
             f"top={top} of the {scored} {n}-mers that have an NPMI leaves too few to compare with; take 1 to "

@@ -66,3 +66,11 @@ def test_words_too_rare_for_a_score_stand_on_neither_side():
 def test_a_top_that_leaves_too_little_to_compare_with_is_refused(top):
     with pytest.raises(SettingsError, match=rf"top={top} of the 256 4-mers .* take 1 to 128"):
         word_pairs(*ranking(), top=top)
+
+
+@pytest.mark.parametrize(("scored", "words"), [(0, "no 4-mer"), (1, "only one 4-mer")])
+def test_a_table_without_two_scores_is_refused_as_such(scored, words):
+    scores, counts = ranking()
+    scores[scored:] = -np.inf
+    with pytest.raises(SettingsError, match=f"{words} of this table has an NPMI, so there is nothing to compare"):
+        word_pairs(scores, counts, top=1)
