@@ -24,6 +24,8 @@ UNKNOWN = 4
 """Code of every base that is not A, C, G or T."""
 AMBIGUOUS_LETTERS = "RYSWKMBDHV"
 """IUPAC letters that stand for one of several bases."""
+PROTEIN_ONLY = b"EFILPQ"
+"""Letters of amino acids that stand for no nucleotide."""
 BLANKS = b" \t\r\n"
 BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that closes every whole bgzip file (SAM specification, section 4.1.2)."""
@@ -212,6 +214,10 @@ def _bad_letter(path: Path, record: str, part: _Part, refused_from: int) -> Data
     line = part.line + part.text.count(b"\n", 0, at)
     letter = part.text[at : at + 1].decode("ascii", errors="backslashreplace")
     where = f"{path}, line {line}, record {record}"
+    protein = set(PROTEIN_ONLY) & set(part.text.upper())
+    if len(protein) > 1:  # one may be a slip of the keyboard
+        found = ", ".join(map(chr, sorted(protein)))
+        return DataError(f"{where}: this looks like protein (letters {found}). Give nucleotide sequences.")
     if symbols[at] >= ILLEGAL:
         return DataError(f"{where}: {letter!r} is not a nucleotide letter (IUPAC). Remove or replace it.")
     return DataError(f"{where}: {letter!r} is not one of A C G T N. Pass --ambiguous n to read such letters as N.")
@@ -223,4 +229,7 @@ def _not_fasta(path: Path, part: _Part) -> DataError:
     line = part.line + part.text[: len(part.text) - len(text)].count(b"\n")
     if text[257:262] == b"ustar":
         return DataError(f"{path}: this is a tar archive. Unpack it and name the FASTA files that were in it.")
-    return DataError(f"{path}, line {line}: not FASTA: expected a line that begins with '>', found {text[:20]!r}.")
+    if text.startswith(b"@"):
+        return DataError(f"{path}, line {line}: not FASTA but FASTQ or SAM. Convert it: FASTA records begin with '>'.")
+    found = text[:20].decode("utf-8", errors="backslashreplace")
+    return DataError(f"{path}, line {line}: not FASTA: expected a line that begins with '>', found {found!r}.")

@@ -57,6 +57,8 @@ class Genome:
             raise SettingsError(f"the genome has no record {name!r}. Its records are: {self._known_records()}.")
         offset, end = self._record(name)
         first, last = (int(number.replace(",", "") or 0) for number in match.groups()[1:])
+        if first > last:
+            raise SettingsError(f"{text!r} ends before it begins: write the lower number first, NAME:FIRST-LAST.")
         if not 1 <= first <= last <= end - offset:
             raise SettingsError(
                 f"{text!r} is not a part of record {name}, which has bases 1-{end - offset:,}. "

@@ -6,6 +6,7 @@ The stream can only be read forward, so about every MARK_EVERY sequences its sta
 resumed run starts from the nearest mark instead of from the first document.
 """
 
+import hashlib
 import itertools
 import json
 import logging

@@ -109,7 +109,10 @@ def _motif(path: Path, number: int, lines: list[str]) -> Motif:
         (motif,) = motifs.parse(io.StringIO("".join(lines)), "jaspar")
         counts = np.array([motif.counts[base] for base in "ACGT"]).T
     except Exception as error:  # Bio.motifs raises no narrower one for rows of unequal length
-        raise DataError(f"{where}: the counts of this motif cannot be read ({error}). Get the file again.") from error
+        raise DataError(
+            f"{where}: the counts of this motif cannot be read: four rows of equally many numbers are needed. "
+            "Mend it, or get the file again."
+        ) from error
     if counts.size == 0 or not (counts >= 0).all() or not 1.5 < counts.sum(1).max() < np.inf:
         raise DataError(f"{where}: this matrix does not hold counts of sites. Give JASPAR's counts (PFM), not shares.")
     return Motif(motif.matrix_id, motif.name, counts)

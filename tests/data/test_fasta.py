@@ -137,15 +137,22 @@ def test_the_first_bad_letter_is_the_one_named(tmp_path):
     assert "line 3, record a: 'J'" in message(written(tmp_path, ">a\nACR\nJ\n"), "n")
 
 
+@pytest.mark.parametrize("ambiguous", ["error", "n"])
+def test_protein_is_called_protein(tmp_path, ambiguous):
+    said = message(written(tmp_path, ">p\nMRSTVLAA\nDGEKKLPFI\n"), ambiguous)
+    assert "record p: this looks like protein (letters E, F, I, L, P)" in said
+    assert "line 2, record a: 'L' is not a nucleotide letter" in message(written(tmp_path, ">a\nACLGT\n"), ambiguous)
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         (b"", "the file is empty"),
         (b"\n\n", "the file is empty"),
         (gzip.compress(b"", mtime=0), "the file is empty"),  # mtime: the test's name must not hold the clock
-        (b"ACGT\n>a\nACGT\n", "line 1: not FASTA: expected a line that begins with '>', found b'ACGT"),
+        (b"ACGT\n>a\nACGT\n", "line 1: not FASTA: expected a line that begins with '>', found 'ACGT"),
         (b"\n\nLOCUS  SCU49845\n", "line 3: not FASTA"),
-        (b"@read1\nACGT\n+\nIIII\n", "line 1: not FASTA"),
+        (b"@read1\nACGT\n+\nIIII\n", "line 1: not FASTA but FASTQ"),
         (b"\x00\x01\x02\x03" * 10, "not FASTA"),
         (b" >a\nACGT\n", "not FASTA"),
         (b"x.fa".ljust(257, b"\0") + b"ustar\0".ljust(255, b"\0") + b">a\nACGT\n", "this is a tar archive"),
