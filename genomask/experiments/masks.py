@@ -3,6 +3,7 @@
 Letters: L bases, T tokens of the sequence; the masks see them between [CLS] and [SEP], as in pretraining.
 """
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from genomask.masking.hidden import base_grid, bases_under
 from genomask.masking.names import find_strategy
 from genomask.report.mask_rows import MaskedSequence, MaskRow, Tally
 from genomask.types import TokenBases
+
+log = logging.getLogger(__name__)
 
 MOST_BASES = 2_000
 """A longer sequence cannot be looked at."""
@@ -84,12 +87,18 @@ def show_masks(question: MaskQuestion) -> MaskedSequence:
             name, tokens=tokenizer.token_bases, mask_rate=question.rate, npmi=table, match=question.match, sample=sample
         )
         rows.append(_mask(name, strategy, input_ids, tokenizer.token_bases, question.seed))
+    best = best_npmi(stretch.codes, question.k, table) if table else np.zeros(0)
+    if table and np.isnan(best).all():
+        log.warning(
+            f"no {question.k}-mer of this sequence is counted {table.min_count} times, so the row of the NPMI is "
+            "empty, and a strategy that chooses by it chooses at random"
+        )
     return MaskedSequence(
         name=stretch.name,
         first=stretch.first,
         letters="".join("ACGTN"[code] for code in stretch.codes),
         k=question.k,
-        best_npmi=best_npmi(stretch.codes, question.k, table) if table else np.zeros(0),
+        best_npmi=best,
         rows=tuple(rows),
     )
 
@@ -103,6 +112,8 @@ def read_stretch(text: str, ambiguous: str = "error") -> Stretch:
     letters = set(text.upper())
     if letters and letters <= set("ACGTUN" if file else "ACGTUN" + AMBIGUOUS_LETTERS):
         return Stretch("", 1, _read_letters(text, ambiguous), None)
+    if file is None and set(text) & set(":./"):
+        raise DataError(f"{text.partition(':')[0]}: no such file. Check the spelling, and the folder you are in.")
     if file is None:
         raise DataError(
             f"{text[:60]!r} is neither a sequence of the letters A C G T N nor a part of a file that is there; "

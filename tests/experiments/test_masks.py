@@ -69,6 +69,12 @@ def test_a_file_whose_name_could_be_a_sequence_is_a_file(tmp_path, monkeypatch):
         read_stretch("yard", ambiguous="n")
 
 
+def test_a_sequence_of_which_no_word_has_an_npmi_is_said_to_be_one(simulated, caplog):
+    for k, is_said in ((4, False), (8, True)):  # of 60,000 bases, each 8-mer is there about once
+        show_masks(MaskQuestion(sequence=f"{simulated.genome}:simulated:1-40", strategies=("uniform",), k=k))
+        assert (f"no {k}-mer of this sequence is counted 101 times" in caplog.text) == is_said
+
+
 @pytest.mark.parametrize("k", [1, 3, 6])
 def test_a_base_is_hidden_where_all_tokens_that_name_it_are_masked(k):
     shown = show_masks(MaskQuestion(sequence=LETTERS, strategies=("uniform", "contiguous"), k=k, rate=0.5, seed=3))
@@ -145,7 +151,7 @@ def test_a_strategy_set_on_windows_of_the_genome_meets_its_rate_there(simulated)
 MISTAKES = {
     "an odd letter": (["ACGJTACG"], "neither a sequence of the letters A C G T N nor a part of a file"),
     "an ambiguous letter": (["acgtrACGT"], "'acgtrACGT': 'r' is not one of A C G T N. Pass --ambiguous n to read"),
-    "no file": (["nowhere.fa:chr1:1-10"], "'nowhere.fa:chr1:1-10' is neither"),
+    "no file": (["nowhere.fa:chr1:1-10"], "nowhere.fa: no such file"),
     "no region": (["{fasta}"], "name the part of it to look at, such as {fasta}:simulated:1-120"),
     "unknown record": (["{fasta}:chr1:1-10"], "no record 'chr1'. Its records are: simulated"),
     "outside": (["{fasta}:simulated:59990-60010"], "which has bases 1-60,000"),
