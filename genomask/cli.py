@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from genomask import __version__
 from genomask.allocator import keep_freed_memory
 from genomask.cli_npmi import Ambiguous, npmi
 from genomask.errors import SettingsError, Stopped, UserError
@@ -76,6 +77,21 @@ def spread(arguments: Sequence[str]) -> list[str]:
             repeated.append(option)
         repeated.append(argument)
     return repeated
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"genomask {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version and end.")
+    ] = False,
+) -> None:
+    """Options of genomask itself; its help is the app's."""
 
 
 @app.command()
