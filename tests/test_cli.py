@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from genomask import cli
+from genomask import __version__, cli
 from genomask.errors import SettingsError
 from genomask.masking.settings import MaskSettings
 from genomask.recipe import load_recipe, recipe_to_toml
@@ -26,6 +26,11 @@ def test_help_loads_none_of_the_slow_packages():
     loaded = {line.rsplit("|")[-1].strip().split(".")[0] for line in result.stderr.splitlines()}
     assert "typer" in loaded
     assert not loaded & {"torch", "transformers", "numba", "numpy", "pandas", "sklearn", "matplotlib", "Bio"}
+
+
+def test_the_version_is_told():
+    said = CliRunner().invoke(cli.app, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"genomask {__version__}\n")
 
 
 def test_an_option_takes_the_files_that_a_shell_pattern_gives():
@@ -92,7 +97,9 @@ def test_the_highest_seed_makes_a_mask(tmp_path):
             [*COMPARE, "--recipe", "genome-tiny", "--masking", "span,cm-step:first=(nope:words=(a,b)):at=9"],
             "unknown masking strategy 'nope'",
         ),
-        (["fewshot", "--model", "nowhere", "--train", "nowhere.tsv", "--test", "nowhere.tsv"], "nowhere.tsv: no such"),
+        (["fewshot", "--model", "nowhere", "--train", "nowhere.tsv", "--test", "nowhere.tsv"], "nowhere: no model"),
+        ([*COMPARE, "--recipe", "genome-tiny"], "x.fa: no such file"),
+        ([*COMPARE, "--recipe", "genome-tiny", "--masking", "nope"], "unknown masking strategy 'nope'"),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr_and_exit_2(tmp_path, arguments, words):

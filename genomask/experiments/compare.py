@@ -6,10 +6,12 @@ the share of tokens masked unless the recipe says otherwise. The pretraining see
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from genomask.atomic import atomic_write, require_folder
+from genomask.data.fasta import require_file
 from genomask.data.tasks import read_task
 from genomask.errors import SettingsError
 from genomask.experiments.arms import Arm, Comparison
@@ -97,6 +99,8 @@ def _asked_for(arm: Arm, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check(comparison: Comparison) -> None:
+    for strategy in comparison.strategies:
+        find(strategy)
     if len(set(comparison.strategies)) < 2:
         raise SettingsError("compare needs at least two different strategies, as --masking random-span,genemask.")
     if len(set(comparison.strategies)) < len(comparison.strategies):
@@ -105,8 +109,8 @@ def _check(comparison: Comparison) -> None:
         raise SettingsError(f"--seeds must be at least 1, got {comparison.seeds}.")
     if not {"finetune", "probe"} & set(comparison.fewshot.methods):
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
-    for strategy in comparison.strategies:
-        find(strategy)
+    for path in comparison.inputs.genome:
+        require_file(Path(path))
     require_folder(comparison.out)
     pool, test = read_task(comparison.pool), read_task(comparison.test)  # an hour of pretraining should not come first
     check_pool(pool, comparison.fewshot.shots)

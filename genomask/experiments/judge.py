@@ -10,6 +10,7 @@ from rich.table import Table
 
 from genomask.atomic import require_folder
 from genomask.data.tasks import read_task
+from genomask.encoders.bridges import read_config as read_model_config
 from genomask.experiments.pretrain import read_config
 from genomask.experiments.seen import sentence_of_model
 from genomask.fewshot.leaks import leaks_in_pool
@@ -24,6 +25,8 @@ from genomask.report.tables import fewshot_table
 def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path) -> Iterator[Table | str]:
     """Measure, draw the picture, and yield what to print."""
     require_folder(out)
+    if settings.measured_methods() != ["kmer-logreg"]:
+        read_model_config(model)  # a model that is not there is said before a task is read
     pool, held_out = read_task(train), read_task(test)
     strategy, seed = provenance(model)
     with Progress(
