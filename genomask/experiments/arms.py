@@ -21,13 +21,11 @@ from genomask.data.genome import Genome
 from genomask.data.tasks import read_task
 from genomask.errors import Stopped, UserError
 from genomask.experiments.pretrain import Inputs, is_finished, pretrain
-from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.protocol import PRETRAINED_METHODS, FewShotSettings
 from genomask.fewshot.results import task_digest
 from genomask.fewshot.run import run_fewshot
 from genomask.recipe import GenomeRecipe
 
-PRETRAINED = ("finetune", "probe")
-"""Methods that judge a strategy; the floors are measured once, in the control's folders."""
 MOST_LETTERS = 120
 """Of a folder's name; a file system takes 255, and a strategy may hold whole paths."""
 
@@ -53,7 +51,7 @@ class Comparison:
     @property
     def primary_method(self) -> str:
         """The first of the methods asked for that judges a pretrained encoder."""
-        return next(method for method in self.fewshot.methods if method in PRETRAINED)
+        return next(method for method in self.fewshot.methods if method in PRETRAINED_METHODS)
 
     @cached_property
     def fingerprints(self) -> tuple[str, ...]:
@@ -96,7 +94,7 @@ class Arm:
         """Floors depend on no strategy (and kmer-logreg on no seed): they are measured where they are first met."""
         methods = self.comparison.fewshot.methods
         if self.strategy != self.comparison.control:
-            methods = tuple(method for method in methods if method in PRETRAINED)
+            methods = tuple(method for method in methods if method in PRETRAINED_METHODS)
         elif self.seed > 0:
             methods = tuple(method for method in methods if method != "kmer-logreg")
         return replace(self.comparison.fewshot, methods=methods)

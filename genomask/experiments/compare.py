@@ -16,7 +16,7 @@ from genomask.data.tasks import read_task
 from genomask.errors import SettingsError
 from genomask.experiments.arms import Arm, Comparison
 from genomask.experiments.side_by_side import run_arms
-from genomask.fewshot.protocol import align_classes, check_pool
+from genomask.fewshot.protocol import PRETRAINED_METHODS, align_classes, check_pool
 from genomask.fewshot.results import read_results, read_summary
 from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
 from genomask.masking.names import find
@@ -107,7 +107,7 @@ def _check(comparison: Comparison) -> None:
         raise SettingsError(f"--masking names a strategy twice: {', '.join(comparison.strategies)}.")
     if comparison.seeds < 1:
         raise SettingsError(f"--seeds must be at least 1, got {comparison.seeds}.")
-    if not {"finetune", "probe"} & set(comparison.fewshot.methods):
+    if not set(PRETRAINED_METHODS) & set(comparison.fewshot.methods):
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
     for path in comparison.inputs.genome:
         require_file(Path(path))

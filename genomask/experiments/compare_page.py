@@ -9,6 +9,7 @@ from genomask.experiments.arms import Comparison
 from genomask.experiments.compare import ADVISED_SEEDS, Outcome
 from genomask.experiments.seen import seen_in_pretraining
 from genomask.fewshot.leaks import leaks_in_pool
+from genomask.fewshot.protocol import PRETRAINED_METHODS
 from genomask.fewshot.summary import captions
 from genomask.report.frames import fewshot_frame, verdict_frame, verdict_sentence, verdict_words
 from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
@@ -62,7 +63,7 @@ def _verdict(outcome: Outcome) -> Section:
     comparison = outcome.comparison
     control = comparison.control
     parts: list[TablePart | PicturePart] = []
-    for method in (method for method in comparison.fewshot.methods if method in ("finetune", "probe")):
+    for method in (method for method in comparison.fewshot.methods if method in PRETRAINED_METHODS):
         verdict = outcome.verdict(method)
         svg = comparison.out / "figures" / f"verdict-{method}.svg"
         verdict_forest(verdict, outcome.seed_differences(method), svg, control)

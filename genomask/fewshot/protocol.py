@@ -16,6 +16,9 @@ from genomask.hashing import hash64
 METHODS = ("finetune", "probe", "kmer-logreg", "random-init")
 """What may be asked for; random-init stands for the untrained twin of each of finetune and probe that is asked."""
 
+PRETRAINED_METHODS = ("finetune", "probe")
+"""The methods whose score belongs to a masking strategy; all others are floors that need no pretraining."""
+
 POOLINGS = ("mean", "center", "cls")
 
 Scorer = Callable[[np.ndarray, int, int], np.ndarray]
@@ -54,7 +57,7 @@ class FewShotSettings:
         unknown = [method for method in self.methods if method not in METHODS]
         if unknown or not self.methods:
             raise SettingsError(f"methods must be some of {', '.join(METHODS)}; got {', '.join(unknown) or 'none'}.")
-        if "random-init" in self.methods and not {"finetune", "probe"} & set(self.methods):
+        if "random-init" in self.methods and not set(PRETRAINED_METHODS) & set(self.methods):
             raise SettingsError("method random-init is the untrained twin of finetune and probe: ask for one of them.")
         if self.pool not in POOLINGS:
             raise SettingsError(f"pool must be one of {', '.join(POOLINGS)}; got {self.pool!r}.")
@@ -65,7 +68,7 @@ class FewShotSettings:
 
     def measured_methods(self) -> list[str]:
         """The values of the `method` column these settings ask for, cheapest first."""
-        twins = [f"random-init/{method}" for method in ("probe", "finetune") if "random-init" in self.methods]
+        twins = [f"random-init/{method}" for method in PRETRAINED_METHODS if "random-init" in self.methods]
         asked = [*self.methods, *(twin for twin in twins if twin.split("/")[1] in self.methods)]
         order = ("kmer-logreg", "probe", "random-init/probe", "finetune", "random-init/finetune")
         return [method for method in order if method in asked]

@@ -7,10 +7,8 @@ and differences come as shares and are shown in per cent and in points.
 import numpy as np
 import pandas as pd
 
+from genomask.fewshot.protocol import PRETRAINED_METHODS
 from genomask.fewshot.statistics import MIN_SEEDS, mean_interval
-
-PRETRAINED_METHODS = ("finetune", "probe")
-"""The methods whose score belongs to a masking strategy; all others are floors that need no pretraining."""
 
 
 def over_seeds(summary: pd.DataFrame) -> pd.DataFrame:

@@ -84,7 +84,10 @@ def masked_share(how: Batches, count: int) -> float:
     """The largest share of tokens that a strategy of the plan masks, on the first `count` sequences of training."""
     sequences = how.source.train(0, count)
     keys = torch.from_numpy(make_keys(how.seed, 0, np.arange(count)))
-    accounts = [mask(sequences, keys, how, strategy)[2] for strategy in how.plan.strategies.values()]
+    accounts = [
+        mask(sequences, keys, strategy, tokens=how.source.token_bases, corruption=how.corruption)[2]
+        for strategy in how.plan.strategies.values()
+    ]
     return max(account.tokens_masked_fraction for account in accounts)
 
 
