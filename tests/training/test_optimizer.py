@@ -28,6 +28,12 @@ def test_only_matrices_decay():
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.01, 0.0)
 
 
+def test_the_settings_reach_adamw():
+    settings = OptimizerSettings(learning_rate=3e-3, beta_1=0.7, beta_2=0.8, eps=1e-3)
+    for group in build_optimizer(nn.Linear(3, 3), settings).param_groups:
+        assert (group["lr"], group["betas"], group["eps"]) == (3e-3, (0.7, 0.8), 1e-3)
+
+
 def test_decoupled_decay_is_torch_decay_over_the_rate():
     weight = nn.Parameter(torch.ones(2, 2))
     model = nn.ParameterList([weight])

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.errors import TrainingError
@@ -39,9 +40,10 @@ def split(batch: PackedBatch, sequences: int) -> list[PackedBatch]:
     ]  # fmt: skip
 
 
-def step(model, microbatches, rate=0.1):
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
-    return train_step(model, optimizer, microbatches, step=1, rate=rate, clip_norm=0.0, device=CPU, precision="fp32")
+def step(model, microbatches, rate=0.1, clip_norm=0.0):
+    optimizer = torch.optim.SGD(model.parameters(), lr=9.0)  # which the step's own rate replaces
+    settings = {"rate": rate, "clip_norm": clip_norm, "device": CPU, "precision": "fp32"}
+    return train_step(model, optimizer, microbatches, step=1, **settings)
 
 
 def test_microbatches_with_unequal_counts_of_masked_tokens_give_the_step_of_the_whole_batch():
@@ -51,6 +53,19 @@ def test_microbatches_with_unequal_counts_of_masked_tokens_give_the_step_of_the_
     assert loss_one == pytest.approx(loss_two, abs=1e-6)
     for a, b in zip(one.parameters(), two.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_a_step_goes_as_far_as_its_rate_and_the_clipped_gradient_say():
+    def length(**settings):
+        model = tiny_model()
+        before = nn.utils.parameters_to_vector(model.parameters()).detach()
+        step(model, [batch_of([6, 9], masked=[1, 7, 8])], **settings)
+        return float((nn.utils.parameters_to_vector(model.parameters()).detach() - before).norm())
+
+    free = length(rate=0.1)
+    assert length(rate=0.2) == pytest.approx(2 * free, rel=1e-3)
+    assert length(rate=0.1, clip_norm=5 * free) == pytest.approx(free / 2, rel=1e-3)
+    assert length(rate=0.1, clip_norm=20 * free) == pytest.approx(free, rel=1e-3)
 
 
 def test_a_token_of_weight_zero_counts_nothing():
