@@ -196,6 +196,7 @@ def demo(
     """Simulate a genome, compare two masking strategies on it and write a report, in minutes on a laptop."""
     from genomask.experiments.demo import run_demo
 
+    print(f"two encoders are trained on a simulated genome, in minutes; their logs are in {out / 'arms'}", flush=True)
     outcome, sentence = run_demo(out, seed)
     _show(outcome, out / "report.html")
     print(sentence)

@@ -21,9 +21,9 @@ def require_writable(path: Path, option: str, inputs: Sequence[Path]) -> None:
 
 
 def require_own(path: Path, option: str, is_own: Callable[[Path], bool], what: str) -> None:
-    """Raises SettingsError where a file of another kind would be replaced, and so be lost."""
+    """Raises SettingsError where a file of another kind, one that is not empty, would be replaced, and so be lost."""
     with writing(path, option):
-        if path.exists() and not (path.is_file() and is_own(path)):
+        if path.exists() and not (path.is_file() and (path.stat().st_size == 0 or is_own(path))):
             raise SettingsError(f"{option} {path} is there already and is not {what}; give another name.")
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from genomask.report.frames import fewshot_frame, verdict_frame
 
-LONGEST_NAME = 24
+LONGEST_NAME = 36
 """Texts up to this length stay in one line, such as the name of a strategy or a method; figures may fold."""
 
 

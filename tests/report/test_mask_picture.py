@@ -82,7 +82,7 @@ def test_a_long_sequence_is_drawn_in_lines_that_lose_no_base(tmp_path):
 def test_the_shortest_sequences_are_drawn_too(n, tmp_path):
     mask_picture(sequence(TWELVE[:n], 1, {"genemask-released": {0}}, npmi=(0.5,) * n), tmp_path / "short.svg")
     assert "".join(text for text in texts(tmp_path / "short.svg") if text in set("ACGT")) == TWELVE[:n]
-    assert boxes(tmp_path / "short.svg", HUES["vermilion"]) == 1
+    assert boxes(tmp_path / "short.svg", HUES["purple"]) == 1
 
 
 def test_the_npmi_is_drawn_where_there_is_one(tmp_path):
