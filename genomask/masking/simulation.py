@@ -119,19 +119,20 @@ class Windows:
         return hashlib.sha256(content).hexdigest()
 
     def simulations(self, rate: float) -> Iterator[Simulation]:
-        """From the longest sequences to the shortest; a window is cut into as many as it holds, each masked often."""
+        """From the longest sequences to the shortest; a window is cut into as many as it holds."""
         longest_first = self.lengths.sort(descending=True).values
         longest = max(1, int(longest_first[min(LONG_WINDOWS, len(longest_first)) - 1]))
         for n_tokens in (longest, *(n for n in reversed(LENGTHS) if n < longest)):
             yield Simulation(self.tokens, self._pieces(n_tokens, _n_sequences(n_tokens, rate)))
 
-    def _pieces(self, n_tokens: int, n: int) -> Tensor:
-        """(n, n_tokens) ids."""
+    def _pieces(self, n_tokens: int, least: int) -> Tensor:
+        """(n, n_tokens) ids, n at least so many: all pieces there are, and few of them several times."""
         counts = self.lengths // n_tokens
         window = torch.repeat_interleave(counts)
         number = torch.arange(len(window)) - (counts.cumsum(0) - counts)[window]
         start = (self.lengths.cumsum(0) - self.lengths)[window] + number * n_tokens
-        spread = torch.arange(n) * len(start) // n  # of all windows; few are taken several times, with other keys
+        n = max(least, min(len(start), MOST_SEQUENCES))
+        spread = torch.arange(n) * len(start) // n  # over all windows
         return self.input_ids[start[spread, None] + torch.arange(n_tokens)]
 
 
