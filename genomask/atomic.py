@@ -1,12 +1,19 @@
-"""Files and folders that appear whole or not at all: written aside, synced to disk, then renamed into place."""
+"""Files and folders that appear whole or not at all: written aside, synced to disk, then renamed into place.
+
+What is written has the mode that the person's umask gives. An OSError of a write names the file that was to be.
+"""
 
 import os
+import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from safetensors import SafetensorError
 
 from genomask.errors import SettingsError
 
@@ -24,47 +31,79 @@ def require_folder(path: Path) -> None:
         )
 
 
+def sweep(folder: Path, *names: str) -> None:
+    """Remove what killed writes of these names (or patterns) left in `folder`; for the one who holds its lock."""
+    for left in [left for name in names for left in folder.glob(f".{name}.*")]:
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+
+
+@contextmanager
+def naming(target: Path) -> Iterator[None]:
+    """Errors of the disk within name `target`: a failed write names no file, safetensors has errors of its own."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"(?:os error|code:) (\d+)", str(error))
+        if not number:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(target)) from error
+    except OSError as error:
+        if error.errno is not None and (error.filename is None or f"/.{target.name}." in str(error.filename)):
+            error.filename, error.filename2 = str(target), None
+        raise
+
+
 @contextmanager
 def atomic_folder(target: Path, stands: Callable[[], bool] = lambda: False) -> Iterator[Path]:
     """A temporary folder beside `target`; on leaving without an error it becomes `target`, replacing one there.
 
     Where `stands` says so, what is there already stays: another process was faster.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    aside.chmod(0o755)
-    try:
-        yield aside
-        for path in aside.rglob("*"):
-            if path.is_file():
-                _sync(path)
-        _sync(aside)
-        _install(aside, target, stands)
-        _sync(target.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    aside = _beside(target)
+    with naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside.mkdir()
+        try:
+            yield aside
+            mode = aside.stat().st_mode & 0o666  # safetensors makes its files for their owner alone
+            for path in aside.rglob("*"):
+                if path.is_file():
+                    path.chmod(mode)
+                    _sync(path)
+            _sync(aside)
+            _install(aside, target, stands)
+            _sync(target.parent)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager
 def atomic_file(target: Path) -> Iterator[BinaryIO]:
     """A file to write; on leaving without an error it becomes `target`, so that readers never see a part of it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    aside = _beside(target)
+    with naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with aside.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 def atomic_write(target: Path, text: str) -> None:
     """Write a text file so that readers see the old or the new content, never a part."""
     with atomic_file(target) as file:
         file.write(text.encode())
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
 
 
 def _install(aside: Path, target: Path, stands: Callable[[], bool]) -> None:

@@ -4,6 +4,8 @@ The command line prints a UserError as one line and exits with 2. Broken promise
 assertions and keep their traceback.
 """
 
+import errno
+
 
 class UserError(Exception):
     """A mistake in input, settings or surroundings that the person running the command can mend."""
@@ -27,3 +29,13 @@ class Stopped(Exception):  # noqa: N818 - not an error
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
         self.signal_number = signal_number
+
+
+def disk_sentence(error: OSError) -> str:
+    """What a person can do about a file or folder that cannot be used; the last resort for what no one foresaw."""
+    said = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        said += "; make room there, then run the command again (pretrain: with --resume where the run had begun)"
+    else:
+        said += "; see to it that it can be read and written, or give another place"
+    return f"{error.filename}: {said}" if error.filename else said
