@@ -16,7 +16,7 @@ from rich.logging import RichHandler
 from genomask import __version__
 from genomask.allocator import keep_freed_memory
 from genomask.cli_npmi import Ambiguous, npmi
-from genomask.errors import SettingsError, Stopped, UserError
+from genomask.errors import SettingsError, Stopped, TrainingError, UserError, disk_sentence
 from genomask.report.console import console
 
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ def main() -> None:
         app(spread(sys.argv[1:]))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno is None:  # not of this machine's disk: a library's own
+            raise
+        logging.getLogger("genomask").debug("the error's way", exc_info=error)
+        print(f"error: {disk_sentence(error)}", file=sys.stderr)
         sys.exit(2)
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
@@ -109,8 +115,8 @@ def pretrain(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
 ) -> None:
     """Pretrain an encoder on a genome or on text."""
-    from genomask.experiments.pretrain import Inputs
     from genomask.experiments.pretrain import pretrain as run
+    from genomask.experiments.run_folder import Inputs
     from genomask.experiments.run_report import report_run
 
     if bool(genome) == bool(corpus):
@@ -170,7 +176,7 @@ def compare(
     from genomask.experiments.arms import Comparison
     from genomask.experiments.compare import compare as run
     from genomask.experiments.compare_page import write_comparison_page
-    from genomask.experiments.pretrain import Inputs
+    from genomask.experiments.run_folder import Inputs
     from genomask.fewshot.protocol import FewShotSettings
     from genomask.masking.names import read_list
 
@@ -276,6 +282,8 @@ def _show(outcome: "Outcome", page: Path) -> None:
     console().print(fewshot_table(outcome.summary, "\n".join(captions(outcome.summary))))
     console().print(verdict_table(outcome.verdict(method), outcome.arm_means(method), control))
     print(f"report: {page}")
+    if outcome.failed:
+        raise TrainingError(outcome.failures)
 
 
 def _recipe(kind: str, name: str, changes: list[str]) -> Any:

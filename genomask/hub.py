@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genomask.digests import check_weights
 from genomask.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def open_as_ours(folder: Path) -> "MosaicBertForMaskedLM":
 
     if read_config(folder).get("model_type") == MosaicBertConfig.model_type:
         return _open_weights(folder, "masked-lm", {})
+    check_weights(folder)
     return from_folder(folder, keep_type=True)
 
 
@@ -69,6 +71,7 @@ def _open_weights(folder: Path, head: str, settings: dict[str, Any]) -> Any:
     from genomask.encoders.bridges.files import UNREADABLE, unreadable
 
     config = read_config(folder)
+    check_weights(folder)
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         raise UserError(f"{folder}: config.json but no weights (model.safetensors); copy the whole model folder")
     read = _as_ours if is_mosaicbert(config) else partial(_as_it_is, model_type(config, folder))

@@ -10,21 +10,28 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import cached_property
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
 
 from genomask.allocator import keep_freed_memory
-from genomask.atomic import atomic_write
+from genomask.atomic import atomic_write, sweep
 from genomask.cores import usable_cores
 from genomask.data.genome import Genome
 from genomask.data.tasks import read_task
-from genomask.errors import Stopped, UserError
-from genomask.experiments.pretrain import Inputs, is_finished, pretrain
+from genomask.errors import Stopped, UserError, disk_sentence
+from genomask.experiments.pretrain import pretrain
+from genomask.experiments.run_folder import Inputs, is_finished
 from genomask.fewshot.protocol import PRETRAINED_METHODS, FewShotSettings
-from genomask.fewshot.results import task_digest
+from genomask.fewshot.results import RESULT_FILES, task_digest
 from genomask.fewshot.run import run_fewshot
+from genomask.locking import locked
 from genomask.recipe import GenomeRecipe
+from genomask.training.signals import stop_with_parent
+
+ORPHAN_SECONDS = 60.0
+"""How long an arm waits for its folder: one of a comparison that was killed still ends a step, and saves it."""
 
 MOST_LETTERS = 120
 """Of a folder's name; a file system takes 255, and a strategy may hold whole paths."""
@@ -83,6 +90,11 @@ class Arm:
         return self.comparison.out / "arms" / f"{folder_name(self.strategy)}-seed{self.seed}"
 
     @property
+    def log(self) -> Path:
+        """What its process prints."""
+        return self.folder.with_name(f"{self.folder.name}.log")
+
+    @property
     def recipe(self) -> GenomeRecipe:
         """The comparison's, but for strategy and seed: same steps, rate, weights, windows and order in every arm."""
         recipe = self.comparison.recipe
@@ -111,7 +123,7 @@ class Arm:
         """Its last act is to write down what it was asked; asked for anything else, it is not finished."""
         asked = self.asked  # of the files as they are before any arm runs; the arms' processes are given it
         done = self.folder / "fewshot" / "done.txt"
-        return done.exists() and done.read_text(encoding="utf-8") == asked
+        return done.is_file() and done.read_bytes() == asked.encode()
 
 
 def folder_name(strategy: str) -> str:
@@ -124,39 +136,42 @@ def folder_name(strategy: str) -> str:
 def run_arm(arm: Arm) -> None:
     """Pretrain, then judge few-shot."""
     resume = (arm.folder / "config.toml").exists()
-    pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume)
+    pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume, wait=ORPHAN_SECONDS)
     assert is_finished(arm.folder)
     pool = read_task(arm.comparison.pool)
     test = read_task(arm.comparison.test)
     results = arm.folder / "fewshot"
-    run_fewshot(
-        arm.folder / "model",
-        pool,
-        test,
-        arm.fewshot,
-        strategy=arm.strategy,
-        pretraining_seed=arm.seed,
-        out=results,
-        progress=lambda done, total, what: None,
-    )
-    atomic_write(results / "done.txt", arm.asked)
+    with locked(results, wait=ORPHAN_SECONDS):
+        sweep(results, *RESULT_FILES, "done.txt")
+        run_fewshot(
+            arm.folder / "model",
+            pool,
+            test,
+            arm.fewshot,
+            strategy=arm.strategy,
+            pretraining_seed=arm.seed,
+            out=results,
+            progress=lambda done, total, what: None,
+        )
+        atomic_write(results / "done.txt", arm.asked)
 
 
-def arm_process(arm: Arm, threads: int) -> None:
-    """Entry of an arm's process: output goes to the log beside its folder; a UserError is its last line and exit 2."""
+def arm_process(arm: Arm, threads: int, words: Connection) -> None:
+    """Entry of an arm's process: output goes to its log; why it failed goes to `words`, with exit 2."""
+    stop_with_parent()
     torch.set_num_threads(threads)
     keep_freed_memory()  # told to the parent, it does not reach a process that was spawned
-    arm.folder.parent.mkdir(parents=True, exist_ok=True)
-    log_path = arm.folder.parent / f"{arm.folder.name}.log"
-    with log_path.open("a") as log, redirect_stdout(log), redirect_stderr(log):
-        logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=log, force=True)
-        try:
+    try:
+        arm.folder.parent.mkdir(parents=True, exist_ok=True)
+        with arm.log.open("a") as log, redirect_stdout(log), redirect_stderr(log):
+            logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=log, force=True)
+            logging.raiseExceptions = False  # a full disk has no room for the traceback either
             run_arm(arm)
-        except UserError as error:
-            print(f"error: {error}", flush=True)
-            sys.exit(2)
-        except (Stopped, KeyboardInterrupt):
-            sys.exit(128)
+    except (UserError, OSError) as error:
+        words.send(disk_sentence(error) if isinstance(error, OSError) else str(error))
+        sys.exit(2)
+    except (Stopped, KeyboardInterrupt):
+        sys.exit(128)
 
 
 def threads_for(workers: int) -> int:

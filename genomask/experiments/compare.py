@@ -4,25 +4,29 @@ Every arm has the same steps, windows in the same order, learning rate and initi
 the share of tokens masked unless the recipe says otherwise. The pretraining seed is the unit of replication.
 """
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from genomask.atomic import atomic_write, require_folder
+from genomask.atomic import atomic_write, require_folder, sweep
 from genomask.data.fasta import require_file
 from genomask.data.tasks import read_task
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, TrainingError
 from genomask.experiments.arms import Arm, Comparison
+from genomask.experiments.pretrain import refuse_many_processes
 from genomask.experiments.side_by_side import run_arms
 from genomask.fewshot.protocol import PRETRAINED_METHODS, align_classes, check_pool
 from genomask.fewshot.results import read_results, read_summary
 from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
+from genomask.locking import locked
 from genomask.masking.names import find
 from genomask.training.metrics_log import read_metrics
+from genomask.training.records import read_record
 
 ADVISED_SEEDS = 5
+
+WRITTEN = ("results.csv", "summary.csv", "verdict.csv", "report.html")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,18 @@ class Outcome:
     """Name of each arm -> rows of its metrics.jsonl."""
     yardsticks: dict[str, dict[str, float | None]]
     """Name of each arm -> its yardsticks."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Name of each arm that is missing -> why."""
+
+    @property
+    def arms(self) -> list[Arm]:
+        """Those that are finished."""
+        return [arm for arm in self.comparison.arms() if arm.name not in self.failed]
+
+    @property
+    def failures(self) -> str:
+        """Which arms are missing, and why; empty where none is."""
+        return failure_words(self.failed)
 
     def verdict(self, method: str) -> pd.DataFrame:
         """The primary test: a row an arm, its difference to the control averaged over tasks and shots."""
@@ -62,7 +78,7 @@ class Outcome:
         control = averaged[self.comparison.control]
         return {
             strategy: (averaged[strategy] - control).dropna().tolist()
-            for strategy in self.comparison.strategies
+            for strategy in dict.fromkeys(averaged.index.get_level_values("strategy"))
             if strategy != self.comparison.control
         }
 
@@ -70,26 +86,38 @@ class Outcome:
 def compare(comparison: Comparison) -> Outcome:
     """Run the arms that are not finished and gather all of them.
 
-    Raises SettingsError for a comparison that cannot answer its question, and whatever stopped an arm.
+    An arm that fails is missing from the outcome, which names it. Raises SettingsError for a comparison that cannot
+    answer its question, TrainingError where too few arms are left to compare.
     """
     _check(comparison)
-    run_arms(comparison.arms())
-    outcome = gather(comparison)
-    atomic_write(comparison.out / "results.csv", outcome.results.to_csv(index=False))
-    atomic_write(comparison.out / "summary.csv", outcome.summary.to_csv(index=False))
-    atomic_write(comparison.out / "verdict.csv", outcome.verdict(comparison.primary_method).to_csv(index=False))
+    with locked(comparison.out):
+        sweep(comparison.out, *WRITTEN)
+        failed = run_arms(comparison.arms())
+        left = {arm.strategy for arm in comparison.arms() if arm.name not in failed}
+        if comparison.control not in left or len(left) < 2:
+            raise TrainingError(f"nothing is left to compare: {failure_words(failed)}")
+        outcome = gather(comparison, failed)
+        atomic_write(comparison.out / "results.csv", outcome.results.to_csv(index=False))
+        atomic_write(comparison.out / "summary.csv", outcome.summary.to_csv(index=False))
+        atomic_write(comparison.out / "verdict.csv", outcome.verdict(comparison.primary_method).to_csv(index=False))
     return outcome
 
 
-def gather(comparison: Comparison) -> Outcome:
-    """Read what the arms left on disk."""
-    arms = comparison.arms()
+def failure_words(failed: dict[str, str]) -> str:
+    """One sentence of all arms that failed."""
+    return "; ".join(f"arm {name} failed: {why}" for name, why in failed.items())
+
+
+def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
+    """Read what the arms that did not fail left on disk."""
+    arms = [arm for arm in comparison.arms() if arm.name not in failed]
     return Outcome(
         comparison,
         results=pd.concat([_asked_for(arm, read_results(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
         summary=pd.concat([_asked_for(arm, read_summary(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
         runs={arm.name: pd.DataFrame(read_metrics(arm.folder / "metrics.jsonl")) for arm in arms},
-        yardsticks={arm.name: json.loads((arm.folder / "yardsticks.json").read_text()) for arm in arms},
+        yardsticks={arm.name: read_record(arm.folder / "yardsticks.json") for arm in arms},
+        failed=failed,
     )
 
 
@@ -111,6 +139,7 @@ def _check(comparison: Comparison) -> None:
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
     for path in comparison.inputs.genome:
         require_file(Path(path))
+    refuse_many_processes()
     require_folder(comparison.out)
     pool, test = read_task(comparison.pool), read_task(comparison.test)  # an hour of pretraining should not come first
     check_pool(pool, comparison.fewshot.shots)

@@ -1,6 +1,5 @@
 """The page of a comparison: the gathered outcome in, report.html and its pictures out."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from genomask.fewshot.summary import captions
 from genomask.report.frames import fewshot_frame, verdict_frame, verdict_sentence, verdict_words
 from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
 from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
+from genomask.training.records import read_record
 
 VERDICT_CAPTION = (
     "Difference to the control averaged over tasks and shots, paired by pretraining seed: 95 % t interval and paired "
@@ -25,7 +25,7 @@ def write_comparison_page(outcome: Outcome, title: str = "Which masking earns it
     """Draw the pictures and write out/report.html; `extra` is a sentence of the caller's under the verdict."""
     comparison = outcome.comparison
     method, control = comparison.primary_method, comparison.control
-    sentences = [verdict_sentence(outcome.verdict(method), control), extra]
+    sentences = [verdict_sentence(outcome.verdict(method), control), extra, missing_sentence(outcome)]
     page = ReportPage(
         title=title,
         verdict=" ".join(sentence for sentence in sentences if sentence),
@@ -49,6 +49,11 @@ def about(comparison: Comparison) -> str:
         f"{recipe.tokens.k}, mask rate {recipe.masking.mask_rate:.0%} matched by {recipe.masking.match}; judged on "
         f"{comparison.pool.name} and {comparison.test.name}. Control: {comparison.control}."
     )
+
+
+def missing_sentence(outcome: Outcome) -> str:
+    """Which arms the report is without; empty where all are in it."""
+    return f"Missing here: {outcome.failures}" if outcome.failed else ""
 
 
 def seeds_advice(comparison: Comparison) -> str:
@@ -139,7 +144,6 @@ def leak_sentences(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _environment(outcome: Outcome) -> dict[str, object]:
-    arm = outcome.comparison.arms()[0]
-    described = json.loads((arm.folder / "environment.json").read_text(encoding="utf-8"))
-    described.pop("command")
+    described = read_record(outcome.arms[0].folder / "environment.json")
+    described.pop("command", None)
     return described

@@ -11,7 +11,7 @@ from genomask.atomic import require_folder
 from genomask.experiments.arms import Comparison
 from genomask.experiments.compare import Outcome, compare
 from genomask.experiments.compare_page import write_comparison_page
-from genomask.experiments.pretrain import Inputs
+from genomask.experiments.run_folder import Inputs
 from genomask.experiments.simulate import simulate
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.statistics import CHECKPOINTS_CAPTION, Difference, paired_over_draws

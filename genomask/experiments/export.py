@@ -1,12 +1,14 @@
 """`genomask export`: a model folder in; the same weights in a folder of another name scheme out."""
 
+import glob
 import json
 import shutil
 from pathlib import Path
 
 from safetensors.torch import save_file
 
-from genomask.atomic import atomic_folder, require_folder
+from genomask.atomic import atomic_folder, require_folder, sweep
+from genomask.digests import WEIGHTS, write_weights_digest
 from genomask.encoders.bridges import EXPORTS
 from genomask.errors import SettingsError
 from genomask.hub import open_as_ours
@@ -31,9 +33,11 @@ def export(model: Path, to: str, out: Path) -> str:
     if out.exists():
         raise SettingsError(f"{out} is already there; give another --out, or move it away.")
     config, tensors = EXPORTS[to](open_as_ours(model))
+    sweep(out.parent, glob.escape(out.name))
     with atomic_folder(out) as folder:
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        write_weights_digest(folder)
         copied = _copy_tokenizer(model, folder)
     with_tokenizer = "with its tokenizer" if copied else "without a tokenizer, as it came"
     return f"{out}: {len(tensors)} tensors under {to}'s names, {with_tokenizer}"

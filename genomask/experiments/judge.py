@@ -8,16 +8,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from genomask.atomic import require_folder
+from genomask.atomic import require_folder, sweep
 from genomask.data.tasks import read_task
 from genomask.encoders.bridges import read_config as read_model_config
-from genomask.experiments.pretrain import read_config
+from genomask.experiments.run_folder import read_config
 from genomask.experiments.seen import sentence_of_model
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.protocol import FewShotSettings
-from genomask.fewshot.results import read_summary
+from genomask.fewshot.results import RESULT_FILES, read_summary
 from genomask.fewshot.run import run_fewshot
 from genomask.fewshot.summary import captions
+from genomask.locking import locked
 from genomask.report.plots import fewshot_curves
 from genomask.report.tables import fewshot_table
 
@@ -25,6 +26,12 @@ from genomask.report.tables import fewshot_table
 def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path) -> Iterator[Table | str]:
     """Measure, draw the picture, and yield what to print."""
     require_folder(out)
+    with locked(out):
+        sweep(out, *RESULT_FILES)
+        yield from _judge(model, train, test, settings, out)
+
+
+def _judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path) -> Iterator[Table | str]:
     if settings.measured_methods() != ["kmer-logreg"]:
         read_model_config(model)  # a model that is not there is said before a task is read
     pool, held_out = read_task(train), read_task(test)

@@ -1,13 +1,13 @@
 """From a recipe and raw input to a run folder: opens the data, builds strategy and encoder, and trains."""
 
 import logging
-import tomllib
-from dataclasses import asdict, dataclass, replace
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from genomask.atomic import atomic_write, require_folder
+from genomask.atomic import require_folder
 from genomask.data.fixed_shape import BatchShape
 from genomask.data.genome import Genome
 from genomask.data.kmer import KmerTokenizer
@@ -17,16 +17,21 @@ from genomask.data.text import corpus_files
 from genomask.data.wordpiece import learned_vocabulary, wordpiece_tokenizer
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError
+from genomask.experiments.run_folder import (
+    Inputs,
+    check_facts,
+    check_settings,
+    facts_of,
+    holds_run,
+    is_finished,
+    sweep_run,
+    write_config,
+)
+from genomask.locking import locked
 from genomask.masking import MaskPlan, NpmiTable, build_plan
 from genomask.masking.npmi import rarity_warning
 from genomask.masking.plan import needs_npmi
-from genomask.recipe import (
-    GenomeRecipe,
-    Recipe,
-    recipe_from_tables,
-    recipe_to_toml,
-    toml_value,
-)
+from genomask.recipe import GenomeRecipe, Recipe
 from genomask.training.batches import Batches, masked_share
 from genomask.training.compiling import choose_compile, compile_model
 from genomask.training.device import choose_device, choose_precision, computed_in
@@ -42,51 +47,45 @@ C4 = ("c4",)
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """The raw input of a run, written beside its recipe: either genome files or a corpus."""
-
-    genome: tuple[str, ...] = ()
-    ambiguous: str = "error"
-    corpus: tuple[str, ...] = ()
-
-
 def default_recipe(kind: str) -> str:
     """The recipe of someone who names none: tiny without a GPU."""
     size = "base" if torch.cuda.is_available() else "tiny"
     return {"genome": f"genome-{size}", "text": f"c4-{size}"}[kind]
 
 
-def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False) -> None:
+def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, wait: float = 0.0) -> None:
     """Train `recipe` on `inputs` in the folder `out`; a run that is finished is left as it is when resumed.
 
-    Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of other settings or data.
+    Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of other settings or data, or
+    is in use by another process after `wait` seconds.
     """
-    config = recipe_to_toml(recipe) + _inputs_to_toml(inputs)
+    refuse_many_processes()
     require_folder(out)
-    _refuse_other_runs(out, config, resume)
-    if is_finished(out):
-        _refuse_other_data(out, open_source(recipe, inputs).fingerprint)
-        log.info("%s is finished; nothing to do", out)
-        return
-    run = build_run(recipe, inputs, out)  # every mistake in the input shows here, before the folder is touched
-    fingerprint = run.batches.source.fingerprint
-    _refuse_other_data(out, fingerprint)
-    atomic_write(out / "config.toml", f"{config}fingerprint = {toml_value(fingerprint)}\n")
-    train(run)
+    with locked(out, wait):
+        sweep_run(out)
+        if holds_run(out, resume):
+            check_settings(out, recipe, inputs)
+        if is_finished(out):
+            check_facts(out, facts_of(recipe, open_source(recipe, inputs).fingerprint))
+            log.info("%s is finished; nothing to do", out)
+            return
+        run = build_run(recipe, inputs, out)  # every mistake in the input shows here, before the folder is touched
+        facts = facts_of(recipe, run.batches.source.fingerprint)
+        if resume:
+            check_facts(out, facts)
+        else:
+            write_config(out, recipe, inputs, facts)
+        train(run)
 
 
-def is_finished(out: Path) -> bool:
-    """`model/` appears whole, as the last act of a run."""
-    return (out / "model" / "config.json").exists()
-
-
-def read_config(out: Path) -> tuple[Recipe, Inputs]:
-    """The recipe and inputs of the run in `out`."""
-    tables = tomllib.loads((out / "config.toml").read_text(encoding="utf-8"))
-    given = tables.pop("inputs")
-    inputs = Inputs(genome=tuple(given["genome"]), ambiguous=given["ambiguous"], corpus=tuple(given["corpus"]))
-    return recipe_from_tables(tables, str(out / "config.toml")), inputs
+def refuse_many_processes() -> None:
+    """Raises SettingsError where a launcher started several processes, each of which would train the whole run."""
+    world = os.environ.get("WORLD_SIZE", "1")
+    if world.strip() not in ("", "1"):
+        raise SettingsError(
+            f"WORLD_SIZE is {world}: genomask trains in one process so far; start it without torchrun, or with "
+            "--nproc-per-node 1, or unset WORLD_SIZE."
+        )
 
 
 def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
@@ -192,46 +191,3 @@ def _plan(source: Source, recipe: Recipe, mask_rate: float, table: NpmiTable | N
         match=masking.match,
         sample=(windows.input_ids, windows.cu_seqlens) if windows else None,
     )
-
-
-def _refuse_other_runs(out: Path, config: str, resume: bool) -> None:
-    """A new run needs a folder of its own; a resumed one the folder of a run with the same settings."""
-    path = out / "config.toml"
-    if not path.exists():
-        if resume:
-            raise SettingsError(f"{out} holds no run to resume (no config.toml); leave --resume out to start one.")
-        if out.exists() and any(out.iterdir()):
-            raise SettingsError(f"{out} is not empty and holds no run; give another --out.")
-        return
-    if not resume:
-        raise SettingsError(f"{out} already holds a run; go on with it by --resume, or give another --out.")
-    now = config.splitlines()
-    before = path.read_text(encoding="utf-8").splitlines()[: len(now)]  # what follows is the fingerprint of the data
-    if before != now:
-        old, new = next((a, b) for a, b in zip(before, now, strict=False) if a != b)
-        raise SettingsError(
-            f"{out} holds a run of other settings ('{old}' there, '{new}' asked for); "
-            "resume it with the same ones, or give another --out."
-        )
-
-
-def _refuse_other_data(out: Path, fingerprint: str) -> None:
-    """Files may change under their names: a run goes on with the data it began with, or not at all."""
-    path = out / "config.toml"
-    if not path.exists():
-        return
-    known = tomllib.loads(path.read_text(encoding="utf-8"))["inputs"].get("fingerprint")
-    if known is None:
-        raise SettingsError(
-            f"{out} holds a run that did not note which data it began with; if they have not changed since, add the "
-            f"line 'fingerprint = {toml_value(fingerprint)}' at the end of {path}, or give another --out."
-        )
-    if known != fingerprint:
-        raise SettingsError(
-            f"{out} holds a run on other data: its genome or corpus has changed since it began ({known} there, "
-            f"{fingerprint} now); bring the old files back, or give another --out."
-        )
-
-
-def _inputs_to_toml(inputs: Inputs) -> str:
-    return "\n[inputs]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in asdict(inputs).items())

@@ -3,15 +3,16 @@
 In: a run folder. Out: a table for the terminal, and curves.svg and curves.png in the folder.
 """
 
-import json
 from pathlib import Path
 
 import pandas as pd
 from rich.table import Table
 
+from genomask.errors import DataError
 from genomask.report.plots import learning_curves
 from genomask.report.tables import rich_table
 from genomask.training.metrics_log import read_metrics
+from genomask.training.records import read_record
 
 LAST = 3
 """Evaluations that the table averages, so that one lucky evaluation is not the result."""
@@ -20,7 +21,10 @@ LAST = 3
 def report_run(out: Path) -> Table:
     """Draw the curves and make the table of a run's last evaluations."""
     rows = read_metrics(out / "metrics.jsonl")
-    yardsticks = json.loads((out / "yardsticks.json").read_text(encoding="utf-8"))
+    yardsticks = read_record(out / "yardsticks.json")
+    for what in ("tokens_per_second", "eval_loss_nats_per_masked_token"):
+        if not any(what in row for row in rows):
+            raise DataError(f"{out / 'metrics.jsonl'} holds no row with {what}; bring it back from a copy.")
     for name in ("curves.svg", "curves.png"):
         learning_curves({out.name: pd.DataFrame(rows)}, out / name, {out.name: yardsticks})
     last = next(row for row in reversed(rows) if "tokens_per_second" in row)

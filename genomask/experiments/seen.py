@@ -4,7 +4,7 @@ from pathlib import Path
 
 from genomask.data.genome import Genome
 from genomask.data.windows import GenomeWindows
-from genomask.experiments.pretrain import Inputs, read_config
+from genomask.experiments.run_folder import Inputs, read_config
 from genomask.fewshot.leaks import Leaks, leaks_in_genome
 from genomask.recipe import GenomeRecipe
 

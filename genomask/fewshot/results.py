@@ -6,13 +6,14 @@ settings and the hashes of models and tasks; asking the same folder for others i
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from genomask.atomic import atomic_write
+from genomask.atomic import atomic_write, naming
 from genomask.data.tasks import LabelledTask
 from genomask.errors import SettingsError
 from genomask.fewshot.metrics import METRICS
@@ -29,6 +30,9 @@ class Cell(NamedTuple):
     draw: int
     method: str
 
+
+RESULT_FILES = ("results.csv", "summary.csv", "protocol.json", "fewshot.svg", "fewshot.png")
+"""What lies in a folder of few-shot results."""
 
 NAMES = ("model", "strategy", "task")
 COLUMNS = [*Cell._fields, "n_train", "n_test", *METRICS]
@@ -53,7 +57,7 @@ class ResultsFile:
     def append(self, cell: Cell, n_train: int, n_test: int, scores: dict[str, float]) -> None:
         """Add one row and give it to the operating system at once."""
         row = pd.DataFrame([[*cell, n_train, n_test, *(scores[metric] for metric in METRICS)]], columns=COLUMNS)
-        with self.path.open("a", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(row.to_csv(index=False, header=False))
         self.done.add(tuple(cell))
 
@@ -112,4 +116,4 @@ def _cut_torn_line(path: Path) -> None:
     """Drop a last line that a kill left without its end."""
     content = path.read_bytes()
     if content and not content.endswith(b"\n"):
-        path.write_bytes(content[: content.rfind(b"\n") + 1])
+        os.truncate(path, content.rfind(b"\n") + 1)

@@ -83,6 +83,13 @@ def find_strategy(text: str, more: Mapping[str, object] = {}) -> tuple[StrategyS
     return found, parameters
 
 
+def own_files(text: str) -> dict[str, str]:
+    """The files of one's own that `text` names, also within a curriculum, and the SHA-256 of what was run of each."""
+    found, parameters = _look_up(text)
+    own = {read_name(text).file: found.source} if isinstance(found, StrategySpec) and found.source else {}
+    return own | {file: source for name in _within(found, parameters) for file, source in own_files(name).items()}
+
+
 def parameters_of(found: StrategySpec | Curriculum) -> dict[str, object]:
     """Parameters and their defaults; every strategy that reads the NPMI can also be given it shuffled."""
     return ({"npmi": NPMI_TABLES[0]} if _reads_npmi(found) else {}) | found.parameters

@@ -15,6 +15,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from genomask.atomic import atomic_file
 from genomask.errors import UserError
 
 PAPER, INK, MUTED, GRID = "#ffffff", "#1f2328", "#6b7280", "#e3e6ea"
@@ -93,8 +94,9 @@ def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
     with mpl.rc_context(_SETTINGS | {"svg.hashsalt": path.stem}):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+        with atomic_file(path) as file:
+            metadata = {"Date": None} if path.suffix == ".svg" else None
+            figure.savefig(file, format=path.suffix.removeprefix("."), metadata=metadata)
 
 
 def strategy_colours(strategies: Iterable[str]) -> dict[str, str]:

@@ -1,13 +1,14 @@
 """Checkpoints: weights and optimiser state as safetensors, written whole or not at all, read back with a check.
 
+step-N/ holds model.safetensors, optimizer.safetensors, state.json and checkpoint.sha256, the digests of the three.
 Dropout, windows and masks are pure functions of seed and step, so no random state needs saving.
 """
 
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -15,36 +16,37 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from genomask.atomic import atomic_folder
-from genomask.errors import TrainingError
+from genomask.digests import check_digests, write_digests
+from genomask.errors import TrainingError, UserError
+from genomask.training.checkpoint_state import Progress, from_state, to_state
+from genomask.training.finite import first_not_finite, require_finite
 
 KEPT = 2
 """Checkpoints that stay on disk: the last, and the one before it in case the last is damaged."""
 
+FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
+DIGESTS = "checkpoint.sha256"
+
 log = logging.getLogger(__name__)
 
 
-class Progress(NamedTuple):
-    """How far a run is: with weights and moments all that it needs to go on."""
-
-    steps_done: int = 0
-    tokens: int = 0
-    fixed_mask_scores: tuple[
-        float, ...
-    ] = ()  # bits per hidden base at each evaluation, where a curriculum waits for them
-    switched_at: int | None = None  # first step after the curriculum's switch
-
-
 def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write folder/step-N and drop all but the newest KEPT; an OSError (no disk left) leaves the older ones whole."""
+    """Write folder/step-N and drop all but the newest KEPT; an OSError (no disk left) leaves the older ones whole.
+
+    Raises TrainingError for that, and for weights or moments that are not finite, which are not written.
+    """
+    weights, moments = _unshared(dict(model.state_dict())), _optimizer_tensors(model, optimizer)
+    require_finite(weights | moments, progress.steps_done)
     target = folder / f"step-{progress.steps_done}"
     try:
         with atomic_folder(target) as aside:
-            save_file(_unshared(dict(model.state_dict())), aside / "model.safetensors")
-            save_file(_optimizer_tensors(model, optimizer), aside / "optimizer.safetensors")
-            (aside / "state.json").write_text(json.dumps(progress._asdict()))
-    except (OSError, SafetensorError) as error:
+            save_file(weights, aside / "model.safetensors")
+            save_file(moments, aside / "optimizer.safetensors")
+            (aside / "state.json").write_text(json.dumps(to_state(progress, len(moments))))
+            write_digests(aside / DIGESTS, FILES)
+    except OSError as error:
         raise TrainingError(
-            f"the checkpoint of step {progress.steps_done} could not be written to {folder} ({error}); "
+            f"the checkpoint of step {progress.steps_done} could not be written to {folder} ({error.strerror}); "
             "older checkpoints are untouched: make room on the disk, then use --resume"
         ) from error
     for _, old in list_checkpoints(folder)[:-KEPT]:
@@ -52,48 +54,83 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
 
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """(step, path) of the checkpoints in a folder, oldest first."""
-    paths = folder.glob("step-*") if folder.is_dir() else []
-    return sorted((int(path.name.removeprefix("step-")), path) for path in paths)
+    """(step, path) of the checkpoints in a folder, oldest first; whatever else lies there is none."""
+    paths = [path for path in folder.glob("step-*") if re.fullmatch(r"step-(0|[1-9][0-9]{0,17})", path.name)]
+    return sorted((int(path.name.removeprefix("step-")), path) for path in paths if path.is_dir())
 
 
 def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Load the newest whole checkpoint into model and optimiser; returns how far it is, the beginning for none.
 
-    A checkpoint that is cut short or belongs to another model is passed over for the one before it, and that is
-    logged. Raises TrainingError where checkpoints exist but none can be read.
+    One that is not what was written, is not finite, or belongs to another model is passed over for the one before it,
+    and that is logged. Raises TrainingError where checkpoints exist but none can be used.
     """
+    if folder.exists() and not folder.is_dir():
+        raise TrainingError(f"{folder} is no folder, so no checkpoints can be kept in it; move it away")
     found = list_checkpoints(folder)
-    for _, path in reversed(found):
+    for step, path in reversed(found):
         try:
-            weights = load_file(path / "model.safetensors")
-            moments = load_file(path / "optimizer.safetensors")
-            state = json.loads((path / "state.json").read_text())
-            _load_weights(model, weights)
-            _load_moments(model, optimizer, moments)
-            return Progress(**state | {"fixed_mask_scores": tuple(state["fixed_mask_scores"])})
-        except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
+            return _restore(path, step, model, optimizer)
+        except (OSError, SafetensorError, ValueError, RuntimeError, UserError) as error:
             reason = str(error).split("\n")[0]
             log.warning("checkpoint %s cannot be used (%s); trying the one before it", path, reason)
     if found:
         raise TrainingError(
-            f"none of the {len(found)} checkpoints in {folder} can be read; "
+            f"none of the {len(found)} checkpoints in {folder} can be used; "
             "restore one from a copy, or start again with another --out"
         )
     return Progress()
 
 
-def _load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
+def _restore(path: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Everything is checked before anything is loaded; raises what `restore_checkpoint` expects."""
+    if (path / DIGESTS).exists():
+        check_digests(path / DIGESTS)
+    else:
+        log.warning("checkpoint %s has no digests (%s), as those of earlier versions: its bits are unchecked", path,
+                    DIGESTS)  # fmt: skip
+    progress, n_moments = from_state(json.loads((path / "state.json").read_text()))
+    if progress.steps_done != step:
+        raise ValueError(f"it says it is of step {progress.steps_done}")
+    weights, moments = load_file(path / "model.safetensors"), load_file(path / "optimizer.safetensors")
+    _check_weights(weights, _unshared(dict(model.state_dict())))
+    _check_moments(moments, {name: p for name, p in model.named_parameters() if p.requires_grad}, n_moments)
+    if name := first_not_finite(weights | moments):
+        raise ValueError(f"{name} is not finite")
+    _load_weights(model, weights)
+    _load_moments(model, optimizer, moments)
+    return progress
+
+
+def _check_weights(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
     """Strict, but for the tied names that safetensors stores once."""
-    own = model.state_dict()
-    wanted = _unshared(dict(own))
     if weights.keys() != wanted.keys():
         raise ValueError(f"it holds other tensors: {sorted(weights.keys() ^ wanted.keys())[:3]}")
     for name, tensor in wanted.items():
-        if weights[name].shape != tensor.shape:
-            raise ValueError(f"{name} is {list(weights[name].shape)}, the model's is {list(tensor.shape)}")
+        _check_like(name, weights[name], tensor.shape, tensor.dtype)
+
+
+def _check_moments(moments: dict[str, Tensor], parameters: dict[str, nn.Parameter], n_moments: int | None) -> None:
+    """Every tensor belongs to a parameter and is shaped as it, or is a step count; and none is missing."""
+    for name, value in moments.items():
+        parameter, _, key = name.rpartition("/")
+        if parameter not in parameters:
+            raise ValueError(f"the optimizer's {name} belongs to no parameter of this model")
+        shape = torch.Size() if key == "step" else parameters[parameter].shape
+        _check_like(name, value, shape, torch.float32 if key == "step" else parameters[parameter].dtype)
+    without = parameters.keys() - {name.rpartition("/")[0] for name in moments}
+    if without if n_moments is None else len(moments) != n_moments:
+        raise ValueError(f"the optimizer's state lacks tensors: {len(moments)} are there")
+
+
+def _check_like(name: str, tensor: Tensor, shape: torch.Size, dtype: torch.dtype) -> None:
+    if (tensor.shape, tensor.dtype) != (shape, dtype):
+        raise ValueError(f"{name} is {list(tensor.shape)} {tensor.dtype}, the model's is {list(shape)} {dtype}")
+
+
+def _load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
     with torch.no_grad():
-        for name, tensor in wanted.items():
+        for name, tensor in _unshared(dict(model.state_dict())).items():
             tensor.copy_(weights[name])
 
 

@@ -1,17 +1,35 @@
-"""environment.json: what a run was made with, so that a figure can be traced to its machine and versions."""
+"""What a run was made with, so that a figure can be traced to its machine and versions.
 
+environment.json is of the run's first start and stays as it is; each later start adds a line to resumed.jsonl: the
+step it went on from, and its environment.
+"""
+
+import json
+import logging
 import os
 import platform
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
 
 import torch
 
 import genomask
 from genomask.allocator import allocator_name
+from genomask.atomic import naming
+from genomask.errors import SettingsError
+from genomask.training.records import read_record, write_record
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "datasets", "numpy", "numba", "scikit-learn", "scipy")
+
+SHAPING = ("genomask", "device", "precision", "attention_backend", "compiled", "threads", *PACKAGES)
+"""What may change a figure, if only in its last digits: a resumed run says where it differs."""
+
+FIRST, LATER = "environment.json", "resumed.jsonl"
+
+log = logging.getLogger(__name__)
 
 
 def describe_environment(device: torch.device, precision: str, backend: str, compiled: bool) -> dict:
@@ -42,3 +60,43 @@ def package_versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def keep_environment(out: Path, now: dict[str, Any], steps_done: int) -> None:
+    """Note `now` as the environment of the run's first start or, where steps were done before, as that of a later one.
+
+    Says what differs from the first. Raises SettingsError where that is the precision: half a run in each is neither.
+    """
+    if steps_done == 0 or not (out / FIRST).exists():
+        if steps_done:
+            log.warning("%s is not there, so how this run began is not known; it is noted as it goes on", out / FIRST)
+        write_record(out / FIRST, now)
+        return
+    first = read_record(out / FIRST)
+    was, became = first.get("precision"), now["precision"]
+    if was is not None and was != became:
+        raise SettingsError(
+            f"{out} began in {was} and would go on in {became}, which training.precision=auto means here; go on with "
+            f"--set training.precision={was}, or start again with another --out."
+        )
+    if changes := differences(first, now):
+        log.warning("this run began elsewhere, and its figures may differ for it in the last digits: %s", changes)
+    with naming(out / LATER), (out / LATER).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"from_step": steps_done, **now}) + "\n")
+
+
+def differences(first: dict[str, Any], now: dict[str, Any]) -> str:
+    """What may change a figure and is not the same, as 'torch 2.12.0, now 2.13.0; threads 2, now 1'."""
+    before, after = (_flat(environment) for environment in (first, now))
+    changed = [name for name in SHAPING if before.get(name) != after.get(name)]
+    return "; ".join(f"{name} {before.get(name, 'not noted')}, now {after.get(name, 'not noted')}" for name in changed)
+
+
+def first_precision(out: Path) -> str | None:
+    """What a run computes in since its first start; None before that."""
+    return read_record(out / FIRST).get("precision") if (out / FIRST).exists() else None
+
+
+def _flat(environment: dict[str, Any]) -> dict[str, Any]:
+    packages = environment.get("packages")
+    return environment | (packages if isinstance(packages, dict) else {})

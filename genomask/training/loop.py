@@ -1,8 +1,6 @@
 """The training loop: next batch, loss, step, log, evaluate, checkpoint; and `model/` at the end."""
 
-import json
 import logging
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,19 +10,23 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from genomask.atomic import atomic_folder, atomic_write
+from genomask.atomic import atomic_folder
+from genomask.digests import write_weights_digest
 from genomask.encoders.backends import choose_backend
 from genomask.errors import Stopped
 from genomask.hashing import hash64
-from genomask.masking import MaskAccount
 from genomask.training.batches import AHEAD, Batches, StepBatches
-from genomask.training.checkpoint import Progress, restore_checkpoint, save_checkpoint
+from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
+from genomask.training.checkpoint_state import Progress
 from genomask.training.device import choose_device, choose_precision, computed_in
-from genomask.training.environment import describe_environment
+from genomask.training.environment import describe_environment, keep_environment
 from genomask.training.evaluation import Evaluation, evaluate
+from genomask.training.finite import require_finite, require_finite_scores
+from genomask.training.log_window import LogWindow
 from genomask.training.metrics_log import MetricsLog
 from genomask.training.optimizer import build_optimizer, learning_rate
 from genomask.training.progress import TrainingBar
+from genomask.training.records import write_record
 from genomask.training.settings import EvaluationSettings, OptimizerSettings, TrainingSettings
 from genomask.training.signals import listen_for_stop
 from genomask.training.step import train_step
@@ -53,8 +55,8 @@ class Run:
 def train(run: Run) -> None:
     """Train to the last step, from the newest checkpoint in `run.out` if there is one, and write `run.out/model`.
 
-    Raises Stopped after saving a checkpoint when asked to stop, TrainingError where the loss is not finite or a
-    checkpoint cannot be written; checkpoints already on disk stay whole.
+    Raises Stopped after saving a checkpoint when asked to stop, TrainingError where a loss, score or weight is not
+    finite or a checkpoint cannot be written; checkpoints already on disk stay whole.
     """
     steps = run.training.steps
     state = start(run)
@@ -67,9 +69,11 @@ def train(run: Run) -> None:
                 bar.show_metrics(state.metrics.write(state.window.close(state.done, state.rate)))
             if last or state.done % run.scoring.every == 0:
                 scores = evaluate(run.model, run.evaluation, state.device, state.precision)
+                require_finite_scores(scores, state.done)
                 bar.show_evaluation(state.metrics.write({"step": state.done, "tokens": state.window.tokens, **scores}))
                 consider_switch(run, state, scores)
             if last or state.done % run.training.checkpoint_every == 0 or stop.signal_number:
+                state.metrics.sync()
                 save_checkpoint(run.out / "checkpoints", run.model, state.optimizer, state.progress)
             if stop.signal_number and not last:
                 raise Stopped(stop.signal_number, f"stopped after step {state.done}; go on with --resume")
@@ -87,14 +91,14 @@ class State:
     precision: str
     optimizer: torch.optim.Optimizer
     metrics: MetricsLog
-    window: "LogWindow"
+    window: LogWindow
     fixed_mask_scores: tuple[float, ...]
     switched_at: int | None
 
     @property
     def progress(self) -> Progress:
         """What a checkpoint keeps."""
-        return Progress(self.done, self.window.tokens, self.fixed_mask_scores, self.switched_at)
+        return Progress(self.done, self.window.tokens, self.fixed_mask_scores, self.switched_at, self.window.sums)
 
 
 def start(run: Run) -> State:
@@ -112,10 +116,10 @@ def start(run: Run) -> State:
         environment["device"], precision, backend, ", compiled" if environment["compiled"] else "",
         environment["allocator"],
     )  # fmt: skip
-    atomic_write(run.out / "environment.json", json.dumps(environment, indent=2) + "\n")
-    atomic_write(run.out / "yardsticks.json", json.dumps(asdict(run.evaluation.yardsticks), indent=2) + "\n")
+    keep_environment(run.out, environment, before.steps_done)
+    write_record(run.out / "yardsticks.json", asdict(run.evaluation.yardsticks))
     metrics = MetricsLog(run.out / "metrics.jsonl", keep_until=before.steps_done)
-    window = LogWindow(before.tokens, shows_phase=run.batches.plan.changes)
+    window = LogWindow(before.tokens, shows_phase=run.batches.plan.changes, sums=before.window)
     switch = before.fixed_mask_scores, before.switched_at
     return State(before.steps_done, 0.0, device, precision, optimizer, metrics, window, *switch)
 
@@ -154,55 +158,13 @@ def consider_switch(run: Run, state: State, scores: dict[str, float]) -> None:
 
 
 def save_model(run: Run) -> None:
-    """`out/model`: weights, config and tokenizer in Hugging Face layout, whole or not at all."""
+    """`out/model`: weights, their digest, config and tokenizer in Hugging Face layout, whole or not at all."""
+    require_finite(run.model.state_dict(), run.training.steps)
     transformers_logging.disable_progress_bar()  # one small file needs none
     with atomic_folder(run.out / "model") as folder:
         run.model.save_pretrained(folder)
+        write_weights_digest(folder)
         run.tokenizer.save_pretrained(folder)
-
-
-class LogWindow:
-    """Sums since the last logged row. Evaluations and checkpoints are not training: their time is left out."""
-
-    def __init__(self, tokens: int, shows_phase: bool) -> None:
-        self.tokens = tokens
-        self._shows_phase = shows_phase
-        self.restart_clock()
-        self._clear()
-
-    def add(self, batch: StepBatches, loss: float) -> None:
-        """Count one step, which began when the clock was last restarted."""
-        self.tokens += batch.masks.tokens
-        self._seconds += time.perf_counter() - self._since
-        self._masks += batch.masks
-        self._loss += loss * batch.masks.tokens_masked
-        self._phase = batch.phase
-
-    def restart_clock(self) -> None:
-        """The next step begins now."""
-        self._since = time.perf_counter()
-
-    def close(self, step: int, rate: float) -> dict:
-        """The row of metrics.jsonl, and start anew."""
-        row = {
-            "step": step,
-            "tokens": self.tokens,
-            "loss_nats_per_masked_token": self._loss / max(1, self._masks.tokens_masked),
-            "tokens_masked_fraction": self._masks.tokens_masked_fraction,
-            "bases_hidden_fraction": self._masks.bases_hidden_fraction,
-            "bases_hidden_kept_fraction": self._masks.bases_hidden_kept_fraction,
-            "tokens_per_second": self._masks.tokens / self._seconds,
-            "learning_rate": rate,
-        }
-        if self._shows_phase:
-            row |= {"masked_by_second_fraction": self._phase.share, "mask_rate_asked": self._phase.mask_rate}
-        self._clear()
-        return row
-
-    def _clear(self) -> None:
-        self._masks = MaskAccount(0, 0, 0, 0, 0)
-        self._loss = 0.0
-        self._seconds = 0.0
 
 
 def _dropout_seed(seed: int, step: int) -> int:

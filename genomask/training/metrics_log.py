@@ -1,9 +1,14 @@
 """metrics.jsonl: one JSON object a logged step, units in the key."""
 
 import json
+import logging
+import os
 from pathlib import Path
+from typing import Any
 
-from genomask.atomic import atomic_write
+from genomask.atomic import atomic_write, naming
+
+log = logging.getLogger(__name__)
 
 
 class MetricsLog:
@@ -16,14 +21,37 @@ class MetricsLog:
 
     def write(self, row: dict) -> dict:
         """Append one row and give it back; closed at once, so that a killed run keeps its history."""
-        with self.path.open("a") as file:
+        with naming(self.path), self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         return row
 
+    def sync(self) -> None:
+        """Bring what was written to the disk: rows before a checkpoint are never younger than it."""
+        with naming(self.path), self.path.open("a") as file:
+            os.fsync(file.fileno())
+
 
 def read_metrics(path: Path) -> list[dict]:
-    """The rows of a metrics.jsonl; an unfinished last line, as a killed run may leave it, is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_text().split("\n")[:-1]
-    return [json.loads(line) for line in lines if line]
+    """The rows of a metrics.jsonl; a line that is none, as a crash may leave it, is left out and named in the log."""
+    rows, damaged = parse_metrics(path)
+    if damaged:
+        lines = ", ".join(map(str, damaged))
+        log.warning("%s: line %s damaged, as a crash leaves it; it is left out", path, lines)
+    return rows
+
+
+def parse_metrics(path: Path) -> tuple[list[dict], list[int]]:
+    """The rows, and the numbers of the lines that are none (the last one may still be in the writing)."""
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    read = [(number, _row(line)) for number, line in enumerate(lines, start=1) if line]
+    return [row for _, row in read if row is not None], [number for number, row in read if row is None]
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """The line as a row: numbers by name, a whole one for the step; None for anything else."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_row = isinstance(row, dict) and type(row.get("step")) is int
+    return row if is_row and all(type(value) in (int, float) for value in row.values()) else None

@@ -1,5 +1,7 @@
 """Ctrl-C and SIGTERM as a request that the loop reads between steps, so that a checkpoint can be written first."""
 
+import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -32,3 +34,15 @@ def listen_for_stop() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stop_with_parent() -> None:
+    """Ask this process to stop, as SIGTERM does, once the process that started it is gone, killed or not."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -7,6 +7,7 @@ from torch import nn
 
 from genomask.errors import TrainingError
 from genomask.training.device import autocast
+from genomask.training.finite import ADVICE
 from genomask.types import PackedBatch
 
 
@@ -41,8 +42,7 @@ def train_step(
     if not (torch.isfinite(loss) and torch.isfinite(norm)):
         optimizer.zero_grad()
         raise TrainingError(
-            f"the loss is not finite at step {step} (loss {float(loss)}, gradient norm {float(norm)}); "
-            "lower optimizer.learning_rate or use training.precision=fp32, then start again or use --resume"
+            f"the loss is not finite at step {step} (loss {float(loss)}, gradient norm {float(norm)}); {ADVICE}"
         )
     for group in optimizer.param_groups:
         group["lr"] = rate

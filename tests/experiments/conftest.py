@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from quick_settings import QUICK
 
-from genomask.experiments.pretrain import Inputs
+from genomask.experiments.run_folder import Inputs
 from genomask.experiments.simulate import SimulatedFiles, SimulationSettings, simulate
 from genomask.recipe import GenomeRecipe, load_recipe
 

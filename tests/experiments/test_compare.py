@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import multiprocessing
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from genomask.experiments.arms import Comparison
 from genomask.experiments.compare import compare
 from genomask.experiments.compare_page import write_comparison_page
 from genomask.experiments.demo import best_gain
-from genomask.experiments.pretrain import Inputs
+from genomask.experiments.run_folder import Inputs
 from genomask.fewshot.protocol import FewShotSettings
 
 
@@ -157,11 +158,11 @@ def test_arms_share_the_cores_that_the_process_may_use(comparison, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 64)
     monkeypatch.setattr("os.sched_getaffinity", lambda _process: {3, 5, 7}, raising=False)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    spawn = SimpleNamespace(Process=process)
+    spawn = SimpleNamespace(Process=process, Pipe=multiprocessing.Pipe)
     monkeypatch.setattr("genomask.experiments.side_by_side.multiprocessing.get_context", lambda _kind: spawn)
     with pytest.raises(TrainingError, match="its process ended by exit 1"):
         compare(comparison)
-    assert threads == [1, 1, 1]  # of four arms
+    assert threads == [1, 1, 1, 1]
 
 
 def test_a_task_that_does_not_serve_is_refused_before_anything_runs(comparison, tmp_path):

@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from genomask.errors import SettingsError, Stopped
 from genomask.experiments.arms import Comparison, folder_name, run_arm
 from genomask.experiments.compare import compare
-from genomask.experiments.pretrain import Inputs, build_run, pretrain, read_config
+from genomask.experiments.pretrain import build_run, pretrain
+from genomask.experiments.run_folder import Inputs, read_config
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.recipe import load_recipe
 from genomask.training import loop

@@ -21,7 +21,8 @@ from genomask.data.kmer import SPECIAL_TOKENS
 from genomask.data.streamed import StreamedText
 from genomask.data.wordpiece import train_wordpiece
 from genomask.errors import SettingsError, Stopped, TrainingError
-from genomask.experiments.pretrain import Inputs, build_run, count_npmi, is_finished, open_source, pretrain, read_config
+from genomask.experiments.pretrain import build_run, count_npmi, open_source, pretrain
+from genomask.experiments.run_folder import Inputs, is_finished, read_config
 from genomask.experiments.run_report import report_run
 from genomask.hub import open_model
 from genomask.masking.segmentation import reverse_complemented
@@ -143,7 +144,7 @@ def test_a_run_that_did_not_note_its_data_says_how_it_can_go_on(quick_recipe, in
     config = run_folder / "config.toml"
     *before, noted = config.read_text().splitlines(keepends=True)
     config.write_text("".join(before))
-    with pytest.raises(SettingsError, match=re.escape(f"'{noted.strip()}' at the end of {config}")):
+    with pytest.raises(SettingsError, match=re.escape(f"'{noted.strip()}' under [inputs] in {config}")):
         pretrain(quick_recipe, inputs, run_folder, resume=True)
     config.write_text("".join([*before, noted]))
     pretrain(quick_recipe, inputs, run_folder, resume=True)

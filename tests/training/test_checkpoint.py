@@ -1,13 +1,18 @@
 import errno
+import json
 import logging
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from genomask.digests import write_digests
 from genomask.errors import TrainingError
+from genomask.masking import MaskAccount
 from genomask.training import checkpoint
-from genomask.training.checkpoint import Progress, list_checkpoints, restore_checkpoint, save_checkpoint
+from genomask.training.checkpoint import list_checkpoints, restore_checkpoint, save_checkpoint
+from genomask.training.checkpoint_state import Progress, WindowSums
 
 
 class Tied(nn.Module):
@@ -87,3 +92,140 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
 
 def test_no_checkpoint_means_a_start_from_step_zero(tmp_path):
     assert restore_checkpoint(tmp_path / "none", *trained(0)) == Progress()
+
+
+def flip_a_bit(path, at=-1):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0x40
+    path.write_bytes(content)
+
+
+def two_checkpoints(folder, progress=Progress(10, 100)):  # noqa: B008
+    model, optimizer = trained(0)
+    save_checkpoint(folder, model, optimizer, Progress(5, 50))
+    save_checkpoint(folder, model, optimizer, progress)
+    return folder / f"step-{progress.steps_done}"
+
+
+@pytest.mark.parametrize("name", [*checkpoint.FILES, checkpoint.DIGESTS])
+def test_one_flipped_bit_anywhere_is_named_and_the_checkpoint_before_is_used(tmp_path, caplog, name):
+    flip_a_bit(two_checkpoints(tmp_path) / name)
+    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(5, 50)
+    assert "step-10 cannot be used" in caplog.text
+    assert name in caplog.text
+
+
+def edit_state(**changes):
+    def edit(path):
+        file = path / "state.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+    return edit
+
+
+def edit_tensors(name, change):
+    def edit(path):
+        file = path / f"{name}.safetensors"
+        tensors = load_file(file)
+        change(tensors)
+        save_file(tensors, file)
+
+    return edit
+
+
+DAMAGE = {
+    "null": lambda path: (path / "state.json").write_text("null"),
+    "a list": lambda path: (path / "state.json").write_text("[1, 2]"),
+    "empty": lambda path: (path / "state.json").write_text("{}"),
+    "not UTF-8": lambda path: (path / "state.json").write_bytes(b"\xff\xfe"),
+    "deep": lambda path: (path / "state.json").write_text("[" * 100_000),
+    "a folder": lambda path: ((path / "state.json").unlink(), (path / "state.json").mkdir()),
+    "another step": edit_state(steps_done=9),
+    "steps as text": edit_state(steps_done="10"),
+    "steps as truth": edit_state(steps_done=True),
+    "negative tokens": edit_state(tokens=-1),
+    "scores of text": edit_state(fixed_mask_scores=["a"]),
+    "scores that are none": edit_state(fixed_mask_scores=3),
+    "nan score": edit_state(fixed_mask_scores=[float("nan")]),
+    "window without sums": edit_state(window={}),
+    "window of another type": edit_state(window=[0]),
+    "switched at a half": edit_state(switched_at=1.5),
+    "no moments": edit_tensors("optimizer", lambda tensors: tensors.clear()),
+    "a moment is missing": edit_tensors("optimizer", lambda tensors: tensors.pop("decoder.bias/exp_avg")),
+    "a moment of nobody": edit_tensors("optimizer", lambda tensors: tensors.update(x=torch.zeros(1))),
+    "a moment of another shape": edit_tensors(
+        "optimizer", lambda tensors: tensors.update({"decoder.bias/exp_avg": torch.zeros(7)})
+    ),
+    "a tensor is missing": edit_tensors("model", lambda tensors: tensors.pop("decoder.bias")),
+    "a tensor too many": edit_tensors("model", lambda tensors: tensors.update(x=torch.zeros(1))),
+    "another type": edit_tensors("model", lambda tensors: tensors.update({"decoder.bias": torch.zeros(5).double()})),
+    "nan weights": edit_tensors("model", lambda tensors: tensors["decoder.bias"].fill_(float("nan"))),
+    "inf moments": edit_tensors("optimizer", lambda tensors: tensors["decoder.bias/exp_avg"].fill_(float("inf"))),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_no_save_could_have_written_is_passed_over_even_where_the_digests_fit(tmp_path, caplog, damage):
+    path = two_checkpoints(tmp_path)
+    DAMAGE[damage](path)
+    if (path / "state.json").is_file():
+        write_digests(path / checkpoint.DIGESTS, checkpoint.FILES)
+    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(5, 50)
+    assert "step-10 cannot be used" in caplog.text
+
+
+def test_a_checkpoint_from_before_there_were_digests_is_used_and_that_is_said(tmp_path, caplog):
+    path = two_checkpoints(tmp_path)
+    (path / checkpoint.DIGESTS).unlink()
+    (path / "state.json").write_text('{"steps_done": 10, "tokens": 7, "fixed_mask_scores": [], "switched_at": null}')
+    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(10, 7)
+    assert "step-10 has no digests" in caplog.text
+    DAMAGE["a moment is missing"](path)
+    DAMAGE["no moments"](path)
+    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(5, 50)
+
+
+def test_all_of_the_progress_comes_back(tmp_path):
+    window = WindowSums(MaskAccount(100, 15, 200, 20, 2), loss=1 / 3, seconds=0.1)
+    whole = Progress(10, 1234, (1.9, 1.8), switched_at=7, window=window)
+    two_checkpoints(tmp_path, whole)
+    assert restore_checkpoint(tmp_path, *trained(1)) == whole
+
+
+def test_whatever_else_lies_among_the_checkpoints_is_none_of_them(tmp_path):
+    two_checkpoints(tmp_path)
+    for name in (
+        "step-15.bak",
+        "step-x",
+        "step-",
+        "step-007",
+        "step-+7",
+        "step-٣",
+        "step-1e3",
+        "step-" + 30 * "9",
+        "notes",
+    ):
+        (tmp_path / name).mkdir()
+    (tmp_path / "step-99").touch()
+    before = sorted(tmp_path.iterdir())
+    assert [step for step, _ in list_checkpoints(tmp_path)] == [5, 10]
+    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(10, 100)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "checkpoints").touch()
+    with pytest.raises(TrainingError, match="checkpoints is no folder"):
+        restore_checkpoint(tmp_path / "checkpoints", *trained(1))
+
+
+@pytest.mark.parametrize("where", ["weights", "moments"])
+def test_what_is_not_finite_is_never_saved(tmp_path, where):
+    model, optimizer = trained(0)
+    save_checkpoint(tmp_path, model, optimizer, Progress(5, 50))
+    tensor = model.decoder.bias if where == "weights" else optimizer.state[model.decoder.bias]["exp_avg"]
+    with torch.no_grad():
+        tensor[0] = float("nan")
+    with pytest.raises(TrainingError, match=r"decoder\.bias.* is not finite after step 10.*another --out"):
+        save_checkpoint(tmp_path, model, optimizer, Progress(10, 100))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-5"]

@@ -1,7 +1,7 @@
 from genomask.masking import MaskAccount
 from genomask.masking.curricula import Phase
 from genomask.training.batches import StepBatches
-from genomask.training.loop import LogWindow
+from genomask.training.log_window import LogWindow
 
 
 def test_the_logged_loss_is_of_a_masked_token_and_every_row_starts_anew():

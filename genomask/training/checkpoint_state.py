@@ -1,0 +1,71 @@
+"""How far a run is, and state.json of a checkpoint, which says so: strict, since a number that is believed is used."""
+
+import math
+from typing import Any, NamedTuple
+
+from genomask.masking import MaskAccount
+
+
+class WindowSums(NamedTuple):
+    """Sums over the steps since the last logged row."""
+
+    masks: MaskAccount = MaskAccount(0, 0, 0, 0, 0)
+    loss: float = 0.0  # nats, over the masked tokens
+    seconds: float = 0.0
+
+
+class Progress(NamedTuple):
+    """How far a run is: with weights and moments all that it needs to go on."""
+
+    steps_done: int = 0
+    tokens: int = 0
+    fixed_mask_scores: tuple[
+        float, ...
+    ] = ()  # bits per hidden base at each evaluation, where a curriculum waits for them
+    switched_at: int | None = None  # first step after the curriculum's switch
+    window: WindowSums = WindowSums()
+
+
+def to_state(progress: Progress, n_moments: int) -> dict[str, Any]:
+    """The contents of state.json: plain numbers by name."""
+    masks, loss, seconds = progress.window
+    return {
+        **progress._asdict(),
+        "window": {**masks._asdict(), "loss": loss, "seconds": seconds},
+        "optimizer_tensors": n_moments,
+    }
+
+
+def from_state(state: Any) -> tuple[Progress, int | None]:
+    """The progress, and how many tensors the optimizer has (None: unknown, written by an earlier version).
+
+    Raises ValueError for what `to_state` never gives.
+    """
+    try:
+        window = state.get("window")
+        sums = WindowSums()
+        if window is not None:
+            masks = MaskAccount(*(_count(window[name]) for name in MaskAccount._fields))
+            sums = WindowSums(masks, _number(window["loss"]), _number(window["seconds"]))
+        progress = Progress(
+            _count(state["steps_done"]),
+            _count(state["tokens"]),
+            tuple(map(_number, state["fixed_mask_scores"])),
+            None if state["switched_at"] is None else _count(state["switched_at"]),
+            sums,
+        )
+        return progress, _count(state["optimizer_tensors"]) if "optimizer_tensors" in state else None
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"state.json does not say how far the run is ({error!r})") from error
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"state.json holds {value!r} where a count should be")
+    return value
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError(f"state.json holds {value!r} where a number should be")
+    return float(value)

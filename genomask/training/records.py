@@ -1,0 +1,29 @@
+"""What a run notes about itself beside its model, as JSON objects: environment.json and yardsticks.json."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genomask.atomic import atomic_write
+from genomask.errors import DataError
+
+MEND = (
+    "bring it back from a copy, or move it and the run's folder model/ away and use --resume: then both are made again"
+)
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write it for people to read, whole or not at all."""
+    atomic_write(path, json.dumps(record, indent=2) + "\n")
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Raises DataError where the file is missing or holds no JSON object."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); {MEND}") from error
+    if not isinstance(record, dict):
+        raise DataError(f"{path}: not a JSON object; {MEND}")
+    return record
