@@ -1,0 +1,44 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+CHILD_AND_PARENT = """
+import multiprocessing, os, signal, sys, time
+from genomask.training.signals import listen_for_stop, stop_with_parent
+
+def arm():
+    with listen_for_stop() as stop:
+        stop_with_parent()
+        print(os.getpid(), flush=True)
+        while not stop.signal_number:
+            time.sleep(0.01)
+        print(f"asked to stop by {stop.signal_number}", flush=True)
+
+if __name__ == "__main__":
+    multiprocessing.get_context("spawn").Process(target=arm).start()
+    time.sleep(60)
+"""
+
+
+def test_an_arm_is_asked_to_stop_when_its_parent_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(CHILD_AND_PARENT)
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    arm = int(parent.stdout.readline())
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    assert parent.stdout.readline() == f"asked to stop by {signal.SIGTERM.value}\n"
+    deadline = time.time() + 10
+    while time.time() < deadline and is_there(arm):
+        time.sleep(0.05)
+    assert not is_there(arm)
+
+
+def is_there(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
