@@ -11,6 +11,7 @@ from genomask.errors import DataError
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_DIGEST = f"{WEIGHTS}.sha256"
+ADVICE = f"; bring the folder back from a copy or, if the weights were changed on purpose, remove {WEIGHTS_DIGEST}"
 
 
 def write_digests(path: Path, names: Sequence[str]) -> None:
@@ -20,19 +21,16 @@ def write_digests(path: Path, names: Sequence[str]) -> None:
         path.write_text("".join(lines), encoding="utf-8")
 
 
-def check_digests(path: Path) -> None:
+def check_digests(path: Path, advice: str = "") -> None:
     """Raises DataError for the first file named in `path` that is not what was written, and for a damaged `path`."""
     lines = path.read_bytes().decode(errors="replace").splitlines()
     known = [re.fullmatch(r"([0-9a-f]{64}) [ *]([^/]+)", line) for line in lines]
     for found in known or [None]:
         if found is None:
-            raise DataError(f"{path}: damaged, not lines of SHA-256 and a name; bring the folder back from a copy")
+            raise DataError(f"{path}: damaged, not lines of SHA-256 and a name{advice}")
         file = path.with_name(found[2])
         if not file.is_file() or _digest(file) != found[1]:
-            raise DataError(
-                f"{file}: not what was written, by its SHA-256 in {path.name}; bring it back from a copy (if it was "
-                f"changed on purpose, remove {path.name})"
-            )
+            raise DataError(f"{file}: not what was written, by its SHA-256 in {path.name}{advice}")
 
 
 def write_weights_digest(folder: Path) -> None:
@@ -43,7 +41,7 @@ def write_weights_digest(folder: Path) -> None:
 def check_weights(folder: Path) -> None:
     """Raises DataError where the weights of a model folder are not those whose digest lies beside them, if one does."""
     if (folder / WEIGHTS_DIGEST).is_file() and (folder / WEIGHTS).is_file():
-        check_digests(folder / WEIGHTS_DIGEST)
+        check_digests(folder / WEIGHTS_DIGEST, ADVICE)
 
 
 def _digest(path: Path) -> str:

@@ -2,16 +2,23 @@
 
 import gzip
 import json
+import resource
 import sys
 
 import pytest
 
 from genomask import cli
 from genomask.errors import SettingsError
+from genomask.experiments.pretrain import open_source
+from genomask.experiments.run_folder import Inputs
 from genomask.masking import rates
+from genomask.recipe import load_recipe
 
 GOOD = "ACGTACGGTTCA" * 200
 TASK = "sequence\tlabel\n" + "".join(f"ACGT{'ACGT'[i % 4]}\t{i % 2}\n" for i in range(40))
+SMALL = ["encoder.hidden_size=16", "encoder.intermediate_size=16", "encoder.num_hidden_layers=1", "tokens.k=2",
+         "training.sequences_per_step=2", "masking.strategy=uniform"]  # fmt: skip
+SMALL = [word for change in SMALL for word in ("--set", change)]
 TINY = ["--recipe", "genome-demo", "--set", "training.steps=2", "--set", "windows.validation_windows=1"]
 
 
@@ -178,3 +185,30 @@ def test_a_folder_that_cannot_be_made(verb, out, tmp_path, monkeypatch, capsys):
     assert_one_sentence(code, said, out, "another --out")
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "task.tsv").read_text() == TASK
+
+
+@pytest.fixture
+def small_files():
+    """Call it with a number of bytes, and no file can grow beyond it: as a full disk, at a place of one's choice."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda most: resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_up_is_said_wherever_it_does_and_the_run_goes_on(tmp_path, monkeypatch, capsys, small_files):
+    (tmp_path / "genome.fa").write_text(f">a\n{GOOD}\n")
+    out = tmp_path / "out"
+    arguments = ["pretrain", "--genome", tmp_path / "genome.fa", "--out", out, *TINY, *SMALL]
+    open_source(load_recipe("genome-demo"), Inputs(genome=(str(tmp_path / "genome.fa"),)))  # into the cache
+    named = []
+    for most in (300, 1_400, 5_000, 30_000, 10**9):
+        resume = ["--resume"] if (out / "config.toml").exists() else []
+        small_files(most)
+        code, said = run(monkeypatch, capsys, *arguments, *resume)
+        small_files(resource.RLIM_INFINITY)
+        if code:
+            assert_one_sentence(code, said, str(out), "File too large", "make room", "--resume")
+            named.append(said.rsplit(str(out), 1)[1].split(":")[0].split(" ")[0])
+        assert not list(out.rglob(".*"))
+    assert code in (0, None)
+    assert named == ["/config.toml", "/environment.json", "/checkpoints", "/curves.svg"]

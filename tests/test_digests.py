@@ -55,7 +55,7 @@ def test_weights_without_a_digest_are_somebody_elses_and_not_checked(folder):
     write_weights_digest(folder)
     check_weights(folder)
     flip_a_bit(folder / "model.safetensors")
-    with pytest.raises(DataError, match=r"if it was changed on purpose, remove model\.safetensors\.sha256"):
+    with pytest.raises(DataError, match=r"if the weights were changed on purpose, remove model\.safetensors\.sha256"):
         check_weights(folder)
     (folder / "model.safetensors.sha256").unlink()
     check_weights(folder)

@@ -63,7 +63,10 @@ def read_config(out: Path) -> tuple[Recipe, Inputs]:
     given = tables["inputs"]
     inputs = Inputs(genome=tuple(given["genome"]), ambiguous=given["ambiguous"], corpus=tuple(given["corpus"]))
     recipe = {name: table for name, table in tables.items() if name not in ("inputs", "mask_files")}
-    return recipe_from_tables(recipe, str(out / CONFIG)), inputs
+    try:
+        return recipe_from_tables(recipe, CONFIG), inputs
+    except SettingsError as error:
+        raise SettingsError(f"{out / CONFIG} does not hold the settings of a run ({error}); {MEND}") from error
 
 
 def write_config(out: Path, recipe: Recipe, inputs: Inputs, facts: Facts) -> None:

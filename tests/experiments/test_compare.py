@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from browser import open_in_browser
 
-from genomask import allocator
+from genomask import allocator, cli
 from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.experiments.arms import Comparison
 from genomask.experiments.compare import compare
@@ -17,6 +17,9 @@ from genomask.experiments.compare_page import write_comparison_page
 from genomask.experiments.demo import best_gain
 from genomask.experiments.run_folder import Inputs
 from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.results import COLUMNS
+from genomask.fewshot.run import write_summary
+from genomask.locking import locked
 
 
 @pytest.fixture
@@ -136,6 +139,103 @@ def test_an_arm_that_fails_gives_its_message_to_the_person(comparison):
     wild = dataclasses.replace(comparison, recipe=dataclasses.replace(comparison.recipe, optimizer=optimizer), seeds=1)
     with pytest.raises(TrainingError, match=r"arm .*/seed 0 failed: the loss is not finite at step"):
         compare(wild)
+
+
+def finished(arm, _threads, _words):
+    """In place of an arm's process: few-shot rows of invented scores, and the last act."""
+    run = arm.folder / "fewshot"
+    run.mkdir(parents=True, exist_ok=True)
+    rows = [
+        f"model,{arm.strategy},{arm.seed},pool,{shot},{draw},probe,{shot},100,0.{shot + draw + arm.seed:02},0,0,0,0\n"
+        for shot in arm.fewshot.shots
+        for draw in range(3)
+    ]
+    (run / "results.csv").write_text(",".join(COLUMNS) + "\n" + "".join(rows))
+    (run / "protocol.json").write_text(json.dumps({"tasks": {"pool": {"smallest_class": 100}}}))
+    write_summary(run)
+    (arm.folder / "metrics.jsonl").write_text(
+        '{"step": 1, "tokens_masked_fraction": 0.15, "bases_hidden_fraction": 0.1, "loss_nats_per_masked_token": 3.0}\n'
+        '{"step": 1, "eval_loss_nats_per_masked_token": 3.0, "eval_bits_per_hidden_base": 1.9,'
+        ' "eval_bits_per_hidden_base_single": 1.9, "eval_bits_per_hidden_base_six": 1.9}\n'
+    )
+    (arm.folder / "yardsticks.json").write_text('{"ln_vocabulary_nats": 4.0, "unigram_entropy_nats": 4.0}')
+    (arm.folder / "environment.json").write_text('{"precision": "fp32"}')
+    (run / "done.txt").write_text(arm.asked)
+
+
+def arms_that(monkeypatch, fail):
+    """Arms run in this process, and those whose name is in `fail` end badly with its words."""
+
+    class InProcess:
+        def __init__(self, target, args):
+            self.args, self.exitcode = args, 0
+
+        def start(self):
+            arm, _, words = self.args
+            if arm.name in fail:
+                words.send(fail[arm.name])
+                self.exitcode = 2
+            else:
+                finished(*self.args)
+
+        is_alive = terminate = join = lambda _self: False
+
+    spawn = SimpleNamespace(Process=InProcess, Pipe=multiprocessing.Pipe)
+    monkeypatch.setattr("genomask.experiments.side_by_side.POLL_SECONDS", 0)
+    monkeypatch.setattr("genomask.experiments.side_by_side.multiprocessing.get_context", lambda _kind: spawn)
+
+
+def test_an_arm_that_fails_is_missing_and_named_and_the_others_are_done(comparison, monkeypatch, caplog):
+    arms_that(monkeypatch, {"uniform/seed 1": "the disk is on fire"})
+    outcome = compare(comparison)
+    assert outcome.failures == "arm uniform/seed 1 failed: the disk is on fire"
+    assert "arm uniform/seed 1 failed, the others go on: the disk is on fire" in caplog.text
+    assert [arm.name for arm in outcome.arms] == ["uniform/seed 0", "random-span/seed 0", "random-span/seed 1"]
+    assert outcome.verdict("probe")["note"].tolist() == ["not tested: 1 seed; left out: seed 1"]
+    page = write_comparison_page(outcome).read_text()
+    assert "Missing here: arm uniform/seed 1 failed: the disk is on fire" in page
+    arms_that(monkeypatch, {})
+    again = compare(comparison)
+    assert (again.failed, again.failures) == ({}, "")
+    assert "Missing here" not in write_comparison_page(again).read_text()
+
+
+def test_a_strategy_without_any_arm_is_left_out_of_the_verdict(comparison, monkeypatch):
+    three = dataclasses.replace(comparison, strategies=("uniform", "random-span", "contiguous"), seeds=1)
+    arms_that(monkeypatch, {"contiguous/seed 0": "no"})
+    outcome = compare(three)
+    assert outcome.verdict("probe")["strategy"].tolist() == ["uniform"]
+    assert outcome.seed_differences("probe").keys() == {"uniform"}
+    assert "Missing here: arm contiguous/seed 0" in write_comparison_page(outcome).read_text()
+
+
+@pytest.mark.parametrize("lost", ["random-span", "uniform"])
+def test_where_too_few_arms_are_left_nothing_is_compared(comparison, monkeypatch, lost):
+    arms_that(monkeypatch, {f"{lost}/seed {seed}": "no" for seed in range(2)})
+    with pytest.raises(TrainingError, match=f"nothing is left to compare: arm {lost}/seed 0 failed: no; arm"):
+        compare(comparison)
+    assert not (comparison.out / "results.csv").exists()
+
+
+def test_the_command_ends_badly_where_an_arm_failed_but_writes_the_report(comparison, monkeypatch, capsys):
+    arms_that(monkeypatch, {"uniform/seed 1": "the disk is on fire"})
+    outcome = compare(comparison)
+    with pytest.raises(TrainingError, match="arm uniform/seed 1 failed: the disk is on fire"):
+        cli._show(outcome, write_comparison_page(outcome))
+    assert "report.html" in capsys.readouterr().out
+
+
+def test_two_comparisons_do_not_share_a_folder(comparison):
+    with locked(comparison.out), pytest.raises(SettingsError, match="compare is in use by process"):
+        compare(comparison)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", None])
+def test_an_arm_whose_last_word_cannot_be_read_is_not_finished(comparison, content):
+    done = comparison.arms()[0].folder / "fewshot" / "done.txt"
+    done.parent.mkdir(parents=True)
+    done.mkdir() if content is None else done.write_bytes(content)
+    assert not comparison.arms()[0].is_finished
 
 
 class Ended:

@@ -20,11 +20,13 @@ from genomask import allocator
 from genomask.data.kmer import SPECIAL_TOKENS
 from genomask.data.streamed import StreamedText
 from genomask.data.wordpiece import train_wordpiece
-from genomask.errors import SettingsError, Stopped, TrainingError
+from genomask.errors import DataError, SettingsError, Stopped, TrainingError
+from genomask.experiments import pretrain as pretrain_module
 from genomask.experiments.pretrain import build_run, count_npmi, open_source, pretrain
 from genomask.experiments.run_folder import Inputs, is_finished, read_config
 from genomask.experiments.run_report import report_run
 from genomask.hub import open_model
+from genomask.locking import locked
 from genomask.masking.segmentation import reverse_complemented
 from genomask.recipe import load_recipe
 from genomask.training import loop
@@ -244,3 +246,152 @@ def test_a_signal_to_the_command_leaves_a_checkpoint_and_its_exit_code(simulated
     assert process.returncode == code
     assert b"--resume" in said
     assert list((tmp_path / "run" / "checkpoints").glob("step-*/state.json"))
+
+
+def numbers(folder):
+    """The rows of a run, but for its speed."""
+    rows = read_metrics(folder / "metrics.jsonl")
+    return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
+
+
+def pretrain_until(step, monkeypatch, *run, **how):
+    with monkeypatch.context() as patch:
+        stop_after(step, patch)
+        with pytest.raises(Stopped):
+            pretrain(*run, **how)
+
+
+def with_training(recipe, **changes):
+    return dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, **changes))
+
+
+def test_a_run_stopped_between_two_logged_rows_ends_with_the_rows_of_an_unbroken_one(
+    quick_recipe, inputs, tmp_path, monkeypatch
+):
+    recipe = with_training(quick_recipe, log_every=5, steps=12)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    pretrain(recipe, inputs, whole)
+    for step in (3, 7, 11):
+        pretrain_until(step, monkeypatch, recipe, inputs, parts, resume=step > 3)
+    pretrain(recipe, inputs, parts, resume=True)
+    assert numbers(parts) == numbers(whole)
+    assert [row["step"] for row in numbers(parts)] == [5, 10, 10, 12, 12]
+    assert all(row["tokens_per_second"] > 0 for row in read_metrics(parts / "metrics.jsonl") if "learning_rate" in row)
+    assert len((parts / "resumed.jsonl").read_text().splitlines()) == 3
+    assert not (whole / "resumed.jsonl").exists()
+    assert {path.name for path in (whole / "model").iterdir()} >= {"model.safetensors", "model.safetensors.sha256"}
+    modes = {path.stat().st_mode & 0o777 for path in (whole / "model").iterdir()}
+    assert len(modes) == 1
+
+
+def test_a_run_in_use_is_left_to_the_process_that_has_it(quick_recipe, inputs, run_folder):
+    with locked(run_folder), pytest.raises(SettingsError, match=f"in use by process {os.getpid()} on"):
+        pretrain(quick_recipe, inputs, run_folder)
+    assert not run_folder.exists()
+
+
+@pytest.mark.parametrize("world", ["2", "many"])
+def test_several_processes_of_a_launcher_are_refused(quick_recipe, inputs, run_folder, monkeypatch, world):
+    monkeypatch.setenv("WORLD_SIZE", world)
+    with pytest.raises(SettingsError, match=f"WORLD_SIZE is {world}: genomask trains in one process"):
+        pretrain(quick_recipe, inputs, run_folder)
+    assert not run_folder.exists()
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    pretrain_module.refuse_many_processes()
+
+
+def test_a_mistake_in_the_input_leaves_no_folder(quick_recipe, tmp_path):
+    with pytest.raises(DataError):
+        pretrain(quick_recipe, Inputs(genome=(str(tmp_path / "none.fa"),)), tmp_path / "runs" / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_out_may_be_a_link_to_a_folder(quick_recipe, inputs, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    pretrain(with_training(quick_recipe, steps=1), inputs, tmp_path / "link")
+    assert is_finished(tmp_path / "real")
+
+
+MASKS = """
+from genomask.masking.registry import register
+
+@register("mine")
+def mine(view):
+    return view.grid.maskable & (view.grid.position % 7 == {residue})
+"""
+
+
+@pytest.mark.parametrize("strategy", ["{}:mine", "cm-step:first=uniform:second=({}:mine):at=10"])
+def test_an_own_mask_file_edited_since_the_run_began_is_refused(quick_recipe, inputs, tmp_path, monkeypatch, strategy):
+    file, out = tmp_path / "my_masks.py", tmp_path / "run"
+    file.write_text(MASKS.format(residue=0))
+    masking = dataclasses.replace(quick_recipe.masking, strategy=strategy.format(file), match="none")
+    recipe = dataclasses.replace(quick_recipe, masking=masking)
+    pretrain_until(7, monkeypatch, recipe, inputs, out)
+    file.write_text(MASKS.format(residue=1))
+    with pytest.raises(SettingsError, match=r"my_masks\.py has changed since it began"):
+        pretrain(recipe, inputs, out, resume=True)
+    file.write_text(MASKS.format(residue=0))
+    pretrain(recipe, inputs, out, resume=True)
+    assert is_finished(out)
+    file.write_text(MASKS.format(residue=1))
+    with pytest.raises(SettingsError, match=r"my_masks\.py has changed since it began"):
+        pretrain(recipe, inputs, out, resume=True)
+
+
+def test_a_run_that_began_in_another_precision_goes_on_as_the_message_says(
+    quick_recipe, inputs, run_folder, monkeypatch
+):
+    recipe = with_training(quick_recipe, precision="auto")
+    monkeypatch.setattr("genomask.training.device.computes_in_bf16", lambda _device: True)
+    pretrain_until(7, monkeypatch, recipe, inputs, run_folder)
+    monkeypatch.setattr("genomask.training.device.computes_in_bf16", lambda _device: False)
+    with pytest.raises(SettingsError, match=r"began in bf16 and would go on in fp32.*training\.precision=bf16"):
+        pretrain(recipe, inputs, run_folder, resume=True)
+    pretrain(with_training(recipe, precision="bf16"), inputs, run_folder, resume=True)
+    assert is_finished(run_folder)
+    assert read_config(run_folder)[0].training.precision == "auto"
+
+
+def test_weights_that_are_not_finite_are_no_model_and_the_advice_works(quick_recipe, inputs, tmp_path):
+    optimizer = dataclasses.replace(quick_recipe.optimizer, learning_rate=1e38)
+    wild, out = dataclasses.replace(with_training(quick_recipe, steps=1), optimizer=optimizer), tmp_path / "wild"
+    with pytest.raises(TrainingError, match=r"not finite.*another --out and a lower --set optimizer.learning_rate"):
+        pretrain(wild, inputs, out)
+    assert not is_finished(out)
+    assert not list((out).glob("checkpoints/*"))
+    assert read_metrics(out / "metrics.jsonl")[-1].keys() & {"eval_loss_nats_per_masked_token"} == set()
+    lower = dataclasses.replace(wild, optimizer=dataclasses.replace(optimizer, learning_rate=1e-3))
+    pretrain(lower, inputs, tmp_path / "other")
+    assert is_finished(tmp_path / "other")
+
+
+def test_a_model_folder_that_a_crash_left_with_its_config_alone_is_made_again(quick_recipe, inputs, run_folder):
+    recipe = with_training(quick_recipe, steps=2)
+    pretrain(recipe, inputs, run_folder)
+    weights = run_folder / "model" / "model.safetensors"
+    before = weights.read_bytes()
+    weights.unlink()
+    (run_folder / ".model.0a1b2c3d").mkdir()
+    pretrain(recipe, inputs, run_folder, resume=True)
+    assert weights.read_bytes() == before
+    assert not (run_folder / ".model.0a1b2c3d").exists()
+    open_model(run_folder / "model")
+    weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    with pytest.raises(DataError, match=r"model\.safetensors: not what was written"):
+        open_model(run_folder / "model")
+
+
+def test_the_report_of_a_run_whose_records_are_damaged_says_so(quick_recipe, inputs, run_folder):
+    pretrain(with_training(quick_recipe, steps=1), inputs, run_folder)
+    (run_folder / "yardsticks.json").write_text("null")
+    with pytest.raises(DataError, match=r"yardsticks\.json: not a JSON object"):
+        report_run(run_folder)
+    (run_folder / "yardsticks.json").unlink()
+    shutil.rmtree(run_folder / "model")
+    pretrain(with_training(quick_recipe, steps=1), inputs, run_folder, resume=True)  # as the message advises
+    report_run(run_folder)
+    (run_folder / "metrics.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"metrics\.jsonl holds no row"):
+        report_run(run_folder)

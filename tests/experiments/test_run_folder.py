@@ -37,7 +37,7 @@ def test_a_run_is_read_back_and_goes_on_with_what_it_began_with(quick_recipe, ou
 
 
 def test_other_inputs_and_settings_are_refused_by_name(quick_recipe, out):
-    with pytest.raises(SettingsError, match=r"\['genome = \[\"a.fa\", \"b.fa\"\]' there|genome = .*there"):
+    with pytest.raises(SettingsError, match=r"'genome = \[\"a.fa\", \"b.fa\"\]' there"):
         check_settings(out, quick_recipe, Inputs(genome=("a.fa",)))
     with pytest.raises(SettingsError, match=r"'precision = \"auto\"' there, 'precision = \"fp32\"' asked for"):
         check_settings(out, with_precision(quick_recipe, "fp32"), INPUTS)
@@ -87,7 +87,7 @@ def test_a_damaged_config_is_named_and_left_as_it_is(quick_recipe, out, damage):
     config = out / "config.toml"
     config.write_bytes(DAMAGED[damage])
     for use in (lambda: read_config(out), lambda: check_settings(out, quick_recipe, INPUTS)):
-        with pytest.raises(SettingsError, match=r"config\.toml|recipe: tokens must be a table"):
+        with pytest.raises(SettingsError, match=r"config\.toml.*; bring it back from a copy"):
             use()
     assert config.read_bytes() == DAMAGED[damage]
 

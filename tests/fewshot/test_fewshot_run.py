@@ -1,3 +1,4 @@
+import resource
 from dataclasses import replace
 
 import numpy as np
@@ -6,8 +7,9 @@ import pytest
 
 from genomask.errors import DataError, SettingsError, UserError
 from genomask.fewshot import run
+from genomask.fewshot.metrics import METRICS
 from genomask.fewshot.protocol import FewShotSettings
-from genomask.fewshot.results import COLUMNS
+from genomask.fewshot.results import COLUMNS, Cell, ResultsFile, read_results
 from genomask.fewshot.run import run_fewshot
 
 SETTINGS = FewShotSettings(
@@ -115,3 +117,21 @@ def test_a_pool_too_small_and_a_folder_without_a_model_are_said(measure, pool, t
     with pytest.raises(UserError, match="no model here"):
         run_fewshot(tmp_path, pool, test_task, QUICK, **arguments)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_row_for_which_the_disk_has_no_room_is_named_and_measured_again(tmp_path):
+    file = ResultsFile(tmp_path, {})
+    cells = [Cell("m", "s", 0, "t", 10, draw, "probe") for draw in range(2)]
+    scores = dict.fromkeys(METRICS, 0.5)
+    file.append(cells[0], 20, 30, scores)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.path.stat().st_size + 5, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"results\.csv"):
+            file.append(cells[1], 20, 30, scores)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    again = ResultsFile(tmp_path, {})
+    assert again.done == {tuple(cells[0])}
+    again.append(cells[1], 20, 30, scores)
+    assert len(read_results(tmp_path)) == 2

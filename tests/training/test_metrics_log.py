@@ -2,12 +2,8 @@ import pytest
 
 from genomask.training.metrics_log import MetricsLog, parse_metrics, read_metrics
 
-ROWS = [
-    {"step": 5, "loss": 1 / 3},
-    {"step": 10, "loss": 0.1},
-    {"step": 10, "eval_bits": 1.9},
-    {"step": 15, "loss": 2e-9},
-]
+LOSSES = [{"step": 5, "loss": 1 / 3}, {"step": 10, "loss": 0.1}, {"step": 15, "loss": 2e-9}]
+ROWS = [*LOSSES[:2], {"step": 10, "eval_bits": 1.9}, LOSSES[2]]
 
 
 @pytest.fixture
