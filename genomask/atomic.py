@@ -17,6 +17,9 @@ from safetensors import SafetensorError
 
 from genomask.errors import SettingsError
 
+ASIDE = r"\.[0-9a-f]{6,8}"
+"""How the name of what is written aside ends."""
+
 
 def require_folder(path: Path) -> None:
     """Raises SettingsError now for an --out that could not be made, or written to, as a folder after the work."""
@@ -34,6 +37,8 @@ def require_folder(path: Path) -> None:
 def sweep(folder: Path, *names: str) -> None:
     """Remove what killed writes of these names (or patterns) left in `folder`; for the one who holds its lock."""
     for left in [left for name in names for left in folder.glob(f".{name}.*")]:
+        if not re.fullmatch(ASIDE, left.suffix):  # .config.toml.swp is an editor's
+            continue
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
         else:

@@ -50,12 +50,19 @@ def test_modes_are_those_of_the_umask_also_for_files_of_safetensors(tmp_path, um
 
 
 def test_the_sweep_takes_what_killed_writes_of_these_names_left_and_nothing_else(tmp_path):
-    for name in (".config.toml.abc123", ".notes.txt", ".other.toml.1a2b3c4d", "config.toml", ".lock"):
+    for name in (
+        ".config.toml.abc123",
+        ".notes.txt",
+        ".other.toml.1a2b3c4d",
+        ".config.toml.swp",
+        "config.toml",
+        ".lock",
+    ):
         (tmp_path / name).touch()
     (tmp_path / ".step-15.0a1b2c3d").mkdir()
     (tmp_path / ".step-15.0a1b2c3d" / "model.safetensors").touch()
     sweep(tmp_path, "config.toml", "step-*")
-    assert names(tmp_path) == [".lock", ".notes.txt", ".other.toml.1a2b3c4d", "config.toml"]
+    assert names(tmp_path) == [".config.toml.swp", ".lock", ".notes.txt", ".other.toml.1a2b3c4d", "config.toml"]
     sweep(tmp_path / "nowhere", "config.toml")
 
 

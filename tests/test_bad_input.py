@@ -201,7 +201,7 @@ def test_a_disk_that_fills_up_is_said_wherever_it_does_and_the_run_goes_on(tmp_p
     arguments = ["pretrain", "--genome", tmp_path / "genome.fa", "--out", out, *TINY, *SMALL]
     open_source(load_recipe("genome-demo"), Inputs(genome=(str(tmp_path / "genome.fa"),)))  # into the cache
     named = []
-    for most in (300, 1_400, 5_000, 30_000, 10**9):
+    for most in (300, 5_000, 60_000, 10**9):
         resume = ["--resume"] if (out / "config.toml").exists() else []
         small_files(most)
         code, said = run(monkeypatch, capsys, *arguments, *resume)
@@ -211,4 +211,4 @@ def test_a_disk_that_fills_up_is_said_wherever_it_does_and_the_run_goes_on(tmp_p
             named.append(said.rsplit(str(out), 1)[1].split(":")[0].split(" ")[0])
         assert not list(out.rglob(".*"))
     assert code in (0, None)
-    assert named == ["/config.toml", "/environment.json", "/checkpoints", "/curves.svg"]
+    assert named == ["/config.toml", "/checkpoints", "/curves.png"]

@@ -166,12 +166,20 @@ def arm_process(arm: Arm, threads: int, words: Connection) -> None:
         with arm.log.open("a") as log, redirect_stdout(log), redirect_stderr(log):
             logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=log, force=True)
             logging.raiseExceptions = False  # a full disk has no room for the traceback either
-            run_arm(arm)
+            _run_and_log(arm)
     except (UserError, OSError) as error:
         words.send(disk_sentence(error) if isinstance(error, OSError) else str(error))
         sys.exit(2)
     except (Stopped, KeyboardInterrupt):
         sys.exit(128)
+
+
+def _run_and_log(arm: Arm) -> None:
+    try:
+        run_arm(arm)
+    except Exception as error:
+        logging.getLogger(__name__).error("%s", error, exc_info=not isinstance(error, UserError | Stopped))
+        raise
 
 
 def threads_for(workers: int) -> int:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
+from genomask.atomic import atomic_file, atomic_write
 from genomask.errors import SettingsError
 
 COMPOSITION = np.array([0.28, 0.22, 0.22, 0.28])  # A C G T before CpG decay
@@ -66,11 +67,11 @@ def simulate(out: Path, seed: int, settings: SimulationSettings | None = None) -
     rng = np.random.default_rng(seed)
     motifs = draw_motifs(rng)
     files = SimulatedFiles(out / "genome.fa", out / "pool.tsv", out / "test.tsv")
-    out.mkdir(parents=True, exist_ok=True)
     codes, _ = draw_genome(rng, motifs, settings.bases)
-    files.genome.write_bytes(b">simulated\n" + _lines(codes))
+    with atomic_file(files.genome) as file:  # another demo in this folder may be reading the same bytes
+        file.write(b">simulated\n" + _lines(codes))
     for path, count in ((files.pool, settings.pool_sequences), (files.test, settings.test_sequences)):
-        path.write_text(_task_rows(*draw_task(rng, motifs, count)))
+        atomic_write(path, _task_rows(*draw_task(rng, motifs, count)))
     return files
 
 

@@ -13,7 +13,7 @@ from transformers.utils import logging as transformers_logging
 from genomask.atomic import atomic_folder
 from genomask.digests import write_weights_digest
 from genomask.encoders.backends import choose_backend
-from genomask.errors import Stopped
+from genomask.errors import Stopped, TrainingError
 from genomask.hashing import hash64
 from genomask.training.batches import AHEAD, Batches, StepBatches
 from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
@@ -109,6 +109,11 @@ def start(run: Run) -> State:
     model.to(device)
     optimizer = build_optimizer(model, run.optimizer)
     before = restore_checkpoint(run.out / "checkpoints", model, optimizer)
+    if before.steps_done > run.training.steps:
+        raise TrainingError(
+            f"{run.out} holds a checkpoint of step {before.steps_done}, but the run has {run.training.steps} steps: it "
+            "belongs to another run; move it away"
+        )
     backend = choose_backend(model.config.attention_backend, device, computed_in(precision))
     environment = describe_environment(device, precision, backend, compiled=run.network is not model)
     log.info(

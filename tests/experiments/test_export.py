@@ -10,7 +10,7 @@ from genomask import cli
 from genomask.data import KmerTokenizer
 from genomask.data.saved_tokenizer import open_tokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
-from genomask.errors import SettingsError, UserError
+from genomask.errors import DataError, SettingsError, UserError
 from genomask.experiments.export import export
 from genomask.hub import open_model
 
@@ -81,6 +81,9 @@ def test_a_checkpoint_of_one_type_keeps_it_and_one_of_several_becomes_float32(
     tensors = load_file(folder / "model.safetensors").items()
     saved = {name: torch.randn_like(x).to(to[-1]) if "LayerNorm" in name else x.to(to[0]) for name, x in tensors}
     save_file(saved, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(DataError, match=r"not what was written.*if the weights were changed on purpose, remove"):
+        export(folder, scheme, tmp_path / "out")
+    (folder / "model.safetensors.sha256").unlink()
     export(folder, scheme, tmp_path / "out")
     written = load_file(tmp_path / "out" / "model.safetensors")
     assert {x.dtype for x in written.values()} == {to[-1]}
@@ -109,7 +112,8 @@ def test_a_model_without_a_tokenizer_is_written_without_one(model_folder, tmp_pa
         if path.name not in ("config.json", "model.safetensors"):
             path.unlink()
     assert "without a tokenizer" in export(model_folder, "mosaicbert", tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "model.safetensors"}
+    weights = {"model.safetensors", "model.safetensors.sha256"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", *weights}
 
 
 def test_mistakes_are_one_sentence_and_leave_nothing_behind(model_folder, tmp_path, monkeypatch, capsys):
