@@ -161,7 +161,7 @@ def test_what_a_killed_process_left_is_removed_after_a_day(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("file", ["ids.bin", "offsets.npy", "contents.npy"])
-@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone", "flipped"])
 def test_a_damaged_token_store_is_built_anew(corpus, tmp_path, file, damage):
     folder, tokenizer = corpus
     first = text_source(folder, tokenizer, 128, 5, 1, tmp_path)
@@ -170,7 +170,9 @@ def test_a_damaged_token_store_is_built_anew(corpus, tmp_path, file, damage):
     content = victim.read_bytes()
     victim.unlink()
     if damage != "gone":
-        victim.write_bytes(content[: len(content) // 4 * 2] if damage == "cut" else b"")  # whole ids of two bytes
+        cut = content[: len(content) // 4 * 2]  # whole ids of two bytes
+        flipped = content[:-2] + bytes([content[-2] ^ 1]) + content[-1:]
+        victim.write_bytes({"cut": cut, "flipped": flipped}.get(damage, b""))
     again = text_source(folder, tokenizer, 128, 5, 1, tmp_path)
     assert texts_of(again, again.train(0, 75)) == before
     assert [path.name for path in (tmp_path / "text").iterdir()] == [victim.parent.name]
