@@ -27,3 +27,9 @@ class Stopped(Exception):  # noqa: N818 - not an error
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
         self.signal_number = signal_number
+
+
+def shown(text: str, most: int = 60) -> str:
+    """What stands in a person's file, for a message: as it is where short and printable, else cut, and by repr."""
+    text = text if len(text) <= most else f"{text[:most]}..."
+    return text if text.isprintable() else repr(text)

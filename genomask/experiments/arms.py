@@ -18,7 +18,7 @@ from genomask.allocator import keep_freed_memory
 from genomask.atomic import atomic_write
 from genomask.cores import usable_cores
 from genomask.data.genome import Genome
-from genomask.data.tasks import read_task
+from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
 from genomask.errors import Stopped, UserError
 from genomask.experiments.pretrain import Inputs, is_finished, pretrain
 from genomask.fewshot.protocol import PRETRAINED_METHODS, FewShotSettings
@@ -42,6 +42,8 @@ class Comparison:
     test: Path
     fewshot: FewShotSettings
     out: Path
+    columns: Columns = USUAL
+    """Of pool and test."""
 
     @property
     def control(self) -> str:
@@ -57,7 +59,11 @@ class Comparison:
     def fingerprints(self) -> tuple[str, ...]:
         """Hashes of the genome, the pool and the test: files may change under their names."""
         genome = Genome.open(self.inputs.genome, ambiguous=self.inputs.ambiguous)
-        return genome.fingerprint, task_digest(read_task(self.pool)), task_digest(read_task(self.test))
+        return genome.fingerprint, *map(task_digest, self.read_tasks())
+
+    def read_tasks(self) -> tuple[LabelledTask, LabelledTask]:
+        """The pool and the test."""
+        return read_task(self.pool, columns=self.columns), read_task(self.test, columns=self.columns)
 
     def arms(self) -> list["Arm"]:
         """All arms, seed by seed, so that a comparison that is cut short is balanced."""
@@ -126,8 +132,7 @@ def run_arm(arm: Arm) -> None:
     resume = (arm.folder / "config.toml").exists()
     pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume)
     assert is_finished(arm.folder)
-    pool = read_task(arm.comparison.pool)
-    test = read_task(arm.comparison.test)
+    pool, test = arm.comparison.read_tasks()
     results = arm.folder / "fewshot"
     run_fewshot(
         arm.folder / "model",

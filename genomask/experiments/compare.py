@@ -12,7 +12,6 @@ import pandas as pd
 
 from genomask.atomic import atomic_write, require_folder
 from genomask.data.fasta import require_file
-from genomask.data.tasks import read_task
 from genomask.errors import SettingsError
 from genomask.experiments.arms import Arm, Comparison
 from genomask.experiments.side_by_side import run_arms
@@ -112,6 +111,6 @@ def _check(comparison: Comparison) -> None:
     for path in comparison.inputs.genome:
         require_file(Path(path))
     require_folder(comparison.out)
-    pool, test = read_task(comparison.pool), read_task(comparison.test)  # an hour of pretraining should not come first
+    pool, test = comparison.read_tasks()  # an hour of pretraining should not come first
     check_pool(pool, comparison.fewshot.shots)
     align_classes(pool, test)
