@@ -29,8 +29,9 @@ def report_run(out: Path) -> Table:
         score_frame(rows, yardsticks),
         title=f"{out}: {last['step']:,} steps, {last['tokens']:,} tokens",
         caption=f"Held-out sequences{_shorter(yardsticks)}, mean of the last {LAST} evaluations. Below order-0: bits "
-        "gained on the composition of the same bases, base by base, ± one standard error of the last evaluation (windows as units). "
-        f"{last['tokens_per_second']:,.0f} tokens/s at the end. Model: {out / 'model'}; curves: {out / 'curves.png'}",
+        "gained on the composition of the same bases, base by base, ± one standard error of the last evaluation "
+        f"(windows as units). {last['tokens_per_second']:,.0f} tokens/s at the end. "
+        f"Model: {out / 'model'}; curves: {out / 'curves.png'}",
     )
 
 
