@@ -9,6 +9,8 @@ from pathlib import Path
 from genomask.data.lines import numbered_lines
 from genomask.errors import DataError, shown
 
+_ESCAPES = ("\\ud", "\\uD")
+"""A line without them has no surrogates: UTF-8 cannot hold them."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 SUFFIXES = (".json.gz", ".jsonl.gz", ".json", ".jsonl")
@@ -43,7 +45,8 @@ def read_documents(files: Sequence[Path]) -> Iterator[str]:
         for number, line in numbered_lines(path):
             if line.strip():
                 text = _text_of(line, f"{path}, line {number}")
-                mended = text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+                is_plain = text.isascii() or not any(escape in line for escape in _ESCAPES)
+                mended = text if is_plain else _SURROGATE.sub("\ufffd", text)
                 n_mended += mended != text
                 yield mended
         if n_mended:
