@@ -26,7 +26,7 @@ MALFORMED = (SyntaxError, tokenize.TokenError, MemoryError)
 def write_table(path: Path, settings: Mapping[str, Any], counts: Mapping[int, np.ndarray]) -> None:
     """Write one file, whole or not at all."""
     arrays = {f"n{n}": f.astype(np.min_scalar_type(int(f.max()))) for n, f in counts.items()}
-    header = np.array(json.dumps({"format": FORMAT} | dict(settings)))
+    header = np.array(json.dumps({"format": FORMAT, "longest": len(counts)} | dict(settings)))
     with atomic_file(path) as file:
         np.savez(file, allow_pickle=False, header=header, **arrays)
 
@@ -48,7 +48,8 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
         with zipfile.ZipFile(path) as archive:
             arrays = {name.removesuffix(".npy"): _array(archive, name) for name in archive.namelist()}
         header = dict(json.loads(str(arrays.pop("header"))))
-        counts = {n: arrays[f"n{n}"].astype(np.int64) for n in range(1, len(arrays) + 1)}
+        longest = header.pop("longest", len(arrays) or 1)  # of a damaged directory the zip reader sees a part
+        counts = {n: arrays[f"n{n}"].astype(np.int64) for n in range(1, longest + 1)}
     except (
         zipfile.BadZipFile,
         EOFError,
