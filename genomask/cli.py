@@ -35,6 +35,8 @@ RecipeName = Annotated[str, typer.Option(help="Recipe name or TOML file. Default
 Changes = Annotated[list[str], typer.Option("--set", help="Change one setting, as training.steps=60. Repeatable.")]
 Train = Annotated[Path, typer.Option(help="TSV or CSV with columns sequence and label: the pool that shots come from.")]
 Test = Annotated[Path, typer.Option(help="The same for the test, which touches no choice.")]
+SequenceColumn = Annotated[str, typer.Option(help="Header of the sequences in --train and --test.")]
+LabelColumn = Annotated[str, typer.Option(help="Header of the labels in --train and --test.")]
 Shots = Annotated[str, typer.Option(help="Examples of each class to train on, separated by commas.")]
 Draws = Annotated[int, typer.Option(help="Random draws of the examples at each number of shots.")]
 Methods = Annotated[str, typer.Option(help="Some of finetune, probe, kmer-logreg, random-init.")]
@@ -136,17 +138,20 @@ def fewshot(
     shots: Shots = "10,50,100",
     draws: Draws = 20,
     methods: Methods = ALL_METHODS,
+    sequence_column: SequenceColumn = "sequence",
+    label_column: LabelColumn = "label",
     pool: Annotated[str, typer.Option(help="The probe's vector of a sequence: mean, center or cls.")] = "mean",
     out: Annotated[Path, typer.Option(help="Folder for results.csv, summary.csv and the picture.")] = Path(
         "runs/fewshot"
     ),
 ) -> None:
     """Say how good an encoder is with few labelled sequences, beside floors that need no pretraining."""
+    from genomask.data.tasks import Columns
     from genomask.experiments.judge import judge
     from genomask.fewshot.protocol import FewShotSettings
 
     settings = FewShotSettings(shots=_numbers(shots, "--shots"), draws=draws, methods=_words(methods), pool=pool)
-    for part in judge(model, train, test, settings, out):
+    for part in judge(model, train, test, settings, out, Columns(sequence_column, label_column)):
         console().print(part)
 
 
@@ -162,6 +167,8 @@ def compare(
     shots: Shots = "10,50,100",
     draws: Draws = 20,
     methods: Annotated[str, typer.Option(help="As in fewshot; the first that needs a model is primary.")] = ALL_METHODS,
+    sequence_column: SequenceColumn = "sequence",
+    label_column: LabelColumn = "label",
     match: Annotated[
         str, typer.Option(help="Strategies mask equal shares of: tokens, bases, or none. Default: the recipe's.")
     ] = "",
@@ -173,6 +180,7 @@ def compare(
     ),
 ) -> None:
     """Compare masking strategies at equal compute: pretrain each, judge each few-shot, one verdict and one page."""
+    from genomask.data.tasks import Columns
     from genomask.experiments.arms import Comparison
     from genomask.experiments.compare import compare as run
     from genomask.experiments.compare_page import write_comparison_page
@@ -187,6 +195,7 @@ def compare(
         seeds=seeds,
         pool=train,
         test=test,
+        columns=Columns(sequence_column, label_column),
         fewshot=FewShotSettings(shots=_numbers(shots, "--shots"), draws=draws, methods=_words(methods)),
         out=out,
     )

@@ -39,3 +39,9 @@ def disk_sentence(error: OSError) -> str:
     else:
         said += "; see to it that it can be read and written, or give another place"
     return f"{error.filename}: {said}" if error.filename else said
+
+
+def shown(text: str, most: int = 60) -> str:
+    """What stands in a person's file, for a message: as it is where short and printable, else cut, and by repr."""
+    text = text if len(text) <= most else f"{text[:most]}..."
+    return text if text.isprintable() else repr(text)

@@ -7,10 +7,13 @@ import numpy as np
 from genomask.data.genome import Genome
 from genomask.data.intervals import intersect, union
 from genomask.data.lines import numbered_lines
-from genomask.errors import DataError
+from genomask.errors import DataError, shown
 
 HEADERS = ("track", "browser")
 """First words of lines that tell a genome browser how to show the regions."""
+
+MOST_DIGITS = 18
+"""Of a position; int64 holds no more."""
 
 
 def read_bed(path: Path, genome: Genome) -> np.ndarray:
@@ -35,19 +38,21 @@ def _is_region(line: str) -> bool:
 
 
 def _are_bounds(words: list[str]) -> bool:
-    return len(words) == 2 and all(word.isdecimal() for word in words)
+    return len(words) == 2 and all(word.isdecimal() and len(word) <= MOST_DIGITS for word in words)
 
 
 def _region(path: Path, number: int, line: str, records: dict[str, list[int]]) -> tuple[int, int]:
     where = f"{path}, line {number}"
     name, *bounds = line.split()[:3]
     if name not in records:
-        known = ", ".join(list(records)[:5])
-        raise DataError(f"{where}: the genome has no record {name!r}. Its records begin with: {known}.")
+        known = ", ".join(map(shown, list(records)[:5]))
+        raise DataError(f"{where}: the genome has no record {name[:60]!r}. Its records begin with: {known}.")
     if not _are_bounds(bounds):
         raise DataError(f"{where}: not a BED line. Give record, start and stop, counted from 0, the stop left out.")
     start, stop = map(int, bounds)
     offset, end = records[name]
     if not start <= stop <= end - offset:
-        raise DataError(f"{where}: {start}-{stop} is not a part of record {name}, which has {end - offset:,} bases.")
+        raise DataError(
+            f"{where}: {start}-{stop} is not a part of record {shown(name)}, which has {end - offset:,} bases."
+        )
     return offset + start, offset + stop

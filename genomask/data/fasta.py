@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genomask.errors import DataError, SettingsError
+from genomask.errors import DataError, SettingsError, shown
 
 CHUNK_BYTES = 1 << 22
 MAX_HEADER_BYTES = 1 << 16
@@ -90,8 +90,8 @@ def read_fasta(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
             record, n_bases = _record_name(path, part), 0
             if record in first_line:
                 raise DataError(
-                    f"{path}, line {part.line}: record {record} was there already, on line {first_line[record]}. "
-                    "Give each record a name of its own (the first word after '>')."
+                    f"{path}, line {part.line}: record {shown(record)} was there already, on line "
+                    f"{first_line[record]}. Give each record a name of its own (the first word after '>')."
                 )
             first_line[record] = part.line
         elif first_line:
@@ -202,7 +202,7 @@ def _record_name(path: Path, part: _Part) -> str:
 def _require_bases(path: Path, first_line: dict[str, int], record: str, n_bases: int) -> None:
     if record and n_bases == 0:
         raise DataError(
-            f"{path}, line {first_line[record]}: record {record} has no bases. "
+            f"{path}, line {first_line[record]}: record {shown(record)} has no bases. "
             "Remove it, or see whether the file was cut short."
         )
 
@@ -213,7 +213,11 @@ def _bad_letter(path: Path, record: str, part: _Part, refused_from: int) -> Data
     at = int(np.flatnonzero(symbols >= refused_from)[0])
     line = part.line + part.text.count(b"\n", 0, at)
     letter = part.text[at : at + 1].decode("ascii", errors="backslashreplace")
-    where = f"{path}, line {line}, record {record}"
+    where = f"{path}, line {line}, record {shown(record)}"
+    if letter == ">":
+        return DataError(
+            f"{where}: a '>' inside the line: the file joined before lacks its last newline. Put one before the '>'."
+        )
     protein = set(PROTEIN_ONLY) & set(part.text.upper())
     if len(protein) > 1:  # one may be a slip of the keyboard
         found = ", ".join(map(chr, sorted(protein)))

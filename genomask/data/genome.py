@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from genomask.data import genome_cache
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Genome:
         """
         if text in self.names:
             return self._record(text)
-        match = re.fullmatch(r"(.+):([\d,]+)-([\d,]+)", text)
+        match = re.fullmatch(r"(.+):([\d,]{1,24})-([\d,]{1,24})", text)
         name = match[1] if match else text
         if not match or name not in self.names:
             raise SettingsError(f"the genome has no record {name!r}. Its records are: {self._known_records()}.")
@@ -61,7 +61,7 @@ class Genome:
             raise SettingsError(f"{text!r} ends before it begins: write the lower number first, NAME:FIRST-LAST.")
         if not 1 <= first <= last <= end - offset:
             raise SettingsError(
-                f"{text!r} is not a part of record {name}, which has bases 1-{end - offset:,}. "
+                f"{text!r} is not a part of record {shown(name)}, which has bases 1-{end - offset:,}. "
                 "Write NAME:FIRST-LAST, counted from 1, both ends included."
             )
         return offset + first - 1, offset + last
@@ -70,6 +70,6 @@ class Genome:
         number = self.names.index(name)
         return int(self.offsets[number]), int(self.offsets[number + 1])
 
-    def _known_records(self, shown: int = 10) -> str:
-        more = len(self.names) - shown
-        return ", ".join(self.names[:shown]) + (f" and {more} more" if more > 0 else "")
+    def _known_records(self, most: int = 10) -> str:
+        more = len(self.names) - most
+        return ", ".join(map(shown, self.names[:most])) + (f" and {more} more" if more > 0 else "")

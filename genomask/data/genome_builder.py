@@ -11,7 +11,7 @@ import numpy as np
 
 from genomask.data.fasta import CHUNK_BYTES, UNKNOWN, Piece, read_fasta
 from genomask.data.intervals import intersect, intervals_of, union
-from genomask.errors import DataError
+from genomask.errors import DataError, shown
 
 FASTA_SUFFIXES = {".gz", ".bgz", ".fa", ".fna", ".fasta"}
 
@@ -95,13 +95,15 @@ class GenomeBuilder:
         for other, other_digest in origins:
             if other_digest == digest:
                 raise DataError(
-                    f"{path}: record {record} has the same name and the same bases as in {other}. "
+                    f"{path}: record {shown(record)} has the same name and the same bases as in {other}. "
                     "Give each sequence once."
                 )
         origins.append((path, digest))
         name = record if record not in self._names else self._free_name(path, record)
         if name != record:
-            log.warning("%s: an earlier file has a record %s too; this one is called %s", path, record, name)
+            log.warning(
+                "%s: an earlier file has a record %s too; this one is called %s", path, shown(record), shown(name)
+            )
         self._names[name] = None
 
     def _free_name(self, path: Path, record: str) -> str:

@@ -1,7 +1,8 @@
 """The cache of parsed genomes: FASTA files in, one folder of plain arrays out, whole or not at all.
 
-A folder holds codes.bin, three .npy files and genome.json. It is built under a temporary name and renamed when it is
-complete, so two processes may build the same genome at once, and a killed one leaves no half of it.
+A folder holds codes.bin, three .npy files and genome.json, sealed (see genomask.cache). It is built under a temporary
+name and renamed when it is complete, so two processes may build the same genome at once, and a killed one leaves no
+half of it.
 """
 
 import json
@@ -12,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from genomask.atomic import atomic_folder
-from genomask.cache import cache_errors, default_cache, files_key, remove_stale
+from genomask.cache import cache_errors, default_cache, files_key, sealed_folder
 from genomask.data.fasta import require_file
 from genomask.data.genome_builder import GenomeBuilder
 from genomask.errors import DataError
@@ -30,15 +30,12 @@ def open_arrays(files: Sequence[Path], cache: Path | None, ambiguous: str) -> di
     _require_different_files(files)
     root = (cache or default_cache()) / "genomes"
     stem = files[0].name.split(".")[0]
-    folder = root / f"{stem}-{_key(files, ambiguous)}"
+    folder = root / f"{stem}-{files_key(files, FORMAT, ambiguous)}"
     with cache_errors(root):
-        arrays = _load(folder)
-        if arrays is None:
-            log.info("reading %d genome file(s) into the cache at %s", len(files), folder)
-            _build(files, folder, ambiguous)
-            arrays = _load(folder)
-    assert arrays is not None, f"the genome cache was just built, yet cannot be opened: {folder}"
-    return arrays
+        sealed_folder(folder, files, lambda building: _write(building, files, ambiguous))
+        fields = _load(folder)
+    assert _is_sound(fields), f"a genome was written to the cache that is none: {folder}"
+    return fields
 
 
 def _require_different_files(files: Sequence[Path]) -> None:
@@ -53,40 +50,35 @@ def _require_different_files(files: Sequence[Path]) -> None:
             raise DataError(f"{path}: the same file as {same}, given twice. Name each genome file once.")
 
 
-def _key(files: Sequence[Path], ambiguous: str) -> str:
-    """Changes with the files, and with how they are read."""
-    return files_key(files, FORMAT, ambiguous)
+def _load(folder: Path) -> dict[str, Any]:
+    """The fields of the genome in a sealed folder."""
+    facts = json.loads((folder / "genome.json").read_text(encoding="utf-8"))
+    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ARRAYS}
+    codes = np.memmap(folder / "codes.bin", dtype=np.uint8, mode="r")
+    return {"codes": codes, "names": facts["names"], "fingerprint": facts["fingerprint"], **arrays}
 
 
-def _load(folder: Path) -> dict[str, Any] | None:
-    """The fields of the genome in a cache folder; None where it is absent or damaged, so that it is built anew."""
-    try:
-        facts = json.loads((folder / "genome.json").read_text(encoding="utf-8"))
-        arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ARRAYS}
-        codes = np.memmap(folder / "codes.bin", dtype=np.uint8, mode="r")
-        fields = {"codes": codes, "names": facts["names"], "fingerprint": facts["fingerprint"], **arrays}
-        is_whole = codes.size == arrays["offsets"][-1] and len(arrays["offsets"]) == len(facts["names"]) + 1
-    except (FileNotFoundError, NotADirectoryError, ValueError, EOFError, LookupError, TypeError):
-        return None
-    return fields if is_whole else None
-
-
-def _build(files: Sequence[Path], folder: Path, ambiguous: str) -> None:
-    remove_stale(folder.parent)
-    with atomic_folder(folder, stands=lambda: _load(folder) is not None) as building:
-        _write(building, files, ambiguous)
+def _is_sound(fields: dict[str, Any]) -> bool:
+    """Do the records cover the codes, and runs and repeats lie among them in order?"""
+    offsets, size = fields["offsets"], fields["codes"].size
+    borders = [fields[name].ravel() for name in ("runs", "repeats")]
+    return (
+        offsets[0] == 0
+        and offsets[-1] == size
+        and len(offsets) == len(fields["names"]) + 1
+        and bool((offsets[1:] > offsets[:-1]).all())
+        and all((at[1:] >= at[:-1]).all() and (at[:1] >= 0).all() and (at[-1:] <= size).all() for at in borders)
+    )
 
 
 def _write(folder: Path, files: Sequence[Path], ambiguous: str) -> None:
     """Parse the files into an empty folder."""
-    key = _key(files, ambiguous)
+    log.info("reading %d genome file(s) into the cache at %s", len(files), folder.parent)
     with (folder / "codes.bin").open("wb") as out:
         builder = GenomeBuilder(out)
         for path in files:
             builder.add_file(path, ambiguous)
         facts, arrays = builder.finish()
-    if _key(files, ambiguous) != key:
-        raise DataError(f"{files[0]}: a genome file changed while it was read. Wait until it is complete.")
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     (folder / "genome.json").write_text(json.dumps(facts), encoding="utf-8")

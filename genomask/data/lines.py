@@ -1,18 +1,27 @@
-"""Text files in, numbered lines out: plain or gzip by the first bytes, and a sentence for each kind of bad file."""
+"""Text files in, numbered lines out: plain or gzip by the first bytes, and a sentence for each kind of bad file.
 
+A line ends in LF, CR LF or CR, whichever comes, in one file also in turns.
+"""
+
+import codecs
 import gzip
 import zlib
 from collections.abc import Iterator
+from io import BufferedIOBase
 from pathlib import Path
 
-from genomask.data.fasta import FOREIGN_FORMATS
+from genomask.data.fasta import CHUNK_BYTES, FOREIGN_FORMATS
 from genomask.errors import DataError
+
+LONGEST_LINE = 1 << 26
+"""Bytes. It bounds memory: a few megabytes of gzip may hold a line of gigabytes."""
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Each line of a UTF-8 file with its number, from 1; line ends are kept, a byte order mark is not.
+    """Each line of a UTF-8 file with its number, from 1, without its end and without byte order marks at its start.
 
-    Raises DataError for a file that is absent, empty, not text, or whose gzip data is cut short or damaged.
+    Raises DataError for a file that is absent, empty, not text, has a line of over 64 MiB, or whose gzip data is cut
+    short or damaged.
     """
     if not path.is_file():
         what = "this is a folder, not a file" if path.is_dir() else "no such file"
@@ -20,9 +29,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         for number, line in enumerate(_byte_lines(path), 1):
-            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}, line {number}: not UTF-8 text. Give a text file, plain or gzip, in UTF-8.") from error
+            yield number, _text(line, f"{path}, line {number}")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"{path}: the gzip data is cut short or damaged after line {number}. Download or compress the file again."
@@ -35,6 +42,16 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}: the file is empty. Give a file with content.")
 
 
+def _text(line: bytes, where: str) -> str:
+    try:
+        if b"\0" not in line:  # UTF-16 has them
+            return line.removeprefix(codecs.BOM_UTF8).decode("utf-8")  # joined files have such marks inside
+        reason = "a NUL byte"
+    except UnicodeDecodeError as error:
+        reason = error.reason
+    raise DataError(f"{where}: not UTF-8 text ({reason}). Give a text file, plain or gzip, in UTF-8.")
+
+
 def _byte_lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         start = file.read(8)
@@ -44,6 +61,21 @@ def _byte_lines(path: Path) -> Iterator[bytes]:
         file.seek(0)
         if start.startswith(b"\x1f\x8b"):
             with gzip.open(file) as unpacked:
-                yield from unpacked
+                yield from _split(path, unpacked)
         else:
-            yield from file
+            yield from _split(path, file)
+
+
+def _split(path: Path, file: BufferedIOBase) -> Iterator[bytes]:
+    number, rest = 0, b""
+    while chunk := file.read(CHUNK_BYTES):
+        *lines, rest = (rest + chunk).splitlines(keepends=True)  # the last may go on: after its CR an LF may come
+        number += len(lines)
+        if len(rest) > LONGEST_LINE:
+            raise DataError(
+                f"{path}, line {number + 1}: longer than {LONGEST_LINE >> 20} MiB. Is this file what it should be? "
+                "Write it with shorter lines."
+            )
+        yield from (line.rstrip(b"\r\n") for line in lines)
+    if rest:
+        yield rest.rstrip(b"\r\n")

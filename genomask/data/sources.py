@@ -22,9 +22,9 @@ from genomask.data.permutation import permute
 from genomask.data.settings import DocumentSettings
 from genomask.data.text import corpus_files
 from genomask.data.token_store import TokenStore
-from genomask.data.windows import EVALUATION_BASES, GenomeWindows, WindowSettings, read_window
+from genomask.data.windows import GenomeWindows, WindowSettings, read_window
 from genomask.data.wordpiece import token_bases_of
-from genomask.errors import DataError
+from genomask.errors import DataError, SettingsError
 from genomask.hashing import hash64
 from genomask.types import TokenBases, TokenSequences
 
@@ -70,6 +70,14 @@ class GenomeSource:
         self.tokenizer = tokenizer
         self.token_bases = tokenizer.token_bases
         self.windows = GenomeWindows(genome, settings, tokenizer.k, tokenizer.stride, seed)
+        if len(self.windows.validation_starts) == 0:
+            why = (
+                f"no run of ACGT can spare a validation window beside a longest window of {self.windows.max_bases} "
+                "bases for training. Lower windows.max_tokens, or give a longer genome."
+            )
+            if settings.validation_windows == 0:
+                why = "windows.validation_windows is 0. Set it to at least 1."
+            raise SettingsError(f"there is nothing to evaluate on: {why}")
 
     def train(self, first: int, count: int) -> TokenSequences:
         """Windows number first .. first + count - 1 of the endless stream."""
@@ -79,11 +87,11 @@ class GenomeSource:
 
     @cached_property
     def validation_codes(self) -> np.ndarray:
-        """(W, 510) uint8 bases of the validation windows."""
-        return self.genome.codes[self.windows.validation_starts[:, None] + np.arange(EVALUATION_BASES)]
+        """(W, 510 or fewer) uint8 bases of the validation windows."""
+        return self.genome.codes[self.windows.validation_starts[:, None] + np.arange(self.windows.validation_bases)]
 
     def validation(self) -> TokenSequences:
-        """The validation windows, 510 bases each."""
+        """The validation windows, all of one length."""
         return self._pack(list(self.validation_codes), np.ones(len(self.validation_codes)))
 
     def _pack(self, windows: list[np.ndarray], weights: np.ndarray) -> TokenSequences:

@@ -1,13 +1,21 @@
 """Text corpora in, documents out: C4's layout, one JSON object a line with its text under `text`."""
 
 import json
+import logging
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genomask.data.lines import numbered_lines
-from genomask.errors import DataError
+from genomask.errors import DataError, shown
+
+_ESCAPES = ("\\ud", "\\uD")
+"""A line without them has no surrogates: UTF-8 cannot hold them."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 SUFFIXES = (".json.gz", ".jsonl.gz", ".json", ".jsonl")
+
+log = logging.getLogger(__name__)
 
 
 def corpus_files(paths: Path | str | Sequence[Path | str]) -> list[Path]:
@@ -29,22 +37,33 @@ def corpus_files(paths: Path | str | Sequence[Path | str]) -> list[Path]:
 def read_documents(files: Sequence[Path]) -> Iterator[str]:
     """The text of each document, in order; blank lines are passed over.
 
+    Half a character (a lone surrogate, such as "\\ud83d") is no text: it is read as U+FFFD, and a log line counts them.
     Raises DataError with the line for what is not a JSON object with a string `text`.
     """
     for path in files:
+        n_mended = 0
         for number, line in numbered_lines(path):
             if line.strip():
-                yield _text_of(line, f"{path}, line {number}")
+                text = _text_of(line, f"{path}, line {number}")
+                is_plain = text.isascii() or not any(escape in line for escape in _ESCAPES)
+                mended = text if is_plain else _SURROGATE.sub("\ufffd", text)
+                n_mended += mended != text
+                yield mended
+        if n_mended:
+            log.warning("%s: documents with half characters (lone surrogates), read as U+FFFD: %d", path, n_mended)
 
 
 def _text_of(line: str, where: str) -> str:
     try:
         document = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON ({error}). Give JSON lines: one object with a 'text' a line.") from error
     if not isinstance(document, dict):
         raise DataError(f"{where}: not a JSON object. Give JSON lines: one object with a 'text' a line.")
-    if not isinstance(document.get("text"), str):
-        found = ", ".join(map(repr, document)) or "nothing"
+    if "text" not in document:
+        found = shown(", ".join(map(repr, document)), most=400) or "nothing"
         raise DataError(f"{where}: no string under 'text', found {found}. Rename the field that holds the text.")
+    if not isinstance(document["text"], str):
+        found = shown(json.dumps(document["text"]))
+        raise DataError(f"{where}: no string under 'text' but {found}. Give each document a text, or remove its line.")
     return document["text"]

@@ -1,7 +1,7 @@
 """A text corpus in, its tokens in a memory-mapped file out; tokenised once, whole or not at all.
 
-A store is a folder: ids.bin (uint16 or int32, documents end to end), offsets.npy and contents.npy. It is built under a
-temporary name and renamed when complete, so a killed run leaves no half of it.
+A store is a folder: ids.bin (uint16 or int32, documents end to end), offsets.npy and contents.npy, sealed (see
+genomask.cache). It is built under a temporary name and renamed when complete, so a killed run leaves no half of it.
 """
 
 import hashlib
@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from genomask.atomic import atomic_folder
-from genomask.cache import cache_errors, files_key, remove_stale
+from genomask.cache import cache_errors, files_key, sealed_folder
 from genomask.data.text import read_documents
 from genomask.data.wordpiece import split_documents, tokenize_documents, tokenizer_content
 from genomask.errors import DataError
@@ -50,13 +49,8 @@ class TokenStore:
         root = cache / "text"
         folder = root / f"{files[0].name.split('.')[0]}-{key}"
         with cache_errors(root):
-            store = _load(folder, _id_type(tokenizer))
-            if store is None:
-                log.info("tokenising %d corpus file(s) into the cache at %s", len(files), folder)
-                _build(folder, files, tokenizer, max_tokens, overflow)
-                store = _load(folder, _id_type(tokenizer))
-        assert store is not None, f"the token store was just built, yet cannot be opened: {folder}"
-        return store
+            sealed_folder(folder, files, lambda building: _write(building, files, tokenizer, max_tokens, overflow))
+            return _load(folder, _id_type(tokenizer))
 
     def read(self, sequences: np.ndarray) -> list[np.ndarray]:
         """The ids of each sequence asked for."""
@@ -68,28 +62,18 @@ def _id_type(tokenizer: PreTrainedTokenizerBase) -> np.dtype:
     return np.dtype(np.uint16 if len(tokenizer) <= 1 << 16 else np.int32)
 
 
-def _load(folder: Path, dtype: np.dtype) -> TokenStore | None:
-    """The store in a cache folder; None where it is absent or damaged, so that it is built anew."""
-    try:
-        ids = np.memmap(folder / "ids.bin", dtype=dtype, mode="r")
-        offsets, contents = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("offsets", "contents"))
-        is_whole = ids.size == offsets[-1] and len(offsets) == len(contents) + 1
-    except (FileNotFoundError, NotADirectoryError, ValueError, EOFError, LookupError, TypeError):
-        return None
-    return TokenStore(ids, offsets, contents) if is_whole else None
-
-
-def _build(
-    folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str
-) -> None:
-    remove_stale(folder.parent)
-    with atomic_folder(folder, stands=lambda: _load(folder, _id_type(tokenizer)) is not None) as building:
-        _write(building, files, tokenizer, max_tokens, overflow)
+def _load(folder: Path, dtype: np.dtype) -> TokenStore:
+    """The store in a sealed folder."""
+    ids = np.memmap(folder / "ids.bin", dtype=dtype, mode="r")
+    offsets, contents = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("offsets", "contents"))
+    assert (ids.size, len(contents)) == (offsets[-1], len(offsets) - 1), f"no whole token store: {folder}"
+    return TokenStore(ids, offsets, contents)
 
 
 def _write(
     folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str
 ) -> None:
+    log.info("tokenising %d corpus file(s) into the cache at %s", len(files), folder.parent)
     lengths, contents, n_empty = [0], [], 0
     with (folder / "ids.bin").open("wb") as out:
         for texts in _batches(read_documents(files)):

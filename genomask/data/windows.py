@@ -20,7 +20,9 @@ from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
 
 EVALUATION_BASES = 510
-"""Bases of a validation window, the same for every run."""
+"""Bases of a validation window, the same for every run on a genome; fewer where its runs are shorter."""
+EVALUATION_BLOCK = 64
+"""Shorter validation windows are multiples of this: evaluation hides one item in each."""
 VALIDATION_SHARE = 0.125
 """Validation takes at most this share of the usable bases."""
 MAX_ATTEMPTS = 4096
@@ -56,7 +58,8 @@ class WindowSettings:
     holdout: tuple[str, ...] = ()
     """Records ("chr1") or parts of them ("chr1:1,001-2,000") kept out of training and validation."""
     validation_windows: int = 2560
-    """Windows of 510 bases for validation; fewer where they would take over an eighth of the usable bases."""
+    """Windows of 510 bases for validation; fewer where they would take over an eighth of the usable bases, shorter
+    where no run of ACGT has as many."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_tokens <= self.max_tokens:
@@ -93,9 +96,9 @@ class GenomeWindows:
         held_out = [np.array([genome.interval(text)], dtype=np.int64) for text in settings.holdout]
         usable = subtract(genome.runs, union(*held_out))
         self._require_room(usable)
-        self.validation_starts = self._place_validation(usable)
-        """(W,) int64 starts of validation windows of EVALUATION_BASES bases, disjoint, sorted."""
-        self.training = subtract(usable, _evaluation_intervals(self.validation_starts))
+        self.validation_starts, self.validation_bases = self._place_validation(usable)
+        """(W,) int64 starts of validation windows, disjoint, sorted; and the bases of each."""
+        self.training = subtract(usable, _intervals(self.validation_starts, self.validation_bases))
         """(n, 2) int64 what training windows may cover: ACGT runs less hold-out less validation, sorted."""
         self._chooser = StartChooser(self.training)
         if settings.repeats == "skip":
@@ -173,22 +176,29 @@ class GenomeWindows:
                 f"windows.max_tokens = {self.settings.max_tokens} needs {self.max_bases:,}. {shorten} a longer genome."
             )
 
-    def _place_validation(self, usable: np.ndarray) -> np.ndarray:
-        """As many windows as asked for, as an eighth of the bases allows, and as leave training a longest window."""
-        asked = self.settings.validation_windows
-        count = min(asked, max(1, int(VALIDATION_SHARE * total_length(usable)) // EVALUATION_BASES))
-        starts = place_evenly(usable, EVALUATION_BASES, count, self.seed)
-        while len(starts) and not self._leaves_room(usable, starts):
-            starts = place_evenly(usable, EVALUATION_BASES, len(starts) // 2, self.seed)
-        if len(starts) < asked:
+    def _place_validation(self, usable: np.ndarray) -> tuple[np.ndarray, int]:
+        """Windows of 510 bases; where none fits, the longest of which half fit that an eighth of the bases allows."""
+        asked, total = self.settings.validation_windows, total_length(usable)
+        shorter = range(EVALUATION_BASES // EVALUATION_BLOCK * EVALUATION_BLOCK, 0, -EVALUATION_BLOCK)
+        for bases in (EVALUATION_BASES, *shorter):
+            count = min(asked, max(1, int(VALIDATION_SHARE * total) // bases))
+            starts = self._place(usable, bases, count)
+            if len(starts) >= (min(1, count) if bases == EVALUATION_BASES else count / 2):
+                break
+        if len(starts) < asked or bases < EVALUATION_BASES:
             log.warning(
-                "%d validation windows of %d bases instead of %d: the genome has %s usable bases",
-                len(starts), EVALUATION_BASES, asked, f"{total_length(usable):,}",
+                "%d validation windows of %d bases instead of %d of %d: the genome has %s usable bases, "
+                "in runs of up to %s",
+                len(starts), bases, asked, EVALUATION_BASES, f"{total:,}", f"{longest(usable):,}",
             )  # fmt: skip
-        return starts
+        return starts, bases
 
-    def _leaves_room(self, usable: np.ndarray, starts: np.ndarray) -> bool:
-        return longest(subtract(usable, _evaluation_intervals(starts))) >= self.max_bases
+    def _place(self, usable: np.ndarray, bases: int, count: int) -> np.ndarray:
+        """Starts of at most `count` windows, as many as leave training a longest window."""
+        starts = place_evenly(usable, bases, count, self.seed)
+        while len(starts) and longest(subtract(usable, _intervals(starts, bases))) < self.max_bases:
+            starts = place_evenly(usable, bases, len(starts) // 2, self.seed)
+        return starts
 
 
 def read_window(genome: Genome, start: int, length: int, reverse: bool) -> np.ndarray:
@@ -197,5 +207,5 @@ def read_window(genome: Genome, start: int, length: int, reverse: bool) -> np.nd
     return _COMPLEMENT[codes[::-1]] if reverse else codes
 
 
-def _evaluation_intervals(starts: np.ndarray) -> np.ndarray:
-    return np.stack([starts, starts + EVALUATION_BASES], axis=1)
+def _intervals(starts: np.ndarray, bases: int) -> np.ndarray:
+    return np.stack([starts, starts + bases], axis=1)

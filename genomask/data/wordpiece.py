@@ -15,16 +15,19 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertTokenizer, PreTrainedTokenizerBase
 
 from genomask.atomic import atomic_write
-from genomask.cache import cache_errors, default_cache, files_key
+from genomask.cache import cache_errors, default_cache, files_key, sealed_folder
 from genomask.data.kmer import SPECIAL_TOKENS
 from genomask.data.lines import numbered_lines
 from genomask.data.text import read_documents
 from genomask.errors import DataError, SettingsError
 from genomask.types import TokenBases
 
+VOCABULARY = "vocab.txt"
 CONTINUATION = "##"
 SMALLEST_VOCABULARY = 256
 LEARNING_CHARACTERS = 50_000_000
+LONGEST_WORD = 100
+"""Letters; longer words are [UNK] to BERT's tokenizer, and learning from one takes time as its square: it is cut."""
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +63,9 @@ def train_wordpiece(texts: Iterable[str], vocab_size: int, out: Path) -> Path:
     if vocab_size < SMALLEST_VOCABULARY:
         raise SettingsError(f"vocab_size must be at least {SMALLEST_VOCABULARY}, got {vocab_size}.")
     learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    learner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    learner.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.BertPreTokenizer(), pre_tokenizers.FixedLength(length=LONGEST_WORD)]
+    )
     normalizer = normalizers.BertNormalizer(lowercase=True)
     sample = _sample(normalizer.normalize_str(text) for text in texts)
     alphabet = _alphabet(sample, at_most=min(1000, vocab_size // 4))
@@ -82,12 +87,15 @@ def train_wordpiece(texts: Iterable[str], vocab_size: int, out: Path) -> Path:
 def learned_vocabulary(files: Sequence[Path], vocab_size: int) -> Path:
     """The vocab.txt of word pieces learnt from a corpus, from the cache where it has one, else learnt first."""
     root = default_cache() / "vocabularies"
-    path = root / f"{files_key(files, vocab_size)}.txt"
+    folder = root / files_key(files, vocab_size)
     with cache_errors(root):
-        if not path.exists():
-            log.info("learning %d word pieces from the corpus", vocab_size)
-            train_wordpiece(read_documents(files), vocab_size, path)
-    return path
+        sealed_folder(folder, files, lambda building: _learn(building, files, vocab_size))
+    return folder / VOCABULARY
+
+
+def _learn(folder: Path, files: Sequence[Path], vocab_size: int) -> None:
+    log.info("learning %d word pieces from the corpus", vocab_size)
+    train_wordpiece(read_documents(files), vocab_size, folder / VOCABULARY)
 
 
 def _sample(texts: Iterable[str]) -> list[str]:

@@ -19,7 +19,7 @@ from genomask.allocator import keep_freed_memory
 from genomask.atomic import atomic_write, sweep
 from genomask.cores import usable_cores
 from genomask.data.genome import Genome
-from genomask.data.tasks import read_task
+from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
 from genomask.errors import Stopped, UserError, disk_sentence
 from genomask.experiments.pretrain import pretrain
 from genomask.experiments.run_folder import Inputs, is_finished
@@ -49,6 +49,8 @@ class Comparison:
     test: Path
     fewshot: FewShotSettings
     out: Path
+    columns: Columns = USUAL
+    """Of pool and test."""
 
     @property
     def control(self) -> str:
@@ -64,7 +66,11 @@ class Comparison:
     def fingerprints(self) -> tuple[str, ...]:
         """Hashes of the genome, the pool and the test: files may change under their names."""
         genome = Genome.open(self.inputs.genome, ambiguous=self.inputs.ambiguous)
-        return genome.fingerprint, task_digest(read_task(self.pool)), task_digest(read_task(self.test))
+        return genome.fingerprint, *map(task_digest, self.read_tasks())
+
+    def read_tasks(self) -> tuple[LabelledTask, LabelledTask]:
+        """The pool and the test."""
+        return read_task(self.pool, columns=self.columns), read_task(self.test, columns=self.columns)
 
     def arms(self) -> list["Arm"]:
         """All arms, seed by seed, so that a comparison that is cut short is balanced."""
@@ -138,8 +144,7 @@ def run_arm(arm: Arm) -> None:
     resume = (arm.folder / "config.toml").exists()
     pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume, wait=ORPHAN_SECONDS)
     assert is_finished(arm.folder)
-    pool = read_task(arm.comparison.pool)
-    test = read_task(arm.comparison.test)
+    pool, test = arm.comparison.read_tasks()
     results = arm.folder / "fewshot"
     with locked(results, wait=ORPHAN_SECONDS):
         sweep(results, *RESULT_FILES, "done.txt")

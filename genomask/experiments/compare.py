@@ -11,7 +11,6 @@ import pandas as pd
 
 from genomask.atomic import atomic_write, require_folder, sweep
 from genomask.data.fasta import require_file
-from genomask.data.tasks import read_task
 from genomask.errors import SettingsError, TrainingError
 from genomask.experiments.arms import Arm, Comparison
 from genomask.experiments.pretrain import refuse_many_processes
@@ -141,6 +140,6 @@ def _check(comparison: Comparison) -> None:
         require_file(Path(path))
     refuse_many_processes()
     require_folder(comparison.out)
-    pool, test = read_task(comparison.pool), read_task(comparison.test)  # an hour of pretraining should not come first
+    pool, test = comparison.read_tasks()  # an hour of pretraining should not come first
     check_pool(pool, comparison.fewshot.shots)
     align_classes(pool, test)

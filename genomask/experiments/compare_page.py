@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from genomask.data.tasks import read_task
 from genomask.experiments.arms import Comparison
 from genomask.experiments.compare import ADVISED_SEEDS, Outcome
 from genomask.experiments.seen import seen_in_pretraining
@@ -134,8 +133,9 @@ def _pretraining(outcome: Outcome) -> Section:
 
 def leak_sentences(comparison: Comparison) -> tuple[str, ...]:
     """Test sequences found in the training pool or in the bases pretraining could see."""
-    test = read_task(comparison.test).sequences
-    pool = leaks_in_pool(test, read_task(comparison.pool).sequences)
+    pool_task, test_task = comparison.read_tasks()
+    test = test_task.sequences
+    pool = leaks_in_pool(test, pool_task.sequences)
     first = comparison.arms()[0]
     seen = seen_in_pretraining(first.recipe, comparison.inputs, test)
     return pool.sentence("the training pool"), seen.sentence(

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from genomask.atomic import require_folder, sweep
-from genomask.data.tasks import read_task
+from genomask.data.tasks import USUAL, Columns, read_task
 from genomask.encoders.bridges import read_config as read_model_config
 from genomask.experiments.run_folder import read_config
 from genomask.experiments.seen import sentence_of_model
@@ -23,18 +23,22 @@ from genomask.report.plots import fewshot_curves
 from genomask.report.tables import fewshot_table
 
 
-def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path) -> Iterator[Table | str]:
+def judge(
+    model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path, columns: Columns = USUAL
+) -> Iterator[Table | str]:
     """Measure, draw the picture, and yield what to print."""
     require_folder(out)
     with locked(out):
         sweep(out, *RESULT_FILES)
-        yield from _judge(model, train, test, settings, out)
+        yield from _judge(model, train, test, settings, out, columns)
 
 
-def _judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path) -> Iterator[Table | str]:
+def _judge(
+    model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path, columns: Columns
+) -> Iterator[Table | str]:
     if settings.measured_methods() != ["kmer-logreg"]:
         read_model_config(model)  # a model that is not there is said before a task is read
-    pool, held_out = read_task(train), read_task(test)
+    pool, held_out = (read_task(path, columns=columns) for path in (train, test))
     strategy, seed = provenance(model)
     with Progress(
         BarColumn(),

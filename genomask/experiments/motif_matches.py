@@ -106,7 +106,7 @@ def _motif(path: Path, number: int, lines: list[str]) -> Motif:
     if not lines[0].startswith(">") or len(lines) != 5:
         raise DataError(f"{where}: not a motif in JASPAR format: a line `>id name`, then four lines of counts.")
     try:
-        (motif,) = motifs.parse(io.StringIO("".join(lines)), "jaspar")
+        (motif,) = motifs.parse(io.StringIO("\n".join(lines)), "jaspar")
         counts = np.array([motif.counts[base] for base in "ACGT"]).T
     except Exception as error:  # Bio.motifs raises no narrower one for rows of unequal length
         raise DataError(

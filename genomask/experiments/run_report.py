@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
+from genomask.data.windows import EVALUATION_BASES
 from genomask.errors import DataError
 from genomask.report.plots import learning_curves
 from genomask.report.tables import rich_table
@@ -31,10 +32,19 @@ def report_run(out: Path) -> Table:
     return rich_table(
         score_frame(rows, yardsticks),
         title=f"{out}: {last['step']:,} steps, {last['tokens']:,} tokens",
-        caption=f"Held-out sequences, mean of the last {LAST} evaluations. Below order-0: bits gained on the "
-        "composition of the same bases, base by base, ± one standard error of the last evaluation (windows as units). "
-        f"{last['tokens_per_second']:,.0f} tokens/s at the end. Model: {out / 'model'}; curves: {out / 'curves.png'}",
+        caption=f"Held-out sequences{_shorter(yardsticks)}, mean of the last {LAST} evaluations. Below order-0: bits "
+        "gained on the composition of the same bases, base by base, ± one standard error of the last evaluation "
+        f"(windows as units). {last['tokens_per_second']:,.0f} tokens/s at the end. "
+        f"Model: {out / 'model'}; curves: {out / 'curves.png'}",
     )
+
+
+def _shorter(yardsticks: dict[str, float | None]) -> str:
+    """What must be said of windows that are not of the usual length: scores of others are not to be held beside."""
+    bases = yardsticks.get("window_bases")
+    if bases in (None, EVALUATION_BASES):
+        return ""
+    return f" of {bases} bases (runs of ACGT are too short for {EVALUATION_BASES}, so scores of other genomes differ)"
 
 
 def score_frame(rows: list[dict], yardsticks: dict[str, float | None]) -> pd.DataFrame:

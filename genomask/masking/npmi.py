@@ -15,7 +15,7 @@ import numpy as np
 
 from genomask.errors import DataError, SettingsError
 from genomask.masking.counting import count_ngrams
-from genomask.masking.npmi_file import read_table, write_table
+from genomask.masking.npmi_file import damaged, read_table, write_table
 from genomask.masking.segmentation import best_segmentations, letters_alone, log_probabilities, reverse_complemented
 
 Definition = Literal["exact", "released"]
@@ -159,7 +159,10 @@ class NpmiTable:
     def load(cls, path: Path | str) -> "NpmiTable":
         """Read what `save` wrote. Raises DataError for any other file."""
         settings, counts = read_table(Path(path))
-        return cls(counts, **settings | {"round_to": tuple(settings["round_to"])})
+        try:
+            return cls(counts, **settings | {"round_to": tuple(settings["round_to"])})
+        except (LookupError, TypeError, ValueError) as error:
+            raise damaged(Path(path)) from error
 
     def _require_parts(self, n: int) -> None:
         self.counts(n)

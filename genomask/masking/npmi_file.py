@@ -5,6 +5,8 @@ narrowest unsigned type that fits. Scores are not stored; they follow from the c
 """
 
 import json
+import math
+import tokenize
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,12 +19,14 @@ from genomask.errors import DataError
 
 FORMAT = 2
 """Raise it when the content changes its meaning."""
+MALFORMED = (SyntaxError, tokenize.TokenError, MemoryError)
+"""What numpy's reader of headers, which parses Python, may raise beside ValueError."""
 
 
 def write_table(path: Path, settings: Mapping[str, Any], counts: Mapping[int, np.ndarray]) -> None:
     """Write one file, whole or not at all."""
     arrays = {f"n{n}": f.astype(np.min_scalar_type(int(f.max()))) for n, f in counts.items()}
-    header = np.array(json.dumps({"format": FORMAT} | dict(settings)))
+    header = np.array(json.dumps({"format": FORMAT, "longest": len(counts)} | dict(settings)))
     with atomic_file(path) as file:
         np.savez(file, allow_pickle=False, header=header, **arrays)
 
@@ -43,17 +47,41 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
     try:
         with zipfile.ZipFile(path) as archive:
             arrays = {name.removesuffix(".npy"): _array(archive, name) for name in archive.namelist()}
-        header = json.loads(str(arrays.pop("header")))
-        counts = {n: arrays[f"n{n}"].astype(np.int64) for n in range(1, len(arrays) + 1)}
-    except (zipfile.BadZipFile, EOFError, ValueError, KeyError, OSError, RuntimeError) as error:
+        header = dict(json.loads(str(arrays.pop("header"))))
+        longest = header.pop("longest", len(arrays) or 1)  # of a damaged directory the zip reader sees a part
+        counts = {n: arrays[f"n{n}"].astype(np.int64) for n in range(1, longest + 1)}
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        OSError,
+        RuntimeError,
+        *MALFORMED,
+    ) as error:
         if is_table(path):
-            raise DataError(f"{path}: this NPMI table is damaged or cut short; make or copy it again.") from error
+            raise damaged(path) from error
         raise DataError(f"{path} is not an NPMI table; make one with `genomask npmi`.") from error
     if header.pop("format", None) != FORMAT:
         raise DataError(f"{path} was written by another version of genomask; make it again with `genomask npmi`.")
     return header, counts
 
 
+def damaged(path: Path) -> DataError:
+    """The sentence for a table that does not hold what was written."""
+    return DataError(f"{path}: this NPMI table is damaged or cut short; make or copy it again.")
+
+
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    with archive.open(name) as file:
+    """One array; a ValueError where it says that it is larger than what the file holds, before memory is taken."""
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
+    with archive.open(info) as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != info.file_size - file.tell():
+            raise ValueError(f"{name} is not of the size it says")
+        file.seek(0)
         return np.lib.format.read_array(file, allow_pickle=False)

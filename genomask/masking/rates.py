@@ -16,8 +16,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from genomask.atomic import atomic_write
-from genomask.cache import cache_errors, default_cache
+from genomask.cache import cache_errors, default_cache, recall, remember
 from genomask.errors import SettingsError
 from genomask.masking import calibration, simulation
 from genomask.masking.registry import Strategy, StrategySpec
@@ -111,11 +110,10 @@ def _remembered(request: dict[str, object], solve: Callable[[], Tensor]) -> Tens
     name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
     if name not in _in_memory:
         file = default_cache() / "rates" / f"{name}.json"
-        try:
-            solution = json.loads(file.read_text())["chances"]
-        except (OSError, ValueError, KeyError):  # not there, or damaged
-            solution = solve().tolist()
+        kept = recall(file)
+        if kept is None:
+            kept = {"request": request, "chances": solve().tolist()}
             with cache_errors(file.parent):
-                atomic_write(file, json.dumps({"request": request, "chances": solution}))
-        _in_memory[name] = torch.tensor(solution, dtype=torch.float64)
+                remember(file, kept)
+        _in_memory[name] = torch.tensor(kept["chances"], dtype=torch.float64)
     return _in_memory[name]

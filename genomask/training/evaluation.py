@@ -77,6 +77,7 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
         order_5_bits=_mean(order_5),
         order_5_bits_single=order_5["single"],
         order_5_bits_six=order_5["six"],
+        window_bases=codes.shape[1],
     )
     ids = sequences.input_ids.view(len(codes), -1)
     return Evaluation(batches, hidden, shares, codes, ids, tokens, yardsticks)

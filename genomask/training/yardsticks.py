@@ -62,6 +62,8 @@ class Yardsticks:
     order_5_bits: float | None = None
     order_5_bits_single: float | None = None
     order_5_bits_six: float | None = None
+    window_bases: int | None = None
+    """Bases of a held-out window: fewer than usual where the genome's runs of ACGT are shorter."""
 
     def __post_init__(self) -> None:
         assert all(value is None or math.isfinite(value) for value in vars(self).values())

@@ -46,6 +46,23 @@ def test_headers_comments_blank_lines_and_gzip_are_read(genome, tmp_path):
     assert read_bed(tmp_path / "r.bed.gz", genome).tolist() == [[1, 2]]
 
 
+def test_lines_that_end_in_cr_are_read(genome, tmp_path):
+    assert regions(genome, tmp_path, "two\t1\t3\r\none\t0\t3\rone\t6\t7\r") == [[0, 3], [6, 7], [11, 13]]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (f"one\t0\t{'9' * 5000}", "line 1: not a BED line"),
+        ('"one"\t0\t3', "line 1: the genome has no record '\"one\"'"),
+        ("a\x1b[2Jb\t0\t3", r"line 1: the genome has no record 'a\\x1b\[2Jb'"),
+    ],
+)
+def test_what_is_no_region_is_named_without_control_characters(genome, tmp_path, line, sentence):
+    with pytest.raises(DataError, match=sentence):
+        regions(genome, tmp_path, line)
+
+
 def test_a_record_may_be_called_like_the_first_word_of_a_header(tmp_path):
     (tmp_path / "b.fa").write_text(">track1\nACGTA\n>browserX\nCCC\n>track\nGGGG\n")
     text = "track name=x\ntrack\nbrowser hide all\ntrack1\t0\t5\nbrowserX\t1\t3\ntrack\t1\t2\n"

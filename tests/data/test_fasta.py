@@ -206,6 +206,15 @@ def test_damaged_gzip_data_is_refused(tmp_path):
     assert "cut short or damaged" in message(written(tmp_path, gzip.compress(b">a\nACGT\n") + b"trailing text"))
 
 
+def test_files_that_were_joined_without_a_newline_between_are_named(tmp_path):
+    said = message(written(tmp_path, ">a\nACGT\nAC\nGA>b\nACGT\n"))
+    assert "line 4, record a: a '>' inside the line: the file joined before lacks its last newline" in said
+
+
+def test_control_characters_of_a_name_are_printed_by_their_codes(tmp_path):
+    assert r"record 'a\x1b[2J'" in message(written(tmp_path, ">a\x1b[2J\nACGT\nAC.\n"))
+
+
 def test_an_unreadable_file_says_what_the_system_said(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")

@@ -3,6 +3,7 @@ import gzip
 import multiprocessing
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -205,9 +206,9 @@ def test_a_genome_file_that_grows_while_it_is_read_is_refused(path, cache, monke
     assert left_in(cache) == []
 
 
-@pytest.mark.parametrize("file", ["codes.bin", "offsets.npy", "runs.npy", "repeats.npy", "genome.json"])
-@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
-def test_a_damaged_cache_is_built_anew(path, cache, file, damage):
+@pytest.mark.parametrize("file", ["codes.bin", "offsets.npy", "runs.npy", "repeats.npy", "genome.json", "seal.json"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone", "flipped", "zeros"])
+def test_a_damaged_cache_is_built_anew(path, cache, file, damage, caplog):
     first = Genome.open(path, cache=cache)
     codes = np.array(first.codes)
     victim = next((cache / "genomes").glob(f"*/{file}"))
@@ -216,11 +217,37 @@ def test_a_damaged_cache_is_built_anew(path, cache, file, damage):
     else:
         content = victim.read_bytes()
         victim.unlink()  # a new file: cutting the old one would pull the memory map from under `first`
-        victim.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
+        middle = len(content) // 2
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        victim.write_bytes({"cut": content[:middle], "flipped": flipped, "zeros": bytes(len(content))}.get(damage, b""))
     again = Genome.open(path, cache=cache)
     assert again.codes.tolist() == codes.tolist()
+    assert again.names == first.names
     assert again.runs.tolist() == first.runs.tolist()
+    assert again.repeats.tolist() == first.repeats.tolist()
     assert left_in(cache) == [victim.parent.name]
+    assert "it is made anew" in caplog.text
+
+
+def test_a_cache_that_was_copied_is_read_through_once_and_believed(path, cache, monkeypatch):
+    first = Genome.open(path, cache=cache)
+    shutil.copytree(cache, cache.with_name("copy"))  # other inodes and times, the same content
+    forbid_parsing(monkeypatch)
+    assert same(first, Genome.open(path, cache=cache.with_name("copy")))
+    monkeypatch.setattr("genomask.cache._checksum", lambda path: pytest.fail(f"{path} was read through again"))
+    assert same(first, Genome.open(path, cache=cache.with_name("copy")))
+
+
+@pytest.mark.parametrize("how", ["in place", "renamed over it"])
+def test_a_genome_replaced_by_one_of_the_same_size_and_time_is_noticed(path, cache, how):
+    Genome.open(path, cache=cache)
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    new = path if how == "in place" else path.with_name("new.fa")
+    new.write_text(FIRST.replace("ACGTac", "TTTTTT"))
+    os.utime(new, ns=times)
+    new.replace(path)
+    assert Genome.open(path, cache=cache).codes.tolist()[-6:] == [3] * 6
+    assert len(left_in(cache)) == 1
 
 
 def test_when_another_process_was_faster_its_work_stands(path, cache, monkeypatch):

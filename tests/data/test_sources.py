@@ -8,6 +8,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from in_memory import genome_of, random_sequence
 
 from genomask.data import Genome, KmerTokenizer
 from genomask.data.kmer import CLS, SEP
@@ -15,7 +16,7 @@ from genomask.data.settings import DocumentSettings
 from genomask.data.sources import GenomeSource, TextSource
 from genomask.data.windows import WindowSettings, read_window
 from genomask.data.wordpiece import train_wordpiece, wordpiece_tokenizer
-from genomask.errors import DataError
+from genomask.errors import DataError, SettingsError
 
 DOCUMENTS = [f"document number {i} tells of {word} and of no {word}" for i in range(40) for word in ("cats", "hats")]
 
@@ -49,6 +50,26 @@ def test_genome_validation_is_510_bases_a_window(genome, k, stride):
     assert source.validation_codes.shape == (3, 510)
     expected = [[CLS, *source.tokenizer.encode_bases(codes).tolist(), SEP] for codes in source.validation_codes]
     assert [ids.tolist() for ids in tokens.input_ids.split(tokens.lengths.tolist())] == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (WindowSettings(max_tokens=40, validation_windows=0), "evaluate on: windows.validation_windows is 0"),
+        (WindowSettings(max_tokens=55), "no run of ACGT can spare a validation window .* of 60 bases for training"),
+    ],
+)
+def test_nothing_to_evaluate_on_is_refused(settings, sentence):
+    genome = genome_of("ACGTAC" * 10)
+    with pytest.raises(SettingsError, match=sentence):
+        GenomeSource(genome, settings, KmerTokenizer(6), seed=0)
+
+
+def test_contigs_shorter_than_510_are_validated_on_shorter_windows():
+    genome = genome_of(*(random_sequence(300, i) for i in range(60)))
+    source = GenomeSource(genome, WindowSettings(max_tokens=50), KmerTokenizer(6), seed=0)
+    assert source.validation_codes.shape == (8, 256)
+    assert source.validation().lengths.tolist() == [256 - 5 + 2] * 8
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +182,7 @@ def test_what_a_killed_process_left_is_removed_after_a_day(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("file", ["ids.bin", "offsets.npy", "contents.npy"])
-@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone", "flipped"])
 def test_a_damaged_token_store_is_built_anew(corpus, tmp_path, file, damage):
     folder, tokenizer = corpus
     first = text_source(folder, tokenizer, 128, 5, 1, tmp_path)
@@ -170,7 +191,9 @@ def test_a_damaged_token_store_is_built_anew(corpus, tmp_path, file, damage):
     content = victim.read_bytes()
     victim.unlink()
     if damage != "gone":
-        victim.write_bytes(content[: len(content) // 4 * 2] if damage == "cut" else b"")  # whole ids of two bytes
+        cut = content[: len(content) // 4 * 2]  # whole ids of two bytes
+        flipped = content[:-2] + bytes([content[-2] ^ 1]) + content[-1:]
+        victim.write_bytes({"cut": cut, "flipped": flipped}.get(damage, b""))
     again = text_source(folder, tokenizer, 128, 5, 1, tmp_path)
     assert texts_of(again, again.train(0, 75)) == before
     assert [path.name for path in (tmp_path / "text").iterdir()] == [victim.parent.name]

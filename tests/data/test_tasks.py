@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomask.data.tasks import _join_kmers, read_task
+from genomask.data import lines
+from genomask.data.tasks import Columns, _join_kmers, read_task
 from genomask.errors import DataError
 
 
@@ -43,6 +44,86 @@ def test_integer_classes_are_in_numeric_order_and_words_in_alphabetic(write):
     assert read_task(write("sequence\tlabel\nA\t10\nC\t9\nG\tno\n")).classes == ["10", "9", "no"]
 
 
+@settings(deadline=None, max_examples=100)
+@given(
+    notes=st.lists(st.text('"x ', max_size=4), min_size=2, max_size=12),
+    ends=st.lists(st.sampled_from(["\n", "\r\n", "\r"]), min_size=13, max_size=13),
+    first=st.booleans(),
+)
+def test_every_row_of_a_tsv_is_read_whatever_quotes_and_line_ends_it_has(tmp_path_factory, notes, ends, first):
+    cells = [["ACGT" + "ACGT"[i % 4], str(i % 2)] for i in range(len(notes))]
+    rows = [[note, *row] if first else [*row, note] for note, row in zip(notes, cells, strict=True)]
+    header = ["note", "sequence", "label"] if first else ["sequence", "label", "note"]
+    path = tmp_path_factory.mktemp("tsv") / "t.tsv"
+    path.write_bytes("".join("\t".join(row) + end for row, end in zip([header, *rows], ends, strict=False)).encode())
+    task = read_task(path)
+    assert [[x, task.classes[i]] for x, i in zip(task.sequences, task.labels, strict=True)] == cells
+
+
+def test_cells_that_r_quotes_whole_are_read_without_their_quotes(write):
+    task = read_task(write('"sequence"\t"label"\n"ACG"\t"a ""b"""\n"TTT"\t"c"\n'))
+    assert (task.sequences, task.classes) == (["ACG", "TTT"], ['a "b"', "c"])
+
+
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_a_sequence_may_be_longer_than_a_cell_of_the_csv_module(write, quote):
+    sequence = "ACGT" * 40_000
+    task = read_task(write(f"sequence,label\n{quote}{sequence}{quote},0\nACG,1\n", "t.csv"))
+    assert task.sequences == [sequence, "ACG"]
+
+
+def test_a_file_joined_from_two_with_byte_order_marks_and_one_of_several_gzip_members_are_read(write):
+    path = write("\ufeffsequence,label\nACG,0\n\ufeffTTT,1\n", "t.csv")
+    joined = path.with_name("t.csv.gz")
+    joined.write_bytes(b"".join(gzip.compress(part.encode()) for part in ("sequence,label\nACG,0\nTT", "T,1\n")))
+    assert read_task(path).sequences == read_task(joined).sequences == ["ACG", "TTT"]
+
+
+def test_columns_of_other_names_are_read_where_they_are_named(write):
+    path = write("seq\tlabel\ty\nACG\tx\t0\nTTT\tx\t1\n")
+    assert read_task(path, columns=Columns("Seq", "y")).classes == ["0", "1"]
+    with pytest.raises(DataError, match=r"no column 'z' among: seq, label, y. .* name it by --label-column"):
+        read_task(path, columns=Columns("seq", "z"))
+
+
+def test_a_line_of_gigabytes_is_refused_before_it_is_read(write, monkeypatch):
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(lines, "LONGEST_LINE", 1 << 20)
+    read = 0
+
+    def counted(path, file, original=lines._split):
+        class Counting:
+            def read(self, size):
+                nonlocal read
+                read += size
+                return file.read(size)
+
+        return original(path, Counting())
+
+    monkeypatch.setattr(lines, "_split", counted)
+    with pytest.raises(DataError, match=r"bomb.tsv.gz, line 2: longer than 1 MiB"):
+        read_task(write("sequence\tlabel\n" + "A" * (1 << 22), "bomb.tsv.gz"))
+    assert read < 1.1 * (1 << 20)
+
+
+@pytest.mark.parametrize(
+    "labels", [[f"{i / 7:.3f}" for i in range(80)], list(range(1000, 1080)), ["0.1", "1e-3", "nan"]]
+)
+def test_measurements_are_no_classes(write, labels):
+    with pytest.raises(
+        DataError, match=f"look like measurements .{len(labels)} different numbers in {len(labels)} rows"
+    ):
+        read_task(write("sequence\tlabel\n" + "".join(f"ACG\t{label}\n" for label in labels)))
+
+
+@pytest.mark.parametrize(
+    "labels", [["0.0", "1.0"] * 3, ["0.5", "1.5"] * 2, range(20), list(range(40)) * 3, ["a", "1.5", "2.5"]]
+)
+def test_numbers_that_recur_and_few_whole_ones_are_classes(write, labels):
+    task = read_task(write("sequence\tlabel\n" + "".join(f"ACG\t{label}\n" for label in labels)))
+    assert len(task.classes) == len(set(labels))
+
+
 @settings(deadline=None, max_examples=50)
 @given(sequence=st.text("ACGT", min_size=8, max_size=40), k=st.integers(1, 7))
 def test_overlapping_kmers_join_back_to_their_sequence(sequence, k):
@@ -63,6 +144,15 @@ BAD_FILES = {
     "a short row": ("sequence\tlabel\nACG\n", "row 2: 1 columns where the header has 2"),
     "not a table": (">chr1\nACGT\n", "row 1: neither a tab nor a comma in '>chr1'"),
     "empty file": ("", "the file is empty"),
+    "a quote left open": ('sequence,label,note\nA,0,x\nC,1,"y\nG,0,z\n', "row 3: a quote is opened and not closed"),
+    "a quote over lines": ('sequence,label,note\nA,0,"x\ny"\nC,1,y\n', "row 2: a quote is opened and not closed"),
+    "a quote closed within": ('sequence,label\nA,0\n"C"G,1\n', "row 3: a quote is opened and not closed"),
+    "the header again": ("sequence\tlabel\nA\t0\nSequence\tlabel\nC\t1\n", "row 3: the header once more"),
+    "a NUL byte": ("sequence\tlabel\nA\t0\nC\0\t1\n", "line 3: not UTF-8 text (a NUL byte)"),
+    "UTF-16": ("s\0e\0q\0u\0e\0n\0c\0e\0\n\0", "line 1: not UTF-8 text (a NUL byte)"),
+    "escapes in the header": ("seq\x1b[2J\tlabel\nA\t0\n", r"no column 'sequence' among: 'seq\x1b[2j', label"),
+    "an escape in a sequence": ("sequence\tlabel\nA\x1bC\t0\n", r"row 2: '\x1b' at position 2"),
+    "a letter that only becomes DNA in upper case": ("sequence\tlabel\nA\u00df\t0\n", "row 2: '\u00df' at position 2"),
 }
 
 

@@ -28,7 +28,10 @@ BAD_LINES = {
     "not JSON": ("once upon a time\n", "line 2: not JSON"),
     "not an object": ('["text"]\n', "line 2: not a JSON object"),
     "no text": ('{"content": "x", "url": ""}\n', "line 2: no string under 'text', found 'content', 'url'"),
-    "text is a number": ('{"text": 3}\n', "line 2: no string under 'text'"),
+    "text is a number": ('{"text": 3}\n', "line 2: no string under 'text' but 3"),
+    "text is null": ('{"text": null}\n', "line 2: no string under 'text' but null"),
+    "an escape in a name": ('{"\\u001b[2J": 1}\n', "line 2: no string under 'text', found '\\x1b[2J'"),
+    "nested without end": ("[" * 100_000 + "\n", "line 2: not JSON"),
 }
 
 
@@ -41,6 +44,14 @@ def test_a_bad_line_is_named(tmp_path, case):
         list(read_documents([path]))
     assert str(caught.value).startswith(f"{path}, {message}")
     assert "\n" not in str(caught.value)
+
+
+def test_half_characters_are_read_as_the_replacement_character_and_counted(tmp_path, caplog):
+    (tmp_path / "a.jsonl").write_text(lines("fine ü", "half \ud83d of one", "\udc00\ud800", "whole \U0001f600"))
+    assert list(read_documents([tmp_path / "a.jsonl"])) == [
+        "fine ü", "half \ufffd of one", "\ufffd\ufffd", "whole \U0001f600"
+    ]  # fmt: skip
+    assert f"{tmp_path / 'a.jsonl'}: documents with half characters (lone surrogates), read as U+FFFD: 2" in caplog.text
 
 
 def test_a_shard_that_is_cut_short_or_empty_or_absent_is_named(tmp_path):

@@ -214,6 +214,28 @@ def test_a_small_genome_gives_one_validation_window_and_none_where_training_woul
     assert "0 validation windows" in caplog.text
 
 
+CONTIGS = [random_sequence(300, i) for i in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("sequences", "holdout", "windows", "bases"),
+    [
+        (CONTIGS, (), 8, 256),  # each shorter than 510; an eighth of 18,000 bases
+        (["N".join(CONTIGS)], (), 8, 256),
+        ([random_sequence(600, 1), *CONTIGS], (), 1, 510),
+        ([random_sequence(1000, 1), *CONTIGS[:40]], ("r0:301-700",), 6, 256),  # the hold-out leaves pieces of 300
+        ([random_sequence(n, n) for n in range(100, 140)], (), 4, 128),
+        ([random_sequence(60, n) for n in range(9)], (), 0, 64),
+    ],
+)
+def test_where_no_run_holds_510_bases_validation_windows_are_shorter(sequences, holdout, windows, bases, caplog):
+    drawn = GenomeWindows(genome_of(*sequences), WindowSettings(max_tokens=50, holdout=holdout), 6, 1, seed=0)
+    assert (len(drawn.validation_starts), drawn.validation_bases) == (windows, bases)
+    assert f"{windows} validation windows of {bases} bases instead of 2560 of 510" in caplog.text
+    held_out = covered(drawn.validation_starts, [bases] * windows, sum(map(len, sequences)))
+    assert not (held_out & covered(drawn.training[:, 0], np.diff(drawn.training)[:, 0], len(held_out))).any()
+
+
 def test_positions_beyond_four_gigabases_are_windows_like_any_other():
     size = 10**10
     genome = Genome(

@@ -1,9 +1,18 @@
 """Word pieces: BERT's own results, a vocabulary learned from text, and what masking is told."""
 
+import json
+
 import pytest
 from transformers import AutoTokenizer
 
-from genomask.data.wordpiece import token_bases_of, tokenize_documents, train_wordpiece, wordpiece_tokenizer
+from genomask.data.wordpiece import (
+    learned_vocabulary,
+    split_documents,
+    token_bases_of,
+    tokenize_documents,
+    train_wordpiece,
+    wordpiece_tokenizer,
+)
 from genomask.errors import DataError, SettingsError
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -56,6 +65,29 @@ def test_only_the_first_characters_of_a_large_corpus_are_learned_from(tmp_path, 
         raise AssertionError("read beyond the sample")
 
     assert "cat\n" in train_wordpiece(texts(), 256, tmp_path / "vocab.txt").read_text()
+
+
+def test_a_word_of_a_million_letters_is_learned_from_in_parts_and_is_unknown(tmp_path):
+    word = "acgt" * 250_000  # learned from whole it would take minutes
+    path = train_wordpiece([*SENTENCES, word], 256, tmp_path / "vocab.txt")
+    tokenizer = wordpiece_tokenizer(path)
+    assert max(map(len, tokenizer.get_vocab())) <= 100 + len("##")
+    unknown = [tokenizer.cls_token_id, tokenizer.unk_token_id, tokenizer.sep_token_id]
+    assert tokenize_documents(tokenizer, [word], 16) == [unknown]
+    assert split_documents(tokenizer, [word], 16) == [[unknown]]
+
+
+def test_a_learned_vocabulary_is_kept_and_learned_anew_where_it_was_damaged(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path / "cache"))
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in SENTENCES))
+    path = learned_vocabulary([corpus], 256)
+    whole = path.read_text()
+    path.write_text(whole.replace("cat", "dog"))
+    assert learned_vocabulary([corpus], 256).read_text() == whole
+    assert "it is made anew" in caplog.text
+    monkeypatch.setattr("genomask.data.wordpiece.train_wordpiece", lambda *_: pytest.fail("learned again"))
+    assert learned_vocabulary([corpus], 256) == path
 
 
 @pytest.mark.parametrize("max_tokens", [3, 8, 20, 500])

@@ -1,3 +1,5 @@
+import zipfile
+
 import numpy as np
 import pytest
 from ngrams_by_hand import random_counts
@@ -76,6 +78,63 @@ def test_a_damaged_table_is_called_damaged(table, tmp_path):
         (tmp_path / "b.npmi").write_bytes(content)
         with pytest.raises(DataError, match=r"b\.npmi: this NPMI table is damaged or cut short"):
             NpmiTable.load(tmp_path / "b.npmi")
+
+
+def test_no_flipped_bit_changes_what_is_read(table, tmp_path):
+    table.save(tmp_path / "a.npmi")
+    whole = (tmp_path / "a.npmi").read_bytes()
+    directory = range(whole.index(b"PK\x01\x02"), len(whole))  # no checksum covers it
+    for at in [*np.random.default_rng(0).permutation(directory[0])[:60], *directory[::3]]:
+        (tmp_path / "b.npmi").write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        try:
+            read = NpmiTable.load(tmp_path / "b.npmi")
+        except DataError:
+            continue
+        assert vars(read).keys() == vars(table).keys()
+        assert all(np.array_equal(read.counts(n), table.counts(n)) for n in (1, 2, 3))
+        assert (read.min_count, read.genome, read.round_to) == (table.min_count, table.genome, table.round_to)
+
+
+def npy(header, data=b""):
+    text = repr(header) if isinstance(header, dict) else header
+    return b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little") + text.encode() + b"\n" + data
+
+
+def of_shape(shape, descr="<i8"):
+    return {"descr": descr, "fortran_order": False, "shape": shape}
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        npy(of_shape((10**9,)), bytes(32)),
+        npy(of_shape((-1,)), bytes(32)),
+        npy(of_shape((-1, -4)), bytes(32)),
+        npy(of_shape(((4,),)), bytes(32)),
+        npy(of_shape((1, 1, 1, 4)), bytes(32)),
+        npy(of_shape((), "<U500000000"), bytes(32)),
+        npy(of_shape((4,), "O"), bytes(32)),
+        npy("(" * 9000, bytes(32)),
+    ],
+)
+@pytest.mark.parametrize("name", ["header", "n1"])
+def test_an_array_that_says_another_shape_takes_no_memory(tmp_path, bomb, name):
+    path = tmp_path / "b.npmi"
+    npmi_file.write_table(path, {"min_count": 7}, {1: np.array([1, 2, 3, 4])})
+    with zipfile.ZipFile(path) as archive:
+        entries = {entry: archive.read(entry) for entry in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, data in (entries | {f"{name}.npy": bomb}).items():
+            archive.writestr(entry, data)
+    with pytest.raises(DataError, match="damaged or cut short"):
+        NpmiTable.load(path)
+
+
+@pytest.mark.parametrize("header", [{}, {"min_count": None, "round_to": []}, {"round_to": 3}, {"round_to": [], "x": 1}])
+def test_a_header_without_the_settings_of_a_table_is_refused(tmp_path, header):
+    npmi_file.write_table(tmp_path / "b.npmi", header, {1: np.array([1, 2, 3, 4])})
+    with pytest.raises(DataError, match="damaged or cut short"):
+        NpmiTable.load(tmp_path / "b.npmi")
 
 
 def test_a_table_of_another_version_is_refused(table, tmp_path, monkeypatch):

@@ -174,7 +174,7 @@ def test_a_strategy_of_ones_own_is_calibrated_on_dna_and_on_text():
 def test_a_solution_is_kept_and_found_again(own_cache, monkeypatch):
     first = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
     (file,) = own_cache.iterdir()
-    assert json.loads(file.read_text())["request"]["strategy"] == "random-span"
+    assert json.loads(file.read_text())["content"]["request"]["strategy"] == "random-span"
     monkeypatch.setattr(calibration, "calibrate", lambda *_: pytest.fail("solved again"))
     again = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
     rates._in_memory.clear()
@@ -184,10 +184,13 @@ def test_a_solution_is_kept_and_found_again(own_cache, monkeypatch):
 
 
 @pytest.mark.usefixtures("rough")
-def test_a_damaged_file_is_solved_anew(own_cache):
+@pytest.mark.parametrize("damage", [lambda text: text[:50], lambda text: text.replace("0.0", "0.9")])
+def test_a_damaged_file_is_solved_anew(own_cache, damage):
     first = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
     (file,) = own_cache.iterdir()
-    file.write_text(file.read_text()[:50])
+    whole = file.read_text()
+    assert damage(whole) != whole
+    file.write_text(damage(whole))
     rates._in_memory.clear()
     again = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
     assert first.chance_of_length.equal(again.chance_of_length)
