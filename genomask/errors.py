@@ -27,3 +27,10 @@ class Stopped(Exception):  # noqa: N818 - not an error
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
         self.signal_number = signal_number
+
+
+def os_error_sentence(error: OSError) -> str:
+    """What the system says of a file, as a sentence; the last resort where no room has a better one."""
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    where = f"{' -> '.join(names)}: " if names else ""
+    return f"{where}{error.strerror or error}; see whether the name, the rights and the room on the disk are right."

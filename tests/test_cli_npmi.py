@@ -118,10 +118,6 @@ def test_letters_other_than_acgtn_are_read_as_n_where_asked(tmp_path, out):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--max-n", "1"], "--max-n must lie between 2 and 12"),
-        (["--max-n", "13"], "--max-n must lie between 2 and 12"),
-        (["--min-count", "1"], "min_count must be at least 2"),
-        (["--min-count", f"{10**20}"], r"min_count must be below 2\*\*63"),
         (["--out", "."], "is a folder"),
         (["--out", "a.fa"], "would overwrite a file that this command uses"),
         (["--out", "a.fa/t.npmi"], "is no folder that you may write to"),

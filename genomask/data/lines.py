@@ -7,6 +7,7 @@ from pathlib import Path
 
 from genomask.data.fasta import FOREIGN_FORMATS
 from genomask.errors import DataError
+from genomask.inputs import require_file
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -14,9 +15,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
     Raises DataError for a file that is absent, empty, not text, or whose gzip data is cut short or damaged.
     """
-    if not path.is_file():
-        what = "this is a folder, not a file" if path.is_dir() else "no such file"
-        raise DataError(f"{path}: {what}. Check the spelling, and the folder you are in.")
+    require_file(path)
     number = 0
     try:
         for number, line in enumerate(_byte_lines(path), 1):

@@ -1,11 +1,13 @@
 """Text corpora in, documents out: C4's layout, one JSON object a line with its text under `text`."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genomask.data.lines import numbered_lines
 from genomask.errors import DataError
+from genomask.inputs import require_file
 
 SUFFIXES = (".json.gz", ".jsonl.gz", ".json", ".jsonl")
 
@@ -14,13 +16,12 @@ def corpus_files(paths: Path | str | Sequence[Path | str]) -> list[Path]:
     """The shards that are meant: the files given, and those of each folder given, in the order of their names."""
     files = []
     for path in [Path(paths)] if isinstance(paths, str | Path) else map(Path, paths):
-        shards = sorted(x for x in path.iterdir() if x.name.endswith(SUFFIXES)) if path.is_dir() else [path]
+        shards = sorted(x for x in path.iterdir() if x.name.endswith(SUFFIXES)) if os.path.isdir(path) else [path]
         if not shards:
             raise DataError(f"{path}: no file in this folder ends in {', '.join(SUFFIXES)}. Give a folder of shards.")
         files += shards
     for path in files:
-        if not path.is_file():
-            raise DataError(f"{path}: no such file. Check the spelling, and the folder you are in.")
+        require_file(path)
     if len({x.resolve() for x in files}) < len(files):
         raise DataError(f"{files[0]}: a shard is given twice. Name each shard, or its folder, once.")
     return files

@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 
 from genomask.atomic import atomic_write, require_folder
-from genomask.data.fasta import require_file
 from genomask.data.tasks import read_task
 from genomask.errors import SettingsError
 from genomask.experiments.arms import Arm, Comparison
@@ -19,6 +18,7 @@ from genomask.experiments.side_by_side import run_arms
 from genomask.fewshot.protocol import PRETRAINED_METHODS, align_classes, check_pool
 from genomask.fewshot.results import read_results, read_summary
 from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
+from genomask.inputs import require_fasta
 from genomask.masking.names import find
 from genomask.training.metrics_log import read_metrics
 
@@ -110,7 +110,7 @@ def _check(comparison: Comparison) -> None:
     if not set(PRETRAINED_METHODS) & set(comparison.fewshot.methods):
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
     for path in comparison.inputs.genome:
-        require_file(Path(path))
+        require_fasta(Path(path))
     require_folder(comparison.out)
     pool, test = read_task(comparison.pool), read_task(comparison.test)  # an hour of pretraining should not come first
     check_pool(pool, comparison.fewshot.shots)
