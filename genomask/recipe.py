@@ -79,6 +79,8 @@ def _require_room(recipe: "Recipe", longest: int, what: str) -> None:
 
 
 Recipe = GenomeRecipe | TextRecipe
+MOST_LETTERS = 4096
+"""Of a setting; a path takes no more."""
 RECIPES: dict[str, type[Recipe]] = {"genome": GenomeRecipe, "text": TextRecipe}
 
 
@@ -137,8 +139,8 @@ def _checked(value: Any, kind: Any, name: str) -> Any:
     if type(value) is not kind:
         words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
         raise SettingsError(f"{name} must be {words[kind]}, got {shown(value)}")
-    if kind is str and "\0" in value:
-        raise SettingsError(f"{name} must hold no zero byte, got {shown(value)}")
+    if kind is str and ("\0" in value or len(value) > MOST_LETTERS):
+        raise SettingsError(f"{name} must have at most {MOST_LETTERS} letters, none a zero byte; got {shown(value)}")
     return value
 
 

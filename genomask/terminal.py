@@ -9,6 +9,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import Progress, ProgressColumn, TextColumn
@@ -28,6 +29,10 @@ def printable(text: str, keep: str = "") -> str:
 
 class PlainConsole(Console):
     """A console that takes text as it is; styles come from our own code alone."""
+
+    def render_str(self, text: str, **style: Any) -> Text:
+        """As rich's, which measures what will be shown."""
+        return super().render_str(printable(text, keep="\n"), **style)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """As rich's, with the text of each segment made printable."""
@@ -73,7 +78,7 @@ class TerminalLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record, not folded."""
         level = Text(f"{record.levelname:8} ", style=f"logging.level.{record.levelname.lower()}")
-        _new_console(stderr=True).print(level + Text(self.format(record)), soft_wrap=True)
+        _new_console(stderr=True).print(level + Text(printable(self.format(record), keep="\n")), soft_wrap=True)
 
 
 def log_to_terminal(level: int) -> None:
