@@ -16,7 +16,7 @@ from genomask.errors import SettingsError
 from genomask.spelling import did_you_mean
 from genomask.terminal import console, say
 
-MOST_FLANK = 10**9
+MOST_FLANK = MOST_WORDS = 10**9
 MOST_COUNT = 2**63 - 1
 
 
@@ -97,7 +97,7 @@ def count(
 @npmi.command()
 def show(
     table: TableFile,
-    top: Annotated[int, typer.Option(min=1, help="How many of the best words.")] = 50,
+    top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words.")] = 50,
     n: Annotated[
         int | None, typer.Option(min=1, help="Their length, in bases. Default: the longest that has scores.")
     ] = None,
@@ -124,7 +124,7 @@ def motifs(
         typer.Option(parser=inputs.input_file, metavar="FILE", help="Motif matrices in JASPAR format, plain or gzip."),
     ],
     n: Annotated[int, typer.Option(min=1, help="Length of the words, in bases.")] = 6,
-    top: Annotated[int, typer.Option(min=1, help="How many of the best words are tested.")] = 100,
+    top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words are tested.")] = 100,
     match_share: Annotated[
         float, typer.Option(help="Share of all words that match a motif, those scoring best: above 0, at most 0.5.")
     ] = 0.01,

@@ -74,8 +74,11 @@ def words(text: str) -> tuple[str, ...]:
 
 def read_methods(text: str) -> tuple[str, ...]:
     """The methods named; SettingsError for one that is unknown."""
-    inputs.require_known("method", words(text), ALL_METHODS.split(","))
-    return words(text)
+    methods = words(text)
+    inputs.require_known("method", methods, ALL_METHODS.split(","))
+    if not methods:
+        raise SettingsError(f"--methods names none; give some of {ALL_METHODS}.")
+    return methods
 
 
 def read_numbers(text: str, option: str) -> tuple[int, ...]:
