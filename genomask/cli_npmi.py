@@ -16,6 +16,8 @@ from genomask.errors import SettingsError
 from genomask.spelling import did_you_mean
 from genomask.terminal import console, say
 
+LONGEST_WORDS = 12
+"""In bases; a table has 4**n counts."""
 MOST_FLANK = MOST_WORDS = 10**9
 MOST_COUNT = 2**63 - 1
 
@@ -51,7 +53,9 @@ def count(
         typer.Argument(parser=inputs.input_fasta, metavar="GENOME...", help="FASTA files, plain, gzip or bgzip."),
     ],
     out: Annotated[Path, file("File for the table; a table that is there is replaced.")],
-    max_n: Annotated[int, typer.Option(min=2, max=12, help="Length of the longest n-grams, 2 to 12 bases.")] = 10,
+    max_n: Annotated[
+        int, typer.Option(min=2, max=LONGEST_WORDS, help="Length of the longest n-grams, 2 to 12 bases.")
+    ] = 10,
     definition: Annotated[
         Literal["exact", "released"], typer.Option(help="Over all segmentations; or as the published table is.")
     ] = "exact",
@@ -99,7 +103,10 @@ def show(
     table: TableFile,
     top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words.")] = 50,
     n: Annotated[
-        int | None, typer.Option(min=1, help="Their length, in bases. Default: the longest that has scores.")
+        int | None,
+        typer.Option(
+            min=1, max=LONGEST_WORDS, help="Their length, 2 to 12 bases. Default: the longest that has scores."
+        ),
     ] = None,
     tsv: Annotated[Path | None, file("Also write all scores (of that --n) here as text.")] = None,
 ) -> None:
@@ -123,7 +130,7 @@ def motifs(
         Path,
         typer.Option(parser=inputs.input_file, metavar="FILE", help="Motif matrices in JASPAR format, plain or gzip."),
     ],
-    n: Annotated[int, typer.Option(min=1, help="Length of the words, in bases.")] = 6,
+    n: Annotated[int, typer.Option(min=1, max=LONGEST_WORDS, help="Length of the words, 2 to 12 bases.")] = 6,
     top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words are tested.")] = 100,
     match_share: Annotated[
         float, typer.Option(help="Share of all words that match a motif, those scoring best: above 0, at most 0.5.")

@@ -12,11 +12,13 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from genomask import cli, inputs
+from genomask.cli_npmi import LONGEST_WORDS
 from genomask.cli_options import ALL_METHODS, spread
 from genomask.encoders.backends import BACKENDS
 from genomask.encoders.bridges import EXPORTS
 from genomask.encoders.config import BACKEND_NAMES
 from genomask.fewshot.protocol import METHODS, POOLINGS
+from genomask.masking.counting import MAX_N
 from genomask.masking.curricula import CURRICULA
 from genomask.masking.rates import Match
 from genomask.masking.registry import STRATEGIES
@@ -195,6 +197,7 @@ def test_quiet_and_verbose_may_stand_anywhere(folder, monkeypatch, capsys):
 def test_the_words_that_options_take_are_those_that_the_rooms_know():
     assert set(inputs.STRATEGY_NAMES) == {*STRATEGIES, *CURRICULA}
     assert tuple(ALL_METHODS.split(",")) == METHODS
+    assert LONGEST_WORDS == MAX_N
     assert set(BACKENDS) | {"auto"} == set(BACKEND_NAMES)
     assert get_args(get_type_hints(cli.fewshot)["pool"]) == POOLINGS
     assert get_args(get_type_hints(cli.masks)["match"]) == get_args(Match)
