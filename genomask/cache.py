@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from genomask.atomic import atomic_folder, atomic_write
-from genomask.errors import DataError
+from genomask.errors import DataError, SettingsError
 
 SEAL = "seal.json"
 STALE_SECONDS = 24 * 3600
@@ -29,8 +29,15 @@ log = logging.getLogger(__name__)
 
 
 def default_cache() -> Path:
-    """$GENOMASK_CACHE, or ~/.cache/genomask."""
-    return Path(os.environ.get("GENOMASK_CACHE") or Path.home() / ".cache" / "genomask")
+    """$GENOMASK_CACHE, or ~/.cache/genomask. Raises SettingsError for a user without a home, as containers have."""
+    if given := os.environ.get("GENOMASK_CACHE"):
+        return Path(given)
+    try:
+        return Path.home() / ".cache" / "genomask"
+    except RuntimeError as error:
+        raise SettingsError(
+            "this user has no home folder to keep the cache in; set GENOMASK_CACHE to a folder that you may write to."
+        ) from error
 
 
 def key_of(*facts: object) -> str:

@@ -4,92 +4,91 @@ Rooms are imported inside the verbs: `genomask --help` must not wait for torch.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 
-from genomask import __version__
+from genomask import __version__, inputs
 from genomask.allocator import keep_freed_memory
-from genomask.cli_npmi import Ambiguous, npmi
-from genomask.errors import SettingsError, Stopped, TrainingError, UserError, disk_sentence
-from genomask.report.console import console
+from genomask.cli_masks import masks
+from genomask.cli_npmi import npmi
+from genomask.cli_options import (
+    ALL_METHODS,
+    LOUDNESS,
+    Ambiguous,
+    Changes,
+    Draws,
+    GenomeFiles,
+    LabelColumn,
+    Methods,
+    ModelFolder,
+    RecipeName,
+    Seed,
+    SequenceColumn,
+    Shots,
+    Test,
+    Train,
+    folder,
+    read_methods,
+    read_numbers,
+    spread,
+    usage_sentence,
+)
+from genomask.errors import SettingsError, Stopped, TrainingError, UserError, os_error_sentence
+from genomask.recipe_file import read_tables
+from genomask.strategy_text import read_list
+from genomask.terminal import console, escape_what_the_terminal_lacks, log_to_terminal, say, say_error
 
 if TYPE_CHECKING:
     from genomask.experiments.compare import Outcome
 
 app = typer.Typer(
     help="Pretrain a masked language model on your genome or on text, and learn which masking earns its compute.",
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(npmi, name="npmi")
 
-GenomeFiles = Annotated[list[Path], typer.Option(help="FASTA files, plain, gzip or bgzip.")]
-RecipeName = Annotated[str, typer.Option(help="Recipe name or TOML file. Default: tiny without a GPU, base with one.")]
-Changes = Annotated[list[str], typer.Option("--set", help="Change one setting, as training.steps=60. Repeatable.")]
-Train = Annotated[Path, typer.Option(help="TSV or CSV with columns sequence and label: the pool that shots come from.")]
-Test = Annotated[Path, typer.Option(help="The same for the test, which touches no choice.")]
-SequenceColumn = Annotated[str, typer.Option(help="Header of the sequences in --train and --test.")]
-LabelColumn = Annotated[str, typer.Option(help="Header of the labels in --train and --test.")]
-Shots = Annotated[str, typer.Option(help="Examples of each class to train on, separated by commas.")]
-Draws = Annotated[int, typer.Option(help="Random draws of the examples at each number of shots.")]
-Methods = Annotated[str, typer.Option(help="Some of finetune, probe, kmer-logreg, random-init.")]
-
-ALL_METHODS = "finetune,probe,kmer-logreg,random-init"
-MOST_SEED = 2**63 - 1
-MANY_VALUES = ("--genome", "--corpus")
-"""Options that take all the values up to the next option, as a shell's *.fa.gz gives them."""
+log = logging.getLogger(__name__)
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises for a command line that it cannot take apart."""
 
 
 def main() -> None:
     """Run a verb; a mistake that a person can mend is one line on stderr and exit 2."""
-    logging.basicConfig(
-        format="%(message)s",
-        level=logging.WARNING,
-        handlers=[RichHandler(console=Console(stderr=True), show_time=False, show_path=False)],
-    )
-    logging.getLogger("genomask").setLevel(logging.INFO)
+    escape_what_the_terminal_lacks()
+    log_to_terminal(logging.INFO)
     keep_freed_memory()
     try:
-        app(spread(sys.argv[1:]))
+        sys.exit(app(spread(sys.argv[1:]) or ["--help"], standalone_mode=False) or 0)
+    except UsageError as error:
+        say_error(usage_sentence(error))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        say_error(str(error))
+    except BrokenPipeError:  # whoever read the result has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
     except OSError as error:
         if error.errno is None:  # not of this machine's disk: a library's own
             raise
-        logging.getLogger("genomask").debug("the error's way", exc_info=error)
-        print(f"error: {disk_sentence(error)}", file=sys.stderr)
-        sys.exit(2)
+        log.debug("the error's way", exc_info=error)
+        say_error(os_error_sentence(error))
+    except MemoryError as error:
+        say_error(f"there is not enough memory for this ({error or 'none is left'}); ask for less, or free some.")
     except Stopped as stopped:
-        print(stopped, file=sys.stderr)
+        say(str(stopped), stderr=True)
         sys.exit(128 + stopped.signal_number)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-
-
-def spread(arguments: Sequence[str]) -> list[str]:
-    """`--genome a b` -> `--genome a --genome b`."""
-    repeated: list[str] = []
-    option = ""
-    for argument in arguments:
-        if argument.startswith("-"):
-            option = argument if argument in MANY_VALUES else ""
-        elif option and repeated[-1] != option:
-            repeated.append(option)
-        repeated.append(argument)
-    return repeated
+    sys.exit(2)
 
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
-        print(f"genomask {__version__}")
+        say(f"genomask {__version__}")
         raise typer.Exit
 
 
@@ -98,41 +97,58 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version and end.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors and the result, no bars and no notes.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print the debug log too.")] = False,
 ) -> None:
     """Options of genomask itself; its help is the app's."""
+    if quiet and verbose:
+        raise SettingsError("--quiet and --verbose exclude each other; give one of them.")
+    if quiet or verbose:
+        log_to_terminal(LOUDNESS["--quiet" if quiet else "--verbose"])
 
 
 @app.command()
 def pretrain(
     genome: GenomeFiles = [],  # noqa: B006 - typer copies it
-    corpus: Annotated[list[str], typer.Option(help="C4-format shards or their folder; or c4 to stream it.")] = [],  # noqa: B006
-    out: Annotated[Path, typer.Option(help="Folder of the run: config, metrics, model.")] = Path("runs/pretrain"),
+    corpus: Annotated[
+        list[str],
+        typer.Option(
+            parser=inputs.corpus, metavar="SHARD...", help="C4-format shards or their folder; or c4 to stream it."
+        ),
+    ] = [],  # noqa: B006
+    out: Annotated[Path, folder("Folder of the run: config, metrics, model.")] = Path("runs/pretrain"),
     recipe: RecipeName = "",
     masking: Annotated[
         str, typer.Option(help="As genemask, span:p=0.1, my_masks.py:mine. Default: the recipe's.")
     ] = "",
-    vocabulary: Annotated[str, typer.Option(help="Text: a WordPiece vocab.txt. Default: learn one.")] = "",
+    vocabulary: Annotated[
+        str, typer.Option(metavar="FILE", help="Text: a WordPiece vocab.txt. Default: learn one.")
+    ] = "",
     ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
 ) -> None:
     """Pretrain an encoder on a genome or on text."""
+    if bool(genome) == bool(corpus):
+        raise SettingsError("pretrain takes either --genome FASTA or --corpus SHARDS; give one of them.")
+    changes = [*changes, *_changes({"masking.strategy": masking, "tokens.vocabulary": vocabulary})]
+    kind = "genome" if genome else "text"
+    _look_at(kind, recipe, changes, [masking] if masking else [])
+    if vocabulary:
+        inputs.input_file(vocabulary)
+
     from genomask.experiments.pretrain import pretrain as run
     from genomask.experiments.run_folder import Inputs
     from genomask.experiments.run_report import report_run
 
-    if bool(genome) == bool(corpus):
-        raise SettingsError("pretrain takes either --genome FASTA or --corpus SHARDS; give one of them.")
-    asked = {"masking.strategy": masking, "tokens.vocabulary": vocabulary}
-    settings = _recipe("genome" if genome else "text", recipe, [*changes, *_changes(asked)])
-    inputs = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
-    run(settings, inputs, out, resume=resume)
+    given = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
+    run(_recipe(kind, recipe, changes), given, out, resume=resume)
     console().print(report_run(out))
 
 
 @app.command()
 def fewshot(
-    model: Annotated[Path, typer.Option(help="Folder of a pretrained model, such as runs/pretrain/model.")],
+    model: ModelFolder,
     train: Train,
     test: Test,
     shots: Shots = "10,50,100",
@@ -140,17 +156,25 @@ def fewshot(
     methods: Methods = ALL_METHODS,
     sequence_column: SequenceColumn = "sequence",
     label_column: LabelColumn = "label",
-    pool: Annotated[str, typer.Option(help="The probe's vector of a sequence: mean, center or cls.")] = "mean",
-    out: Annotated[Path, typer.Option(help="Folder for results.csv, summary.csv and the picture.")] = Path(
-        "runs/fewshot"
-    ),
+    pool: Annotated[
+        Literal["mean", "center", "cls"],
+        typer.Option(help="The probe's vector of a sequence, from its tokens' vectors."),
+    ] = "mean",
+    out: Annotated[
+        Path,
+        folder("Folder for results.csv, summary.csv and the picture."),
+    ] = Path("runs/fewshot"),
 ) -> None:
     """Say how good an encoder is with few labelled sequences, beside floors that need no pretraining."""
+    sizes, ways = read_numbers(shots, "--shots"), read_methods(methods)
+    if ways != ("kmer-logreg",):
+        inputs.require_model(model)
+
     from genomask.data.tasks import Columns
     from genomask.experiments.judge import judge
     from genomask.fewshot.protocol import FewShotSettings
 
-    settings = FewShotSettings(shots=_numbers(shots, "--shots"), draws=draws, methods=_words(methods), pool=pool)
+    settings = FewShotSettings(shots=sizes, draws=draws, methods=ways, pool=pool)
     for part in judge(model, train, test, settings, out, Columns(sequence_column, label_column)):
         console().print(part)
 
@@ -163,40 +187,48 @@ def compare(
     masking: Annotated[str, typer.Option(help="Strategies, separated by commas.")] = (
         "uniform,contiguous,random-span,genemask"
     ),
-    seeds: Annotated[int, typer.Option(help="Pretraining seeds of each strategy: the unit of replication.")] = 5,
+    seeds: Annotated[
+        int,
+        typer.Option(min=1, max=1_000, help="Pretraining seeds of each strategy, 1 to 1,000: the unit of replication."),
+    ] = 5,
     shots: Shots = "10,50,100",
     draws: Draws = 20,
     methods: Annotated[str, typer.Option(help="As in fewshot; the first that needs a model is primary.")] = ALL_METHODS,
     sequence_column: SequenceColumn = "sequence",
     label_column: LabelColumn = "label",
     match: Annotated[
-        str, typer.Option(help="Strategies mask equal shares of: tokens, bases, or none. Default: the recipe's.")
-    ] = "",
+        Literal["tokens", "bases", "none"] | None,
+        typer.Option(help="What all strategies mask an equal share of. Default: the recipe's."),
+    ] = None,
     recipe: RecipeName = "",
     ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006
-    out: Annotated[Path, typer.Option(help="Folder of the arms and report.html; an arm that is there is kept.")] = Path(
-        "runs/compare"
-    ),
+    out: Annotated[
+        Path,
+        folder("Folder of the arms and report.html; an arm that is there is kept."),
+    ] = Path("runs/compare"),
 ) -> None:
     """Compare masking strategies at equal compute: pretrain each, judge each few-shot, one verdict and one page."""
+    changes = [*changes, *_changes({"masking.match": match or ""})]
+    sizes, ways = read_numbers(shots, "--shots"), read_methods(methods)
+    _look_at("genome", recipe, changes, read_list(masking))
+
     from genomask.data.tasks import Columns
     from genomask.experiments.arms import Comparison
     from genomask.experiments.compare import compare as run
     from genomask.experiments.compare_page import write_comparison_page
     from genomask.experiments.run_folder import Inputs
     from genomask.fewshot.protocol import FewShotSettings
-    from genomask.masking.names import read_list
 
     comparison = Comparison(
-        recipe=_recipe("genome", recipe, [*changes, *_changes({"masking.match": match})]),
+        recipe=_recipe("genome", recipe, changes),
         inputs=Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous),
         strategies=read_list(masking),
         seeds=seeds,
         pool=train,
         test=test,
         columns=Columns(sequence_column, label_column),
-        fewshot=FewShotSettings(shots=_numbers(shots, "--shots"), draws=draws, methods=_words(methods)),
+        fewshot=FewShotSettings(shots=sizes, draws=draws, methods=ways),
         out=out,
     )
     outcome = run(comparison)
@@ -205,73 +237,38 @@ def compare(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder of the demo and its report.html.")] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the simulated genome and its task.")] = 0,
+    out: Annotated[Path, folder("Folder of the demo and its report.html.")] = Path("runs/demo"),
+    seed: Seed = 0,
 ) -> None:
     """Simulate a genome, compare two masking strategies on it and write a report, in minutes on a laptop."""
     from genomask.experiments.demo import run_demo
 
-    print(f"two encoders are trained on a simulated genome, in minutes; their logs are in {out / 'arms'}", flush=True)
+    log.info("two encoders are trained on a simulated genome, in minutes; their logs are in %s", out / "arms")
     outcome, sentence = run_demo(out, seed)
     _show(outcome, out / "report.html")
-    print(sentence)
+    say(sentence)
 
 
-@app.command()
-def masks(
-    sequence: Annotated[
-        str,
-        typer.Argument(
-            help="Letters A C G T N, or FASTA:RECORD or FASTA:RECORD:FIRST-LAST, counted from 1, both ends included."
-        ),
-    ],
-    masking: Annotated[str, typer.Option(help="Strategies, by commas; parameters as NAME:key=value.")] = (
-        "uniform,contiguous,random-span"
-    ),
-    k: Annotated[int, typer.Option("--k", help="Bases in a token, 1 to 8.")] = 6,
-    rate: Annotated[float, typer.Option(help="Share to mask, between 0 and 1.")] = 0.15,
-    match: Annotated[str, typer.Option(help="What the rate is a share of: tokens, bases, or none.")] = "tokens",
-    npmi: Annotated[Path | None, typer.Option(help="Table made by genomask npmi. Default: count the FASTA.")] = None,
-    genome: Annotated[list[Path], typer.Option(help="FASTA files to count the NPMI in, for letters.")] = [],  # noqa: B006
-    ambiguous: Ambiguous = "error",
-    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of the random draws.")] = 0,
-    out: Annotated[Path, typer.Option(help="The picture: .svg, .png or .pdf.")] = Path("masks.svg"),
-) -> None:
-    """Show which tokens strategies mask in a sequence, and which bases that really hides."""
-    from genomask.experiments.masks import MANY_MASKS, MaskQuestion, show_masks
-    from genomask.experiments.output_files import require_writable, writing
-    from genomask.masking.names import read_list
-    from genomask.report.mask_picture import mask_picture
-    from genomask.report.mask_rows import tally_frame
-    from genomask.report.mask_text import mask_text
-    from genomask.report.style import require_picture_name
-    from genomask.report.tables import rich_table
-
-    question = MaskQuestion(
-        sequence=sequence, strategies=read_list(masking), k=k, rate=rate, match=match, npmi=npmi,
-        genome=tuple(genome), ambiguous=ambiguous, seed=seed,
-    )  # fmt: skip
-    require_writable(out, "--out", question.files)
-    require_picture_name(out)
-    shown = show_masks(question)
-    terminal = console()
-    terminal.print(mask_text(shown, terminal.width))
-    terminal.print(rich_table(tally_frame(shown), caption=f"mean: over {MANY_MASKS:,} masks; the first one is shown"))
-    with writing(out, "--out"):
-        mask_picture(shown, out)
-    print(f"picture: {out}")
+app.command()(masks)
 
 
 @app.command()
 def export(
-    model: Annotated[Path, typer.Option(help="Folder of a model: ours, MosaicBERT's or BERT's.")],
-    to: Annotated[str, typer.Option(help="Names to write: mosaicbert (also DNABERT-2's) or bert.")],
-    out: Annotated[Path, typer.Option(help="New folder for config.json, model.safetensors and the tokenizer.")],
+    model: ModelFolder,
+    to: Annotated[
+        Literal["mosaicbert", "bert"], typer.Option(help="Names to write: mosaicbert (also DNABERT-2's) or bert.")
+    ],
+    out: Annotated[
+        Path,
+        folder("New folder for config.json, model.safetensors and the tokenizer."),
+    ],
 ) -> None:
     """Write a model under the names other tools know, every weight bit by bit."""
+    inputs.require_model(model)
+
     from genomask.experiments.export import export as run
 
-    print(run(model, to, out))
+    say(run(model, to, out))
 
 
 @app.command()
@@ -290,34 +287,30 @@ def _show(outcome: "Outcome", page: Path) -> None:
     method, control = outcome.comparison.primary_method, outcome.comparison.control
     console().print(fewshot_table(outcome.summary, "\n".join(captions(outcome.summary))))
     console().print(verdict_table(outcome.verdict(method), outcome.arm_means(method), control))
-    print(f"report: {page}")
+    say(f"report: {page}")
     if outcome.failed:
         raise TrainingError(outcome.failures)
+
+
+def _look_at(kind: str, recipe: str, changes: list[str], strategies: Sequence[str]) -> None:
+    """Raises SettingsError for a recipe, a change or a strategy that cannot be, before anything heavy is imported."""
+    inputs.require_strategies(strategies)
+    found = read_tables(recipe or f"{'genome' if kind == 'genome' else 'c4'}-tiny", changes)["kind"]
+    if found != kind:
+        raise SettingsError(f"recipe {recipe} is for {found}; this command needs one for {kind}.")
 
 
 def _recipe(kind: str, name: str, changes: list[str]) -> Any:
     from genomask.experiments.pretrain import default_recipe
     from genomask.recipe import load_recipe
 
-    if not name:
-        name = default_recipe(kind)
-        print(f"recipe {name}: the default {'with' if name.endswith('base') else 'without'} a GPU")
+    if name:
+        return load_recipe(name, changes)
+    name = default_recipe(kind)
     recipe = load_recipe(name, changes)
-    if recipe.kind != kind:
-        raise SettingsError(f"recipe {name} is for {recipe.kind}; this command needs one for {kind}.")
+    log.info("recipe %s: the default %s a GPU", name, "with" if name.endswith("base") else "without")
     return recipe
 
 
 def _changes(asked: dict[str, str]) -> list[str]:
     return [f"{key}={value}" for key, value in asked.items() if value]
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _numbers(text: str, option: str) -> tuple[int, ...]:
-    words = _words(text)
-    if not words or not all(word.isdigit() for word in words):
-        raise SettingsError(f"{option} takes whole numbers separated by commas, such as 10,50,100; got {text!r}.")
-    return tuple(map(int, words))

@@ -3,13 +3,23 @@
 `genomask npmi GENOME...` is short for `genomask npmi count GENOME...`.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
-from genomask.report.console import console
+from genomask import inputs
+from genomask.cli_options import Ambiguous, file
+from genomask.errors import SettingsError
+from genomask.spelling import did_you_mean
+from genomask.terminal import console, say
+
+LONGEST_WORDS = 12
+"""In bases; a table has 4**n counts."""
+MOST_FLANK = MOST_WORDS = 10**9
+MOST_COUNT = 2**63 - 1
 
 
 class CountByDefault(TyperGroup):
@@ -17,36 +27,55 @@ class CountByDefault(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put `count` before arguments that leave it out."""
-        if args and args[0] not in self.commands and args[0] != "--help":
-            args = ["count", *args]
-        return super().parse_args(ctx, args)
+        first = args[0] if args else "--help"
+        if first in self.commands or first == "--help":
+            return super().parse_args(ctx, args or [first])
+        if not first.startswith("-") and not os.path.exists(first) and (near := did_you_mean(first, self.commands)):
+            raise SettingsError(f"npmi has no command {first!r}, and there is no file of that name.{near}")
+        return super().parse_args(ctx, ["count", *args])
 
 
 npmi = typer.Typer(
     cls=CountByDefault,
-    no_args_is_help=True,
     help="Score every n-gram of a genome by how much more often it occurs than its parts predict (NPMI).\n\n"
     "To count and score: genomask npmi GENOME... --out table.npmi (all options: genomask npmi count --help)",
 )
 
-Ambiguous = Annotated[str, typer.Option(help="IUPAC letters such as R: 'error', or 'n' to read them as N.")]
-TableFile = Annotated[Path, typer.Argument(metavar="TABLE", help="A table that `genomask npmi` wrote.")]
+TableFile = Annotated[
+    Path, typer.Argument(parser=inputs.input_table, metavar="TABLE", help="A table that `genomask npmi` wrote.")
+]
 
 
 @npmi.command()
 def count(
-    genome: Annotated[list[Path], typer.Argument(metavar="GENOME", help="FASTA files, plain, gzip or bgzip.")],
-    out: Annotated[Path, typer.Option(help="File for the table; a table that is there is replaced.")],
-    max_n: Annotated[int, typer.Option(help="Length of the longest n-grams, in bases: 2 to 12.")] = 10,
+    genome: Annotated[
+        list[Path],
+        typer.Argument(parser=inputs.input_fasta, metavar="GENOME...", help="FASTA files, plain, gzip or bgzip."),
+    ],
+    out: Annotated[Path, file("File for the table; a table that is there is replaced.")],
+    max_n: Annotated[
+        int, typer.Option(min=2, max=LONGEST_WORDS, help="Length of the longest n-grams, 2 to 12 bases.")
+    ] = 10,
     definition: Annotated[
         Literal["exact", "released"], typer.Option(help="Over all segmentations; or as the published table is.")
     ] = "exact",
     strand: Annotated[
         Literal["forward", "both"], typer.Option(help="both: a word scores like its reverse complement.")
     ] = "forward",
-    bed: Annotated[Path | None, typer.Option(help="Count only the regions of this BED file. Default: all.")] = None,
-    min_count: Annotated[int, typer.Option(help="Words counted fewer times get no score.")] = 101,
-    tsv: Annotated[Path | None, typer.Option(help="Also write all scores here as tab-separated text.")] = None,
+    bed: Annotated[
+        Path | None,
+        typer.Option(
+            parser=inputs.input_file, metavar="BED", help="Count only the regions of this BED file. Default: all."
+        ),
+    ] = None,
+    flank: Annotated[
+        int,
+        typer.Option(min=0, max=MOST_FLANK, help="Bases added on both sides of each region, never beyond its record."),
+    ] = 0,
+    min_count: Annotated[
+        int, typer.Option(min=2, max=MOST_COUNT, help="Words counted fewer times get no score; at least 2.")
+    ] = 101,
+    tsv: Annotated[Path | None, file("Also write all scores here as tab-separated text.")] = None,
     ambiguous: Ambiguous = "error",
 ) -> None:
     """Count and score all n-grams of a genome: what `genomask npmi GENOME...` does, the word `count` left out."""
@@ -58,6 +87,7 @@ def count(
         genome=tuple(genome),
         ambiguous=ambiguous,
         bed=bed,
+        flank=flank,
         max_n=max_n,
         min_count=min_count,
         definition=definition,
@@ -65,18 +95,23 @@ def count(
     )
     table = count_and_save(request, out, tsv)
     console().print(rich_table(lengths_frame(table), caption=origin(table)))
-    print(f"table: {out}" + (f"\ntext: {tsv}" if tsv else ""))
+    say(f"table: {out}" + (f"\ntext: {tsv}" if tsv else ""))
 
 
 @npmi.command()
 def show(
     table: TableFile,
-    top: Annotated[int, typer.Option(min=1, help="How many of the best words.")] = 50,
-    n: Annotated[int | None, typer.Option(min=1, help="Their length, in bases. Default: the longest there is.")] = None,
-    tsv: Annotated[Path | None, typer.Option(help="Also write all scores (of that --n) here as text.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words.")] = 50,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=LONGEST_WORDS, help="Their length, 2 to 12 bases. Default: the longest that has scores."
+        ),
+    ] = None,
+    tsv: Annotated[Path | None, file("Also write all scores (of that --n) here as text.")] = None,
 ) -> None:
     """Print the words of a table that score best."""
-    from genomask.experiments.npmi import export_tsv
+    from genomask.experiments.npmi import export_tsv, longest_scored
     from genomask.masking.npmi import NpmiTable
     from genomask.report.npmi_frames import best_frame, origin
     from genomask.report.tables import rich_table
@@ -84,19 +119,23 @@ def show(
     counted = NpmiTable.load(table)
     if tsv:
         export_tsv(counted, n, tsv, table)
-    console().print(rich_table(best_frame(counted, counted.max_n if n is None else n, top), caption=origin(counted)))
+    shown = longest_scored(counted) if n is None else n
+    console().print(rich_table(best_frame(counted, shown, top), caption=origin(counted)))
 
 
 @npmi.command()
 def motifs(
     table: TableFile,
-    jaspar: Annotated[Path, typer.Option(help="Motif matrices in JASPAR format, plain or gzip.")],
-    n: Annotated[int, typer.Option(min=1, help="Length of the words, in bases.")] = 6,
-    top: Annotated[int, typer.Option(min=1, help="How many of the best words are tested.")] = 100,
-    match_share: Annotated[float, typer.Option(help="Share of all words that match a motif: those scoring best.")] = (
-        0.01
-    ),
-    out: Annotated[Path | None, typer.Option(help="CSV file for the whole result.")] = None,
+    jaspar: Annotated[
+        Path,
+        typer.Option(parser=inputs.input_file, metavar="FILE", help="Motif matrices in JASPAR format, plain or gzip."),
+    ],
+    n: Annotated[int, typer.Option(min=1, max=LONGEST_WORDS, help="Length of the words, 2 to 12 bases.")] = 6,
+    top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words are tested.")] = 100,
+    match_share: Annotated[
+        float, typer.Option(help="Share of all words that match a motif, those scoring best: above 0, at most 0.5.")
+    ] = 0.01,
+    out: Annotated[Path | None, file("CSV file for the whole result.")] = None,
 ) -> None:
     """Test whether the best words are motifs more often than other words of like GC, count and repetition."""
     from genomask.atomic import atomic_write

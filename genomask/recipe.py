@@ -4,10 +4,8 @@ A recipe is a name from genomask/recipes or a path; `--set table.key=value` chan
 """
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_origin, get_type_hints
 
@@ -16,6 +14,9 @@ from genomask.data.windows import WindowSettings
 from genomask.encoders.settings import EncoderSettings
 from genomask.errors import SettingsError
 from genomask.masking.settings import MaskSettings
+from genomask.ranges import shown
+from genomask.recipe_file import kind_of, read_tables
+from genomask.spelling import did_you_mean
 from genomask.training.settings import EvaluationSettings, OptimizerSettings, TrainingSettings
 
 
@@ -34,7 +35,7 @@ class GenomeRecipe:
     kind = "genome"
 
     def __post_init__(self) -> None:
-        _require_room(self.training, self.longest, "windows.max_tokens with [CLS] and [SEP]")
+        _require_room(self, self.longest, "windows.max_tokens with [CLS] and [SEP]")
 
     @property
     def longest(self) -> int:
@@ -57,7 +58,7 @@ class TextRecipe:
     kind = "text"
 
     def __post_init__(self) -> None:
-        _require_room(self.training, self.longest, "documents.max_tokens")
+        _require_room(self, self.longest, "documents.max_tokens")
 
     @property
     def longest(self) -> int:
@@ -65,23 +66,22 @@ class TextRecipe:
         return self.documents.max_tokens
 
 
-def _require_room(training: TrainingSettings, longest: int, what: str) -> None:
-    """A sequence is never cut, so the longest must fit into a microbatch."""
-    if training.tokens_per_microbatch < longest:
-        raise SettingsError(
-            f"training.tokens_per_microbatch = {training.tokens_per_microbatch} is less than one sequence ({what}: "
-            f"{longest} tokens); set it to {longest} or more."
-        )
+def _require_room(recipe: "Recipe", longest: int, what: str) -> None:
+    """A sequence is never cut, so the longest must fit into a microbatch and into learned positions."""
+    room = {"training.tokens_per_microbatch": recipe.training.tokens_per_microbatch}
+    if recipe.encoder.positions == "learned":
+        room["encoder.max_position_embeddings"] = recipe.encoder.max_position_embeddings
+    for name, tokens in room.items():
+        if tokens < longest:
+            raise SettingsError(
+                f"{name} = {tokens} is less than one sequence ({what}: {longest} tokens); set it to {longest} or more."
+            )
 
 
 Recipe = GenomeRecipe | TextRecipe
-KINDS: dict[str, type[Recipe]] = {"genome": GenomeRecipe, "text": TextRecipe}
-
-
-def recipe_names() -> list[str]:
-    """The recipes that come with the package."""
-    folder = resources.files("genomask") / "recipes"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+MOST_LETTERS = 4096
+"""Of a setting; a path takes no more."""
+RECIPES: dict[str, type[Recipe]] = {"genome": GenomeRecipe, "text": TextRecipe}
 
 
 def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
@@ -89,20 +89,15 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
 
     Raises SettingsError for a recipe, table or key that does not exist and for values out of range.
     """
-    tables = _read_tables(name)
-    for change in changes:
-        _apply(tables, change)
-    return recipe_from_tables(tables, str(name))
+    return recipe_from_tables(read_tables(name, changes), str(name))
 
 
 def recipe_from_tables(tables: Mapping[str, Any], where: str) -> Recipe:
     """Build the recipe that `tables` describe; `where` names them in messages."""
-    kind = tables.get("kind")
-    if kind not in KINDS:
-        raise SettingsError(f"recipe {where}: kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    rooms = get_type_hints(KINDS[kind])
+    made = RECIPES[kind_of(tables, where)]
+    rooms = get_type_hints(made)
     _refuse_unknown(tables.keys() - {"kind"}, rooms, f"recipe {where}", "table")
-    return KINDS[kind](**{room: _settings(cls, tables.get(room, {}), room) for room, cls in rooms.items()})
+    return made(**{room: _settings(cls, tables.get(room, {}), room) for room, cls in rooms.items()})
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
@@ -120,33 +115,9 @@ def toml_value(value: str | float | bool | Sequence[str]) -> str:
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
-def _read_tables(name: str | Path) -> dict[str, Any]:
-    shipped = resources.files("genomask") / "recipes" / f"{name}.toml"
-    source = shipped if shipped.is_file() else Path(name)
-    if not source.is_file():
-        raise SettingsError(f"there is no recipe {name}; give a .toml file or one of: {', '.join(recipe_names())}")
-    try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
-    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
-        raise SettingsError(f"recipe {name} is not valid TOML: {error}") from error
-
-
-def _apply(tables: dict[str, Any], change: str) -> None:
-    """Apply one 'table.key=value' to the tables; a value that is no TOML value is a string."""
-    path, equals, text = change.partition("=")
-    room, dot, key = path.strip().partition(".")
-    if not (equals and dot and key):
-        raise SettingsError(f"--set takes table.key=value, for example training.steps=60; got {change!r}")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except ValueError:  # as above
-        value = text.strip()
-    tables.setdefault(room, {})[key] = value
-
-
 def _settings(cls: type, values: Any, room: str) -> Any:
     if not isinstance(values, dict):
-        raise SettingsError(f"recipe: {room} must be a table, got {values!r}")
+        raise SettingsError(f"recipe: {room} must be a table, got {shown(values)}")
     kinds = get_type_hints(cls)
     _refuse_unknown(values.keys(), kinds, f"recipe table [{room}]", "key")
     return cls(**{key: _checked(value, kinds[key], f"{room}.{key}") for key, value in values.items()})
@@ -155,20 +126,27 @@ def _settings(cls: type, values: Any, room: str) -> Any:
 def _checked(value: Any, kind: Any, name: str) -> Any:
     """The value as the field's type: whole numbers pass as floats, lists as tuples, nothing else is converted."""
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise SettingsError(f"{name} must be a number below 1e308, got {shown(value)}") from error
     if get_origin(kind) is Literal:  # the room itself says which strings it knows
         kind = str
     if kind not in (int, float, str, bool):
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
-        raise SettingsError(f'{name} must be a list of strings such as ["chrX"], got {value!r}')
+        raise SettingsError(f'{name} must be a list of strings such as ["chrX"], got {shown(value)}')
     if type(value) is not kind:
         words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
-        raise SettingsError(f"{name} must be {words[kind]}, got {value!r}")
+        raise SettingsError(f"{name} must be {words[kind]}, got {shown(value)}")
+    if kind is str and ("\0" in value or len(value) > MOST_LETTERS):
+        raise SettingsError(f"{name} must have at most {MOST_LETTERS} letters, none a zero byte; got {shown(value)}")
     return value
 
 
 def _refuse_unknown(given: Iterable[str], known: Mapping[str, Any], where: str, what: str) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise SettingsError(f"{where} has no {what} {unknown[0]!r}; known: {', '.join(known)}")
+        raise SettingsError(
+            f"{where} has no {what} {shown(unknown[0])}; known: {', '.join(known)}.{did_you_mean(unknown[0], known)}"
+        )

@@ -10,8 +10,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "genomask"
 ROOMS = [
-    "errors", "types", "hashing", "atomic", "locking", "digests", "cache", "allocator", "cores", "data", "masking",
-    "encoders", "hub", "training", "fewshot", "report", "recipe", "experiments", "cli_npmi", "cli",
+    "errors", "types", "spelling", "ranges", "strategy_text", "recipe_file", "terminal", "hashing", "atomic", "locking",
+    "digests", "inputs", "cache", "allocator", "cores", "data", "masking", "encoders", "hub",
+    "training", "fewshot", "report", "recipe", "experiments", "cli_options",
+    "cli_npmi", "cli_masks", "cli",
 ]  # fmt: skip
 ENTRANCES = {"__init__", "__main__"}  # of the package itself: the first may import nothing, the second may import all
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -6,11 +6,13 @@ import pytest
 from typer.testing import CliRunner
 
 from genomask import __version__, cli
+from genomask.cli_options import MOST_SEED, read_numbers
 from genomask.errors import SettingsError
 from genomask.masking.settings import MaskSettings
 from genomask.recipe import load_recipe, recipe_to_toml
 
-COMPARE = ["compare", "--genome", "x.fa", "--train", "x.tsv", "--test", "x.tsv"]
+HERE = __file__  # a file that is there; what is asked ends before it is read
+COMPARE = ["compare", "--genome", HERE, "--train", HERE, "--test", HERE]
 
 
 def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess:
@@ -41,9 +43,9 @@ def test_an_option_takes_the_files_that_a_shell_pattern_gives():
 
 
 def test_lists_of_numbers_are_read_or_refused_by_option_name():
-    assert cli._numbers("10, 50", "--shots") == (10, 50)
+    assert read_numbers("10, 50", "--shots") == (10, 50)
     with pytest.raises(SettingsError, match="--shots takes whole numbers"):
-        cli._numbers("10;50", "--shots")
+        read_numbers("10;50", "--shots")
 
 
 def asked_of_compare(monkeypatch, *arguments):
@@ -83,7 +85,7 @@ def test_a_seed_that_no_key_can_be_made_of_is_refused(tmp_path, verb, seed):
 
 def test_the_highest_seed_makes_a_mask(tmp_path):
     asked = ["masks", "ACGTACGTAC", "--masking", "uniform", "--out", str(tmp_path / "masks.svg")]
-    assert CliRunner().invoke(cli.app, [*asked, "--seed", str(cli.MOST_SEED)]).exit_code == 0
+    assert CliRunner().invoke(cli.app, [*asked, "--seed", str(MOST_SEED)]).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -91,14 +93,14 @@ def test_the_highest_seed_makes_a_mask(tmp_path):
     [
         (["pretrain"], "either --genome FASTA or --corpus SHARDS"),
         (["pretrain", "--genome", "nowhere.fa", "--recipe", "genome-tiny"], "nowhere.fa: no such file"),
-        (["pretrain", "--genome", "x.fa", "--recipe", "c4-tiny"], "recipe c4-tiny is for text"),
-        (["pretrain", "--genome", "x.fa", "--set", "training.stepz=1"], "no key 'stepz'"),
+        (["pretrain", "--genome", HERE, "--recipe", "c4-tiny"], "recipe c4-tiny is for text"),
+        (["pretrain", "--genome", HERE, "--set", "training.stepz=1"], "no key 'stepz'"),
         (
             [*COMPARE, "--recipe", "genome-tiny", "--masking", "span,cm-step:first=(nope:words=(a,b)):at=9"],
             "unknown masking strategy 'nope'",
         ),
-        (["fewshot", "--model", "nowhere", "--train", "nowhere.tsv", "--test", "nowhere.tsv"], "nowhere: no model"),
-        ([*COMPARE, "--recipe", "genome-tiny"], "x.fa: no such file"),
+        (["fewshot", "--model", "nowhere", "--train", HERE, "--test", HERE], "nowhere: no model"),
+        ([*COMPARE, "--genome", "x.fa", "--recipe", "genome-tiny"], "x.fa: no such file"),
         ([*COMPARE, "--recipe", "genome-tiny", "--masking", "nope"], "unknown masking strategy 'nope'"),
     ],
 )

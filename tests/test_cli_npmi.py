@@ -11,6 +11,7 @@ from genomask.data.genome import Genome
 from genomask.errors import DataError, SettingsError
 from genomask.experiments.npmi import export_tsv
 from genomask.masking.npmi import NpmiTable
+from genomask.masking.segmentation import words
 
 COLUMNS = ["ngram", "count", "naive_pmi", "pmi", "npmi", "rank"]
 
@@ -118,10 +119,6 @@ def test_letters_other_than_acgtn_are_read_as_n_where_asked(tmp_path, out):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--max-n", "1"], "--max-n must lie between 2 and 12"),
-        (["--max-n", "13"], "--max-n must lie between 2 and 12"),
-        (["--min-count", "1"], "min_count must be at least 2"),
-        (["--min-count", f"{10**20}"], r"min_count must be below 2\*\*63"),
         (["--out", "."], "is a folder"),
         (["--out", "a.fa"], "would overwrite a file that this command uses"),
         (["--out", "a.fa/t.npmi"], "is no folder that you may write to"),
@@ -214,3 +211,34 @@ def test_a_mistake_is_one_line_and_exit_2(tmp_path):
     assert result.returncode == 2
     assert result.stderr.startswith("error: nowhere.fa")
     assert result.stderr.count("\n") == 1
+
+
+def test_show_takes_the_longest_words_that_have_scores(tmp_path, out):
+    letters = np.random.default_rng(0).choice(list("ACGT"), 30_000)  # each word of four 117 times, of five 29 times
+    (tmp_path / "even.fa").write_text(">one\n" + "".join(letters) + "\n")
+    genomask(tmp_path / "even.fa", "--max-n", 6, "--out", out)
+    said = genomask("show", out, "--top", 1).output
+    assert [word for word in said.split() if set(word) <= set("ACGT")] == [best_words(out, 4)[0]]
+
+
+def best_words(table, n):
+    return words(n)[np.argsort(-NpmiTable.load(table).npmi(n), kind="stable")]
+
+
+def test_one_base_regions_are_made_wider_by_flank(fasta, out, tmp_path):
+    (tmp_path / "tss.bed").write_text("two\t400\t401\none\t0\t1\ntwo\t1999\t2000\n")
+    with pytest.raises(DataError, match=r"its 3 regions are of one base each, which is no word; add bases .* --flank"):
+        genomask(fasta, "--bed", tmp_path / "tss.bed", "--max-n", 2, "--out", out)
+    assert not out.exists()
+    genomask(fasta, "--bed", tmp_path / "tss.bed", "--flank", 50, "--max-n", 2, "--out", out)
+    table = NpmiTable.load(out)
+    assert int(table.counts(1).sum()) == 101 + 51 + 51  # never beyond a record's ends
+    assert "tss.bed with 50 bases on both sides" in table.regions
+    genomask(fasta, "--bed", tmp_path / "tss.bed", "--flank", 10**9, "--max-n", 2, "--out", out)
+    assert int(NpmiTable.load(out).counts(1).sum()) == 32_000
+
+
+def test_regions_too_short_for_the_longest_words_are_said(fasta, out, tmp_path, caplog):
+    (tmp_path / "short.bed").write_text("two\t400\t403\none\t0\t3\n")
+    genomask(fasta, "--bed", tmp_path / "short.bed", "--max-n", 6, "--out", out)
+    assert "2 of 2 regions are shorter than words of 6 bases; add bases on both sides" in caplog.text

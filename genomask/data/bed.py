@@ -16,16 +16,18 @@ MOST_DIGITS = 18
 """Of a position; int64 holds no more."""
 
 
-def read_bed(path: Path, genome: Genome) -> np.ndarray:
+def read_bed(path: Path, genome: Genome, flank: int = 0) -> np.ndarray:
     """(m, 2) int64 [start, stop) of the ACGT in the regions of a BED file, sorted; no interval crosses records.
+
+    Each region is first made wider by `flank` bases on both sides, as far as its record goes.
 
     They are the union of the regions, which may overlap, touch and come in any order: what overlaps or touches becomes
     one interval, and an n-gram may lie across both. Columns after the third, the strand among them, are not read.
     Raises DataError for a line that is not a region of this genome, and for a file in which no base is left.
     """
     records = dict(zip(genome.names, np.stack([genome.offsets[:-1], genome.offsets[1:]], axis=1).tolist(), strict=True))
-    regions = [_region(path, number, line, records) for number, line in numbered_lines(path) if _is_region(line)]
-    found = intersect(union(np.array(regions, dtype=np.int64).reshape(-1, 2)), genome.runs)
+    rows = [_region(path, number, line, records, flank) for number, line in numbered_lines(path) if _is_region(line)]
+    found = intersect(union(np.array(rows, dtype=np.int64).reshape(-1, 2)), genome.runs)
     if len(found) == 0:
         raise DataError(f"{path}: no region holds a base A, C, G or T of this genome. Check that they belong together.")
     return found
@@ -41,7 +43,7 @@ def _are_bounds(words: list[str]) -> bool:
     return len(words) == 2 and all(word.isdecimal() and len(word) <= MOST_DIGITS for word in words)
 
 
-def _region(path: Path, number: int, line: str, records: dict[str, list[int]]) -> tuple[int, int]:
+def _region(path: Path, number: int, line: str, records: dict[str, list[int]], flank: int) -> tuple[int, int]:
     where = f"{path}, line {number}"
     name, *bounds = line.split()[:3]
     if name not in records:
@@ -55,4 +57,4 @@ def _region(path: Path, number: int, line: str, records: dict[str, list[int]]) -
         raise DataError(
             f"{where}: {start}-{stop} is not a part of record {shown(name)}, which has {end - offset:,} bases."
         )
-    return offset + start, offset + stop
+    return max(offset, offset + start - flank), min(end, offset + stop + flank)

@@ -7,7 +7,6 @@ megabytes, and no Python runs per line. U is read as T (RNA); the other IUPAC le
 import codecs
 import contextlib
 import gzip
-import os
 import zlib
 from collections.abc import Iterator
 from io import BufferedIOBase
@@ -17,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genomask.errors import DataError, SettingsError, shown
+from genomask.inputs import require_fasta
 
 CHUNK_BYTES = 1 << 22
 MAX_HEADER_BYTES = 1 << 16
@@ -109,19 +109,9 @@ def read_fasta(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
     _require_bases(path, first_line, record, n_bases)
 
 
-def require_file(path: Path) -> None:
-    """Raises DataError where `path` is not an ordinary file."""
-    if os.path.isdir(path):
-        raise DataError(f"{path}: this is a folder. Name the FASTA files in it, for example {path / '*.fa.gz'}.")
-    if not os.path.exists(path):
-        raise DataError(f"{path}: no such file. Check the spelling, and the folder you are in ({Path.cwd()}).")
-    if not os.path.isfile(path):
-        raise DataError(f"{path}: not an ordinary file. Write the sequences to a file on disk and name that.")
-
-
 def _chunks(path: Path) -> Iterator[bytes]:
     """The unpacked bytes of a file, cut at line ends except within very long lines."""
-    require_file(path)
+    require_fasta(path)
     try:
         with _open(path) as file:
             while chunk := file.read(CHUNK_BYTES) + file.readline(MAX_HEADER_BYTES):

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from genomask.cache import cache_errors, default_cache, files_key, sealed_folder
-from genomask.data.fasta import require_file
 from genomask.data.genome_builder import GenomeBuilder
 from genomask.errors import DataError
+from genomask.inputs import require_fasta
 
 FORMAT = 1
 """Part of the key; raise it when the files change their meaning."""
@@ -43,7 +43,7 @@ def _require_different_files(files: Sequence[Path]) -> None:
         raise DataError("no genome file was given. Name at least one FASTA file.")
     seen: dict[tuple[int, int], Path] = {}
     for path in files:
-        require_file(path)
+        require_fasta(path)
         stat = path.stat()
         same = seen.setdefault((stat.st_dev, stat.st_ino), path)
         if same is not path:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from genomask.data.fasta import CHUNK_BYTES, FOREIGN_FORMATS
 from genomask.errors import DataError
+from genomask.inputs import require_file
 
 LONGEST_LINE = 1 << 26
 """Bytes. It bounds memory: a few megabytes of gzip may hold a line of gigabytes."""
@@ -23,9 +24,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises DataError for a file that is absent, empty, not text, has a line of over 64 MiB, or whose gzip data is cut
     short or damaged.
     """
-    if not path.is_file():
-        what = "this is a folder, not a file" if path.is_dir() else "no such file"
-        raise DataError(f"{path}: {what}. Check the spelling, and the folder you are in.")
+    require_file(path)
     number = 0
     try:
         for number, line in enumerate(_byte_lines(path), 1):

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from genomask.data.kmer import check_kmers
-from genomask.errors import SettingsError
+from genomask.data.wordpiece import SMALLEST_VOCABULARY
+from genomask.ranges import require_one_of, require_whole
+
+LARGEST_VOCABULARY = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,9 @@ class WordPieceSettings:
     vocab_size: int = 30_522
     """Pieces to learn where no vocabulary is given."""
 
+    def __post_init__(self) -> None:
+        require_whole("tokens.vocab_size", self.vocab_size, SMALLEST_VOCABULARY, LARGEST_VOCABULARY)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentSettings:
@@ -41,9 +47,6 @@ class DocumentSettings:
     """Sequences held out for evaluation, whole documents, at most a tenth of the corpus."""
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 8:
-            raise SettingsError(f"documents.max_tokens must be at least 8, got {self.max_tokens}")
-        if self.overflow not in ("truncate", "split"):
-            raise SettingsError(f"documents.overflow must be 'truncate' or 'split', got {self.overflow!r}")
-        if self.validation_documents < 1:
-            raise SettingsError(f"documents.validation_documents must be at least 1, got {self.validation_documents}")
+        require_whole("documents.max_tokens", self.max_tokens, 8)
+        require_one_of("documents.overflow", self.overflow, ("truncate", "split"))
+        require_whole("documents.validation_documents", self.validation_documents, 1)

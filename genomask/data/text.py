@@ -2,12 +2,14 @@
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genomask.data.lines import numbered_lines
 from genomask.errors import DataError, shown
+from genomask.inputs import require_file
 
 _ESCAPES = ("\\ud", "\\uD")
 """A line without them has no surrogates: UTF-8 cannot hold them."""
@@ -22,13 +24,12 @@ def corpus_files(paths: Path | str | Sequence[Path | str]) -> list[Path]:
     """The shards that are meant: the files given, and those of each folder given, in the order of their names."""
     files = []
     for path in [Path(paths)] if isinstance(paths, str | Path) else map(Path, paths):
-        shards = sorted(x for x in path.iterdir() if x.name.endswith(SUFFIXES)) if path.is_dir() else [path]
+        shards = sorted(x for x in path.iterdir() if x.name.endswith(SUFFIXES)) if os.path.isdir(path) else [path]
         if not shards:
             raise DataError(f"{path}: no file in this folder ends in {', '.join(SUFFIXES)}. Give a folder of shards.")
         files += shards
     for path in files:
-        if not path.is_file():
-            raise DataError(f"{path}: no such file. Check the spelling, and the folder you are in.")
+        require_file(path)
     if len({x.resolve() for x in files}) < len(files):
         raise DataError(f"{files[0]}: a shard is given twice. Name each shard, or its folder, once.")
     return files

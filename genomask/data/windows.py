@@ -18,6 +18,7 @@ from genomask.data.intervals import count_below, longest, subtract, total_length
 from genomask.data.placement import StartChooser, place_evenly
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
+from genomask.ranges import MANY, require, require_one_of, require_whole
 
 EVALUATION_BASES = 510
 """Bases of a validation window, the same for every run on a genome; fewer where its runs are shorter."""
@@ -62,19 +63,17 @@ class WindowSettings:
     where no run of ACGT has as many."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min_tokens <= self.max_tokens:
-            raise SettingsError(
-                f"windows.min_tokens must lie between 1 and windows.max_tokens (here {self.max_tokens}), "
-                f"got {self.min_tokens}"
-            )
+        require_whole("windows.max_tokens", self.max_tokens, 1)
+        longest = f"between 1 and windows.max_tokens (here {self.max_tokens})"
+        require(1 <= self.min_tokens <= self.max_tokens, "windows.min_tokens", longest, self.min_tokens)
         for name in ("full_share", "repeat_fraction", "repeat_weight"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingsError(f"windows.{name} must lie between 0 and 1, got {getattr(self, name)}")
+            require(0 <= getattr(self, name) <= 1, f"windows.{name}", "between 0 and 1", getattr(self, name))
         for name, choices in (("strand", ("forward", "both")), ("repeats", ("keep", "skip", "weight"))):
-            if getattr(self, name) not in choices:
-                raise SettingsError(f"windows.{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        if self.validation_windows < 0:
-            raise SettingsError(f"windows.validation_windows must be 0 or more, got {self.validation_windows}")
+            require_one_of(f"windows.{name}", getattr(self, name), choices)
+        require(
+            0 <= self.validation_windows <= MANY,
+            "windows.validation_windows", f"0 or more, and at most {MANY:,}", self.validation_windows,
+        )  # fmt: skip
 
 
 class WindowBatch(NamedTuple):

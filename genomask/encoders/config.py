@@ -8,7 +8,17 @@ from genomask.errors import SettingsError
 
 POSITIONS = ("alibi", "alibi-directed", "learned")
 MLPS = ("glu", "dense")
+BACKEND_NAMES = ("auto", "sdpa", "flex", "flash")
 ROWS_MULTIPLE = 64
+MOST = {
+    "vocab_size": 2**24,
+    "hidden_size": 2**16,
+    "num_hidden_layers": 2**10,
+    "num_attention_heads": 2**10,
+    "intermediate_size": 2**18,
+    "max_position_embeddings": 2**24,
+}
+"""Larger sizes are slips of the keyboard, or a config.json that would fill the memory of whoever opens it."""
 
 
 class MosaicBertConfig(PretrainedConfig):
@@ -44,11 +54,12 @@ class MosaicBertConfig(PretrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
-        sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-        for name in (*sizes, "max_position_embeddings"):
+        for name, most in MOST.items():
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise SettingsError(f"encoder: {name} must be a whole number of at least 1, got {value!r}")
+            if value > most:
+                raise SettingsError(f"encoder: {name} must be at most {most:,}, got {min(value, 10**30):,}")
         if self.hidden_size % self.num_attention_heads:
             raise SettingsError(
                 f"encoder: hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
@@ -57,7 +68,7 @@ class MosaicBertConfig(PretrainedConfig):
         dropout = self.hidden_dropout_prob
         if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
             raise SettingsError(f"encoder: hidden_dropout_prob must be a number in [0, 1), got {dropout!r}")
-        for name, known in (("positions", POSITIONS), ("mlp", MLPS)):
+        for name, known in (("positions", POSITIONS), ("mlp", MLPS), ("attention_backend", BACKEND_NAMES)):
             if getattr(self, name) not in known:
                 raise SettingsError(f"encoder: {name} = {getattr(self, name)!r} is not one of {', '.join(known)}")
 

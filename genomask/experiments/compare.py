@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 
 from genomask.atomic import atomic_write, require_folder, sweep
-from genomask.data.fasta import require_file
 from genomask.errors import SettingsError, TrainingError
 from genomask.experiments.arms import Arm, Comparison
 from genomask.experiments.pretrain import refuse_many_processes
@@ -18,6 +17,7 @@ from genomask.experiments.side_by_side import run_arms
 from genomask.fewshot.protocol import PRETRAINED_METHODS, align_classes, check_pool
 from genomask.fewshot.results import read_results, read_summary
 from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
+from genomask.inputs import require_fasta
 from genomask.locking import locked
 from genomask.masking.names import find
 from genomask.training.metrics_log import read_metrics
@@ -137,7 +137,7 @@ def _check(comparison: Comparison) -> None:
     if not set(PRETRAINED_METHODS) & set(comparison.fewshot.methods):
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
     for path in comparison.inputs.genome:
-        require_file(Path(path))
+        require_fasta(Path(path))
     refuse_many_processes()
     require_folder(comparison.out)
     pool, test = comparison.read_tasks()  # an hour of pretraining should not come first

@@ -1,16 +1,13 @@
 """`genomask fewshot`: a model folder and a task in; tables, results.csv, summary.csv and a picture out."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from genomask.atomic import require_folder, sweep
 from genomask.data.tasks import USUAL, Columns, read_task
-from genomask.encoders.bridges import read_config as read_model_config
 from genomask.experiments.run_folder import read_config
 from genomask.experiments.seen import sentence_of_model
 from genomask.fewshot.leaks import leaks_in_pool
@@ -18,9 +15,11 @@ from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import RESULT_FILES, read_summary
 from genomask.fewshot.run import run_fewshot
 from genomask.fewshot.summary import captions
+from genomask.inputs import require_model
 from genomask.locking import locked
 from genomask.report.plots import fewshot_curves
 from genomask.report.tables import fewshot_table
+from genomask.terminal import progress_bar, text_column
 
 
 def judge(
@@ -37,18 +36,16 @@ def _judge(
     model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path, columns: Columns
 ) -> Iterator[Table | str]:
     if settings.measured_methods() != ["kmer-logreg"]:
-        read_model_config(model)  # a model that is not there is said before a task is read
+        require_model(model)  # before a task is read
     pool, held_out = (read_task(path, columns=columns) for path in (train, test))
     strategy, seed = provenance(model)
-    with Progress(
+    with progress_bar(
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.description}"),
+        text_column("{task.description}"),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        text_column("left"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
     ) as bar:
         task = bar.add_task("")
         rows = run_fewshot(

@@ -4,7 +4,6 @@ Letters: L bases, T tokens of the sequence; the masks see them between [CLS] and
 """
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from genomask.data.kmer import CLS, SEP, KmerTokenizer, base_codes
 from genomask.data.placement import place_evenly
 from genomask.errors import DataError, SettingsError
 from genomask.hashing import make_keys
+from genomask.inputs import require_sequence, split_at_file
 from genomask.masking import NpmiTable, Strategy, account, build_strategy
 from genomask.masking.hidden import base_grid, bases_under
 from genomask.masking.names import find_strategy
@@ -54,7 +54,7 @@ class MaskQuestion:
     @property
     def files(self) -> tuple[Path, ...]:
         """What is read, and must not be written over."""
-        fasta, _ = _split_at_file(self.sequence)
+        fasta, _ = split_at_file(self.sequence)
         return tuple(filter(None, [fasta, self.npmi, *self.genome]))
 
 
@@ -108,12 +108,11 @@ def read_stretch(text: str, ambiguous: str = "error") -> Stretch:
 
     A file whose name could be spelt in IUPAC letters is a file, unless A C G T U N are enough for it.
     """
-    file, region = _split_at_file(text)
+    file, region = split_at_file(text)
     letters = set(text.upper())
     if letters and letters <= set("ACGTUN" if file else "ACGTUN" + AMBIGUOUS_LETTERS):
         return Stretch("", 1, _read_letters(text, ambiguous), None)
-    if file is None and set(text) & set(":./"):
-        raise DataError(f"{text.partition(':')[0]}: no such file. Check the spelling, and the folder you are in.")
+    require_sequence(text)
     if file is None:
         raise DataError(
             f"{text[:60]!r} is neither a sequence of the letters A C G T N nor a part of a file that is there; "
@@ -149,15 +148,6 @@ def best_npmi(codes: np.ndarray, k: int, table: NpmiTable) -> np.ndarray:
     padded = np.pad(scores, k - 1, constant_values=-np.inf)
     best = np.lib.stride_tricks.sliding_window_view(padded, k).max(1)
     return np.where(np.isfinite(best), best, np.nan)
-
-
-def _split_at_file(text: str) -> tuple[Path | None, str]:
-    """The file that `text` begins with, up to one of its colons or its end, and what follows the colon."""
-    parts = text.split(":")
-    for n in range(len(parts), 0, -1):
-        if os.path.isfile(file := ":".join(parts[:n])):
-            return Path(file), ":".join(parts[n:])
-    return None, ""
 
 
 def _encode(stretch: Stretch, tokenizer: KmerTokenizer) -> Tensor:

@@ -7,6 +7,7 @@ with a pseudocount of 0.8 a column (Nishida et al., NAR 2009).
 
 import functools
 import io
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ def read_jaspar(path: Path) -> list[Motif]:
 
     Raises DataError, with the line, for anything else.
     """
-    if path.is_file() and is_table(path):
+    if os.path.isfile(path) and is_table(path):
         raise DataError(f"{path}: this is an NPMI table; give a file of motif matrices in JASPAR format.")
     motifs = [_motif(path, number, lines) for number, lines in _records(path)]
     if not motifs:

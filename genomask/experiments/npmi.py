@@ -5,9 +5,11 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from genomask.data.bed import read_bed
 from genomask.data.genome import Genome
-from genomask.errors import SettingsError
+from genomask.errors import DataError, SettingsError
 from genomask.experiments.output_files import require_own, require_writable, writing
 from genomask.masking.counting import MAX_N
 from genomask.masking.npmi import Definition, NpmiTable, Strand, check_npmi_settings, rarity_warning
@@ -25,6 +27,8 @@ class NpmiRequest:
     ambiguous: str = "error"
     bed: Path | None = None
     """Regions to count; None: the whole genome."""
+    flank: int = 0
+    """Bases added on both sides of each region."""
     max_n: int = 10
     min_count: int = 101
     definition: Definition = "exact"
@@ -32,6 +36,8 @@ class NpmiRequest:
 
     def __post_init__(self) -> None:
         check_npmi_settings(self.min_count, self.definition, self.strand)
+        if self.flank and not self.bed:
+            raise SettingsError("--flank adds bases to the regions of a BED file; give one by --bed, or leave it out.")
         if not 2 <= self.max_n <= MAX_N:
             raise SettingsError(f"--max-n must lie between 2 and {MAX_N} (a table of 4**{MAX_N}); got {self.max_n}.")
 
@@ -66,14 +72,24 @@ def first_unscored(table: NpmiTable) -> int:
     return next((n for n in lengths if table.counts(n).max() < table.min_count), table.max_n + 1)
 
 
+def longest_scored(table: NpmiTable) -> int:
+    """The length of the longest words that have scores; 2 where none has, which `best_frame` refuses."""
+    longest = max(2, first_unscored(table) - 1)
+    if longest < table.max_n:
+        log.info("no word of more than %d bases has a score in this table: shown are those of %d", longest, longest)
+    return longest
+
+
 def count_table(request: NpmiRequest) -> NpmiTable:
     """Count the genome, or the regions of it, that the request names."""
     genome = Genome.open(request.genome, ambiguous=request.ambiguous)
     intervals, regions = genome.runs, ""
     if request.bed:
-        intervals = read_bed(request.bed, genome)
+        intervals = read_bed(request.bed, genome, request.flank)
+        _require_words(request.bed, intervals, request.max_n)
         digest = hashlib.blake2b(intervals.astype("<i8").tobytes(), digest_size=8).hexdigest()
-        regions = f"{request.bed.name} (hash {digest})"
+        wider = f" with {request.flank:,} bases on both sides" if request.flank else ""
+        regions = f"{request.bed.name}{wider} (hash {digest})"
     return NpmiTable.from_intervals(
         genome.codes,
         intervals,
@@ -84,6 +100,16 @@ def count_table(request: NpmiRequest) -> NpmiTable:
         genome=genome.fingerprint,
         regions=regions,
     )
+
+
+def _require_words(bed: Path, intervals: np.ndarray, max_n: int) -> None:
+    """Raises DataError where no region holds a word, and warns where half of them hold none of max_n bases."""
+    advice = "add bases on both sides of each by --flank, such as --flank 50"
+    lengths = intervals[:, 1] - intervals[:, 0]
+    if lengths.max() < 2:
+        raise DataError(f"{bed}: its {len(lengths):,} regions are of one base each, which is no word; {advice}.")
+    if (short := int((lengths < max_n).sum())) > len(lengths) / 2:
+        log.warning(f"{bed}: {short:,} of {len(lengths):,} regions are shorter than words of {max_n} bases; {advice}")
 
 
 def export_tsv(table: NpmiTable, n: int | None, path: Path, source: Path) -> None:

@@ -3,7 +3,6 @@
 import logging
 import multiprocessing
 import signal
-import sys
 import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -12,12 +11,12 @@ from typing import NamedTuple
 
 import pandas as pd
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
 
 from genomask.cores import usable_cores
 from genomask.errors import Stopped
 from genomask.experiments.arms import Arm, arm_process, threads_for
+from genomask.terminal import progress_bar, text_column
 from genomask.training.metrics_log import parse_metrics
 from genomask.training.signals import listen_for_stop
 
@@ -92,14 +91,12 @@ class ArmBars:
     """A progress bar for each arm, read from its run folder."""
 
     def __init__(self, arms: list[Arm]) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
+        self._progress = progress_bar(
+            text_column("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[status]}"),
+            text_column("{task.fields[status]}"),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
         )
         self._tasks = {}
         for arm in arms:

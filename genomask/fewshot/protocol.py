@@ -12,6 +12,7 @@ import numpy as np
 from genomask.data.tasks import LabelledTask
 from genomask.errors import DataError, SettingsError
 from genomask.hashing import hash64
+from genomask.ranges import MANY, require, require_one_of, require_whole
 
 METHODS = ("finetune", "probe", "kmer-logreg", "random-init")
 """What may be asked for; random-init stands for the untrained twin of each of finetune and probe that is asked."""
@@ -20,6 +21,8 @@ PRETRAINED_METHODS = ("finetune", "probe")
 """The methods whose score belongs to a masking strategy; all others are floors that need no pretraining."""
 
 POOLINGS = ("mean", "center", "cls")
+
+MOST_DRAWS = 10_000
 
 Scorer = Callable[[np.ndarray, int, int], np.ndarray]
 """A method ready to be measured: (rows of the pool, shot, draw) -> probabilities (test sequences, classes)."""
@@ -51,20 +54,19 @@ class FewShotSettings:
     def __post_init__(self) -> None:
         if not self.shots or min(self.shots) < 1 or len(set(self.shots)) < len(self.shots):
             raise SettingsError(f"shots must be different whole numbers of at least 1, got {self.shots}.")
-        for name in ("draws", "tokens_per_batch"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        require_whole("shots", max(self.shots), 1)
+        require_whole("draws", self.draws, 1, MOST_DRAWS)
+        require_whole("tokens_per_batch", self.tokens_per_batch, 1)
         unknown = [method for method in self.methods if method not in METHODS]
         if unknown or not self.methods:
             raise SettingsError(f"methods must be some of {', '.join(METHODS)}; got {', '.join(unknown) or 'none'}.")
         if "random-init" in self.methods and not set(PRETRAINED_METHODS) & set(self.methods):
             raise SettingsError("method random-init is the untrained twin of finetune and probe: ask for one of them.")
-        if self.pool not in POOLINGS:
-            raise SettingsError(f"pool must be one of {', '.join(POOLINGS)}; got {self.pool!r}.")
+        require_one_of("pool", self.pool, POOLINGS)
         for name in ("learning_rate", "epochs", "batch_size"):
             value = getattr(self, name)
-            if value != "auto" and (isinstance(value, str) or value <= 0):
-                raise SettingsError(f"{name} must be 'auto' or above 0, got {value!r}.")
+            fits = value == "auto" if isinstance(value, str) else 0 < value <= MANY
+            require(fits, name, f"'auto', or above 0 and at most {MANY:,}", value)
 
     def measured_methods(self) -> list[str]:
         """The values of the `method` column these settings ask for, cheapest first."""

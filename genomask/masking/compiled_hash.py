@@ -2,12 +2,15 @@
 
 import contextlib
 import math
+import os
+import tempfile
 from pathlib import Path
 
 import numba
 import numpy as np
 
 from genomask.atomic import atomic_write
+from genomask.cache import cache_errors, default_cache, key_of
 
 HERE = Path(__file__).parent
 
@@ -17,8 +20,7 @@ def forget_loops_of_other_sources(folder: Path = HERE) -> None:
 
     Numba itself looks at a loop's own file alone, and would go on with what another file said before an update.
     """
-    files = [(str(path.relative_to(folder)), path.stat()) for path in sorted(folder.rglob("*.py"))]
-    now = "".join(f"{name} {stat.st_mtime_ns} {stat.st_size}\n" for name, stat in files)
+    now = _sources(folder)
     seen = folder / "__pycache__" / "sources-of-loops.txt"
     with contextlib.suppress(OSError):  # nothing can be kept in a folder that cannot be written
         if seen.exists() and seen.read_text() == now:
@@ -28,7 +30,29 @@ def forget_loops_of_other_sources(folder: Path = HERE) -> None:
         atomic_write(seen, now)
 
 
+def keep_loops_in_the_cache(folder: Path = HERE) -> None:
+    """Where nothing can be written beside the sources, have numba keep their loops in genomask's cache instead.
+
+    Raises SettingsError and DataError where there is no such cache either: numba would not even start.
+    """
+    beside = next(path for path in (folder / "__pycache__", folder) if path.is_dir())
+    if numba.config.CACHE_DIR or os.access(beside, os.W_OK | os.X_OK):
+        return
+    kept = default_cache() / "loops" / key_of(_sources(folder))
+    with cache_errors(kept):
+        kept.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=kept):
+            numba.config.CACHE_DIR = str(kept)
+
+
+def _sources(folder: Path) -> str:
+    """A line for each file of Python, which changes with the file."""
+    files = [(str(path.relative_to(folder)), path.stat()) for path in sorted(folder.rglob("*.py"))]
+    return "".join(f"{name} {stat.st_mtime_ns} {stat.st_size}\n" for name, stat in files)
+
+
 forget_loops_of_other_sources()
+keep_loops_in_the_cache()
 
 compiled = numba.njit(cache=True, nogil=True)
 """Compiled at first use, kept on disk, and without Python's lock: masking runs beside training."""

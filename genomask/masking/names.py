@@ -1,8 +1,7 @@
 """Names of strategies as people write them: text in, the strategy (or curriculum) and its typed parameters out.
 
-`NAME`, `NAME:key=value`, with any number of parameters, and `FILE.py:NAME...` for a strategy of one's own: the file is
-run as Python, and what it registers is known under that file's name alone. A value may stand in brackets, and must
-where it holds a colon or comma, as a curriculum's strategy does: `cm-step:first=(span:p=0.1)`.
+How a name is spelt is strategy_text.py's part. The file of `FILE.py:NAME` is run as Python, and what it registers is
+known under that file's name alone.
 """
 
 import contextlib
@@ -12,47 +11,19 @@ import runpy
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from genomask.errors import SettingsError, UserError
 from genomask.masking.curricula import CURRICULA, Curriculum
 from genomask.masking.registry import STRATEGIES, StrategySpec
+from genomask.spelling import did_you_mean
+from genomask.strategy_text import read_name
 
 _WORDS = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
 _BOOLS = {"true": True, "false": False}
 NPMI_TABLES = ("table", "shuffled")
 """Values of the parameter `npmi`: the scores as counted, or the same scores dealt out anew among the k-mers."""
-
-
-class Written(NamedTuple):
-    """A name taken apart."""
-
-    file: str  # empty for a strategy of the house
-    name: str
-    parameters: dict[str, str]
-
-
-def read_name(text: str) -> Written:
-    """Take `text` apart. Raises SettingsError where it has another form; looks nothing up and runs nothing."""
-    parts = _split(text, ":")
-    at = max((n for n, part in enumerate(parts) if "=" not in part), default=0)  # all after the name are key=value
-    file, name = ":".join(parts[:at]), parts[at]
-    pairs = [(key, _value(value, text)) for key, _, value in (part.partition("=") for part in parts[at + 1 :])]
-    is_file = file.endswith(".py") and file != ".py"
-    if not name or "=" in name or name.endswith(".py") or (at > 0 and not is_file) or "" in dict(pairs):
-        raise SettingsError(
-            f"{text!r} does not name a masking strategy; write NAME, NAME:key=value, or my_masks.py:NAME."
-        )
-    if len(dict(pairs)) < len(pairs):
-        raise SettingsError(f"masking strategy {text!r} gives a parameter twice.")
-    return Written(file, name, dict(pairs))
-
-
-def read_list(text: str) -> tuple[str, ...]:
-    """The names in `text`, which are separated by commas."""
-    return tuple(name for part in _split(text, ",") if (name := part.strip()))
 
 
 def check_name(text: str) -> None:
@@ -146,7 +117,8 @@ def _look_up(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec |
     if written.name not in known:
         where = f"{written.file} registers no" if written.file else "unknown"
         names = f"use one of: {', '.join(sorted(known))}" if known else "decorate a function with @register"
-        raise SettingsError(f"{where} masking strategy {written.name!r}; {names}.")
+        near = did_you_mean(written.name, known)
+        raise SettingsError(f"{where} masking strategy {written.name!r}; {names}.{near}")
     found = known[written.name]
     parameters = _typed(text, found, {**written.parameters, **more})
     if _reads_npmi(found) and parameters["npmi"] not in NPMI_TABLES:
@@ -158,31 +130,6 @@ def _within(found: StrategySpec | Curriculum, parameters: Mapping[str, Any]) -> 
     """The strategies of a curriculum, as written."""
     if isinstance(found, Curriculum):
         yield from (parameters[key] for key in found.strategies)
-
-
-def _split(text: str, separator: str) -> list[str]:
-    """The parts between separators; `=(` opens a bracket, in which nothing separates."""
-    parts, depth = [""], 0
-    for before, letter in zip(" " + text, text, strict=False):
-        if letter == "(" and (depth or before == "="):
-            depth += 1
-        elif letter == ")" and depth:
-            depth -= 1
-        if letter == separator and not depth:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return parts
-
-
-def _value(value: str, text: str) -> str:
-    """A value of `text` without the brackets around it. Raises SettingsError where they are not around all of it."""
-    if "=(" not in f"={value}":
-        return value
-    depths = list(accumulate((letter == "(") - (letter == ")") for letter in value))
-    if value[0] != "(" or depths[-1] != 0 or 0 in depths[:-1]:
-        raise SettingsError(f"masking strategy {text!r}: brackets go around a whole value, as first=(span:p=0.1).")
-    return value[1:-1]
 
 
 def _reads_npmi(found: StrategySpec | Curriculum) -> bool:
@@ -200,7 +147,10 @@ def _typed(text: str, found: StrategySpec | Curriculum, given: Mapping[str, obje
                 if isinstance(found, Curriculum)
                 else ""
             )
-            raise SettingsError(f"masking strategy {text!r} has no parameter {key!r}; its parameters: {known}.{inner}")
+            near = did_you_mean(key, defaults)
+            raise SettingsError(
+                f"masking strategy {text!r} has no parameter {key!r}; its parameters: {known}.{near}{inner}"
+            )
     return {**defaults, **{key: _as_type_of(defaults[key], value, f"{text!r}: {key}") for key, value in given.items()}}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from genomask.atomic import atomic_file
 from genomask.errors import DataError
+from genomask.inputs import require_table
 
 FORMAT = 2
 """Raise it when the content changes its meaning."""
@@ -40,10 +41,7 @@ def is_table(path: Path) -> bool:
 
 def read_table(path: Path) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
     """The settings and {n: (4**n,) int64 counts} that `write_table` wrote. Raises DataError for any other file."""
-    if path.is_dir():
-        raise DataError(f"{path}: this is a folder; name the table in it, a file that `genomask npmi` wrote.")
-    if not path.is_file():
-        raise DataError(f"{path}: no such file. Make a table with `genomask npmi GENOME... --out {path}`.")
+    require_table(path)
     try:
         with zipfile.ZipFile(path) as archive:
             arrays = {name.removesuffix(".npy"): _array(archive, name) for name in archive.namelist()}

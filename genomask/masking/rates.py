@@ -21,6 +21,7 @@ from genomask.errors import SettingsError
 from genomask.masking import calibration, simulation
 from genomask.masking.registry import Strategy, StrategySpec
 from genomask.masking.simulation import Simulation, Windows
+from genomask.ranges import require_one_of
 from genomask.types import TokenBases
 
 Match = Literal["tokens", "bases", "none"]
@@ -47,8 +48,7 @@ def chances(wanted: Wanted, at_chance: Callable[[Tensor], Strategy]) -> Tensor:
     `at_chance` builds the strategy with a given such table.
     """
     spec, tokens, rate, match = wanted.spec, wanted.tokens, wanted.rate, wanted.match
-    if match not in get_args(Match):
-        raise SettingsError(f"match must be one of {', '.join(get_args(Match))}; got {match!r}.")
+    require_one_of("match", match, get_args(Match))
     if rate in (0, 1):
         if spec.source:
             calibration.require_literal(spec.name, at_chance, _simulations(wanted)[0], rate)

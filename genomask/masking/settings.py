@@ -1,13 +1,12 @@
 """The [masking] table of a recipe."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from genomask.errors import SettingsError
 from genomask.masking.names import check_name
 from genomask.masking.npmi import Definition, check_npmi_settings
 from genomask.masking.rates import Match
+from genomask.ranges import require, require_one_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +27,8 @@ class MaskSettings:
     """"exact" (all segmentations) or "released" (the published table's)."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.mask_rate < 1:
-            raise SettingsError(f"masking.mask_rate must lie between 0 and 1, got {self.mask_rate}.")
+        require(0 < self.mask_rate < 1, "masking.mask_rate", "between 0 and 1", self.mask_rate)
         check_npmi_settings(self.npmi_min_count, self.npmi_definition, "forward", "masking.npmi_")
         check_name(self.strategy)
-        _check("match", self.match, get_args(Match))
-        _check("corruption", self.corruption, ("span", "token"))
-
-
-def _check(field: str, value: str, known: Sequence[str]) -> None:
-    """Refuse a value that is not among the known ones."""
-    if value not in known:
-        raise SettingsError(f"masking.{field} must be one of {', '.join(known)}; got {value!r}.")
+        require_one_of("masking.match", self.match, get_args(Match))
+        require_one_of("masking.corruption", self.corruption, ("span", "token"))

@@ -21,7 +21,7 @@ from matplotlib.path import Path as Outline
 from matplotlib.transforms import blended_transform_factory
 
 from genomask.report.mask_rows import MaskedSequence, MaskRow
-from genomask.report.style import GRID, MUTED, PAPER, picture, strategy_colours
+from genomask.report.style import GRID, MUTED, PAPER, has_title, picture, strategy_colours
 
 BASES_A_LINE = 120
 FEWEST_A_LINE = 10
@@ -35,6 +35,13 @@ THIN = 0.22
 TICK = 10
 TINT = 0.75
 HEAT_COLOURS = "YlGnBu"
+TITLE = "genomask masks"
+"""In the file's metadata."""
+
+
+def is_mask_picture(path: Path) -> bool:
+    """Whether `mask_picture` wrote a file."""
+    return has_title(path, TITLE)
 
 
 def mask_picture(sequence: MaskedSequence, path: Path) -> None:
@@ -44,7 +51,7 @@ def mask_picture(sequence: MaskedSequence, path: Path) -> None:
     a_line = max(FEWEST_A_LINE, -(-n_bases // n_lines))
     heights = [_line_height(sequence)] * n_lines + [FOOT]
     heat = _heat_scale(sequence.best_npmi)
-    with picture(path, WIDTH, UNIT * (sum(heights) + 3 * n_lines)) as figure:
+    with picture(path, WIDTH, UNIT * (sum(heights) + 3 * n_lines), TITLE) as figure:
         figure.set_layout_engine("constrained", h_pad=UNIT)
         *lines, foot = figure.subplots(n_lines + 1, height_ratios=heights)
         for number, axes in enumerate(lines):

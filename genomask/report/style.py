@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from genomask.atomic import atomic_file
 from genomask.errors import UserError
 
+TITLE_BYTES, KIND_BYTES = 2**14, 2**10
 PAPER, INK, MUTED, GRID = "#ffffff", "#1f2328", "#6b7280", "#e3e6ea"
 HUES = {
     "vermilion": "#d55e00",
@@ -67,6 +68,7 @@ _SETTINGS: dict[Any, Any] = {
     "grid.color": GRID,
     "grid.linewidth": 0.8,
     "text.color": INK,
+    "text.parse_math": False,  # a name with $ in it is a name
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,
@@ -88,15 +90,30 @@ def require_picture_name(path: Path) -> None:
 
 
 @contextmanager
-def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of that many inches, saved to `path` (.svg, .png or .pdf) when the block ends without an error."""
+def picture(path: Path, width: float, height: float, title: str = "") -> Iterator[Figure]:
+    """A figure of that many inches; `path` (.svg, .png or .pdf) appears whole when the block ends without an error.
+
+    By a `title`, kept in the file's metadata, `has_title` knows it again.
+    """
     require_picture_name(path)
     with mpl.rc_context(_SETTINGS | {"svg.hashsalt": path.stem}):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
+        metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
+        if title:
+            metadata["Title"] = title
         with atomic_file(path) as file:
-            metadata = {"Date": None} if path.suffix == ".svg" else None
-            figure.savefig(file, format=path.suffix.removeprefix("."), metadata=metadata)
+            figure.savefig(file, format=path.suffix[1:], metadata=metadata)
+
+
+def has_title(path: Path, title: str) -> bool:
+    """Whether a file is a picture that `picture` wrote with that title: within its first or last TITLE_BYTES."""
+    forms = {"<svg": f"<dc:title>{title}</dc:title>", "\x89PNG": f"Title\0{title}", "%PDF": f"/Title ({title})"}
+    with path.open("rb") as file:
+        start = file.read(TITLE_BYTES).decode("latin-1")
+        file.seek(max(0, path.stat().st_size - TITLE_BYTES))
+        end = file.read(TITLE_BYTES).decode("latin-1")
+    return any(kind in start[:KIND_BYTES] and (form in start or form in end) for kind, form in forms.items())
 
 
 def strategy_colours(strategies: Iterable[str]) -> dict[str, str]:

@@ -1,25 +1,22 @@
 """The progress bar of a run: loss, tokens per second and time left."""
 
-import sys
+from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from genomask.terminal import progress_bar, text_column
 
 
 class TrainingBar:
     """A bar on stderr while it is entered; silent where stderr is no terminal."""
 
     def __init__(self, steps: int, done: int) -> None:
-        self._progress = Progress(
-            TextColumn("training"),
+        self._progress = progress_bar(
+            text_column("training"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[status]}"),
+            text_column("{task.fields[status]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            text_column("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
         )
         self._task = self._progress.add_task("training", total=steps, completed=done, status="")
         self._status = {"loss": "", "evaluation": ""}

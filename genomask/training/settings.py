@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from genomask.errors import SettingsError
+from genomask.ranges import LARGE, MANY, require, require_one_of, require_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,18 +16,26 @@ class OptimizerSettings:
     final_share: float = 0.0
     """Share of the peak that is left at the last step."""
     beta_1: float = 0.9
+    """Decay of the mean gradient from step to step."""
     beta_2: float = 0.98
+    """Decay of the mean squared gradient from step to step."""
     eps: float = 1e-6
+    """Added to the root of the mean squared gradient."""
     weight_decay: float = 0.01
     """As torch's AdamW takes it; a decoupled decay d at peak rate lr is d / lr here. Not on biases and norms."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; longer ones are scaled down. 0 clips nothing."""
 
     def __post_init__(self) -> None:
-        _require(self.learning_rate > 0, "optimizer.learning_rate", "above 0", self.learning_rate)
-        _require(self.warmup_steps >= 0, "optimizer.warmup_steps", "0 or more", self.warmup_steps)
-        _require(0 <= self.final_share <= 1, "optimizer.final_share", "between 0 and 1", self.final_share)
-        _require(self.clip_norm >= 0, "optimizer.clip_norm", "0 or more", self.clip_norm)
+        rate, decay, norm = self.learning_rate, self.weight_decay, self.clip_norm
+        require(0 < rate <= LARGE, "optimizer.learning_rate", f"above 0 and at most {LARGE:g}", rate)
+        require(0 <= self.warmup_steps <= MANY, "optimizer.warmup_steps", f"from 0 to {MANY:,}", self.warmup_steps)
+        require(0 <= self.final_share <= 1, "optimizer.final_share", "between 0 and 1", self.final_share)
+        for name in ("beta_1", "beta_2"):
+            require(0 <= getattr(self, name) < 1, f"optimizer.{name}", "0 or more and below 1", getattr(self, name))
+        require(0 < self.eps <= 1, "optimizer.eps", "above 0 and at most 1", self.eps)
+        require(0 <= decay <= LARGE, "optimizer.weight_decay", f"from 0 to {LARGE:g}", decay)
+        require(0 <= norm <= LARGE, "optimizer.clip_norm", f"from 0 to {LARGE:g}", norm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,17 +61,15 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for name in ("steps", "sequences_per_step", "tokens_per_microbatch", "log_every", "checkpoint_every"):
-            _require(getattr(self, name) >= 1, f"training.{name}", "at least 1", getattr(self, name))
-        _require(0 <= self.seed < 2**63, "training.seed", "from 0 to 2**63 - 1", self.seed)
+            require_whole(f"training.{name}", getattr(self, name), 1)
+        require(0 <= self.seed < 2**63, "training.seed", "from 0 to 2**63 - 1", self.seed)
         choices = {
             "precision": ("auto", "fp32", "bf16"),
             "device": ("auto", "cpu", "cuda"),
             "compile": ("auto", "on", "off"),
         }
         for name, known in choices.items():
-            _require(
-                getattr(self, name) in known, f"training.{name}", f"one of {', '.join(known)}", getattr(self, name)
-            )
+            require_one_of(f"training.{name}", getattr(self, name), known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +82,5 @@ class EvaluationSettings:
     """Share of tokens masked when the run's own masking is scored on held-out sequences."""
 
     def __post_init__(self) -> None:
-        _require(self.every >= 1, "evaluation.every", "at least 1", self.every)
-        _require(0 < self.mask_rate < 1, "evaluation.mask_rate", "between 0 and 1", self.mask_rate)
-
-
-def _require(holds: bool, name: str, wanted: str, value: object) -> None:
-    if not holds:
-        raise SettingsError(f"{name} must be {wanted}, got {value!r}.")
+        require_whole("evaluation.every", self.every, 1)
+        require(0 < self.mask_rate < 1, "evaluation.mask_rate", "between 0 and 1", self.mask_rate)

@@ -261,14 +261,14 @@ def test_positions_beyond_four_gigabases_are_windows_like_any_other():
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"min_tokens": 0}, "windows.min_tokens must lie between 1 and windows.max_tokens"),
-        ({"max_tokens": 4}, r"windows.min_tokens must lie .* \(here 4\), got 5"),
-        ({"full_share": 1.5}, "windows.full_share must lie between 0 and 1, got 1.5"),
-        ({"repeat_fraction": -0.1}, "windows.repeat_fraction must lie between 0 and 1"),
-        ({"repeat_weight": 2}, "windows.repeat_weight must lie between 0 and 1"),
+        ({"min_tokens": 0}, "windows.min_tokens must be between 1 and windows.max_tokens"),
+        ({"max_tokens": 4}, r"windows.min_tokens must be .* \(here 4\), got 5"),
+        ({"full_share": 1.5}, "windows.full_share must be between 0 and 1, got 1.5"),
+        ({"repeat_fraction": -0.1}, "windows.repeat_fraction must be between 0 and 1"),
+        ({"repeat_weight": 2}, "windows.repeat_weight must be between 0 and 1"),
         ({"strand": "reverse"}, "windows.strand must be one of forward, both, got 'reverse'"),
         ({"repeats": "drop"}, "windows.repeats must be one of keep, skip, weight, got 'drop'"),
-        ({"validation_windows": -1}, "windows.validation_windows must be 0 or more, got -1"),
+        ({"validation_windows": -1}, "windows.validation_windows must be 0 or more, and at most 1,000,000,000, got -1"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(settings, sentence):

@@ -292,3 +292,41 @@ def test_the_strategy_that_the_documentation_writes_works(tmp_path):
     row = show_masks(MaskQuestion(sequence=LETTERS, strategies=names, rate=0.3, match="none")).rows[0]
     assert row.masked[:25].any()
     assert not row.masked[26:].any()
+
+
+@pytest.mark.parametrize("ending", ["svg", "png", "pdf"])
+def test_only_a_picture_of_masks_is_replaced(tmp_path, monkeypatch, capsys, ending):
+    monkeypatch.chdir(tmp_path)
+    asked = ["genomask", "masks", "ACGTACGTACGT", "--masking", "uniform", "--out", f"a.{ending}"]
+    picture = tmp_path / f"a.{ending}"
+    for foreign in (
+        b"primers",
+        b"<svg xmlns='http://www.w3.org/2000/svg'></svg>",
+        b"\x89PNG\r\n",
+        b"%PDF-1.4\n",
+    ):
+        picture.write_bytes(foreign)
+        assert exit_code(monkeypatch, asked) == 2
+        assert f"a.{ending} is there already and is not a picture that genomask masks drew" in capsys.readouterr().err
+        assert picture.read_bytes() == foreign
+    picture.write_bytes(b"")
+    assert exit_code(monkeypatch, asked) == 0
+    first = picture.read_bytes()
+    assert exit_code(monkeypatch, [*asked, "--seed", "1"]) == 0
+    second = picture.read_bytes()
+    assert second != first
+
+    def stop(*_args, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", stop)
+    assert exit_code(monkeypatch, asked) == 2
+    assert picture.read_bytes() == second
+    assert [path.name for path in tmp_path.iterdir()] == [picture.name]
+
+
+def exit_code(monkeypatch, arguments: list[str]) -> int:
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code

@@ -8,7 +8,8 @@ from masking_tables import kmer_tokens, random_batch
 
 from genomask.errors import SettingsError
 from genomask.masking import STRATEGIES, MaskSettings, build_strategy, register
-from genomask.masking.names import Written, check_name, find, find_strategy, read_list, read_name
+from genomask.masking.names import check_name, find, find_strategy
+from genomask.strategy_text import Written, read_list, read_name
 
 MINE = """
 from genomask.masking import register

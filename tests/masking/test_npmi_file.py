@@ -65,7 +65,7 @@ def test_other_files_are_refused_by_name(tmp_path):
             NpmiTable.load(tmp_path / "b.npmi")
     with pytest.raises(DataError, match="no such file"):
         NpmiTable.load(tmp_path / "none")
-    with pytest.raises(DataError, match="is a folder; name the table in it"):
+    with pytest.raises(DataError, match=r"is a folder, not a file\. Name the table in it"):
         NpmiTable.load(tmp_path)
 
 

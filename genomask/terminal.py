@@ -1,0 +1,97 @@
+"""All that a person reads: results on standard output; errors, log lines and bars on standard error.
+
+Text of users (paths, labels, names of records and motifs) is shown as it is: never read as markup, never obeyed as
+control codes. Whatever a terminal would not show is escaped here, as repr does it.
+"""
+
+import io
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import Progress, ProgressColumn, TextColumn
+from rich.segment import Segment
+from rich.text import Text
+
+ELSEWHERE = 120
+"""Columns of a table that is written to a file or a pipe."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""The text with `\x1b` for an escape and the like, but for the letters in `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(x if x.isprintable() or x in keep else repr(x)[1:-1] for x in text)
+
+
+class PlainConsole(Console):
+    """A console that takes text as it is; styles come from our own code alone."""
+
+    def render_str(self, text: str, **style: Any) -> Text:
+        """As rich's, which measures what will be shown."""
+        return super().render_str(printable(text, keep="\n"), **style)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """As rich's, with the text of each segment made printable."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text, keep="\n"))
+
+
+def _new_console(*, stderr: bool) -> Console:
+    is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    width = None if is_terminal else ELSEWHERE
+    return PlainConsole(stderr=stderr, width=width, markup=False, emoji=False)
+
+
+def console() -> Console:
+    """A console on standard output; tables wrap at the terminal's width, elsewhere they get ELSEWHERE columns."""
+    return _new_console(stderr=False)
+
+
+def say(text: str, *, stderr: bool = False) -> None:
+    """A line of the result (or of what became of it), which is not folded, so that a path in it can be copied."""
+    print(printable(text, keep="\n"), file=sys.stderr if stderr else sys.stdout, flush=True)
+
+
+def say_error(text: str) -> None:
+    """A mistake, in one line on standard error."""
+    print(f"error: {printable(text)}", file=sys.stderr)
+
+
+def progress_bar(*columns: ProgressColumn) -> Progress:
+    """A bar on standard error; silent under --quiet and where standard error is no terminal."""
+    is_shown = sys.stderr.isatty() and logging.getLogger("genomask").isEnabledFor(logging.INFO)
+    return Progress(*columns, console=_new_console(stderr=True), disable=not is_shown)
+
+
+def text_column(template: str) -> TextColumn:
+    """A column of a bar, such as '{task.description}', whose text is taken as it is."""
+    return TextColumn(template, markup=False)
+
+
+class TerminalLog(logging.Handler):
+    """A line for each record, above a bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record, not folded."""
+        level = Text(f"{record.levelname:8} ", style=f"logging.level.{record.levelname.lower()}")
+        _new_console(stderr=True).print(level + Text(printable(self.format(record), keep="\n")), soft_wrap=True)
+
+
+def log_to_terminal(level: int) -> None:
+    """Send the log lines of genomask from `level` on, and the warnings of other packages, to standard error."""
+    logging.basicConfig(format="%(message)s", handlers=[TerminalLog()])
+    logging.getLogger().setLevel(max(level, logging.WARNING))
+    logging.getLogger("genomask").setLevel(level)
+    if level > logging.WARNING:
+        warnings.simplefilter("ignore")
+
+
+def escape_what_the_terminal_lacks() -> None:
+    """A letter that the terminal's encoding does not have is printed by its number instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
