@@ -119,7 +119,8 @@ def pretrain(
     settings = _recipe("genome" if genome else "text", recipe, [*changes, *_changes(asked)])
     inputs = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
     run(settings, inputs, out, resume=resume)
-    console().print(report_run(out))
+    for part in report_run(out):
+        console().print(part)
 
 
 @app.command()
@@ -198,8 +199,7 @@ def demo(
 
     print(f"two encoders are trained on a simulated genome, in minutes; their logs are in {out / 'arms'}", flush=True)
     outcome, sentence = run_demo(out, seed)
-    _show(outcome, out / "report.html")
-    print(sentence)
+    _show(outcome, out / "report.html", sentence)
 
 
 @app.command()
@@ -268,13 +268,11 @@ def doctor() -> None:
     console().print(rich_table(findings_frame(examine())))
 
 
-def _show(outcome: "Outcome", page: Path) -> None:
-    from genomask.fewshot.summary import captions
-    from genomask.report.tables import fewshot_table, verdict_table
+def _show(outcome: "Outcome", page: Path, extra: str = "") -> None:
+    from genomask.experiments.compare_words import terminal_parts
 
-    method, control = outcome.comparison.primary_method, outcome.comparison.control
-    console().print(fewshot_table(outcome.summary, "\n".join(captions(outcome.summary))))
-    console().print(verdict_table(outcome.verdict(method), outcome.arm_means(method), control))
+    for part in terminal_parts(outcome, extra):
+        console().print(part)
     print(f"report: {page}")
 
 

@@ -1,7 +1,8 @@
 """KmerTokenizer: DNA in, k-mer ids out; a transformers tokenizer with a vectorised path for whole genomes.
 
-Bases are uint8 codes A0 C1 G2 T3 (U, of RNA, is T; lower case is upper), 4 for any other letter. Ids 0-4 are [PAD] [UNK] [CLS] [SEP] [MASK]; then come the
-k-mers in the product order of the alphabet A, T, C, G, so that DNABERT's ids hold (at k = 3 `ACG` is 16).
+Bases are uint8 codes A0 C1 G2 T3 (U, of RNA, is T; lower case is upper), 4 for any other letter. Ids 0-4 are
+[PAD] [UNK] [CLS] [SEP] [MASK]; then come the k-mers in the product order of the alphabet A, T, C, G, so that DNABERT's
+ids hold (at k = 3 `ACG` is 16).
 """
 
 import itertools

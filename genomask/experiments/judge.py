@@ -13,13 +13,15 @@ from genomask.data.tasks import read_task
 from genomask.encoders.bridges import read_config as read_model_config
 from genomask.experiments.pretrain import read_config
 from genomask.experiments.seen import sentence_of_model
+from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
-from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.protocol import PRETRAINED_METHODS, FewShotSettings
 from genomask.fewshot.results import read_summary
 from genomask.fewshot.run import run_fewshot
 from genomask.fewshot.summary import captions
+from genomask.report.floor_words import floor_sentence
 from genomask.report.plots import fewshot_curves
-from genomask.report.tables import fewshot_table
+from genomask.report.tables import fewshot_table, floor_table
 
 
 def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path) -> Iterator[Table | str]:
@@ -54,6 +56,10 @@ def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: 
     for name in ("fewshot.svg", "fewshot.png"):
         fewshot_curves(summary, out / name)
     yield fewshot_table(summary, "\n".join(captions(summary)))
+    if rows["method"].isin(PRETRAINED_METHODS).any():
+        floors = against_floors(rows)
+        yield from floor_table(floors)
+        yield floor_sentence(floors)
     yield leaks_in_pool(held_out.sequences, pool.sequences).sentence("the training pool")
     yield sentence_of_model(model, held_out.sequences)
     yield f"{len(rows)} measurements: {out / 'results.csv'}; picture: {out / 'fewshot.png'}"

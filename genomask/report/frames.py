@@ -4,11 +4,14 @@ The terminal, the page and the pictures all show these, so that a figure reads t
 and differences come as shares and are shown in per cent and in points.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
 from genomask.fewshot.protocol import PRETRAINED_METHODS
 from genomask.fewshot.statistics import MIN_SEEDS, mean_interval
+from genomask.report.meaning import LOSS, last_scores
 
 
 def over_seeds(summary: pd.DataFrame) -> pd.DataFrame:
@@ -87,6 +90,24 @@ def verdict_sentence(verdict: pd.DataFrame, control: str, level: float = 0.05) -
     if len(parts) < len(verdict):
         parts.append(f"no difference to {control} was shown for {', '.join(verdict['strategy'][~is_real])}")
     return f"{'; '.join(parts)} (points of accuracy, p after Holm)."
+
+
+def pretraining_frame(runs: Mapping[str, tuple[Sequence[Mapping], Mapping]]) -> pd.DataFrame:
+    """Scores beside their yardsticks, a row a strategy; `runs`: strategy -> rows of metrics.jsonl, yardsticks."""
+    table = []
+    for strategy, (rows, yardsticks) in runs.items():
+        mean = last_scores(rows).mean
+        row = {
+            "masking": strategy,
+            "loss": f"{mean[LOSS]:.3f}",
+            "flank floor": f"{yardsticks['flank_floor_nats']:.3f}",
+        }
+        for item, words in (("single", "one base"), ("six", "six in a row")):
+            row[f"bits, {words}"] = f"{mean[f'eval_bits_per_hidden_base_{item}']:.4f}"
+            row[f"order-0, {words}"] = f"{yardsticks[f'order_0_bits_{item}']:.4f}"
+            row[f"order-5, {words}"] = f"{yardsticks[f'order_5_bits_{item}']:.4f}"
+        table.append(row)
+    return pd.DataFrame(table)
 
 
 def plus_minus(mean: float, half_width: float) -> str:

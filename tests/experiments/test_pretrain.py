@@ -70,8 +70,11 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     assert {path.name for path in (run_folder / "checkpoints").iterdir()} == {"step-10", "step-20"}
     model, tokenizer = open_model(run_folder / "model")
     assert len(tokenizer) == model.config.vocab_size == 4**3 + 5
-    text = "".join(str(cell) for column in report_run(run_folder).columns for cell in column.cells)
+    table, words = report_run(run_folder)
+    text = "".join(str(cell) for column in table.columns for cell in column.cells)
     assert "order-5" in text
+    assert "mean of the 2 evaluations" in str(table.caption)
+    assert "has not learned to copy the bases beside a mask yet" in words
     assert (run_folder / "curves.png").stat().st_size > 10_000
 
 
@@ -194,7 +197,10 @@ def test_text_goes_through_the_same_loop(tmp_path):
     masked = [row["tokens_masked_fraction"] for row in rows if "tokens_masked_fraction" in row]
     assert sum(masked) / len(masked) == pytest.approx(0.30, abs=0.05)
     assert "eval_bits_per_hidden_base" not in rows[-1]
-    report_run(tmp_path / "run")
+    table, words = report_run(tmp_path / "run")
+    cells = " ".join(str(cell) for column in table.columns for cell in column.cells)
+    for text in (cells, str(table.caption), words):
+        assert not any(word in text for word in ("base", "flank", "order-"))
 
 
 @pytest.mark.parametrize("strategy", ["random-span", "rate-step:strategy=random-span:at=10"])
