@@ -84,7 +84,7 @@ def test_a_floor_that_wins_stands_in_the_headline_of_terminal_and_page(outcome, 
     monkeypatch.setattr("genomask.experiments.compare_page._environment", lambda _: {})
     *_, printed = terminal_parts(outcome(), extra="A word.")
     page = write_comparison_page(outcome(), extra="A word.").read_text()
-    assert "A word. The floor wins against the random-span probe at 10 shots (kmer-logreg: −12.2" in printed
+    assert "A word. The floor wins against the random-span probe at 10 shots (kmer-logreg: −10.2" in printed
     assert printed in page.replace("&#39;", "'")
 
 
