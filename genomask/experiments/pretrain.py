@@ -1,6 +1,7 @@
 """From a recipe and raw input to a run folder: opens the data, builds strategy and encoder, and trains."""
 
 import logging
+import os
 import tomllib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -50,6 +51,11 @@ class Inputs:
     ambiguous: str = "error"
     corpus: tuple[str, ...] = ()
 
+    def absolute(self) -> "Inputs":
+        """The same files by absolute paths, so that they are found from any folder; C4, streamed, is no file."""
+        corpus = self.corpus if self.corpus == C4 else tuple(map(os.path.abspath, self.corpus))
+        return replace(self, genome=tuple(map(os.path.abspath, self.genome)), corpus=corpus)
+
 
 def default_recipe(kind: str) -> str:
     """The recipe of someone who names none: tiny without a GPU."""
@@ -62,7 +68,7 @@ def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False)
 
     Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of other settings or data.
     """
-    config = recipe_to_toml(recipe) + _inputs_to_toml(inputs)
+    config = recipe_to_toml(recipe) + _inputs_to_toml(inputs.absolute())
     require_folder(out)
     _refuse_other_runs(out, config, resume)
     if is_finished(out):
@@ -205,14 +211,18 @@ def _refuse_other_runs(out: Path, config: str, resume: bool) -> None:
         return
     if not resume:
         raise SettingsError(f"{out} already holds a run; go on with it by --resume, or give another --out.")
-    now = config.splitlines()
-    before = path.read_text(encoding="utf-8").splitlines()[: len(now)]  # what follows is the fingerprint of the data
+    now, before = _settings_of(config), _settings_of(path.read_text(encoding="utf-8"))
     if before != now:
         old, new = next((a, b) for a, b in zip(before, now, strict=False) if a != b)
         raise SettingsError(
             f"{out} holds a run of other settings ('{old}' there, '{new}' asked for); "
             "resume it with the same ones, or give another --out."
         )
+
+
+def _settings_of(config: str) -> list[str]:
+    """The lines that must not change: where files lie may, as long as what is in them, the fingerprint, does not."""
+    return [line for line in config.splitlines() if not line.startswith(("genome = ", "corpus = ", "fingerprint = "))]
 
 
 def _refuse_other_data(out: Path, fingerprint: str) -> None:

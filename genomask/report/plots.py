@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from genomask.report.frames import over_seeds, verdict_words
 from genomask.report.style import INK, MUTED, PAPER, label_lines, picture, strategy_colours
@@ -123,6 +124,7 @@ def _block_means(frame: pd.DataFrame, metric: str, blocks: int = 150) -> pd.Data
 def _dress(axes: Axes, title: str, unit: str) -> None:
     axes.set(title=title, ylabel=unit, xlabel="step")
     axes.margins(x=0.02)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))  # there is no step 2.5
 
 
 def _draw_yardsticks(

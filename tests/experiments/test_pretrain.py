@@ -23,6 +23,7 @@ from genomask.data.wordpiece import train_wordpiece
 from genomask.errors import SettingsError, Stopped, TrainingError
 from genomask.experiments.pretrain import Inputs, build_run, count_npmi, is_finished, open_source, pretrain, read_config
 from genomask.experiments.run_report import report_run
+from genomask.experiments.seen import sentence_of_model
 from genomask.hub import open_model
 from genomask.masking.segmentation import reverse_complemented
 from genomask.recipe import load_recipe
@@ -52,7 +53,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     with caplog.at_level("INFO", logger="genomask"):
         pretrain(quick_recipe, inputs, run_folder)
     assert is_finished(run_folder)
-    assert read_config(run_folder) == (quick_recipe, inputs)
+    assert read_config(run_folder) == (quick_recipe, inputs)  # which are absolute
     assert "training on cpu in fp32; attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
     environment = json.loads((run_folder / "environment.json").read_text())
     assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "glibc, keeping freed memory")
@@ -139,6 +140,22 @@ def test_a_run_goes_on_only_with_the_data_it_began_with(quick_recipe, simulated,
     genome.write_text(other)
     with pytest.raises(SettingsError, match="other data"):
         pretrain(*asked, resume=True)
+
+
+def test_inputs_are_noted_by_absolute_paths_and_may_be_named_from_anywhere(
+    quick_recipe, simulated, run_folder, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        stop_after(7, patch)
+        with pytest.raises(Stopped):
+            pretrain(quick_recipe, Inputs(genome=(os.path.relpath(simulated.genome),)), run_folder)
+    assert read_config(run_folder)[1].genome == (str(simulated.genome),)
+    config = run_folder / "config.toml"
+    config.write_text(config.read_text().replace(f"{simulated.genome.parent}/", ""))  # as earlier versions noted it
+    assert "was named from the folder where the run was started" in sentence_of_model(run_folder / "model", ["ACGT"])
+    pretrain(quick_recipe, Inputs(genome=(str(simulated.genome),)), run_folder, resume=True)
+    assert is_finished(run_folder)
+    assert "0 of 1 test sequences are in the bases" in sentence_of_model(run_folder / "model", ["ACGT"])
 
 
 def test_a_run_that_did_not_note_its_data_says_how_it_can_go_on(quick_recipe, inputs, run_folder):

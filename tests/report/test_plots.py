@@ -47,6 +47,17 @@ def test_a_run_on_text_has_no_panel_of_bases(runs, tmp_path):
     assert not any("base" in text or "flank" in text for text in shown)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 60])
+def test_steps_are_whole_numbers(steps, tmp_path):
+    rows = [{"step": step, "loss_nats_per_masked_token": 8.5 - step / 100} for step in range(1, steps + 1)]
+    learning_curves({"run": pd.DataFrame(rows)}, tmp_path / "few.svg")
+    panel = (tmp_path / "few.svg").read_text()
+    ticks = re.findall(r'id="xtick_\d+">.*?<text[^>]*>([^<]*)</text>', panel, flags=re.DOTALL)
+    assert ticks
+    assert all(re.fullmatch(r"-?\d+|−\d+", tick) for tick in ticks)
+    assert len(ticks) == len(set(ticks))
+
+
 def test_a_run_that_has_only_begun_is_drawn(tmp_path):
     learning_curves({"run": pd.DataFrame([{"step": 1, "loss_nats_per_masked_token": 8.3}])}, tmp_path / "one.png")
     assert (tmp_path / "one.png").stat().st_size > 0
