@@ -14,7 +14,7 @@ from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.protocol import PRETRAINED_METHODS
 from genomask.fewshot.summary import captions
 from genomask.masking.plan import needs_npmi
-from genomask.report.floor_words import floor_caption, floor_frame, floor_sentence
+from genomask.report.floor_words import floor_caption, floor_frame
 from genomask.report.frames import fewshot_frame, pretraining_frame, verdict_frame, verdict_words
 from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
 from genomask.report.meaning import evaluations_words, last_scores, meaning
@@ -92,7 +92,7 @@ def _fewshot(outcome: Outcome) -> Section:
     floors = against_floors(outcome.results)
     return Section(
         title="Few-shot classification",
-        paragraphs=(floor_sentence(floors), *leak_sentences(comparison)),
+        paragraphs=leak_sentences(comparison),
         parts=(
             PicturePart(svg=svg, title="Accuracy by examples of each class", alt="The figures of the table below."),
             TablePart(

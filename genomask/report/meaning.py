@@ -69,7 +69,7 @@ def copied_share(loss: float, yardsticks: Yardsticks) -> float | None:
 
 
 def still_copying(rows: Sequence[Mapping], yardsticks: Yardsticks) -> str:
-    """Loss and flank floor in words where the last evaluation is far above the floor; otherwise nothing."""
+    """Loss and flank floor in words where that of the last evaluation is far above the floor; otherwise nothing."""
     loss = float(last_scores(rows).last[LOSS])
     share = copied_share(loss, yardsticks)
     return _beside_floor(loss, yardsticks) if share is not None and share < COPIED else ""
@@ -100,7 +100,7 @@ def meaning(rows: Sequence[Mapping], yardsticks: Yardsticks, *, mask_tells: bool
 
 
 def _beside_floor(loss: float, yardsticks: Yardsticks) -> str:
-    return f"loss {loss:.3f} nats per masked token, flank floor {yardsticks['flank_floor_nats']:.3f}"
+    return f"last loss {loss:.3f} nats per masked token, flank floor {yardsticks['flank_floor_nats']:.3f}"
 
 
 def _of_text(loss: float, yardsticks: Yardsticks) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from itertools import combinations
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -69,6 +70,14 @@ def test_fewshot_curves_name_every_curve_and_panel(summary, tmp_path):
     assert {"task kinds", "task other", "genemask, probe", "random-span, finetune", "10", "50"} <= set(shown)
     assert {"kmer-logreg", "random-init, probe", "random-init, finetune"} <= set(shown)
     assert not any(text.startswith("-,") for text in shown)
+
+
+def test_odd_names_are_shown_and_leave_the_picture_whole(summary, tmp_path):
+    fewshot_curves(summary.assign(task="a\x1b<b> & c"), tmp_path / "odd.svg")
+    ElementTree.parse(tmp_path / "odd.svg")
+    assert any(text.startswith("task a\\x1b") for text in texts(tmp_path / "odd.svg"))
+    learning_curves({"_mine": pd.DataFrame([{"step": 1, "loss_nats_per_masked_token": 8.3}])}, tmp_path / "run.svg")
+    assert any("_mine" in text for text in texts(tmp_path / "run.svg"))
 
 
 def test_no_two_fewshot_curves_look_alike(summary, tmp_path):
