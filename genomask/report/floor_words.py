@@ -6,7 +6,7 @@
 import numpy as np
 import pandas as pd
 
-from genomask.report.frames import signed
+from genomask.report.frames import shots_words, signed
 
 NO_FLOOR = (
     "No floor was measured, so nothing here says what these accuracies are worth: ask for kmer-logreg and random-init."
@@ -95,10 +95,7 @@ def _shots(rows: pd.DataFrame, with_figures: bool) -> str:
     if not with_figures:
         return f"{_listed([str(shot) for shot in rows['shot']])} shots"
     return _listed(
-        [
-            f"{row['shot']} shot{'' if row['shot'] == 1 else 's'} ({row['floor']}: {_difference(row, ' points')})"
-            for _, row in rows.iterrows()
-        ]
+        [f"{shots_words(row['shot'])} ({row['floor']}: {_difference(row, ' points')})" for _, row in rows.iterrows()]
     )
 
 

@@ -37,10 +37,10 @@ def fewshot_frame(summary: pd.DataFrame) -> pd.DataFrame:
     table = over_seeds(summary)
     cells = table.assign(
         cell=[plus_minus(mean, half) for mean, half in zip(table["accuracy"], table["half_width"], strict=True)],
-        shot=[f"{shot} shots" for shot in table["shot"]],
+        shot=[shots_words(shot) for shot in table["shot"]],
         row=table.groupby(["task", "strategy", "method"], sort=False).ngroup(),
     )
-    shots = list(dict.fromkeys(f"{shot} shots" for shot in sorted(table["shot"].unique())))
+    shots = [shots_words(shot) for shot in sorted(table["shot"].unique())]
     names = ["task", "strategy", "method"]
     wide = cells.pivot_table(index=["row", *names], columns="shot", values="cell", aggfunc="first")
     return wide.reindex(columns=shots).fillna("").reset_index(names).rename_axis(columns=None)[[*names, *shots]]
@@ -113,6 +113,11 @@ def pretraining_frame(runs: Mapping[str, tuple[Sequence[Mapping], Mapping]]) -> 
 def plus_minus(mean: float, half_width: float) -> str:
     """`97.9 ± 0.5` in per cent; the mean alone where there is no interval."""
     return f"{100 * mean:.1f}" + (f" ± {100 * half_width:.1f}" if np.isfinite(half_width) else "")
+
+
+def shots_words(shot: int) -> str:
+    """`1 shot`, `10 shots`."""
+    return f"{shot} shot{'' if shot == 1 else 's'}"
 
 
 def signed(points: float) -> str:

@@ -78,29 +78,31 @@ def still_copying(rows: Sequence[Mapping], yardsticks: Yardsticks) -> str:
 def meaning(rows: Sequence[Mapping], yardsticks: Yardsticks, *, mask_tells: bool) -> str:
     """What a run's last evaluation means, and what to try. `mask_tells`: the mask follows the bases under it."""
     last = last_scores(rows).last
+    if all(f"eval_bits_per_hidden_base_{item}" in last for item in ITEMS):
+        told = _of_dna(last, yardsticks, still_copying(rows, yardsticks), mask_tells)
+    else:
+        told = _of_text(float(last[LOSS]), yardsticks)
+    return f"At the last evaluation the model {told}"
+
+
+def _of_dna(last: pd.Series, yardsticks: Yardsticks, still: str, mask_tells: bool) -> str:
+    if still:
+        return (
+            f"has not learned to copy the bases beside a mask yet ({still}), so its scores say little about the genome "
+            f"or the mask. {LONGER}"
+        )
     loss = float(last[LOSS])
-    if not all(f"eval_bits_per_hidden_base_{item}" in last for item in ITEMS):
-        return _of_text(loss, yardsticks)
-    if words := still_copying(rows, yardsticks):
-        return (
-            f"The model has not learned to copy the bases beside a mask yet ({words}), so its scores say little about "
-            f"the genome or the mask. {LONGER}"
-        )
-    share = copied_share(loss, yardsticks)
+    share, floor = copied_share(loss, yardsticks), _beside_floor(loss, yardsticks)
     found = {item: _level(last, yardsticks, item) for item in ITEMS}
-    bits = "; ".join(words for _, words in found.values())
+    bits = f"under masks that are the same for every run, {'; '.join(words for _, words in found.values())}."
     if share is not None and share < 1:
-        return (
-            f"The model is still learning to copy the bases beside a mask ({_beside_floor(loss, yardsticks)}). Under "
-            f"masks that are the same for every run, {bits}. {LONGER}"
-        )
-    copies = "" if share is None else f"The model copies the bases beside a mask ({_beside_floor(loss, yardsticks)}). "
-    worst = min(level for level, _ in found.values())
-    return f"{copies}Under masks that are the same for every run, {bits}. {_advice(worst, mask_tells)}"
+        return f"is still learning to copy the bases beside a mask ({floor}); {bits} {LONGER}"
+    copies = "has no flanks to copy" if share is None else f"copies the bases beside a mask ({floor})"
+    return f"{copies}; {bits} {_advice(min(level for level, _ in found.values()), mask_tells)}"
 
 
 def _beside_floor(loss: float, yardsticks: Yardsticks) -> str:
-    return f"last loss {loss:.3f} nats per masked token, flank floor {yardsticks['flank_floor_nats']:.3f}"
+    return f"loss {loss:.3f} nats per masked token, flank floor {yardsticks['flank_floor_nats']:.3f}"
 
 
 def _of_text(loss: float, yardsticks: Yardsticks) -> str:
@@ -108,11 +110,11 @@ def _of_text(loss: float, yardsticks: Yardsticks) -> str:
     assert constant is not None
     if loss >= constant:
         return (
-            f"The model knows no more than how frequent each token is (loss {loss:.3f} nats, best constant guess "
+            f"knows no more than how frequent each token is (loss {loss:.3f} nats, the best constant guess "
             f"{constant:.3f}). {LONGER}"
         )
     return (
-        f"The model reads its context: {constant - loss:.3f} nats per masked token below the best constant guess. "
+        f"reads its context: {constant - loss:.3f} nats per masked token below the best constant guess. "
         "Losses compare only between runs of the same vocabulary and evaluation.mask_rate."
     )
 

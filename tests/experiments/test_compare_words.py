@@ -77,7 +77,7 @@ def test_a_verdict_on_arms_that_have_not_learned_to_copy_is_called_none_first(ou
 def test_only_the_arms_that_lag_are_named(outcome):
     mixed = outcome()
     mixed.runs["genemask/seed 0"] = run(5.0)
-    assert "still to be learned by genemask/seed 0 (genemask/seed 0: last loss 5.000" in headline(mixed)
+    assert "still to be learned by genemask/seed 0 (genemask/seed 0: loss 5.000" in headline(mixed)
 
 
 def test_a_floor_that_wins_stands_in_the_headline_of_terminal_and_page(outcome, monkeypatch):
@@ -92,7 +92,7 @@ def test_one_seed_makes_no_forest_and_each_strategy_is_given_its_meaning(outcome
     monkeypatch.setattr("genomask.experiments.compare_page._environment", lambda _: {})
     alone = write_comparison_page(outcome()).read_text()
     assert '<title id="verdict-' not in alone
-    assert "genemask: The model copies the bases beside a mask (last loss 2.700" in alone
+    assert "genemask: At the last evaluation the model copies the bases beside a mask (loss 2.700" in alone
     assert "the only evaluation" in alone
     assert '<title id="verdict-' in write_comparison_page(outcome(seeds=3)).read_text()
 

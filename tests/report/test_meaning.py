@@ -27,7 +27,7 @@ def said(*rows: dict, mask_tells: bool = False) -> str:
 
 def test_far_above_the_flank_floor_the_model_has_not_learned_to_copy_and_no_bits_are_read():
     words = said(evaluation(6.5, 1.97, 1.96))
-    assert "has not learned to copy the bases beside a mask yet (last loss 6.500" in words
+    assert "has not learned to copy the bases beside a mask yet (loss 6.500" in words
     assert "flank floor 3.000" in words
     assert "Train longer (training.steps), or at a higher optimizer.learning_rate." in words
     assert "composition" not in words
@@ -42,7 +42,7 @@ def test_a_little_above_it_the_model_is_still_learning():
 
 def test_a_low_loss_worse_than_the_composition_is_not_taken_for_good():
     words = said(evaluation(2.4, 2.058, 1.94), mask_tells=True)
-    assert "copies the bases beside a mask (last loss 2.400 nats per masked token, flank floor 3.000)" in words
+    assert "copies the bases beside a mask (loss 2.400 nats per masked token, flank floor 3.000)" in words
     assert "on single hidden bases it is 0.098 ± 0.002 bits worse than a constant guess by composition" in words
     assert "the mask telling the answer" in words
     assert "--masking random-span" in words
@@ -77,7 +77,9 @@ def test_tokens_without_flanks_have_nothing_to_copy():
     assert copied_share(8.0, YARDSTICKS | {"flank_floor_nats": 8.1}) is None
     assert copied_share(8.0, TEXT) is None
     assert still_copying([evaluation(8.0, 1.9, 1.9)], YARDSTICKS | {"flank_floor_nats": 8.1}) == ""
-    assert "copy" not in meaning([evaluation(8.0, 1.9, 1.9)], YARDSTICKS | {"flank_floor_nats": 8.1}, mask_tells=False)
+    assert "has no flanks to copy; under masks" in meaning(
+        [evaluation(8.0, 1.9, 1.9)], YARDSTICKS | {"flank_floor_nats": 8.1}, mask_tells=False
+    )
 
 
 def test_the_last_evaluation_counts_for_words_and_a_mean_of_at_most_three_for_tables():
