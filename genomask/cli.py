@@ -72,8 +72,6 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)
     except OSError as error:
-        if error.errno is None:  # not of this machine's disk: a library's own
-            raise
         log.debug("the error's way", exc_info=error)
         say_error(os_error_sentence(error))
     except MemoryError as error:
@@ -143,7 +141,8 @@ def pretrain(
 
     given = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
     run(_recipe(kind, recipe, changes), given, out, resume=resume)
-    console().print(report_run(out))
+    for part in report_run(out):
+        console().print(part)
 
 
 @app.command()
@@ -245,8 +244,7 @@ def demo(
 
     log.info("two encoders are trained on a simulated genome, in minutes; their logs are in %s", out / "arms")
     outcome, sentence = run_demo(out, seed)
-    _show(outcome, out / "report.html")
-    say(sentence)
+    _show(outcome, out / "report.html", sentence)
 
 
 app.command()(masks)
@@ -280,13 +278,11 @@ def doctor() -> None:
     console().print(rich_table(findings_frame(examine())))
 
 
-def _show(outcome: "Outcome", page: Path) -> None:
-    from genomask.fewshot.summary import captions
-    from genomask.report.tables import fewshot_table, verdict_table
+def _show(outcome: "Outcome", page: Path, extra: str = "") -> None:
+    from genomask.experiments.compare_words import terminal_parts
 
-    method, control = outcome.comparison.primary_method, outcome.comparison.control
-    console().print(fewshot_table(outcome.summary, "\n".join(captions(outcome.summary))))
-    console().print(verdict_table(outcome.verdict(method), outcome.arm_means(method), control))
+    for part in terminal_parts(outcome, extra):
+        console().print(part)
     say(f"report: {page}")
     if outcome.failed:
         raise TrainingError(outcome.failures)

@@ -1,7 +1,8 @@
 """KmerTokenizer: DNA in, k-mer ids out; a transformers tokenizer with a vectorised path for whole genomes.
 
-Bases are uint8 codes A0 C1 G2 T3, 4 for any other letter. Ids 0-4 are [PAD] [UNK] [CLS] [SEP] [MASK]; then come the
-k-mers in the product order of the alphabet A, T, C, G, so that DNABERT's ids hold (at k = 3 `ACG` is 16).
+Bases are uint8 codes A0 C1 G2 T3 (U, of RNA, is T; lower case is upper), 4 for any other letter. Ids 0-4 are
+[PAD] [UNK] [CLS] [SEP] [MASK]; then come the k-mers in the product order of the alphabet A, T, C, G, so that DNABERT's
+ids hold (at k = 3 `ACG` is 16).
 """
 
 import itertools
@@ -22,12 +23,12 @@ MAX_K = 8
 _ALPHABET = "ATCG"
 _DIGIT_OF_CODE = np.array([_ALPHABET.index(letter) for letter in "ACGT"] + [-1], dtype=np.int32)
 _CODE_OF_BYTE = np.full(256, 4, dtype=np.uint8)
-for _code, _letter in enumerate("ACGT"):
+for _letter, _code in zip("ACGTU", (0, 1, 2, 3, 3), strict=True):
     _CODE_OF_BYTE[[ord(_letter), ord(_letter.lower())]] = _code
 
 
 def base_codes(sequence: str) -> np.ndarray:
-    """(letters,) uint8 codes of a DNA sequence, lower case as upper; 4 for letters other than A C G T."""
+    """(letters,) uint8 codes of DNA or RNA: U as T, lower case as upper; 4 for letters other than A C G T U."""
     return _CODE_OF_BYTE[np.frombuffer(sequence.encode("ascii", "replace"), dtype=np.uint8)]
 
 
@@ -46,7 +47,8 @@ class KmerTokenizer(PreTrainedTokenizer):
     """A DNA sequence as overlapping (stride 1) or neighbouring (stride k) k-mers between [CLS] and [SEP].
 
     A call takes plain sequences, or k-mers of k letters separated by spaces, which are then taken as they stand.
-    Lower case is read as upper; a k-mer with any letter other than A C G T is [UNK]. Bases beyond the last whole
+    U is read as T, as in every file that genomask reads, and lower case as upper; a k-mer with any other letter than
+    A C G T is [UNK]. Bases beyond the last whole
     k-mer (stride k: the remainder of length modulo k; a sequence shorter than k: all) are dropped. The vocabulary
     follows from k alone. Raises SettingsError for k outside 1..8 and for a stride that is neither 1 nor k.
     """

@@ -20,10 +20,12 @@ from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
 from genomask.inputs import require_fasta
 from genomask.locking import locked
 from genomask.masking.names import find
+from genomask.report.meaning import last_scores
 from genomask.training.metrics_log import read_metrics
 from genomask.training.records import read_record
 
 ADVISED_SEEDS = 5
+BITS = "eval_bits_per_hidden_base"
 
 WRITTEN = ("results.csv", "summary.csv", "verdict.csv", "report.html")
 
@@ -63,13 +65,22 @@ class Outcome:
         return compare_cells(self.results, self.comparison.control, method)
 
     def arm_means(self, method: str) -> pd.DataFrame:
-        """A row a strategy, means over seeds: accuracy, tokens masked, bases hidden, bits per hidden base."""
+        """A row a strategy, means over seeds: accuracy, tokens masked, bases hidden, bits of the last evaluations."""
         scores = seed_scores(self.results, method, "accuracy").mean(axis=1).groupby("strategy").mean()
         masks = pd.concat([frame.assign(strategy=name.rpartition("/")[0]) for name, frame in self.runs.items()])
         shares = masks.groupby("strategy")[["tokens_masked_fraction", "bases_hidden_fraction"]].mean()
-        last = masks.dropna(subset="eval_bits_per_hidden_base")
-        last = last[last["step"] == last["step"].max()].groupby("strategy")["eval_bits_per_hidden_base"].mean()
-        return shares.join(last).join(scores.rename("accuracy")).reset_index()
+        bits = {strategy: last_scores(rows).mean[BITS] for strategy, (rows, _) in self.pretraining().items()}
+        return shares.join(pd.Series(bits, name=BITS)).join(scores.rename("accuracy")).reset_index()
+
+    def pretraining(self) -> dict[str, tuple[list[dict], dict[str, float]]]:
+        """Strategy -> metrics by step and yardsticks, both averaged over its seeds."""
+        found = {}
+        for strategy in dict.fromkeys(name.rpartition("/")[0] for name in self.runs):
+            names = [name for name in self.runs if name.rpartition("/")[0] == strategy]
+            by_step = pd.concat([self.runs[name] for name in names]).groupby("step", as_index=False).mean()
+            yardsticks = pd.DataFrame([self.yardsticks[name] for name in names]).mean()
+            found[strategy] = by_step.to_dict("records"), yardsticks.to_dict()
+        return found
 
     def seed_differences(self, method: str) -> dict[str, list[float]]:
         """Strategy -> its difference to the control at each seed both have."""

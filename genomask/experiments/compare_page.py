@@ -5,12 +5,17 @@ from pathlib import Path
 
 from genomask.experiments.arms import Comparison
 from genomask.experiments.compare import ADVISED_SEEDS, Outcome
+from genomask.experiments.compare_words import headline
 from genomask.experiments.seen import seen_in_pretraining
+from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.protocol import PRETRAINED_METHODS
 from genomask.fewshot.summary import captions
-from genomask.report.frames import fewshot_frame, verdict_frame, verdict_sentence, verdict_words
+from genomask.masking.plan import needs_npmi
+from genomask.report.floor_words import floor_caption, floor_frame
+from genomask.report.frames import fewshot_frame, pretraining_frame, verdict_frame, verdict_words
 from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
+from genomask.report.meaning import evaluations_words, last_scores, meaning
 from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
 from genomask.training.records import read_record
 
@@ -21,13 +26,11 @@ VERDICT_CAPTION = (
 
 
 def write_comparison_page(outcome: Outcome, title: str = "Which masking earns its compute?", extra: str = "") -> Path:
-    """Draw the pictures and write out/report.html; `extra` is a sentence of the caller's under the verdict."""
+    """Draw the pictures and write out/report.html; `extra` is a sentence of the caller's in the headline."""
     comparison = outcome.comparison
-    method, control = comparison.primary_method, comparison.control
-    sentences = [verdict_sentence(outcome.verdict(method), control), extra, missing_sentence(outcome)]
     page = ReportPage(
         title=title,
-        verdict=" ".join(sentence for sentence in sentences if sentence),
+        verdict=headline(outcome, extra),
         about=about(comparison),
         sections=(_verdict(outcome), _fewshot(outcome), _pretraining(outcome)),
         settings=asdict(comparison.recipe) | {"fewshot": asdict(comparison.fewshot)},
@@ -50,11 +53,6 @@ def about(comparison: Comparison) -> str:
     )
 
 
-def missing_sentence(outcome: Outcome) -> str:
-    """Which arms the report is without; empty where all are in it."""
-    return f"Missing here: {outcome.failures}" if outcome.failed else ""
-
-
 def seeds_advice(comparison: Comparison) -> str:
     """What a person should know before believing a difference from few seeds."""
     if comparison.seeds >= ADVISED_SEEDS:
@@ -69,20 +67,13 @@ def _verdict(outcome: Outcome) -> Section:
     parts: list[TablePart | PicturePart] = []
     for method in (method for method in comparison.fewshot.methods if method in PRETRAINED_METHODS):
         verdict = outcome.verdict(method)
-        svg = comparison.out / "figures" / f"verdict-{method}.svg"
-        verdict_forest(verdict, outcome.seed_differences(method), svg, control)
-        parts += [
-            TablePart(
-                title=f"Verdict by {method}",
-                frame=verdict_frame(verdict, outcome.arm_means(method), control),
-                caption=VERDICT_CAPTION,
-            ),
-            PicturePart(
-                svg=svg,
-                title=f"Difference to {control}, {method}",
-                alt="; ".join(f"{row['strategy']}: {verdict_words(row)}" for _, row in verdict.iterrows()),
-            ),
-        ]
+        frame = verdict_frame(verdict, outcome.arm_means(method), control)
+        parts.append(TablePart(title=f"Verdict by {method}", frame=frame, caption=VERDICT_CAPTION))
+        if comparison.seeds > 1:  # of one seed a forest has no interval to show
+            svg = comparison.out / "figures" / f"verdict-{method}.svg"
+            verdict_forest(verdict, outcome.seed_differences(method), svg, control)
+            alt = "; ".join(f"{row['strategy']}: {verdict_words(row)}" for _, row in verdict.iterrows())
+            parts.append(PicturePart(svg=svg, title=f"Difference to {control}, {method}", alt=alt))
     advice = seeds_advice(comparison)
     return Section(title="Verdict", parts=tuple(parts), paragraphs=(advice,) if advice else ())
 
@@ -97,6 +88,7 @@ def _fewshot(outcome: Outcome) -> Section:
         .assign(difference=[verdict_words(row) for _, row in cells.iterrows()])
         .rename(columns={"difference": f"points above {comparison.control}"})
     )
+    floors = against_floors(outcome.results)
     return Section(
         title="Few-shot classification",
         paragraphs=leak_sentences(comparison),
@@ -104,6 +96,11 @@ def _fewshot(outcome: Outcome) -> Section:
             PicturePart(svg=svg, title="Accuracy by examples of each class", alt="The figures of the table below."),
             TablePart(
                 title="Accuracy, %", frame=fewshot_frame(outcome.summary), caption=" ".join(captions(outcome.summary))
+            ),
+            *(
+                [TablePart(title="Against the best floor", frame=floor_frame(floors), caption=floor_caption(floors))]
+                if len(floors)
+                else []
             ),
             TablePart(
                 title=f"Single cells, {comparison.primary_method} (secondary)",
@@ -117,9 +114,21 @@ def _fewshot(outcome: Outcome) -> Section:
 def _pretraining(outcome: Outcome) -> Section:
     svg = outcome.comparison.out / "figures" / "curves.svg"
     learning_curves(outcome.runs, svg, outcome.yardsticks)
+    runs = outcome.pretraining()
+    n = min(last_scores(rows).n for rows, _ in runs.values())
     return Section(
         title="Pretraining",
+        paragraphs=tuple(
+            f"{strategy}: {meaning(rows, yardsticks, mask_tells=needs_npmi(strategy))}"
+            for strategy, (rows, yardsticks) in runs.items()
+        ),
         parts=(
+            TablePart(
+                title="Scores on held-out sequences",
+                frame=pretraining_frame(runs),
+                caption=f"Mean over seeds, {evaluations_words(n)}. Loss: nats per masked token under the arm's own "
+                "mask; bits: per hidden base, under masks that are the same for all.",
+            ),
             PicturePart(
                 svg=svg,
                 title="Loss and bits per hidden base",

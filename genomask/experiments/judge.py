@@ -10,15 +10,17 @@ from genomask.atomic import require_folder, sweep
 from genomask.data.tasks import USUAL, Columns, read_task
 from genomask.experiments.run_folder import read_config
 from genomask.experiments.seen import sentence_of_model
+from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
-from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.protocol import PRETRAINED_METHODS, FewShotSettings
 from genomask.fewshot.results import RESULT_FILES, read_summary
 from genomask.fewshot.run import run_fewshot
 from genomask.fewshot.summary import captions
 from genomask.inputs import require_model
 from genomask.locking import locked
+from genomask.report.floor_words import floor_sentence
 from genomask.report.plots import fewshot_curves
-from genomask.report.tables import fewshot_table
+from genomask.report.tables import fewshot_table, floor_table
 from genomask.terminal import progress_bar, text_column
 
 
@@ -62,6 +64,10 @@ def _judge(
     for name in ("fewshot.svg", "fewshot.png"):
         fewshot_curves(summary, out / name)
     yield fewshot_table(summary, "\n".join(captions(summary)))
+    if rows["method"].isin(PRETRAINED_METHODS).any():
+        floors = against_floors(rows)
+        yield from floor_table(floors)
+        yield floor_sentence(floors)
     yield leaks_in_pool(held_out.sequences, pool.sequences).sentence("the training pool")
     yield sentence_of_model(model, held_out.sequences)
     yield f"{len(rows)} measurements: {out / 'results.csv'}; picture: {out / 'fewshot.png'}"

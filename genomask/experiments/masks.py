@@ -136,7 +136,7 @@ def _read_letters(text: str, ambiguous: str) -> np.ndarray:
         raise DataError(
             f"{text[:60]!r}: {several[0]!r} is not one of A C G T N. Pass --ambiguous n to read such letters as N."
         )
-    return base_codes(text.upper().replace("U", "T"))
+    return base_codes(text)
 
 
 def best_npmi(codes: np.ndarray, k: int, table: NpmiTable) -> np.ndarray:

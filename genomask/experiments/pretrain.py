@@ -18,6 +18,7 @@ from genomask.data.wordpiece import learned_vocabulary, wordpiece_tokenizer
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError
 from genomask.experiments.run_folder import (
+    C4,
     Inputs,
     check_facts,
     check_settings,
@@ -40,9 +41,6 @@ from genomask.training.loop import Run, train
 
 SAMPLE_WINDOWS = 2_000
 """The first sequences of training, on which the rates of strategies that depend on them are solved and measured."""
-
-C4 = ("c4",)
-"""The corpus that is streamed from the hub instead of read from disk."""
 
 log = logging.getLogger(__name__)
 

@@ -4,6 +4,7 @@ config.toml holds the recipe in full, [inputs] with the paths and the fingerprin
 [mask_files] with the SHA-256 of each file of one's own that masks. It is written once.
 """
 
+import os
 import tomllib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from genomask.recipe import Recipe, recipe_from_tables, recipe_to_toml, toml_val
 from genomask.training.environment import first_precision
 
 CONFIG = "config.toml"
+C4 = ("c4",)
+"""The corpus that is streamed from the hub instead of read from disk."""
 WRITTEN = (CONFIG, "environment.json", "yardsticks.json", "metrics.jsonl", "model", "curves.svg", "curves.png")
 """What a run writes whole or not at all, besides its checkpoints."""
 
@@ -29,6 +32,11 @@ class Inputs:
     genome: tuple[str, ...] = ()
     ambiguous: str = "error"
     corpus: tuple[str, ...] = ()
+
+    def absolute(self) -> "Inputs":
+        """The same files by absolute paths, so that they are found from any folder; C4, streamed, is no file."""
+        corpus = self.corpus if self.corpus == C4 else tuple(map(os.path.abspath, self.corpus))
+        return replace(self, genome=tuple(map(os.path.abspath, self.genome)), corpus=corpus)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ def write_config(out: Path, recipe: Recipe, inputs: Inputs, facts: Facts) -> Non
     files = "".join(f"{toml_value(file)} = {toml_value(source)}\n" for file, source in facts.mask_files.items())
     atomic_write(
         out / CONFIG,
-        _settings(recipe, inputs)
+        _settings(recipe, inputs.absolute())
         + f"fingerprint = {toml_value(facts.fingerprint)}\n"
         + (f"\n[mask_files]\n{files}" if files else ""),
     )
@@ -101,7 +109,7 @@ def check_settings(out: Path, recipe: Recipe, inputs: Inputs) -> None:
     old, old_inputs = read_config(out)
     if old.training.precision == "auto" and recipe.training.precision == first_precision(out):
         old = replace(old, training=replace(old.training, precision=recipe.training.precision))
-    before, now = (_settings(*run).splitlines() for run in ((old, old_inputs), (recipe, inputs)))
+    before, now = (_must_not_change(*run) for run in ((old, old_inputs), (recipe, inputs)))
     for was, asked in zip(before, now, strict=False):
         if was != asked:
             raise SettingsError(
@@ -132,12 +140,17 @@ def check_facts(out: Path, facts: Facts) -> None:
 
 
 def _settings(recipe: Recipe, inputs: Inputs) -> str:
-    """What must be the same for a run to go on, as config.toml holds it."""
+    """Recipe and inputs as config.toml holds them."""
     return (
         recipe_to_toml(recipe)
         + "\n[inputs]\n"
         + "".join(f"{key} = {toml_value(value)}\n" for key, value in asdict(inputs).items())
     )
+
+
+def _must_not_change(recipe: Recipe, inputs: Inputs) -> list[str]:
+    """Where files lie may change, as long as what is in them, the fingerprint, does not."""
+    return [line for line in _settings(recipe, inputs).splitlines() if not line.startswith(("genome = ", "corpus = "))]
 
 
 def _tables(out: Path) -> dict[str, Any]:

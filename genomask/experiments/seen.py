@@ -25,5 +25,8 @@ def sentence_of_model(model: Path, test: list[str]) -> str:
         return "This model was pretrained on text, which holds no test sequences."
     missing = [path for path in inputs.genome if not Path(path).exists()]
     if missing:
-        return f"{missing[0]} is not there any more, so test sequences in the pretraining genome were not looked for."
+        why = "is not there any more"
+        if not Path(missing[0]).is_absolute():  # as earlier versions saved them
+            why = "was named from the folder where the run was started; call this from there"
+        return f"{missing[0]} {why}, so test sequences in the pretraining genome were not looked for."
     return seen_in_pretraining(recipe, inputs, test).sentence("the bases that pretraining could see")

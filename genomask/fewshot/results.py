@@ -42,24 +42,34 @@ class ResultsFile:
     """The rows of one folder's results.csv."""
 
     def __init__(self, folder: Path, protocol: dict[str, dict[str, Any]]) -> None:
-        """Open or begin a folder; `protocol` holds tables of named values that must not change.
+        """Open a folder; `protocol` holds tables of named values that must not change.
 
-        Raises SettingsError where the folder's protocol.json has another value for one of the names.
+        Nothing is written before the first row: a call that fails earlier leaves no protocol that binds the next one.
+        Raises SettingsError where the folder's protocol.json has another value for one of the names, and has rows.
         """
         self.path = folder / "results.csv"
-        _keep_protocol(folder / "protocol.json", protocol)
+        self.done: set[tuple] = set()
         if self.path.exists():
             _cut_torn_line(self.path)
-        if not self.path.exists() or self.path.stat().st_size == 0:
-            atomic_write(self.path, ",".join(COLUMNS) + "\n")
-        self.done = set(read_results(folder)[list(Cell._fields)].itertuples(index=False, name=None))
+            if self.path.stat().st_size:
+                self.done.update(read_results(folder)[list(Cell._fields)].itertuples(index=False, name=None))
+        self._protocol = _joined(folder / "protocol.json" if self.done else None, protocol)
 
     def append(self, cell: Cell, n_train: int, n_test: int, scores: dict[str, float]) -> None:
         """Add one row and give it to the operating system at once."""
+        self._begin()
         row = pd.DataFrame([[*cell, n_train, n_test, *(scores[metric] for metric in METRICS)]], columns=COLUMNS)
         with naming(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(row.to_csv(index=False, header=False))
         self.done.add(tuple(cell))
+
+    def _begin(self) -> None:
+        """Write the protocol and the header, once."""
+        if self._protocol:
+            atomic_write(self.path.parent / "protocol.json", self._protocol)
+            if not self.done:
+                atomic_write(self.path, ",".join(COLUMNS) + "\n")
+        self._protocol = ""
 
     def rows(self, cells: Iterable[Cell]) -> pd.DataFrame:
         """The rows of these cells, in their order."""
@@ -98,18 +108,19 @@ def task_digest(task: LabelledTask) -> str:
     return digest.hexdigest()
 
 
-def _keep_protocol(path: Path, protocol: dict[str, dict[str, Any]]) -> None:
-    """Add to protocol.json what is new; refuse what differs."""
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def _joined(path: Path | None, protocol: dict[str, dict[str, Any]]) -> str:
+    """The text of protocol.json with what is new added to what a folder has; refuses what differs."""
+    kept = json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
     for table, values in protocol.items():
         known = kept.setdefault(table, {})
         for name, value in values.items():
             if known.setdefault(name, value) != value:
+                assert path is not None
                 raise SettingsError(
                     f"{path.parent} already holds results with another {table.rstrip('s')} {name!r} "
                     f"({known[name]}, now {value}); give another --out."
                 )
-    atomic_write(path, json.dumps(kept, indent=2, sort_keys=True) + "\n")
+    return json.dumps(kept, indent=2, sort_keys=True) + "\n"
 
 
 def _cut_torn_line(path: Path) -> None:

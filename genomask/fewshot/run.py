@@ -28,6 +28,7 @@ from genomask.fewshot.protocol import (
     number_of_draws,
     smallest_class,
 )
+from genomask.fewshot.readable import check_readable
 from genomask.fewshot.results import Cell, ResultsFile, read_results, task_digest
 from genomask.fewshot.summary import summarise
 
@@ -64,14 +65,18 @@ def run_fewshot(
         for shot, draw in _draws(pool, settings)
     ]
     missing = [cell for cell in cells if cell not in file.done]
+    rows = _drawn(pool, settings)
+    if needed := {cell.method for cell in missing} - {"kmer-logreg"}:
+        used = {str(pool.path): [pool.sequences[row] for row in rows], str(test.path): test.sequences}
+        check_readable(model_dir, used, settings.pool if any(name.endswith("probe") for name in needed) else "")
     done = len(cells) - len(missing)
     for method in dict.fromkeys(cell.method for cell in missing):
         progress(done, len(cells), f"{method}: reading {pool.name}")
-        scorer = _scorer(method, model_dir, pool, test, settings, pretraining_seed)
+        scorer = _scorer(method, model_dir, pool, test, settings, rows, pretraining_seed)
         for cell in (cell for cell in missing if cell.method == method):
             progress(done, len(cells), f"{method}: {cell.shot} shots, draw {cell.draw}")
-            rows = draw_examples(pool.labels, cell.shot, pool.name, cell.draw)
-            file.append(cell, len(rows), len(test.labels), score(test.labels, scorer(rows, cell.shot, cell.draw)))
+            drawn = draw_examples(pool.labels, cell.shot, pool.name, cell.draw)
+            file.append(cell, len(drawn), len(test.labels), score(test.labels, scorer(drawn, cell.shot, cell.draw)))
             done += 1
     progress(done, len(cells), "done")
     write_summary(out)
@@ -92,16 +97,26 @@ def _draws(pool: LabelledTask, settings: FewShotSettings) -> list[tuple[int, int
     return [(shot, draw) for shot in settings.shots for draw in range(number_of_draws(smallest, shot, settings.draws))]
 
 
+def _drawn(pool: LabelledTask, settings: FewShotSettings) -> np.ndarray:
+    """The rows of the pool that any draw takes."""
+    draws = [draw_examples(pool.labels, shot, pool.name, draw) for shot, draw in _draws(pool, settings)]
+    return np.unique(np.concatenate(draws))
+
+
 def _scorer(
-    method: str, model_dir: Path, pool: LabelledTask, test: LabelledTask, settings: FewShotSettings, seed: int
+    method: str,
+    model_dir: Path,
+    pool: LabelledTask,
+    test: LabelledTask,
+    settings: FewShotSettings,
+    rows: np.ndarray,
+    seed: int,
 ) -> Scorer:
     untrained = method.startswith("random-init/")
     if method == "kmer-logreg":
         return kmer_scorer(pool, test)
     if method.endswith("finetune"):
         return finetune_scorer(model_dir, pool, test, settings, seed=seed, untrained=untrained)
-    draws = [draw_examples(pool.labels, shot, pool.name, draw) for shot, draw in _draws(pool, settings)]
-    rows = np.unique(np.concatenate(draws))
     return probe_scorer(model_dir, pool, test, settings, rows, seed=seed, untrained=untrained)
 
 

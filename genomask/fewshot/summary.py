@@ -16,7 +16,7 @@ GROUP = ["model", "strategy", "pretraining_seed", "task", "shot", "method"]
 
 INTERVAL_CAPTION = (
     "Mean over draws of the training examples, plus or minus a 95 % t interval: this model, this test set. "
-    "No interval where one draw takes all the examples there are."
+    "No interval where there is one draw, as where it takes all the examples there are."
 )
 OVERLAP_CAPTION = "draws overlap: the draws share examples of the pool, so the interval is narrower than it should be."
 

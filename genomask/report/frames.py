@@ -4,11 +4,14 @@ The terminal, the page and the pictures all show these, so that a figure reads t
 and differences come as shares and are shown in per cent and in points.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
 from genomask.fewshot.protocol import PRETRAINED_METHODS
 from genomask.fewshot.statistics import MIN_SEEDS, mean_interval
+from genomask.report.meaning import LOSS, last_scores
 
 
 def over_seeds(summary: pd.DataFrame) -> pd.DataFrame:
@@ -34,10 +37,10 @@ def fewshot_frame(summary: pd.DataFrame) -> pd.DataFrame:
     table = over_seeds(summary)
     cells = table.assign(
         cell=[plus_minus(mean, half) for mean, half in zip(table["accuracy"], table["half_width"], strict=True)],
-        shot=[f"{shot} shots" for shot in table["shot"]],
+        shot=[shots_words(shot) for shot in table["shot"]],
         row=table.groupby(["task", "strategy", "method"], sort=False).ngroup(),
     )
-    shots = list(dict.fromkeys(f"{shot} shots" for shot in sorted(table["shot"].unique())))
+    shots = [shots_words(shot) for shot in sorted(table["shot"].unique())]
     names = ["task", "strategy", "method"]
     wide = cells.pivot_table(index=["row", *names], columns="shot", values="cell", aggfunc="first")
     return wide.reindex(columns=shots).fillna("").reset_index(names).rename_axis(columns=None)[[*names, *shots]]
@@ -89,9 +92,32 @@ def verdict_sentence(verdict: pd.DataFrame, control: str, level: float = 0.05) -
     return f"{'; '.join(parts)} (points of accuracy, p after Holm)."
 
 
+def pretraining_frame(runs: Mapping[str, tuple[Sequence[Mapping], Mapping]]) -> pd.DataFrame:
+    """Scores beside their yardsticks, a row a strategy; `runs`: strategy -> rows of metrics.jsonl, yardsticks."""
+    table = []
+    for strategy, (rows, yardsticks) in runs.items():
+        mean = last_scores(rows).mean
+        row = {
+            "masking": strategy,
+            "loss": f"{mean[LOSS]:.3f}",
+            "flank floor": f"{yardsticks['flank_floor_nats']:.3f}",
+        }
+        for item, words in (("single", "one base"), ("six", "six in a row")):
+            row[f"bits, {words}"] = f"{mean[f'eval_bits_per_hidden_base_{item}']:.4f}"
+            row[f"order-0, {words}"] = f"{yardsticks[f'order_0_bits_{item}']:.4f}"
+            row[f"order-5, {words}"] = f"{yardsticks[f'order_5_bits_{item}']:.4f}"
+        table.append(row)
+    return pd.DataFrame(table)
+
+
 def plus_minus(mean: float, half_width: float) -> str:
     """`97.9 ± 0.5` in per cent; the mean alone where there is no interval."""
     return f"{100 * mean:.1f}" + (f" ± {100 * half_width:.1f}" if np.isfinite(half_width) else "")
+
+
+def shots_words(shot: int) -> str:
+    """`1 shot`, `10 shots`."""
+    return f"{shot} shot{'' if shot == 1 else 's'}"
 
 
 def signed(points: float) -> str:

@@ -16,8 +16,12 @@ from markupsafe import Markup
 
 from genomask import __version__
 from genomask.atomic import atomic_write
+from genomask.report.printable import printable
 from genomask.report.style import CSS_NAMES
 from genomask.report.tables import is_numeric
+
+LEAST_SCALE = 2 / 3
+"""Of a picture on a narrow page: below, its letters cannot be read, and it scrolls."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +86,20 @@ class ReportPage:
 def write_page(page: ReportPage, path: Path) -> None:
     """Write the page to `path`, whole or not at all."""
     environment = Environment(
-        loader=PackageLoader("genomask.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("genomask.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_spelt,
     )
     facts = (("Settings", _flat(page.settings)), ("Environment", _flat(page.environment)))
     template = environment.get_template("page.html.jinja")
     atomic_write(path, template.render(page=page, facts=facts, version=__version__))
+
+
+def _spelt(value: object) -> object:
+    """Texts without control characters; our own markup as it is."""
+    return value if isinstance(value, Markup) else printable(str(value), keep="\n")
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
@@ -107,8 +120,10 @@ def inline_svg(svg: str, name: str, title: str, alt: str) -> Markup:
     for colour, variable in CSS_NAMES.items():
         svg = svg.replace(colour, f"var(--{variable}, {colour})")
     head, body = svg.split(">", 1)
+    width = re.search(r'\bwidth="([\d.]+)pt"', head)
+    least = f' style="min-width: {LEAST_SCALE * float(width[1]):.0f}pt"' if width else ""
     label = (
         f'<title id="{escape(name)}-title">{escape(title)}</title><desc id="{escape(name)}-desc">{escape(alt)}</desc>'
     )
     described = f' role="img" aria-labelledby="{escape(name)}-title {escape(name)}-desc"'
-    return Markup(f"{head}{described}>{label}{body}")  # our own SVG; the texts above are escaped
+    return Markup(f"{head}{least}{described}>{label}{body}")  # our own SVG; the texts above are escaped

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from genomask.report.frames import over_seeds, verdict_words
+from genomask.report.printable import printable
 from genomask.report.style import INK, MUTED, PAPER, label_lines, picture, strategy_colours
 
 TRAINED_LOSS, HELD_OUT_LOSS = "loss_nats_per_masked_token", "eval_loss_nats_per_masked_token"
@@ -48,7 +50,7 @@ def learning_curves(
         if shows_bits:
             _dress(panels[1], "Evaluation masks, the same for all", "bits per hidden base")
             _draw_yardsticks(panels[1], yardsticks or {}, BITS_YARDSTICKS, colours)
-        legend = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+        legend = [Line2D([], [], color=colour, label=_shown(name)) for name, colour in colours.items()]
         legend += [Line2D([], [], color=MUTED, marker="o", markersize=3.2, label="held out")]
         legend += [Line2D([], [], color=MUTED, alpha=0.5, linewidth=0.9, label="in training")]
         figure.legend(handles=legend, loc="outside lower center", ncols=6)
@@ -73,10 +75,15 @@ def fewshot_curves(summary: pd.DataFrame, path: Path) -> None:
                 mean, half = 100 * mine["accuracy"], 100 * mine["half_width"]
                 axes.plot(at, mean, clip_on=False, **marks)
                 axes.vlines(at, mean - half, mean + half, color=marks["color"], linewidth=1.4, alpha=0.8)
-            axes.set(title=f"task {task}", xlabel="examples of each class", xticks=range(len(shots)), xticklabels=shots)
+            axes.set(
+                title=f"task {_shown(task)}",
+                xlabel="examples of each class",
+                xticks=range(len(shots)),
+                xticklabels=shots,
+            )
             axes.set_xlim(-0.4, len(shots) - 0.6)
             axes.set_ylabel(f"accuracy, % (axis from {_end_at_ticks(axes):g})")
-        legend = [Line2D([], [], label=label, **marks) for label, marks in curves.items()]
+        legend = [Line2D([], [], label=_shown(label), **marks) for label, marks in curves.items()]
         figure.legend(handles=legend, loc="outside right center", handlelength=2.6)
 
 
@@ -100,7 +107,11 @@ def verdict_forest(
             seeds = 100 * np.asarray(seed_differences.get(row["strategy"], ()), dtype=float)
             axes.plot(seeds, np.full(len(seeds), at + 0.26), "o", color=colour, markerfacecolor=PAPER, markersize=4.5)
             axes.text(1.02, at, verdict_words(row), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
-        axes.set(yticks=range(len(verdict)), yticklabels=verdict["strategy"], ylim=(len(verdict) - 0.4, -0.5))
+        axes.set(
+            yticks=range(len(verdict)),
+            yticklabels=[_shown(name) for name in verdict["strategy"]],
+            ylim=(len(verdict) - 0.4, -0.5),
+        )
         axes.set(xlabel=f"points of accuracy above {control}; rings: single pretraining seeds")
         axes.grid(axis="x")
         axes.grid(visible=False, axis="y")
@@ -123,6 +134,7 @@ def _block_means(frame: pd.DataFrame, metric: str, blocks: int = 150) -> pd.Data
 def _dress(axes: Axes, title: str, unit: str) -> None:
     axes.set(title=title, ylabel=unit, xlabel="step")
     axes.margins(x=0.02)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))  # there is no step 2.5
 
 
 def _draw_yardsticks(
@@ -144,6 +156,11 @@ def _draw_yardsticks(
             labels.append((height, f"{label} {height:.3f}", colour))
     axes.autoscale_view()
     label_lines(axes, labels)
+
+
+def _shown(name: str) -> str:
+    """A name as a picture can show it: without control characters, and not begun by _, which hides it in a legend."""
+    return f"{' ' if name.startswith('_') else ''}{printable(name)}"
 
 
 def _strategy(run: str) -> str:

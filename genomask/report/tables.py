@@ -1,11 +1,14 @@
 """Tables for the terminal: frames in, rich tables out."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import pandas as pd
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
+from genomask.report.floor_words import floor_caption, floor_frame
 from genomask.report.frames import fewshot_frame, verdict_frame
 
 LONGEST_NAME = 36
@@ -13,14 +16,16 @@ LONGEST_NAME = 36
 
 
 def rich_table(frame: pd.DataFrame, title: str = "", caption: str = "") -> Table:
-    """Any frame of short texts and numbers; columns of numbers are set right."""
-    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    """Any frame of short texts and numbers; columns of numbers are set right. No text is read as markup."""
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    table.title = Text(title, "table.title") if title else None
+    table.caption = Text(caption, "table.caption") if caption else None
     for name in frame.columns:
         side: Literal["left", "right"] = "right" if is_numeric(frame[name]) else "left"
         is_name = side == "left" and all(len(str(value)) <= LONGEST_NAME for value in frame[name])
-        table.add_column(str(name), justify=side, overflow="fold", no_wrap=is_name)
+        table.add_column(Text(str(name)), justify=side, overflow="fold", no_wrap=is_name)
     for values in frame.itertuples(index=False):
-        table.add_row(*(str(value) for value in values))
+        table.add_row(*(Text(str(value)) for value in values))
     return table
 
 
@@ -32,6 +37,12 @@ def fewshot_table(summary: pd.DataFrame, caption: str = "") -> Table:
 def verdict_table(verdict: pd.DataFrame, arms: pd.DataFrame, control: str, caption: str = "") -> Table:
     """The comparison of masking strategies; arguments as `frames.verdict_frame` takes them."""
     return rich_table(verdict_frame(verdict, arms, control), "Verdict", caption)
+
+
+def floor_table(against: pd.DataFrame) -> Iterator[Table]:
+    """The best floor beside what was measured, from the rows of `fewshot.floor_test`; none where there is no floor."""
+    if len(against):
+        yield rich_table(floor_frame(against), "Against the best floor", floor_caption(against))
 
 
 def is_numeric(column: pd.Series) -> bool:

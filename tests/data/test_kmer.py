@@ -19,12 +19,12 @@ TOKENIZERS = {(k, stride): KmerTokenizer(k, stride) for k in range(1, 6) for str
 
 def plain_tokens(sequence, k, stride):
     """The slow, obvious twin: one string slice a token."""
-    words = [sequence[i : i + k].upper() for i in range(0, len(sequence) - k + 1, stride)]
+    words = [sequence[i : i + k].upper().replace("U", "T") for i in range(0, len(sequence) - k + 1, stride)]
     return [word if set(word) <= set("ACGT") else "[UNK]" for word in words]
 
 
 @settings(deadline=None, max_examples=150)
-@given(sequence=st.text("ACGTacgtNnRß-", max_size=60), which=st.sampled_from(sorted(TOKENIZERS)))
+@given(sequence=st.text("ACGTUacgtuNnRß-", max_size=60), which=st.sampled_from(sorted(TOKENIZERS)))
 def test_calling_and_encoding_bases_agree_with_plain_python(sequence, which):
     tokenizer, vocab = TOKENIZERS[which], TOKENIZERS[which].get_vocab()
     expected = [vocab[token] for token in plain_tokens(sequence, *which)]
@@ -41,6 +41,13 @@ def test_ids_are_those_of_dnabert():
     assert list(vocab) == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [
         "".join(x) for x in itertools.product("ATCG", repeat=3)
     ]
+
+
+def test_rna_is_read_as_dna_as_in_tables_and_fasta():
+    tokenizer = KmerTokenizer(k=4)
+    assert tokenizer("ACGUacgu") == tokenizer("ACGTACGT")
+    assert tokenizer("ACGU CGUA") == tokenizer("ACGT CGTA")
+    assert UNK not in tokenizer("ACGUACGU")["input_ids"]
 
 
 def test_many_windows_are_encoded_at_once_as_one_by_one():

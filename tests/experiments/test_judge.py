@@ -11,7 +11,7 @@ def test_from_a_pretrained_folder_to_a_table_files_and_a_picture(quick_recipe, i
     model, out = tmp_path / "run" / "model", tmp_path / "fewshot"
     assert provenance(model) == ("genemask", 0)
     settings = FewShotSettings(shots=(5, 10), draws=2)
-    table, leaks, seen, files = judge(model, simulated.pool, simulated.test, settings, out)
+    table, floors, sentence, leaks, seen, files = judge(model, simulated.pool, simulated.test, settings, out)
     assert "0 of 100 test sequences are in the training pool" in leaks
     assert "0 of 100 test sequences are in the bases that pretraining could see" in seen
     assert str(out / "results.csv") in files
@@ -28,6 +28,8 @@ def test_from_a_pretrained_folder_to_a_table_files_and_a_picture(quick_recipe, i
     cells = [str(cell) for column in table.columns for cell in column.cells]
     assert "kmer-logreg" in cells
     assert any("±" in cell for cell in cells)
+    assert "kmer-logreg" in " ".join(str(cell) for column in floors.columns for cell in column.cells)
+    assert "floor" in sentence
 
 
 def test_a_test_that_pretraining_saw_is_counted(quick_recipe, inputs, simulated, tmp_path):

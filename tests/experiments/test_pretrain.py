@@ -25,6 +25,7 @@ from genomask.experiments import pretrain as pretrain_module
 from genomask.experiments.pretrain import build_run, count_npmi, open_source, pretrain
 from genomask.experiments.run_folder import Inputs, is_finished, read_config
 from genomask.experiments.run_report import report_run
+from genomask.experiments.seen import sentence_of_model
 from genomask.hub import open_model
 from genomask.locking import locked
 from genomask.masking.segmentation import reverse_complemented
@@ -55,7 +56,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     with caplog.at_level("INFO", logger="genomask"):
         pretrain(quick_recipe, inputs, run_folder)
     assert is_finished(run_folder)
-    assert read_config(run_folder) == (quick_recipe, inputs)
+    assert read_config(run_folder) == (quick_recipe, inputs)  # which are absolute
     assert "training on cpu in fp32; attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
     environment = json.loads((run_folder / "environment.json").read_text())
     assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "glibc, keeping freed memory")
@@ -73,8 +74,11 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     assert {path.name for path in (run_folder / "checkpoints").iterdir()} == {"step-10", "step-20"}
     model, tokenizer = open_model(run_folder / "model")
     assert len(tokenizer) == model.config.vocab_size == 4**3 + 5
-    text = "".join(str(cell) for column in report_run(run_folder).columns for cell in column.cells)
+    table, words = report_run(run_folder)
+    text = "".join(str(cell) for column in table.columns for cell in column.cells)
     assert "order-5" in text
+    assert "mean of the 2 evaluations" in str(table.caption)
+    assert "has not learned to copy the bases beside a mask yet" in words
     assert (run_folder / "curves.png").stat().st_size > 10_000
 
 
@@ -141,6 +145,22 @@ def test_a_run_goes_on_only_with_the_data_it_began_with(quick_recipe, simulated,
         pretrain(*asked, resume=True)
 
 
+def test_inputs_are_noted_by_absolute_paths_and_may_be_named_from_anywhere(
+    quick_recipe, simulated, run_folder, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        stop_after(7, patch)
+        with pytest.raises(Stopped):
+            pretrain(quick_recipe, Inputs(genome=(os.path.relpath(simulated.genome),)), run_folder)
+    assert read_config(run_folder)[1].genome == (str(simulated.genome),)
+    config = run_folder / "config.toml"
+    config.write_text(config.read_text().replace(f"{simulated.genome.parent}/", ""))  # as earlier versions noted it
+    assert "was named from the folder where the run was started" in sentence_of_model(run_folder / "model", ["ACGT"])
+    pretrain(quick_recipe, Inputs(genome=(str(simulated.genome),)), run_folder, resume=True)
+    assert is_finished(run_folder)
+    assert "0 of 1 test sequences are in the bases" in sentence_of_model(run_folder / "model", ["ACGT"])
+
+
 def test_a_run_that_did_not_note_its_data_says_how_it_can_go_on(quick_recipe, inputs, run_folder):
     pretrain(quick_recipe, inputs, run_folder)
     config = run_folder / "config.toml"
@@ -197,7 +217,10 @@ def test_text_goes_through_the_same_loop(tmp_path):
     masked = [row["tokens_masked_fraction"] for row in rows if "tokens_masked_fraction" in row]
     assert sum(masked) / len(masked) == pytest.approx(0.30, abs=0.05)
     assert "eval_bits_per_hidden_base" not in rows[-1]
-    report_run(tmp_path / "run")
+    table, words = report_run(tmp_path / "run")
+    cells = " ".join(str(cell) for column in table.columns for cell in column.cells)
+    for text in (cells, str(table.caption), words):
+        assert not any(word in text for word in ("base", "flank", "order-"))
 
 
 @pytest.mark.parametrize("strategy", ["random-span", "rate-step:strategy=random-span:at=10"])

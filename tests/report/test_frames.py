@@ -48,6 +48,10 @@ def test_the_fewshot_table_has_a_column_a_shot_and_the_floors_last_in_each_task(
     assert table["10 shots"][4] == "82.4 ± 2.0"
 
 
+def test_one_shot_is_one(summary):
+    assert "1 shot" in fewshot_frame(summary.assign(shot=summary["shot"].replace({10: 1})))
+
+
 def test_a_shot_that_a_task_lacks_leaves_its_cell_empty(summary):
     other = summary[summary["shot"] == 50].assign(task="other")
     assert fewshot_frame(pd.concat([summary, other]))["10 shots"].iloc[-1] == ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from browser import open_in_browser
+from browser import measure_in_browser, open_in_browser
 
 from genomask.report.frames import verdict_frame, verdict_sentence
 from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
@@ -117,3 +117,28 @@ def test_the_browser_test_would_notice_an_outside_request_and_an_error(chromium,
     _, console, hosts = open_in_browser(chromium, tmp_path / "bad.html")
     assert "example.org" in hosts
     assert len(console) >= 1
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_nothing_lies_beyond_the_edge_without_a_cue(chromium, page, width):
+    found = measure_in_browser(chromium, page, width)
+    assert found["width"] == width
+    assert found["outside"] == []
+    assert found["cued"] == found["scrolling"]
+    assert found["scrolling"] > 0 or width > 390
+
+
+def test_a_picture_shrinks_to_where_it_can_still_be_read(page):
+    least = re.findall(r'<svg[^>]* width="([\d.]+)pt"[^>]* style="min-width: (\d+)pt"', page.read_text())
+    assert len(least) == 3
+    assert all(int(pt) == round(float(width) * 2 / 3) for width, pt in least)
+
+
+def test_control_characters_of_users_are_spelt(tmp_path):
+    table = TablePart(title="T", frame=pd.DataFrame({"name\x1b": ["a\x1b[31mb\x00"]}))
+    section = Section(title="\x07", parts=(table,), paragraphs=("\udc80",))
+    write_page(ReportPage(title="T", verdict="v\x1b", sections=(section,)), tmp_path / "odd.html")
+    text = (tmp_path / "odd.html").read_text()
+    assert "a\\x1b[31mb\\x00" in text
+    assert "\\udc80" in text
+    assert not any(letter in text for letter in "\x1b\x00\x07")

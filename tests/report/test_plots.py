@@ -2,6 +2,7 @@
 
 import re
 from itertools import combinations
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,17 @@ def test_a_run_on_text_has_no_panel_of_bases(runs, tmp_path):
     assert not any("base" in text or "flank" in text for text in shown)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 60])
+def test_steps_are_whole_numbers(steps, tmp_path):
+    rows = [{"step": step, "loss_nats_per_masked_token": 8.5 - step / 100} for step in range(1, steps + 1)]
+    learning_curves({"run": pd.DataFrame(rows)}, tmp_path / "few.svg")
+    panel = (tmp_path / "few.svg").read_text()
+    ticks = re.findall(r'id="xtick_\d+">.*?<text[^>]*>([^<]*)</text>', panel, flags=re.DOTALL)
+    assert ticks
+    assert all(re.fullmatch(r"-?\d+|−\d+", tick) for tick in ticks)
+    assert len(ticks) == len(set(ticks))
+
+
 def test_a_run_that_has_only_begun_is_drawn(tmp_path):
     learning_curves({"run": pd.DataFrame([{"step": 1, "loss_nats_per_masked_token": 8.3}])}, tmp_path / "one.png")
     assert (tmp_path / "one.png").stat().st_size > 0
@@ -58,6 +70,14 @@ def test_fewshot_curves_name_every_curve_and_panel(summary, tmp_path):
     assert {"task kinds", "task other", "genemask, probe", "random-span, finetune", "10", "50"} <= set(shown)
     assert {"kmer-logreg", "random-init, probe", "random-init, finetune"} <= set(shown)
     assert not any(text.startswith("-,") for text in shown)
+
+
+def test_odd_names_are_shown_and_leave_the_picture_whole(summary, tmp_path):
+    fewshot_curves(summary.assign(task="a\x1b<b> & c"), tmp_path / "odd.svg")
+    ElementTree.parse(tmp_path / "odd.svg")
+    assert any(text.startswith("task a\\x1b") for text in texts(tmp_path / "odd.svg"))
+    learning_curves({"_mine": pd.DataFrame([{"step": 1, "loss_nats_per_masked_token": 8.3}])}, tmp_path / "run.svg")
+    assert any("_mine" in text for text in texts(tmp_path / "run.svg"))
 
 
 def test_no_two_fewshot_curves_look_alike(summary, tmp_path):

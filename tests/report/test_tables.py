@@ -30,3 +30,10 @@ def test_numbers_are_set_right_and_words_left():
     frame = pd.DataFrame({"name": ["a", "b"], "value": ["1.5 ± 0.2", ""], "difference": ["−1.0", "+2.0"]})
     assert [is_numeric(frame[name]) for name in frame] == [False, True, True]
     assert [column.justify for column in rich_table(frame).columns] == ["left", "right", "right"]
+
+
+def test_texts_are_never_read_as_markup():
+    table = rich_table(pd.DataFrame({"[b]name": ["[red]a[/red]", "[/]"]}), title="[i]title", caption="[/x]")
+    text = printed(table)
+    for shown in ("[b]name", "[red]a[/red]", "[/]", "[i]title", "[/x]"):
+        assert shown in text

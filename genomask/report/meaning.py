@@ -1,0 +1,151 @@
+"""What the scores of a pretraining run mean, in words: rows of metrics.jsonl and yardsticks in, sentences out.
+
+A loss under a run's own mask looks good as soon as the model copies the bases that the mask leaves visible. Whether it
+knows anything of the genome is told by the bits per hidden base under the fixed masks: above the order-0 entropy it is
+worse than a constant guess by composition, however low its loss.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+LAST = 3
+"""Evaluations that are averaged, so that one lucky evaluation is not the result."""
+
+COPIED = 0.75
+"""Share of the way from the unigram entropy to the flank floor below which a model has not learned to copy.
+
+On the way bits per hidden base get worse before they get better, so scores and comparisons from there mean little.
+"""
+
+FLANKS = 0.9
+"""A flank floor above this share of the unigram entropy leaves nothing to copy: tokens that do not overlap."""
+
+NOISE = 2.0
+"""Standard errors within which a gain is none."""
+
+LOSS = "eval_loss_nats_per_masked_token"
+LONGER = "Train longer (training.steps), or at a higher optimizer.learning_rate."
+ITEMS = {"single": "single hidden bases", "six": "six in a row"}
+MARKOV = {
+    "single": "a Markov chain of order 5",
+    "six": "a Markov chain of order 5, which sees the true bases before each",
+}
+
+Yardsticks = Mapping[str, float | None]
+
+
+class Scores(NamedTuple):
+    """The last evaluations of a run, as one."""
+
+    mean: pd.Series
+    """Of each column."""
+    last: pd.Series
+    """The last evaluation alone, whose standard errors hold."""
+    n: int
+
+
+def last_scores(rows: Sequence[Mapping]) -> Scores:
+    """Mean of the last LAST evaluations in rows of metrics.jsonl, or of as many as there are."""
+    evaluated = pd.DataFrame([row for row in rows if pd.notna(row.get(LOSS))][-LAST:])
+    return Scores(evaluated.mean(), evaluated.iloc[-1], len(evaluated))
+
+
+def evaluations_words(n: int) -> str:
+    """Of which evaluations a mean is: there may be fewer than LAST."""
+    return "the only evaluation" if n == 1 else f"mean of the {'last ' if n == LAST else ''}{n} evaluations"
+
+
+def copied_share(loss: float, yardsticks: Yardsticks) -> float | None:
+    """How far the loss has come from the unigram entropy (0) to the flank floor (1); None where nothing can be copied.
+
+    Text has no flanks, neither have tokens that do not overlap, and long spans hardly any.
+    """
+    start, floor = yardsticks["unigram_entropy_nats"], yardsticks.get("flank_floor_nats")
+    if start is None or floor is None or floor > FLANKS * start:
+        return None
+    return (start - loss) / (start - floor)
+
+
+def still_copying(rows: Sequence[Mapping], yardsticks: Yardsticks) -> str:
+    """Loss and flank floor in words where that of the last evaluation is far above the floor; otherwise nothing."""
+    loss = float(last_scores(rows).last[LOSS])
+    share = copied_share(loss, yardsticks)
+    return _beside_floor(loss, yardsticks) if share is not None and share < COPIED else ""
+
+
+def meaning(rows: Sequence[Mapping], yardsticks: Yardsticks, *, mask_tells: bool) -> str:
+    """What a run's last evaluation means, and what to try. `mask_tells`: the mask follows the bases under it."""
+    last = last_scores(rows).last
+    if all(f"eval_bits_per_hidden_base_{item}" in last for item in ITEMS):
+        told = _of_dna(last, yardsticks, still_copying(rows, yardsticks), mask_tells)
+    else:
+        told = _of_text(float(last[LOSS]), yardsticks)
+    return f"At the last evaluation the model {told}"
+
+
+def _of_dna(last: pd.Series, yardsticks: Yardsticks, still: str, mask_tells: bool) -> str:
+    if still:
+        return (
+            f"has not learned to copy the bases beside a mask yet ({still}), so its scores say little about the genome "
+            f"or the mask. {LONGER}"
+        )
+    loss = float(last[LOSS])
+    share, floor = copied_share(loss, yardsticks), _beside_floor(loss, yardsticks)
+    found = {item: _level(last, yardsticks, item) for item in ITEMS}
+    bits = f"under masks that are the same for every run, {'; '.join(words for _, words in found.values())}."
+    if share is not None and share < 1:
+        return f"is still learning to copy the bases beside a mask ({floor}); {bits} {LONGER}"
+    copies = "has no flanks to copy" if share is None else f"copies the bases beside a mask ({floor})"
+    return f"{copies}; {bits} {_advice(min(level for level, _ in found.values()), mask_tells)}"
+
+
+def _beside_floor(loss: float, yardsticks: Yardsticks) -> str:
+    return f"loss {loss:.3f} nats per masked token, flank floor {yardsticks['flank_floor_nats']:.3f}"
+
+
+def _of_text(loss: float, yardsticks: Yardsticks) -> str:
+    constant = yardsticks["unigram_entropy_nats"]
+    assert constant is not None
+    if loss >= constant:
+        return (
+            f"knows no more than how frequent each token is (loss {loss:.3f} nats, the best constant guess "
+            f"{constant:.3f}). {LONGER}"
+        )
+    return (
+        f"reads its context: {constant - loss:.3f} nats per masked token below the best constant guess. "
+        "Losses compare only between runs of the same vocabulary and evaluation.mask_rate."
+    )
+
+
+def _level(last: pd.Series, yardsticks: Yardsticks, item: str) -> tuple[int, str]:
+    """0 worse than the composition, 1 no better, 2 better, 3 better than a Markov chain of order 5; and the words."""
+    gain = float(last[f"eval_bits_below_order_0_{item}"])
+    error = float(last[f"eval_bits_below_order_0_{item}_standard_error"])
+    markov = yardsticks[f"order_5_bits_{item}"]
+    assert markov is not None
+    above_markov = float(last[f"eval_bits_per_hidden_base_{item}"]) - markov
+    figure = f"{abs(gain):.3f} ± {error:.3f} bits"
+    if gain < -NOISE * error:
+        return 0, f"on {ITEMS[item]} it is {figure} worse than a constant guess by composition"
+    if gain <= NOISE * error:
+        return 1, f"on {ITEMS[item]} it is no better than a constant guess by composition, within noise"
+    better = f"on {ITEMS[item]} it is {figure} better than a constant guess by composition"
+    if above_markov >= 0:
+        return 2, f"{better}, and {above_markov:.3f} short of {MARKOV[item]}"
+    return 3, f"{better}, and {-above_markov:.3f} better than {MARKOV[item]}"
+
+
+def _advice(worst: int, mask_tells: bool) -> str:
+    if worst == 0 and mask_tells:
+        return (
+            "Its low loss is partly the mask telling the answer: these spans follow the bases under them, a hint that "
+            "is false under other masks. Try --masking random-span, the same spans without the hint."
+        )
+    return {
+        0: "It is surer of its guesses than it may be: train longer, on more sequence, or at a lower learning rate.",
+        1: f"{LONGER} More sequence helps too.",
+        2: "Longer training, a larger encoder or more sequence may go further.",
+        3: "It has learned more than short words; genomask fewshot says what that is worth on a task.",
+    }[worst]

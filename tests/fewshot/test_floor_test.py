@@ -1,0 +1,68 @@
+"""Each pretrained method against the best floor of its cell: what is paired, and what is not tested."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genomask.fewshot.floor_test import against_floors
+from genomask.fewshot.statistics import mean_interval
+
+DRAWS = np.array([0.00, 0.02, 0.05, 0.01])
+
+
+def rows(strategy, seed, method, accuracies, shot=10):
+    cell = {"strategy": strategy, "pretraining_seed": seed, "task": "toy", "shot": shot, "method": method}
+    return [cell | {"draw": draw, "accuracy": accuracy} for draw, accuracy in enumerate(accuracies)]
+
+
+def floors(seed=0, shot=10):
+    kmers = rows("none", -1, "kmer-logreg", 0.60 + DRAWS, shot)
+    return kmers + rows("genemask", seed, "random-init/probe", 0.55 + DRAWS, shot)
+
+
+def test_the_best_floor_is_paired_draw_by_draw_with_the_model():
+    gains = np.array([0.03, 0.01, 0.04, 0.02])
+    table = against_floors(pd.DataFrame(floors() + rows("genemask", 0, "probe", 0.60 + DRAWS + gains)))
+    [row] = table.to_dict("records")
+    assert (row["floor"], row["unit"], row["n"]) == ("kmer-logreg", "draw", 4)
+    assert row["accuracy"] - row["floor_accuracy"] == pytest.approx(row["difference"]) == pytest.approx(gains.mean())
+    assert row["half_width"] == pytest.approx(mean_interval(gains).half_width)  # the draws' own spread is paired away
+
+
+def test_the_best_floor_is_another_at_another_shot():
+    more = rows("genemask", 0, "random-init/probe", 0.70 + DRAWS, 50) + rows("none", -1, "kmer-logreg", DRAWS, 50)
+    probes = rows("genemask", 0, "probe", DRAWS, 10) + rows("genemask", 0, "probe", DRAWS, 50)
+    table = against_floors(pd.DataFrame(floors() + more + probes))
+    assert dict(zip(table["shot"], table["floor"], strict=True)) == {10: "kmer-logreg", 50: "random-init/probe"}
+
+
+def test_one_draw_has_a_difference_and_no_interval():
+    table = against_floors(pd.DataFrame(rows("none", -1, "kmer-logreg", [0.6]) + rows("a", 0, "probe", [0.7])))
+    assert table["difference"].tolist() == [pytest.approx(0.1)]
+    assert table["half_width"].isna().all()
+    assert table["note"].tolist() == ["not tested: 1 draw"]
+
+
+def test_three_seeds_are_the_unit_where_there_are_three():
+    gains = {0: 0.03, 1: 0.05, 2: 0.04}
+    own = [row for seed, gain in gains.items() for row in rows("a", seed, "probe", 0.60 + DRAWS + gain)]
+    table = against_floors(pd.DataFrame(floors() + own))
+    assert (table["unit"][0], table["n"][0]) == ("seed", 3)
+    assert table["half_width"][0] == pytest.approx(mean_interval(np.array(list(gains.values()))).half_width)
+
+
+def test_two_seeds_are_averaged_and_their_draws_paired():
+    own = rows("a", 0, "probe", 0.7 + DRAWS) + rows("a", 1, "probe", 0.8 + 2 * DRAWS)
+    table = against_floors(pd.DataFrame(rows("none", -1, "kmer-logreg", 0.60 + DRAWS) + own))
+    assert (table["unit"][0], table["n"][0]) == ("draw", 4)
+    assert table["difference"][0] == pytest.approx(0.15 + 0.5 * DRAWS.mean())
+
+
+def test_a_draw_that_only_one_has_is_left_out_and_named():
+    table = against_floors(pd.DataFrame(floors() + rows("a", 0, "probe", 0.7 + np.array([0.0, 0.1, 0.2]))))
+    assert table["n"][0] == 3
+    assert "left out: draw 3" in table["note"][0]
+
+
+def test_without_a_floor_there_is_nothing_to_hold_against():
+    assert against_floors(pd.DataFrame(rows("a", 0, "probe", DRAWS))).empty

@@ -1,0 +1,105 @@
+"""A model that cannot read a task is refused before anything is written, by what its tokenizer is."""
+
+import re
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import BPE, WordLevel
+from transformers import BertTokenizer, PreTrainedTokenizerFast
+
+from genomask.data import KmerTokenizer
+from genomask.data.kmer import SPECIAL_TOKENS
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.errors import DataError, SettingsError, UserError
+from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.readable import refuse_text
+from genomask.fewshot.run import run_fewshot
+
+SETTINGS = FewShotSettings(shots=(3,), draws=2, methods=("probe", "kmer-logreg"))
+ENGLISH = [
+    *SPECIAL_TOKENS,
+    *"abcdefghijklmnopqrstuvwxyz",
+    *(f"##{x}" for x in "abcdefghijklmnopqrstuvwxyz"),
+    "the",
+    "cat",
+]
+
+
+def bert_tokenizer(words) -> BertTokenizer:
+    return BertTokenizer(vocab={word: number for number, word in enumerate(words)}, do_lower_case=True)
+
+
+@pytest.fixture
+def text_folder(tmp_path):
+    """A model of English as `pretrain --corpus` leaves it: it knows every letter of DNA, and so has no [UNK]."""
+    folder = tmp_path / "english"
+    tokenizer = bert_tokenizer(ENGLISH)
+    assert tokenizer.unk_token not in tokenizer.tokenize("ACGTACGT")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    MosaicBertForMaskedLM(MosaicBertConfig(vocab_size=len(ENGLISH), **sizes)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def measure(pool, test_task, tmp_path):
+    own = {"strategy": "unknown", "pretraining_seed": -1, "progress": lambda *_: None}
+    return lambda folder, settings=SETTINGS, test=test_task: run_fewshot(
+        folder, pool, test, settings, out=tmp_path / "results", **own
+    )
+
+
+def test_a_model_of_text_is_refused_and_leaves_nothing_that_binds_the_mended_call(
+    measure, text_folder, model_folder, tmp_path
+):
+    with pytest.raises(UserError, match=r"english: this is no model of DNA: 13 of the 54 words .* made of A C G T"):
+        measure(text_folder)
+    assert not (tmp_path / "results").exists()
+    assert len(measure(model_folder)) == 4
+
+
+def test_a_pooling_and_a_sequence_that_do_not_fit_leave_nothing_either(measure, model_folder, test_task, tmp_path):
+    center = FewShotSettings(shots=(3,), draws=2, methods=("kmer-logreg", "probe"), pool="center")
+    tiny = test_task.__class__(
+        "toy", ["AC", *test_task.sequences[1:]], test_task.labels, test_task.classes, test_task.path
+    )
+    with pytest.raises(DataError, match="'AC' makes no token"):
+        measure(model_folder, center, tiny)
+    assert not (tmp_path / "results").exists()
+    assert len(measure(model_folder)) == 4  # another test file and another pooling
+
+
+def test_what_was_measured_still_binds(measure, model_folder):
+    measure(model_folder)
+    with pytest.raises(SettingsError, match="another setting 'pool'"):
+        measure(model_folder, FewShotSettings(shots=(3,), draws=2, methods=("probe",), pool="cls"))
+
+
+def test_the_floor_alone_needs_no_model_of_dna(measure, text_folder):
+    assert len(measure(text_folder, FewShotSettings(shots=(3,), draws=2, methods=("kmer-logreg",)))) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        list(KmerTokenizer(k=3).get_vocab()),
+        [*SPECIAL_TOKENS, *"ACGTN"],
+        [*SPECIAL_TOKENS, "A", "C", "G", "T", "##AC", "ĠTATA", "▁GCG", "<extra>"],
+    ],
+    ids=["dnabert, between spaces", "letters", "pieces"],
+)
+def test_vocabularies_of_dna_pass(words, tmp_path):
+    refuse_text(bert_tokenizer(words), tmp_path)
+    for model in (WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"), None):
+        plain = Tokenizer(model or BPE(vocab={word: i for i, word in enumerate(words)}, merges=[], unk_token="[UNK]"))
+        refuse_text(PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="[UNK]"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words", [ENGLISH, [*SPECIAL_TOKENS, *"ACDEFGHIKLMNPQRSTVWYBXZUO"]], ids=["English", "protein"]
+)
+def test_others_do_not(words, tmp_path):
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path}: this is no model of DNA")):
+        refuse_text(bert_tokenizer(words), tmp_path)
