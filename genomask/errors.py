@@ -4,6 +4,8 @@ The command line prints a UserError as one line and exits with 2. Broken promise
 assertions and keep their traceback.
 """
 
+import errno
+
 
 class UserError(Exception):
     """A mistake in input, settings or surroundings that the person running the command can mend."""
@@ -29,8 +31,11 @@ class Stopped(Exception):  # noqa: N818 - not an error
         self.signal_number = signal_number
 
 
-def os_error_sentence(error: OSError) -> str:
-    """What the system says of a file, as a sentence; the last resort where no room has a better one."""
-    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
-    where = f"{' -> '.join(names)}: " if names else ""
-    return f"{where}{error.strerror or error}; see whether the name, the rights and the room on the disk are right."
+def disk_sentence(error: OSError) -> str:
+    """What a person can do about a file or folder that cannot be used; the last resort for what no one foresaw."""
+    said = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        said += "; make room there, then run the command again (pretrain: with --resume where the run had begun)"
+    else:
+        said += "; see to it that it can be read and written, or give another place"
+    return f"{error.filename}: {said}" if error.filename else said
