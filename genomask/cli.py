@@ -38,7 +38,7 @@ from genomask.cli_options import (
     spread,
     usage_sentence,
 )
-from genomask.errors import SettingsError, Stopped, TrainingError, UserError, os_error_sentence
+from genomask.errors import SettingsError, Stopped, TrainingError, UserError, disk_sentence
 from genomask.recipe_file import read_tables
 from genomask.strategy_text import read_list
 from genomask.terminal import console, escape_what_the_terminal_lacks, log_to_terminal, say, say_error
@@ -72,8 +72,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)
     except OSError as error:
-        log.debug("the error's way", exc_info=error)
-        say_error(os_error_sentence(error))
+        say_error(disk_sentence(error))
     except MemoryError as error:
         say_error(f"there is not enough memory for this ({error or 'none is left'}); ask for less, or free some.")
     except Stopped as stopped:

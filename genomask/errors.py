@@ -31,15 +31,14 @@ class Stopped(Exception):  # noqa: N818 - not an error
         self.signal_number = signal_number
 
 
-def os_error_sentence(error: OSError) -> str:
+def disk_sentence(error: OSError) -> str:
     """What a person can do about a file or folder that cannot be used; the last resort for what no one foresaw."""
-    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
-    where = f"{' -> '.join(names)}: " if names else ""
+    said = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        mend = "make room there, then run the command again (pretrain: with --resume where the run had begun)"
+        said += "; make room there, then run the command again (pretrain: with --resume where the run had begun)"
     else:
-        mend = "see whether the name and the rights are right, or give another place"
-    return f"{where}{error.strerror or error}; {mend}"
+        said += "; see to it that it can be read and written, or give another place"
+    return f"{error.filename}: {said}" if error.filename else said
 
 
 def shown(text: str, most: int = 60) -> str:

@@ -20,7 +20,7 @@ from genomask.atomic import atomic_write, sweep
 from genomask.cores import usable_cores
 from genomask.data.genome import Genome
 from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
-from genomask.errors import Stopped, UserError, os_error_sentence
+from genomask.errors import Stopped, UserError, disk_sentence
 from genomask.experiments.pretrain import pretrain
 from genomask.experiments.run_folder import Inputs, is_finished
 from genomask.fewshot.protocol import PRETRAINED_METHODS, FewShotSettings
@@ -173,7 +173,7 @@ def arm_process(arm: Arm, threads: int, words: Connection) -> None:
             logging.raiseExceptions = False  # a full disk has no room for the traceback either
             _run_and_log(arm)
     except (UserError, OSError) as error:
-        words.send(os_error_sentence(error) if isinstance(error, OSError) else str(error))
+        words.send(disk_sentence(error) if isinstance(error, OSError) else str(error))
         sys.exit(2)
     except (Stopped, KeyboardInterrupt):
         sys.exit(128)

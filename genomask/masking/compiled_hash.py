@@ -5,6 +5,7 @@ import math
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -36,13 +37,14 @@ def keep_loops_in_the_cache(folder: Path = HERE) -> None:
     Raises SettingsError and DataError where there is no such cache either: numba would not even start.
     """
     beside = next(path for path in (folder / "__pycache__", folder) if path.is_dir())
-    if numba.config.CACHE_DIR or os.access(beside, os.W_OK | os.X_OK):
+    settings: Any = numba.config
+    if settings.CACHE_DIR or os.access(beside, os.W_OK | os.X_OK):
         return
     kept = default_cache() / "loops" / key_of(_sources(folder))
     with cache_errors(kept):
         kept.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=kept):
-            numba.config.CACHE_DIR = str(kept)
+            settings.CACHE_DIR = str(kept)
 
 
 def _sources(folder: Path) -> str:
