@@ -6,7 +6,7 @@ A recipe is a name from genomask/recipes or a path; `--set table.key=value` chan
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_origin, get_type_hints
@@ -74,6 +74,9 @@ def _require_room(training: TrainingSettings, longest: int, what: str) -> None:
         )
 
 
+LEAST_TIMES = {("training", "log_every"): 20, ("training", "checkpoint_every"): 5, ("evaluation", "every"): 5}
+"""What happens every so many steps happens at least so many times in a run whose recipe does not say how often."""
+
 Recipe = GenomeRecipe | TextRecipe
 KINDS: dict[str, type[Recipe]] = {"genome": GenomeRecipe, "text": TextRecipe}
 
@@ -102,7 +105,8 @@ def recipe_from_tables(tables: Mapping[str, Any], where: str) -> Recipe:
         raise SettingsError(f"recipe {where}: kind must be one of {', '.join(KINDS)}, got {kind!r}")
     rooms = get_type_hints(KINDS[kind])
     _refuse_unknown(tables.keys() - {"kind"}, rooms, f"recipe {where}", "table")
-    return KINDS[kind](**{room: _settings(cls, tables.get(room, {}), room) for room, cls in rooms.items()})
+    recipe = KINDS[kind](**{room: _settings(cls, tables.get(room, {}), room) for room, cls in rooms.items()})
+    return _paced(recipe, tables)
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
@@ -142,6 +146,16 @@ def _apply(tables: dict[str, Any], change: str) -> None:
     except ValueError:  # as above
         value = text.strip()
     tables.setdefault(room, {})[key] = value
+
+
+def _paced(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
+    """How often to log, evaluate and save, where the tables leave it open: the default, oftener in a short run."""
+    for (room, key), times in LEAST_TIMES.items():
+        if key not in tables.get(room, {}):
+            settings = getattr(recipe, room)
+            every = min(getattr(settings, key), max(1, recipe.training.steps // times))
+            recipe = replace(recipe, **{room: replace(settings, **{key: every})})
+    return recipe
 
 
 def _settings(cls: type, values: Any, room: str) -> Any:

@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "genomask"
 ROOMS = [
-    "errors", "types", "hashing", "atomic", "cache", "allocator", "cores", "data", "masking", "encoders", "hub",
-    "training", "fewshot", "report", "recipe", "experiments", "cli_npmi", "cli",
+    "errors", "types", "hashing", "atomic", "cache", "allocator", "cores", "progress", "data", "masking", "encoders",
+    "hub", "training", "fewshot", "report", "recipe", "experiments", "cli_npmi", "cli",
 ]  # fmt: skip
 ENTRANCES = {"__init__", "__main__"}  # of the package itself: the first may import nothing, the second may import all
 FILES = sorted(PACKAGE.rglob("*.py"))

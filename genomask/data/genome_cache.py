@@ -17,6 +17,7 @@ from genomask.cache import cache_errors, default_cache, files_key, remove_stale
 from genomask.data.fasta import require_file
 from genomask.data.genome_builder import GenomeBuilder
 from genomask.errors import DataError
+from genomask.progress import working
 
 FORMAT = 1
 """Part of the key; raise it when the files change their meaning."""
@@ -80,8 +81,8 @@ def _build(files: Sequence[Path], folder: Path, ambiguous: str) -> None:
 def _write(folder: Path, files: Sequence[Path], ambiguous: str) -> None:
     """Parse the files into an empty folder."""
     key = _key(files, ambiguous)
-    with (folder / "codes.bin").open("wb") as out:
-        builder = GenomeBuilder(out)
+    with working("reading the genome", unit="bases") as work, (folder / "codes.bin").open("wb") as out:
+        builder = GenomeBuilder(out, work.advance)
         for path in files:
             builder.add_file(path, ambiguous)
         facts, arrays = builder.finish()

@@ -1,11 +1,8 @@
 """`genomask fewshot`: a model folder and a task in; tables, results.csv, summary.csv and a picture out."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from genomask.atomic import require_folder
@@ -18,6 +15,7 @@ from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import read_summary
 from genomask.fewshot.run import run_fewshot
 from genomask.fewshot.summary import captions
+from genomask.progress import working
 from genomask.report.plots import fewshot_curves
 from genomask.report.tables import fewshot_table
 
@@ -29,17 +27,7 @@ def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: 
         read_model_config(model)  # a model that is not there is said before a task is read
     pool, held_out = read_task(train), read_task(test)
     strategy, seed = provenance(model)
-    with Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    ) as bar:
-        task = bar.add_task("")
+    with working("few-shot") as work:
         rows = run_fewshot(
             model,
             pool,
@@ -48,7 +36,7 @@ def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: 
             strategy=strategy,
             pretraining_seed=seed,
             out=out,
-            progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what),
+            progress=lambda done, total, what: work.show(done, total=total, status=what),
         )
     summary = read_summary(out)
     for name in ("fewshot.svg", "fewshot.png"):
