@@ -46,7 +46,7 @@ class Bars:
     def __exit__(self, *_: object) -> None:
         self._shown.stop()
 
-    def add(self, what: str, total: float | None, unit: str, status: str = "", *, done: float = 0) -> "Work":
+    def add(self, what: str, total: int | None, unit: str, status: str = "", *, done: int = 0) -> "Work":
         """A piece of work of `total` units, None where it is not known; its clock starts with its first `show`."""
         self._shown.add_task(what, start=False, total=total, completed=done, status=status, unit=unit)
         return Work(self._shown, self._shown.tasks[-1])
@@ -59,18 +59,18 @@ class Work:
         self._shown, self._task = shown, task
         self._said_at = self._shown.get_time()
 
-    def show(self, done: float | None = None, *, status: str | None = None, total: float | None = None) -> None:
+    def show(self, done: float | None = None, *, status: str | None = None, total: int | None = None) -> None:
         """Say how far it is, and what else there is to say of it."""
         if self._task.start_time is None:
             self._shown.start_task(self._task.id)
             self._said_at = self._shown.get_time()
-        fields = {} if status is None else {"status": status}
-        self._shown.update(self._task.id, completed=done, total=total, **fields)
+        said = self._task.fields["status"] if status is None else status
+        self._shown.update(self._task.id, completed=done, total=total, status=said)
         if self._shown.disable and self._shown.get_time() >= self._said_at + LINE_SECONDS:
             log.info("%s", _line(self._task))
             self._said_at = self._shown.get_time()
 
-    def advance(self, more: float) -> None:
+    def advance(self, more: int) -> None:
         """So much more of it is done."""
         self.show(self._task.completed + more)
 
@@ -84,7 +84,7 @@ class Work:
 
 
 @contextmanager
-def working(what: str, total: float | None = None, unit: str = "") -> Iterator[Work]:
+def working(what: str, total: int | None = None, unit: str = "") -> Iterator[Work]:
     """Show one piece of work, as long as it lasts."""
     with Bars(transient=True) as bars:
         work = bars.add(what, total, unit)

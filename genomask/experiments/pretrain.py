@@ -12,9 +12,10 @@ from genomask.data.fixed_shape import BatchShape
 from genomask.data.genome import Genome
 from genomask.data.kmer import KmerTokenizer
 from genomask.data.sources import GenomeSource, Source, TextSource
-from genomask.data.streamed import StreamedText
+from genomask.data.streamed import StreamedText, first_documents, require_hub
 from genomask.data.text import corpus_files
-from genomask.data.wordpiece import learned_vocabulary, wordpiece_tokenizer
+from genomask.data.vocabularies import bert_vocabulary, vocabulary_of_files, vocabulary_of_stream
+from genomask.data.wordpiece import wordpiece_tokenizer, write_vocabulary
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError
 from genomask.masking import MaskPlan, NpmiTable, build_plan
@@ -23,6 +24,7 @@ from genomask.masking.plan import needs_npmi
 from genomask.recipe import (
     GenomeRecipe,
     Recipe,
+    TextRecipe,
     recipe_from_tables,
     recipe_to_toml,
     toml_value,
@@ -38,6 +40,12 @@ SAMPLE_WINDOWS = 2_000
 
 C4 = ("c4",)
 """The corpus that is streamed from the hub instead of read from disk."""
+
+STREAM_SAMPLE = 20_000
+"""Documents of the stream from which word pieces are learned where BERT's cannot be had: of C4, 45 MB of text."""
+
+VOCABULARY = "vocab.txt"
+"""Of a text run, in its folder: a resumed run reads with the word pieces it began with."""
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +74,15 @@ def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False)
     require_folder(out)
     _refuse_other_runs(out, config, resume)
     if is_finished(out):
-        _refuse_other_data(out, open_source(recipe, inputs).fingerprint)
+        _refuse_other_data(out, open_source(recipe, inputs, out).fingerprint)
         log.info("%s is finished; nothing to do", out)
         return
     run = build_run(recipe, inputs, out)  # every mistake in the input shows here, before the folder is touched
     fingerprint = run.batches.source.fingerprint
     _refuse_other_data(out, fingerprint)
     atomic_write(out / "config.toml", f"{config}fingerprint = {toml_value(fingerprint)}\n")
+    if isinstance(recipe, TextRecipe):
+        write_vocabulary(run.tokenizer.get_vocab(), out / VOCABULARY)
     train(run)
 
 
@@ -92,7 +102,7 @@ def read_config(out: Path) -> tuple[Recipe, Inputs]:
 def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     """Open the data and build everything that the loop needs."""
     device, compiled = _where(recipe)
-    source = open_source(recipe, inputs)
+    source = open_source(recipe, inputs, out)
     table = (
         count_npmi(source, recipe) if isinstance(recipe, GenomeRecipe) and isinstance(source, GenomeSource) else None
     )
@@ -130,20 +140,30 @@ def _where(recipe: Recipe) -> tuple[torch.device, bool]:
     return device, choose_compile(recipe.training.compile, device, backend)
 
 
-def open_source(recipe: Recipe, inputs: Inputs) -> Source:
-    """The training and evaluation sequences that the recipe asks for."""
+def open_source(recipe: Recipe, inputs: Inputs, out: Path) -> Source:
+    """The training and evaluation sequences that the recipe asks for, for a run in the folder `out`."""
     seed = recipe.training.seed
     if isinstance(recipe, GenomeRecipe):
         genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
         kmers = KmerTokenizer(k=recipe.tokens.k, stride=recipe.tokens.stride)
         return GenomeSource(genome, recipe.windows, kmers, seed)
-    if inputs.corpus == C4 and not recipe.tokens.vocabulary:
-        raise SettingsError("streaming C4 needs a vocabulary: give --vocabulary vocab.txt, as bert-base-uncased's.")
-    vocabulary = recipe.tokens.vocabulary or learned_vocabulary(corpus_files(inputs.corpus), recipe.tokens.vocab_size)
+    is_streamed = inputs.corpus == C4
+    if is_streamed:
+        require_hub()
+    kept = out / VOCABULARY
+    vocabulary = recipe.tokens.vocabulary or (kept if kept.exists() else _vocabulary(recipe, inputs, is_streamed))
     tokenizer = wordpiece_tokenizer(vocabulary)
-    if inputs.corpus == C4:
+    if is_streamed:
         return StreamedText(tokenizer, recipe.documents)
     return TextSource(inputs.corpus, tokenizer, recipe.documents, seed)
+
+
+def _vocabulary(recipe: TextRecipe, inputs: Inputs, is_streamed: bool) -> Path:
+    """For someone who names none: of local shards their own; for a stream BERT's, or that of its first documents."""
+    size = recipe.tokens.vocab_size
+    if not is_streamed:
+        return vocabulary_of_files(corpus_files(inputs.corpus), size)
+    return bert_vocabulary() or vocabulary_of_stream(first_documents(STREAM_SAMPLE), size)
 
 
 def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:

@@ -167,15 +167,16 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_checkpoint(
 
 
 def test_a_genome_whose_words_are_rare_is_warned_about(quick_recipe, inputs, run_folder, caplog):
-    rare = dataclasses.replace(quick_recipe, tokens=dataclasses.replace(quick_recipe.tokens, k=6))
-    pretrain(rare, inputs, run_folder)
+    masking = dataclasses.replace(quick_recipe.masking, strategy="genemask")
+    tokens = dataclasses.replace(quick_recipe.tokens, k=6)
+    pretrain(dataclasses.replace(quick_recipe, tokens=tokens, masking=masking), inputs, run_folder)
     assert "masking.npmi_min_count" in caplog.text
 
 
 @pytest.mark.parametrize("strand", ["forward", "both"])
-def test_windows_of_both_strands_are_scored_by_counts_of_both_strands(quick_recipe, inputs, strand):
+def test_windows_of_both_strands_are_scored_by_counts_of_both_strands(quick_recipe, inputs, tmp_path, strand):
     recipe = dataclasses.replace(quick_recipe, windows=dataclasses.replace(quick_recipe.windows, strand=strand))
-    table = count_npmi(open_source(recipe, inputs), recipe)
+    table = count_npmi(open_source(recipe, inputs, tmp_path), recipe)
     assert table.strand == strand
     counts = table.counts(3)
     assert np.array_equal(counts, reverse_complemented(counts)) == (strand == "both")
@@ -219,12 +220,13 @@ def test_streamed_text_is_split_where_the_recipe_says_so(tmp_path, monkeypatch):
     vocabulary = train_wordpiece(documents, 256, tmp_path / "vocab.txt")
     origin = {"path": "json", "data_files": {"train": [str(shard)], "validation": [str(shard)]}}
     monkeypatch.setattr("genomask.experiments.pretrain.StreamedText", partial(StreamedText, origin=origin))
+    monkeypatch.setattr("genomask.experiments.pretrain.require_hub", lambda: None)
     changes = [change for change in QUICK if not change.startswith(("tokens", "windows"))]
     changes += [f"tokens.vocabulary={vocabulary}", "masking.strategy=uniform"]
     recipe, streamed = load_recipe("c4-tiny", changes), Inputs(corpus=("c4",))
     pretrain(recipe, streamed, tmp_path / "run")
     assert is_finished(tmp_path / "run")
-    source = open_source(recipe, streamed)
+    source = open_source(recipe, streamed, tmp_path)
     first = source.train(0, 2).input_ids
     assert first[first >= len(SPECIAL_TOKENS)].tolist() == source.tokenizer(documents[0])["input_ids"][1:-1]
 
