@@ -47,11 +47,7 @@ MANY_VALUES = ("--genome", "--corpus")
 
 def main() -> None:
     """Run a verb; a mistake that a person can mend is one line on stderr and exit 2."""
-    logging.basicConfig(
-        format="%(message)s",
-        level=logging.WARNING,
-        handlers=[RichHandler(console=Console(stderr=True), show_time=False, show_path=False)],
-    )
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[_log_handler()])
     logging.getLogger("genomask").setLevel(logging.INFO)
     keep_freed_memory()
     try:
@@ -64,6 +60,15 @@ def main() -> None:
         sys.exit(128 + stopped.signal_number)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _log_handler() -> logging.Handler:
+    """Colours and columns for a terminal; for a file whole lines."""
+    if sys.stderr.isatty():
+        return RichHandler(console=Console(stderr=True), show_time=False, show_path=False)
+    plain = logging.StreamHandler()
+    plain.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    return plain
 
 
 def spread(arguments: Sequence[str]) -> list[str]:
@@ -101,22 +106,24 @@ def pretrain(
     out: Annotated[Path, typer.Option(help="Folder of the run: config, metrics, model.")] = Path("runs/pretrain"),
     recipe: RecipeName = "",
     masking: Annotated[
-        str, typer.Option(help="As genemask, span:p=0.1, my_masks.py:mine. Default: the recipe's.")
+        str, typer.Option(help="As random-span, span:p=0.1, my_masks.py:mine. Default: the recipe's.")
     ] = "",
-    vocabulary: Annotated[str, typer.Option(help="Text: a WordPiece vocab.txt. Default: learn one.")] = "",
+    vocabulary: Annotated[str, typer.Option(help="Text: a WordPiece vocab.txt. Default: learned; for c4 BERT's.")] = "",
     ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
 ) -> None:
     """Pretrain an encoder on a genome or on text."""
+    from genomask.experiments.chosen_mask import mask_sentence
     from genomask.experiments.pretrain import Inputs
     from genomask.experiments.pretrain import pretrain as run
     from genomask.experiments.run_report import report_run
 
     if bool(genome) == bool(corpus):
         raise SettingsError("pretrain takes either --genome FASTA or --corpus SHARDS; give one of them.")
-    asked = {"masking.strategy": masking, "tokens.vocabulary": vocabulary}
-    settings = _recipe("genome" if genome else "text", recipe, [*changes, *_changes(asked)])
+    changes = [*changes, *_changes({"masking.strategy": masking, "tokens.vocabulary": vocabulary})]
+    settings = _recipe("genome" if genome else "text", recipe, changes)
+    print(mask_sentence(settings, asked_for=any(change.startswith("masking.strategy=") for change in changes)))
     inputs = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
     run(settings, inputs, out, resume=resume)
     console().print(report_run(out))
