@@ -3,7 +3,7 @@
 from genomask.recipe import GenomeRecipe, Recipe
 
 OVERLAPPING = {
-    "random-span": "on yeast and human sequence its small models tell hidden bases better than genemask's, and on human "
+    "random-span": "on yeast and human sequence its small models tell hidden bases better than genemask's; on human they "
     "were no worse few-shot",
     "genemask": "the length of its spans gives bases away, so its loss looks better than the model is; its control, "
     "--masking random-span, made better small models",
