@@ -123,7 +123,8 @@ def pretrain(
         raise SettingsError("pretrain takes either --genome FASTA or --corpus SHARDS; give one of them.")
     changes = [*changes, *_changes({"masking.strategy": masking, "tokens.vocabulary": vocabulary})]
     settings = _recipe("genome" if genome else "text", recipe, changes)
-    print(mask_sentence(settings, asked_for=any(change.startswith("masking.strategy=") for change in changes)))
+    asked_for = any(change.startswith("masking.strategy=") for change in changes)
+    print(mask_sentence(settings, asked_for=asked_for), flush=True)
     inputs = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
     run(settings, inputs, out, resume=resume)
     console().print(report_run(out))
@@ -291,7 +292,7 @@ def _recipe(kind: str, name: str, changes: list[str]) -> Any:
 
     if not name:
         name = default_recipe(kind)
-        print(f"recipe {name}: the default {'with' if name.endswith('base') else 'without'} a GPU")
+        print(f"recipe {name}: the default {'with' if name.endswith('base') else 'without'} a GPU", flush=True)
     recipe = load_recipe(name, changes)
     if recipe.kind != kind:
         raise SettingsError(f"recipe {name} is for {recipe.kind}; this command needs one for {kind}.")

@@ -52,6 +52,11 @@ class Source(Protocol):
         """Hash of the data, whatever its files are called: a run goes on only with what it began with."""
         ...
 
+    @property
+    def description(self) -> str:
+        """How much there is to train on, and what is held out, for a person."""
+        ...
+
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the endless stream."""
         ...
@@ -70,6 +75,13 @@ class GenomeSource:
         self.tokenizer = tokenizer
         self.token_bases = tokenizer.token_bases
         self.windows = GenomeWindows(genome, settings, tokenizer.k, tokenizer.stride, seed)
+
+    @property
+    def description(self) -> str:
+        """How much there is to train on, and what is held out, for a person."""
+        bases = np.diff(self.windows.training).sum()
+        held_out = len(self.windows.validation_starts)
+        return f"{bases:,} bases to train on, {held_out:,} windows of {EVALUATION_BASES} bases held out"
 
     def train(self, first: int, count: int) -> TokenSequences:
         """Windows number first .. first + count - 1 of the endless stream."""
@@ -134,6 +146,11 @@ class TextSource:
     def fingerprint(self) -> str:
         """Hash of the documents as they are read."""
         return hashlib.blake2b(self.store.contents.tobytes(), digest_size=16).hexdigest()
+
+    @property
+    def description(self) -> str:
+        """How much there is to train on, and what is held out, for a person."""
+        return f"{len(self._training):,} sequences to train on, {len(self._validation):,} held out"
 
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the endless stream."""

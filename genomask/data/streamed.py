@@ -71,6 +71,11 @@ class StreamedText:
         """Hash of the held-out documents: a stream is not read to its end to be told from another."""
         return hashlib.blake2b(self._validation.input_ids.numpy().tobytes(), digest_size=16).hexdigest()
 
+    @property
+    def description(self) -> str:
+        """What there is to train on, and what is held out, for a person."""
+        return f"a stream of {self.origin['path']} to train on, {len(self._validation.lengths):,} sequences held out"
+
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the stream; going forward is cheap, going back is not."""
         if self._position < 0 or not self._position <= first < self._position + MARK_EVERY:

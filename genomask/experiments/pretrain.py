@@ -103,6 +103,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     """Open the data and build everything that the loop needs."""
     device, compiled = _where(recipe)
     source = open_source(recipe, inputs, out)
+    log.info("%s", source.description)
     table = (
         count_npmi(source, recipe) if isinstance(recipe, GenomeRecipe) and isinstance(source, GenomeSource) else None
     )
