@@ -47,7 +47,11 @@ MANY_VALUES = ("--genome", "--corpus")
 
 def main() -> None:
     """Run a verb; a mistake that a person can mend is one line on stderr and exit 2."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[_log_handler()])
+    logging.basicConfig(
+        format="%(message)s",
+        level=logging.WARNING,
+        handlers=[RichHandler(console=Console(stderr=True), show_time=False, show_path=False)],
+    )
     logging.getLogger("genomask").setLevel(logging.INFO)
     keep_freed_memory()
     try:
@@ -60,15 +64,6 @@ def main() -> None:
         sys.exit(128 + stopped.signal_number)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _log_handler() -> logging.Handler:
-    """Colours and columns for a terminal; for a file whole lines."""
-    if sys.stderr.isatty():
-        return RichHandler(console=Console(stderr=True), show_time=False, show_path=False)
-    plain = logging.StreamHandler()
-    plain.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    return plain
 
 
 def spread(arguments: Sequence[str]) -> list[str]:

@@ -53,6 +53,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
         pretrain(quick_recipe, inputs, run_folder)
     assert is_finished(run_folder)
     assert read_config(run_folder) == (quick_recipe, inputs)
+    assert re.search(r"[\d,]+ bases to train on, 4 windows of 510 bases held out", caplog.text)
     assert "training on cpu in fp32; attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
     environment = json.loads((run_folder / "environment.json").read_text())
     assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "glibc, keeping freed memory")
@@ -196,6 +197,7 @@ def test_text_goes_through_the_same_loop(tmp_path):
     assert sum(masked) / len(masked) == pytest.approx(0.30, abs=0.05)
     assert "eval_bits_per_hidden_base" not in rows[-1]
     report_run(tmp_path / "run")
+    assert "held out" in open_source(recipe, Inputs(corpus=(str(corpus),)), tmp_path / "run").description
 
 
 @pytest.mark.parametrize("strategy", ["random-span", "rate-step:strategy=random-span:at=10"])
