@@ -169,7 +169,7 @@ def hub_errors(origin: Mapping[str, Any]) -> Iterator[None]:
     try:
         yield
     except (OSError, httpx.HTTPError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise DataError(
             f"{origin['path']}: the stream cannot be read ({reason}). Check the connection to {HfApi().endpoint} (and "
             "HF_ENDPOINT and HF_HUB_OFFLINE), or download shards and give their folder as the corpus."

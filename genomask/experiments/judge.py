@@ -27,7 +27,7 @@ def judge(model: Path, train: Path, test: Path, settings: FewShotSettings, out: 
         read_model_config(model)  # a model that is not there is said before a task is read
     pool, held_out = read_task(train), read_task(test)
     strategy, seed = provenance(model)
-    with working("few-shot") as work:
+    with working("few-shot", unit="measurements") as work:
         rows = run_fewshot(
             model,
             pool,
