@@ -116,10 +116,10 @@ def pretrain(
     out: Annotated[Path, folder("Folder of the run: config, metrics, model.")] = Path("runs/pretrain"),
     recipe: RecipeName = "",
     masking: Annotated[
-        str, typer.Option(help="As genemask, span:p=0.1, my_masks.py:mine. Default: the recipe's.")
+        str, typer.Option(help="As random-span, span:p=0.1, my_masks.py:mine. Default: the recipe's.")
     ] = "",
     vocabulary: Annotated[
-        str, typer.Option(metavar="FILE", help="Text: a WordPiece vocab.txt. Default: learn one.")
+        str, typer.Option(metavar="FILE", help="Text: a WordPiece vocab.txt. Default: learned; for c4 BERT's.")
     ] = "",
     ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006
@@ -134,12 +134,16 @@ def pretrain(
     if vocabulary:
         inputs.input_file(vocabulary)
 
+    from genomask.experiments.chosen_mask import mask_sentence
     from genomask.experiments.pretrain import pretrain as run
     from genomask.experiments.run_folder import Inputs
     from genomask.experiments.run_report import report_run
 
     given = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
-    run(_recipe(kind, recipe, changes), given, out, resume=resume)
+    settings = _recipe(kind, recipe, changes)
+    asked_for = any(change.startswith("masking.strategy=") for change in changes)
+    log.info("%s", mask_sentence(settings, asked_for=asked_for))
+    run(settings, given, out, resume=resume)
     for part in report_run(out):
         console().print(part)
 

@@ -5,7 +5,7 @@ A recipe is a name from genomask/recipes or a path; `--set table.key=value` chan
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_origin, get_type_hints
 
@@ -78,6 +78,9 @@ def _require_room(recipe: "Recipe", longest: int, what: str) -> None:
             )
 
 
+LEAST_TIMES = {("training", "log_every"): 20, ("training", "checkpoint_every"): 5, ("evaluation", "every"): 5}
+"""What happens every so many steps happens at least so many times in a run whose recipe does not say how often."""
+
 Recipe = GenomeRecipe | TextRecipe
 MOST_LETTERS = 4096
 """Of a setting; a path takes no more."""
@@ -97,7 +100,8 @@ def recipe_from_tables(tables: Mapping[str, Any], where: str) -> Recipe:
     made = RECIPES[kind_of(tables, where)]
     rooms = get_type_hints(made)
     _refuse_unknown(tables.keys() - {"kind"}, rooms, f"recipe {where}", "table")
-    return made(**{room: _settings(cls, tables.get(room, {}), room) for room, cls in rooms.items()})
+    recipe = made(**{room: _settings(cls, tables.get(room, {}), room) for room, cls in rooms.items()})
+    return _paced(recipe, tables)
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
@@ -113,6 +117,16 @@ def recipe_to_toml(recipe: Recipe) -> str:
 def toml_value(value: str | float | bool | Sequence[str]) -> str:
     """A TOML value: strings, numbers, booleans and lists are written as in JSON."""
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+
+
+def _paced(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
+    """How often to log, evaluate and save, where the tables leave it open: the default, oftener in a short run."""
+    for (room, key), times in LEAST_TIMES.items():
+        if key not in tables.get(room, {}):
+            settings = getattr(recipe, room)
+            every = min(getattr(settings, key), max(1, recipe.training.steps // times))
+            recipe = replace(recipe, **{room: replace(settings, **{key: every})})
+    return recipe
 
 
 def _settings(cls: type, values: Any, room: str) -> Any:

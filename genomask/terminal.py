@@ -7,6 +7,7 @@ control codes. Whatever a terminal would not show is escaped here, as repr does 
 import io
 import logging
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -61,10 +62,11 @@ def say_error(text: str) -> None:
     print(f"error: {printable(text)}", file=sys.stderr)
 
 
-def progress_bar(*columns: ProgressColumn) -> Progress:
+def progress_bar(*columns: ProgressColumn, transient: bool = False) -> Progress:
     """A bar on standard error; silent under --quiet and where standard error is no terminal."""
     is_shown = sys.stderr.isatty() and logging.getLogger("genomask").isEnabledFor(logging.INFO)
-    return Progress(*columns, console=_new_console(stderr=True), disable=not is_shown)
+    settings: dict[str, Any] = {"transient": transient, "get_time": time.monotonic, "disable": not is_shown}
+    return Progress(*columns, console=_new_console(stderr=True), **settings)
 
 
 def text_column(template: str) -> TextColumn:

@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "genomask"
 ROOMS = [
-    "errors", "types", "spelling", "ranges", "strategy_text", "recipe_file", "terminal", "hashing", "atomic", "locking",
-    "digests", "inputs", "cache", "allocator", "cores", "data", "masking", "encoders", "hub",
+    "errors", "types", "spelling", "ranges", "strategy_text", "recipe_file", "terminal", "progress", "hashing",
+    "atomic", "locking", "digests", "inputs", "cache", "allocator", "cores", "data", "masking", "encoders", "hub",
     "training", "fewshot", "report", "recipe", "experiments", "cli_options",
     "cli_npmi", "cli_masks", "cli",
 ]  # fmt: skip

@@ -74,6 +74,22 @@ def test_compare_matches_by_the_recipe_unless_the_option_is_given(tmp_path, monk
         assert asked_of_compare(monkeypatch, *arguments).recipe.masking.match == match
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "masking: random-span, 15 % of the tokens (the recipe's default): "),
+        (["--masking", "genemask"], "masking: genemask, 15 % of the tokens (asked for): "),
+        (["--set", "masking.strategy=uniform"], "masking: uniform, 15 % of the tokens (asked for): "),
+        (["--set", "masking.mask_rate=0.2"], "masking: random-span, 20 % of the tokens (the recipe's default): "),
+    ],
+)
+def test_pretrain_says_whose_choice_its_mask_is(monkeypatch, arguments, said):
+    monkeypatch.setattr("genomask.experiments.pretrain.pretrain", lambda *_, **__: None)
+    monkeypatch.setattr("genomask.experiments.run_report.report_run", lambda out: "")
+    command = ["pretrain", "--genome", "x.fa", "--recipe", "genome-tiny", *arguments]
+    assert said in CliRunner().invoke(cli.app, command).stdout
+
+
 @pytest.mark.parametrize("verb", [["masks", "ACGTACGTAC", "--masking", "uniform"], ["demo"]])
 @pytest.mark.parametrize("seed", [2**63, -1])
 def test_a_seed_that_no_key_can_be_made_of_is_refused(tmp_path, verb, seed):

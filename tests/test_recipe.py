@@ -28,6 +28,34 @@ def test_the_base_recipes_have_the_published_figures():
     assert text.evaluation.mask_rate == 0.15
 
 
+def test_small_genome_recipes_take_the_strategy_of_the_evidence_and_those_of_genemask_keep_its_own():
+    strategies = {name: load_recipe(name).masking.strategy for name in recipe_names() if name.startswith("genome")}
+    assert strategies == {
+        "genome-tiny": "random-span",
+        "genome-demo": "random-span",
+        "genome-base": "genemask",
+        "genome-logo": "genemask",
+    }
+
+
+@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize(
+    ("steps", "log", "checkpoint", "evaluation"),
+    [(3, 1, 1, 1), (60, 3, 12, 12), (1_000, 20, 200, 200), (4_000, 20, 500, 800), (10_000, 20, 500, 1_000)],
+)
+def test_how_often_a_run_is_logged_saved_and_evaluated_follows_its_length(name, steps, log, checkpoint, evaluation):
+    recipe = load_recipe(name, [f"training.steps={steps}"])
+    assert (recipe.training.log_every, recipe.training.checkpoint_every) == (log, checkpoint)
+    assert recipe.evaluation.every == evaluation
+    assert f"every = {evaluation}\n" in recipe_to_toml(recipe)
+
+
+def test_what_a_recipe_says_itself_holds_whatever_its_length():
+    asked = ["training.steps=60", "evaluation.every=50", "training.log_every=40", "training.checkpoint_every=500"]
+    recipe = load_recipe("genome-tiny", asked)
+    assert (recipe.training.log_every, recipe.training.checkpoint_every, recipe.evaluation.every) == (40, 500, 50)
+
+
 @given(steps=st.integers(1, 10**6), rate=st.floats(1e-6, 1))
 @settings(max_examples=30, deadline=None)
 def test_set_changes_single_values(steps, rate):

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 class GenomeBuilder:
     """Takes FASTA files one after the other; writes their codes to `out` and remembers what is where."""
 
-    def __init__(self, out: IO[bytes]) -> None:
+    def __init__(self, out: IO[bytes], has_read: Callable[[int], None]) -> None:
+        """`has_read` is told how many more bases were read."""
         self._out = out
+        self._has_read = has_read
         self._files: list[Path] = []
         self._offsets = [0]
         self._digests: list[bytes] = []
@@ -70,6 +72,7 @@ class GenomeBuilder:
         for piece in pieces:
             digest.update(piece.codes.data)
             at += piece.codes.size
+            self._has_read(piece.codes.size)
             self._pending.append(piece)
             self._n_pending += piece.codes.size
             if self._n_pending >= CHUNK_BYTES:

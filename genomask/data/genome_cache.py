@@ -17,6 +17,7 @@ from genomask.cache import cache_errors, default_cache, files_key, sealed_folder
 from genomask.data.genome_builder import GenomeBuilder
 from genomask.errors import DataError
 from genomask.inputs import require_fasta
+from genomask.progress import working
 
 FORMAT = 1
 """Part of the key; raise it when the files change their meaning."""
@@ -74,8 +75,8 @@ def _is_sound(fields: dict[str, Any]) -> bool:
 def _write(folder: Path, files: Sequence[Path], ambiguous: str) -> None:
     """Parse the files into an empty folder."""
     log.info("reading %d genome file(s) into the cache at %s", len(files), folder.parent)
-    with (folder / "codes.bin").open("wb") as out:
-        builder = GenomeBuilder(out)
+    with working("reading the genome", unit="bases") as work, (folder / "codes.bin").open("wb") as out:
+        builder = GenomeBuilder(out, work.advance)
         for path in files:
             builder.add_file(path, ambiguous)
         facts, arrays = builder.finish()

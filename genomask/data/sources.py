@@ -52,6 +52,11 @@ class Source(Protocol):
         """Hash of the data, whatever its files are called: a run goes on only with what it began with."""
         ...
 
+    @property
+    def description(self) -> str:
+        """How much there is to train on, and what is held out, for a person."""
+        ...
+
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the endless stream."""
         ...
@@ -78,6 +83,13 @@ class GenomeSource:
             if settings.validation_windows == 0:
                 why = "windows.validation_windows is 0. Set it to at least 1."
             raise SettingsError(f"there is nothing to evaluate on: {why}")
+
+    @property
+    def description(self) -> str:
+        """How much there is to train on, and what is held out, for a person."""
+        bases = np.diff(self.windows.training).sum()
+        held_out = len(self.windows.validation_starts)
+        return f"{bases:,} bases to train on, {held_out:,} windows of {self.windows.validation_bases} bases held out"
 
     def train(self, first: int, count: int) -> TokenSequences:
         """Windows number first .. first + count - 1 of the endless stream."""
@@ -142,6 +154,11 @@ class TextSource:
     def fingerprint(self) -> str:
         """Hash of the documents as they are read."""
         return hashlib.blake2b(self.store.contents.tobytes(), digest_size=16).hexdigest()
+
+    @property
+    def description(self) -> str:
+        """How much there is to train on, and what is held out, for a person."""
+        return f"{len(self._training):,} sequences to train on, {len(self._validation):,} held out"
 
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the endless stream."""

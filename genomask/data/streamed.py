@@ -17,6 +17,9 @@ from typing import Any
 
 import datasets
 import numpy as np
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import httpx
 from transformers import PreTrainedTokenizerBase
 
 from genomask.atomic import atomic_write
@@ -25,10 +28,13 @@ from genomask.data.packing import pack
 from genomask.data.settings import DocumentSettings
 from genomask.data.wordpiece import split_documents, token_bases_of, tokenize_documents, tokenizer_content
 from genomask.errors import DataError
+from genomask.progress import working
 from genomask.types import TokenSequences
 
 C4 = {"path": "allenai/c4", "name": "en"}
 MARK_EVERY = 200_000
+HUB_SECONDS = 10.0
+"""How long the hub may take to answer at all."""
 
 Piece = str | list[int]
 """A text still to be cut to one sequence, or the ids of a sequence."""
@@ -56,7 +62,7 @@ class StreamedText:
         self._marks_file = (cache or default_cache()) / "streams" / f"{key_of(self.origin, *numbering)}.json"
         self._pieces: Iterator[Piece] = iter(())
         self._position = -1  # number of the piece that comes next; -1 before the stream is open
-        with self._hub_errors():
+        with hub_errors(origin):
             pieces = (piece for row in self._open("validation") for piece in self._pieces_of(row))
             self._validation = self._pack(list(itertools.islice(pieces, settings.validation_documents)))
 
@@ -65,11 +71,16 @@ class StreamedText:
         """Hash of the held-out documents: a stream is not read to its end to be told from another."""
         return hashlib.blake2b(self._validation.input_ids.numpy().tobytes(), digest_size=16).hexdigest()
 
+    @property
+    def description(self) -> str:
+        """What there is to train on, and what is held out, for a person."""
+        return f"a stream of {self.origin['path']} to train on, {len(self._validation.lengths):,} sequences held out"
+
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the stream; going forward is cheap, going back is not."""
         if self._position < 0 or not self._position <= first < self._position + MARK_EVERY:
             self._pieces, self._position = self._endless(first), first
-        with self._hub_errors():
+        with hub_errors(self.origin):
             pieces = list(itertools.islice(self._pieces, first - self._position, first - self._position + count))
         self._position = first + count
         return self._pack(pieces)
@@ -132,16 +143,37 @@ class StreamedText:
         except DataError as error:
             log.warning("no mark written, a resumed run will read from further back: %s", error)
 
-    @contextmanager
-    def _hub_errors(self) -> Iterator[None]:
+
+def require_hub(origin: Mapping[str, Any] = C4) -> None:
+    """Raises DataError unless the hub answers within seconds: its own client would go on asking for minutes."""
+    with hub_errors(origin):
         try:
-            yield
-        except OSError as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DataError(
-                f"{self.origin['path']}: the stream cannot be read ({reason}). Check the connection to huggingface.co, "
-                "or download shards and give their folder as the corpus."
-            ) from error
+            HfApi().dataset_info(origin["path"], timeout=HUB_SECONDS)
+        except HfHubHTTPError:  # an answer; what it means is found out where the files are asked for
+            return
+
+
+def first_documents(count: int, origin: Mapping[str, Any] = C4) -> list[str]:
+    """The texts with which the stream's training split begins."""
+    with hub_errors(origin), working("reading the stream's first documents", count) as work:
+        texts = []
+        for row in itertools.islice(datasets.load_dataset(**origin, split="train", streaming=True), count):
+            texts.append(_text_of(row))
+            work.advance(1)
+    return texts
+
+
+@contextmanager
+def hub_errors(origin: Mapping[str, Any]) -> Iterator[None]:
+    """What the hub, or the way to it, does wrong as a sentence."""
+    try:
+        yield
+    except (OSError, httpx.HTTPError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise DataError(
+            f"{origin['path']}: the stream cannot be read ({reason}). Check the connection to {HfApi().endpoint} (and "
+            "HF_ENDPOINT and HF_HUB_OFFLINE), or download shards and give their folder as the corpus."
+        ) from error
 
 
 def _text_of(row: dict[str, Any]) -> str:

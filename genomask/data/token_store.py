@@ -18,6 +18,7 @@ from genomask.cache import cache_errors, files_key, sealed_folder
 from genomask.data.text import read_documents
 from genomask.data.wordpiece import split_documents, tokenize_documents, tokenizer_content
 from genomask.errors import DataError
+from genomask.progress import working
 
 FORMAT = 1
 """Part of the key; raise it when the files change their meaning."""
@@ -75,8 +76,9 @@ def _write(
 ) -> None:
     log.info("tokenising %d corpus file(s) into the cache at %s", len(files), folder.parent)
     lengths, contents, n_empty = [0], [], 0
-    with (folder / "ids.bin").open("wb") as out:
+    with working("tokenising", unit="documents") as work, (folder / "ids.bin").open("wb") as out:
         for texts in _batches(read_documents(files)):
+            work.advance(len(texts))
             for pieces in _sequences(tokenizer, texts, max_tokens, overflow):
                 if len(pieces[0]) <= 2:  # [CLS] [SEP]
                     n_empty += 1

@@ -4,9 +4,8 @@ Text is lower-cased and stripped of accents, as bert-base-uncased does.
 """
 
 import json
-import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertTokenizer, PreTrainedTokenizerBase
 
 from genomask.atomic import atomic_write
-from genomask.cache import cache_errors, default_cache, files_key, sealed_folder
 from genomask.data.kmer import SPECIAL_TOKENS
 from genomask.data.lines import numbered_lines
-from genomask.data.text import read_documents
 from genomask.errors import DataError, SettingsError
 from genomask.types import TokenBases
 
@@ -28,8 +25,6 @@ SMALLEST_VOCABULARY = 256
 LEARNING_CHARACTERS = 50_000_000
 LONGEST_WORD = 100
 """Letters; longer words are [UNK] to BERT's tokenizer, and learning from one takes time as its square: it is cut."""
-
-log = logging.getLogger(__name__)
 
 
 def wordpiece_tokenizer(vocab_file: Path | str) -> BertTokenizer:
@@ -79,23 +74,13 @@ def train_wordpiece(texts: Iterable[str], vocab_size: int, out: Path) -> Path:
         show_progress=False,
     )
     learner.train_from_iterator(sample, trainer)
-    vocab = learner.get_vocab()
-    atomic_write(out, "".join(f"{piece}\n" for piece in sorted(vocab, key=vocab.__getitem__)))
+    write_vocabulary(learner.get_vocab(), out)
     return out
 
 
-def learned_vocabulary(files: Sequence[Path], vocab_size: int) -> Path:
-    """The vocab.txt of word pieces learnt from a corpus, from the cache where it has one, else learnt first."""
-    root = default_cache() / "vocabularies"
-    folder = root / files_key(files, vocab_size)
-    with cache_errors(root):
-        sealed_folder(folder, files, lambda building: _learn(building, files, vocab_size))
-    return folder / VOCABULARY
-
-
-def _learn(folder: Path, files: Sequence[Path], vocab_size: int) -> None:
-    log.info("learning %d word pieces from the corpus", vocab_size)
-    train_wordpiece(read_documents(files), vocab_size, folder / VOCABULARY)
+def write_vocabulary(vocab: Mapping[str, int], out: Path) -> None:
+    """A vocab.txt: one piece a line, in the order of their ids."""
+    atomic_write(out, "".join(f"{piece}\n" for piece in sorted(vocab, key=vocab.__getitem__)))
 
 
 def _sample(texts: Iterable[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from genomask.atomic import require_folder, sweep
@@ -18,10 +17,10 @@ from genomask.fewshot.run import run_fewshot
 from genomask.fewshot.summary import captions
 from genomask.inputs import require_model
 from genomask.locking import locked
+from genomask.progress import working
 from genomask.report.floor_words import floor_sentence
 from genomask.report.plots import fewshot_curves
 from genomask.report.tables import fewshot_table, floor_table
-from genomask.terminal import progress_bar, text_column
 
 
 def judge(
@@ -41,15 +40,7 @@ def _judge(
         require_model(model)  # before a task is read
     pool, held_out = (read_task(path, columns=columns) for path in (train, test))
     strategy, seed = provenance(model)
-    with progress_bar(
-        BarColumn(),
-        MofNCompleteColumn(),
-        text_column("{task.description}"),
-        TimeElapsedColumn(),
-        text_column("left"),
-        TimeRemainingColumn(),
-    ) as bar:
-        task = bar.add_task("")
+    with working("few-shot", unit="measurements") as work:
         rows = run_fewshot(
             model,
             pool,
@@ -58,7 +49,7 @@ def _judge(
             strategy=strategy,
             pretraining_seed=seed,
             out=out,
-            progress=lambda done, total, what: bar.update(task, completed=done, total=total, description=what),
+            progress=lambda done, total, what: work.show(done, total=total, status=what),
         )
     summary = read_summary(out)
     for name in ("fewshot.svg", "fewshot.png"):

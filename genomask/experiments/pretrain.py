@@ -12,9 +12,10 @@ from genomask.data.fixed_shape import BatchShape
 from genomask.data.genome import Genome
 from genomask.data.kmer import KmerTokenizer
 from genomask.data.sources import GenomeSource, Source, TextSource
-from genomask.data.streamed import StreamedText
+from genomask.data.streamed import StreamedText, first_documents, require_hub
 from genomask.data.text import corpus_files
-from genomask.data.wordpiece import learned_vocabulary, wordpiece_tokenizer
+from genomask.data.vocabularies import bert_vocabulary, vocabulary_of_files, vocabulary_of_stream
+from genomask.data.wordpiece import VOCABULARY, wordpiece_tokenizer, write_vocabulary
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError
 from genomask.experiments.run_folder import (
@@ -32,7 +33,7 @@ from genomask.locking import locked
 from genomask.masking import MaskPlan, NpmiTable, build_plan
 from genomask.masking.npmi import rarity_warning
 from genomask.masking.plan import needs_npmi
-from genomask.recipe import GenomeRecipe, Recipe
+from genomask.recipe import GenomeRecipe, Recipe, TextRecipe
 from genomask.training.batches import Batches, masked_share
 from genomask.training.compiling import choose_compile, compile_model
 from genomask.training.device import choose_device, choose_precision, computed_in
@@ -41,6 +42,9 @@ from genomask.training.loop import Run, train
 
 SAMPLE_WINDOWS = 2_000
 """The first sequences of training, on which the rates of strategies that depend on them are solved and measured."""
+
+STREAM_SAMPLE = 20_000
+"""Documents of the stream from which word pieces are learned where BERT's cannot be had: of C4, 45 MB of text."""
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +68,7 @@ def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False,
         if holds_run(out, resume):
             check_settings(out, recipe, inputs)
         if is_finished(out):
-            check_facts(out, facts_of(recipe, open_source(recipe, inputs).fingerprint))
+            check_facts(out, facts_of(recipe, open_source(recipe, inputs, out).fingerprint))
             log.info("%s is finished; nothing to do", out)
             return
         run = build_run(recipe, inputs, out)  # every mistake in the input shows here, before the folder is touched
@@ -73,6 +77,8 @@ def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False,
             check_facts(out, facts)
         else:
             write_config(out, recipe, inputs, facts)
+        if isinstance(recipe, TextRecipe):
+            write_vocabulary(run.tokenizer.get_vocab(), out / VOCABULARY)
         train(run)
 
 
@@ -89,7 +95,8 @@ def refuse_many_processes() -> None:
 def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     """Open the data and build everything that the loop needs."""
     device, compiled = _where(recipe)
-    source = open_source(recipe, inputs)
+    source = open_source(recipe, inputs, out)
+    log.info("%s", source.description)
     table = (
         count_npmi(source, recipe) if isinstance(recipe, GenomeRecipe) and isinstance(source, GenomeSource) else None
     )
@@ -127,20 +134,30 @@ def _where(recipe: Recipe) -> tuple[torch.device, bool]:
     return device, choose_compile(recipe.training.compile, device, backend)
 
 
-def open_source(recipe: Recipe, inputs: Inputs) -> Source:
-    """The training and evaluation sequences that the recipe asks for."""
+def open_source(recipe: Recipe, inputs: Inputs, out: Path) -> Source:
+    """The training and evaluation sequences that the recipe asks for, for a run in the folder `out`."""
     seed = recipe.training.seed
     if isinstance(recipe, GenomeRecipe):
         genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
         kmers = KmerTokenizer(k=recipe.tokens.k, stride=recipe.tokens.stride)
         return GenomeSource(genome, recipe.windows, kmers, seed)
-    if inputs.corpus == C4 and not recipe.tokens.vocabulary:
-        raise SettingsError("streaming C4 needs a vocabulary: give --vocabulary vocab.txt, as bert-base-uncased's.")
-    vocabulary = recipe.tokens.vocabulary or learned_vocabulary(corpus_files(inputs.corpus), recipe.tokens.vocab_size)
+    is_streamed = inputs.corpus == C4
+    if is_streamed:
+        require_hub()
+    kept = out / VOCABULARY
+    vocabulary = recipe.tokens.vocabulary or (kept if kept.exists() else _vocabulary(recipe, inputs, is_streamed))
     tokenizer = wordpiece_tokenizer(vocabulary)
-    if inputs.corpus == C4:
+    if is_streamed:
         return StreamedText(tokenizer, recipe.documents)
     return TextSource(inputs.corpus, tokenizer, recipe.documents, seed)
+
+
+def _vocabulary(recipe: TextRecipe, inputs: Inputs, is_streamed: bool) -> Path:
+    """For someone who names none: of local shards their own; for a stream BERT's, or that of its first documents."""
+    size = recipe.tokens.vocab_size
+    if not is_streamed:
+        return vocabulary_of_files(corpus_files(inputs.corpus), size)
+    return bert_vocabulary() or vocabulary_of_stream(first_documents(STREAM_SAMPLE), size)
 
 
 def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:

@@ -11,12 +11,11 @@ from typing import NamedTuple
 
 import pandas as pd
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
 
 from genomask.cores import usable_cores
 from genomask.errors import Stopped
 from genomask.experiments.arms import Arm, arm_process, threads_for
-from genomask.terminal import progress_bar, text_column
+from genomask.progress import Bars
 from genomask.training.metrics_log import parse_metrics
 from genomask.training.signals import listen_for_stop
 
@@ -88,41 +87,27 @@ def _last_words(arm: Arm, words: Connection, exit_code: int) -> str:
 
 
 class ArmBars:
-    """A progress bar for each arm, read from its run folder."""
+    """How far each arm is, read from its run folder."""
 
     def __init__(self, arms: list[Arm]) -> None:
-        self._progress = progress_bar(
-            text_column("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            text_column("{task.fields[status]}"),
-            TimeElapsedColumn(),
-        )
-        self._tasks = {}
-        for arm in arms:
-            steps = arm.recipe.training.steps
-            done, status = (steps, "finished") if arm.is_finished else (0, "waiting")
-            self._tasks[arm] = self._progress.add_task(
-                arm.name, total=steps, completed=done, status=status, start=False
-            )
+        self._bars = Bars()
+        self._arms = {arm: self._bars.add(arm.name, arm.recipe.training.steps, "steps", "waiting") for arm in arms}
 
     def __enter__(self) -> "ArmBars":
-        self._progress.start()
+        self._bars.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+    def __exit__(self, *error: object) -> None:
+        self._bars.__exit__(*error)
 
     def update(self, running: list[Arm]) -> None:
         """Show where each arm is."""
-        for arm, task in self._tasks.items():
+        for arm, work in self._arms.items():
             if arm in running:
-                self._progress.start_task(task)
                 step, status = _where(arm)
-                self._progress.update(task, completed=step, status=status)
+                work.show(step, status=status)
             elif arm.is_finished:
-                self._progress.stop_task(task)
-                self._progress.update(task, completed=arm.recipe.training.steps, status="finished")
+                work.end("finished")
 
 
 def _where(arm: Arm) -> tuple[int, str]:

@@ -13,7 +13,7 @@ from genomask.ranges import require, require_one_of
 class MaskSettings:
     """How tokens are hidden in training."""
 
-    strategy: str = "genemask"
+    strategy: str = "random-span"
     """What is hidden: a strategy or curriculum, such as genemask, span:p=0.1 or my_masks.py:mine."""
     mask_rate: float = 0.15
     """Share asked for, between 0 and 1."""

@@ -54,10 +54,10 @@ class TrainingSettings:
     """cpu, cuda, or auto: cuda where there is one."""
     compile: str = "auto"
     """on, off, or auto: the model is compiled on CUDA, where batches are then filled up to one fixed shape."""
-    log_every: int = 10
-    """Steps between two rows of metrics.jsonl."""
+    log_every: int = 20
+    """Steps between two rows of metrics.jsonl; a recipe that does not say logs short runs at least 20 times."""
     checkpoint_every: int = 500
-    """Steps between two checkpoints; the last two are kept."""
+    """Steps between two checkpoints, of which the last two are kept; if not said, short runs are saved 5 times."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "sequences_per_step", "tokens_per_microbatch", "log_every", "checkpoint_every"):
@@ -77,7 +77,7 @@ class EvaluationSettings:
     """How often, and under which mask rate, the held-out sequences are scored."""
 
     every: int = 1_000
-    """Steps between two evaluations; the last step is always evaluated."""
+    """Steps between two evaluations; the last step is always evaluated. If not said, short runs have at least 5."""
     mask_rate: float = 0.15
     """Share of tokens masked when the run's own masking is scored on held-out sequences."""
 

@@ -332,3 +332,15 @@ def test_all_human_pieces_open_in_one_call(shared_data, cache):
     assert int(np.diff(of_chr22).sum()) == 5_699_979
     masked = genome.repeats[(genome.repeats[:, 0] >= start) & (genome.repeats[:, 1] <= stop)]
     assert int(np.diff(masked).sum()) == 2_743_023 + 17  # lower-case ACGT, and 17 lower-case n
+
+
+def test_reading_says_how_far_it_is_and_opening_from_the_cache_says_nothing(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("genomask.progress.LINE_SECONDS", 0)
+    caplog.set_level("INFO", logger="genomask")
+    fasta = tmp_path / "genome.fa"
+    fasta.write_text(">a\nACGT\n>b\nACGTAC\n")
+    Genome.open(fasta, cache=tmp_path / "cache")
+    assert [line for line in caplog.messages if "10 bases" in line] == ["reading the genome: 10 bases, 0:00:00 so far"]
+    caplog.clear()
+    Genome.open(fasta, cache=tmp_path / "cache")
+    assert caplog.messages == []

@@ -9,7 +9,7 @@ from genomask.fewshot.protocol import FewShotSettings
 def test_from_a_pretrained_folder_to_a_table_files_and_a_picture(quick_recipe, inputs, simulated, tmp_path):
     pretrain(quick_recipe, inputs, tmp_path / "run")
     model, out = tmp_path / "run" / "model", tmp_path / "fewshot"
-    assert provenance(model) == ("genemask", 0)
+    assert provenance(model) == ("random-span", 0)
     settings = FewShotSettings(shots=(5, 10), draws=2)
     table, floors, sentence, leaks, seen, files = judge(model, simulated.pool, simulated.test, settings, out)
     assert "0 of 100 test sequences are in the training pool" in leaks

@@ -57,6 +57,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
         pretrain(quick_recipe, inputs, run_folder)
     assert is_finished(run_folder)
     assert read_config(run_folder) == (quick_recipe, inputs)  # which are absolute
+    assert re.search(r"[\d,]+ bases to train on, 4 windows of 510 bases held out", caplog.text)
     assert "training on cpu in fp32; attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
     environment = json.loads((run_folder / "environment.json").read_text())
     assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "glibc, keeping freed memory")
@@ -190,15 +191,16 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_checkpoint(
 
 
 def test_a_genome_whose_words_are_rare_is_warned_about(quick_recipe, inputs, run_folder, caplog):
-    rare = dataclasses.replace(quick_recipe, tokens=dataclasses.replace(quick_recipe.tokens, k=6))
-    pretrain(rare, inputs, run_folder)
+    masking = dataclasses.replace(quick_recipe.masking, strategy="genemask")
+    tokens = dataclasses.replace(quick_recipe.tokens, k=6)
+    pretrain(dataclasses.replace(quick_recipe, tokens=tokens, masking=masking), inputs, run_folder)
     assert "masking.npmi_min_count" in caplog.text
 
 
 @pytest.mark.parametrize("strand", ["forward", "both"])
-def test_windows_of_both_strands_are_scored_by_counts_of_both_strands(quick_recipe, inputs, strand):
+def test_windows_of_both_strands_are_scored_by_counts_of_both_strands(quick_recipe, inputs, tmp_path, strand):
     recipe = dataclasses.replace(quick_recipe, windows=dataclasses.replace(quick_recipe.windows, strand=strand))
-    table = count_npmi(open_source(recipe, inputs), recipe)
+    table = count_npmi(open_source(recipe, inputs, tmp_path), recipe)
     assert table.strand == strand
     counts = table.counts(3)
     assert np.array_equal(counts, reverse_complemented(counts)) == (strand == "both")
@@ -221,6 +223,7 @@ def test_text_goes_through_the_same_loop(tmp_path):
     cells = " ".join(str(cell) for column in table.columns for cell in column.cells)
     for text in (cells, str(table.caption), words):
         assert not any(word in text for word in ("base", "flank", "order-"))
+    assert "held out" in open_source(recipe, Inputs(corpus=(str(corpus),)), tmp_path / "run").description
 
 
 @pytest.mark.parametrize("strategy", ["random-span", "rate-step:strategy=random-span:at=10"])
@@ -245,12 +248,13 @@ def test_streamed_text_is_split_where_the_recipe_says_so(tmp_path, monkeypatch):
     vocabulary = train_wordpiece(documents, 256, tmp_path / "vocab.txt")
     origin = {"path": "json", "data_files": {"train": [str(shard)], "validation": [str(shard)]}}
     monkeypatch.setattr("genomask.experiments.pretrain.StreamedText", partial(StreamedText, origin=origin))
+    monkeypatch.setattr("genomask.experiments.pretrain.require_hub", lambda: None)
     changes = [change for change in QUICK if not change.startswith(("tokens", "windows"))]
     changes += [f"tokens.vocabulary={vocabulary}", "masking.strategy=uniform"]
     recipe, streamed = load_recipe("c4-tiny", changes), Inputs(corpus=("c4",))
     pretrain(recipe, streamed, tmp_path / "run")
     assert is_finished(tmp_path / "run")
-    source = open_source(recipe, streamed)
+    source = open_source(recipe, streamed, tmp_path)
     first = source.train(0, 2).input_ids
     assert first[first >= len(SPECIAL_TOKENS)].tolist() == source.tokenizer(documents[0])["input_ids"][1:-1]
 

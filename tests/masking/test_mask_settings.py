@@ -4,10 +4,10 @@ from genomask.errors import SettingsError
 from genomask.masking import MaskSettings
 
 
-def test_the_defaults_are_genemask_at_15_percent_per_span():
+def test_the_defaults_are_random_spans_at_15_percent_per_span():
     settings = MaskSettings()
     assert (settings.strategy, settings.mask_rate, settings.match, settings.corruption) == (
-        "genemask", 0.15, "tokens", "span",
+        "random-span", 0.15, "tokens", "span",
     )  # fmt: skip
 
 

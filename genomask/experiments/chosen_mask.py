@@ -1,0 +1,33 @@
+"""Which mask a run takes and why, in a sentence: the recipe in, what was measured of its strategy out."""
+
+from genomask.recipe import GenomeRecipe, Recipe
+
+OVERLAPPING = {
+    "random-span": "on yeast and human sequence its small models tell hidden bases better than genemask's; few-shot on "
+    "human they were no worse",
+    "genemask": "the length of its spans gives bases away, so its loss looks better than the model is; its control, "
+    "--masking random-span, made better small models",
+    "uniform": "masked one by one, overlapping tokens hide almost no base",
+}
+"""What was measured of strategies on overlapping k-mers: docs/masking.md, 'Which one?', and what-masks-give-away.md."""
+
+TEXT = {"uniform": "as BERT and MosaicBERT mask", "whole-word": "as BERT's later release masks"}
+
+NOT_MEASURED = "we have not measured it here; ask your data by genomask compare"
+
+
+def mask_sentence(recipe: Recipe, *, asked_for: bool) -> str:
+    """As 'masking: genemask, 15 % of the tokens (the recipe's default): ...'; `asked_for` by option or --set."""
+    masking = recipe.masking
+    share = {"tokens": " of the tokens", "bases": " of the bases", "none": " at its published probabilities"}
+    rate = f"{100 * masking.mask_rate:g} %{share[masking.match]}"
+    whose = "asked for" if asked_for else "the recipe's default"
+    return f"masking: {masking.strategy}, {rate} ({whose}): {_evidence(recipe)}"
+
+
+def _evidence(recipe: Recipe) -> str:
+    strategy = recipe.masking.strategy
+    if not isinstance(recipe, GenomeRecipe):
+        return TEXT.get(strategy, "nothing was compared on text")
+    overlaps = recipe.tokens.stride < recipe.tokens.k
+    return f"{OVERLAPPING[strategy]} (docs/masking.md)" if overlaps and strategy in OVERLAPPING else NOT_MEASURED

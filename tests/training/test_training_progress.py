@@ -1,0 +1,24 @@
+import logging
+
+import pytest
+
+from genomask.training.progress import TrainingBar
+
+DNA = {"eval_loss_nats_per_masked_token": 2.5, "eval_bits_per_hidden_base": 1.95}
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "said"),
+    [(DNA, "held out 2.500 nats, 1.9500 bits/base"), ({"eval_loss_nats_per_masked_token": 2.5}, "held out 2.500 nats")],
+    ids=["DNA", "text"],
+)
+def test_a_line_has_step_loss_speed_and_scores_and_a_resumed_run_goes_on_counting(
+    evaluation, said, caplog, monkeypatch
+):
+    monkeypatch.setattr("genomask.progress.LINE_SECONDS", 0)
+    caplog.set_level(logging.INFO, logger="genomask")
+    with TrainingBar(100, 40) as bar:
+        bar.step(41)
+        bar.show_metrics({"loss_nats_per_masked_token": 3.0, "tokens_per_second": 12_345.6})
+        bar.show_evaluation(evaluation)
+    assert caplog.messages[-1].startswith(f"training: 41/100 steps, loss 3.000 nats, 12,346 tok/s, {said}, 0:00:00")
