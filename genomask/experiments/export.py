@@ -30,7 +30,7 @@ def export(model: Path, to: str, out: Path) -> str:
     require_folder(out)
     if out.exists():
         raise SettingsError(f"{out} is already there; give another --out, or move it away.")
-    config, tensors = EXPORTS[to](open_as_ours(model))
+    config, tensors = EXPORTS[to].write(open_as_ours(model))
     with atomic_folder(out) as folder:
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})

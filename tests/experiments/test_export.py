@@ -49,7 +49,7 @@ def test_the_verb_writes_a_folder_that_opens_with_the_same_logits(model_folder, 
     out = tmp_path / "exported"
     assert genomask(monkeypatch, "export", "--model", model_folder, "--to", "mosaicbert", "--out", out) in (0, None)
     assert "tensors under mosaicbert's names, with its tokenizer" in capsys.readouterr().out.replace("\n", "")
-    assert json.loads((out / "config.json").read_text())["model_type"] == "bert"
+    assert json.loads((out / "config.json").read_text())["model_type"] == "mosaicbert"
     before, after = open_model(model_folder), open_model(out)
     assert torch.equal(before[0](input_ids=INPUT_IDS).logits, after[0](input_ids=INPUT_IDS).logits)
     assert after[1].get_vocab() == before[1].get_vocab()
