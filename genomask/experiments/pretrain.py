@@ -3,6 +3,7 @@
 import logging
 import tomllib
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ from genomask.data.text import corpus_files
 from genomask.data.wordpiece import learned_vocabulary, wordpiece_tokenizer
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError
+from genomask.experiments.export import export_note
+from genomask.experiments.model_card import run_card
 from genomask.masking import MaskPlan, NpmiTable, build_plan
 from genomask.masking.npmi import rarity_warning
 from genomask.masking.plan import needs_npmi
@@ -73,6 +76,8 @@ def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False)
     fingerprint = run.batches.source.fingerprint
     _refuse_other_data(out, fingerprint)
     atomic_write(out / "config.toml", f"{config}fingerprint = {toml_value(fingerprint)}\n")
+    if note := export_note(recipe.encoder):
+        log.info(note)
     train(run)
 
 
@@ -109,6 +114,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     scored = _plan(source, recipe, recipe.evaluation.mask_rate, table).at(0)
     evaluation = prepare_evaluation(batches, scored, table.counts(6) if table else None)
     model = new_model(recipe, source)
+    data = inputs.genome or inputs.corpus
     return Run(
         model=model,
         network=compile_model(model, device) if compiled else model,
@@ -119,6 +125,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
         training=training,
         scoring=recipe.evaluation,
         out=out,
+        card=partial(run_card, recipe, data, source.fingerprint, model, out),
     )
 
 

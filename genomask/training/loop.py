@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class Run:
     training: TrainingSettings
     scoring: EvaluationSettings
     out: Path
+    card: Callable[[], str]
+    """Makes the README of the trained model."""
 
 
 def train(run: Run) -> None:
@@ -154,11 +157,12 @@ def consider_switch(run: Run, state: State, scores: dict[str, float]) -> None:
 
 
 def save_model(run: Run) -> None:
-    """`out/model`: weights, config and tokenizer in Hugging Face layout, whole or not at all."""
+    """`out/model`: weights, config, tokenizer and card in Hugging Face layout, whole or not at all."""
     transformers_logging.disable_progress_bar()  # one small file needs none
     with atomic_folder(run.out / "model") as folder:
         run.model.save_pretrained(folder)
         run.tokenizer.save_pretrained(folder)
+        (folder / "README.md").write_text(run.card(), encoding="utf-8")
 
 
 class LogWindow:

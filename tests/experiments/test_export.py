@@ -9,9 +9,11 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertTokeniz
 from genomask import cli
 from genomask.data import KmerTokenizer
 from genomask.data.saved_tokenizer import open_tokenizer
-from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.encoders import EncoderSettings, MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.encoders.bridges import EXPORTS
+from genomask.encoders.config import MLPS, POSITIONS
 from genomask.errors import SettingsError, UserError
-from genomask.experiments.export import export
+from genomask.experiments.export import export, export_note
 from genomask.hub import open_model
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
@@ -109,7 +111,29 @@ def test_a_model_without_a_tokenizer_is_written_without_one(model_folder, tmp_pa
         if path.name not in ("config.json", "model.safetensors"):
             path.unlink()
     assert "without a tokenizer" in export(model_folder, "mosaicbert", tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "model.safetensors"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "model.safetensors", "README.md"}
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+@pytest.mark.parametrize("mlp", MLPS)
+def test_what_no_scheme_can_express_is_said_before_it_is_trained(positions, mlp):
+    settings = EncoderSettings(positions=positions, mlp=mlp, **SIZES)
+    model = MosaicBertForMaskedLM(settings.config(vocab_size=9))
+    note = export_note(settings)
+    if writable := [name for name, scheme in EXPORTS.items() if writes(scheme, model)]:
+        assert note == ""
+        assert len(writable) == 1
+    else:
+        assert f"positions={positions} and mlp={mlp} opens with genomask alone" in note
+        assert "mosaicbert: encoder.positions=alibi encoder.mlp=glu" in note
+
+
+def writes(scheme, model):
+    try:
+        scheme.write(model)
+    except SettingsError:
+        return False
+    return True
 
 
 def test_mistakes_are_one_sentence_and_leave_nothing_behind(model_folder, tmp_path, monkeypatch, capsys):
