@@ -147,7 +147,9 @@ def masked_loss(scores: Tensor, labels: Tensor, weights: Tensor | None = None, r
 class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
     """The encoder, BERT's pooler on the first token, dropout and a linear classifier.
 
-    num_labels == 1 is regression (mean squared error); otherwise cross-entropy over num_labels classes.
+    The loss is config.problem_type's, as in transformers: "regression" (mean squared error),
+    "single_label_classification" (cross-entropy) or "multi_label_classification" (binary cross-entropy of each class).
+    Where it is None: regression for num_labels == 1, else by the labels, whole numbers (B,) or floats (B, C).
     """
 
     _keys_to_ignore_on_load_unexpected = [r"^cls\."]  # noqa: RUF012  the masked-token head
@@ -169,9 +171,9 @@ class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
         cu_seqlens: Tensor | None = None,
         max_seqlen: int | None = None,
     ) -> SequenceClassifierOutput:
-        """Padded (B, S) or packed (T,) input, labels (B,) -> loss (with labels) and logits (B, C).
+        """Padded (B, S) or packed (T,) input, labels (B,) or (B, C) -> loss (with labels) and logits (B, C).
 
-        Raises DataError for a sequence without a token.
+        Raises DataError for a sequence without a token, and for labels of another shape or type than the loss takes.
         """
         tokens, _ = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
         _refuse_empty_rows(tokens.cu_seqlens)
@@ -181,9 +183,30 @@ class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        if self.config.num_labels == 1:
-            return F.mse_loss(logits.squeeze(-1), labels.float())
-        return F.cross_entropy(logits, labels)
+        problem = self.config.problem_type or _problem_of(labels, logits.shape[1])
+        if problem == "single_label_classification" and not labels.is_floating_point():
+            return F.cross_entropy(logits, _shaped(labels, logits[:, 0], problem).long())
+        if problem == "regression":
+            return F.mse_loss(logits, _shaped(labels, logits, problem).to(logits.dtype))
+        if problem == "multi_label_classification":
+            return F.binary_cross_entropy_with_logits(logits, _shaped(labels, logits, problem).to(logits.dtype))
+        raise DataError(f"config.problem_type {problem!r} does not go with labels of type {labels.dtype}")
+
+
+def _problem_of(labels: Tensor, classes: int) -> str:
+    """What labels of this type are for, where the config does not say."""
+    if classes == 1:
+        return "regression"
+    return "multi_label_classification" if labels.is_floating_point() else "single_label_classification"
+
+
+def _shaped(labels: Tensor, like: Tensor, problem: str) -> Tensor:
+    """Labels in the shape of what they are compared with; one class may stand as (B,) or (B, 1), others as they are."""
+    if labels.numel() == like.numel() and labels.shape[:1] == like.shape[:1] and like.numel() == len(like):
+        return labels.reshape(like.shape)
+    if labels.shape != like.shape:
+        raise DataError(f"{problem} needs labels of shape {tuple(like.shape)}, got {tuple(labels.shape)}")
+    return labels
 
 
 def _refuse_empty_rows(cu_seqlens: Tensor) -> None:

@@ -173,6 +173,46 @@ def test_one_label_is_regression():
     assert out.loss.item() == pytest.approx(((out.logits[:, 0] - targets) ** 2).mean().item(), rel=1e-6)
 
 
+IDS = torch.randint(1, 70, (3, 9), generator=torch.Generator().manual_seed(0))
+WHOLE = torch.tensor([0, 3, 1])
+FLOATS = torch.tensor([[0.0, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("said", "classes", "labels", "expected"),
+    [
+        (None, 4, WHOLE, lambda scores: torch.nn.functional.cross_entropy(scores, WHOLE)),
+        (None, 4, FLOATS, lambda scores: torch.nn.functional.binary_cross_entropy_with_logits(scores, FLOATS)),
+        (None, 1, WHOLE, lambda scores: ((scores[:, 0] - WHOLE) ** 2).mean()),
+        (None, 1, WHOLE[:, None], lambda scores: ((scores[:, 0] - WHOLE) ** 2).mean()),
+        ("regression", 4, FLOATS, lambda scores: ((scores - FLOATS) ** 2).mean()),
+        ("regression", 4, FLOATS.long(), lambda scores: ((scores - FLOATS) ** 2).mean()),
+        ("multi_label_classification", 4, FLOATS.long(),
+         lambda scores: torch.nn.functional.binary_cross_entropy_with_logits(scores, FLOATS)),
+        ("single_label_classification", 4, WHOLE.int()[:, None],
+         lambda scores: torch.nn.functional.cross_entropy(scores, WHOLE)),
+    ],
+)  # fmt: skip
+def test_the_loss_is_that_of_the_problem_type_or_of_the_labels(said, classes, labels, expected):
+    model = classifier(num_labels=classes, problem_type=said)
+    out = model(input_ids=IDS, labels=labels)
+    torch.testing.assert_close(out.loss, expected(out.logits))
+
+
+@pytest.mark.parametrize(
+    ("said", "labels", "message"),
+    [
+        (None, FLOATS[:, :3], r"multi_label_classification needs labels of shape \(3, 4\), got \(3, 3\)"),
+        ("regression", WHOLE.float(), r"regression needs labels of shape \(3, 4\), got \(3,\)"),
+        (None, WHOLE[:2], r"single_label_classification needs labels of shape \(3,\), got \(2,\)"),
+        ("single_label_classification", FLOATS, "does not go with labels of type torch.float32"),
+    ],
+)
+def test_labels_that_do_not_fit_the_problem_are_refused(said, labels, message):
+    with pytest.raises(DataError, match=message):
+        classifier(num_labels=4, problem_type=said)(input_ids=IDS, labels=labels)
+
+
 @pytest.mark.parametrize("row", [0, 1, 2])
 def test_a_row_without_a_token_cannot_be_classified(row):
     model = classifier(num_labels=3)
