@@ -12,7 +12,7 @@ from transformers.utils import can_return_tuple
 
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.layers import LayerNorm
-from genomask.encoders.linear import Linear, linear
+from genomask.encoders.linear import Linear, is_plain, linear
 from genomask.encoders.model import MosaicBertModel, MosaicBertPreTrainedModel, PackedTokens, refuse_unknown_ids
 from genomask.encoders.packing import Unpadding, pack, pad
 from genomask.errors import DataError
@@ -43,6 +43,9 @@ class Predictions(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(M, D) -> (M, padded V)."""
+        if not is_plain(self.decoder, Linear):
+            scores = self.decoder(self.transform(x))
+            return F.pad(scores[:, : self.vocab_size], (0, scores.shape[1] - self.vocab_size), value=-torch.inf)
         bias = self.decoder.bias
         padding = bias.new_full((len(bias) - self.vocab_size,), -torch.inf)
         return linear(self.transform(x), self.decoder.weight, torch.cat([bias[: self.vocab_size], padding]))
