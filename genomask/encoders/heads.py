@@ -97,6 +97,9 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         """
         tokens, unpadding = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
         if labels is not None:
+            if labels.shape != input_ids.shape:
+                shapes = f"{tuple(labels.shape)}, input_ids {tuple(input_ids.shape)}"
+                raise DataError(f"labels have shape {shapes}; give one label a token, {IGNORE} where none counts")
             refuse_unknown_ids(labels.masked_fill(labels == IGNORE, 0), self.config.vocab_size, "label")
         predict = self.cls.predictions
         if unpadding is not None:

@@ -103,7 +103,11 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         cu_seqlens: Tensor | None,
         max_seqlen: int | None,
     ) -> tuple[PackedTokens, Unpadding | None]:
-        """Either form of input -> the packed form, and where its tokens were if it was padded."""
+        """Either form of input -> the packed form, and where its tokens were if it was padded.
+
+        Raises DataError for an id outside the vocabulary, and for shapes that do not belong together.
+        """
+        refuse_other_shapes(input_ids, attention_mask, token_type_ids, is_packed=cu_seqlens is not None)
         refuse_unknown_ids(input_ids, self.config.vocab_size, "token id")
         if cu_seqlens is not None:
             assert max_seqlen is not None, "packed input needs max_seqlen"
@@ -163,6 +167,23 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
             )
         places = torch.arange(len(tokens.input_ids), device=tokens.input_ids.device)
         return places - tokens.cu_seqlens[layout.sequence_of(places)]
+
+
+def refuse_other_shapes(
+    input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None, *, is_packed: bool
+) -> None:
+    """DataError for ids that are neither (B, S) nor packed (T,), and for a mask or types of another shape."""
+    if input_ids.dim() != (1 if is_packed else 2):
+        wanted = "(tokens,), as cu_seqlens says" if is_packed else "(sequences, tokens), or (tokens,) with cu_seqlens"
+        raise DataError(f"input_ids have shape {tuple(input_ids.shape)}; they must be {wanted}")
+    if is_packed and attention_mask is not None:
+        raise DataError("packed input (cu_seqlens) holds no padding and takes no attention_mask; leave it out")
+    for name, given in (("attention_mask", attention_mask), ("token_type_ids", token_type_ids)):
+        if given is not None and given.shape != input_ids.shape:
+            raise DataError(
+                f"{name} has shape {tuple(given.shape)}, input_ids {tuple(input_ids.shape)}; give one value a token "
+                "(masks of pairs of tokens, 3-D or 4-D, are not read)"
+            )
 
 
 def refuse_unknown_ids(ids: Tensor, vocab_size: int, what: str) -> None:

@@ -213,6 +213,33 @@ def test_labels_that_do_not_fit_the_problem_are_refused(said, labels, message):
         classifier(num_labels=4, problem_type=said)(input_ids=IDS, labels=labels)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"attention_mask": torch.ones(3, 5)}, r"attention_mask has shape \(3, 5\), input_ids \(3, 9\)"),
+        ({"attention_mask": torch.ones(1, 9)}, r"attention_mask has shape \(1, 9\)"),
+        ({"attention_mask": torch.ones(3, 1, 9, 9)}, r"attention_mask has shape .* 3-D or 4-D, are not read"),
+        ({"token_type_ids": torch.zeros(3, 5).long()}, r"token_type_ids has shape \(3, 5\)"),
+        ({"labels": torch.zeros(3, 5).long()}, r"labels have shape \(3, 5\), input_ids \(3, 9\)"),
+        ({"input_ids": IDS[0]}, r"input_ids have shape \(9,\); they must be \(sequences, tokens\)"),
+        (
+            {"cu_seqlens": torch.tensor([0, 27]).int(), "max_seqlen": 27},
+            r"input_ids have shape \(3, 9\); .* cu_seqlens",
+        ),
+        (
+            {
+                **{"input_ids": IDS[0], "cu_seqlens": torch.tensor([0, 9]).int(), "max_seqlen": 9},
+                "attention_mask": torch.ones(9),
+            },
+            "takes no attention_mask",
+        ),
+    ],
+)
+def test_shapes_that_do_not_belong_together_are_refused(changes, message):
+    with pytest.raises(DataError, match=message):
+        tiny_model()(**({"input_ids": IDS} | changes))
+
+
 @pytest.mark.parametrize("row", [0, 1, 2])
 def test_a_row_without_a_token_cannot_be_classified(row):
     model = classifier(num_labels=3)
