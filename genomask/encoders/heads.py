@@ -13,7 +13,13 @@ from transformers.utils import can_return_tuple
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.layers import LayerNorm
 from genomask.encoders.linear import Linear, is_plain, linear
-from genomask.encoders.model import MosaicBertModel, MosaicBertPreTrainedModel, PackedTokens, refuse_unknown_ids
+from genomask.encoders.model import (
+    MosaicBertModel,
+    MosaicBertPreTrainedModel,
+    PackedTokens,
+    refuse_unknown_ids,
+    states_given,
+)
 from genomask.encoders.packing import Unpadding, pack, pad
 from genomask.errors import DataError
 from genomask.types import IGNORE
@@ -86,6 +92,7 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         masked_index: Tensor | None = None,
         loss_weights: Tensor | None = None,
         reduction: str = "mean",
+        output_hidden_states: bool | None = None,
     ) -> MaskedLMOutput:
         """Padded (B, S): logits (B, S, V), and with labels (B, S) the loss, the mean over labels that are not -100.
 
@@ -94,6 +101,7 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         `loss_weights` (M,; default 1); `reduction`: 'mean', the weighted mean in nats, or 'sum', the weighted sum;
         without labels: logits (M, V) at masked_index, or of all tokens.
         A label of -100 counts nothing, also at masked_index. Raises DataError for labels on padding.
+        With output_hidden_states also those of every token, as the encoder gives them.
         """
         tokens, unpadding = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
         if labels is not None:
@@ -101,23 +109,26 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
                 shapes = f"{tuple(labels.shape)}, input_ids {tuple(input_ids.shape)}"
                 raise DataError(f"labels have shape {shapes}; give one label a token, {IGNORE} where none counts")
             refuse_unknown_ids(labels.masked_fill(labels == IGNORE, 0), self.config.vocab_size, "label")
-        predict = self.cls.predictions
+        predict, states = self.cls.predictions, self.bert.states_asked(output_hidden_states)
+        loss = logits = None
         if unpadding is not None:
-            scores = predict(self.bert.encode(tokens))
+            scores = predict(self.bert.encode(tokens, states=states))
             loss = None if labels is None else masked_loss(scores, _labels_of(labels, unpadding))
-            return MaskedLMOutput(loss=loss, logits=pad(scores[:, : self.config.vocab_size], unpadding))
-        if labels is None:
-            return MaskedLMOutput(logits=predict(self.bert.encode(tokens, masked_index))[:, : self.config.vocab_size])
-        masked_index = labels.ne(IGNORE).nonzero().squeeze(1) if masked_index is None else masked_index
-        masked_index = _never_empty(masked_index, len(input_ids))
-        scores = self._scores_at(masked_index, tokens)
-        return MaskedLMOutput(loss=masked_loss(scores, labels[masked_index], loss_weights, reduction))
+            logits = pad(scores[:, : self.config.vocab_size], unpadding)
+        elif labels is None:
+            logits = predict(self.bert.encode(tokens, masked_index, states))[:, : self.config.vocab_size]
+        else:
+            masked_index = labels.ne(IGNORE).nonzero().squeeze(1) if masked_index is None else masked_index
+            masked_index = _never_empty(masked_index, len(input_ids))
+            scores = self._scores_at(masked_index, tokens, states)
+            loss = masked_loss(scores, labels[masked_index], loss_weights, reduction)
+        return MaskedLMOutput(loss=loss, logits=logits, hidden_states=states_given(states, unpadding))
 
-    def _scores_at(self, masked_index: Tensor, tokens: PackedTokens) -> Tensor:
+    def _scores_at(self, masked_index: Tensor, tokens: PackedTokens, states: list[Tensor] | None) -> Tensor:
         """(M, padded V) scores of the masked tokens."""
         if self.config.head_on_masked_only:
-            return self.cls.predictions(self.bert.encode(tokens, masked_index))
-        return self.cls.predictions(self.bert.encode(tokens)).index_select(0, masked_index)
+            return self.cls.predictions(self.bert.encode(tokens, masked_index, states))
+        return self.cls.predictions(self.bert.encode(tokens, states=states)).index_select(0, masked_index)
 
 
 def _labels_of(labels: Tensor, unpadding: Unpadding) -> Tensor:
@@ -176,17 +187,19 @@ class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
         labels: Tensor | None = None,
         cu_seqlens: Tensor | None = None,
         max_seqlen: int | None = None,
+        output_hidden_states: bool | None = None,
     ) -> SequenceClassifierOutput:
         """Padded (B, S) or packed (T,) input, labels (B,) or (B, C) -> loss (with labels) and logits (B, C).
 
         Raises DataError for a sequence without a token, and for labels of another shape or type than the loss takes.
         """
-        tokens, _ = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
+        tokens, unpadding = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
         _refuse_empty_rows(tokens.cu_seqlens)
-        first_tokens = self.bert.encode(tokens, tokens.cu_seqlens[:-1].long())
+        states = self.bert.states_asked(output_hidden_states)
+        first_tokens = self.bert.encode(tokens, tokens.cu_seqlens[:-1].long(), states)
         logits = self.classifier(self.dropout(self.bert.pooler(first_tokens)))
         loss = None if labels is None else self._loss(logits.float(), labels)
-        return SequenceClassifierOutput(loss=loss, logits=logits)
+        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=states_given(states, unpadding))
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         problem = self.config.problem_type or _problem_of(labels, logits.shape[1])

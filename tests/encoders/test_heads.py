@@ -4,7 +4,7 @@ from tiny_encoders import gradients, packed_input, padded, tiny_config, tiny_mod
 
 from genomask.encoders import MosaicBertForSequenceClassification
 from genomask.encoders.heads import masked_loss
-from genomask.errors import DataError
+from genomask.errors import DataError, SettingsError
 
 LENGTHS = [9, 4, 4, 1, 23]
 
@@ -238,6 +238,44 @@ def test_labels_that_do_not_fit_the_problem_are_refused(said, labels, message):
 def test_shapes_that_do_not_belong_together_are_refused(changes, message):
     with pytest.raises(DataError, match=message):
         tiny_model()(**({"input_ids": IDS} | changes))
+
+
+@pytest.mark.parametrize("unpadding", [True, False])
+@pytest.mark.parametrize("by_config", [True, False])
+def test_hidden_states_are_the_vectors_after_the_embeddings_and_each_layer(by_config, unpadding):
+    changes = {"num_hidden_layers": 3, "unpadding": unpadding, "output_hidden_states": by_config}
+    asked = {} if by_config else {"output_hidden_states": True}
+    model = tiny_model(**changes)
+    batch = packed_batch()
+    out = model(**batch, **asked)
+    plain = model(**batch, output_hidden_states=False)
+    assert plain.hidden_states is None
+    torch.testing.assert_close(out.loss, plain.loss)
+    packed = {name: x for name, x in batch.items() if name != "labels"}
+    first = model.bert.embeddings(batch["input_ids"], None, None)
+    torch.testing.assert_close(out.hidden_states[0], first)
+    for depth, state in enumerate(out.hidden_states[1:], start=1):
+        shallower = tiny_model(**changes)
+        shallower.bert.encoder.layer = shallower.bert.encoder.layer[:depth]
+        torch.testing.assert_close(state, shallower.bert(**packed).last_hidden_state)
+    assert len(out.hidden_states) == 4
+    rows = padded(batch["input_ids"], LENGTHS, 0)
+    mask = padded(torch.ones_like(batch["input_ids"]), LENGTHS, 0)
+    for each in (model, model.bert, classifier(num_labels=2, **changes)):
+        states = each(input_ids=rows, attention_mask=mask, **asked).hidden_states
+        assert [tuple(x.shape) for x in states] == [(5, 23, 48)] * 4
+    of_rows = model(input_ids=rows, attention_mask=mask, **asked).hidden_states
+    torch.testing.assert_close(of_rows[2][mask.bool()], out.hidden_states[2], rtol=1e-5, atol=1e-5)
+
+
+def test_no_token_has_empty_hidden_states():
+    states = tiny_model()(input_ids=torch.zeros(0, 7).long(), output_hidden_states=True).hidden_states
+    assert [tuple(x.shape) for x in states] == [(0, 7, 48)] * 3
+
+
+def test_attention_maps_are_refused():
+    with pytest.raises(SettingsError, match="output_attentions: attention is computed without maps"):
+        tiny_model(output_attentions=True)(input_ids=IDS)
 
 
 @pytest.mark.parametrize("row", [0, 1, 2])
