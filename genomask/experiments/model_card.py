@@ -74,7 +74,7 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
     is_dna = isinstance(recipe, GenomeRecipe)
     tags = ["fill-mask", "masked-lm", "mosaicbert", *(["dna", "genomics"] if is_dna else ["text"])]
     rows = read_metrics(out / "metrics.jsonl")
-    yardsticks = json.loads((out / "yardsticks.json").read_text(encoding="utf-8"))
+    yardsticks, where = (_read(out / f"{name}.json") for name in ("yardsticks", "environment"))
     scores = score_frame(rows, yardsticks)
     auto = AUTO.format(imports=NEEDED, example=f'"{DNA}"' if is_dna else Reads.TEXT.value[0])
     parts = [
@@ -83,7 +83,7 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
         LOADING,
         OURS.format(auto=auto),
         "## What it was made of",
-        _table(["", ""], _facts(recipe, data, fingerprint, model, rows[-1]["tokens"]).items()),
+        _table(["", ""], _facts(recipe, data, fingerprint, model, rows[-1]["tokens"], where).items()),
         "## Scores on held-out sequences",
         _table(scores.columns, scores.itertuples(index=False)),
     ]
@@ -118,7 +118,12 @@ def _parts_of(card: str) -> tuple[dict[str, Any], str]:
 
 
 def _facts(
-    recipe: Recipe, data: Sequence[str], fingerprint: str, model: MosaicBertForMaskedLM, tokens: int
+    recipe: Recipe,
+    data: Sequence[str],
+    fingerprint: str,
+    model: MosaicBertForMaskedLM,
+    tokens: int,
+    where: Mapping[str, Any],
 ) -> dict[str, str]:
     masking, training, config = recipe.masking, recipe.training, model.config
     kmers = recipe.tokens if isinstance(recipe, GenomeRecipe) else None
@@ -132,7 +137,13 @@ def _facts(
         f"positions {config.positions}, MLP {config.mlp}: {model.num_parameters():,} parameters",
         "training": f"{training.steps:,} steps of {training.sequences_per_step:,} sequences, {tokens:,} tokens seen, "
         f"seed {training.seed}",
+        "computed": f"on {where['device']} in {where['precision']}, attention by {where['attention_backend']}; "
+        f"genomask {where['genomask']}, torch {where['packages']['torch']}",
     }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _card(header: ModelCardData, parts: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from genomask.data.wordpiece import wordpiece_tokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.experiments.export import export
 from genomask.experiments.model_card import run_card
+from genomask.training.environment import describe_environment
 from genomask.training.yardsticks import Yardsticks
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
@@ -46,6 +47,8 @@ def test_a_runs_card_names_its_data_strategy_and_scores_and_its_lines_load_the_m
     scores |= {"eval_bits_below_order_0": 0.05, "eval_bits_per_hidden_base_standard_error": 0.01}
     (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 20, "tokens": 4321, **scores}) + "\n")
     (tmp_path / "yardsticks.json").write_text(json.dumps(asdict(Yardsticks(4.16, 4.0, order_0_bits=1.95))))
+    where = describe_environment(torch.device("cpu"), "bf16", "sdpa", compiled=False)
+    (tmp_path / "environment.json").write_text(json.dumps(where))
     model = saved(tmp_path / "model", KmerTokenizer(k=3))
     card = run_card(quick_recipe, ["/home/me/yeast.fa"], "abc", model, tmp_path)
     (tmp_path / "model" / "README.md").write_text(card)
@@ -54,7 +57,14 @@ def test_a_runs_card_names_its_data_strategy_and_scores_and_its_lines_load_the_m
     assert {"dna", "mosaicbert"} < set(header.tags)
     assert "/home/me" not in card  # a path tells of its owner
     strategy = f"`{quick_recipe.masking.strategy}`"
-    for said in ("yeast.fa (fingerprint abc)", strategy, "4,321 tokens seen", "3.210", "1.9000", "order-0 1.95"):
+    for said in (
+        "yeast.fa (fingerprint abc)",
+        strategy,
+        "4,321 tokens seen",
+        "3.210",
+        "order-0 1.95",
+        "on cpu in bf16",
+    ):
         assert said in card
     expected = model(**KmerTokenizer(k=3)("ACGTACGTACGT", return_tensors="pt")).logits
     torch.testing.assert_close(logits_by_the_card(tmp_path / "model"), expected)
