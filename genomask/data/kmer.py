@@ -73,8 +73,8 @@ class KmerTokenizer(PreTrainedTokenizer):
         return len(self._token_list)
 
     def get_vocab(self) -> dict[str, int]:
-        """Token to id, special tokens included."""
-        return dict(self._id_of_token)
+        """Token to id, special tokens included, and those that were added."""
+        return self._id_of_token | self.added_tokens_encoder
 
     def encode_bases(self, codes: np.ndarray) -> np.ndarray:
         """Base codes (..., bases) uint8 to token ids (..., tokens) int64, without special tokens."""

@@ -1,10 +1,12 @@
 """MosaicBertConfig: everything that defines the encoder, saved as config.json beside its weights."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from transformers import PretrainedConfig
 
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, shown
 
 POSITIONS = ("alibi", "alibi-directed", "learned")
 MLPS = ("glu", "dense")
@@ -17,6 +19,7 @@ MOST = {
     "num_attention_heads": 2**10,
     "intermediate_size": 2**18,
     "max_position_embeddings": 2**24,
+    "type_vocab_size": 2**10,
 }
 """Larger sizes are slips of the keyboard, or a config.json that would fill the memory of whoever opens it."""
 
@@ -55,24 +58,42 @@ class MosaicBertConfig(PretrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
         for name, most in MOST.items():
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise SettingsError(f"encoder: {name} must be a whole number of at least 1, got {value!r}")
-            if value > most:
-                raise SettingsError(f"encoder: {name} must be at most {most:,}, got {min(value, 10**30):,}")
+            self._refuse(name, lambda value: _is_whole(value) and value >= 1, "a whole number of at least 1")
+            if getattr(self, name) > most:
+                raise SettingsError(
+                    f"encoder: {name} must be at most {most:,}, got {min(getattr(self, name), 10**30):,}"
+                )
+        self._refuse("vocab_rows", lambda rows: rows is None or (_is_whole(rows) and rows >= self.vocab_size),
+                     f"None or a whole number of at least vocab_size ({self.vocab_size})")  # fmt: skip
+        self._refuse("pad_token_id", lambda pad: pad is None or (_is_whole(pad) and 0 <= pad < self.vocab_size),
+                     f"None or an id below vocab_size ({self.vocab_size})")  # fmt: skip
         if self.hidden_size % self.num_attention_heads:
             raise SettingsError(
                 f"encoder: hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
                 f"{self.num_attention_heads}; choose one that is"
             )
-        dropout = self.hidden_dropout_prob
-        if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-            raise SettingsError(f"encoder: hidden_dropout_prob must be a number in [0, 1), got {dropout!r}")
+        self._refuse("hidden_dropout_prob", lambda share: _is_number(share) and share < 1, "a number in [0, 1)")
+        for name in ("layer_norm_eps", "initializer_range"):
+            self._refuse(name, _is_number, "a number of at least 0")
+        for name in ("low_precision_layernorm", "unpadding", "head_on_masked_only"):
+            self._refuse(name, lambda value: isinstance(value, bool), "true or false")
         for name, known in (("positions", POSITIONS), ("mlp", MLPS), ("attention_backend", BACKEND_NAMES)):
             if getattr(self, name) not in known:
                 raise SettingsError(f"encoder: {name} = {getattr(self, name)!r} is not one of {', '.join(known)}")
+
+    def _refuse(self, name: str, fits: Callable[[Any], bool], wanted: str) -> None:
+        if not fits(getattr(self, name)):
+            raise SettingsError(f"encoder: {name} must be {wanted}, got {shown(repr(getattr(self, name)))}")
 
     @property
     def padded_vocab_size(self) -> int:
         """Rows of the embedding; those beyond vocab_size are never predicted."""
         return self.vocab_rows or -(-self.vocab_size // ROWS_MULTIPLE) * ROWS_MULTIPLE
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf

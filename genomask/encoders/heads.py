@@ -12,8 +12,14 @@ from transformers.utils import can_return_tuple
 
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.layers import LayerNorm
-from genomask.encoders.linear import Linear, linear
-from genomask.encoders.model import MosaicBertModel, MosaicBertPreTrainedModel, PackedTokens, refuse_unknown_ids
+from genomask.encoders.linear import Linear, is_plain, linear
+from genomask.encoders.model import (
+    MosaicBertModel,
+    MosaicBertPreTrainedModel,
+    PackedTokens,
+    refuse_unknown_ids,
+    states_given,
+)
 from genomask.encoders.packing import Unpadding, pack, pad
 from genomask.errors import DataError
 from genomask.types import IGNORE
@@ -43,6 +49,9 @@ class Predictions(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(M, D) -> (M, padded V)."""
+        if not is_plain(self.decoder, Linear):
+            scores = self.decoder(self.transform(x))
+            return F.pad(scores[:, : self.vocab_size], (0, scores.shape[1] - self.vocab_size), value=-torch.inf)
         bias = self.decoder.bias
         padding = bias.new_full((len(bias) - self.vocab_size,), -torch.inf)
         return linear(self.transform(x), self.decoder.weight, torch.cat([bias[: self.vocab_size], padding]))
@@ -83,6 +92,7 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         masked_index: Tensor | None = None,
         loss_weights: Tensor | None = None,
         reduction: str = "mean",
+        output_hidden_states: bool | None = None,
     ) -> MaskedLMOutput:
         """Padded (B, S): logits (B, S, V), and with labels (B, S) the loss, the mean over labels that are not -100.
 
@@ -91,27 +101,34 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         `loss_weights` (M,; default 1); `reduction`: 'mean', the weighted mean in nats, or 'sum', the weighted sum;
         without labels: logits (M, V) at masked_index, or of all tokens.
         A label of -100 counts nothing, also at masked_index. Raises DataError for labels on padding.
+        With output_hidden_states also those of every token, as the encoder gives them.
         """
         tokens, unpadding = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
         if labels is not None:
+            if labels.shape != input_ids.shape:
+                shapes = f"{tuple(labels.shape)}, input_ids {tuple(input_ids.shape)}"
+                raise DataError(f"labels have shape {shapes}; give one label a token, {IGNORE} where none counts")
             refuse_unknown_ids(labels.masked_fill(labels == IGNORE, 0), self.config.vocab_size, "label")
-        predict = self.cls.predictions
+        predict, states = self.cls.predictions, self.bert.states_asked(output_hidden_states)
+        loss = logits = None
         if unpadding is not None:
-            scores = predict(self.bert.encode(tokens))
+            scores = predict(self.bert.encode(tokens, states=states))
             loss = None if labels is None else masked_loss(scores, _labels_of(labels, unpadding))
-            return MaskedLMOutput(loss=loss, logits=pad(scores[:, : self.config.vocab_size], unpadding))
-        if labels is None:
-            return MaskedLMOutput(logits=predict(self.bert.encode(tokens, masked_index))[:, : self.config.vocab_size])
-        masked_index = labels.ne(IGNORE).nonzero().squeeze(1) if masked_index is None else masked_index
-        masked_index = _never_empty(masked_index, len(input_ids))
-        scores = self._scores_at(masked_index, tokens)
-        return MaskedLMOutput(loss=masked_loss(scores, labels[masked_index], loss_weights, reduction))
+            logits = pad(scores[:, : self.config.vocab_size], unpadding)
+        elif labels is None:
+            logits = predict(self.bert.encode(tokens, masked_index, states))[:, : self.config.vocab_size]
+        else:
+            masked_index = labels.ne(IGNORE).nonzero().squeeze(1) if masked_index is None else masked_index
+            masked_index = _never_empty(masked_index, len(input_ids))
+            scores = self._scores_at(masked_index, tokens, states)
+            loss = masked_loss(scores, labels[masked_index], loss_weights, reduction)
+        return MaskedLMOutput(loss=loss, logits=logits, hidden_states=states_given(states, unpadding))
 
-    def _scores_at(self, masked_index: Tensor, tokens: PackedTokens) -> Tensor:
+    def _scores_at(self, masked_index: Tensor, tokens: PackedTokens, states: list[Tensor] | None) -> Tensor:
         """(M, padded V) scores of the masked tokens."""
         if self.config.head_on_masked_only:
-            return self.cls.predictions(self.bert.encode(tokens, masked_index))
-        return self.cls.predictions(self.bert.encode(tokens)).index_select(0, masked_index)
+            return self.cls.predictions(self.bert.encode(tokens, masked_index, states))
+        return self.cls.predictions(self.bert.encode(tokens, states=states)).index_select(0, masked_index)
 
 
 def _labels_of(labels: Tensor, unpadding: Unpadding) -> Tensor:
@@ -147,7 +164,9 @@ def masked_loss(scores: Tensor, labels: Tensor, weights: Tensor | None = None, r
 class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
     """The encoder, BERT's pooler on the first token, dropout and a linear classifier.
 
-    num_labels == 1 is regression (mean squared error); otherwise cross-entropy over num_labels classes.
+    The loss is config.problem_type's, as in transformers: "regression" (mean squared error),
+    "single_label_classification" (cross-entropy) or "multi_label_classification" (binary cross-entropy of each class).
+    Where it is None: regression for num_labels == 1, else by the labels, whole numbers (B,) or floats (B, C).
     """
 
     _keys_to_ignore_on_load_unexpected = [r"^cls\."]  # noqa: RUF012  the masked-token head
@@ -168,22 +187,45 @@ class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
         labels: Tensor | None = None,
         cu_seqlens: Tensor | None = None,
         max_seqlen: int | None = None,
+        output_hidden_states: bool | None = None,
     ) -> SequenceClassifierOutput:
-        """Padded (B, S) or packed (T,) input, labels (B,) -> loss (with labels) and logits (B, C).
+        """Padded (B, S) or packed (T,) input, labels (B,) or (B, C) -> loss (with labels) and logits (B, C).
 
-        Raises DataError for a sequence without a token.
+        Raises DataError for a sequence without a token, and for labels of another shape or type than the loss takes.
         """
-        tokens, _ = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
+        tokens, unpadding = self.bert.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
         _refuse_empty_rows(tokens.cu_seqlens)
-        first_tokens = self.bert.encode(tokens, tokens.cu_seqlens[:-1].long())
+        states = self.bert.states_asked(output_hidden_states)
+        first_tokens = self.bert.encode(tokens, tokens.cu_seqlens[:-1].long(), states)
         logits = self.classifier(self.dropout(self.bert.pooler(first_tokens)))
         loss = None if labels is None else self._loss(logits.float(), labels)
-        return SequenceClassifierOutput(loss=loss, logits=logits)
+        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=states_given(states, unpadding))
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        if self.config.num_labels == 1:
-            return F.mse_loss(logits.squeeze(-1), labels.float())
-        return F.cross_entropy(logits, labels)
+        problem = self.config.problem_type or _problem_of(labels, logits.shape[1])
+        if problem == "single_label_classification" and not labels.is_floating_point():
+            return F.cross_entropy(logits, _shaped(labels, logits[:, 0], problem).long())
+        if problem == "regression":
+            return F.mse_loss(logits, _shaped(labels, logits, problem).to(logits.dtype))
+        if problem == "multi_label_classification":
+            return F.binary_cross_entropy_with_logits(logits, _shaped(labels, logits, problem).to(logits.dtype))
+        raise DataError(f"config.problem_type {problem!r} does not go with labels of type {labels.dtype}")
+
+
+def _problem_of(labels: Tensor, classes: int) -> str:
+    """What labels of this type are for, where the config does not say."""
+    if classes == 1:
+        return "regression"
+    return "multi_label_classification" if labels.is_floating_point() else "single_label_classification"
+
+
+def _shaped(labels: Tensor, like: Tensor, problem: str) -> Tensor:
+    """Labels in the shape of what they are compared with; one class may stand as (B,) or (B, 1), others as they are."""
+    if labels.numel() == like.numel() and labels.shape[:1] == like.shape[:1] and like.numel() == len(like):
+        return labels.reshape(like.shape)
+    if labels.shape != like.shape:
+        raise DataError(f"{problem} needs labels of shape {tuple(like.shape)}, got {tuple(labels.shape)}")
+    return labels
 
 
 def _refuse_empty_rows(cu_seqlens: Tensor) -> None:

@@ -13,7 +13,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.dropout import Dropout
-from genomask.encoders.linear import Linear, linear, type_of_products
+from genomask.encoders.linear import Linear, is_plain, linear, type_of_products
 
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 """An attention backend with its layout filled in: q (Q, N, H), k, v (T, N, H), queries (Q,) or None -> (Q, N, H)."""
@@ -56,7 +56,10 @@ class Embeddings(nn.Module):
         """(T,) ids, types (None: all 0) and places in the sequence (learned positions alone) -> (T, D)."""
         types = self.token_type_embeddings
         x = self.word_embeddings(input_ids)
-        x = x + (types.weight[0] if token_type_ids is None else types(token_type_ids))
+        if token_type_ids is None and is_plain(types, nn.Embedding):
+            x = x + types.weight[0]
+        else:
+            x = x + types(torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids)
         if positions is not None:
             x = x + self.position_embeddings(positions)
         return self.dropout(self.LayerNorm(x))
@@ -77,6 +80,9 @@ class SelfAttention(nn.Module):
 
     def attend_from(self, queries: Tensor, rows: Tensor, hidden: Tensor, attend: Attend) -> Tensor:
         """The same for some tokens only: `rows` (Q, D) are the vectors of the tokens at `queries` (Q,) -> (Q, D)."""
+        if not is_plain(self.Wqkv, Linear):
+            q, k, v = self.Wqkv(hidden).unflatten(-1, (3, self.heads, -1)).unbind(1)
+            return attend(q.index_select(0, queries), k, v, queries).flatten(1)
         width = hidden.shape[-1]
         (q_weight, kv_weight), (q_bias, kv_bias) = (
             x.split([width, 2 * width]) for x in (self.Wqkv.weight, self.Wqkv.bias)

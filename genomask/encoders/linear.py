@@ -28,6 +28,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return F.linear(_rounded(x), _rounded(weight), rounded_bias).bfloat16()
 
 
+def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a module's weights may be read past its forward: nothing wraps it (LoRA) or hooks in (offloading)."""
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return type(module) is kind and "forward" not in module.__dict__ and not any(hooks)
+
+
 def type_of_products(x: Tensor) -> torch.dtype:
     """The type in which x is multiplied: autocast's, where it is on, or x's own; autocast leaves float64 as it is."""
     device = x.device.type

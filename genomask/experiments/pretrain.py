@@ -3,6 +3,7 @@
 import logging
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,6 +19,8 @@ from genomask.data.vocabularies import bert_vocabulary, vocabulary_of_files, voc
 from genomask.data.wordpiece import VOCABULARY, wordpiece_tokenizer, write_vocabulary
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError
+from genomask.experiments.export import export_note
+from genomask.experiments.model_card import run_card
 from genomask.experiments.run_folder import (
     C4,
     Inputs,
@@ -79,6 +82,8 @@ def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False,
             write_config(out, recipe, inputs, facts)
         if isinstance(recipe, TextRecipe):
             write_vocabulary(run.tokenizer.get_vocab(), out / VOCABULARY)
+        if note := export_note(recipe.encoder):
+            log.info(note)
         train(run)
 
 
@@ -113,6 +118,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     scored = _plan(source, recipe, recipe.evaluation.mask_rate, table).at(0)
     evaluation = prepare_evaluation(batches, scored, table.counts(6) if table else None)
     model = new_model(recipe, source)
+    data = inputs.genome or inputs.corpus
     return Run(
         model=model,
         network=compile_model(model, device) if compiled else model,
@@ -123,6 +129,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
         training=training,
         scoring=recipe.evaluation,
         out=out,
+        card=partial(run_card, recipe, data, source.fingerprint, model, out),
     )
 
 

@@ -1,6 +1,7 @@
 """The training loop: next batch, loss, step, log, evaluate, checkpoint; and `model/` at the end."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -50,6 +51,8 @@ class Run:
     training: TrainingSettings
     scoring: EvaluationSettings
     out: Path
+    card: Callable[[], str]
+    """Makes the README of the trained model."""
 
 
 def train(run: Run) -> None:
@@ -163,13 +166,14 @@ def consider_switch(run: Run, state: State, scores: dict[str, float]) -> None:
 
 
 def save_model(run: Run) -> None:
-    """`out/model`: weights, their digest, config and tokenizer in Hugging Face layout, whole or not at all."""
+    """`out/model`: weights, their digest, config, tokenizer and card in Hugging Face layout, whole or not at all."""
     require_finite(run.model.state_dict(), run.training.steps)
     transformers_logging.disable_progress_bar()  # one small file needs none
     with atomic_folder(run.out / "model") as folder:
         run.model.save_pretrained(folder)
         write_weights_digest(folder)
         run.tokenizer.save_pretrained(folder)
+        (folder / "README.md").write_text(run.card(), encoding="utf-8")
 
 
 def _dropout_seed(seed: int, step: int) -> int:

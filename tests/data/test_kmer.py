@@ -80,6 +80,18 @@ def test_special_tokens_may_stand_in_the_text_and_decoding_comes_back():
     assert tokenizer.decode([CLS, 16, SEP], skip_special_tokens=True) == "ACG"
 
 
+def test_added_tokens_count_and_survive_saving(tmp_path):
+    tokenizer = KmerTokenizer(k=3)
+    assert tokenizer.add_tokens(["<exon>", "<intron>"]) == 2
+    assert tokenizer.add_special_tokens({"additional_special_tokens": ["<gap>"]}) == 1
+    tokenizer.save_pretrained(tmp_path)
+    for each in (tokenizer, KmerTokenizer.from_pretrained(tmp_path)):
+        assert (len(each), each.vocab_size) == (72, 69)
+        assert [each.get_vocab()[token] for token in ("ACG", "<exon>", "<intron>", "<gap>")] == [16, 69, 70, 71]
+        assert each("ACG<exon>ACGT<gap>")["input_ids"] == [CLS, 16, 69, 16, 50, 71, SEP]
+        assert each.convert_ids_to_tokens([69, 71, 16]) == ["<exon>", "<gap>", "ACG"]
+
+
 def test_a_batch_is_padded_truncated_and_marked():
     batch = KmerTokenizer(k=3)(
         ["ACGTACG", "ACG"],

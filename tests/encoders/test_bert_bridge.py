@@ -105,7 +105,8 @@ def test_mosaicbert_goes_back_bit_equal_rows_of_padding_included(vocab_size, row
     exported_config, exported = to_mosaicbert(from_mosaicbert(config, state))
     assert exported.keys() == state.keys()
     assert all(torch.equal(exported[name], x) for name, x in state.items())
-    ours_to_say = config.keys() - {"auto_map", "position_embedding_type"}
+    assert exported_config["model_type"] == "mosaicbert"
+    ours_to_say = config.keys() - {"auto_map", "position_embedding_type", "model_type"}
     assert {name: exported_config[name] for name in ours_to_say} == {name: config[name] for name in ours_to_say}
 
 

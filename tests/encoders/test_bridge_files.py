@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from safetensors.torch import save_file
 from tiny_encoders import packed_input
 
 from genomask.encoders.bridges import from_folder, from_mosaicbert
-from genomask.encoders.bridges.files import read_weights
+from genomask.encoders.bridges.files import MAX_JSON_BYTES, read_weights
 from genomask.errors import DataError
 
 
@@ -79,6 +80,10 @@ def cut_off(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def claim_a_long_header(folder):
+    (folder / "model.safetensors").write_bytes((10 * 2**30).to_bytes(8, "little") + b"{}")
+
+
 SPOILT = {
     "pickle cut short": (
         lambda folder: save_pickled({"x": torch.ones(99)}, folder) or cut_off(folder / "pytorch_model.bin")
@@ -89,6 +94,7 @@ SPOILT = {
     "safetensors cut short": (
         lambda folder: save_safe({"x": torch.ones(99)}, folder) or cut_off(folder / "model.safetensors")
     ),
+    "safetensors with a header of 10 GB": claim_a_long_header,
     "pointer to a large file": lambda folder: (folder / "pytorch_model.bin").write_text("version https://git-lfs\n"),
     "empty": lambda folder: (folder / "pytorch_model.bin").touch(),
 }
@@ -102,14 +108,59 @@ def test_weights_that_cannot_be_read_are_named(case, tmp_path):
     assert "\n" not in str(problem.value)
 
 
-@pytest.mark.parametrize("content", [[torch.ones(1)], {"state": {"x": torch.ones(1)}}], ids=["list", "nested"])
+@pytest.mark.parametrize("content", [[torch.ones(1)], {"weights": {"x": torch.ones(1)}}], ids=["list", "nested"])
 def test_what_is_no_table_of_tensors_is_refused(content, tmp_path):
     save_pickled(content, tmp_path)
     with pytest.raises(DataError, match="not a table of tensors by name"):
         read_weights(tmp_path)
 
 
+def test_shards_are_read_as_one_table_through_links_too(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save_file({"a": torch.ones(1)}, folder / "one.safetensors")
+    save_file({"b": torch.ones(2)}, tmp_path / "blob")
+    (folder / "two.safetensors").symlink_to(tmp_path / "blob")
+    write_index(folder, a="one.safetensors", b="two.safetensors")
+    assert {name: len(x) for name, x in read_weights(folder).items()} == {"a": 1, "b": 2}
+    (tmp_path / "blob").unlink()
+    with pytest.raises(DataError, match=r"lacks two\.safetensors, one of the 2 files of its weights"):
+        read_weights(folder)
+
+
+def write_index(folder, **places):
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+
+
+@pytest.mark.parametrize("name", ["../secret.safetensors", "/etc/passwd", "sub/x.safetensors", "..", ""])
+def test_an_index_that_leads_out_of_its_folder_is_refused(name, tmp_path):
+    (tmp_path / "secret.safetensors").touch()
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_index(folder, a=name)
+    with pytest.raises(DataError, match=r"no file beside it; nothing outside the folder is read|lacks "):
+        read_weights(folder)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"weight_map": []}', '{"weight_map": {"a": 3}}', "", "[" * 100_000])
+def test_an_index_that_is_none_is_refused(text, tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(DataError, match=r"index\.json: (not a|has no weight_map)"):
+        read_weights(tmp_path)
+
+
+def test_a_compressed_archive_is_not_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "pytorch_model.bin", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/data.pkl", bytes(2**20))
+    with pytest.raises(DataError, match="a compressed archive"):
+        read_weights(tmp_path)
+
+
 CONFIGS = {
+    "empty": ("", r"config\.json: not a valid JSON file"),
+    "too deep": ("[" * 100_000, r"config\.json: not a valid JSON file"),
+    "huge": (" " * (MAX_JSON_BYTES + 1), r"config\.json: 33,554,433 bytes are no config\.json"),
+    "not text": ("\0", r"config\.json: not a valid JSON file"),
     "none": (None, r"no model here \(no config\.json\)"),
     "not JSON": ("{", r"config\.json: not a valid JSON file"),
     "a list": ("[]", r"config\.json: not a JSON object"),

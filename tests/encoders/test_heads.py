@@ -4,7 +4,7 @@ from tiny_encoders import gradients, packed_input, padded, tiny_config, tiny_mod
 
 from genomask.encoders import MosaicBertForSequenceClassification
 from genomask.encoders.heads import masked_loss
-from genomask.errors import DataError
+from genomask.errors import DataError, SettingsError
 
 LENGTHS = [9, 4, 4, 1, 23]
 
@@ -171,6 +171,111 @@ def test_one_label_is_regression():
     out = model(input_ids=input_ids, cu_seqlens=cu_seqlens, max_seqlen=longest, labels=targets)
     assert out.logits.shape == (2, 1)
     assert out.loss.item() == pytest.approx(((out.logits[:, 0] - targets) ** 2).mean().item(), rel=1e-6)
+
+
+IDS = torch.randint(1, 70, (3, 9), generator=torch.Generator().manual_seed(0))
+WHOLE = torch.tensor([0, 3, 1])
+FLOATS = torch.tensor([[0.0, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("said", "classes", "labels", "expected"),
+    [
+        (None, 4, WHOLE, lambda scores: torch.nn.functional.cross_entropy(scores, WHOLE)),
+        (None, 4, FLOATS, lambda scores: torch.nn.functional.binary_cross_entropy_with_logits(scores, FLOATS)),
+        (None, 1, WHOLE, lambda scores: ((scores[:, 0] - WHOLE) ** 2).mean()),
+        (None, 1, WHOLE[:, None], lambda scores: ((scores[:, 0] - WHOLE) ** 2).mean()),
+        ("regression", 4, FLOATS, lambda scores: ((scores - FLOATS) ** 2).mean()),
+        ("regression", 4, FLOATS.long(), lambda scores: ((scores - FLOATS) ** 2).mean()),
+        ("multi_label_classification", 4, FLOATS.long(),
+         lambda scores: torch.nn.functional.binary_cross_entropy_with_logits(scores, FLOATS)),
+        ("single_label_classification", 4, WHOLE.int()[:, None],
+         lambda scores: torch.nn.functional.cross_entropy(scores, WHOLE)),
+    ],
+)  # fmt: skip
+def test_the_loss_is_that_of_the_problem_type_or_of_the_labels(said, classes, labels, expected):
+    model = classifier(num_labels=classes, problem_type=said)
+    out = model(input_ids=IDS, labels=labels)
+    torch.testing.assert_close(out.loss, expected(out.logits))
+
+
+@pytest.mark.parametrize(
+    ("said", "labels", "message"),
+    [
+        (None, FLOATS[:, :3], r"multi_label_classification needs labels of shape \(3, 4\), got \(3, 3\)"),
+        ("regression", WHOLE.float(), r"regression needs labels of shape \(3, 4\), got \(3,\)"),
+        (None, WHOLE[:2], r"single_label_classification needs labels of shape \(3,\), got \(2,\)"),
+        ("single_label_classification", FLOATS, "does not go with labels of type torch.float32"),
+    ],
+)
+def test_labels_that_do_not_fit_the_problem_are_refused(said, labels, message):
+    with pytest.raises(DataError, match=message):
+        classifier(num_labels=4, problem_type=said)(input_ids=IDS, labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"attention_mask": torch.ones(3, 5)}, r"attention_mask has shape \(3, 5\), input_ids \(3, 9\)"),
+        ({"attention_mask": torch.ones(1, 9)}, r"attention_mask has shape \(1, 9\)"),
+        ({"attention_mask": torch.ones(3, 1, 9, 9)}, r"attention_mask has shape .* 3-D or 4-D, are not read"),
+        ({"token_type_ids": torch.zeros(3, 5).long()}, r"token_type_ids has shape \(3, 5\)"),
+        ({"labels": torch.zeros(3, 5).long()}, r"labels have shape \(3, 5\), input_ids \(3, 9\)"),
+        ({"input_ids": IDS[0]}, r"input_ids have shape \(9,\); they must be \(sequences, tokens\)"),
+        (
+            {"cu_seqlens": torch.tensor([0, 27]).int(), "max_seqlen": 27},
+            r"input_ids have shape \(3, 9\); .* cu_seqlens",
+        ),
+        (
+            {
+                **{"input_ids": IDS[0], "cu_seqlens": torch.tensor([0, 9]).int(), "max_seqlen": 9},
+                "attention_mask": torch.ones(9),
+            },
+            "takes no attention_mask",
+        ),
+    ],
+)
+def test_shapes_that_do_not_belong_together_are_refused(changes, message):
+    with pytest.raises(DataError, match=message):
+        tiny_model()(**({"input_ids": IDS} | changes))
+
+
+@pytest.mark.parametrize("unpadding", [True, False])
+@pytest.mark.parametrize("by_config", [True, False])
+def test_hidden_states_are_the_vectors_after_the_embeddings_and_each_layer(by_config, unpadding):
+    changes = {"num_hidden_layers": 3, "unpadding": unpadding, "output_hidden_states": by_config}
+    asked = {} if by_config else {"output_hidden_states": True}
+    model = tiny_model(**changes)
+    batch = packed_batch()
+    out = model(**batch, **asked)
+    plain = model(**batch, output_hidden_states=False)
+    assert plain.hidden_states is None
+    torch.testing.assert_close(out.loss, plain.loss)
+    packed = {name: x for name, x in batch.items() if name != "labels"}
+    first = model.bert.embeddings(batch["input_ids"], None, None)
+    torch.testing.assert_close(out.hidden_states[0], first)
+    for depth, state in enumerate(out.hidden_states[1:], start=1):
+        shallower = tiny_model(**changes)
+        shallower.bert.encoder.layer = shallower.bert.encoder.layer[:depth]
+        torch.testing.assert_close(state, shallower.bert(**packed).last_hidden_state)
+    assert len(out.hidden_states) == 4
+    rows = padded(batch["input_ids"], LENGTHS, 0)
+    mask = padded(torch.ones_like(batch["input_ids"]), LENGTHS, 0)
+    for each in (model, model.bert, classifier(num_labels=2, **changes)):
+        states = each(input_ids=rows, attention_mask=mask, **asked).hidden_states
+        assert [tuple(x.shape) for x in states] == [(5, 23, 48)] * 4
+    of_rows = model(input_ids=rows, attention_mask=mask, **asked).hidden_states
+    torch.testing.assert_close(of_rows[2][mask.bool()], out.hidden_states[2], rtol=1e-5, atol=1e-5)
+
+
+def test_no_token_has_empty_hidden_states():
+    states = tiny_model()(input_ids=torch.zeros(0, 7).long(), output_hidden_states=True).hidden_states
+    assert [tuple(x.shape) for x in states] == [(0, 7, 48)] * 3
+
+
+def test_attention_maps_are_refused():
+    with pytest.raises(SettingsError, match="output_attentions: attention is computed without maps"):
+        tiny_model(output_attentions=True)(input_ids=IDS)
 
 
 @pytest.mark.parametrize("row", [0, 1, 2])

@@ -9,9 +9,11 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertTokeniz
 from genomask import cli
 from genomask.data import KmerTokenizer
 from genomask.data.saved_tokenizer import open_tokenizer
-from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.encoders import EncoderSettings, MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.encoders.bridges import EXPORTS
+from genomask.encoders.config import MLPS, POSITIONS
 from genomask.errors import DataError, SettingsError, UserError
-from genomask.experiments.export import export
+from genomask.experiments.export import export, export_note
 from genomask.hub import open_model
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
@@ -49,7 +51,7 @@ def test_the_verb_writes_a_folder_that_opens_with_the_same_logits(model_folder, 
     out = tmp_path / "exported"
     assert genomask(monkeypatch, "export", "--model", model_folder, "--to", "mosaicbert", "--out", out) in (0, None)
     assert "tensors under mosaicbert's names, with its tokenizer" in capsys.readouterr().out.replace("\n", "")
-    assert json.loads((out / "config.json").read_text())["model_type"] == "bert"
+    assert json.loads((out / "config.json").read_text())["model_type"] == "mosaicbert"
     before, after = open_model(model_folder), open_model(out)
     assert torch.equal(before[0](input_ids=INPUT_IDS).logits, after[0](input_ids=INPUT_IDS).logits)
     assert after[1].get_vocab() == before[1].get_vocab()
@@ -113,7 +115,29 @@ def test_a_model_without_a_tokenizer_is_written_without_one(model_folder, tmp_pa
             path.unlink()
     assert "without a tokenizer" in export(model_folder, "mosaicbert", tmp_path / "out")
     weights = {"model.safetensors", "model.safetensors.sha256"}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", *weights}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "README.md", *weights}
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+@pytest.mark.parametrize("mlp", MLPS)
+def test_what_no_scheme_can_express_is_said_before_it_is_trained(positions, mlp):
+    settings = EncoderSettings(positions=positions, mlp=mlp, **SIZES)
+    model = MosaicBertForMaskedLM(settings.config(vocab_size=9))
+    note = export_note(settings)
+    if writable := [name for name, scheme in EXPORTS.items() if writes(scheme, model)]:
+        assert note == ""
+        assert len(writable) == 1
+    else:
+        assert f"positions={positions} and mlp={mlp} opens with genomask alone" in note
+        assert "mosaicbert: encoder.positions=alibi encoder.mlp=glu" in note
+
+
+def writes(scheme, model):
+    try:
+        scheme.write(model)
+    except SettingsError:
+        return False
+    return True
 
 
 def test_mistakes_are_one_sentence_and_leave_nothing_behind(model_folder, tmp_path, monkeypatch, capsys):

@@ -59,6 +59,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     assert read_config(run_folder) == (quick_recipe, inputs)  # which are absolute
     assert re.search(r"[\d,]+ bases to train on, 4 windows of 510 bases held out", caplog.text)
     assert "training on cpu in fp32; attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
+    assert "opens with genomask alone" not in caplog.text  # plain ALiBi with a GLU can be exported
     environment = json.loads((run_folder / "environment.json").read_text())
     assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "glibc, keeping freed memory")
     trained, scored = {}, {}
@@ -75,6 +76,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     assert {path.name for path in (run_folder / "checkpoints").iterdir()} == {"step-10", "step-20"}
     model, tokenizer = open_model(run_folder / "model")
     assert len(tokenizer) == model.config.vocab_size == 4**3 + 5
+    assert f"| data | {Path(inputs.genome[0]).name} (" in (run_folder / "model" / "README.md").read_text()
     table, words = report_run(run_folder)
     text = "".join(str(cell) for column in table.columns for cell in column.cells)
     assert "order-5" in text

@@ -2,20 +2,31 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from genomask.encoders.bridges import bert, mosaicbert
 from genomask.encoders.bridges.bert import from_bert, to_bert
 from genomask.encoders.bridges.files import model_type, read_config, read_weights
-from genomask.encoders.bridges.mosaicbert import from_mosaicbert, is_mosaicbert, to_mosaicbert
+from genomask.encoders.bridges.mosaicbert import from_mosaicbert, is_mosaicbert, read_mosaicbert, to_mosaicbert
+from genomask.encoders.bridges.tensors import refuse_vast
 from genomask.encoders.heads import MosaicBertForMaskedLM
-from genomask.errors import DataError
+from genomask.errors import DataError, UserError
 
-EXPORTS: Mapping[str, Callable[[MosaicBertForMaskedLM], tuple[dict[str, Any], dict[str, Tensor]]]] = {
-    "mosaicbert": to_mosaicbert,
-    "bert": to_bert,
+
+class Scheme(NamedTuple):
+    """A name scheme of others: the only form of encoder it has words for, and how one is written in it."""
+
+    positions: str
+    mlp: str
+    write: Callable[[MosaicBertForMaskedLM], tuple[dict[str, Any], dict[str, Tensor]]]
+
+
+EXPORTS: Mapping[str, Scheme] = {
+    "mosaicbert": Scheme(*mosaicbert.FORM, to_mosaicbert),
+    "bert": Scheme(*bert.FORM, to_bert),
 }
 """The name schemes a model can be written in: model -> (config, state dict)."""
 
@@ -32,9 +43,23 @@ def from_folder(folder: Path, *, keep_type: bool = False) -> MosaicBertForMasked
     config = read_config(folder)
     bridge = _bridge_for(config, folder)
     weights = read_weights(folder)
-    model = bridge(config, weights)
+    try:
+        model = bridge(config, weights)
+    except UserError as problem:
+        raise type(problem)(f"{folder}: {problem}") from problem
+    refuse_not_finite(model, folder)
     types = {x.dtype for x in weights.values() if x.is_floating_point()}
     return model.type(types.pop()) if keep_type and types in HALVES else model
+
+
+def refuse_not_finite(model: nn.Module, folder: Path) -> None:
+    """DataError naming the first parameter with a value that is no number, or infinite."""
+    for name, x in model.named_parameters():
+        if x.numel() and not all(bound.isfinite() for bound in x.detach().aminmax()):
+            raise DataError(
+                f"{folder}: {name} holds values that are not finite (nan or inf), so nothing can be computed with it; "
+                "give an earlier model or checkpoint of that run"
+            )
 
 
 def _bridge_for(config: dict[str, Any], folder: Path) -> Callable[..., MosaicBertForMaskedLM]:
@@ -57,7 +82,10 @@ __all__ = [
     "is_mosaicbert",
     "model_type",
     "read_config",
+    "read_mosaicbert",
     "read_weights",
+    "refuse_not_finite",
+    "refuse_vast",
     "to_bert",
     "to_mosaicbert",
 ]

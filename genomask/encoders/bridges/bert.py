@@ -20,8 +20,10 @@ from genomask.encoders.bridges.tensors import (
     SHARED_SETTINGS,
     WORDS,
     as_table,
+    expected_tensors,
     filled,
     model_tensors,
+    padded,
     plain_form,
     refuse_misfit,
     shared_settings,
@@ -31,6 +33,8 @@ from genomask.encoders.heads import MosaicBertForMaskedLM
 from genomask.errors import SettingsError
 
 KIND = "BERT"
+FORM = ("learned", "dense")
+"""The positions and MLP that its names stand for."""
 LAYER = r"(bert\.encoder\.layer\.\d+)\."
 RENAMED = {"intermediate.dense": "mlp.wi", "output.dense": "mlp.wo", "output.LayerNorm": "mlp.layernorm"}
 """BERT's parts of a layer's MLP, and ours."""
@@ -46,9 +50,8 @@ def from_bert(config: Mapping[str, Any] | PretrainedConfig, state_dict: Mapping[
     """
     plain = plain_form(state_dict, KIND)
     ours = MosaicBertConfig(**shared_settings(as_table(config), KIND), positions="learned", mlp="dense")
-    model = MosaicBertForMaskedLM(ours)
-    refuse_misfit(plain, dict(_separated(model_tensors(model))), KIND)
-    return filled(model, dict(_fused(plain)))
+    refuse_misfit(plain, dict(_separated(expected_tensors(ours, plain))), KIND)
+    return filled(padded(ours, dict(_fused(plain))), KIND)
 
 
 def to_bert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -57,7 +60,7 @@ def to_bert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Ten
     Raises SettingsError for a model that BERT has no word for.
     """
     config = model.config
-    if (config.positions, config.mlp) != ("learned", "dense"):
+    if (config.positions, config.mlp) != FORM:
         raise SettingsError(
             f"a model with positions={config.positions} and mlp={config.mlp} cannot be written as BERT, which has "
             "learned positions and a dense MLP alone; for plain ALiBi with a GLU write mosaicbert instead"

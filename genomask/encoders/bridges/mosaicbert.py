@@ -9,16 +9,21 @@ from torch import Tensor
 from transformers import PretrainedConfig
 
 from genomask.encoders.bridges.tensors import (
+    CLASSIFIER,
     DECODER,
     DECODER_BIAS,
     SHARED_SETTINGS,
     WORDS,
+    Checkpoint,
     as_table,
+    expected_tensors,
     filled,
     model_tensors,
+    padded,
     plain_form,
     refuse_misfit,
     shared_settings,
+    with_encoders_name,
 )
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.heads import MosaicBertForMaskedLM
@@ -27,13 +32,19 @@ from genomask.errors import SettingsError
 log = logging.getLogger(__name__)
 
 KIND = "MosaicBERT"
+FORM = ("alibi", "glu")
+"""The positions and MLP that its names stand for."""
 STARTING_SIZE = "alibi_starting_size"
-"""The setting that tells its config from BERT's: both say model_type 'bert'."""
+"""The setting that tells its config from BERT's: the published ones say model_type 'bert', both."""
+MODEL_TYPE = "mosaicbert"
+"""What ours say: transformers knows no such type and says so, where 'bert' would open as a BERT of random layers."""
+
+CLASSIFIERS_TENSORS = {f"{part}.{kind}" for part in ("bert.pooler.dense", "classifier") for kind in ("weight", "bias")}
 
 
 def is_mosaicbert(config: Mapping[str, Any]) -> bool:
     """Whether a config is MosaicBERT's; it may have been written without a model_type."""
-    return STARTING_SIZE in config and config.get("model_type", "bert") == "bert"
+    return STARTING_SIZE in config and config.get("model_type", "bert") in ("bert", MODEL_TYPE)
 
 
 def from_mosaicbert(
@@ -47,6 +58,14 @@ def from_mosaicbert(
     buffers and other heads are left out. Raises DataError for a missing, unknown or misshapen tensor, SettingsError
     for a config out of range.
     """
+    return filled(read_mosaicbert(config, state_dict), KIND)
+
+
+def read_mosaicbert(config: Mapping[str, Any] | PretrainedConfig, state_dict: Mapping[str, Tensor]) -> Checkpoint:
+    """The same as our config and tensors, whatever stands on the encoder: the masked-token head, a classifier, nothing.
+
+    A pooler comes with the classifier that was trained on it; masked tokens train none. Raises as above.
+    """
     config = as_table(config)
     if config.get("attention_probs_dropout_prob"):
         log.warning("this checkpoint was trained with attention dropout; here attention has none (no change in use)")
@@ -57,21 +76,25 @@ def from_mosaicbert(
         bias = plain.get(DECODER_BIAS)
         if bias is not None and bias.shape == (ours.vocab_size,):
             plain[DECODER_BIAS] = F.pad(bias, (0, ours.vocab_rows - ours.vocab_size))
-    model = MosaicBertForMaskedLM(ours)
-    refuse_misfit(plain, model_tensors(model), KIND)
-    return filled(model, plain)
+    refuse_misfit(plain, expected_tensors(ours, plain), KIND)
+    found = padded(ours, plain)
+    trained = {name: x for name, x in with_encoders_name(state_dict).items() if name.startswith(CLASSIFIER)}
+    if trained.keys() == CLASSIFIERS_TENSORS and trained["classifier.bias"].ndim == 1:
+        ours.num_labels = len(trained["classifier.bias"])
+        found.tensors.update(trained)
+    return found
 
 
 def to_mosaicbert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Our model -> the original's config and state dict; SettingsError for what the original has no word for."""
     config = model.config
-    if (config.positions, config.mlp) != ("alibi", "glu"):
+    if (config.positions, config.mlp) != FORM:
         raise SettingsError(
             f"a model with positions={config.positions} and mlp={config.mlp} cannot be written as MosaicBERT, which "
             "has plain ALiBi and a GLU alone; keep it as it is, or pretrain one with positions=alibi and mlp=glu"
         )
     theirs = {
-        "model_type": "bert",
+        "model_type": MODEL_TYPE,
         "architectures": ["BertForMaskedLM"],
         STARTING_SIZE: config.max_position_embeddings,
         "hidden_act": "gelu",

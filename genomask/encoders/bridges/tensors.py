@@ -1,16 +1,19 @@
 """What the name schemes share: one form of the decoder, checks of names and shapes, filling our model.
 
-Every scheme is read into the plain form: the embedding once, the decoder's bias as `decoder.bias`, and no buffers.
+Every scheme is read into the plain form: the embedding once, the decoder's bias as `decoder.bias`, and no buffers. A
+checkpoint without the masked-token head is read as far as it goes: its plain form has no `cls.`.
 Letters: V true vocabulary, R rows of a checkpoint's embedding, D width.
 """
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from transformers import PretrainedConfig
 
+from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.heads import MosaicBertForMaskedLM
 from genomask.errors import DataError
 
@@ -18,8 +21,13 @@ WORDS = "bert.embeddings.word_embeddings.weight"
 DECODER = "cls.predictions.decoder.weight"
 DECODER_BIAS = "cls.predictions.decoder.bias"
 LONE_BIAS = "cls.predictions.bias"
-NOT_OURS = ("bert.pooler.", "cls.seq_relationship.")
+HEAD = "cls.predictions."
+CLASSIFIER = ("bert.pooler.", "classifier.")
+"""What stands on the encoder where it was fine-tuned to classify, here as there."""
+NOT_OURS = (*CLASSIFIER, "cls.seq_relationship.")
 """Heads that checkpoints may hold and masked-token prediction does not need."""
+BARE = ("embeddings.", "encoder.layer.", "pooler.")
+"""How the names of an encoder begin that was saved alone; elsewhere `bert.` stands before them."""
 BUFFERS = (".position_ids", ".token_type_ids", ".alibi", ".slopes")
 """Constants that some versions saved beside the weights; ours follow from the config."""
 OLD_ENDS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
@@ -30,6 +38,8 @@ SHARED_SETTINGS = (
     "max_position_embeddings",
 )
 """Settings of one name and meaning here, in BERT and in MosaicBERT."""
+MAX_LABELS = 2**16
+"""Classes of a classifier, at most."""
 FIXED_SETTINGS = {"hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
 """Settings whose other values would be another architecture."""
 
@@ -47,12 +57,20 @@ def shared_settings(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {name: config[name] for name in SHARED_SETTINGS if name in config}
 
 
+def with_encoders_name(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of an encoder saved alone under the names they have below a head; others as they are."""
+    if WORDS in state_dict:
+        return dict(state_dict)
+    return {f"bert.{name}" if name.startswith(BARE) else name: x for name, x in state_dict.items()}
+
+
 def plain_form(state_dict: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     """Heads of others and buffers left out, the decoder in one form; DataError for a decoder that is not tied."""
-    plain = {_new_name(name): x for name, x in state_dict.items() if not name.startswith(NOT_OURS)}
+    named = with_encoders_name(state_dict)
+    plain = {_new_name(name): x for name, x in named.items() if not name.startswith(NOT_OURS)}
     plain = {name: x for name, x in plain.items() if not name.endswith(BUFFERS)}
-    if WORDS not in plain:
-        raise DataError(f"{kind} checkpoint: lacks {WORDS}; give a model saved with its masked-token head")
+    if WORDS not in plain or plain[WORDS].ndim != 2:
+        raise DataError(f"{kind} checkpoint: lacks {WORDS} (rows, width); give the weights that belong to the config")
     for copy, original in ((DECODER, WORDS), (LONE_BIAS, DECODER_BIAS)):
         x = plain.pop(copy, None)
         if x is None:
@@ -71,13 +89,37 @@ def _new_name(name: str) -> str:
 
 def model_tensors(model: MosaicBertForMaskedLM) -> dict[str, Tensor]:
     """Our parameters in the plain form, as copies; rows that only round our vocabulary up are left out."""
+    return {name: x.clone() for name, x in _plain_views(model).items()}
+
+
+def _plain_views(model: MosaicBertForMaskedLM) -> dict[str, Tensor]:
     rows = model.config.vocab_rows or model.config.vocab_size
-    tensors = {name: x.detach().cpu() for name, x in model.state_dict().items() if name != DECODER}
-    return {name: (x[:rows] if name in (WORDS, DECODER_BIAS) else x).clone() for name, x in tensors.items()}
+    tensors = {name: x.detach() for name, x in model.state_dict().items() if name != DECODER}
+    return {name: x[:rows] if name in (WORDS, DECODER_BIAS) else x for name, x in tensors.items()}
+
+
+def expected_tensors(config: MosaicBertConfig, plain: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors without memory, of the names and shapes in the plain form that a config asks for; no `cls.` for none."""
+    refuse_vast({"num_hidden_layers": config.num_hidden_layers}, len(plain))
+    with torch.device("meta"):
+        expected = _plain_views(MosaicBertForMaskedLM(config))
+    headless = not any(name.startswith(HEAD) for name in plain)
+    return {name: x for name, x in expected.items() if not (headless and name.startswith(HEAD))}
+
+
+def refuse_vast(config: Mapping[str, Any], n_tensors: int) -> None:
+    """DataError for more layers than tensors, or labels without end: making them takes all memory before it fails."""
+    for name, value in config.items():
+        most = {"num_labels": MAX_LABELS}.get(name, n_tensors if "layers" in name or name == "n_layer" else math.inf)
+        if isinstance(value, int) and value > most:
+            raise DataError(
+                f"config.json: {name} is {value:,}, but the weights hold {n_tensors} tensors in all; give the "
+                "config.json that belongs to these weights"
+            )
 
 
 def refuse_misfit(theirs: Mapping[str, Tensor], expected: Mapping[str, Tensor], kind: str) -> None:
-    """DataError naming the first few tensors that only one side has, or the first of another shape."""
+    """DataError naming the first few tensors that only one side has, or the first of another shape or no floats."""
     ends = f"is it a {kind} of the depth its config says?"
     for names, what in ((expected.keys() - theirs.keys(), "lacks"), (theirs.keys() - expected.keys(), "holds unknown")):
         if names:
@@ -88,13 +130,36 @@ def refuse_misfit(theirs: Mapping[str, Tensor], expected: Mapping[str, Tensor], 
                 f"{kind} checkpoint: {name} has shape {tuple(theirs[name].shape)}, its config asks for "
                 f"{tuple(x.shape)}; give the config.json that belongs to these weights"
             )
+        if not theirs[name].is_floating_point():
+            raise DataError(
+                f"{kind} checkpoint: {name} holds {str(theirs[name].dtype).removeprefix('torch.')}; give the weights "
+                "as they were before quantisation"
+            )
 
 
-def filled(model: MosaicBertForMaskedLM, plain: Mapping[str, Tensor]) -> MosaicBertForMaskedLM:
-    """The model with these tensors (plain form, our names), in eval mode; rows that round up its vocabulary are 0."""
+class Checkpoint(NamedTuple):
+    """What a folder of others holds, in our words: our config, and tensors under the names of our state dict."""
+
+    config: MosaicBertConfig
+    tensors: dict[str, Tensor]
+
+
+def padded(config: MosaicBertConfig, plain: Mapping[str, Tensor]) -> Checkpoint:
+    """The plain form (our names) as our state dict has it; rows that round up the vocabulary are 0."""
     ours = dict(plain)
-    for name in (WORDS, DECODER_BIAS):
-        missing = model.config.padded_vocab_size - len(plain[name])
+    for name in ours.keys() & {WORDS, DECODER_BIAS}:
+        missing = config.padded_vocab_size - len(plain[name])
         ours[name] = torch.cat([plain[name], plain[name].new_zeros(missing, *plain[name].shape[1:])])
-    model.load_state_dict(ours | {DECODER: ours[WORDS]})
+    return Checkpoint(config, ours | ({DECODER: ours[WORDS]} if DECODER_BIAS in ours else {}))
+
+
+def filled(found: Checkpoint, kind: str) -> MosaicBertForMaskedLM:
+    """The model with these tensors, in eval mode; DataError for a checkpoint without the masked-token head."""
+    if DECODER not in found.tensors:
+        raise DataError(
+            f"{kind} checkpoint: has no masked-token head ({HEAD}...), so it predicts no tokens and cannot be "
+            "converted; it opens as an encoder or a classifier alone"
+        )
+    model = MosaicBertForMaskedLM(found.config)
+    model.load_state_dict({name: x for name, x in found.tensors.items() if not name.startswith(CLASSIFIER)})
     return model.eval()
