@@ -6,7 +6,6 @@ import torch
 from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
 from reference import reference_attention
 
-from genomask.encoders import sdpa as sdpa_file
 from genomask.encoders.sdpa import LONGEST_SHORT, in_runs, long_attention, sdpa
 from genomask.encoders.short_attention import SCORES_AT_ONCE, ShortAttention, cut
 
@@ -33,14 +32,14 @@ def test_sdpa_errs_at_most_twice_as_much_as_the_plain_formula(way, lengths, head
     assert (ours - exact).abs().max() <= 2 * plain_error + 1e-6
 
 
-def test_where_bf16_is_emulated_attention_is_that_of_float32_rounded_once(monkeypatch):
+def test_where_bf16_is_emulated_attention_is_that_of_float32_rounded_once(bf16_units):
     q, k, v, cu_seqlens = packed_qkv([40, 7, 40])
     q, k, v = (x.bfloat16() for x in (q, k, v))
     layout = layout_of(cu_seqlens, 4, "alibi")
     exact = ShortAttention.apply(q.float(), k.float(), v.float(), None, layout)
     units = {}
     for has_units in (False, True):
-        monkeypatch.setattr(sdpa_file, "multiplies_in_bf16", lambda has_units=has_units: has_units)
+        bf16_units(has_units)
         with torch.autocast("cpu", torch.bfloat16):
             units[has_units] = sdpa(q, k, v, None, layout)
     assert units[False].equal(exact.bfloat16())

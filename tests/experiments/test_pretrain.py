@@ -47,13 +47,25 @@ def stop_after(step, monkeypatch):
     monkeypatch.setattr(loop, "one_step", one_step)
 
 
+@pytest.mark.parametrize(("has_units", "precision"), [(False, "fp32"), (True, "bf16")])
+def test_a_run_says_and_notes_what_this_processor_computes_in(
+    quick_recipe, inputs, run_folder, caplog, bf16_units, has_units, precision
+):
+    bf16_units(has_units)
+    recipe = dataclasses.replace(quick_recipe, training=dataclasses.replace(quick_recipe.training, steps=1))
+    with caplog.at_level("INFO", logger="genomask"):
+        pretrain(recipe, inputs, run_folder)
+    assert f"training on cpu in {precision}; attention by sdpa" in caplog.text
+    assert json.loads((run_folder / "environment.json").read_text())["precision"] == precision
+
+
 def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_folder, caplog, monkeypatch):
     monkeypatch.setattr(allocator, "_state", {"kept": True})
     with caplog.at_level("INFO", logger="genomask"):
         pretrain(quick_recipe, inputs, run_folder)
     assert is_finished(run_folder)
     assert read_config(run_folder) == (quick_recipe, inputs)
-    assert "training on cpu in fp32; attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
+    assert "attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
     environment = json.loads((run_folder / "environment.json").read_text())
     assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "glibc, keeping freed memory")
     trained, scored = {}, {}

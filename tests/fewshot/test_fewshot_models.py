@@ -94,6 +94,18 @@ def test_vectors_do_not_depend_on_the_batch(ours, model_folder, bert_folder):
 
 
 @pytest.mark.parametrize("ours", [True, False])
+def test_vectors_on_a_cpu_are_bit_equal_with_units_for_bf16_and_without(ours, model_folder, bert_folder, bf16_units):
+    model, tokenizer = load_encoder(model_folder if ours else bert_folder, seed=0, untrained=False)
+    tokens = tokenise(tokenizer, SEQUENCES, "file").tokens
+    found = []
+    for has_units in (False, True):
+        bf16_units(has_units)
+        found.append(forward(model.eval(), tokens))
+    assert torch.equal(*found)
+    assert not torch.equal(found[0], found[0].bfloat16().float())
+
+
+@pytest.mark.parametrize("ours", [True, False])
 def test_a_classifier_gives_one_row_of_logits_a_sequence(ours, model_folder, bert_folder):
     folder = model_folder if ours else bert_folder
     model, tokenizer = load_classifier(folder, 3, seed=0, untrained=False)
