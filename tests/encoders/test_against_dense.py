@@ -5,6 +5,8 @@ import torch
 from dense_twin import assert_same_gradients, twin_run
 from tiny_encoders import gradients, packed_input, padded, tiny_model
 
+pytestmark = pytest.mark.processor
+
 LENGTHS = [9, 4, 4, 1, 23]
 LONG = [150, 31]
 """The first is far beyond any length that the config of the long test names."""

@@ -9,6 +9,8 @@ from reference import reference_attention
 from genomask.encoders.sdpa import LONGEST_SHORT, in_runs, long_attention, sdpa
 from genomask.encoders.short_attention import SCORES_AT_ONCE, ShortAttention, cut
 
+pytestmark = pytest.mark.processor
+
 LENGTHS = [[7], [1, 5, 3], [6, 6, 6, 2, 0, 2], [64, 1, 129]]
 WAYS = {"short": ShortAttention.apply, "long": long_attention, "runs": in_runs}
 

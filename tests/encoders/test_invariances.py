@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_encoders import gradients, packed_input, padded, tiny_model
 
+pytestmark = pytest.mark.processor
+
 LENGTHS = [9, 4, 4, 1, 23]
 POSITIONS = ["alibi", "alibi-directed", "learned"]
 

@@ -5,6 +5,8 @@ from tiny_encoders import tiny_model
 
 from genomask.encoders.linear import Linear, linear
 
+pytestmark = pytest.mark.processor
+
 
 @pytest.fixture(params=[False, True], ids=["emulated", "units"])
 def has_units(request, bf16_units):

@@ -37,6 +37,7 @@ def test_a_cache_folder_that_does_not_exist_yet_is_no_problem(findings):
     assert "0.00 GiB used" in findings["genome cache"].meaning
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize(
     ("has_units", "found", "precision"), [(True, "in hardware", "bf16"), (False, "emulated", "fp32")]
 )

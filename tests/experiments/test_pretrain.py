@@ -47,6 +47,7 @@ def stop_after(step, monkeypatch):
     monkeypatch.setattr(loop, "one_step", one_step)
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize(("has_units", "precision"), [(False, "fp32"), (True, "bf16")])
 def test_a_run_says_and_notes_what_this_processor_computes_in(
     quick_recipe, inputs, run_folder, caplog, bf16_units, has_units, precision
@@ -87,6 +88,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     assert (run_folder / "curves.png").stat().st_size > 10_000
 
 
+@pytest.mark.processor
 def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_ends_with_the_same_weights(
     quick_recipe, inputs, tmp_path, monkeypatch
 ):
@@ -110,6 +112,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_ends_with_the_s
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.processor
 def test_microbatches_do_not_change_the_run(quick_recipe, inputs, tmp_path):
     for budget in (80, 4096):
         training = dataclasses.replace(quick_recipe.training, tokens_per_microbatch=budget)

@@ -42,6 +42,7 @@ def test_the_rate_warms_up_and_falls_to_zero_and_only_matrices_decay():
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0]
 
 
+@pytest.mark.processor
 def test_fine_tuning_learns_and_repeats_bit_for_bit_with_units_for_bf16_and_without(
     model_folder, pool, test_task, bf16_units
 ):

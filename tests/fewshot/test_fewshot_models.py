@@ -85,6 +85,7 @@ def test_batches_hold_every_sequence_once_in_order_of_length():
     assert len(list(batches(tokens, tokens_per_batch=1))) == 2  # the longest goes alone
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("ours", [True, False])
 def test_vectors_do_not_depend_on_the_batch(ours, model_folder, bert_folder):
     model, tokenizer = load_encoder(model_folder if ours else bert_folder, seed=0, untrained=False)
@@ -93,6 +94,7 @@ def test_vectors_do_not_depend_on_the_batch(ours, model_folder, bert_folder):
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("ours", [True, False])
 def test_vectors_on_a_cpu_are_bit_equal_with_units_for_bf16_and_without(ours, model_folder, bert_folder, bf16_units):
     model, tokenizer = load_encoder(model_folder if ours else bert_folder, seed=0, untrained=False)
