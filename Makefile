@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check python
+.PHONY: demo test test-processors check python
 
 demo: $(STAMP)
 	$(VENV)/bin/genomask demo
@@ -12,6 +12,18 @@ demo: $(STAMP)
 # One thread for each of two test processes: more would fight over two cores.
 test: $(STAMP)
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
+
+# What may hang on the processor, whatever this one is: units for bf16, vectors of ATen, threads. In four runs each
+# pair of answers meets once; `default` is ATen without vectors, oneDNN emulates bf16 as it does where nothing has
+# units for it, and this machine's own answers are those of `test`.
+test-processors: $(STAMP)
+	$(call AS_IF,yes,default,1)
+	$(call AS_IF,yes,avx2,2)
+	$(call AS_IF,no,default,2)
+	$(call AS_IF,no,avx2,1)
+
+AS_IF = ATEN_CPU_CAPABILITY=$(2) ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=$(3) MKL_NUM_THREADS=$(3) \
+	$(VENV)/bin/python -m pytest -m processor --bf16-units $(1)
 
 check: $(STAMP)
 	$(VENV)/bin/ruff check

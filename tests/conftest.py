@@ -1,10 +1,40 @@
-"""Fixtures that several rooms share."""
+"""Fixtures that several rooms share, and answers given for the processor."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+
+BF16_UNITS = {"yes": True, "no": False}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--bf16-units",
+        choices=BF16_UNITS,
+        help="run as if the processor had units for bf16, or had none (processes that a test starts ask it)",
+    )
+
+
+def _answer(patch: pytest.MonkeyPatch, has_units: bool) -> None:
+    patch.setattr("genomask.encoders.hardware.multiplies_in_bf16", lambda: has_units)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def processor_as_asked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The answer that --bf16-units gives, where it is given."""
+    with pytest.MonkeyPatch.context() as patch:
+        if answer := request.config.getoption("--bf16-units"):
+            _answer(patch, BF16_UNITS[answer])
+        yield
+
+
+@pytest.fixture
+def bf16_units(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Call it with True or False to answer, for the rest of the test, whether the processor has units for bf16."""
+    return partial(_answer, monkeypatch)
 
 
 @pytest.fixture(scope="session", autouse=True)

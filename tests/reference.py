@@ -26,11 +26,10 @@ def reference_slopes(n_heads):
 @functools.cache
 def reference_bias(length, slope, head_number, directed):
     """(S, S): what is added to the score of query i and key j."""
-    bias = torch.zeros(length, length, dtype=torch.float64)
-    for i, j in itertools.product(range(length), repeat=2):
-        hidden = directed and (j > i if head_number % 2 == 1 else j < i)
-        bias[i, j] = -math.inf if hidden else -slope * abs(i - j)
-    return bias
+    i, j = torch.arange(length)[:, None], torch.arange(length)
+    bias = -slope * (i - j).abs().double()
+    hidden = j > i if head_number % 2 == 1 else j < i
+    return bias.masked_fill(hidden, -math.inf) if directed else bias
 
 
 def reference_attention(q, k, v, cu_seqlens, positions="alibi"):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genomask.encoders.hardware import multiplies_in_bf16
+from genomask.encoders import hardware
 
 
 class Linear(nn.Linear):
@@ -21,7 +21,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Where bf16 is asked of a CPU without units for it, the factors are rounded to bf16, multiplied and summed in
     float32, and the sum is rounded to bf16. This is what such units do, and what emulation does several times slower.
     """
-    if x.device.type != "cpu" or type_of_products(x) != torch.bfloat16 or multiplies_in_bf16():
+    if x.device.type != "cpu" or type_of_products(x) != torch.bfloat16 or hardware.multiplies_in_bf16():
         return F.linear(x, weight, bias)
     with torch.autocast("cpu", enabled=False):
         rounded_bias = None if bias is None else _rounded(bias)

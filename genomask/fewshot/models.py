@@ -23,7 +23,7 @@ from genomask.data.packing import pack, split_microbatches, take
 from genomask.encoders import MosaicBertConfig
 from genomask.errors import DataError, UserError
 from genomask.hub import open_model
-from genomask.training.device import autocast, choose_device, choose_precision
+from genomask.training.device import autocast, choose_device, scoring_precision
 from genomask.types import TokenSequences
 
 MAX_UNKNOWN_SHARE = 0.5
@@ -141,8 +141,8 @@ def batches(tokens: TokenSequences, tokens_per_batch: int) -> Iterator[tuple[Ten
 
 
 def forward(model: PreTrainedModel, tokens: TokenSequences) -> Tensor:
-    """An encoder's last vectors (T, D), or a classifier's logits (B, C), in fp32; bf16 inside where it is faster."""
-    with autocast(model.device, choose_precision("auto", model.device)):
+    """An encoder's last vectors (T, D), or a classifier's logits (B, C), in fp32; see `scoring_precision`."""
+    with autocast(model.device, scoring_precision(model.device)):
         if isinstance(model.config, MosaicBertConfig):
             output = model(
                 input_ids=tokens.input_ids.to(model.device),

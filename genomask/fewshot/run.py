@@ -31,6 +31,7 @@ from genomask.fewshot.protocol import (
 from genomask.fewshot.readable import check_readable
 from genomask.fewshot.results import Cell, ResultsFile, read_results, task_digest
 from genomask.fewshot.summary import summarise
+from genomask.training.device import choose_device, scoring_precision
 
 Progress = Callable[[int, int, str], None]
 """Called before each measurement: how many are done, how many there are, which one comes."""
@@ -127,8 +128,9 @@ def _protocol(
     named = ("shots", "draws", "methods", "tokens_per_batch")
     task = {"pool": task_digest(pool), "test": task_digest(test), "smallest_class": smallest_class(pool)}
     needs_model = settings.measured_methods() != ["kmer-logreg"]
+    precision = {"precision": scoring_precision(choose_device("auto"))} if needs_model else {}
     return {
-        "settings": {name: value for name, value in asdict(settings).items() if name not in named},
+        "settings": {name: value for name, value in asdict(settings).items() if name not in named} | precision,
         "tasks": {pool.name: task},
         "models": {str(model_dir): fingerprint(model_dir)} if needs_model else {},
     }

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from genomask.encoders.hardware import multiplies_in_bf16
+from genomask.encoders import hardware
 from genomask.errors import SettingsError
 
 
@@ -24,7 +24,7 @@ def computes_in_bf16(device: torch.device) -> bool:
     """Does the hardware multiply in bf16 faster than in fp32? On CPUs without such units bf16 is emulated and slow."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return multiplies_in_bf16()
+    return hardware.multiplies_in_bf16()
 
 
 def choose_precision(name: str, device: torch.device) -> str:
@@ -32,6 +32,11 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name == "auto":
         return "bf16" if computes_in_bf16(device) else "fp32"
     return name
+
+
+def scoring_precision(device: torch.device) -> str:
+    """What a finished model is measured in: fp32 on every CPU, so that no score hangs on its units; 'auto' on a GPU."""
+    return "fp32" if device.type == "cpu" else choose_precision("auto", device)
 
 
 def computed_in(precision: str) -> torch.dtype:

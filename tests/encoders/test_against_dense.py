@@ -2,8 +2,10 @@
 
 import pytest
 import torch
-from dense_twin import twin_run
+from dense_twin import assert_same_gradients, twin_run
 from tiny_encoders import gradients, packed_input, padded, tiny_model
+
+pytestmark = pytest.mark.processor
 
 LENGTHS = [9, 4, 4, 1, 23]
 LONG = [150, 31]
@@ -17,13 +19,6 @@ VARIANTS = [
     {"num_attention_heads": 6, "positions": "alibi-directed"},
     {"positions": "learned", "mlp": "dense", "max_position_embeddings": 30},
 ]
-
-
-def assert_same_gradients(ours, exact):
-    assert ours.keys() == exact.keys()
-    for name in exact:
-        scale = exact[name].abs().max()
-        assert (ours[name] - exact[name]).abs().max() <= 2e-5 * scale + 1e-9, name
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)

@@ -1,14 +1,12 @@
-import subprocess
-import sys
-
 import pytest
 import torch
 from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
 from reference import reference_attention
 
-from genomask.encoders import sdpa as sdpa_file
 from genomask.encoders.sdpa import LONGEST_SHORT, in_runs, long_attention, sdpa
 from genomask.encoders.short_attention import SCORES_AT_ONCE, ShortAttention, cut
+
+pytestmark = pytest.mark.processor
 
 LENGTHS = [[7], [1, 5, 3], [6, 6, 6, 2, 0, 2], [64, 1, 129]]
 WAYS = {"short": ShortAttention.apply, "long": long_attention, "runs": in_runs}
@@ -33,14 +31,14 @@ def test_sdpa_errs_at_most_twice_as_much_as_the_plain_formula(way, lengths, head
     assert (ours - exact).abs().max() <= 2 * plain_error + 1e-6
 
 
-def test_where_bf16_is_emulated_attention_is_that_of_float32_rounded_once(monkeypatch):
+def test_where_bf16_is_emulated_attention_is_that_of_float32_rounded_once(bf16_units):
     q, k, v, cu_seqlens = packed_qkv([40, 7, 40])
     q, k, v = (x.bfloat16() for x in (q, k, v))
     layout = layout_of(cu_seqlens, 4, "alibi")
     exact = ShortAttention.apply(q.float(), k.float(), v.float(), None, layout)
     units = {}
     for has_units in (False, True):
-        monkeypatch.setattr(sdpa_file, "multiplies_in_bf16", lambda has_units=has_units: has_units)
+        bf16_units(has_units)
         with torch.autocast("cpu", torch.bfloat16):
             units[has_units] = sdpa(q, k, v, None, layout)
     assert units[False].equal(exact.bfloat16())
@@ -154,27 +152,3 @@ def test_a_query_is_held_against_its_own_key():
     q, k, v = torch.cat([towards, towards]), torch.cat([towards, -towards]), torch.tensor([1.0, 2.0]).view(2, 1, 1)
     out = ShortAttention.apply(q[1:], k, v.expand(2, 1, 4), torch.tensor([1]), layout_of(torch.tensor([0, 1, 2]), 1))
     assert torch.equal(out, torch.full((1, 1, 4), 2.0))
-
-
-MEMORY = """
-import resource, torch
-from genomask.encoders.alibi import alibi_slopes
-from genomask.encoders.attention import Layout
-from genomask.encoders.sdpa import sdpa
-torch.set_num_threads(1)
-n, backward = {n}, {backward}
-q, k, v = torch.randn(3, n, 1, 8).requires_grad_(backward).unbind(0)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-out = sdpa(q, k, v, None, Layout(torch.tensor([0, n], dtype=torch.int32), n, alibi_slopes(1)))
-if backward:
-    out.sum().backward()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts KiB on Linux")
-@pytest.mark.parametrize(("n", "backward"), [(8192, True), (32768, False)])
-def test_long_sequences_take_far_less_memory_than_their_scores(n, backward):
-    code = MEMORY.format(n=n, backward=backward)
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(answer.stdout) < n * n * 4 / 4

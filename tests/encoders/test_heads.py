@@ -6,6 +6,8 @@ from genomask.encoders import MosaicBertForSequenceClassification
 from genomask.encoders.heads import masked_loss
 from genomask.errors import DataError, SettingsError
 
+pytestmark = pytest.mark.processor
+
 LENGTHS = [9, 4, 4, 1, 23]
 
 

@@ -3,13 +3,14 @@ import torch
 import torch.nn.functional as F
 from tiny_encoders import tiny_model
 
-from genomask.encoders import linear as linear_file
 from genomask.encoders.linear import Linear, linear
+
+pytestmark = pytest.mark.processor
 
 
 @pytest.fixture(params=[False, True], ids=["emulated", "units"])
-def has_units(request, monkeypatch):
-    monkeypatch.setattr(linear_file, "multiplies_in_bf16", lambda: request.param)
+def has_units(request, bf16_units):
+    bf16_units(request.param)
     return request.param
 
 
@@ -43,8 +44,8 @@ def test_bf16_errs_at_most_twice_as_much_as_the_plain_formula(has_bias, asked_by
         assert (got - wanted).abs().max() <= 2 * (plain - wanted).abs().max()
 
 
-def test_where_bf16_is_emulated_factors_and_result_are_rounded_and_nothing_else(monkeypatch):
-    monkeypatch.setattr(linear_file, "multiplies_in_bf16", lambda: False)
+def test_where_bf16_is_emulated_factors_and_result_are_rounded_and_nothing_else(bf16_units):
+    bf16_units(False)
     x, weight, bias = made_up(torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         ours = linear(x, weight, bias)
@@ -67,7 +68,7 @@ def test_autocast_leaves_float64_as_it_is():
 
 
 @pytest.mark.usefixtures("has_units")
-def test_outside_bf16_it_is_pytorchs(monkeypatch):
+def test_outside_bf16_it_is_pytorchs():
     for dtype in (torch.float32, torch.float64):
         inputs = made_up(dtype)
         assert linear(*inputs).equal(F.linear(*inputs))

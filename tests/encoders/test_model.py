@@ -4,6 +4,8 @@ from tiny_encoders import packed_input, tiny_model
 
 from genomask.errors import DataError, SettingsError
 
+pytestmark = pytest.mark.processor
+
 LENGTHS = [9, 4, 4, 1, 23]
 
 

@@ -37,6 +37,16 @@ def test_a_cache_folder_that_does_not_exist_yet_is_no_problem(findings):
     assert "0.00 GiB used" in findings["genome cache"].meaning
 
 
+@pytest.mark.processor
+@pytest.mark.parametrize(
+    ("has_units", "found", "precision"), [(True, "in hardware", "bf16"), (False, "emulated", "fp32")]
+)
+def test_it_says_what_this_processor_would_train_in(bf16_units, has_units, found, precision):
+    bf16_units(has_units)
+    said = doctor._bf16(torch.device("cpu"))
+    assert (said.found, said.meaning) == (found, f"training.precision = auto trains in {precision}")
+
+
 def test_a_container_limit_is_read_and_no_limit_is_none(tmp_path):
     (tmp_path / "limited").write_text("2147483648\n")
     (tmp_path / "unlimited").write_text("max\n")

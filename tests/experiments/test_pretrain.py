@@ -51,6 +51,19 @@ def stop_after(step, monkeypatch):
     monkeypatch.setattr(loop, "one_step", one_step)
 
 
+@pytest.mark.processor
+@pytest.mark.parametrize(("has_units", "precision"), [(False, "fp32"), (True, "bf16")])
+def test_a_run_says_and_notes_what_this_processor_computes_in(
+    quick_recipe, inputs, run_folder, caplog, bf16_units, has_units, precision
+):
+    bf16_units(has_units)
+    recipe = dataclasses.replace(quick_recipe, training=dataclasses.replace(quick_recipe.training, steps=1))
+    with caplog.at_level("INFO", logger="genomask"):
+        pretrain(recipe, inputs, run_folder)
+    assert f"training on cpu in {precision}; attention by sdpa" in caplog.text
+    assert json.loads((run_folder / "environment.json").read_text())["precision"] == precision
+
+
 def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_folder, caplog, monkeypatch):
     monkeypatch.setattr(allocator, "_state", {"kept": True})
     with caplog.at_level("INFO", logger="genomask"):
@@ -58,7 +71,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     assert is_finished(run_folder)
     assert read_config(run_folder) == (quick_recipe, inputs)  # which are absolute
     assert re.search(r"[\d,]+ bases to train on, 4 windows of 510 bases held out", caplog.text)
-    assert "training on cpu in fp32; attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
+    assert "attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
     assert "opens with genomask alone" not in caplog.text  # plain ALiBi with a GLU can be exported
     environment = json.loads((run_folder / "environment.json").read_text())
     assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "glibc, keeping freed memory")
@@ -85,6 +98,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     assert (run_folder / "curves.png").stat().st_size > 10_000
 
 
+@pytest.mark.processor
 def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_ends_with_the_same_weights(
     quick_recipe, inputs, tmp_path, monkeypatch
 ):
@@ -108,6 +122,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_ends_with_the_s
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.processor
 def test_microbatches_do_not_change_the_run(quick_recipe, inputs, tmp_path):
     for budget in (80, 4096):
         training = dataclasses.replace(quick_recipe.training, tokens_per_microbatch=budget)

@@ -19,6 +19,8 @@ from genomask.fewshot.models import forward, load_classifier, load_encoder, toke
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.run import run_fewshot
 
+pytestmark = pytest.mark.processor
+
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 SEQUENCES = ["ACGTACGTAC", "TTTACG", "GGGCCCAAATTTACGT"]
 SPECIAL = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]

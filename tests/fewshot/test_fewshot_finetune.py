@@ -42,11 +42,15 @@ def test_the_rate_warms_up_and_falls_to_zero_and_only_matrices_decay():
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0]
 
 
-def test_fine_tuning_learns_and_repeats_bit_for_bit(model_folder, pool, test_task):
+@pytest.mark.processor
+def test_fine_tuning_learns_and_repeats_bit_for_bit_with_units_for_bf16_and_without(
+    model_folder, pool, test_task, bf16_units
+):
     settings = FewShotSettings(epochs=12, learning_rate=5e-3)
     rows = np.arange(len(pool.labels))
     scores = []
-    for _ in range(2):
+    for has_units in (False, True):
+        bf16_units(has_units)
         scorer = finetune_scorer(model_folder, pool, test_task, settings, seed=1, untrained=False)
         scores.append(scorer(rows, 12, 0))
     np.testing.assert_array_equal(*scores)

@@ -85,12 +85,26 @@ def test_batches_hold_every_sequence_once_in_order_of_length():
     assert len(list(batches(tokens, tokens_per_batch=1))) == 2  # the longest goes alone
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("ours", [True, False])
 def test_vectors_do_not_depend_on_the_batch(ours, model_folder, bert_folder):
     model, tokenizer = load_encoder(model_folder if ours else bert_folder, seed=0, untrained=False)
     together = forward(model.eval(), tokenise(tokenizer, SEQUENCES, "file").tokens)
     alone = [forward(model, tokenise(tokenizer, [sequence], "file").tokens) for sequence in SEQUENCES]
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.processor
+@pytest.mark.parametrize("ours", [True, False])
+def test_vectors_on_a_cpu_are_bit_equal_with_units_for_bf16_and_without(ours, model_folder, bert_folder, bf16_units):
+    model, tokenizer = load_encoder(model_folder if ours else bert_folder, seed=0, untrained=False)
+    tokens = tokenise(tokenizer, SEQUENCES, "file").tokens
+    found = []
+    for has_units in (False, True):
+        bf16_units(has_units)
+        found.append(forward(model.eval(), tokens))
+    assert torch.equal(*found)
+    assert not torch.equal(found[0], found[0].bfloat16().float())
 
 
 @pytest.mark.parametrize("ours", [True, False])

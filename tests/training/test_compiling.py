@@ -87,7 +87,10 @@ def gradients(model, batches):
 
 
 @pytest.mark.usefixtures("flex_on_cpu")
-@pytest.mark.parametrize(("positions", "bf16"), [("alibi", True), ("alibi-directed", False), ("learned", False)])
+@pytest.mark.parametrize(
+    ("positions", "bf16"),
+    [pytest.param("alibi", True, marks=pytest.mark.processor), ("alibi-directed", False), ("learned", False)],
+)
 def test_one_whole_graph_serves_every_batch_of_a_fixed_shape_with_the_loss_and_gradients_of_the_free_one(
     positions, bf16
 ):

@@ -7,6 +7,8 @@ from genomask.errors import TrainingError
 from genomask.training.step import train_step
 from genomask.types import IGNORE, PackedBatch
 
+pytestmark = pytest.mark.processor
+
 CPU = torch.device("cpu")
 
 
