@@ -9,6 +9,8 @@ from genomask import allocator
 
 BLOCK = 64 * 2**20
 
+SMALL_PAGES = {"NUMPY_MADVISE_HUGEPAGE": "0"}
+
 FAULTS = """
 import resource, numpy as np
 {first}
@@ -25,7 +27,7 @@ print(faults())
 def faults_of_the_second_time(first):
     """Pages that the system must hand out when a block is taken, filled and freed for the second time."""
     code = FAULTS.format(first=first, block=BLOCK)
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={})
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=SMALL_PAGES)
     return int(answer.stdout)
 
 
@@ -33,7 +35,7 @@ def faults_of_the_second_time(first):
 def test_freed_memory_is_kept_after_the_call_and_not_after_an_import():
     kept = faults_of_the_second_time("from genomask.allocator import keep_freed_memory; assert keep_freed_memory()")
     given_back = faults_of_the_second_time("import genomask.allocator, genomask.cli")
-    assert kept < 100 < given_back
+    assert kept < given_back / 4  # a system that hands out huge pages all the same needs a few faults only
 
 
 def test_another_c_library_is_left_alone(monkeypatch):

@@ -83,11 +83,14 @@ def test_compare_matches_by_the_recipe_unless_the_option_is_given(tmp_path, monk
         (["--set", "masking.mask_rate=0.2"], "masking: random-span, 20 % of the tokens (the recipe's default): "),
     ],
 )
-def test_pretrain_says_whose_choice_its_mask_is(monkeypatch, arguments, said):
+def test_pretrain_says_whose_choice_its_mask_is(monkeypatch, caplog, tmp_path, arguments, said):
     monkeypatch.setattr("genomask.experiments.pretrain.pretrain", lambda *_, **__: None)
-    monkeypatch.setattr("genomask.experiments.run_report.report_run", lambda out: "")
-    command = ["pretrain", "--genome", "x.fa", "--recipe", "genome-tiny", *arguments]
-    assert said in CliRunner().invoke(cli.app, command).stdout
+    monkeypatch.setattr("genomask.experiments.run_report.report_run", lambda out: [])
+    genome = tmp_path / "x.fa"
+    genome.write_text(">x\nACGT\n")
+    with caplog.at_level("INFO", logger="genomask"):
+        CliRunner().invoke(cli.app, ["pretrain", "--genome", str(genome), "--recipe", "genome-tiny", *arguments])
+    assert said in caplog.text
 
 
 @pytest.mark.parametrize("verb", [["masks", "ACGTACGTAC", "--masking", "uniform"], ["demo"]])

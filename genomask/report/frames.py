@@ -100,14 +100,20 @@ def pretraining_frame(runs: Mapping[str, tuple[Sequence[Mapping], Mapping]]) -> 
         row = {
             "masking": strategy,
             "loss": f"{mean[LOSS]:.3f}",
-            "flank floor": f"{yardsticks['flank_floor_nats']:.3f}",
+            "flank floor": _number(yardsticks, "flank_floor_nats", 3),
         }
         for item, words in (("single", "one base"), ("six", "six in a row")):
             row[f"bits, {words}"] = f"{mean[f'eval_bits_per_hidden_base_{item}']:.4f}"
-            row[f"order-0, {words}"] = f"{yardsticks[f'order_0_bits_{item}']:.4f}"
-            row[f"order-5, {words}"] = f"{yardsticks[f'order_5_bits_{item}']:.4f}"
+            row[f"order-0, {words}"] = _number(yardsticks, f"order_0_bits_{item}", 4)
+            row[f"order-5, {words}"] = _number(yardsticks, f"order_5_bits_{item}", 4)
         table.append(row)
     return pd.DataFrame(table)
+
+
+def _number(yardsticks: Mapping, name: str, digits: int) -> str:
+    """A yardstick, or nothing where the run has none of that name."""
+    value = yardsticks.get(name)
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def plus_minus(mean: float, half_width: float) -> str:

@@ -5,8 +5,8 @@ import json
 import pytest
 from transformers import AutoTokenizer
 
+from genomask.data.vocabularies import vocabulary_of_files
 from genomask.data.wordpiece import (
-    learned_vocabulary,
     split_documents,
     token_bases_of,
     tokenize_documents,
@@ -81,13 +81,13 @@ def test_a_learned_vocabulary_is_kept_and_learned_anew_where_it_was_damaged(tmp_
     monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path / "cache"))
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in SENTENCES))
-    path = learned_vocabulary([corpus], 256)
+    path = vocabulary_of_files([corpus], 256)
     whole = path.read_text()
     path.write_text(whole.replace("cat", "dog"))
-    assert learned_vocabulary([corpus], 256).read_text() == whole
+    assert vocabulary_of_files([corpus], 256).read_text() == whole
     assert "it is made anew" in caplog.text
-    monkeypatch.setattr("genomask.data.wordpiece.train_wordpiece", lambda *_: pytest.fail("learned again"))
-    assert learned_vocabulary([corpus], 256) == path
+    monkeypatch.setattr("genomask.data.vocabularies.train_wordpiece", lambda *_: pytest.fail("learned again"))
+    assert vocabulary_of_files([corpus], 256) == path
 
 
 @pytest.mark.parametrize("max_tokens", [3, 8, 20, 500])

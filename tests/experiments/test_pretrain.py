@@ -29,6 +29,7 @@ from genomask.experiments.seen import sentence_of_model
 from genomask.hub import open_model
 from genomask.locking import locked
 from genomask.masking.segmentation import reverse_complemented
+from genomask.ranges import LARGE
 from genomask.recipe import load_recipe
 from genomask.training import loop
 from genomask.training.metrics_log import read_metrics
@@ -176,7 +177,6 @@ def test_inputs_are_noted_by_absolute_paths_and_may_be_named_from_anywhere(
     assert "was named from the folder where the run was started" in sentence_of_model(run_folder / "model", ["ACGT"])
     pretrain(quick_recipe, Inputs(genome=(str(simulated.genome),)), run_folder, resume=True)
     assert is_finished(run_folder)
-    assert "0 of 1 test sequences are in the bases" in sentence_of_model(run_folder / "model", ["ACGT"])
 
 
 def test_a_run_that_did_not_note_its_data_says_how_it_can_go_on(quick_recipe, inputs, run_folder):
@@ -201,7 +201,7 @@ def test_resume_without_a_run_and_a_folder_of_something_else_are_refused(quick_r
 
 
 def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_checkpoint(quick_recipe, inputs, run_folder):
-    wild = dataclasses.replace(quick_recipe, optimizer=dataclasses.replace(quick_recipe.optimizer, learning_rate=1e38))
+    wild = dataclasses.replace(quick_recipe, optimizer=dataclasses.replace(quick_recipe.optimizer, learning_rate=LARGE))
     with pytest.raises(TrainingError, match=r"not finite at step \d+"):
         pretrain(wild, inputs, run_folder)
     assert not is_finished(run_folder)
@@ -399,7 +399,7 @@ def test_a_run_that_began_in_another_precision_goes_on_as_the_message_says(
 
 
 def test_weights_that_are_not_finite_are_no_model_and_the_advice_works(quick_recipe, inputs, tmp_path):
-    optimizer = dataclasses.replace(quick_recipe.optimizer, learning_rate=1e38)
+    optimizer = dataclasses.replace(quick_recipe.optimizer, learning_rate=LARGE)
     wild, out = dataclasses.replace(with_training(quick_recipe, steps=1), optimizer=optimizer), tmp_path / "wild"
     with pytest.raises(TrainingError, match=r"not finite.*another --out and a lower --set optimizer.learning_rate"):
         pretrain(wild, inputs, out)
@@ -431,11 +431,11 @@ def test_the_report_of_a_run_whose_records_are_damaged_says_so(quick_recipe, inp
     pretrain(with_training(quick_recipe, steps=1), inputs, run_folder)
     (run_folder / "yardsticks.json").write_text("null")
     with pytest.raises(DataError, match=r"yardsticks\.json: not a JSON object"):
-        report_run(run_folder)
+        list(report_run(run_folder))
     (run_folder / "yardsticks.json").unlink()
     shutil.rmtree(run_folder / "model")
     pretrain(with_training(quick_recipe, steps=1), inputs, run_folder, resume=True)  # as the message advises
-    report_run(run_folder)
+    list(report_run(run_folder))
     (run_folder / "metrics.jsonl").write_text("")
     with pytest.raises(DataError, match=r"metrics\.jsonl holds no row"):
-        report_run(run_folder)
+        list(report_run(run_folder))

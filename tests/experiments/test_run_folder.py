@@ -15,7 +15,7 @@ from genomask.experiments.run_folder import (
     write_config,
 )
 
-INPUTS = Inputs(genome=("a.fa", "b.fa"))
+INPUTS = Inputs(genome=("/genomes/a.fa", "/genomes/b.fa"))
 FACTS = Facts("genome-1", {"my masks.py": "ab12", "other.py": "cd34"})
 
 
@@ -36,9 +36,10 @@ def test_a_run_is_read_back_and_goes_on_with_what_it_began_with(quick_recipe, ou
     check_facts(out, FACTS)
 
 
-def test_other_inputs_and_settings_are_refused_by_name(quick_recipe, out):
-    with pytest.raises(SettingsError, match=r"'genome = \[\"a.fa\", \"b.fa\"\]' there"):
-        check_settings(out, quick_recipe, Inputs(genome=("a.fa",)))
+def test_other_settings_are_refused_by_name_but_not_other_paths_to_the_data(quick_recipe, out):
+    check_settings(out, quick_recipe, Inputs(genome=("elsewhere/a.fa",)))  # what is in it is looked at later
+    with pytest.raises(SettingsError, match="'ambiguous = \"error\"' there, 'ambiguous = \"n\"' asked for"):
+        check_settings(out, quick_recipe, dataclasses.replace(INPUTS, ambiguous="n"))
     with pytest.raises(SettingsError, match=r"'precision = \"auto\"' there, 'precision = \"fp32\"' asked for"):
         check_settings(out, with_precision(quick_recipe, "fp32"), INPUTS)
 
