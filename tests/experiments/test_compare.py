@@ -159,7 +159,9 @@ def finished(arm, _threads, _words):
         '{"step": 1, "eval_loss_nats_per_masked_token": 3.0, "eval_bits_per_hidden_base": 1.9,'
         ' "eval_bits_per_hidden_base_single": 1.9, "eval_bits_per_hidden_base_six": 1.9}\n'
     )
-    (arm.folder / "yardsticks.json").write_text('{"ln_vocabulary_nats": 4.0, "unigram_entropy_nats": 4.0}')
+    (arm.folder / "yardsticks.json").write_text(
+        '{"ln_vocabulary_nats": 4.0, "unigram_entropy_nats": 4.0, "flank_floor_nats": 2.0}'
+    )
     (arm.folder / "environment.json").write_text('{"precision": "fp32"}')
     (run / "done.txt").write_text(arm.asked)
 
