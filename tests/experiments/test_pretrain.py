@@ -24,7 +24,7 @@ from genomask.errors import SettingsError, Stopped, TrainingError
 from genomask.experiments.pretrain import Inputs, build_run, count_npmi, is_finished, open_source, pretrain, read_config
 from genomask.experiments.run_report import report_run
 from genomask.hub import open_model
-from genomask.masking.segmentation import reverse_complemented
+from genomask.masking.npmi.segmentation import reverse_complemented
 from genomask.recipe import load_recipe
 from genomask.training import loop
 from genomask.training.metrics_log import read_metrics
