@@ -27,7 +27,7 @@ from genomask.data.windows import WindowSettings
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64
 from genomask.masking import STRATEGIES, NpmiTable, Strategy, build_strategy
-from genomask.masking.hidden import base_grid, bases_under
+from genomask.masking.accounting import hidden_bases
 from genomask.types import TokenBases
 
 RESULT = Path(__file__).parent / "results" / "mask_rates.json"
@@ -88,9 +88,9 @@ def measure(strategy: Strategy, tokens: TokenBases, parts: Iterator[Sequences]) 
     for keys, input_ids in parts:
         n, n_tokens = input_ids.shape
         ids, cu_seqlens = input_ids.flatten(), torch.arange(n + 1) * n_tokens
-        masked = strategy.select(ids, cu_seqlens, keys) > 0
-        hidden = bases_under(masked, base_grid(ids, cu_seqlens, tokens))
-        shares.append(torch.stack([x.view(n, -1).double().mean(1) for x in (masked, hidden)]))
+        spans = strategy.select(ids, cu_seqlens, keys)
+        hidden = hidden_bases(ids, spans, cu_seqlens, tokens)
+        shares.append(torch.stack([x.view(n, -1).double().mean(1) for x in (spans > 0, hidden)]))
     both = torch.cat(shares, 1)
     mean, error = both.mean(1), both.std(1) / both.shape[1] ** 0.5
     return Cell(both.shape[1], float(mean[0]), float(error[0]), float(mean[1]), float(error[1]))
@@ -107,7 +107,7 @@ def rows_of(name: str, match: str, npmi: NpmiTable, source: GenomeSource, rate: 
     except SettingsError as refused:
         yield {"strategy": name, "match": match, "refused": str(refused)}
         return
-    on_windows = STRATEGIES[name.partition(":")[0]].needs_windows
+    on_windows = "windows" in STRATEGIES[name.partition(":")[0]].needs
     for n_bases in LENGTHS:
         many = n if on_windows else max(n, n * LENGTHS[-1] // n_bases // 4)  # short sequences say less, each
         parts = windows_of(source, n_bases, n) if on_windows else even_bases(tokens, n_bases, many, names().index(name))

@@ -22,7 +22,7 @@ from genomask.atomic import atomic_write
 from genomask.data.genome import Genome
 from genomask.data.kmer import KmerTokenizer
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.strategies.centred import published_chance
+from genomask.masking.strategies.centred import published_probability
 
 LEAST = 1e-4
 """Smallest chance of being hidden alone: no reader is surer than that."""
@@ -74,7 +74,7 @@ def main(
     for k in range(2, 7):
         npmi = NpmiTable.from_intervals(genome.codes, genome.runs, max_n=k).npmi(k)
         best = scores_by_base(genome.codes, at, k, npmi)
-        chance = published_chance(mask_rate, KmerTokenizer(k).token_bases)
+        chance = published_probability(mask_rate, KmerTokenizer(k).token_bases)
         for tokens in (30, 60, 128, 510):
             bits = bits_given_short(best, true, tokens + k - 1, chance)
             rows.append({"k": k, "window_tokens": tokens, "bits_given_short": bits, "order_0_bits": order_0})

@@ -31,7 +31,7 @@ from turns import Turn, median_ratio, take_turns
 
 from genomask.data.genome import Genome
 from genomask.errors import SettingsError
-from genomask.masking.counting import count_ngrams
+from genomask.masking.npmi.counting import count_ngrams
 
 RESULT = Path(__file__).parent / "results" / "npmi.json"
 CPU = torch.device("cpu")

@@ -1,37 +1,31 @@
-"""A masking strategy of one's own: one decorated function that says which tokens to mask.
+"""Masking strategies of one's own: a decorated function of one sequence that says what to hide.
 
     genomask pretrain --genome yeast.fa.gz --masking examples/my_masks.py:cpg
     genomask compare ... --masking random-span,examples/my_masks.py:cpg,examples/my_masks.py:cpg:flank=4
 
-`view.centres()` are bases drawn one by one with the chance that gives the asked mask rate; `view.hide` masks every
-token that covers one of the bases it is given. Both are places in `view.grid`, in which all sequences lie end to end.
+`centres(sequence)` are bases drawn one by one with the probability that gives the asked mask rate; hiding a base masks
+every token that covers it. The functions are compiled by numba where they can be, and run as plain Python where not.
 """
 
-import torch
-from torch import Tensor
-
-from genomask.masking import MaskView, register
+from genomask.masking import Sequence, bases, centres, hide_base, hide_bases, strategy
 
 C, G = 1, 2
 
 
-@register("cpg", units="dna")
-def cpg(view: MaskView, *, flank: int = 2) -> Tensor:
+@strategy("cpg", units="dna")
+def cpg(sequence: Sequence, flank: int = 2) -> None:
     """Hide single bases, but around a centre that lies on a CpG the `flank` bases on both sides of it as well."""
-    centres = view.centres()
-    on_cpg = spells_cpg(view)[centres]
-    around = centres[on_cpg][:, None] + torch.arange(-flank, flank + 1, device=centres.device)
-    sequence = torch.bucketize(centres[on_cpg], view.grid.offsets[1:], right=True)[:, None]
-    inside = (around >= view.grid.offsets[sequence]) & (around < view.grid.offsets[sequence + 1])
-    return view.hide(torch.cat([centres, around[inside]]))
+    letters = bases(sequence)
+    for centre in centres(sequence):
+        after_c = letters[centre] == G and centre > 0 and letters[centre - 1] == C
+        before_g = letters[centre] == C and centre + 1 < len(letters) and letters[centre + 1] == G
+        around = flank if after_c or before_g else 0
+        hide_bases(sequence, centre - around, centre + around + 1)
 
 
-def spells_cpg(view: MaskView) -> Tensor:
-    """(bases,) bool: the base is the C or the G of a CpG, as the tokens over it tell."""
-    letters = view.tokens.letters[view.input_ids]  # (tokens, k)
-    found = torch.zeros(int(view.grid.offsets[-1]) + 1, dtype=torch.bool, device=letters.device)
-    for place in range(view.tokens.k - 1):
-        token = ((letters[:, place] == C) & (letters[:, place + 1] == G)).nonzero().squeeze(1)
-        found[view.grid.start[token] + place] = True
-        found[view.grid.start[token] + place + 1] = True
-    return found[:-1]
+@strategy("first-half")
+def first_half(sequence: Sequence, fraction: float = 0.5) -> None:
+    """Hide single bases, in the first part of the sequence only."""
+    for centre in centres(sequence):
+        if centre < fraction * (len(sequence.hidden) - 1):
+            hide_base(sequence, centre)

@@ -11,7 +11,7 @@ from genomask.data.genome import Genome
 from genomask.errors import DataError, SettingsError
 from genomask.experiments.npmi import export_tsv
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.segmentation import words
+from genomask.masking.npmi.segmentation import words
 
 COLUMNS = ["ngram", "count", "naive_pmi", "pmi", "npmi", "rank"]
 

@@ -18,8 +18,8 @@ from genomask.encoders.backends import BACKENDS
 from genomask.encoders.bridges import EXPORTS
 from genomask.encoders.config import BACKEND_NAMES
 from genomask.fewshot.protocol import METHODS, POOLINGS
-from genomask.masking.counting import MAX_N
 from genomask.masking.curricula import CURRICULA
+from genomask.masking.npmi.counting import MAX_N
 from genomask.masking.rates import Match
 from genomask.masking.registry import STRATEGIES
 

@@ -20,7 +20,7 @@ from genomask.errors import DataError, SettingsError
 from genomask.hashing import make_keys
 from genomask.inputs import require_sequence, split_at_file
 from genomask.masking import NpmiTable, Strategy, account, build_strategy
-from genomask.masking.hidden import base_grid, bases_under
+from genomask.masking.accounting import hidden_bases
 from genomask.masking.names import find_strategy
 from genomask.report.mask_rows import MaskedSequence, MaskRow, Tally
 from genomask.types import TokenBases
@@ -187,11 +187,11 @@ def _require_inputs(
 ) -> None:
     """Say what a strategy lacks in words of the command line."""
     spec, _ = find_strategy(name)
-    if spec.needs_npmi and table is None and question.k > 1:
+    if "npmi" in spec.needs and table is None and question.k > 1:
         raise SettingsError(
             f"masking strategy {name!r} chooses by NPMI: give a table by --npmi, or a FASTA to count it in by --genome."
         )
-    if spec.needs_windows and sample is None and question.match != "none":
+    if "windows" in spec.needs and sample is None and question.match != "none":
         raise SettingsError(
             f"masking strategy {name!r} meets its rate on windows of a genome: give one by --genome, or --match none."
         )
@@ -205,11 +205,10 @@ def _mask(name: str, strategy: Strategy, input_ids: Tensor, tokens: TokenBases, 
     keys = torch.from_numpy(make_keys(seed, 0, np.arange(MANY_MASKS)))
     many = strategy.select(many_ids, many_seqlens, keys)
     one, one_seqlens = many[:n], many_seqlens[:2]
-    grid = base_grid(input_ids, one_seqlens, tokens)
     return MaskRow(
         strategy=name,
         masked=(one[1:-1] > 0).numpy(),
-        hidden=bases_under(one > 0, grid).numpy(),
+        hidden=hidden_bases(input_ids, one, one_seqlens, tokens).numpy(),
         shown=_tally(input_ids, one, one_seqlens, tokens),
         many=_tally(many_ids, many, many_seqlens, tokens),
     )

@@ -16,7 +16,7 @@ import numpy as np
 from genomask.data.lines import numbered_lines
 from genomask.errors import DataError
 from genomask.masking.npmi import reverse_complemented
-from genomask.masking.npmi_file import is_table
+from genomask.masking.npmi.file import is_table
 
 PSEUDOCOUNT = 0.8
 ROUNDING = 1e-9

@@ -11,9 +11,9 @@ from genomask.data.bed import read_bed
 from genomask.data.genome import Genome
 from genomask.errors import DataError, SettingsError
 from genomask.experiments.output_files import require_own, require_writable, writing
-from genomask.masking.counting import MAX_N
 from genomask.masking.npmi import Definition, NpmiTable, Strand, check_npmi_settings, rarity_warning
-from genomask.masking.npmi_file import is_table
+from genomask.masking.npmi.counting import MAX_N
+from genomask.masking.npmi.file import is_table
 from genomask.report.npmi_frames import is_tsv, write_tsv
 
 log = logging.getLogger(__name__)

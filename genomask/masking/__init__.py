@@ -6,21 +6,39 @@ from genomask.masking.build import build_strategy
 from genomask.masking.corruption import corrupt
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.plan import MaskPlan, build_plan
-from genomask.masking.registry import STRATEGIES, Strategy, register
+from genomask.masking.registry import STRATEGIES, Strategy, strategy
+from genomask.masking.sequence import (
+    Sequence,
+    bases,
+    centres,
+    hide_base,
+    hide_bases,
+    hide_token,
+    mask_token,
+    tokens_drawn,
+    uniform_at,
+)
 from genomask.masking.settings import MaskSettings
-from genomask.masking.view import MaskView
 
 __all__ = [
     "STRATEGIES",
     "MaskAccount",
     "MaskPlan",
     "MaskSettings",
-    "MaskView",
     "NpmiTable",
+    "Sequence",
     "Strategy",
     "account",
+    "bases",
     "build_plan",
     "build_strategy",
+    "centres",
     "corrupt",
-    "register",
+    "hide_base",
+    "hide_bases",
+    "hide_token",
+    "mask_token",
+    "strategy",
+    "tokens_drawn",
+    "uniform_at",
 ]

@@ -1,11 +1,17 @@
-"""What a mask really hides: batches before and after corruption in, counts of tokens masked and bases hidden out."""
+"""What a mask really hides: batches before and after corruption in, counts of tokens masked and bases hidden out.
+
+Letters: T tokens of all packed sequences, B sequences, G bases of all sequences.
+"""
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from genomask.masking.hidden import base_grid, coverage
+from genomask.masking.checks import checked, checked_spans
+from genomask.masking.compiled import Array, compiled
+from genomask.masking.sequence import Packed, Vocabulary, lay_out
 from genomask.types import TokenBases
 
 
@@ -20,17 +26,17 @@ class MaskAccount(NamedTuple):
 
     @property
     def tokens_masked_fraction(self) -> float:
-        """Share of maskable tokens that are masked."""
+        """Fraction of maskable tokens that are masked."""
         return self.tokens_masked / max(1, self.tokens)
 
     @property
     def bases_hidden_fraction(self) -> float:
-        """Share of bases that are hidden."""
+        """Fraction of bases that are hidden."""
         return self.bases_hidden / max(1, self.bases)
 
     @property
     def bases_hidden_kept_fraction(self) -> float:
-        """Share of the hidden bases that can be read from a masked token left as it was."""
+        """Fraction of the hidden bases that can be read from a masked token left as it was."""
         return self.bases_hidden_kept / max(1, self.bases_hidden)
 
     def __add__(self, other: "MaskAccount") -> "MaskAccount":  # type: ignore[override]  # sums, not tuples end to end
@@ -44,10 +50,55 @@ def account(
 
     A redrawn token that happens to come out as it was counts as shown: nothing tells it from one that was kept.
     """
-    grid = base_grid(input_ids_before, cu_seqlens, tokens.to(input_ids_before.device))
-    masked = spans > 0
-    visible = grid.maskable & ~masked
-    shown = visible | (masked & (input_ids_before == input_ids_after))
-    covered, told, readable = ((coverage(which, grid) > 0).sum() for which in (grid.maskable, visible, shown))
-    parts = grid.maskable.sum(), masked.sum(), covered, covered - told, readable - told
-    return MaskAccount(*torch.stack(parts).tolist())
+    batch = checked(input_ids_before, cu_seqlens, cu_seqlens[:-1].long(), len(tokens.maskable))
+    after, numbers = input_ids_after.cpu().long().numpy(), checked_spans(spans, len(input_ids_before))
+    return MaskAccount(*account_each(batch, after, numbers, Vocabulary.of(tokens)).sum(0).tolist())
+
+
+@compiled
+def account_each(batch: Packed, after: Array, spans: Array, vocabulary: Vocabulary) -> Array:
+    """(B, 5) int64 fields of MaskAccount, of every sequence."""
+    counts = np.zeros((len(batch.bounds) - 1, 5), dtype=np.int64)
+    overlap = vocabulary.k - vocabulary.stride
+    for s in range(len(counts)):
+        start = np.int64(0)
+        covered = told = shown = np.int64(0)  # bases of maskable tokens, of those left visible, and of those that tell
+        covered_to = told_to = shown_to = np.int64(0)  # where the last such token ends; tokens come in order of start
+        for t in range(batch.bounds[s], batch.bounds[s + 1]):
+            n_bases = vocabulary.n_bases[batch.input_ids[t]]
+            if vocabulary.maskable[batch.input_ids[t]]:
+                stop = start + n_bases
+                covered, covered_to = covered + max(0, stop - max(start, covered_to)), max(covered_to, stop)
+                if spans[t] == 0:
+                    told, told_to = told + max(0, stop - max(start, told_to)), max(told_to, stop)
+                if spans[t] == 0 or after[t] == batch.input_ids[t]:
+                    shown, shown_to = shown + max(0, stop - max(start, shown_to)), max(shown_to, stop)
+                counts[s, 0] += 1
+                counts[s, 1] += spans[t] > 0
+            start += max(n_bases - overlap, 0)
+        counts[s, 2], counts[s, 3], counts[s, 4] = covered, covered - told, shown - told
+    return counts
+
+
+def hidden_bases(input_ids: Tensor, spans: Tensor, cu_seqlens: Tensor, tokens: TokenBases) -> Tensor:
+    """(G,) bool of all sequences end to end: bases that no visible token tells, given ids (T,) and their spans (T,).
+
+    Such a base is covered by a masked token and by no maskable token left visible. [UNK] (a token over N) is never
+    masked and does not count as visible here: it names no letter of the bases it covers.
+    """
+    batch = checked(input_ids, cu_seqlens, cu_seqlens[:-1].long(), len(tokens.maskable))
+    numbers, vocabulary = checked_spans(spans, len(input_ids)), Vocabulary.of(tokens)
+    bounds = zip(batch.bounds[:-1].tolist(), batch.bounds[1:].tolist(), strict=True)
+    each = [_hidden_bases(batch.input_ids[a:b], numbers[a:b], vocabulary) for a, b in bounds]
+    return torch.from_numpy(np.concatenate([np.zeros(0, dtype=np.bool_), *each]))
+
+
+@compiled
+def _hidden_bases(ids: Array, spans: Array, vocabulary: Vocabulary) -> Array:
+    """The same of one sequence."""
+    start, n_bases, maskable, length = lay_out(ids, vocabulary)
+    hidden, told = np.zeros(length, dtype=np.bool_), np.zeros(length, dtype=np.bool_)
+    for t in range(len(ids)):
+        if maskable[t]:
+            (hidden if spans[t] > 0 else told)[start[t] : start[t] + n_bases[t]] = True
+    return hidden & ~told

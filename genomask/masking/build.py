@@ -4,24 +4,22 @@ Letters: T tokens of all packed sequences, B sequences, V ids.
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from genomask.errors import SettingsError
-from genomask.hashing import hash64
-from genomask.masking import rates, streams
-from genomask.masking.checks import require_batch, require_mask
-from genomask.masking.hidden import base_grid, number_spans
-from genomask.masking.loops import Loop, Packed, Tables
+from genomask.hashing import Purpose, hash64
+from genomask.masking import rates
+from genomask.masking.checks import checked
 from genomask.masking.names import find_strategy
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.registry import STRATEGIES, Strategy, StrategySpec
-from genomask.masking.trial import require_same_alone
-from genomask.masking.view import MaskView
+from genomask.masking.sequence import Sequence, Settings, Vocabulary, over_sequences
 from genomask.types import TokenBases
 
 
@@ -32,54 +30,29 @@ class BuiltStrategy:
     spec: StrategySpec
     tokens: TokenBases
     scores: Tensor  # (V,) float64 NPMI of each id, or (0,)
-    chance_of_length: Tensor  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
-    parameters: dict[str, object]  # the strategy's own
-    _on_device: dict[torch.device, tuple[TokenBases, Tensor, Tensor]] = field(
-        default_factory=dict, init=False, repr=False
-    )
+    probabilities: Tensor  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
+    parameters: dict[str, Any]  # the strategy's own
 
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
         """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence.
 
-        Raises DataError for a batch that does not fit itself or the vocabulary.
+        Masking runs on the host: tensors of another device are copied there, and the spans back to it. Raises DataError
+        for a batch that does not fit itself or the vocabulary.
         """
-        require_batch(input_ids, cu_seqlens, keys, len(self.tokens.maskable))
-        if self.spec.loop is not None and input_ids.device.type == "cpu":
-            return self._select_by_loop(self.spec.loop, input_ids, cu_seqlens, keys)
-        tokens, scores, chances = self._tables(input_ids.device)
-        grid = base_grid(input_ids, cu_seqlens, tokens)
-        chance = chances[grid.lengths.clamp(max=len(chances) - 1)]
-        seen = input_ids.clone() if self.spec.source else input_ids  # a person's own function may write to it
-        view = MaskView(seen, keys, chance, tokens, grid, scores)
-        return number_spans(self._chosen(view) & grid.maskable, grid)
-
-    def _chosen(self, view: MaskView) -> Tensor:
-        """(T,) bool, what the strategy's function answers; SettingsError where one of a person's own fails."""
-        with self.spec.blamed("on a batch"):
-            chosen = self.spec.select(view, **self.parameters)
-        return require_mask(chosen, self.spec.name, len(view.input_ids))
-
-    def _select_by_loop(self, loop: Loop, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
-        spans = torch.empty(len(input_ids), dtype=torch.int32)
-        batch = Packed(input_ids.numpy(), cu_seqlens.long().numpy(), keys.numpy().view(np.uint64))
-        loop(batch, self._arrays, spans.numpy(), **self.parameters)
-        return spans
+        batch = checked(input_ids, cu_seqlens, keys, len(self.tokens.maskable))
+        spans = np.empty(len(batch.input_ids), dtype=np.int32)
+        select = self.spec.machine_code or over_sequences(self._interpreted)
+        with self.spec.blamed("on a sequence"):
+            select(batch, *self._tables, tuple(self.parameters.values()), spans)
+        return torch.from_numpy(spans).to(input_ids.device)
 
     @cached_property
-    def _arrays(self) -> Tables:
-        """The tables for a loop."""
-        kmers, n_bases = self.tokens.kmer_ids, self.tokens.n_bases.numpy()
-        flags = self.tokens.maskable.numpy(), self.tokens.word_start.numpy()
-        first_kmer = int(kmers.min()) if len(kmers) else 0
-        settings = self.tokens.k, self.tokens.stride, -(-self.tokens.k // self.tokens.stride), first_kmer
-        return Tables(*settings, n_bases, *flags, self.chance_of_length.numpy(), self.scores.numpy())
+    def _tables(self) -> tuple[Vocabulary, Settings]:
+        return Vocabulary.of(self.tokens), Settings(self.probabilities.numpy(), self.scores.numpy())
 
-    def _tables(self, device: torch.device) -> tuple[TokenBases, Tensor, Tensor]:
-        """The tables on the batch's device, moved there once."""
-        if device not in self._on_device:
-            tables = self.tokens.to(device), self.scores.to(device), self.chance_of_length.to(device)
-            self._on_device[device] = tables
-        return self._on_device[device]
+    def _interpreted(self, sequence: Sequence, *_: Any) -> None:
+        key, limit = np.uint64(sequence.key), np.uint64(sequence.limit)  # Python ints, as numba gives them back
+        self.spec.mask(sequence._replace(key=key, limit=limit), **self.parameters)
 
 
 def build_strategy(
@@ -106,14 +79,12 @@ def build_strategy(
     scores = _scores(spec, tokens, npmi, shuffled=settings.get("npmi") == "shuffled")
     own = {key: settings[key] for key in spec.parameters}
 
-    def at_chance(chance: Tensor) -> BuiltStrategy:
-        return BuiltStrategy(spec, tokens, scores, chance, own)
+    def build(probabilities: Tensor) -> BuiltStrategy:
+        return BuiltStrategy(spec, tokens, scores, probabilities, own)
 
-    if spec.source:
-        require_same_alone(spec.name, at_chance(torch.tensor([0.2], dtype=torch.float64)), tokens)
     identity = spec.source + repr(sorted(own.items())) + hashlib.sha256(scores.numpy().tobytes()).hexdigest()
     wanted = rates.Wanted(spec, tokens, own, mask_rate, match, identity, sample)
-    return at_chance(rates.chances(wanted, at_chance))
+    return build(rates.probabilities(wanted, build))
 
 
 def _require_units(spec: StrategySpec, tokens: TokenBases) -> None:
@@ -126,7 +97,7 @@ def _require_units(spec: StrategySpec, tokens: TokenBases) -> None:
 
 def _scores(spec: StrategySpec, tokens: TokenBases, npmi: NpmiTable | None, shuffled: bool) -> Tensor:
     """(V,) float64 NPMI of each id, -inf for ids that are no k-mer; (0,) where the strategy needs none."""
-    if not spec.needs_npmi:
+    if "npmi" not in spec.needs:
         return torch.zeros(0, dtype=torch.float64)
     if not tokens.is_dna or tokens.k < 2:
         raise SettingsError(
@@ -136,7 +107,7 @@ def _scores(spec: StrategySpec, tokens: TokenBases, npmi: NpmiTable | None, shuf
         raise SettingsError(f"masking strategy {spec.name!r} needs an NPMI table; pass npmi=NpmiTable.from_fasta(...).")
     of_kmers = npmi.npmi(tokens.k)
     if shuffled:  # dealt out once, the same in every run
-        of_kmers = of_kmers[np.argsort(hash64(np.zeros(1, dtype=np.int64), streams.SHUFFLE, np.arange(len(of_kmers))))]
+        of_kmers = of_kmers[np.argsort(hash64(np.zeros(1, dtype=np.int64), Purpose.SHUFFLE, np.arange(len(of_kmers))))]
     scores = torch.full((len(tokens.maskable),), -torch.inf, dtype=torch.float64)
     scores[tokens.kmer_ids.cpu()] = torch.from_numpy(of_kmers)
     return scores

@@ -1,21 +1,23 @@
 """Corrupt masked tokens: 80 % become [MASK], 10 % something random, 10 % stay; tokens and spans in, ids and labels out.
 
-Letters: T tokens of all packed sequences, B sequences, R tokens replaced at random.
+Letters: T tokens of all packed sequences, B sequences.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from genomask.errors import SettingsError
-from genomask.hashing import below, hash64, uniform
-from genomask.masking import corruption_loop, streams
-from genomask.masking.checks import require_batch, require_spans
-from genomask.masking.grid import BaseGrid
-from genomask.masking.hidden import base_grid, bases_under
+from genomask.hashing import Purpose
+from genomask.masking.checks import checked, checked_spans
+from genomask.masking.compiled import Array, Int, below, bits_at, compiled, draw, limit_of, mix, offset_of
+from genomask.masking.sequence import Packed, Vocabulary
 from genomask.types import IGNORE, TokenBases
 
-MASK_SHARE = 0.8
-RANDOM_SHARE = 0.1
+MASK_FRACTION = 0.8
+RANDOM_FRACTION = 0.1
+
+_ACTION, _NEW_BASE, _NEW_TOKEN = (offset_of(p) for p in (Purpose.ACTION, Purpose.NEW_BASE, Purpose.NEW_TOKEN))
 
 
 def corrupt(
@@ -26,56 +28,113 @@ def corrupt(
     per="span": one draw for each span; a span replaced at random gets new bases where it hides them and its tokens
     are recomputed, so that the sequence stays legal k-mers. per="token": every masked token draws on its own, and a
     random one is any k-mer, as others do it. Random tokens of text and k-mers are drawn from the maskable ids alone.
-    Raises DataError for a batch that does not fit itself or the vocabulary.
+    Runs on the host: tensors of another device are copied there and back. Raises DataError for a batch that does not
+    fit itself or the vocabulary.
     """
     if per not in ("span", "token"):
         raise SettingsError(f"corruption must be 'span' or 'token', got {per!r}.")
-    require_batch(input_ids, cu_seqlens, keys, len(tokens.maskable))
-    require_spans(spans, len(input_ids))
-    form = corruption_loop.corrupt if input_ids.device.type == "cpu" else corrupt_tensors
-    limits = MASK_SHARE, MASK_SHARE + RANDOM_SHARE
-    return form(input_ids, spans, cu_seqlens, keys, tokens.to(input_ids.device), per, limits)
-
-
-def corrupt_tensors(
-    input_ids: Tensor,
-    spans: Tensor,
-    cu_seqlens: Tensor,
-    keys: Tensor,
-    tokens: TokenBases,
-    per: str,
-    limits: tuple[float, float],
-) -> tuple[Tensor, Tensor]:
-    """Corruption as tensor operations: what runs on a GPU, and the twin that the compiled loops must match."""
-    grid = base_grid(input_ids, cu_seqlens, tokens)
-    masked = spans > 0
-    index = masked.nonzero().squeeze(1)
-    draws_of = spans[index].long() if per == "span" else grid.position[index]
-    action = uniform(keys[grid.sequence[index]], streams.ACTION, draws_of)
-    replaced = index[(action >= limits[0]) & (action < limits[1])]
-
-    corrupted = input_ids.clone()
-    corrupted[index[action < limits[0]]] = tokens.mask_id
+    batch, numbers = checked(input_ids, cu_seqlens, keys, len(tokens.maskable)), checked_spans(spans, len(input_ids))
+    out, labels = batch.input_ids.copy(), np.where(numbers > 0, batch.input_ids, IGNORE)
+    limits = limit_of(MASK_FRACTION), limit_of(MASK_FRACTION + RANDOM_FRACTION)
     if per == "span" and tokens.is_dna:
-        corrupted[replaced] = _with_new_bases(input_ids, replaced, masked, grid, keys, tokens)
+        _corrupt_bases(batch, numbers, Vocabulary.of(tokens), tokens.mask_id, *limits, out)
     else:
-        corrupted[replaced] = _other_tokens(replaced, grid, keys, tokens)
-    return corrupted, torch.where(masked, input_ids, IGNORE)
+        drawable = tokens.maskable_ids.cpu().numpy()
+        _corrupt_tokens(batch, numbers, drawable, per == "span", tokens.mask_id, *limits, out)
+    device = input_ids.device
+    return torch.from_numpy(out).to(device, input_ids.dtype), torch.from_numpy(labels).to(device, input_ids.dtype)
 
 
-def _with_new_bases(
-    input_ids: Tensor, replaced: Tensor, masked: Tensor, grid: BaseGrid, keys: Tensor, tokens: TokenBases
-) -> Tensor:
-    """(R,) ids of the replaced tokens after every hidden base they cover was drawn anew."""
-    places = grid.start[replaced][:, None] + torch.arange(tokens.k, device=replaced.device)
-    sequence = grid.sequence[replaced][:, None]
-    bits = hash64(keys[sequence], streams.NEW_BASE, places - grid.offsets[sequence])
-    letters = torch.where(bases_under(masked, grid)[places], below(bits, 4), tokens.letters[input_ids[replaced]].long())
-    powers = 4 ** torch.arange(tokens.k - 1, -1, -1, device=replaced.device)
-    return tokens.kmer_ids[(letters * powers).sum(1)]
+@compiled
+def _corrupt_tokens(
+    batch: Packed, spans: Array, drawable: Array, per_span: bool,
+    mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array,
+) -> None:  # fmt: skip
+    """A token that is replaced becomes any drawable one."""
+    for s in range(len(batch.keys)):
+        actions, new_tokens = mix(batch.keys[s] + _ACTION), mix(batch.keys[s] + _NEW_TOKEN)
+        for t in range(batch.bounds[s], batch.bounds[s + 1]):
+            if spans[t] > 0:
+                position = t - batch.bounds[s]
+                action = draw(actions, spans[t] if per_span else position)
+                if action < limit_mask:
+                    out[t] = mask_id
+                elif action < limit_random:
+                    out[t] = drawable[below(bits_at(new_tokens, position), len(drawable))]
 
 
-def _other_tokens(replaced: Tensor, grid: BaseGrid, keys: Tensor, tokens: TokenBases) -> Tensor:
-    """(R,) ids drawn evenly from all maskable ids."""
-    bits = hash64(keys[grid.sequence[replaced]], streams.NEW_TOKEN, grid.position[replaced])
-    return tokens.maskable_ids[below(bits, len(tokens.maskable_ids))]
+@compiled
+def _corrupt_bases(
+    batch: Packed, spans: Array, vocabulary: Vocabulary,
+    mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array,
+) -> None:  # fmt: skip
+    """Tokens of a span that is replaced are recomputed from new bases where no visible token tells the old ones."""
+    ids, letters, kmer_ids = batch.input_ids, vocabulary.letters, vocabulary.kmer_ids
+    for s in range(len(batch.keys)):
+        first, stop = batch.bounds[s], batch.bounds[s + 1]
+        actions, new_bases = mix(batch.keys[s] + _ACTION), mix(batch.keys[s] + _NEW_BASE)
+        start, reached = np.int64(0), first  # first base, within the sequence, of the token reached
+        number, action = np.int64(0), np.uint64(0)
+        told_left = told_right = np.int64(0)
+        for t in range(first, stop):
+            if spans[t] == 0:
+                continue
+            opens = spans[t] != number
+            if opens:
+                number = np.int64(spans[t])
+                action = draw(actions, number)
+            if action < limit_mask:
+                out[t] = mask_id
+            elif action < limit_random:
+                start += _bases_between(ids, reached, t, vocabulary)
+                reached = t
+                if opens:
+                    told_left = _told_before(ids, spans, first, t, start, vocabulary)
+                    told_right = _told_after(ids, spans, t, stop, start, vocabulary)
+                out[t] = kmer_ids[_redrawn(letters[ids[t]], start, told_left, told_right, new_bases)]
+
+
+@compiled
+def _step(token: Int, vocabulary: Vocabulary) -> np.int64:
+    """From the start of a token to the start of the next."""
+    return max(vocabulary.n_bases[token] - (vocabulary.k - vocabulary.stride), 0)
+
+
+@compiled
+def _bases_between(ids: Array, first: Int, stop: Int, vocabulary: Vocabulary) -> np.int64:
+    """From the start of token `first` to the start of token `stop`."""
+    n = np.int64(0)
+    for t in range(first, stop):
+        n += _step(ids[t], vocabulary)
+    return n
+
+
+@compiled
+def _redrawn(letters: Array, start: Int, told_left: Int, told_right: Int, new_bases: np.uint64) -> np.int64:
+    """The k-mer's number in ACGT order, with bases from told_left to told_right drawn anew."""
+    word = np.int64(0)
+    for j in range(len(letters)):
+        hidden = told_left <= start + j < told_right
+        letter = below(bits_at(new_bases, start + j), 4) if hidden else np.int64(letters[j])
+        word = 4 * word + letter
+    return word
+
+
+@compiled
+def _told_before(ids: Array, spans: Array, first: Int, stop: Int, start: Int, vocabulary: Vocabulary) -> np.int64:
+    """The base after the last that a visible token before `stop`, which starts at base `start`, tells."""
+    for t in range(stop - 1, first - 1, -1):
+        start -= _step(ids[t], vocabulary)
+        if spans[t] == 0 and vocabulary.maskable[ids[t]]:
+            return np.int64(start + vocabulary.n_bases[ids[t]])
+    return np.int64(0)
+
+
+@compiled
+def _told_after(ids: Array, spans: Array, first: Int, stop: Int, start: Int, vocabulary: Vocabulary) -> np.int64:
+    """The first base that a visible token after `first`, which starts at base `start`, tells."""
+    for t in range(first, stop):
+        if spans[t] == 0 and vocabulary.maskable[ids[t]]:
+            return np.int64(start)
+        start += _step(ids[t], vocabulary)
+    return np.int64(2**62)

@@ -52,7 +52,7 @@ def curriculum(name: str, *, waits: bool = False) -> Callable[[PhaseOf], PhaseOf
     """Enter the decorated function under `name`; one that waits takes `patience` and `least` among its parameters."""
 
     def add(phase: PhaseOf) -> PhaseOf:
-        CURRICULA[name] = Curriculum(name, phase, waits, settings_of(phase, f"curriculum {name!r}"))
+        CURRICULA[name] = Curriculum(name, phase, waits, settings_of(phase, f"curriculum {name!r}", first=4))
         return phase
 
     return add

@@ -116,7 +116,7 @@ def _look_up(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec |
     )
     if written.name not in known:
         where = f"{written.file} registers no" if written.file else "unknown"
-        names = f"use one of: {', '.join(sorted(known))}" if known else "decorate a function with @register"
+        names = f"use one of: {', '.join(sorted(known))}" if known else "decorate a function with @strategy"
         near = did_you_mean(written.name, known)
         raise SettingsError(f"{where} masking strategy {written.name!r}; {names}.{near}")
     found = known[written.name]
@@ -133,7 +133,7 @@ def _within(found: StrategySpec | Curriculum, parameters: Mapping[str, Any]) -> 
 
 
 def _reads_npmi(found: StrategySpec | Curriculum) -> bool:
-    return isinstance(found, StrategySpec) and found.needs_npmi
+    return isinstance(found, StrategySpec) and "npmi" in found.needs
 
 
 def _typed(text: str, found: StrategySpec | Curriculum, given: Mapping[str, object]) -> dict[str, object]:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from genomask.errors import SettingsError
-from genomask.hashing import uniform
-from genomask.masking import streams
+from genomask.hashing import Purpose, uniform
 from genomask.masking.build import build_strategy
 from genomask.masking.curricula import Curriculum, Phase, has_stopped_falling
 from genomask.masking.names import find, find_strategy
@@ -58,7 +57,7 @@ class Mixed:
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
         """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
         first, second = (s.select(input_ids, cu_seqlens, keys) for s in (self.first, self.second))
-        by_second = uniform(keys, streams.MIXED, torch.zeros_like(keys)) < self.share
+        by_second = uniform(keys, Purpose.MIXED, torch.zeros_like(keys)) < self.share
         lengths = cu_seqlens[: len(keys) + 1].long().diff()  # the bounds after those are padding
         token_by_second = torch.repeat_interleave(by_second, lengths, output_size=len(input_ids))
         return torch.where(token_by_second, second, first)
@@ -107,5 +106,5 @@ def needs_npmi(name: str) -> bool:
     """Does the strategy, or one of the curriculum's, look at the NPMI?"""
     found, parameters = find(name)
     if not isinstance(found, Curriculum):
-        return found.needs_npmi
-    return any(find_strategy(str(parameters[key]))[0].needs_npmi for key in found.strategies)
+        return "npmi" in found.needs
+    return any("npmi" in find_strategy(str(parameters[key]))[0].needs for key in found.strategies)

@@ -1,27 +1,36 @@
-"""The table of masking strategies: a decorated function in, a strategy that can be built by name out.
+"""The table of masking strategies: a decorated function of one sequence in, a strategy that can be named out.
 
-    @register("every-third")
-    def every_third(view: MaskView, *, phase: int = 0) -> Tensor:
-        return (view.grid.position % 3 == phase) & view.grid.maskable
+    @strategy("every-third")
+    def every_third(sequence: Sequence, phase: int = 0) -> None:
+        for t in range(phase, len(sequence.input_ids), 3):
+            mask_token(sequence, t)
 
-Keyword parameters with defaults are the strategy's own settings: `every-third:phase=1` in recipes and on the command
-line.
+Parameters with defaults are the strategy's own settings: `every-third:phase=1` in recipes and on the command line.
 """
 
 import inspect
+import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
+import numba
 import numpy as np
 from torch import Tensor
 
 from genomask.errors import SettingsError
-from genomask.masking.loops import Loop
+from genomask.masking.compiled import compiled
+from genomask.masking.sequence import PACKED, SETTINGS, VOCABULARY, over_sequences
 
 Units = Literal["any", "dna", "text"]
+Need = Literal["npmi", "windows", "every length"]
+"""What a strategy needs: the NPMI of k-mers; its rate solved on windows of the genome itself, since what it masks
+depends much on the sequence; its rate solved at every short length, since its fraction jumps from one to the next."""
+
+log = logging.getLogger(__name__)
 
 
 class Strategy(Protocol):
@@ -31,16 +40,25 @@ class Strategy(Protocol):
         """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
 
 
-Select = Callable[..., Tensor]
-"""From a MaskView, and the strategy's own parameters by name, to the maskable tokens to mask, as (T,) bool."""
-Chance = Callable[..., float]
+Published = Callable[..., float]
 """From the asked rate, the TokenBases, and those of the strategy's own parameters that it names, to the probability of
 its elementary draw (a token, a centre ...)."""
-Formula = Callable[..., float | None]
+Exact = Callable[..., float | None]
 """The same, or None where it holds for other vocabularies only."""
 Visible = Callable[..., np.ndarray]
-"""From a chance, a number of tokens, the TokenBases, and those of the strategy's own parameters that it names, to the
-probability of each of so many tokens in a row to stay visible, float64; for tokens of equal length, of any sequence."""
+"""From a probability, a number of tokens, the TokenBases, and those of the strategy's own parameters that it names, to
+the probability of each of so many tokens in a row to stay visible, float64; for tokens of equal length."""
+
+
+class RateFormulas(NamedTuple):
+    """How the asked rate becomes the probability of the elementary draw."""
+
+    published: Published
+    """As its authors set it, used with match="none"; raises SettingsError for parameters out of range."""
+    exact: Exact | None
+    """What gives the asked fraction of tokens at every length."""
+    visible: Visible | None
+    """For a fraction that depends on the length: what it is solved with. Without either it is by simulation."""
 
 
 @dataclass(frozen=True)
@@ -48,29 +66,38 @@ class StrategySpec:
     """A strategy as registered."""
 
     name: str
-    select: Select
-    published: Chance
-    """The chance as its authors set it, used with match="none"."""
-    exact: Formula | None
-    """The chance that gives the asked share of tokens at every length."""
-    visible: Visible | None
-    """For a share that depends on the length: what the chance is solved with. Without either it is by simulation."""
+    mask: Callable[..., None]
+    """Marks one Sequence, given the strategy's own parameters."""
     units: Units
-    needs_npmi: bool
-    needs_windows: bool
-    """What it masks depends so much on the sequence that its chance is solved on windows of the genome itself."""
-    uneven: bool
-    """Its share jumps from one length to the next, so its chance is solved at every short length."""
-    loop: Loop | None
-    """The same mask as a compiled loop, for a CPU; without one `select` masks there too."""
-    parameters: dict[str, object]
+    needs: frozenset[Need]
+    rate: RateFormulas
+    parameters: dict[str, Any]
     """Its own settings and their defaults."""
     source: str = ""
-    """Fingerprint of the file it comes from; empty for those of the house."""
+    """Fingerprint of the file it comes from; empty for ours."""
+
+    @cached_property
+    def machine_code(self) -> Any:
+        """`mask` on every sequence of a batch, compiled; None for one of a person's own that numba cannot compile."""
+        parameters = numba.types.Tuple([numba.typeof(value) for value in self.parameters.values()])
+        try:
+            if self.source:
+                select = numba.njit(nogil=True)(over_sequences(numba.njit(nogil=True, boundscheck=True)(self.mask)))
+            else:
+                select = compiled(over_sequences(compiled(self.mask)))
+            select.compile(numba.void(PACKED, VOCABULARY, SETTINGS, parameters, numba.int32[::1]))
+        except Exception as error:  # numba raises errors of all kinds for what it does not know
+            if not self.source:
+                raise
+            why = str(error).partition("\n\x1b[1m")[2].partition("\n")[0][:80] or type(error).__name__
+            log.info("masking strategy %r is interpreted, not compiled, and some 100 times slower: %s", self.name, why)
+            return None
+        select.disable_compile()
+        return select
 
     @contextmanager
     def blamed(self, where: str) -> Iterator[None]:
-        """Whatever a person's own code raises within, as a SettingsError; what the house's raises is left alone."""
+        """Whatever a person's own code raises within, as a SettingsError; what ours raises is left alone."""
         try:
             yield
         except (Exception, SystemExit) as error:
@@ -83,42 +110,42 @@ class StrategySpec:
 STRATEGIES: dict[str, StrategySpec] = {}
 
 
-def register(
+def strategy(
     name: str,
     *,
-    published: Chance = lambda rate, tokens: rate,
-    exact: Formula | None = None,
-    visible: Visible | None = None,
     units: Units = "any",
-    needs_npmi: bool = False,
-    needs_windows: bool = False,
-    uneven: bool = False,
-    loop: Loop | None = None,
-) -> Callable[[Select], Select]:
+    needs: Iterable[Need] = (),
+    published: Published = lambda rate, tokens: rate,
+    exact: Exact | None = None,
+    visible: Visible | None = None,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the decorated function available to build_strategy under `name`.
 
-    Raises SettingsError for a name that could not be written, units that are none, or a parameter without a default.
+    Raises SettingsError for a name that could not be written, units or needs that are none, or a parameter without a
+    default.
     """
     if not re.fullmatch(r"[\w.+-]+", name) or name.endswith(".py"):
         raise SettingsError(f"masking strategy {name!r}: a name has letters, digits, and _ . + - alone, as 'my-mask'.")
-    if units not in get_args(Units):
-        raise SettingsError(f"masking strategy {name!r}: units must be one of {', '.join(get_args(Units))}.")
+    for what, given, known in (("units", {units}, get_args(Units)), ("needs", set(needs), get_args(Need))):
+        if not given <= set(known):
+            raise SettingsError(f"masking strategy {name!r}: {what} must be one of {', '.join(known)}.")
 
-    def add(select: Select) -> Select:
-        parameters = settings_of(select, f"masking strategy {name!r}")
-        kind = units, needs_npmi, needs_windows, uneven
-        STRATEGIES[name] = StrategySpec(name, select, published, exact, visible, *kind, loop, parameters)
-        return select
+    def add(mask: Callable[..., None]) -> Callable[..., None]:
+        parameters = settings_of(mask, f"masking strategy {name!r}", first=1)
+        rate = RateFormulas(published, exact, visible)
+        STRATEGIES[name] = StrategySpec(name, mask, units, frozenset(needs), rate, parameters)
+        return mask
 
     return add
 
 
-def settings_of(function: Callable, what: str) -> dict[str, object]:
-    """Keyword-only parameters of a function and their defaults. Raises SettingsError for one that has no simple one."""
-    found: dict[str, object] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
-            continue
+def settings_of(function: Callable, what: str, first: int) -> dict[str, Any]:
+    """A function's parameters from number `first` on, and their defaults.
+
+    Raises SettingsError for one that has no simple default.
+    """
+    found: dict[str, Any] = {}
+    for name, parameter in list(inspect.signature(function).parameters.items())[first:]:
         if not isinstance(parameter.default, int | float | str):
             raise SettingsError(
                 f"{what}: its parameter {name!r} needs a default that is a number, a string, True or False."

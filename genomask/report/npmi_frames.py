@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from genomask.atomic import atomic_file
 from genomask.errors import SettingsError
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.segmentation import words
+from genomask.masking.npmi.segmentation import words
 
 BEST_SHOWN = 3
 

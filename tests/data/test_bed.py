@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from genomask.data.bed import read_bed
 from genomask.data.genome import Genome
 from genomask.errors import DataError
-from genomask.masking.counting import count_ngrams
+from genomask.masking.npmi.counting import count_ngrams
 
 RECORDS = {"one": "ACGTNNACGTAC", "track": "GGGNGACGT", "browserX": "NNN", "two": "TTACGA"}
 REGIONS = st.sampled_from(list(RECORDS)).flatmap(

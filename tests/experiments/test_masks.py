@@ -288,7 +288,7 @@ def test_the_strategy_that_the_documentation_writes_works(tmp_path):
     (source,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     file = tmp_path / "my_masks.py"
     file.write_text(source)
-    names = (f"{file}:first-half:share=0.5",)
+    names = (f"{file}:first-half:fraction=0.5",)
     row = show_masks(MaskQuestion(sequence=LETTERS, strategies=names, rate=0.3, match="none")).rows[0]
     assert row.masked[:25].any()
     assert not row.masked[26:].any()

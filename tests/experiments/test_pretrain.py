@@ -28,7 +28,7 @@ from genomask.experiments.run_report import report_run
 from genomask.experiments.seen import sentence_of_model
 from genomask.hub import open_model
 from genomask.locking import locked
-from genomask.masking.segmentation import reverse_complemented
+from genomask.masking.npmi.segmentation import reverse_complemented
 from genomask.ranges import LARGE
 from genomask.recipe import load_recipe
 from genomask.training import loop

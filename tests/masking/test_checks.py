@@ -71,59 +71,53 @@ def test_bounds_may_be_padded_with_empty_sequences():
 
 
 OWN = """
-import torch
-from genomask.masking import register
+from genomask.masking import hide_base, hide_bases, mask_token, strategy, tokens_drawn
 
-@register("all")
-def mask_all(view):
-    return torch.ones(len(view.input_ids), dtype=torch.bool)
+@strategy("all")
+def mask_all(sequence):
+    sequence.masked[:] = True
 
-@register("nothing")
-def nothing(view):
+@strategy("nothing")
+def nothing(sequence):
     pass
 
-@register("short")
-def short(view):
-    return view.grid.maskable[:3]
+@strategy("fails")
+def fails(sequence):
+    return sequence.no_such_thing
 
-@register("scores")
-def scores(view):
-    return view.grid.maskable.double()
-
-@register("fails")
-def fails(view):
-    return view.no_such_thing
-
-@register("leaves")
-def leaves(view):
+@strategy("leaves")
+def leaves(sequence):
     raise SystemExit("two\\nlines")
 
-@register("divides", published=lambda rate, tokens: rate / 0)
-def divides(view):
-    return view.token_is_drawn() & view.grid.maskable
+@strategy("divides", published=lambda rate, tokens: rate / 0)
+def divides(sequence):
+    pass
 
-@register("runs-over")
-def runs_over(view):
-    centres = view.centres()
-    return view.hide((centres + 9).clamp(max=len(view.grid.start) - 1)) & view.grid.maskable
+@strategy("runs-over")
+def runs_over(sequence):
+    for base in range(-20, 40):
+        hide_base(sequence, base)
+    hide_bases(sequence, -5, 99)
 
-@register("by-torch")
-def by_torch(view):
-    return (torch.rand(len(view.input_ids)) < 0.5) & view.grid.maskable
+@strategy("beyond")
+def beyond(sequence):
+    mask_token(sequence, 1000)
+    sequence.hidden[1000] = True
 
-@register("scribbles")
-def scribbles(view):
-    view.input_ids[:] = 11
-    return view.token_is_drawn() & view.grid.maskable
-"""
+@strategy("drawn")
+def drawn(sequence):
+    sequence.masked[:] = tokens_drawn(sequence)
 
+@strategy("interpreted")
+def interpreted(sequence, *, words: str = "x"):
+    drawn = {t: [words] for t in range(len(sequence.masked)) if tokens_drawn(sequence)[t]}
+    for t in drawn:
+        mask_token(sequence, t)
 
-HALF = """
-from genomask.masking import register
-
-@register("half")
-def half(view):
-    return (view.grid.position % 2 == 0) & view.grid.maskable
+@strategy("half")
+def half(sequence):
+    for t in range(0, len(sequence.masked), 2):
+        mask_token(sequence, t)
 """
 
 
@@ -147,14 +141,10 @@ def test_a_strategy_of_ones_own_never_masks_special_tokens_or_those_over_n(own):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("nothing", "must return which tokens to mask, torch.bool .* it returned NoneType"),
-        ("short", r"it returned torch.bool \(3,\)"),
-        ("scores", "it returned torch.float64"),
-        ("fails", "masking strategy 'fails' fails on a batch: AttributeError: .*no_such_thing"),
-        ("leaves", "masking strategy 'leaves' fails on a batch: SystemExit: two lines$"),
+        ("fails", "masking strategy 'fails' fails on a sequence: AttributeError: .*no_such_thing"),
+        ("leaves", "masking strategy 'leaves' fails on a sequence: SystemExit: two lines$"),
         ("divides", "masking strategy 'divides' fails in its formula: ZeroDivisionError"),
-        ("runs-over", "'runs-over' masks a sequence otherwise alone than among others"),
-        ("by-torch", "'by-torch' masks a sequence otherwise alone than among others, or each time anew"),
+        ("beyond", "masking strategy 'beyond' fails on a sequence: IndexError"),
     ],
 )
 def test_a_strategy_of_ones_own_that_goes_wrong_is_named(own, name, sentence):
@@ -162,19 +152,25 @@ def test_a_strategy_of_ones_own_that_goes_wrong_is_named(own, name, sentence):
         select_own(own, name)
 
 
-def test_a_strategy_of_ones_own_cannot_change_the_batch(own):
-    ids = torch.tensor([CLS, 10, 12, 13, 12, SEP])
-    strategy = build_strategy(f"{own}:scribbles", tokens=TOKENS, mask_rate=0.15, match="none")
-    strategy.select(ids, torch.tensor([0, 6]), torch.tensor([1]))
-    assert ids.tolist() == [CLS, 10, 12, 13, 12, SEP]
+def test_what_is_hidden_beyond_a_sequence_is_nothing(own):
+    assert select_own(own, "runs-over").tolist() == select_own(own, "all").tolist()
+    assert select_own(own, "nothing").tolist() == [0] * 6
+
+
+def test_what_cannot_be_compiled_is_interpreted_and_said(own, caplog):
+    caplog.set_level("INFO")
+    rates = {"tokens": TOKENS, "mask_rate": 0.3, "match": "none"}
+    interpreted, compiled = (build_strategy(f"{own}:{name}", **rates) for name in ("interpreted", "drawn"))
+    batch = a_batch()
+    assert interpreted.select(**batch).equal(compiled.select(**batch))
+    assert "'interpreted' is interpreted, not compiled" in caplog.text
+    assert "'drawn'" not in caplog.text
 
 
 @pytest.mark.parametrize("rate", [0, 1])
 def test_rates_0_and_1_are_literal_or_refused_for_a_strategy_of_ones_own(own, rate):
-    strategy = build_strategy(f"{own}:scribbles", tokens=TOKENS, mask_rate=rate)
+    strategy = build_strategy(f"{own}:drawn", tokens=TOKENS, mask_rate=rate)
     ids, cu_seqlens, keys = torch.tensor([CLS, 10, 12, 13, 12, SEP]), torch.tensor([0, 6]), torch.tensor([1])
     assert (strategy.select(ids, cu_seqlens, keys) > 0).tolist() == [False, *[bool(rate)] * 4, False]
-    half = own.parent / "half.py"
-    half.write_text(HALF)
     with pytest.raises(SettingsError, match=rf"'half' cannot give {100 * rate} % of the tokens .*the nearest is 50 %"):
-        build_strategy(f"{half}:half", tokens=TOKENS, mask_rate=rate)
+        build_strategy(f"{own}:half", tokens=TOKENS, mask_rate=rate)

@@ -1,20 +1,23 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from masking_tables import MASK, UNK, encode, kmer_tokens, pack, random_batch, sequences_of, text_tokens
+from masks_by_hand import grid_of, tokens_over
 
 from genomask.errors import SettingsError
 from genomask.masking import account, build_strategy, corrupt, corruption
-from genomask.masking.hidden import base_grid, bases_under, number_spans, tokens_over
+from genomask.masking.accounting import hidden_bases
 from genomask.types import IGNORE
 
 
 def only(monkeypatch, action):
     """Make every span undergo one action."""
-    monkeypatch.setattr(corruption, "MASK_SHARE", float(action == "mask"))
-    monkeypatch.setattr(corruption, "RANDOM_SHARE", float(action == "random"))
+    monkeypatch.setattr(corruption, "MASK_FRACTION", float(action == "mask"))
+    monkeypatch.setattr(corruption, "RANDOM_FRACTION", float(action == "random"))
 
 
 def masked_batch(tokens, seed, rate=0.2, lengths=(60, 7, 30), n_share=0.0):
@@ -86,14 +89,14 @@ def test_per_token_draws_are_independent_and_give_k_mers_only():
 def test_randomly_replaced_spans_leave_legal_sequences_and_change_hidden_bases_only(k, strided, seed, n_share):
     tokens = kmer_tokens(k, k if strided else 1)
     ids, spans, cu_seqlens, keys = masked_batch(tokens, seed, 0.5, n_share=n_share)
-    grid = base_grid(ids, cu_seqlens, tokens)
+    grid = grid_of(ids, cu_seqlens, tokens)
     with pytest.MonkeyPatch.context() as monkeypatch:
         only(monkeypatch, "random")
         out, _ = corrupt(ids, spans, cu_seqlens, keys, tokens=tokens)
     assert (out == ids)[spans == 0].all()
     assert tokens.maskable[out[spans > 0]].all()
     before, after = bases_told(ids, grid, tokens), bases_told(out, grid, tokens)
-    hidden = bases_under(spans > 0, grid).tolist()
+    hidden = hidden_bases(ids, spans, cu_seqlens, tokens).tolist()
     assert all(len(letters) <= 1 for letters in after)  # tokens that overlap agree: the sequence is one of bases
     assert all(a == b for a, b, is_hidden in zip(before, after, hidden, strict=True) if not is_hidden)
 
@@ -104,7 +107,7 @@ def test_redrawn_bases_are_flat(monkeypatch):
     ids, cu_seqlens = pack([encode(np.zeros(60), tokens)] * 300)  # poly-A
     spans = tokens.maskable[ids].int()
     out, _ = corrupt(ids, spans, cu_seqlens, torch.arange(300), tokens=tokens)
-    grid = base_grid(ids, cu_seqlens, tokens)
+    grid = grid_of(ids, cu_seqlens, tokens)
     letters = [next(iter(told)) for told in bases_told(out, grid, tokens)]
     assert np.bincount(letters) / len(letters) == pytest.approx([0.25] * 4, abs=0.015)
 
@@ -115,8 +118,8 @@ def test_no_hidden_base_can_be_computed_from_tokens_outside_its_span(k, strided,
     """Two sequences that differ in the hidden bases of one span alone look alike outside that span."""
     tokens = kmer_tokens(k, k if strided else 1)
     ids, spans, cu_seqlens, _ = masked_batch(tokens, seed, 0.4, n_share=n_share)
-    grid = base_grid(ids, cu_seqlens, tokens)
-    hidden = bases_under(spans > 0, grid)
+    grid = grid_of(ids, cu_seqlens, tokens)
+    hidden = hidden_bases(ids, spans, cu_seqlens, tokens)
     for i, token in enumerate(ids.tolist()):
         for j in range(int(grid.n_bases[i])):
             base = int(grid.start[i]) + j
@@ -135,8 +138,8 @@ def test_n_masked_tokens_in_a_row_hide_n_minus_k_plus_1_bases_inside(k, n, start
     masked = torch.zeros(len(ids), dtype=torch.bool)
     first = int(cu_seqlens[1]) + 1 + k + start % (100 - 3 * k - 20)
     masked[first : first + n] = True
-    grid = base_grid(ids, cu_seqlens, tokens)
-    hidden = bases_under(masked, grid)
+    grid = grid_of(ids, cu_seqlens, tokens)
+    hidden = hidden_bases(ids, masked.int(), cu_seqlens, tokens)
     assert hidden.sum() == max(0, n - k + 1)
     assert not (tokens_over(hidden, grid) & ~masked).any()
     if n >= k:
@@ -152,8 +155,7 @@ def test_unknown_tokens_are_never_masked_and_never_tell_a_base():
     assert spans.tolist() == [0, 1, 0, 0, 0, 2, 2, 0]
     out, labels = corrupt(ids, spans, cu_seqlens, torch.tensor([1]), tokens=tokens)
     assert (labels[spans == 0] == IGNORE).all()
-    grid = base_grid(ids, cu_seqlens, tokens)
-    assert bases_under(spans > 0, grid).tolist() == [True] * 3 + [False] + [True] * 4
+    assert hidden_bases(ids, spans, cu_seqlens, tokens).tolist() == [True] * 3 + [False] + [True] * 4
     seen = account(ids, out, spans, cu_seqlens, tokens)
     assert (seen.tokens, seen.tokens_masked, seen.bases, seen.bases_hidden) == (3, 3, 7, 7)
 
@@ -202,5 +204,10 @@ def test_an_unknown_kind_of_corruption_is_refused():
 def test_touching_tokens_are_one_span_but_not_across_sequences():
     tokens = kmer_tokens(2)
     ids, cu_seqlens, _ = random_batch(tokens, 2, 4, specials=False)  # three tokens each
-    masked = torch.tensor([True, False, True, True, True, False])
-    assert number_spans(masked, base_grid(ids, cu_seqlens, tokens)).tolist() == [1, 0, 2, 1, 1, 0]
+    strategy = build_strategy("uniform", tokens=tokens, mask_rate=0.5)
+    for seed in range(30):
+        spans = strategy.select(ids, cu_seqlens, torch.tensor([seed, seed + 100])).view(2, 3)
+        for numbers in spans.tolist():
+            starts = [n for before, n in zip([0, *numbers], numbers, strict=False) if n and not before]
+            assert starts == list(range(1, len(starts) + 1))
+            assert all(a == b for a, b in itertools.pairwise(numbers) if a and b)

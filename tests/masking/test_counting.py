@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from ngrams_by_hand import counted_by_hand
 
 from genomask.errors import SettingsError
-from genomask.masking import counting
-from genomask.masking.counting import count_ngrams, counts_of_parts, parts
-from genomask.masking.counting_loop import BLOCK
+from genomask.masking.npmi import counting
+from genomask.masking.npmi.counting import count_ngrams, counts_of_parts, parts
+from genomask.masking.npmi.counting_loop import BLOCK
 
 
 def counted_by_numpy(codes, n):

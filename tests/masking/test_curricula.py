@@ -49,8 +49,8 @@ def test_cm_gems_switches_at_the_step_it_is_told():
 def test_the_strategies_of_a_curriculum_may_have_parameters_and_come_from_a_file(tmp_path):
     file = tmp_path / "my_masks.py"
     file.write_text(
-        "from genomask.masking import register\n\n"
-        "@register('mine')\ndef mine(view, *, n: int = 2):\n    return view.grid.position % n == 0\n"
+        "from genomask.masking import strategy\n\n"
+        "@strategy('mine')\ndef mine(sequence, n: int = 2):\n    sequence.masked[::n] = True\n"
     )
     name = f"cm-step:first=(span:p=0.3:longest=4):second=({file}:mine:n=5):at=40"
     plan = plan_of(name)

@@ -6,9 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from masking_tables import MASK, encode, kmer_tokens, made_up_npmi, pack, random_batch, runs_of, sequences_of
+from masks_by_hand import grid_of
 
 from genomask.masking import account, build_strategy, corrupt
-from genomask.masking.hidden import base_grid, bases_under
+from genomask.masking.accounting import hidden_bases
 
 STRATEGIES = [
     "uniform", "contiguous", "span", "fixed-span", "random-span", "genemask", "genemask:npmi=shuffled",
@@ -39,11 +40,11 @@ class Masked:
         strategy = build_strategy(name, tokens=self.tokens, mask_rate=rate, npmi=made_up_npmi(k), match="none")
         self.ids, self.cu_seqlens = self.pack(self.codes)
         self.spans = strategy.select(self.ids, self.cu_seqlens, self.keys)
-        self.grid = base_grid(self.ids, self.cu_seqlens, self.tokens)
+        self.grid = grid_of(self.ids, self.cu_seqlens, self.tokens)
         self.out = self.corrupt(self.ids)
         changed = zip(*(sequences_of(x, self.cu_seqlens) for x in (self.spans, self.out != self.ids)), strict=True)
         self.replaced = torch.cat([torch.isin(spans, spans[differs]) & (spans > 0) for spans, differs in changed])
-        self.hidden = bases_under(self.replaced, self.grid)
+        self.hidden = hidden_bases(self.ids, self.replaced.int(), self.cu_seqlens, self.tokens)
         self.rng = rng
 
     def pack(self, codes):

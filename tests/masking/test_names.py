@@ -1,26 +1,27 @@
 import re
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from masking_tables import kmer_tokens, random_batch
 
 from genomask.errors import SettingsError
-from genomask.masking import STRATEGIES, MaskSettings, build_strategy, register
+from genomask.masking import STRATEGIES, MaskSettings, build_strategy, strategy
 from genomask.masking.names import check_name, find, find_strategy
 from genomask.strategy_text import Written, read_list, read_name
 
 MINE = """
-from genomask.masking import register
+from genomask.masking import mask_token, strategy
 
-@register("every-nth", exact=lambda rate, tokens: rate)
-def every_nth(view, *, n: int = 2, first: bool = False, word: str = "a"):
-    return ((view.grid.position + first) % n == 0) & view.grid.maskable
+@strategy("every-nth", exact=lambda rate, tokens: rate)
+def every_nth(sequence, n: int = 2, first: bool = False, word: str = "a"):
+    for t in range(len(sequence.masked)):
+        if (t + first) % n == 0:
+            mask_token(sequence, t)
 
-@register("uniform", exact=lambda rate, tokens: rate)
-def mine_of_that_name(view):
-    return view.grid.maskable
+@strategy("uniform", exact=lambda rate, tokens: rate)
+def mine_of_that_name(sequence):
+    sequence.masked[:] = True
 """
 
 
@@ -150,8 +151,8 @@ def test_a_strategy_from_a_file_masks_and_leaves_the_house_as_it_is(mine):
     ids, cu_seqlens, keys = random_batch(tokens, 1, 7, specials=False)
 
     def select(name, **more):
-        strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, **more)
-        return strategy.select(ids, cu_seqlens, keys).tolist()
+        built = build_strategy(name, tokens=tokens, mask_rate=0.15, **more)
+        return built.select(ids, cu_seqlens, keys).tolist()
 
     assert select(f"{mine}:every-nth:n=3") == [1, 0, 0, 2, 0, 0]
     assert select(f"{mine}:every-nth:n=3", first=True) == [0, 0, 1, 0, 0, 2]
@@ -176,7 +177,7 @@ def test_a_file_that_does_not_serve_is_a_sentence(tmp_path, mine):
     untyped.write_text(MINE.replace("n: int = 2", "n"))
     for name, message in {
         f"{tmp_path / 'none.py'}:mine": r"there is no file .*none\.py with masking strategies",
-        f"{empty}:mine": r"empty\.py registers no masking strategy 'mine'; decorate a function with @register",
+        f"{empty}:mine": r"empty\.py registers no masking strategy 'mine'; decorate a function with @strategy",
         f"{mine}:mine": "registers no masking strategy 'mine'; use one of: every-nth, uniform",
         f"{broken}:mine": r"broken\.py, line 1: not valid Python",
         f"{untyped}:every-nth": "parameter 'n' needs a default",
@@ -239,9 +240,9 @@ def test_a_curriculum_is_no_strategy_by_itself():
 def test_a_parameter_without_a_simple_default_is_refused_where_it_is_registered():
     with pytest.raises(SettingsError, match="'odd': its parameter 'sizes' needs a default"):
 
-        @register("odd")
-        def odd(view, *, sizes=(1, 2)):
-            return torch.zeros(0)
+        @strategy("odd")
+        def odd(sequence, sizes=(1, 2)):
+            pass
 
 
 @pytest.mark.parametrize(
@@ -251,4 +252,4 @@ def test_a_parameter_without_a_simple_default_is_refused_where_it_is_registered(
 )  # fmt: skip
 def test_what_could_not_be_written_or_used_is_refused_where_it_is_registered(name, units, message):
     with pytest.raises(SettingsError, match=message):
-        register(name, units=units)
+        strategy(name, units=units)

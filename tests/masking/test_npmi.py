@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 
 from genomask.errors import DataError, SettingsError
 from genomask.masking.npmi import NpmiTable, rarity_warning
-from genomask.masking.segmentation import reverse_complemented
+from genomask.masking.npmi.segmentation import reverse_complemented
 
 ROUND_TO = (100_000, 10_000, 1000, 1000, 100, 10)
 

@@ -5,8 +5,8 @@ import pytest
 from ngrams_by_hand import random_counts
 
 from genomask.errors import DataError
-from genomask.masking import npmi_file
 from genomask.masking.npmi import NpmiTable
+from genomask.masking.npmi import file as npmi_file
 
 
 @pytest.fixture

@@ -9,15 +9,14 @@ from masking_tables import bpe_tokens, encode, kmer_tokens, pack, random_batch, 
 from genomask.errors import SettingsError
 from genomask.masking import (
     STRATEGIES,
-    MaskView,
     NpmiTable,
     account,
     build_strategy,
-    calibration,
     rates,
-    register,
-    simulation,
+    strategy,
+    tokens_drawn,
 )
+from genomask.masking.rates import calibration, simulation
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +98,7 @@ def chance_to_stay_visible(name, chance, n_tokens, k, stride, p=0.2, longest=10)
 def test_formulas_give_the_asked_share_at_every_length_and_rate(name, k, stride):
     tokens = kmer_tokens(k, stride)
     for rate in (0.15, 0.01, 1e-5):
-        table = build_strategy(name, tokens=tokens, mask_rate=rate).chance_of_length
+        table = build_strategy(name, tokens=tokens, mask_rate=rate).probabilities
         for n_tokens in (1, 2, 5, 19, 64, 90):
             chance = float(table[(n_tokens - 1) * stride + k])
             share = 1 - chance_to_stay_visible(name, chance, n_tokens, k, stride).mean()
@@ -145,7 +144,7 @@ def test_the_asked_share_of_bases_is_met_or_refused():
 def test_published_rates_are_constants():
     tokens = kmer_tokens(6)
     chances = {
-        name: build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=npmi_of(6), match="none").chance_of_length
+        name: build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=npmi_of(6), match="none").probabilities
         for name in ("uniform", "contiguous", "genemask", "random-span")
     }
     expected = {"uniform": 0.15, "contiguous": 0.025, "genemask": 0.15 / 8.5, "random-span": 0.15 / 8.5}
@@ -155,16 +154,17 @@ def test_published_rates_are_constants():
 
 @pytest.mark.usefixtures("quick")
 def test_a_strategy_of_ones_own_is_calibrated_on_dna_and_on_text():
-    @register("pairs")
-    def pairs(view: MaskView):
-        drawn = view.token_is_drawn()
-        return (drawn | drawn.roll(1) & (view.grid.position > 0)) & view.grid.maskable
+    @strategy("pairs")
+    def pairs(sequence):
+        drawn = tokens_drawn(sequence)
+        sequence.masked[:] = drawn
+        sequence.masked[1:] |= drawn[:-1]
 
     try:
         for tokens in (kmer_tokens(2), text_tokens()):
-            strategy = build_strategy("pairs", tokens=tokens, mask_rate=0.2)
+            built = build_strategy("pairs", tokens=tokens, mask_rate=0.2)
             ids = tokens.maskable.nonzero().squeeze(1)[torch.arange(200_000) % 16]
-            spans = strategy.select(ids, torch.arange(0, 200_001, 100), torch.arange(2000))
+            spans = built.select(ids, torch.arange(0, 200_001, 100), torch.arange(2000))
             assert (spans > 0).double().mean() == pytest.approx(0.2, rel=0.02)
     finally:
         del STRATEGIES["pairs"]
@@ -179,8 +179,8 @@ def test_a_solution_is_kept_and_found_again(own_cache, monkeypatch):
     again = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
     rates._in_memory.clear()
     from_disk = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
-    assert first.chance_of_length.equal(again.chance_of_length)
-    assert first.chance_of_length.equal(from_disk.chance_of_length)
+    assert first.probabilities.equal(again.probabilities)
+    assert first.probabilities.equal(from_disk.probabilities)
 
 
 @pytest.mark.usefixtures("rough")
@@ -193,7 +193,7 @@ def test_a_damaged_file_is_solved_anew(own_cache, damage):
     file.write_text(damage(whole))
     rates._in_memory.clear()
     again = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
-    assert first.chance_of_length.equal(again.chance_of_length)
+    assert first.probabilities.equal(again.probabilities)
 
 
 @pytest.mark.usefixtures("rough")
@@ -208,7 +208,7 @@ def test_each_setting_and_table_has_its_own_solution(own_cache):
 def test_sequences_longer_than_the_table_take_its_last_chance():
     tokens = kmer_tokens(3)
     strategy = build_strategy("random-span", tokens=tokens, mask_rate=0.15)
-    table = strategy.chance_of_length
+    table = strategy.probabilities
     assert ((table > 0) & (table < 1)).all()
     long, longer = (random_batch(tokens, 1, n, specials=False) for n in (len(table) + 50, len(table) + 5000))
     for ids, cu_seqlens, keys in (long, longer):
@@ -252,7 +252,7 @@ def test_npmi_global_meets_the_rate_on_windows_like_those_it_was_given(match):
     others = build_strategy(
         "npmi-global", tokens=tokens, mask_rate=0.15, npmi=npmi_of(4), match=match, sample=(ids[:9000], cu_seqlens[:18])
     )
-    assert not others.chance_of_length[300:].equal(strategy.chance_of_length[300 : len(others.chance_of_length)])
+    assert not others.probabilities[300:].equal(strategy.probabilities[300 : len(others.probabilities)])
 
 
 @pytest.mark.usefixtures("quick")
@@ -261,19 +261,19 @@ def test_tokens_of_unequal_length_are_matched_on_windows(name):
     tokens = bpe_tokens()
     ids = torch.from_numpy(np.random.default_rng(0).integers(5, len(tokens.maskable), 60_000))
     sample = ids, torch.arange(0, 60_001, 100)
-    with pytest.raises(SettingsError, match="on tokens of unequal length masks a share that depends on the sequences"):
+    with pytest.raises(SettingsError, match="on tokens of unequal length masks a fraction that depends"):
         build_strategy(name, tokens=tokens, mask_rate=0.15)
     for match, share in (("tokens", "tokens_masked_fraction"), ("bases", "bases_hidden_fraction")):
         strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, match=match, sample=sample)
         spans = strategy.select(*sample, torch.arange(600) + 7)
         assert getattr(account(ids, ids, spans, sample[1], tokens), share) == pytest.approx(0.15, rel=0.03)
-    assert build_strategy("uniform", tokens=tokens, mask_rate=0.15).chance_of_length.tolist() == [0.15]
+    assert build_strategy("uniform", tokens=tokens, mask_rate=0.15).probabilities.tolist() == [0.15]
 
 
 def test_a_rate_that_a_strategy_cannot_give_is_refused():
-    @register("thirds")
-    def thirds(view: MaskView):
-        return (view.grid.position % 3 == 0) & view.grid.maskable
+    @strategy("thirds")
+    def thirds(sequence):
+        sequence.masked[::3] = True
 
     try:
         with pytest.raises(
@@ -293,13 +293,13 @@ def test_a_sample_without_tokens_is_refused():
 
 
 def test_formulas_are_given_the_parameters_they_name():
-    @register("pairs-of", published=lambda rate, tokens, n: rate / n, exact=lambda rate, tokens: rate)
-    def pairs_of(view: MaskView, *, n: int = 2, word: str = "x"):
-        return view.token_is_drawn() & view.grid.maskable
+    @strategy("pairs-of", published=lambda rate, tokens, n: rate / n, exact=lambda rate, tokens: rate)
+    def pairs_of(sequence, n: int = 2, word: str = "x"):
+        sequence.masked[:] = tokens_drawn(sequence)
 
     try:
         for match, chance in (("none", 0.05), ("tokens", 0.15)):
-            strategy = build_strategy("pairs-of:n=3", tokens=kmer_tokens(3), mask_rate=0.15, match=match)
-            assert strategy.chance_of_length.tolist() == pytest.approx([chance])
+            built = build_strategy("pairs-of:n=3", tokens=kmer_tokens(3), mask_rate=0.15, match=match)
+            assert built.probabilities.tolist() == pytest.approx([chance])
     finally:
         del STRATEGIES["pairs-of"]

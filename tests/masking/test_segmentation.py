@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from ngrams_by_hand import words
 
-from genomask.masking import segmentation
+from genomask.masking.npmi import segmentation
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])

@@ -1,6 +1,5 @@
 """span, fixed-span, npmi-global and genemask-released against their definitions, one base at a time."""
 
-import itertools
 import math
 from fractions import Fraction
 
@@ -12,9 +11,9 @@ from hypothesis import strategies as st
 from masking_tables import bpe_tokens, encode, kmer_tokens, made_up_npmi, random_batch, runs_of, scores_of, sequences_of
 
 from genomask.errors import SettingsError
-from genomask.hashing import hash64, uniform
-from genomask.masking import NpmiTable, build_strategy, streams
-from genomask.masking.strategies.span import chances_to_be_longer
+from genomask.hashing import Purpose, hash64, uniform
+from genomask.masking import NpmiTable, build_strategy
+from genomask.masking.strategies.span import probabilities_to_be_longer
 
 
 def draw(key, stream, position):
@@ -36,7 +35,7 @@ def masked_over(hidden, ids, tokens):
 def select_one(name, tokens, ids, key, rate, **more):
     strategy = build_strategy(name, tokens=tokens, mask_rate=rate, match="none", **more)
     spans = strategy.select(ids, torch.tensor([0, len(ids)]), torch.tensor([key]))
-    return (spans > 0).tolist(), strategy.chance_of_length.item()
+    return (spans > 0).tolist(), strategy.probabilities.item()
 
 
 def a_sequence(tokens, rng, n_bases=60):
@@ -57,8 +56,8 @@ def test_span_hides_runs_of_geometric_length_around_centres(tokens):
         below = np.cumsum(weights) / sum(weights)
         hidden = set()
         for x in range(n_bases):
-            if draw(key, streams.CENTRE, x) < chance:
-                length = 1 + int((draw(key, streams.SPAN_LENGTH, x) < 1 - below[:-1]).sum())
+            if draw(key, Purpose.CENTRE, x) < chance:
+                length = 1 + int((draw(key, Purpose.SPAN_LENGTH, x) < 1 - below[:-1]).sum())
                 first = x - (length - 1) // 2
                 hidden |= set(range(max(0, first), min(n_bases, first + length)))
         assert masked == masked_over(hidden, ids, tokens)
@@ -75,7 +74,9 @@ def test_spans_have_the_published_lengths():
 
 def test_the_published_lengths_have_the_chances_they_always_had():
     most = 1 - (1 - 0.2) ** 10
-    assert chances_to_be_longer(0.2, 10) == [1 - (1 - (1 - 0.2) ** n) / most for n in range(1, 10)]  # bit by bit
+    assert probabilities_to_be_longer(0.2, 10).tolist() == [
+        1 - (1 - (1 - 0.2) ** n) / most for n in range(1, 10)
+    ]  # bit by bit
 
 
 @given(
@@ -90,12 +91,12 @@ def test_lengths_are_geometric_for_every_p(p, longest):
     most = 1 - visible**longest
     for n in {1, longest // 2, longest - 1} & set(range(1, longest)):
         expected = float(1 - (1 - visible**n) / most)
-        assert chances_to_be_longer(p, longest)[n - 1] == pytest.approx(expected, abs=3e-14)
+        assert probabilities_to_be_longer(p, longest)[n - 1] == pytest.approx(expected, abs=3e-14)
 
 
 def test_where_p_is_next_to_nothing_every_length_is_as_likely():
     for p in (1e-20, 1e-300):
-        assert chances_to_be_longer(p, 5) == pytest.approx([0.8, 0.6, 0.4, 0.2])
+        assert probabilities_to_be_longer(p, 5) == pytest.approx([0.8, 0.6, 0.4, 0.2])
         build_strategy(f"span:p={p}", tokens=kmer_tokens(3), mask_rate=0.15)
 
 
@@ -108,7 +109,7 @@ def test_fixed_span_hides_the_middle_token_over_each_centre(k, stride):
         masked, chance = select_one("fixed-span", tokens, ids, key, 0.3)
         hidden = set()
         for x in range((len(ids) - 1) * stride + k):
-            if draw(key, streams.CENTRE, x) < chance:
+            if draw(key, Purpose.CENTRE, x) < chance:
                 over = [t for t in range(len(ids)) if t * stride <= x < t * stride + k]
                 wanted = (x if stride == 1 else x // stride) - (k // stride - 1) // 2  # DNABERT's offsets
                 token = min(over, key=lambda t: abs(t - wanted))
@@ -133,8 +134,8 @@ def test_npmi_global_hides_the_best_tokens_of_the_whole_sequence():
         ids = a_sequence(tokens, rng)
         masked, chance = select_one("npmi-global", tokens, ids, key, 0.3, npmi=table)
         assert chance == pytest.approx(0.3 / 7)
-        n = sum(draw(key, streams.TOKEN, t) < chance for t in range(len(ids)))
-        best = sorted(range(len(ids)), key=lambda t: (-float(scores[ids[t]]), lot(key, streams.GLOBAL_TIE, t)))[:n]
+        n = sum(draw(key, Purpose.TOKEN, t) < chance for t in range(len(ids)))
+        best = sorted(range(len(ids)), key=lambda t: (-float(scores[ids[t]]), lot(key, Purpose.GLOBAL_TIE, t)))[:n]
         assert masked == masked_over({t + i for t in best for i in range(4)}, ids, tokens)
         counts.append(n)
     assert np.mean(counts) == pytest.approx(57 * 0.3 / 7, abs=0.8)
@@ -154,8 +155,8 @@ def test_npmi_global_counts_and_ranks_maskable_tokens_alone():
         ids = encode(rng.choice(5, 60, p=[0.22] * 4 + [0.12]), tokens)
         masked, chance = select_one("npmi-global", tokens, ids, key, 0.95, npmi=table)
         maskable = tokens.maskable[ids].nonzero().squeeze(1).tolist()
-        n = sum(draw(key, streams.TOKEN, t) < chance for t in maskable)
-        ranked = sorted((-float(scores[ids[t]]), lot(key, streams.GLOBAL_TIE, t), t) for t in maskable)
+        n = sum(draw(key, Purpose.TOKEN, t) < chance for t in maskable)
+        ranked = sorted((-float(scores[ids[t]]), lot(key, Purpose.GLOBAL_TIE, t), t) for t in maskable)
         rare_taken += bool(n) and ranked[n - 1][0] == torch.inf
         hidden = {t - 1 + i for *_, t in ranked[:n] for i in range(3)}  # bases are counted after [CLS]
         expected = [t in maskable and bool({t - 1, t, t + 1} & hidden) for t in range(len(ids))]
@@ -182,7 +183,7 @@ def test_genemask_released_ranks_places_as_if_they_were_tokens():
         masked, chance = select_one("genemask-released", tokens, ids, key, 0.6, npmi=table)
         centres = []
         for x in range(n_bases):
-            if draw(key, streams.CENTRE, x) < chance:
+            if draw(key, Purpose.CENTRE, x) < chance:
                 over = [t for t in range(x, x - 4, -1) if 0 <= t < len(ids)]
                 centres.append((max((score_of_place[t + 1], t) for t in over), x))  # [CLS] would be number 0
         if len({score for (score, _), _ in centres}) < len(centres):
@@ -204,7 +205,7 @@ def test_genemask_released_always_takes_the_first_four_tokens_when_it_can():
     tokens, table = kmer_tokens(6), made_up_npmi(6)
     ids, cu_seqlens, keys = random_batch(tokens, 2000, 510)
     strategy = build_strategy("genemask-released", tokens=tokens, mask_rate=0.15, npmi=table, match="none")
-    first = uniform(keys, streams.CENTRE, torch.zeros_like(keys)) < strategy.chance_of_length.item()
+    first = uniform(keys, Purpose.CENTRE, torch.zeros_like(keys)) < strategy.probabilities.item()
     masked = (strategy.select(ids, cu_seqlens, keys) > 0).view(2000, -1)
     assert 20 < first.sum() < 60
     assert masked[first, 1:7].all()  # all six tokens over the bases of the first: it is 'better' than any other
@@ -249,8 +250,3 @@ def test_npmi_global_needs_windows_to_meet_a_rate():
     for match in ("tokens", "bases"):
         with pytest.raises(SettingsError, match="pass sample="):
             build_strategy("npmi-global", tokens=tokens, mask_rate=0.15, npmi=flat, match=match)
-
-
-def test_streams_are_all_different():
-    numbers = [value for name, value in vars(streams).items() if name.isupper()]
-    assert all(a != b for a, b in itertools.combinations(numbers, 2))

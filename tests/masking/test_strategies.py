@@ -17,7 +17,7 @@ from masking_tables import (
 )
 
 from genomask.errors import SettingsError
-from genomask.masking import MaskView, NpmiTable, account, build_strategy, register
+from genomask.masking import NpmiTable, account, build_strategy, mask_token, strategy
 from genomask.masking.registry import STRATEGIES
 
 BLIND = ["uniform", "contiguous", "span", "fixed-span", "random-span", "genemask-released"]
@@ -108,13 +108,13 @@ def test_every_strategy_follows_the_key():
 
 def reference_genemask(ids, key, tokens, scores, chance):
     """One sequence, one base at a time: the hidden bases of genemask where scores never tie."""
+    from genomask.hashing import Purpose
     from genomask.hashing import uniform as draw
-    from genomask.masking import streams
 
     n_tokens = len(ids)
     centres = []
     for x in range(n_tokens - 1 + tokens.k):
-        if draw(torch.tensor([key]), streams.CENTRE, torch.tensor([x])) < chance:
+        if draw(torch.tensor([key]), Purpose.CENTRE, torch.tensor([x])) < chance:
             covering = [t for t in range(x - tokens.k + 1, x + 1) if 0 <= t < n_tokens]
             best = max(covering, key=lambda t: scores[ids[t]])
             centres.append((scores[ids[best]], x, best))
@@ -223,8 +223,8 @@ def test_tokens_of_unequal_length_are_masked_alike_alone_and_packed(data, seed, 
 
 
 def test_a_hidden_base_hides_the_token_that_covers_it_however_long():
+    from genomask.hashing import Purpose
     from genomask.hashing import uniform as draw
-    from genomask.masking import streams
 
     tokens = bpe_tokens()
     ids = torch.from_numpy(np.random.default_rng(0).integers(5, len(tokens.maskable), 300))
@@ -232,7 +232,7 @@ def test_a_hidden_base_hides_the_token_that_covers_it_however_long():
         ids, torch.tensor([0, 300]), torch.tensor([7])
     )
     n_bases = tokens.n_bases[ids].tolist()
-    is_centre = draw(torch.tensor([7]), streams.CENTRE, torch.arange(sum(n_bases))) < 0.1
+    is_centre = draw(torch.tensor([7]), Purpose.CENTRE, torch.arange(sum(n_bases))) < 0.1
     starts = np.cumsum([0, *n_bases[:-1]]).tolist()
     expected = [bool(is_centre[at : at + n].any()) for at, n in zip(starts, n_bases, strict=True)]
     assert (spans > 0).tolist() == expected
@@ -271,14 +271,15 @@ def test_mistakes_are_named():
 
 
 def test_a_strategy_of_ones_own_is_one_decorated_function():
-    @register("every-nth", exact=lambda rate, tokens: rate)
-    def every_nth(view: MaskView, *, n: int = 2):
-        return (view.grid.position % n == 0) & view.grid.maskable
+    @strategy("every-nth", exact=lambda rate, tokens: rate)
+    def every_nth(sequence, n: int = 2):
+        for t in range(0, len(sequence.masked), n):
+            mask_token(sequence, t)
 
     try:
-        strategy = build_strategy("every-nth", tokens=kmer_tokens(2), mask_rate=0.15, n=3)
+        built = build_strategy("every-nth", tokens=kmer_tokens(2), mask_rate=0.15, n=3)
         ids, cu_seqlens, keys = random_batch(kmer_tokens(2), 1, 7, specials=False)
-        assert strategy.select(ids, cu_seqlens, keys).tolist() == [1, 0, 0, 2, 0, 0]
+        assert built.select(ids, cu_seqlens, keys).tolist() == [1, 0, 0, 2, 0, 0]
         with pytest.raises(SettingsError, match="its parameters: n"):
             build_strategy("every-nth", tokens=kmer_tokens(2), mask_rate=0.15, m=3)
     finally:

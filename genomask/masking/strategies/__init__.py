@@ -1,4 +1,4 @@
-"""The masking strategies of the house, one a file; importing this registers them."""
+"""Our masking strategies, one a file; importing this registers them."""
 
 from genomask.masking.strategies import (
     contiguous,

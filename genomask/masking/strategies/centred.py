@@ -1,73 +1,102 @@
-"""What genemask and its control share: centres, the best token near each, long spans for the better half.
+"""What genemask and its kin share: centres, the best token over each, long spans for the better half.
 
 Source: GeneMask (Roy et al., ECAI 2023), its text read in bases.
 
-Letters: C centres, J tokens that cover a base (k at stride 1), L long spans.
+Letters: C centres of one sequence, J tokens that can cover a base (k at stride 1).
 """
 
 from collections.abc import Callable
 
-import torch
-from torch import Tensor
+import numba
+import numpy as np
 
-from genomask.hashing import hash64
-from genomask.masking import streams
-from genomask.masking.hidden import coverage, tokens_over
-from genomask.masking.view import MaskView
+from genomask.hashing import Purpose
+from genomask.masking.compiled import Array, Int, bits_at, compiled, mix, offset_of
+from genomask.masking.sequence import Sequence, centres, hide_base, hide_token
 from genomask.types import TokenBases
 
-_LARGEST = 2**63 - 1
+_TOKEN_TIE, _CENTRE_TIE = offset_of(Purpose.TOKEN_TIE), offset_of(Purpose.CENTRE_TIE)
+_LARGEST = np.uint64(2**63 - 1)
+
+within_strategy = numba.njit(nogil=True)
+"""For functions made of others: compiled within the strategy that calls them, and kept on disk with it."""
+
+Score = Callable[[Sequence, Int, Int], float]
+"""From a sequence, one of its tokens and a centre to how well the token serves the centre; compiled."""
+Hide = Callable[[Sequence], None]
 
 
-def published_chance(rate: float, tokens: TokenBases) -> float:
+def published_probability(rate: float, tokens: TokenBases) -> float:
     """p_c = rate / mean number of tokens a centre masks if spans never meet: (2k - 1 + k) / 2 at stride 1."""
     n_tokens = -(-tokens.k // tokens.stride)
     return rate / (tokens.stride * (2 * n_tokens - 1 + n_tokens) / 2)
 
 
-def hide_around_centres(
-    view: MaskView, score: Callable[[Tensor, Tensor], Tensor], *, all_long_below: int = 0, ties_by_lot: bool = True
-) -> Tensor:
-    """Mask around centres drawn per base, given `score` of centres (C,) and the tokens over each (C, J): (C, J).
+def around_centres(score_of: Score, *, all_long_below: int = 0, ties_at_random: bool = True) -> Hide:
+    """What hides the tokens of the better half of a sequence's centres, and the single bases of the others.
 
-    Each centre takes the token of the highest score that covers it, ties at random or, without lots, the one that
-    starts last. Per sequence the better ceil(m / 2) of m centres, ties at random, hide all bases of their token, all m
-    where m is below `all_long_below`; the others hide their own base alone. Returns (T,) bool.
+    Each centre takes the token of the highest score that covers it, ties at random or, without, the one that starts
+    last. The better ceil(C / 2) of C centres, ties at random, hide all bases of their token, all C where C is below
+    `all_long_below`; the others hide their own base alone.
     """
-    centres, grid = view.centres(), view.grid
-    index, real = view.tokens_covering(centres)
-    on_maskable = real.any(1)  # a centre on N has no token to mask and is none
-    centres, index, real = centres[on_maskable], index[on_maskable], real[on_maskable]
-    sequence = torch.bucketize(centres, grid.offsets[1:], right=True)
-    base = centres - grid.offsets[sequence]
 
-    scores = torch.where(real, score(centres, index), -torch.inf)
-    best_score = scores.amax(1)
-    tied = real & (scores == best_score[:, None])
-    n_tokens = index.shape[1]
-    at = torch.arange(n_tokens, device=base.device)
-    places = base[:, None] * n_tokens + at
-    lots = hash64(view.keys[sequence][:, None], streams.TOKEN_TIE, places) & _LARGEST if ties_by_lot else n_tokens - at
-    best = index.gather(1, torch.where(tied, lots, -1).argmax(1, keepdim=True)).squeeze(1)
+    @within_strategy
+    def best_token(sequence: Sequence, centre: Int, last: Int) -> tuple[Int, float]:
+        """The token over a centre with the highest score, and that score; -1 where there is none.
 
-    lot = hash64(view.keys[sequence], streams.CENTRE_TIE, base)
-    n_centres = torch.bincount(sequence, minlength=len(view.keys))
-    n_long = torch.where(n_centres < all_long_below, n_centres, (n_centres + 1) // 2)
-    long = best_of_each(best_score, lot, sequence, n_long)
-    long_tokens = torch.zeros_like(grid.maskable)
-    long_tokens[best[long]] = True
-    hidden = coverage(long_tokens, grid) > 0
-    hidden[centres[~long]] = True
-    return tokens_over(hidden, grid)
+        `last` is the last token that does not start beyond the centre. Ties go to the highest draw, or else to the
+        first in order, which is from the token that starts last.
+        """
+        ties = mix(sequence.key + _TOKEN_TIE)
+        n_tokens = -(-sequence.vocabulary.k // sequence.vocabulary.stride)
+        best: Int = -1
+        best_score, best_tie = 0.0, np.int64(0)
+        j, t = 0, last
+        while t >= 0 and j < n_tokens:
+            if sequence.n_bases[t] > 0:
+                if sequence.maskable[t] and sequence.start[t] + sequence.n_bases[t] > centre:
+                    score = score_of(sequence, t, centre)
+                    if best < 0 or score >= best_score:
+                        tie = bits_at(ties, centre * n_tokens + j) & _LARGEST if ties_at_random else _LARGEST - j
+                        if best < 0 or score > best_score or tie > best_tie:
+                            best, best_score, best_tie = t, score, np.int64(tie)
+                j += 1
+            t -= 1
+        return best, best_score
+
+    @within_strategy
+    def hide(sequence: Sequence) -> None:
+        found = centres(sequence)
+        best, score = np.empty_like(found), np.empty(len(found), dtype=np.float64)
+        n, last = 0, 0
+        for centre in found:
+            while last + 1 < len(sequence.start) and sequence.start[last + 1] <= centre:
+                last += 1
+            best[n], score[n] = best_token(sequence, centre, last)
+            found[n] = centre
+            n += best[n] >= 0  # over N there is no token to mask: no centre
+        _hide_better_half(sequence, found[:n], best, score, n < all_long_below)
+
+    return hide
 
 
-def best_of_each(score: Tensor, lot: Tensor, sequence: Tensor, n_wanted: Tensor) -> Tensor:
-    """(C,) bool: the n_wanted (B,) of each sequence's C things with the highest score; the lowest lot settles ties."""
-    order = lot.argsort()
-    order = order[score[order].argsort(descending=True, stable=True)]
-    order = order[sequence[order].argsort(stable=True)]
-    counts = torch.bincount(sequence, minlength=len(n_wanted))
-    rank = torch.arange(len(score), device=score.device) - (counts.cumsum(0) - counts)[sequence[order]]
-    chosen = torch.empty_like(rank, dtype=torch.bool)
-    chosen[order] = rank < n_wanted[sequence[order]]
-    return chosen
+@compiled
+def _hide_better_half(sequence: Sequence, found: Array, best: Array, score: Array, all_long: bool) -> None:
+    ties = mix(sequence.key + _CENTRE_TIE)
+    tie = np.empty_like(found)
+    for c in range(len(found)):
+        tie[c] = np.int64(bits_at(ties, found[c]))
+    for c in range(len(found)):
+        if all_long or 2 * _n_better(c, score, tie) < len(found):
+            hide_token(sequence, best[c])
+        else:
+            hide_base(sequence, found[c])
+
+
+@compiled
+def _n_better(c: int, score: Array, tie: Array) -> int:
+    """How many centres beat centre c: a higher score, or the same and the lower draw."""
+    n = 0
+    for other in range(len(tie)):
+        n += (score[other] > score[c]) | ((score[other] == score[c]) & (tie[other] < tie[c]))
+    return n

@@ -3,17 +3,24 @@
 Source: GeneMask (Roy et al., ECAI 2023).
 """
 
-from torch import Tensor
+import numpy as np
 
-from genomask.masking.registry import register
-from genomask.masking.strategies.centred import hide_around_centres, published_chance
-from genomask.masking.strategies.centred_loop import BY_NPMI, loop_around_centres
-from genomask.masking.view import MaskView
-
-_loop = loop_around_centres(BY_NPMI)
+from genomask.masking.compiled import Int, compiled
+from genomask.masking.registry import strategy
+from genomask.masking.sequence import Sequence
+from genomask.masking.strategies.centred import around_centres, published_probability
 
 
-@register("genemask", published=published_chance, units="dna", needs_npmi=True, loop=_loop)
-def genemask(view: MaskView) -> Tensor:
+@compiled
+def npmi_of(sequence: Sequence, t: Int, centre: Int) -> float:
+    """NPMI of a token."""
+    return sequence.scores[np.uint64(sequence.input_ids[t])]
+
+
+_hide = around_centres(npmi_of)
+
+
+@strategy("genemask", units="dna", needs=["npmi"], published=published_probability)
+def genemask(sequence: Sequence) -> None:
     """Long spans where tokens have a high NPMI, single bases elsewhere."""
-    return hide_around_centres(view, lambda _, index: view.scores.take(view.input_ids.take(index)))
+    _hide(sequence)

@@ -3,19 +3,25 @@
 The centres are genemask's, and so are the numbers of long and short spans; only where the long ones lie differs.
 """
 
-from torch import Tensor
+from genomask.hashing import Purpose
+from genomask.masking.compiled import Int, compiled, draw, mix, offset_of
+from genomask.masking.registry import strategy
+from genomask.masking.sequence import Sequence
+from genomask.masking.strategies.centred import around_centres, published_probability
 
-from genomask.masking import streams
-from genomask.masking.registry import register
-from genomask.masking.strategies.centred import hide_around_centres, published_chance
-from genomask.masking.strategies.centred_loop import BY_DRAW, loop_around_centres
-from genomask.masking.view import MaskView
-
-_loop = loop_around_centres(BY_DRAW)
+_TOKEN_SCORE = offset_of(Purpose.TOKEN_SCORE)
 
 
-@register("random-span", published=published_chance, units="dna", loop=_loop)
-def random_span(view: MaskView) -> Tensor:
+@compiled
+def random_score(sequence: Sequence, t: Int, centre: Int) -> float:
+    """A number in [0, 1), the same for every centre."""
+    return draw(mix(sequence.key + _TOKEN_SCORE), t) * 2.0**-53
+
+
+_hide = around_centres(random_score)
+
+
+@strategy("random-span", units="dna", published=published_probability)
+def random_span(sequence: Sequence) -> None:
     """Long spans at random, single bases elsewhere."""
-    draws = view.draw_tokens(streams.TOKEN_SCORE)
-    return hide_around_centres(view, lambda _, index: draws.take(index))
+    _hide(sequence)

@@ -14,9 +14,14 @@ from typing import Literal, get_args
 import numpy as np
 
 from genomask.errors import DataError, SettingsError
-from genomask.masking.counting import count_ngrams
-from genomask.masking.npmi_file import damaged, read_table, write_table
-from genomask.masking.segmentation import best_segmentations, letters_alone, log_probabilities, reverse_complemented
+from genomask.masking.npmi.counting import count_ngrams
+from genomask.masking.npmi.file import damaged, read_table, write_table
+from genomask.masking.npmi.segmentation import (
+    best_segmentations,
+    letters_alone,
+    log_probabilities,
+    reverse_complemented,
+)
 
 Definition = Literal["exact", "released"]
 Strand = Literal["forward", "both"]

@@ -1,26 +1,39 @@
-"""Sequences for a strategy to mask so that its shares can be measured: vocabulary (and windows) in, mean shares out.
+"""Sequences for a strategy to mask so that its rate can be measured: vocabulary (and windows) in, mean fractions out.
 
-Letters: n sequences of S tokens each, T = n S tokens, G bases of all, B windows, C control variates.
+Letters: n sequences of S tokens each, T = n S tokens, B windows, C control variates.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64
-from genomask.masking import streams
-from genomask.masking.hidden import base_grid, bases_under, tokens_over, uniforms
+from genomask.masking.accounting import account_each
+from genomask.masking.checks import checked
+from genomask.masking.compiled import Array, compiled
 from genomask.masking.registry import Strategy
+from genomask.masking.sequence import (
+    Packed,
+    Settings,
+    Vocabulary,
+    centres,
+    hide_base,
+    lay_out,
+    open_sequence,
+    tokens_drawn,
+    write_spans,
+)
 from genomask.types import TokenBases
 
 LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 26, 34, 45, 60, 85, 120, 170, 250, 350, 505, 1000, 4000)
 """Tokens in the simulated sequences: dense where the ends of a sequence matter most."""
 EVERY_SHORT_LENGTH = (*range(1, 64), 68, 72, 78, 85, 95, 105, *LENGTHS[LENGTHS.index(120) :])
-"""For a strategy whose share jumps from one length to the next; what one token does falls with the length."""
+"""For a strategy whose fraction jumps from one length to the next; what one token does falls with the length."""
 TOKENS_PER_LENGTH = 300_000
 """For rates of COMMON_RATE and more; below that the more, up to MOST_TIMES as many, the fewer are masked."""
 COMMON_RATE, MOST_TIMES = 0.02, 20
@@ -29,7 +42,11 @@ LONG_WINDOWS = 100
 """As many windows must be of the longest length that is simulated, where there are so many."""
 
 
-class Share(NamedTuple):
+EFFORT_OF_INTERPRETED = 0.1
+"""Of these, for a strategy that is not compiled: its rates are found in half a minute, and to a third of the digits."""
+
+
+class Fraction(NamedTuple):
     """A mean over sequences."""
 
     mean: float
@@ -37,52 +54,71 @@ class Share(NamedTuple):
 
 
 class Simulation:
-    """Sequences of one number of tokens, and the same draws for every chance tried."""
+    """Sequences of one number of tokens, and the same draws for every probability tried."""
 
     def __init__(self, tokens: TokenBases, input_ids: Tensor) -> None:
         n, self.n_tokens = input_ids.shape
         self.keys = simulation_keys(n, self.n_tokens)
         self.input_ids = input_ids.flatten()
         self.cu_seqlens = torch.arange(n + 1) * self.n_tokens
-        self.grid = base_grid(self.input_ids, self.cu_seqlens, tokens)
-        self.n_bases = float(self.grid.lengths.double().mean())
-        self._centre_draw = uniforms(self.keys, streams.CENTRE, self.grid.offsets)
-        self._token_draw = uniforms(self.keys, streams.TOKEN, self.grid.bounds)
+        self._batch = checked(self.input_ids, self.cu_seqlens, self.keys, len(tokens.maskable))
+        self._vocabulary = Vocabulary.of(tokens)
+        self._lengths = torch.from_numpy(_lengths(self._batch, self._vocabulary))  # (n,) int64 bases of each
+        self.n_bases = float(self._lengths.double().mean())
+        self._n_bases_of = tokens.n_bases[self.input_ids]
+        self._maskable = tokens.maskable[self.input_ids]
 
-    def shares(self, at_chance: Callable[[Tensor], Strategy], chance: float) -> tuple[Share, Share]:
-        """Mean share of tokens masked and of bases hidden."""
-        strategy = at_chance(torch.tensor([chance], dtype=torch.float64))
-        masked = strategy.select(self.input_ids, self.cu_seqlens, self.keys) > 0
-        maskable = self.grid.maskable
-        per_sequence = (
-            _sums(masked, self.grid.bounds) / _sums(maskable, self.grid.bounds).mean(),
-            _sums(bases_under(masked, self.grid), self.grid.offsets)
-            / _sums(bases_under(maskable, self.grid), self.grid.offsets).mean(),
-        )
-        controls = self._controls(chance)
-        tokens_masked, bases_hidden = (_expectation(y, controls) for y in per_sequence)
-        return tokens_masked, bases_hidden
+    def fractions(self, build: Callable[[Tensor], Strategy], probability: float) -> tuple[Fraction, Fraction]:
+        """Mean fraction of tokens masked and of bases hidden."""
+        strategy = build(torch.tensor([probability], dtype=torch.float64))
+        spans = strategy.select(self.input_ids, self.cu_seqlens, self.keys).numpy()
+        counts = account_each(self._batch, self._batch.input_ids, spans, self._vocabulary)
+        n_maskable, n_masked, covered, hidden, _ = torch.from_numpy(counts).double().unbind(1)
+        controls = self._controls(probability, n_maskable)
+        tokens_masked = _expectation(n_masked / n_maskable.mean(), controls)
+        return tokens_masked, _expectation(hidden / covered.mean(), controls)
 
-    def _controls(self, chance: float) -> Tensor:
+    def _controls(self, probability: float, n_maskable: Tensor) -> Tensor:
         """(n, C) figures of each sequence whose expectation is known to be 0: they explain most of the noise.
 
         They are made of the centres and of the tokens drawn: how many there are, their square, whether the number of
-        centres is odd (of which the number of long spans is made), and the share of tokens that a centre covers.
+        centres is odd (of which the number of long spans is made), and the fraction of tokens that a centre covers.
         """
-        grid = self.grid
-        centre, drawn = self._centre_draw < chance, (self._token_draw < chance) & grid.maskable
+        settings = Settings(np.array([probability]), np.zeros(0))
+        counts, covered = _draws(self._batch, self._vocabulary, settings)
+        n_centres, n_drawn = torch.from_numpy(counts).double().unbind(1)
         columns = []
-        for draws, bounds, places in (
-            (centre, grid.offsets, grid.lengths),
-            (drawn, grid.bounds, _sums(grid.maskable, grid.bounds)),
-        ):
-            off = _sums(draws, bounds) - places * chance
-            columns += [off, off**2 - places * chance * (1 - chance)]
-        odd = (1 - (1 - 2 * chance) ** grid.lengths) / 2
-        expected = grid.maskable * (1 - (1 - chance) ** grid.n_bases)
-        covered = tokens_over(centre, grid).double() - expected
-        columns += [_sums(centre, grid.offsets) % 2 - odd, _sums(covered, grid.bounds)]
+        for n_draws, places in ((n_centres, self._lengths), (n_drawn, n_maskable)):
+            off = n_draws - places * probability
+            columns += [off, off**2 - places * probability * (1 - probability)]
+        odd = (1 - (1 - 2 * probability) ** self._lengths) / 2
+        expected = self._maskable * (1 - (1 - probability) ** self._n_bases_of)
+        off = torch.from_numpy(covered).double() - expected
+        columns += [n_centres % 2 - odd, _sums(off, self.cu_seqlens)]
         return torch.stack(columns, 1)
+
+
+@compiled
+def _lengths(batch: Packed, vocabulary: Vocabulary) -> Array:
+    """(n,) int64 bases of each sequence."""
+    lengths = np.empty(len(batch.keys), dtype=np.int64)
+    for s in range(len(lengths)):
+        lengths[s] = lay_out(batch.input_ids[batch.bounds[s] : batch.bounds[s + 1]], vocabulary).length
+    return lengths
+
+
+@compiled
+def _draws(batch: Packed, vocabulary: Vocabulary, settings: Settings) -> tuple[Array, Array]:
+    """(n, 2) int64 centres and drawn maskable tokens of each sequence; (T,) int32 above 0 where a centre is covered."""
+    counts, covered = np.empty((len(batch.keys), 2), dtype=np.int64), np.empty(len(batch.input_ids), dtype=np.int32)
+    for s in range(len(counts)):
+        sequence = open_sequence(batch, s, vocabulary, settings)
+        found = centres(sequence)
+        for centre in found:
+            hide_base(sequence, centre)
+        write_spans(sequence, covered[batch.bounds[s] : batch.bounds[s + 1]])
+        counts[s, 0], counts[s, 1] = len(found), np.sum(tokens_drawn(sequence) & sequence.maskable)
+    return counts, np.minimum(covered, 1)
 
 
 def simulation_keys(n: int, n_tokens: int) -> Tensor:
@@ -90,10 +126,10 @@ def simulation_keys(n: int, n_tokens: int) -> Tensor:
     return hash64(torch.arange(n), 1, torch.tensor(n_tokens))
 
 
-def of_even_bases(tokens: TokenBases, lengths: Sequence[int], rate: float) -> Iterator[Simulation]:
+def of_even_bases(tokens: TokenBases, lengths: Sequence[int], rate: float, effort: float = 1.0) -> Iterator[Simulation]:
     """Sequences of independent, equally likely bases (or tokens of text), from the longest to the shortest."""
     for n_tokens in reversed(lengths):
-        n = _n_sequences(n_tokens, rate)
+        n = max(2, round(effort * _n_sequences(n_tokens, rate)))
         n_bases = (n_tokens - 1) * tokens.stride + tokens.k
         bits = hash64(simulation_keys(n, n_tokens)[:, None], 2, torch.arange(n_bases))
         yield Simulation(tokens, _kmers(bits, tokens) if tokens.is_dna else _words(bits, tokens))
@@ -161,9 +197,9 @@ def _sums(x: Tensor, bounds: Tensor) -> Tensor:
     return total[bounds].diff()
 
 
-def _expectation(y: Tensor, controls: Tensor) -> Share:
+def _expectation(y: Tensor, controls: Tensor) -> Fraction:
     """Mean of y (n,) where every control were 0, its expectation: the intercept of their regression."""
     design = torch.cat([torch.ones(len(y), 1, dtype=torch.float64), controls], 1)
     solution = torch.linalg.lstsq(design, y[:, None], driver="gelsd").solution
     unexplained = y - (design @ solution).squeeze(1)
-    return Share(float(solution[0]), float(unexplained.square().mean() / len(y)) ** 0.5)
+    return Fraction(float(solution[0]), float(unexplained.square().mean() / len(y)) ** 0.5)

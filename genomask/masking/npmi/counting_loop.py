@@ -10,7 +10,7 @@ Words are uint32: n letters of two bits, the last letter lowest. `keep` = 4**n -
 import numba
 import numpy as np
 
-from genomask.masking.compiled_hash import compiled
+from genomask.masking.compiled import compiled
 
 BLOCK = 1 << 16
 """Bases that are first looked through for N, then counted from the cache."""

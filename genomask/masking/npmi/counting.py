@@ -12,7 +12,7 @@ import numpy as np
 
 from genomask.cores import usable_cores
 from genomask.errors import SettingsError
-from genomask.masking.counting_loop import count_pieces, first_of
+from genomask.masking.npmi.counting_loop import count_pieces, first_of
 
 MAX_N = 12
 """Tables of longer n-grams would not fit: 4**13 counts are 537 MB for each thread."""

@@ -1,0 +1,108 @@
+"""What the loops of this room are compiled with, and the hash of `genomask.hashing` for them: the same bits.
+
+Every loop is compiled at first use and kept on disk. Numba itself looks at a loop's own file alone before it takes what
+it kept; here the key holds all files of the room, since a loop holds what it calls from the others.
+"""
+
+import hashlib
+import math
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core.caching import FunctionCache
+
+from genomask.cache import cache_errors, default_cache
+
+HERE = Path(__file__).parent
+
+
+def digest_of_sources(folder: Path) -> str:
+    """Of the names and contents of all Python files in a folder."""
+    files = sorted(folder.rglob("*.py"))
+    return hashlib.sha256(repr([(path.name, path.read_bytes()) for path in files]).encode()).hexdigest()
+
+
+def keep_loops_in_the_cache(folder: Path = HERE) -> None:
+    """Where nothing can be written beside the sources, have numba keep their loops in genomask's cache instead.
+
+    Raises SettingsError and DataError where there is no such cache either: numba would not even start.
+    """
+    beside = next(path for path in (folder / "__pycache__", folder) if path.is_dir())
+    settings: Any = numba.config
+    if settings.CACHE_DIR or os.access(beside, os.W_OK | os.X_OK):
+        return
+    kept = default_cache() / "loops"
+    with cache_errors(kept):
+        kept.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=kept):
+            settings.CACHE_DIR = str(kept)
+
+
+SOURCES = digest_of_sources(HERE)
+keep_loops_in_the_cache()
+
+
+class RoomCache(FunctionCache):
+    """What numba keeps of a function, under a key of all files of the room and of what the function is made of."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple:
+        made_of = [cell.cell_contents for cell in self._py_func.__closure__ or ()]
+        names = [f"{x.__module__}.{x.__qualname__}" if callable(x) else repr(x) for x in made_of]
+        return sig, codegen.magic_tuple(), self._py_func.__code__.co_code, tuple(names), SOURCES
+
+
+def compiled(function: Callable) -> Any:
+    """A compiled function, without Python's lock: masking runs beside training."""
+    dispatcher: Any = numba.njit(nogil=True)(function)
+    dispatcher._cache = RoomCache(function)
+    return dispatcher
+
+
+Array = np.ndarray
+Int = int | np.int64
+"""What an integer is: of Python before compilation, of the machine after."""
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+def offset_of(purpose: int) -> np.uint64:
+    """What the hash adds to a key for a purpose."""
+    return np.uint64(int(purpose) * int(GOLDEN) % 2**64)
+
+
+def limit_of(probability: float) -> np.uint64:
+    """`draw` gives numbers below this one where `hashing.uniform` gives numbers below the probability."""
+    return np.uint64(math.ceil(probability * 2.0**53))
+
+
+@compiled
+def mix(x: np.uint64) -> np.uint64:
+    """SplitMix64's finaliser."""
+    x = (x ^ (x >> np.uint64(30))) * _MIX_1
+    x = (x ^ (x >> np.uint64(27))) * _MIX_2
+    return x ^ (x >> np.uint64(31))
+
+
+@compiled
+def bits_at(key_for_purpose: np.uint64, position: Int) -> np.uint64:
+    """`hash64`, given mix(key + offset_of(purpose)), which is worth keeping for a whole sequence."""
+    return mix(key_for_purpose + np.uint64(position) * GOLDEN)
+
+
+@compiled
+def draw(key_for_purpose: np.uint64, position: Int) -> np.uint64:
+    """The 53 bits of `hashing.uniform`."""
+    return bits_at(key_for_purpose, position) >> np.uint64(11)
+
+
+@compiled
+def below(bits: np.uint64, bound: Int) -> np.int64:
+    """`hashing.below`."""
+    return np.int64(bits & np.uint64(2**63 - 1)) % bound

@@ -1,0 +1,224 @@
+"""What a strategy sees: one sequence of tokens with its bases, the draws it may take, and where it marks what to hide.
+
+A strategy is a function of a Sequence that marks it by `hide_base`, `hide_bases`, `hide_token` or `mask_token`. The
+functions here are compiled and may be called from compiled code and from plain Python alike. Every draw is a hash of
+the sequence's own key, a purpose and a place in the sequence, so a sequence's mask is the same alone and in any batch.
+
+Letters: T tokens of all packed sequences, B sequences, V ids, S tokens and G bases of one sequence, C centres.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from genomask.hashing import Purpose
+from genomask.masking.compiled import Array, Int, compiled, draw, mix, offset_of
+from genomask.types import TokenBases
+
+_CENTRE, _TOKEN, _OWN = offset_of(Purpose.CENTRE), offset_of(Purpose.TOKEN), offset_of(Purpose.OWN)
+
+
+class Packed(NamedTuple):
+    """One batch of token sequences, as arrays."""
+
+    input_ids: Array  # (T,) int64
+    bounds: Array  # (B + 1,) int64, first token of each sequence; the last entry is T
+    keys: Array  # (B,) uint64
+
+
+class Vocabulary(NamedTuple):
+    """What masking knows of the ids: TokenBases as arrays."""
+
+    k: int  # most bases of a token
+    stride: int
+    n_bases: Array  # (V,) int64
+    maskable: Array  # (V,) bool
+    word_start: Array  # (V,) bool
+    letters: Array  # (V, k) uint8; (V, 0) for text
+    kmer_ids: Array  # (4**k,) int64; (0,) where ids are no k-mers
+    first_kmer: int  # the lowest id of a k-mer; 0 where ids are none
+
+    @classmethod
+    def of(cls, tokens: TokenBases) -> "Vocabulary":
+        """From tensors on any device."""
+        tables = tokens.n_bases, tokens.maskable, tokens.word_start, tokens.letters, tokens.kmer_ids
+        n_bases, maskable, word_start, letters, kmer_ids = (x.cpu().contiguous().numpy() for x in tables)
+        first_kmer = int(tokens.kmer_ids.min()) if tokens.is_dna else 0
+        return cls(tokens.k, tokens.stride, n_bases, maskable, word_start, letters, kmer_ids, first_kmer)
+
+
+class Settings(NamedTuple):
+    """How a built strategy masks."""
+
+    probabilities: Array  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
+    scores: Array  # (V,) float64 NPMI of each id, or (0,)
+
+
+class Sequence(NamedTuple):
+    """One sequence and its bases, both counted from its own first."""
+
+    input_ids: Array  # (S,) int64
+    start: Array  # (S,) int64, first base of each token; a token of no bases has that of the next one
+    n_bases: Array  # (S,) int64
+    maskable: Array  # (S,) bool
+    masked: Array  # (S,) bool, all False: tokens that are masked whatever is hidden
+    hidden: Array  # (G + 1,) bool, all False: bases whose tokens are all masked; the last entry is no base
+    vocabulary: Vocabulary
+    scores: Array  # (V,) float64 NPMI of each id, or (0,)
+    key: np.uint64
+    limit: np.uint64  # `draw` below it is the strategy's elementary draw
+
+
+class Layout(NamedTuple):
+    """Where the tokens of a sequence lie in its bases."""
+
+    start: Array  # (S,) int64
+    n_bases: Array  # (S,) int64
+    maskable: Array  # (S,) bool
+    length: Int  # G
+
+
+@compiled
+def lay_out(ids: Array, vocabulary: Vocabulary) -> Layout:
+    """Place of each token (S,) of one sequence in its bases."""
+    start, n_bases = np.empty_like(ids), np.empty_like(ids)
+    maskable = np.empty(len(ids), dtype=np.bool_)
+    for t in range(len(ids)):  # apart from the loop below, so that the processor does eight tokens at once
+        token = np.uint64(ids[t])
+        n_bases[t], maskable[t] = vocabulary.n_bases[token], vocabulary.maskable[token]
+    overlap = vocabulary.k - vocabulary.stride
+    at = 0
+    for t in range(len(ids)):
+        start[t] = at
+        at += max(n_bases[t] - overlap, 0)
+    if at > 0:
+        at += overlap
+    return Layout(start, n_bases, maskable, at)
+
+
+@compiled
+def open_sequence(batch: Packed, s: Int, vocabulary: Vocabulary, settings: Settings) -> Sequence:
+    """Sequence number s, nothing of it hidden yet."""
+    ids = batch.input_ids[batch.bounds[s] : batch.bounds[s + 1]]
+    start, n_bases, maskable, length = lay_out(ids, vocabulary)
+    probability = settings.probabilities[min(length, len(settings.probabilities) - 1)]
+    masked, hidden = np.zeros(len(ids), dtype=np.bool_), np.zeros(length + 1, dtype=np.bool_)
+    limit = np.uint64(math.ceil(probability * 2.0**53))
+    return Sequence(ids, start, n_bases, maskable, masked, hidden, vocabulary, settings.scores, batch.keys[s], limit)
+
+
+def over_sequences(mask: Callable[..., None]) -> Callable[[Packed, Vocabulary, Settings, tuple, Array], None]:
+    """What writes the spans (T,) of a whole batch, given what marks one sequence and the strategy's own parameters."""
+
+    def select(batch: Packed, vocabulary: Vocabulary, settings: Settings, parameters: tuple, spans: Array) -> None:
+        for s in range(len(batch.keys)):
+            sequence = open_sequence(batch, s, vocabulary, settings)
+            mask(sequence, *parameters)
+            write_spans(sequence, spans[batch.bounds[s] : batch.bounds[s + 1]])
+
+    return select
+
+
+_WHOLE, _FLAG, _REAL = (np.zeros(1, dtype=dtype) for dtype in (np.int64, np.bool_, np.float64))
+PACKED = numba.typeof(Packed(_WHOLE, _WHOLE, _WHOLE.view(np.uint64)))
+VOCABULARY = numba.typeof(Vocabulary(1, 1, _WHOLE, _FLAG, _FLAG, np.zeros((1, 1), dtype=np.uint8), _WHOLE, 0))
+SETTINGS = numba.typeof(Settings(_REAL, _REAL))
+"""The types that every strategy is compiled for."""
+
+
+@compiled
+def centres(sequence: Sequence) -> Array:
+    """(C,) int64 bases, each drawn independently with the strategy's probability."""
+    key = mix(sequence.key + _CENTRE)
+    n_bases = len(sequence.hidden) - 1
+    drawn = np.empty(n_bases, dtype=np.bool_)
+    for i in range(n_bases):
+        drawn[i] = draw(key, i) < sequence.limit
+    found = np.empty(n_bases, dtype=np.int64)
+    n = np.uint64(0)
+    for i in range(n_bases):  # without a branch, which would be guessed wrongly at every centre
+        found[n] = i
+        n += np.uint64(drawn[i])
+    return found[:n]
+
+
+@compiled
+def tokens_drawn(sequence: Sequence) -> Array:
+    """(S,) bool: each token drawn independently with the strategy's probability."""
+    key = mix(sequence.key + _TOKEN)
+    drawn = np.empty(len(sequence.input_ids), dtype=np.bool_)
+    for t in range(len(drawn)):
+        drawn[t] = draw(key, t) < sequence.limit
+    return drawn
+
+
+@compiled
+def uniform_at(sequence: Sequence, position: Int) -> float:
+    """A number in [0, 1) for a strategy's own purposes, another one at each position (any whole number)."""
+    return draw(mix(sequence.key + _OWN), position) * 2.0**-53
+
+
+@compiled
+def bases(sequence: Sequence) -> Array:
+    """(G,) uint8 bases A0 C1 G2 T3 as its tokens tell them, 4 where none does."""
+    found = np.full(len(sequence.hidden) - 1, 4, dtype=np.uint8)
+    letters = sequence.vocabulary.letters
+    for t in range(len(sequence.input_ids)):
+        if sequence.maskable[t]:
+            for i in range(min(sequence.n_bases[t], letters.shape[1])):
+                found[sequence.start[t] + i] = letters[sequence.input_ids[t], i]
+    return found
+
+
+@compiled
+def hide_bases(sequence: Sequence, first: Int, stop: Int) -> None:
+    """Hide the bases from `first` up to, but not, `stop`, as far as the sequence goes."""
+    sequence.hidden[max(0, first) : max(0, min(len(sequence.hidden) - 1, stop))] = True
+
+
+@compiled
+def hide_base(sequence: Sequence, base: Int) -> None:
+    """Hide one base; one beyond the sequence is none."""
+    if 0 <= base < len(sequence.hidden) - 1:
+        sequence.hidden[base] = True
+
+
+@compiled
+def hide_token(sequence: Sequence, t: Int) -> None:
+    """Hide all bases of a token, so that every token that overlaps it is masked too."""
+    hide_bases(sequence, sequence.start[t], sequence.start[t] + sequence.n_bases[t])
+
+
+@compiled
+def mask_token(sequence: Sequence, t: Int) -> None:
+    """Mask one token alone, which on overlapping k-mers hides nearly nothing; one beyond the sequence is none."""
+    if 0 <= t < len(sequence.masked):
+        sequence.masked[t] = True
+
+
+@compiled
+def write_spans(sequence: Sequence, spans: Array) -> None:
+    """(S,) int32: 0 where a token stays visible, else the number of its run of masked tokens, from 1.
+
+    Masked are the maskable tokens that are marked or cover a hidden base.
+    """
+    hidden = sequence.hidden
+    last_hidden = np.empty(len(hidden), dtype=np.int64)  # before each base
+    last = -1
+    for g in range(len(hidden)):
+        last_hidden[g] = last
+        last = g if hidden[g] else last
+    masked = np.empty(len(spans), dtype=np.bool_)
+    for t in range(len(spans)):
+        first = np.uint64(sequence.start[t])
+        beyond = first + np.uint64(sequence.n_bases[t])
+        masked[t] = sequence.maskable[t] & (sequence.masked[t] | (last_hidden[beyond] >= sequence.start[t]))
+    n = before = np.int32(0)
+    for t in range(len(masked)):  # without a branch, as above
+        here = np.int32(masked[t])
+        n += here & ~before
+        before = here
+        spans[t] = n * here

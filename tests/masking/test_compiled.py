@@ -1,0 +1,63 @@
+"""What is compiled is kept on disk, found again, and forgotten once any file of the room changes."""
+
+import os
+
+import numba
+import pytest
+
+from genomask.errors import SettingsError
+from genomask.masking import STRATEGIES, compiled
+from genomask.masking.compiled import keep_loops_in_the_cache
+from genomask.masking.sequence import over_sequences
+
+
+def compile_again(name):
+    spec = STRATEGIES[name]
+    signature = spec.machine_code.nopython_signatures[0]  # compiled and kept, if it was not before
+    select = compiled.compiled(over_sequences(compiled.compiled(spec.mask)))
+    select.compile(signature)
+    return sum(select.stats.cache_hits.values())
+
+
+def test_a_strategy_is_found_again_and_never_taken_for_another():
+    assert compile_again("contiguous") == 1
+    assert compile_again("uniform") == 1
+
+
+def test_what_other_sources_were_compiled_to_is_not_taken(monkeypatch):
+    assert compile_again("uniform") == 1
+    monkeypatch.setattr(compiled, "SOURCES", "other")
+    assert compile_again("uniform") == 0
+
+
+def test_the_digest_changes_with_any_file_of_the_room(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a.py").write_text("1")
+    first = compiled.digest_of_sources(tmp_path)
+    (tmp_path / "inner" / "a.py").write_text("2")
+    second = compiled.digest_of_sources(tmp_path)
+    (tmp_path / "b.py").write_text("")
+    assert len({first, second, compiled.digest_of_sources(tmp_path)}) == 3
+
+
+def test_loops_are_kept_in_the_cache_where_nothing_can_be_written_beside_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    keep_loops_in_the_cache(tmp_path)
+    assert numba.config.CACHE_DIR == ""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    keep_loops_in_the_cache(tmp_path)
+    assert str(tmp_path / "cache" / "loops") == numba.config.CACHE_DIR
+
+
+def test_a_user_without_a_home_is_told_of_the_cache(tmp_path, monkeypatch):
+    def no_such_user(_):
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    for name in ("HOME", "GENOMASK_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", no_such_user)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(SettingsError, match="this user has no home folder to keep the cache in; set GENOMASK_CACHE"):
+        keep_loops_in_the_cache(tmp_path)
