@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check python
+.PHONY: demo test fuzz check python
 
 demo: $(STAMP)
 	$(VENV)/bin/genomask demo
@@ -12,6 +12,11 @@ demo: $(STAMP)
 # One thread for each of two test processes: more would fight over two cores.
 test: $(STAMP)
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
+
+# Damaged and absurd inputs for a minute. More, or one again: make fuzz FUZZ="--fuzz-cases 10000 --fuzz-seed 1".
+FUZZ ?= --fuzz-seconds 60
+fuzz: $(STAMP)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest tests/fuzz $(FUZZ)
 
 check: $(STAMP)
 	$(VENV)/bin/ruff check
