@@ -1,0 +1,213 @@
+"""Files that commands read: FASTA, tables, JSON lines, BED, JASPAR, NPMI tables, vocabularies, regions of a FASTA."""
+
+import gzip
+import io
+import json
+import random
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fuzz_case import Case
+from fuzz_damage import NUMBERS, WORDS, any_word, bomb, damaged
+from fuzz_seeds import fewshot, pretrain_genome, pretrain_text
+
+HUGE = (
+    b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000,), }".ljust(117) + b"\n"
+)
+Grammar = Callable[[random.Random], bytes]
+
+
+def given(rng: random.Random, place: Path, seed: Path, grammar: Grammar | None = None, name: str = "") -> Path:
+    """A file in `place`: the seed damaged, or what the grammar writes; now and then compressed, renamed or no file."""
+    written = bool(grammar and rng.random() < 0.4)
+    data = grammar(rng) if grammar and written else seed.read_bytes()
+    if not written or rng.random() < 0.3:
+        data = damaged(rng, data)
+    path = place / (name or seed.name)
+    match rng.randrange(200):
+        case 0:
+            path, data = path.with_name(path.name + ".gz"), gzip.compress(data[:30], mtime=0) + bomb()
+        case at if at < 12:
+            path, data = path.with_name(path.name + ".gz"), gzip.compress(data, mtime=0)
+        case at if at < 24:
+            path = path.with_name(path.name + rng.choice((".gz", ".bz2", ".zip", ".txt", "")))
+        case at if at < 36:
+            path = path.with_name(
+                rng.choice(("a b.txt", "[red].fa", "ü.fa", "-x", "%s", "x:1-2", "ACGT", "\x1b[31m.fa", "a\nb"))
+            )
+    path.write_bytes(data)
+    if rng.random() < 0.03:
+        path.unlink()
+        rng.choice((path.mkdir, lambda: path.symlink_to("nowhere"), lambda: path.symlink_to(path.name), lambda: None))()
+    return path
+
+
+def a_fasta(rng: random.Random) -> bytes:
+    """Records with odd names, blank lines, odd letters."""
+    letters = rng.choice(
+        ("ACGT", "ACGT", "acgtN", "ACGTRYSWKMBDHVNU", "ACGT-", "ACGT*", "A", "N", "ACDEFGHIKLMNPQRSTVWY")
+    )
+    text = ""
+    for _ in range(rng.randint(0, 6)):
+        text += f">{rng.choice(('chr1', 'chr2', 'a', '', ' ', any_word(rng)))}{rng.choice(('', ' ', ' about it'))}\n"
+        for _ in range(rng.randint(0, 5)):
+            text += "".join(rng.choices(letters, k=rng.choice((0, 1, 5, 60, 600)))) + "\n"
+    return text.encode()
+
+
+def fasta(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """A genome, counted, trained on or looked at."""
+    genome, out = str(given(rng, place, seeds / "genome.fa", a_fasta)), place / "out"
+    ambiguous = rng.choice(([], [], ["--ambiguous", "n"]))
+    if rng.random() < 0.15:
+        mended = pretrain_genome(seeds / "genome.fa", out)
+        return Case(arguments=[*pretrain_genome(Path(genome), out), *ambiguous], changes=(out,), mended=mended)
+    if rng.random() < 0.15:
+        region = f"{genome}:chr1:{rng.randint(1, 99)}-{rng.randint(100, 200)}"
+        return Case(arguments=["masks", region, "--k", "3", "--out", str(out / "m.svg"), *ambiguous], changes=(out,))
+    more = rng.choice(([], ["--strand", "both"], ["--definition", "released"]))
+    counted = ["npmi", genome, "--max-n", "4", "--min-count", "2", "--out", str(out), *ambiguous, *more]
+    return Case(arguments=counted, changes=(out,))
+
+
+def a_table(rng: random.Random) -> bytes:
+    """Rows under a header, with odd cells."""
+    tab = rng.choice(("\t", "\t", ","))
+    header = rng.choice(
+        (["sequence", "label"], ["label", "sequence", "x"], ["Sequence ", "LABEL"], ["sequence"], ["seq", "y"])
+    )
+    cells = (
+        (lambda: "".join(rng.choices("ACGT", k=rng.randint(1, 40)))),
+        (lambda: rng.choice("01")),
+        (lambda: any_word(rng)),
+    )
+    odd = rng.random() < 0.7
+    lines = [tab.join(header)]
+    for _ in range(rng.choice((0, 1, 8, 20))):
+        row = [cells[2]() if odd and rng.random() < 0.05 else cells["seq" not in n.lower()]() for n in header]
+        lines.append(tab.join(row))
+    return ("\n".join(lines) + rng.choice(("", "\n", "\n\n"))).encode()
+
+
+def table(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """Labelled sequences; the test may be good and the pool damaged, or the other way round."""
+    seed, out = seeds / rng.choice(("task.tsv", "task.csv")), place / "out"
+    arguments = fewshot(given(rng, place, seed, a_table), out)
+    if rng.random() < 0.5:
+        arguments[arguments.index(rng.choice(("--train", "--test"))) + 1] = str(seed)
+    return Case(arguments=arguments, changes=(out,), mended=fewshot(seed, out))
+
+
+def some_json_lines(rng: random.Random) -> bytes:
+    """Objects with odd values."""
+    values = ("the cat sat", "", None, 5, 1e400, True, ["a"], {"text": "a"}, *WORDS)
+    objects = [{"text": "the cat sat on the mat"}] * rng.randint(0, 3)
+    objects += [{rng.choice(("text", "text", "body", "")): rng.choice(values)} for _ in range(rng.randint(0, 4))]
+    lines = [json.dumps(item, ensure_ascii=rng.random() < 0.5) for item in objects]
+    lines += rng.choice(
+        ([], [], ["[1, 2]"], ["5"], ["null"], ["{"], ['"text"'], ["[" * 9_999], ['{"text": "\\ud800"}'], ["NaN"])
+    )
+    rng.shuffle(lines)
+    return "\n".join(lines).encode()
+
+
+def jsonl(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """Text to train on, sometimes under a vocabulary that is damaged too."""
+    out, good = place / "out", pretrain_text(seeds / "shard.jsonl", place / "out")
+    if rng.random() < 0.25:
+        vocabulary = given(rng, place, seeds / "vocab.txt")
+        return Case(arguments=[*good, "--vocabulary", str(vocabulary)], changes=(out,), mended=good)
+    shard = given(rng, place, seeds / "shard.jsonl", some_json_lines)
+    return Case(arguments=pretrain_text(shard, out), changes=(out,), mended=good)
+
+
+def a_bed(rng: random.Random) -> bytes:
+    """Intervals with odd ends."""
+    ends = ("0", "1", "500", "2999", "3000", "3001", *NUMBERS)
+    names = ("chr1", "chr1", "chr2", "chr9", any_word(rng))
+    rows = (
+        rng.choice(names) + rng.choice("\t\t ") + "\t".join(rng.choices(ends, k=2)) for _ in range(rng.randint(0, 6))
+    )
+    return "\n".join([rng.choice(("", "track name=x", "# x", "browser position")), *rows]).encode()
+
+
+def bed(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """Regions to count in."""
+    regions, out = given(rng, place, seeds / "regions.bed", a_bed), place / "out.npmi"
+    counted = ["npmi", str(seeds / "genome.fa"), "--max-n", "3", "--min-count", "2", "--out", str(out)]
+    return Case(arguments=[*counted, "--bed", str(regions)], changes=(out,), mended=counted)
+
+
+def a_motif(rng: random.Random) -> bytes:
+    """A matrix with odd numbers."""
+    rows = (
+        f"{letter} [ {' '.join(rng.choices(('0', '3', '20', *NUMBERS), k=rng.randint(0, 5)))} ]"
+        for letter in "ACGTN"[: rng.randint(2, 5)]
+    )
+    return f">{any_word(rng)} {any_word(rng)}\n".encode() + "\n".join(rows).encode()
+
+
+def jaspar(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """Motifs to hold words against."""
+    motifs, out = given(rng, place, seeds / "motifs.jaspar", a_motif), place / "out.csv"
+    asked = ["npmi", "motifs", str(seeds / "table.npmi"), "--n", "3", "--top", "5", "--jaspar"]
+    mended = [*asked, str(seeds / "motifs.jaspar"), "--out", str(out)]
+    return Case(arguments=[*asked, str(motifs), "--out", str(out)], changes=(out,), mended=mended)
+
+
+def an_npmi_table(rng: random.Random) -> bytes:
+    """Arrays of odd shapes and types under an odd header, in the form of a table."""
+    header: dict[str, Any] = {"format": 2, "min_count": 2, "definition": "exact", "strand": "forward"}
+    header |= {"round_to": [], "genome": "x", "regions": ""}
+    if rng.random() < 0.5:
+        header[rng.choice((*header, "x"))] = rng.choice((-1, 0, 2, 10**12, 1.5, "", "both", None, [], [1], "\x1b[31m"))
+    arrays = {f"n{n}": np.full(4**n, 7, np.uint8) for n in range(1, 4)} | {"header": np.array(json.dumps(header))}
+    odd = (np.zeros(4), np.array([-1, 2, 3, 4]), np.full(4, np.nan), np.array("x"), np.zeros((4, 4)), np.zeros(0))
+    if rng.random() < 0.5:
+        arrays[rng.choice(("n1", "n2", "n3", "n4", "n13", "x", "header"))] = rng.choice(odd)
+    with io.BytesIO() as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+        if rng.random() < 0.3:  # a header alone that promises 10**9 numbers
+            with zipfile.ZipFile(file, "a") as archive:
+                archive.writestr("n5.npy", HUGE)
+        return file.getvalue()
+
+
+def npmi_file(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """A table of scores, shown, masked by, or held against motifs."""
+    counted, out = str(given(rng, place, seeds / "table.npmi", an_npmi_table)), place / "out.svg"
+    good, motifs = seeds / "table.npmi", str(seeds / "motifs.jaspar")
+    if (
+        rng.random() < 0.2
+    ):  # --out names what is there already: a table, which is replaced, or another file, which is not
+        shutil.copy(seeds / "genome.fa", place / "g.fa")
+        there = rng.choice((place / "g.fa", Path(counted)))
+        return Case(
+            arguments=["npmi", str(place / "g.fa"), "--max-n", "3", "--out", str(there)], changes=(Path(counted),)
+        )
+    asked = rng.choice((
+        ["npmi", "show", counted], ["npmi", "show", counted, "--n", "2", "--tsv", str(out)],
+        ["npmi", "motifs", counted, "--jaspar", motifs, "--n", "3", "--top", "5"],
+        ["masks", "ACGTTGCAACGT", "--k", "3", "--masking", "genemask", "--npmi", counted, "--out", str(out)],
+    ))  # fmt: skip
+    return Case(arguments=asked, changes=(out,), mended=[str(good) if word == counted else word for word in asked])
+
+
+def region(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """FASTA:RECORD:FIRST-LAST, or letters, in odd spelling."""
+    shutil.copy(seeds / "genome.fa", place / "genome.fa")
+    ends = ("1", "5", "40", "120", "3000", "3001", *NUMBERS)
+    text = "".join((
+        rng.choice(("genome.fa", "genome.fa", "./genome.fa", "nothere.fa", any_word(rng))), rng.choice(":::, "),
+        rng.choice(("chr1", "chr1", "chr2", "chr1 first", any_word(rng))), rng.choice(":::-"),
+        rng.choice(ends), rng.choice(("-", "-", "..", ":", "")), rng.choice(ends),
+    ))  # fmt: skip
+    if rng.random() < 0.3:
+        text = rng.choice((any_word(rng), "".join(rng.choices("ACGTNRUacgtn-* ", k=rng.choice((1, 3, 9, 60, 3_000))))))
+    text = text.replace("\x00", "")[:100_000]
+    out = place / "m.svg"
+    return Case(arguments=["masks", text, "--k", "3", "--masking", "uniform", "--out", str(out)], changes=(out,))

@@ -1,0 +1,52 @@
+"""The kinds of input that are damaged, and how often each has its turn. A seed and a number make a case."""
+
+import itertools
+import random
+from pathlib import Path
+
+import fuzz_folders
+import fuzz_inputs
+import fuzz_options
+from fuzz_case import Case, Generator
+
+KINDS: dict[str, tuple[Generator, int]] = {
+    "fasta": (fuzz_inputs.fasta, 5),
+    "table": (fuzz_inputs.table, 5),
+    "jsonl": (fuzz_inputs.jsonl, 4),
+    "bed": (fuzz_inputs.bed, 3),
+    "jaspar": (fuzz_inputs.jaspar, 3),
+    "npmi-file": (fuzz_inputs.npmi_file, 4),
+    "region": (fuzz_inputs.region, 3),
+    "model": (fuzz_folders.model, 5),
+    "run": (fuzz_folders.run, 5),
+    "results": (fuzz_folders.results, 2),
+    "cache": (fuzz_folders.cache, 2),
+    "options": (fuzz_options.options, 6),
+    "set": (fuzz_options.settings, 5),
+    "recipe": (fuzz_options.recipe, 4),
+    "masking": (fuzz_options.masking, 5),
+}
+"""Name: generator, and its cases in each round."""
+
+ROUND = [
+    name
+    for _, name in sorted(((turn + 0.5) / turns, name) for name, (_, turns) in KINDS.items() for turn in range(turns))
+]
+"""The kinds of as many cases in a row, each spread over the round."""
+
+
+def kind_of(number: int) -> str:
+    """The kind of a case."""
+    return ROUND[number % len(ROUND)]
+
+
+def first_of_each(count: int) -> list[int]:
+    """The first cases of every kind, `count` of each."""
+    numbers = range(count * len(ROUND))
+    return sorted(at for name in KINDS for at in itertools.islice((n for n in numbers if kind_of(n) == name), count))
+
+
+def make_case(seed: int, number: int, place: Path, seeds: Path) -> Case:
+    """Write the files of a case into the empty folder `place`; `seeds` holds the valid inputs it starts from."""
+    generate, _ = KINDS[kind_of(number)]
+    return generate(random.Random(f"{seed}/{number}"), place, seeds)

@@ -1,0 +1,113 @@
+"""The valid inputs that cases start from, made by the commands themselves: a small genome, a task, text, a model."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+QUICK = (
+    "tokens.k=3",
+    "windows.max_tokens=32",
+    "windows.validation_windows=1",
+    "masking.npmi_min_count=2",
+    "masking.strategy=uniform",
+    "encoder.hidden_size=8",
+    "encoder.num_attention_heads=2",
+    "encoder.num_hidden_layers=1",
+    "encoder.intermediate_size=8",
+    "training.steps=6",
+    "training.sequences_per_step=2",
+    "training.tokens_per_microbatch=300",
+    "training.log_every=1",
+    "training.checkpoint_every=2",
+    "evaluation.every=100",
+    "optimizer.warmup_steps=1",
+)
+"""Settings of a genome recipe with which a run takes a fraction of a second."""
+
+QUICK_TEXT = tuple(
+    {"tokens.k=3": "tokens.vocab_size=256", "windows.max_tokens=32": "documents.max_tokens=16"}.get(change, change)
+    for change in QUICK
+    if change != "windows.validation_windows=1"
+)
+"""The same for text."""
+
+MINE = '''"""A masking strategy of one's own."""
+
+from genomask.masking import MaskView, register
+
+
+@register("every-third")
+def every_third(view: MaskView, *, phase: int = 0):
+    """Mask every third token."""
+    return (view.grid.position % 3 == phase) & view.grid.maskable
+'''
+
+MOTIFS = """>MA0001.1 AGL3
+A [ 0 3 79 40 66 ]
+C [ 94 75 4 3 1 ]
+G [ 1 0 3 4 1 ]
+T [ 2 19 11 50 29 ]
+>MA0002.1 RUNX1
+A [ 10 12 4 1 2 2 ]
+C [ 2 2 7 1 0 8 ]
+G [ 3 1 1 0 23 0 ]
+T [ 11 11 14 24 1 16 ]
+"""
+
+
+def changes(settings: tuple[str, ...]) -> list[str]:
+    """`--set` for each of them."""
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def pretrain_genome(genome: Path, out: Path) -> list[str]:
+    """Arguments of a quick run."""
+    return ["pretrain", "--genome", str(genome), "--recipe", "genome-demo", *changes(QUICK), "--out", str(out)]
+
+
+def pretrain_text(corpus: Path, out: Path) -> list[str]:
+    """The same on text."""
+    return ["pretrain", "--corpus", str(corpus), "--recipe", "c4-tiny", *changes(QUICK_TEXT), "--out", str(out)]
+
+
+def fewshot(task: Path, out: Path, methods: str = "kmer-logreg", model: str = "none") -> list[str]:
+    """Arguments of a few measurements."""
+    tables = ["--train", str(task), "--test", str(task), "--shots", "2", "--draws", "2"]
+    return ["fewshot", "--model", model, *tables, "--methods", methods, "--out", str(out)]
+
+
+def make_seeds(folder: Path, run: Callable[[list[str]], None]) -> None:
+    """Fill `folder`, whose files never change afterwards; `run` takes the arguments of a command."""
+    rng = random.Random(0)
+    (folder / "genome.fa").write_text(
+        f">chr1 first\n{_lines(rng, 3_000)}>chr2\n{_lines(rng, 900)}NNNNNNNNNN\nacgtnacgt\n"
+    )
+    rows = [(_bases(rng, 24, "ACGT" if i % 2 else "AACGTT"), i % 2, "ab"[i % 2]) for i in range(12)]
+    (folder / "task.tsv").write_text("sequence\tlabel\n" + "".join(f"{bases}\t{label}\n" for bases, label, _ in rows))
+    (folder / "task.csv").write_text(
+        "name,label,sequence\n" + "".join(f'"x,{i}",{c},{b}\n' for i, (b, _, c) in enumerate(rows))
+    )
+    words = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "the", "rat", "run", "to", "its", "hat"]
+    documents = [{"text": " ".join(rng.choices(words, k=rng.randint(3, 20))), "url": f"u{i}"} for i in range(30)]
+    (folder / "shard.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    (folder / "vocab.txt").write_text("\n".join([*specials, *sorted(set(words)), *"abcdefghijklmnopqrstuvwxyz"]) + "\n")
+    (folder / "regions.bed").write_text("# regions\nchr1\t0\t1500\tx\t0\t+\nchr1\t1400\t2500\nchr2\t10\t800\n")
+    (folder / "motifs.jaspar").write_text(MOTIFS)
+    (folder / "mine.py").write_text(MINE)
+    run(["npmi", str(folder / "genome.fa"), "--max-n", "3", "--min-count", "2", "--out", str(folder / "table.npmi")])
+    run(pretrain_genome(folder / "genome.fa", folder / "run"))
+    run(pretrain_text(folder / "shard.jsonl", folder / "text-run"))
+    run(["export", "--model", str(folder / "run" / "model"), "--to", "mosaicbert", "--out", str(folder / "mosaicbert")])
+    run(fewshot(folder / "task.tsv", folder / "fewshot"))
+    shutil.rmtree(folder / "text-run" / "checkpoints")
+
+
+def _bases(rng: random.Random, n: int, letters: str = "ACGT") -> str:
+    return "".join(rng.choices(letters, k=n))
+
+
+def _lines(rng: random.Random, n: int) -> str:
+    return "".join(_bases(rng, 60) + "\n" for _ in range(n // 60))
