@@ -5,17 +5,19 @@ settings and the hashes of models and tasks; asking the same folder for others i
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from genomask.atomic import atomic_write, naming
 from genomask.data.tasks import LabelledTask
-from genomask.errors import SettingsError
+from genomask.errors import DataError, SettingsError
 from genomask.fewshot.metrics import METRICS
 
 
@@ -36,6 +38,7 @@ RESULT_FILES = ("results.csv", "summary.csv", "protocol.json", "fewshot.svg", "f
 
 NAMES = ("model", "strategy", "task")
 COLUMNS = [*Cell._fields, "n_train", "n_test", *METRICS]
+KINDS = dict.fromkeys(COLUMNS, np.int64) | dict.fromkeys((*NAMES, "method"), str) | dict.fromkeys(METRICS, np.float64)
 
 
 class ResultsFile:
@@ -45,15 +48,18 @@ class ResultsFile:
         """Open a folder; `protocol` holds tables of named values that must not change.
 
         Nothing is written before the first row: a call that fails earlier leaves no protocol that binds the next one.
-        Raises SettingsError where the folder's protocol.json has another value for one of the names, and has rows.
+        Raises SettingsError where the folder's protocol.json has another value for one of the names, and has rows;
+        DataError where either file is damaged.
         """
         self.path = folder / "results.csv"
         self.done: set[tuple] = set()
-        if self.path.exists():
+        if self.path.exists() and (self.path.is_dir() or self.path.stat().st_size):
+            self.done.update(read_results(folder)[list(Cell._fields)].itertuples(index=False, name=None))
             _cut_torn_line(self.path)
-            if self.path.stat().st_size:
-                self.done.update(read_results(folder)[list(Cell._fields)].itertuples(index=False, name=None))
-        self._protocol = _joined(folder / "protocol.json" if self.done else None, protocol)
+        kept = read_protocol(folder) if self.done else {"tasks": {}}
+        if not {Cell(*cell).task for cell in self.done} <= kept["tasks"].keys():
+            raise damaged(folder / "protocol.json")
+        self._protocol = _joined(folder, kept, protocol)
 
     def append(self, cell: Cell, n_train: int, n_test: int, scores: dict[str, float]) -> None:
         """Add one row and give it to the operating system at once."""
@@ -79,14 +85,46 @@ class ResultsFile:
 
 
 def read_results(folder: Path) -> pd.DataFrame:
-    """All rows of a folder's results.csv; names stay text also where they look like numbers or like missing values."""
-    return pd.read_csv(
-        folder / "results.csv",
-        dtype=dict.fromkeys(NAMES, str),
-        keep_default_na=False,
-        na_values={metric: [""] for metric in METRICS},
-        float_precision="round_trip",
-    )
+    """All rows of a folder's results.csv; names stay text also where they look like numbers or like missing values.
+
+    A last line that a kill left without its end is no row. Raises DataError for a file that was not written here.
+    """
+    path = folder / "results.csv"
+    try:
+        text = path.read_bytes().decode()
+        rows = pd.read_csv(
+            io.StringIO(text[: text.rfind("\n") + 1]),
+            dtype=KINDS,
+            keep_default_na=False,
+            na_values={metric: [""] for metric in METRICS},
+            float_precision="round_trip",
+        )
+    except (OSError, ValueError) as error:
+        raise damaged(path) from error
+    out_of_range = (rows[rows.columns.intersection(METRICS)].abs() > 1).any(axis=None)
+    if list(rows.columns) != COLUMNS or rows.duplicated(list(Cell._fields)).any() or out_of_range:
+        raise damaged(path)
+    return rows
+
+
+def read_protocol(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the rows of a folder depend on. Raises DataError for a file that is missing or was not written here."""
+    path = folder / "protocol.json"
+    try:
+        tables = json.loads(path.read_text(encoding="utf-8"))
+        whole = all(isinstance(table, dict) for table in tables.values()) and all(
+            type(task["smallest_class"]) is int for task in tables["tasks"].values()
+        )
+    except (OSError, ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
+        raise damaged(path) from error
+    if not whole:
+        raise damaged(path)
+    return tables
+
+
+def damaged(path: Path) -> DataError:
+    """The error of a file that does not hold what was written there."""
+    return DataError(f"{path} is missing or damaged; bring it back from a copy, or give another --out.")
 
 
 def read_summary(folder: Path) -> pd.DataFrame:
@@ -108,16 +146,14 @@ def task_digest(task: LabelledTask) -> str:
     return digest.hexdigest()
 
 
-def _joined(path: Path | None, protocol: dict[str, dict[str, Any]]) -> str:
-    """The text of protocol.json with what is new added to what a folder has; refuses what differs."""
-    kept = json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
+def _joined(folder: Path, kept: dict[str, dict[str, Any]], protocol: dict[str, dict[str, Any]]) -> str:
+    """The text of protocol.json with what is new added to what `folder` has; refuses what differs."""
     for table, values in protocol.items():
         known = kept.setdefault(table, {})
         for name, value in values.items():
             if known.setdefault(name, value) != value:
-                assert path is not None
                 raise SettingsError(
-                    f"{path.parent} already holds results with another {table.rstrip('s')} {name!r} "
+                    f"{folder} already holds results with another {table.rstrip('s')} {name!r} "
                     f"({known[name]}, now {value}); give another --out."
                 )
     return json.dumps(kept, indent=2, sort_keys=True) + "\n"

@@ -3,7 +3,6 @@
 In: a model folder, a pool and a test, settings. Out: rows (see results.py), and summary.csv beside them.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +28,7 @@ from genomask.fewshot.protocol import (
     smallest_class,
 )
 from genomask.fewshot.readable import check_readable
-from genomask.fewshot.results import Cell, ResultsFile, read_results, task_digest
+from genomask.fewshot.results import Cell, ResultsFile, read_protocol, read_results, task_digest
 from genomask.fewshot.summary import summarise
 from genomask.training.device import choose_device, scoring_precision
 
@@ -86,7 +85,7 @@ def run_fewshot(
 
 def write_summary(out: Path) -> pd.DataFrame:
     """Make `out`/summary.csv from all rows of `out`/results.csv."""
-    tasks = json.loads((out / "protocol.json").read_text(encoding="utf-8"))["tasks"]
+    tasks = read_protocol(out)["tasks"]
     summary = summarise(read_results(out), {name: task["smallest_class"] for name, task in tasks.items()})
     atomic_write(out / "summary.csv", summary.to_csv(index=False))
     return summary

@@ -135,3 +135,44 @@ def test_a_row_for_which_the_disk_has_no_room_is_named_and_measured_again(tmp_pa
     assert again.done == {tuple(cells[0])}
     again.append(cells[1], 20, 30, scores)
     assert len(read_results(tmp_path)) == 2
+
+
+ROW = "m,s,1,toy,3,0,probe,6,60,0.5,0.5,0.1,0.5,0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("results.csv", b"\x89PNG\r\n\x1a\n and no line end"),
+        ("results.csv", b"name,age\nx,1\ny,2"),
+        ("results.csv", (",".join(COLUMNS) + "\n" + ROW.replace("0.5", "0.1.0", 1)).encode()),
+        ("results.csv", (",".join(COLUMNS) + "\n" + ROW.replace("60", "", 1)).encode()),
+        ("results.csv", (",".join(COLUMNS) + "\n" + ROW.replace("0.5", "55", 1)).encode()),
+        ("results.csv", (",".join(COLUMNS) + "\n" + ROW + ROW).encode()),
+        ("results.csv", (",".join(COLUMNS) + "\n" + ROW.replace("toy", "other")).encode()),
+        ("protocol.json", b""),
+        ("protocol.json", b"null"),
+        ("protocol.json", b'{"settings": null, "tasks": {}}'),
+        ("protocol.json", b'{"tasks": {"toy": {"smallest_class": "many"}}}'),
+        ("protocol.json", b'{"settings": {}}'),
+        ("protocol.json", b"[" * 99_999),
+        ("protocol.json", b"\xff"),
+        ("protocol.json", None),
+    ],
+)
+def test_damaged_results_are_refused_by_name_and_left_as_they_are(name, content, measure, tmp_path):
+    measure(replace(QUICK, methods=("kmer-logreg",)))
+    path = tmp_path / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(DataError, match=r"(results\.csv|protocol\.json) is missing or damaged; bring it back"):
+        measure(replace(QUICK, methods=("kmer-logreg",)))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_where_results_should_be_is_refused(measure, tmp_path):
+    (tmp_path / "results.csv").mkdir()
+    with pytest.raises(DataError, match=r"results\.csv is missing or damaged"):
+        measure(replace(QUICK, methods=("kmer-logreg",)))
