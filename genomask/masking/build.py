@@ -40,6 +40,8 @@ class BuiltStrategy:
         for a batch that does not fit itself or the vocabulary.
         """
         batch = checked(input_ids, cu_seqlens, keys, len(self.tokens.maskable))
+        if self.spec.source:  # a person's own function may write to it
+            batch = batch._replace(input_ids=batch.input_ids.copy())
         spans = np.empty(len(batch.input_ids), dtype=np.int32)
         select = self.spec.machine_code or over_sequences(self._interpreted)
         with self.spec.blamed("on a sequence"):

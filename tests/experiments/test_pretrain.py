@@ -358,11 +358,11 @@ def test_out_may_be_a_link_to_a_folder(quick_recipe, inputs, tmp_path):
 
 
 MASKS = """
-from genomask.masking.registry import register
+from genomask.masking import strategy
 
-@register("mine")
-def mine(view):
-    return view.grid.maskable & (view.grid.position % 7 == {residue})
+@strategy("mine")
+def mine(sequence):
+    sequence.masked[{residue}::7] = True
 """
 
 

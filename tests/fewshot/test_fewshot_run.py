@@ -120,7 +120,7 @@ def test_a_pool_too_small_and_a_folder_without_a_model_are_said(measure, pool, t
 
 
 def test_a_row_for_which_the_disk_has_no_room_is_named_and_measured_again(tmp_path):
-    file = ResultsFile(tmp_path, {})
+    file = ResultsFile(tmp_path, {"tasks": {"t": {"smallest_class": 10}}})
     cells = [Cell("m", "s", 0, "t", 10, draw, "probe") for draw in range(2)]
     scores = dict.fromkeys(METRICS, 0.5)
     file.append(cells[0], 20, 30, scores)
@@ -131,7 +131,7 @@ def test_a_row_for_which_the_disk_has_no_room_is_named_and_measured_again(tmp_pa
             file.append(cells[1], 20, 30, scores)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    again = ResultsFile(tmp_path, {})
+    again = ResultsFile(tmp_path, {"tasks": {"t": {"smallest_class": 10}}})
     assert again.done == {tuple(cells[0])}
     again.append(cells[1], 20, 30, scores)
     assert len(read_results(tmp_path)) == 2

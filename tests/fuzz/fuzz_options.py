@@ -31,11 +31,13 @@ OPTIONS = (
     "--out", "--set", "--seed", "--shots", "--methods", "--recipe", "--help", "--nothere", "-x", "--model", "--genome",
 )  # fmt: skip
 
-RETURNED = (
-    "None", "5", "view", "view.grid.maskable[:3]", "view.grid.position", "~view.grid.maskable", "1/0", "[True]",
-    "view.grid.maskable.float()", "view.grid.maskable.numpy()", "view.grid.maskable.nothere", "x",
+BODIES = (
+    "pass", "return 5", "sequence.masked[:] = True", "sequence.masked[10**9] = True", "sequence.masked[3:1] = 7",
+    "sequence.hidden[:] = True", "sequence.nothere", "1 / 0", "x", "sequence = None", "sequence.masked = []",
+    "raise SystemExit(3)", "print(sequence)", "sequence.input_ids[:] = -1", "sequence.maskable[:] = True",
+    "[mask_token(sequence, t) for t in range(-5, 10**4)]", "hide_bases(sequence, 10**18, -(10**18))", "import os",
 )  # fmt: skip
-"""What a person's strategy may return instead of the tokens to mask."""
+"""What a person's strategy may do instead of marking tokens."""
 
 OF_TYPE = {
     int: ("0", "1", "2", "3", "4", "5", "6", "8", "16", "63", "1000", "1000000", "2147483648", "1" + "0" * 12, "-1"),
@@ -106,7 +108,7 @@ def masking(rng: random.Random, place: Path, seeds: Path) -> Case:
 
 
 def _own_file(rng: random.Random) -> bytes:
-    """A strategy that fails when its file is run, when it is called, or by what it returns."""
+    """A strategy that fails when its file is run or when it is called, or that does odd things."""
     if rng.random() < 0.3:
         return damaged(rng, MINE.encode())
     signature = rng.choice(
@@ -114,7 +116,7 @@ def _own_file(rng: random.Random) -> bytes:
     )
     text = MINE.replace("phase: int = 0", signature)
     if rng.random() < 0.5:
-        text = text[: text.index("    return")] + f"    return {rng.choice(RETURNED)}\n"
+        text = text[: text.index("    sequence.masked")] + f"    {rng.choice(BODIES)}\n"
     return (f"{rng.choice(PYTHON)}\n{text}" if rng.random() < 0.2 else text).encode()
 
 

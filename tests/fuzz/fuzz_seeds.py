@@ -35,13 +35,13 @@ QUICK_TEXT = tuple(
 
 MINE = '''"""A masking strategy of one's own."""
 
-from genomask.masking import MaskView, register
+from genomask.masking import Sequence, hide_bases, mask_token, strategy
 
 
-@register("every-third")
-def every_third(view: MaskView, *, phase: int = 0):
+@strategy("every-third")
+def every_third(sequence: Sequence, phase: int = 0) -> None:
     """Mask every third token."""
-    return (view.grid.position % 3 == phase) & view.grid.maskable
+    sequence.masked[phase::3] = True
 '''
 
 MOTIFS = """>MA0001.1 AGL3

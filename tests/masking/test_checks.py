@@ -114,6 +114,11 @@ def interpreted(sequence, *, words: str = "x"):
     for t in drawn:
         mask_token(sequence, t)
 
+@strategy("scribbles")
+def scribbles(sequence):
+    sequence.input_ids[:] = 11
+    sequence.masked[:] = tokens_drawn(sequence)
+
 @strategy("half")
 def half(sequence):
     for t in range(0, len(sequence.masked), 2):
@@ -155,6 +160,13 @@ def test_a_strategy_of_ones_own_that_goes_wrong_is_named(own, name, sentence):
 def test_what_is_hidden_beyond_a_sequence_is_nothing(own):
     assert select_own(own, "runs-over").tolist() == select_own(own, "all").tolist()
     assert select_own(own, "nothing").tolist() == [0] * 6
+
+
+def test_a_strategy_of_ones_own_cannot_change_the_batch(own):
+    ids = torch.tensor([CLS, 10, 12, 13, 12, SEP])
+    strategy = build_strategy(f"{own}:scribbles", tokens=TOKENS, mask_rate=0.15, match="none")
+    strategy.select(ids, torch.tensor([0, 6]), torch.tensor([1]))
+    assert ids.tolist() == [CLS, 10, 12, 13, 12, SEP]
 
 
 def test_what_cannot_be_compiled_is_interpreted_and_said(own, caplog):

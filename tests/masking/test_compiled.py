@@ -24,9 +24,9 @@ def test_a_strategy_is_found_again_and_never_taken_for_another():
     assert compile_again("uniform") == 1
 
 
-def test_what_other_sources_were_compiled_to_is_not_taken(monkeypatch):
+def test_what_other_sources_were_compiled_to_is_not_taken(monkeypatch, tmp_path):
     assert compile_again("uniform") == 1
-    monkeypatch.setattr(compiled, "SOURCES", "other")
+    monkeypatch.setattr(compiled, "SOURCES", str(tmp_path))  # another one each time
     assert compile_again("uniform") == 0
 
 
