@@ -45,3 +45,8 @@ def shown(text: str, most: int = 60) -> str:
     """What stands in a person's file, for a message: as it is where short and printable, else cut, and by repr."""
     text = text if len(text) <= most else f"{text[:most]}..."
     return text if text.isprintable() else repr(text)
+
+
+def quoted(text: str, most: int = 60) -> str:
+    """The same as Python writes it, in quotes."""
+    return repr(text if len(text) <= most else f"{text[:most]}...")

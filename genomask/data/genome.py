@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from genomask.data import genome_cache
-from genomask.errors import SettingsError, shown
+from genomask.errors import SettingsError, quoted, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +54,14 @@ class Genome:
         match = re.fullmatch(r"(.+):([\d,]{1,24})-([\d,]{1,24})", text)
         name = match[1] if match else text
         if not match or name not in self.names:
-            raise SettingsError(f"the genome has no record {name!r}. Its records are: {self._known_records()}.")
+            raise SettingsError(f"the genome has no record {quoted(name)}. Its records are: {self._known_records()}.")
         offset, end = self._record(name)
         first, last = (int(number.replace(",", "") or 0) for number in match.groups()[1:])
         if first > last:
             raise SettingsError(f"{text!r} ends before it begins: write the lower number first, NAME:FIRST-LAST.")
         if not 1 <= first <= last <= end - offset:
             raise SettingsError(
-                f"{text!r} is not a part of record {shown(name)}, which has bases 1-{end - offset:,}. "
+                f"{quoted(text)} is not a part of record {shown(name)}, which has bases 1-{end - offset:,}. "
                 "Write NAME:FIRST-LAST, counted from 1, both ends included."
             )
         return offset + first - 1, offset + last

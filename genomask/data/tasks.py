@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from genomask.data.lines import LONGEST_LINE, numbered_lines
-from genomask.errors import DataError, shown
+from genomask.errors import DataError, quoted, shown
 
 _LETTERS = "ACGTURYSWKMBDHVN"
 _AS_ACGTN = str.maketrans(_LETTERS + _LETTERS.lower(), 2 * "ACGTTNNNNNNNNNNN")
@@ -68,7 +68,9 @@ def read_task(path: Path | str, name: str | None = None, columns: Columns = USUA
     classes = _sorted_classes(labels)
     if len(classes) < 2:
         found = (
-            f"all {len(labels):,} rows have label {classes[0]!r}" if classes else "there are no rows below the header"
+            f"all {len(labels):,} rows have label {quoted(classes[0])}"
+            if classes
+            else "there are no rows below the header"
         )
         raise DataError(f"{path}: {found}; a task needs at least two classes. Give a file with rows of each.")
     if _are_measurements(classes, len(labels)):

@@ -4,6 +4,7 @@ import glob
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save_file
 
@@ -12,7 +13,7 @@ from genomask.data.saved_tokenizer import kmer_size
 from genomask.digests import WEIGHTS, write_weights_digest
 from genomask.encoders.bridges import EXPORTS
 from genomask.encoders.settings import EncoderSettings
-from genomask.errors import SettingsError
+from genomask.errors import DataError, SettingsError
 from genomask.experiments.model_card import Reads, export_card
 from genomask.hub import open_as_ours
 
@@ -73,11 +74,22 @@ def _copy_tokenizer(model: Path, folder: Path) -> Reads:
     if not there:
         return Reads.NOTHING
     ours = folder / "tokenizer_config.json"
-    said = json.loads(ours.read_text(encoding="utf-8")) if ours.is_file() else {}
+    said = _tokenizer_settings(model / ours.name) if ours.is_file() else {}
     if said.get("tokenizer_class") == "KmerTokenizer":
         if said["stride"] != 1:
             return Reads.DNA
         ours.write_text(json.dumps(DNABERTS, indent=2) + "\n", encoding="utf-8")
     words = folder / "vocab.txt"
-    is_dnaberts = words.is_file() and kmer_size(words.read_text(encoding="utf-8").split()) is not None
+    is_dnaberts = words.is_file() and kmer_size(words.read_text(encoding="utf-8", errors="replace").split()) is not None
     return Reads.KMERS if is_dnaberts else Reads.TEXT
+
+
+def _tokenizer_settings(path: Path) -> dict[str, Any]:
+    """A tokenizer_config.json, with the stride of k-mers. Raises DataError for a damaged one."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or (said.get("tokenizer_class") == "KmerTokenizer" and "stride" not in said):
+        raise DataError(f"{path}: damaged, not the settings of a tokenizer; copy the tokenizer's files again.")
+    return said

@@ -27,7 +27,7 @@ def report_run(out: Path) -> Iterator[Table | str]:
     rows = read_metrics(out / "metrics.jsonl")
     yardsticks = read_record(out / "yardsticks.json")
     for what in ("tokens_per_second", "eval_loss_nats_per_masked_token"):
-        if not any(what in row for row in rows):
+        if not any(isinstance(row.get(what), int | float) for row in rows):
             raise DataError(f"{out / 'metrics.jsonl'} holds no row with {what}; bring it back from a copy.")
     for name in ("curves.svg", "curves.png"):
         learning_curves({out.name: pd.DataFrame(rows)}, out / name, {out.name: yardsticks})

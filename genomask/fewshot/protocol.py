@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genomask.data.tasks import LabelledTask
-from genomask.errors import DataError, SettingsError
+from genomask.errors import DataError, SettingsError, quoted
 from genomask.hashing import hash64
 from genomask.ranges import MANY, require, require_one_of, require_whole
 
@@ -114,7 +114,7 @@ def check_pool(pool: LabelledTask, shots: tuple[int, ...]) -> None:
         times = "once" if counts[rarest] == 1 else f"{counts[rarest]} times"
         found = ", ".join(f"{name} ({count})" for name, count in zip(pool.classes, counts, strict=True))
         raise DataError(
-            f"{pool.path}: label {pool.classes[rarest]!r} appears {times}; {shot}-shot needs {shot} of each. "
+            f"{pool.path}: label {quoted(pool.classes[rarest])} appears {times}; {shot}-shot needs {shot} of each. "
             f"Labels found: {found}. Add examples or ask for smaller shots."
         )
 
@@ -127,7 +127,7 @@ def align_classes(pool: LabelledTask, test: LabelledTask) -> np.ndarray:
     missing = [name for name in test.classes if name not in pool.classes]
     if missing:
         raise DataError(
-            f"{test.path}: label {missing[0]!r} is not in the training file {pool.path}, "
+            f"{test.path}: label {quoted(missing[0])} is not in the training file {pool.path}, "
             f"whose labels are {', '.join(pool.classes)}. Give both files the same labels."
         )
     return np.array([pool.classes.index(name) for name in test.classes], dtype=np.int64)[test.labels]

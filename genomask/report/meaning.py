@@ -63,7 +63,7 @@ def copied_share(loss: float, yardsticks: Yardsticks) -> float | None:
     Text has no flanks, neither have tokens that do not overlap, and long spans hardly any.
     """
     start, floor = yardsticks["unigram_entropy_nats"], yardsticks.get("flank_floor_nats")
-    if start is None or floor is None or floor > FLANKS * start:
+    if start is None or floor is None or floor > FLANKS * start or start <= 0:
         return None
     return (start - loss) / (start - floor)
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -54,4 +55,4 @@ def _row(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     is_row = isinstance(row, dict) and type(row.get("step")) is int
-    return row if is_row and all(type(value) in (int, float) for value in row.values()) else None
+    return row if is_row and all(type(x) in (int, float) and math.isfinite(x) for x in row.values()) else None

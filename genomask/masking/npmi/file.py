@@ -47,7 +47,7 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
             arrays = {name.removesuffix(".npy"): _array(archive, name) for name in archive.namelist()}
         header = dict(json.loads(str(arrays.pop("header"))))
         longest = header.pop("longest", len(arrays) or 1)  # of a damaged directory the zip reader sees a part
-        counts = {n: arrays[f"n{n}"].astype(np.int64) for n in range(1, longest + 1)}
+        counts = {n: _counts(arrays[f"n{n}"], n) for n in range(1, longest + 1)}
     except (
         zipfile.BadZipFile,
         EOFError,
@@ -69,6 +69,13 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
 def damaged(path: Path) -> DataError:
     """The sentence for a table that does not hold what was written."""
     return DataError(f"{path}: this NPMI table is damaged or cut short; make or copy it again.")
+
+
+def _counts(array: np.ndarray, n: int) -> np.ndarray:
+    """(4**n,) int64; a ValueError where the array is no counts of n-grams."""
+    if array.shape != (4**n,) or array.dtype.kind != "u":
+        raise ValueError(f"n{n} is {array.shape} of {array.dtype}")
+    return array.astype(np.int64)
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:

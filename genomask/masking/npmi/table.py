@@ -26,6 +26,9 @@ from genomask.masking.npmi.segmentation import (
 Definition = Literal["exact", "released"]
 Strand = Literal["forward", "both"]
 
+_SAVED = {"min_count": int, "definition": str, "strand": str, "round_to": list, "genome": str, "regions": str}
+"""What a file holds beside the counts, as JSON has it."""
+
 RARE_SHARE = 0.10
 """Above this share of words without an NPMI a person is warned: the genome is small for the length or the min_count."""
 
@@ -157,16 +160,20 @@ class NpmiTable:
 
     def save(self, path: Path | str) -> None:
         """Write one file, whole or not at all."""
-        names = ("min_count", "definition", "strand", "round_to", "genome", "regions")
-        write_table(Path(path), {name: getattr(self, name) for name in names}, self.ngram_counts)
+        write_table(Path(path), {name: getattr(self, name) for name in _SAVED}, self.ngram_counts)
 
     @classmethod
     def load(cls, path: Path | str) -> "NpmiTable":
         """Read what `save` wrote. Raises DataError for any other file."""
         settings, counts = read_table(Path(path))
+        if {name: type(value) for name, value in settings.items()} != _SAVED or not counts:
+            raise damaged(Path(path))
+        steps = tuple(settings["round_to"])
+        if not all(type(step) is int and step > 0 for step in steps):
+            raise damaged(Path(path))
         try:
-            return cls(counts, **settings | {"round_to": tuple(settings["round_to"])})
-        except (LookupError, TypeError, ValueError) as error:
+            return cls(counts, **settings | {"round_to": steps})
+        except (LookupError, TypeError, ValueError, SettingsError) as error:
             raise damaged(Path(path)) from error
 
     def _require_parts(self, n: int) -> None:
