@@ -3,7 +3,6 @@
 As Hugging Face's model cards: a YAML header, then Markdown. No licence is guessed.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -15,8 +14,10 @@ from yaml import YAMLError
 from genomask.encoders import MosaicBertForMaskedLM
 from genomask.experiments.run_report import score_frame
 from genomask.recipe import GenomeRecipe, Recipe
-from genomask.report.meaning import last_scores
+from genomask.report.meaning import is_evaluation, last_scores
+from genomask.training.environment import package_versions
 from genomask.training.metrics_log import read_metrics
+from genomask.training.records import read_record
 
 LOADING = "## How to load it"
 
@@ -75,8 +76,12 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
     is_dna = isinstance(recipe, GenomeRecipe)
     tags = ["fill-mask", "masked-lm", "mosaicbert", *(["dna", "genomics"] if is_dna else ["text"])]
     rows = read_metrics(out / "metrics.jsonl")
-    yardsticks, where = (_read(out / f"{name}.json") for name in ("yardsticks", "environment"))
-    scores = score_frame(last_scores(rows), yardsticks)
+    yardsticks, where = (read_record(out / f"{name}.json") for name in ("yardsticks", "environment"))
+    if any(map(is_evaluation, rows)):
+        scores = score_frame(last_scores(rows), yardsticks)
+        held_out = _table(scores.columns, scores.itertuples(index=False))
+    else:  # it was damaged on disk; the model is whole
+        held_out = "The run's metrics.jsonl holds no evaluation any more."
     auto = AUTO.format(imports=NEEDED, example=f'"{DNA}"' if is_dna else Reads.TEXT.value[0])
     parts = [
         f"# A masked language model of {'DNA' if is_dna else 'text'}",
@@ -84,11 +89,16 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
         LOADING,
         OURS.format(auto=auto),
         "## What it was made of",
-        _table(["", ""], _facts(recipe, data, fingerprint, model, rows[-1]["tokens"], where).items()),
+        _table(["", ""], _facts(recipe, data, fingerprint, model, _tokens(rows), where).items()),
         "## Scores on held-out sequences",
-        _table(scores.columns, scores.itertuples(index=False)),
+        held_out,
     ]
     return _card(ModelCardData(library_name="genomask", tags=tags, pipeline_tag="fill-mask"), parts)
+
+
+def _tokens(rows: Sequence[dict[str, Any]]) -> int:
+    """Tokens that the run was trained on, by the last row that says so; 0 where none does."""
+    return int(max((row.get("tokens", 0) for row in rows), default=0))
 
 
 def export_card(before: str, scheme: str, reads: Reads) -> str:
@@ -138,13 +148,9 @@ def _facts(
         f"positions {config.positions}, MLP {config.mlp}: {model.num_parameters():,} parameters",
         "training": f"{training.steps:,} steps of {training.sequences_per_step:,} sequences, {tokens:,} tokens seen, "
         f"seed {training.seed}",
-        "computed": f"on {where['device']} in {where['precision']}, attention by {where['attention_backend']}; "
-        f"genomask {where['genomask']}, torch {where['packages']['torch']}",
+        "computed": f"on {where.get('device')} in {where.get('precision')}, attention by "
+        f"{where.get('attention_backend')}; genomask {where.get('genomask')}, torch {package_versions()['torch']}",
     }
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _card(header: ModelCardData, parts: Sequence[str]) -> str:

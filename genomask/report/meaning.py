@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from genomask.errors import DataError
+
 LAST = 3
 """Evaluations that are averaged, so that one lucky evaluation is not the result."""
 
@@ -46,9 +48,19 @@ class Scores(NamedTuple):
     n: int
 
 
+def is_evaluation(row: Mapping) -> bool:
+    """Whether a row of metrics.jsonl is of an evaluation."""
+    return bool(pd.notna(row.get(LOSS)))
+
+
 def last_scores(rows: Sequence[Mapping]) -> Scores:
-    """Mean of the last LAST evaluations in rows of metrics.jsonl, or of as many as there are."""
-    evaluated = pd.DataFrame([row for row in rows if pd.notna(row.get(LOSS))][-LAST:])
+    """Mean of the last LAST evaluations in rows of metrics.jsonl, or of as many as there are.
+
+    Raises DataError where there is none, as in a file that was damaged.
+    """
+    evaluated = pd.DataFrame([row for row in rows if is_evaluation(row)][-LAST:])
+    if evaluated.empty:
+        raise DataError("metrics.jsonl holds no row of an evaluation; bring it back from a copy.")
     return Scores(evaluated.mean(), evaluated.iloc[-1], len(evaluated))
 
 

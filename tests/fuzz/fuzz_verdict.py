@@ -11,6 +11,7 @@ MOST_BYTES = 2**30
 STOPPED = 143
 _RAW_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _WARNING = re.compile(r"^\S+\.py:\d+: \w*Warning: .*", re.MULTILINE)
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{6,8}")
 _USAGE = re.compile(r"^(Usage: |╭─ Error )", re.MULTILINE)
 
 
@@ -33,8 +34,9 @@ def digests(roots: Iterable[Path], but: Collection[Path] = ()) -> dict[str, str]
 
 
 def contents(roots: Iterable[Path]) -> dict[Path, bytes]:
-    """Every file at or under `roots`."""
-    files = [path for root in roots for path in (root, *sorted(root.rglob("*"))) if path.is_file()]
+    """Every file at or under `roots`, but what a killed write of ours left: the next start sweeps it."""
+    found = (path for root in roots for path in (root, *sorted(root.rglob("*"))) if path.is_file())
+    files = [path for path in found if not _LEFTOVER.fullmatch(path.name)]
     return {path: path.read_bytes() for path in files}
 
 
