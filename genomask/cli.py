@@ -75,6 +75,10 @@ def main() -> None:
         say_error(disk_sentence(error))
     except MemoryError as error:
         say_error(f"there is not enough memory for this ({error or 'none is left'}); ask for less, or free some.")
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):  # torch's own MemoryError
+            raise
+        say_error("there is not enough memory for this; ask for less (a smaller encoder or microbatch), or free some.")
     except Stopped as stopped:
         say(str(stopped), stderr=True)
         sys.exit(128 + stopped.signal_number)
