@@ -43,10 +43,10 @@ def split_microbatches(tokens: TokenSequences, tokens_per_microbatch: int) -> li
             f"a sequence of {longest} tokens does not fit into tokens_per_microbatch = {tokens_per_microbatch}; "
             f"set it to {longest} or more."
         )
-    ends = tokens.cu_seqlens.numpy()
+    ends = tokens.cu_seqlens.numpy().astype(np.int64)  # as the sums below, or each search would convert all of them
     slices, start = [], 0
     while start < len(ends) - 1:
-        stop = int(np.searchsorted(ends, int(ends[start]) + tokens_per_microbatch, side="right")) - 1
+        stop = int(ends.searchsorted(ends[start] + tokens_per_microbatch, side="right")) - 1
         slices.append(slice(start, stop))
         start = stop
     return slices

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from genomask.atomic import require_folder
+from genomask.cores import usable_memory
 from genomask.data.fixed_shape import BatchShape
 from genomask.data.genome import Genome
 from genomask.data.kmer import KmerTokenizer
@@ -17,7 +18,7 @@ from genomask.data.streamed import StreamedText, first_documents, require_hub
 from genomask.data.text import corpus_files
 from genomask.data.vocabularies import bert_vocabulary, vocabulary_of_files, vocabulary_of_stream
 from genomask.data.wordpiece import VOCABULARY, wordpiece_tokenizer, write_vocabulary
-from genomask.encoders import MosaicBertForMaskedLM, choose_backend
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError
 from genomask.experiments.export import export_note
 from genomask.experiments.model_card import run_card
@@ -45,6 +46,9 @@ from genomask.training.loop import Run, train
 
 SAMPLE_WINDOWS = 2_000
 """The first sequences of training, on which the rates of strategies that depend on them are solved and measured."""
+
+BYTES_PER_PARAMETER = 16
+"""Of training in fp32: the weight, its gradient, and AdamW's two moments."""
 
 STREAM_SAMPLE = 20_000
 """Documents of the stream from which word pieces are learned where BERT's cannot be had: of C4, 45 MB of text."""
@@ -197,8 +201,22 @@ def new_model(recipe: Recipe, source: Source) -> MosaicBertForMaskedLM:
             "set encoder.positions=alibi-directed"
         )
     config = recipe.encoder.config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    require_memory(config)
     torch.manual_seed(recipe.training.seed)
     return MosaicBertForMaskedLM(config)
+
+
+def require_memory(config: MosaicBertConfig) -> None:
+    """Raises SettingsError for an encoder whose training state alone is more than this machine's memory."""
+    with torch.device("meta"):  # sizes without memory
+        n_parameters = MosaicBertForMaskedLM(config).num_parameters()
+    needed, there = n_parameters * BYTES_PER_PARAMETER, usable_memory()
+    if needed > there:
+        raise SettingsError(
+            f"an encoder of {n_parameters:,} parameters needs {needed / 2**30:.1f} GiB to be trained, for weights, "
+            f"gradients and moments alone, and {there / 2**30:.1f} GiB are here; choose smaller sizes in [encoder], as "
+            "encoder.hidden_size or encoder.num_hidden_layers."
+        )
 
 
 def _plan(source: Source, recipe: Recipe, mask_rate: float, table: NpmiTable | None) -> MaskPlan:

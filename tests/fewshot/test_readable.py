@@ -91,10 +91,10 @@ def test_the_floor_alone_needs_no_model_of_dna(measure, text_folder):
     ids=["dnabert, between spaces", "letters", "pieces"],
 )
 def test_vocabularies_of_dna_pass(words, tmp_path):
-    refuse_text(bert_tokenizer(words), tmp_path)
+    assert refuse_text(bert_tokenizer(words), tmp_path) is None
     for model in (WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"), None):
         plain = Tokenizer(model or BPE(vocab={word: i for i, word in enumerate(words)}, merges=[], unk_token="[UNK]"))
-        refuse_text(PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="[UNK]"), tmp_path)
+        assert refuse_text(PreTrainedTokenizerFast(tokenizer_object=plain, unk_token="[UNK]"), tmp_path) is None
 
 
 @pytest.mark.parametrize(
