@@ -13,9 +13,8 @@ import logging
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 import numpy as np
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
@@ -30,6 +29,9 @@ from genomask.data.wordpiece import split_documents, token_bases_of, tokenize_do
 from genomask.errors import DataError
 from genomask.progress import working
 from genomask.types import TokenSequences
+
+if TYPE_CHECKING:
+    from datasets import IterableDataset
 
 C4 = {"path": "allenai/c4", "name": "en"}
 MARK_EVERY = 200_000
@@ -101,8 +103,8 @@ class StreamedText:
         ids = tokenize_documents(self.tokenizer, texts, self.settings.max_tokens) if texts else pieces
         return pack([np.array(x, dtype=np.int64) for x in ids], np.ones(len(ids)))
 
-    def _open(self, split: str) -> datasets.IterableDataset:
-        return datasets.load_dataset(**self.origin, split=split, streaming=True)
+    def _open(self, split: str) -> "IterableDataset":
+        return _opened(self.origin, split)
 
     def _endless(self, start: int) -> Iterator[Piece]:
         while True:
@@ -157,10 +159,16 @@ def first_documents(count: int, origin: Mapping[str, Any] = C4) -> list[str]:
     """The texts with which the stream's training split begins."""
     with hub_errors(origin), working("reading the stream's first documents", count) as work:
         texts = []
-        for row in itertools.islice(datasets.load_dataset(**origin, split="train", streaming=True), count):
+        for row in itertools.islice(_opened(origin, "train"), count):
             texts.append(_text_of(row))
             work.advance(1)
     return texts
+
+
+def _opened(origin: Mapping[str, Any], split: str) -> "IterableDataset":
+    from datasets import load_dataset  # only for this: training on a genome needs no datasets
+
+    return load_dataset(**origin, split=split, streaming=True)
 
 
 @contextmanager
