@@ -8,24 +8,25 @@ forward pass keeps for the backward one, and on CUDA also the peak.
     python benchmarks/ablation.py --device cuda
 """
 
-import json
+import math
 import os
 import re
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
-from gpu_step import GIB, Case, Runner, fill_up, start
-from machine import allocator_environment, describe_machine, runs_under, without_allocator
-from mixes import MIXES, Batch, draw_batch
-from rich.console import Console
-from rich.table import Table
+from machine import allocator_environment, describe_machine, runs_under, save, without_allocator
+from runners import GIB, Entry, Runner, start_all, turns_of
 from sides import SHAPES, Shape, Side
-from turns import Turn, median_ratio, spread, take_turns
+from tables import section
+from trial import Case, Trial, in_order
+from turns import Budget, Turn, median_ratio, spread
 
 from genomask.encoders import MosaicBertForMaskedLM
 from genomask.encoders.backends import backends_on, choose_backend
@@ -45,6 +46,8 @@ def main(
     rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 7,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     sequences: Annotated[int, typer.Option(help="Of a batch; 0: as the config says.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/, named after machine.")] = None,
+    until: Annotated[float, typer.Option(help="Unix time by which to be done.")] = math.inf,
 ) -> None:
     """Time all sides, print the table and write the JSON."""
     if device == "cpu" and not runs_under("kept"):  # memory that is given back and taken again hides everything else
@@ -58,12 +61,16 @@ def main(
         "benchmark": "ablation",
         "machine": describe_machine(where),
         "setup": {"config": config, "precision": precision, "rounds": rounds, "shape": vars(shape)},
-        "rows": measure(shape, where, precision, rounds),
     }
-    show(result)
-    path = RESULTS / f"ablation-{machine_name(result['machine'])}-{config}-{precision}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"written: {path}")
+    out = out or RESULTS / f"ablation-{machine_name(result['machine'])}-{config}-{precision}.json"
+    trial = Trial.of(Case("dna", shape, MASK_RATE), BATCHES, where, precision)
+
+    def keep(rows: list[dict]) -> None:
+        save(out, result | {"rows": rows})
+
+    result["rows"] = measure(shape, trial, Budget(rounds, until), keep)
+    save(out, result)
+    print(section(result))
 
 
 def machine_name(machine: dict) -> str:
@@ -111,49 +118,70 @@ def build(shape: Shape, changes: dict[str, Any]) -> MosaicBertForMaskedLM:
     return MosaicBertForMaskedLM(settings.config(shape.vocabulary))
 
 
-def measure(shape: Shape, device: torch.device, precision: str, rounds: int) -> list[dict]:
-    """The rows of all variants; what is compiled is set against `all on`, the others against it not compiled."""
-    case = Case("dna", shape, MASK_RATE)
-    batches = [draw_batch(MIXES[case.mix], shape.sequences, shape.vocabulary, MASK_RATE, n) for n in range(BATCHES)]
-    fixed = fill_up(batches, case)
-    batches, fixed = ([batch.to(device) for batch in which] for which in (batches, fixed))
-    runners = {}
+def measure(
+    shape: Shape, trial: Trial, budget: Budget, keep: Callable[[list[dict]], None] = lambda _: None
+) -> list[dict]:
+    """The rows of all variants; what is compiled is set against `all on`, the others against it not compiled.
+
+    `keep` gets the rows so far whenever there is one more.
+    """
+    runners: list[Runner] = []
+    for runner in start_all(entries(shape, trial.device, trial.precision), trial, budget):
+        runners.append(runner)
+        keep(rows_of(runners, {x.name: x.alone for x in runners if not x.failed}, trial))
+    rows = rows_of(runners, turns_of(runners, trial, budget), trial)
+    return [line | memory(runner, trial) for line, runner in zip(rows, runners, strict=True)]
+
+
+def entries(shape: Shape, device: torch.device, precision: str) -> Iterator[Entry]:
+    """Every variant as a side; it counts tokens, for all compute the same."""
+
+    def build_variant(name: str, changes: dict[str, Any]) -> Side:
+        return Side(name, build(shape, changes), lambda batch: batch.packed._asdict(), lambda batch: sum(batch.lengths))
+
+    best = choose_backend("auto", device, computed_in(precision))
     for name, (changes, compiled) in variants(shape, device, precision).items():
-        model = build(shape, changes)
-        side = Side(name, model, lambda batch: batch.packed._asdict(), lambda batch: sum(batch.lengths))
-        runners[name] = start(side, model.config.attention_backend, compiled, batches, fixed, device, precision)
-    here = {name: runner for name, runner in runners.items() if not runner.failed}
-    turns = take_turns({name: runner.step for name, runner in here.items()}, rounds, device)
+        backend = changes.get("attention_backend", best)
+        yield Entry(name, partial(build_variant, name, changes), backend, compiled)
+
+
+def rows_of(runners: list[Runner], turns: dict[str, list[Turn]], trial: Trial) -> list[dict]:
+    """A row for each side; one whose yardstick did not run has its own figures alone."""
     rows = []
-    for name, runner in runners.items():
-        if runner.failed:
-            rows.append({"side": name, "failed": runner.failed})
+    whole = next(runner for runner in runners if runner.name == ALL_ON)
+    for runner in runners:
+        if runner.name not in turns:
+            rows.append({"side": runner.name, "failed": runner.failed})
             continue
-        against = ALL_ON if runner.compiled == runners[ALL_ON].compiled else NOT_COMPILED
-        in_order = [batches[n % BATCHES] for n in range(rounds)]
-        rows.append({"side": name, "against": against, **figures(turns[name], turns[against], in_order)})
-        rows[-1] |= memory(runner, batches[0], device, precision)
+        against = ALL_ON if runner.entry.compiled == whole.entry.compiled else NOT_COMPILED
+        mine = turns[runner.name]
+        rows.append({"side": runner.name, "against": against, **figures(mine, turns.get(against), trial)})
     return rows
 
 
-def figures(turns: list[Turn], against: list[Turn], batches: list[Batch]) -> dict:
-    """Speed, and how many times slower than `against`."""
+def figures(turns: list[Turn], against: list[Turn] | None, trial: Trial) -> dict:
+    """Speed, and how many times slower than `against`, where that was timed in the same rounds."""
     wall, cpu = [turn.wall_s for turn in turns], [turn.cpu_s for turn in turns]
-    tokens = [sum(batch.lengths) for batch in batches]
-    return {
+    tokens = [sum(batch.lengths) for batch in in_order(trial.batches, len(turns))]
+    line = {
+        "rounds": len(turns),
         "real_tokens_per_s": statistics.median(n / s for n, s in zip(tokens, wall, strict=True)),
         "wall_s_per_step": statistics.median(wall),
         "cpu_s_per_step": statistics.median(cpu),
         "wall_spread": spread(wall, tokens),
         "cpu_spread": spread(cpu, tokens),
-        "times_slower_wall": median_ratio(wall, [turn.wall_s for turn in against]),
-        "times_slower_cpu": median_ratio(cpu, [turn.cpu_s for turn in against]),
     }
+    if against and len(against) == len(turns):
+        line["times_slower_wall"] = median_ratio(wall, [turn.wall_s for turn in against])
+        line["times_slower_cpu"] = median_ratio(cpu, [turn.cpu_s for turn in against])
+    return line
 
 
-def memory(runner: Runner, batch: Batch, device: torch.device, precision: str) -> dict:
+def memory(runner: Runner, trial: Trial) -> dict:
     """On CUDA the peak of a step; on the CPU what the forward pass keeps for the backward one, parameters left out."""
-    if device.type == "cuda":
+    if runner.failed or runner.side is None:
+        return {}
+    if trial.device.type != "cpu":
         return {"peak_gib": runner.peak_bytes / GIB}
     model, kept = runner.side.model, {}
     parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -163,23 +191,12 @@ def memory(runner: Runner, batch: Batch, device: torch.device, precision: str) -
         kept[storage.data_ptr()] = storage.nbytes()
         return x
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x), autocast(device, precision):
-        loss = model(**runner.side.inputs(batch)).loss  # while it lives no storage it keeps can be given to another
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x), autocast(trial.device, trial.precision):
+        loss = model(
+            **runner.side.inputs(trial.batches[0])
+        ).loss  # while it lives no storage it keeps can be given to another
     assert loss.requires_grad
     return {"kept_for_backward_mib": sum(size for at, size in kept.items() if at not in parameters) / 2**20}
-
-
-def show(result: dict) -> None:
-    """Context and table on the terminal."""
-    machine, setup = result["machine"], result["setup"]
-    print(f"{machine['processor']}, {machine['threads']} threads, device {machine['device']}, {machine['date']}")
-    print(f"torch {machine['packages']['torch']}; " + ", ".join(f"{key} {value}" for key, value in setup.items()))
-    columns = list(dict.fromkeys(column for line in result["rows"] for column in line))
-    table = Table(*columns)
-    for line in result["rows"]:
-        values = (line.get(column, "") for column in columns)
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values))
-    Console(width=200).print(table)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,30 @@
-"""Where a step's GPU time goes: a step in, the share of each kind of kernel and the longest kernels out."""
+"""Where a step's GPU time goes: a step in, the share of each kind of kernel and the longest kernels out.
 
+    python benchmarks/gpu_profile.py --case genome-base
+
+The side is our fastest as the results of gpu_step.py have it (--after), else the first of ours that it would measure.
+"""
+
+import json
 import re
+import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
+from gpu_step import BATCHES, RESULTS, fastest, sides_of
+from machine import describe_machine, save
+from runners import Entry, start
+from tables import section
+from trial import CASES, Trial
+from turns import wait
+
+from genomask.encoders.backends import backends_on
+from genomask.errors import TrainingError
+from genomask.training.device import choose_device
 
 STEPS = 3
 LONGEST = 15
@@ -19,18 +39,53 @@ KINDS = {
 """A kernel is of the first kind whose pattern its name holds; the compiler's templates (`tem`) are FlexAttention's."""
 
 
-def profile(step: Callable[[int], None]) -> dict:
+def main(
+    case: Annotated[str, typer.Option(help=f"One of: {', '.join(CASES)}.")] = "c4-base",
+    device: Annotated[str, typer.Option(help="cuda or auto.")] = "cuda",
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "bf16",
+    after: Annotated[Path | None, typer.Option(help="What gpu_step.py wrote for this case.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/, named after the case.")] = None,
+) -> None:
+    """Profile one side, print it and write its JSON."""
+    where = choose_device(device)
+    entry = chosen(sides_of(CASES[case], backends_on(where)), after)
+    trial = Trial.of(CASES[case], BATCHES, where, precision)
+    runner = start(entry, trial)
+    if runner.failed:
+        raise TrainingError(f"{entry.name} cannot be profiled: {runner.failed}")
+    found = {"side": entry.name, **profile(runner.step, where)}
+    kinds = found["ms_per_step_by_kind"].items()
+    result = {
+        "benchmark": "gpu_profile",
+        "machine": describe_machine(where),
+        "setup": {"case": case, "precision": precision, "side": entry.name, "steps": STEPS},
+        "rows": [{"kind": kind, "ms_per_step": ms, "share": ms / found["wall_ms_per_step"]} for kind, ms in kinds],
+        "verdict": [sentence(found)],
+        "profile": found,
+    }
+    save(out or RESULTS / f"gpu_profile-{case}.json", result)
+    print(section(result))
+
+
+def chosen(entries: list[Entry], after: Path | None) -> Entry:
+    """The fastest of ours where it was measured and can be run again, else the first."""
+    rows = json.loads(after.read_text(encoding="utf-8"))["rows"] if after and after.exists() else []
+    name = (fastest(rows) or {}).get("side")
+    return next((entry for entry in entries if entry.name == name), entries[0])
+
+
+def profile(step: Callable[[int], None], device: torch.device) -> dict:
     """Milliseconds of GPU time a step by kind, the longest kernels, and the share of the time when none runs."""
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    wait(device)
     with torch.profiler.profile(activities=activities) as recorder:
-        began.record()
+        began = time.perf_counter()
         for n in range(STEPS):
             step(n)
-        ended.record()
-        torch.cuda.synchronize()
+        wait(device)
+        ended = time.perf_counter()
     kernels = [(x.key, x.self_device_time_total / 1e3 / STEPS) for x in recorder.key_averages() if _runs_on_gpu(x)]
-    return summarise(kernels, began.elapsed_time(ended) / STEPS)
+    return summarise(kernels, 1e3 * (ended - began) / STEPS)
 
 
 def _runs_on_gpu(event: torch.autograd.profiler_util.FunctionEventAvg) -> bool:
@@ -67,3 +122,7 @@ def sentence(profile: dict) -> str:
         f"{profile['side']}: beside the matrix products most time goes to {kind}, {share:.1%} of the step; "
         f"no kernel runs in {profile['idle_share']:.1%} of it"
     )
+
+
+if __name__ == "__main__":
+    typer.run(main)

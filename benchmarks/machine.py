@@ -1,20 +1,47 @@
-"""What a figure was measured on, and under which memory allocator; plain JSON values out."""
+"""What a figure was measured on, and under which memory allocator; plain JSON values out.
+
+python benchmarks/machine.py --device cuda --out machine.json
+"""
 
 import ctypes.util
+import json
 import os
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 
 import genomask
+from genomask.atomic import atomic_write
 from genomask.encoders.hardware import multiplies_in_bf16
 from genomask.errors import SettingsError
+from genomask.training.device import choose_device
 from genomask.training.environment import package_versions
 
 MALLOC = {"MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_MMAP_MAX_": "0"}
 """glibc keeps freed memory for the next step instead of giving it back to the system."""
+
+
+def main(
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    out: Annotated[Path, typer.Option(help="JSON file.")] = Path("machine.json"),
+) -> None:
+    """Write what this machine is."""
+    where = choose_device(device)
+    found = describe_machine(where)
+    if where.type == "cuda":
+        about = torch.cuda.get_device_properties(where)
+        found |= {"gib": about.total_memory / 2**30, "capability": f"{about.major}.{about.minor}"}
+    save(out, {"benchmark": "machine", "machine": found, "rows": []})
+
+
+def save(path: Path, result: dict) -> None:
+    """Write the result, whole or not at all, and say so."""
+    atomic_write(path, json.dumps(result, indent=1) + "\n")
+    print(f"written: {path}", flush=True)
 
 
 def describe_machine(device: torch.device) -> dict:
@@ -66,3 +93,7 @@ def runs_under(name: str) -> bool:
 def without_allocator(environment: dict[str, str]) -> dict[str, str]:
     """The environment less what chooses an allocator."""
     return {key: value for key, value in environment.items() if key not in (*MALLOC, "LD_PRELOAD")}
+
+
+if __name__ == "__main__":
+    typer.run(main)

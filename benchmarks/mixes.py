@@ -31,7 +31,12 @@ class Mix:
         return lengths[torch.randperm(sequences, generator=generator)].tolist()
 
 
-MIXES = {"dna": Mix(longest=512, full_share=0.5), "c4": Mix(longest=128, full_share=0.75)}
+MIXES = {
+    "dna": Mix(longest=512, full_share=0.5),
+    "c4": Mix(longest=128, full_share=0.75),
+    "8k": Mix(longest=8_192, full_share=1.0),
+    "32k": Mix(longest=32_768, full_share=1.0),
+}
 """dna: DNABERT's windows with [CLS] and [SEP], a quarter of the padded batch being padding. c4: documents cut to 128
 word pieces, of which three quarters are longer, as in the C4 sample this was set by (22 of 30)."""
 

@@ -5,10 +5,10 @@ and writes benchmarks/results/pretrain_step-*.json. A step is forward, backward 
 rounds of peer seconds / our seconds on the same batch.
 
     python benchmarks/pretrain_step.py --config small --config base
-    python benchmarks/pretrain_step.py --device cuda --profile
+
+On a GPU: gpu_step.py.
 """
 
-import json
 import os
 import statistics
 import subprocess
@@ -18,20 +18,16 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated
 
-import gpu_profile
-import gpu_step
 import torch
 import typer
 from ceiling import matmul_ceiling
-from gpu_step import CASES
-from machine import allocator_environment, describe_machine, runs_under, without_allocator
+from machine import allocator_environment, describe_machine, runs_under, save, without_allocator
 from mixes import MIXES, Batch, draw_batch
-from rich.console import Console
-from rich.table import Table
 from sides import SHAPES, Side, build_sides, parameters, trainer
+from tables import section
 from turns import NOISY, Turn, median_ratio, spread, take_turns
 
-from genomask.training.device import autocast, choose_device
+from genomask.training.device import autocast
 
 RESULTS = Path(__file__).parent / "results"
 GOALS = {("small", "fp32"): 2.1, ("small", "bf16"): 2.3, ("base", "fp32"): 1.6, ("base", "bf16"): 1.7}
@@ -44,35 +40,28 @@ def main(
     config: Annotated[list[str], typer.Option(help="small or base; repeatable.")] = ["small"],  # noqa: B006
     precision: Annotated[list[str], typer.Option(help="fp32 or bf16; repeatable.")] = ["fp32"],  # noqa: B006
     allocator: Annotated[list[str], typer.Option(help="kept, default or tcmalloc; repeatable.")] = ["kept"],  # noqa: B006
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     backend: Annotated[str, typer.Option(help="Our attention backend.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile", help="Compile every side.")] = False,
     rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 9,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
-    case: Annotated[list[str], typer.Option(help="On CUDA: c4-base or genome-base; repeatable.")] = list(CASES),  # noqa: B006
-    profile: Annotated[bool, typer.Option("--profile", help="On CUDA: where our fastest side's time goes.")] = False,
 ) -> None:
-    """Run every combination, each in a fresh process; on CUDA every case, with all backends and sides."""
-    if choose_device(device).type == "cuda":
-        measure_on_gpu(case, rounds, profile)
-        return
+    """Run every combination, each in a fresh process."""
     combinations = list(product(config, precision, allocator))
     if len(combinations) == 1 and runs_under(allocator[0]):
         torch.set_num_threads(threads)
-        measure(config[0], precision[0], allocator[0], choose_device(device), backend, compiled, rounds)
+        measure(config[0], precision[0], allocator[0], backend, compiled, rounds)
         return
     for one_config, one_precision, one_allocator in combinations:
         options = ["--config", one_config, "--precision", one_precision, "--allocator", one_allocator]
-        options += ["--device", device, "--backend", backend, "--rounds", str(rounds), "--threads", str(threads)]
+        options += ["--backend", backend, "--rounds", str(rounds), "--threads", str(threads)]
         options += ["--compile"] if compiled else []
         environment = without_allocator(dict(os.environ)) | allocator_environment(one_allocator)
         subprocess.run([sys.executable, __file__, *options], env=environment, check=True)
 
 
-def measure(
-    config: str, precision: str, allocator: str, device: torch.device, backend: str, compiled: bool, rounds: int
-) -> None:
+def measure(config: str, precision: str, allocator: str, backend: str, compiled: bool, rounds: int) -> None:
     """Time one combination, print it and write its JSON."""
+    device = torch.device("cpu")
     shape, machine = SHAPES[config], describe_machine(device)
     ceiling = matmul_ceiling(device, precision)
     batches = [draw_batch(MIXES["dna"], shape.sequences, shape.vocabulary, MASK_RATE, seed) for seed in range(BATCHES)]
@@ -100,29 +89,10 @@ def measure(
         "rows": [row(side, turns[side.name], turns["ours"], in_order, ceiling) for side in sides],
     }
     result["verdict"] = verdict(result)
-    show(result)
+    print(section(result))
     parts = (device.type, config, precision, allocator, *(["compiled"] if compiled else []))
     path = RESULTS / f"pretrain_step-{'-'.join(parts)}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"written: {path}")
-
-
-def measure_on_gpu(cases: list[str], rounds: int, profiled: bool) -> None:
-    """Time every case on the GPU, print it and write its JSON, one after the other."""
-    device = torch.device("cuda")
-    machine, ceiling = describe_machine(device), matmul_ceiling(device, "bf16")
-    for name in cases:
-        rows, fastest = gpu_step.measure(CASES[name], device, rounds, ceiling)
-        setup = {"case": name, "precision": "bf16", "rounds": rounds, "matmul_ceiling_tflops": ceiling / 1e12}
-        result = {"benchmark": "pretrain_step", "machine": machine, "setup": setup, "rows": rows}
-        result["verdict"] = gpu_step.verdict(name, rows)
-        if profiled and fastest is not None:
-            result["profile"] = {"side": fastest.name, **gpu_profile.profile(fastest.step)}
-            result["verdict"].append(gpu_profile.sentence(result["profile"]))
-        show(result)
-        path = RESULTS / f"pretrain_step-cuda-{name}.json"
-        path.write_text(json.dumps(result, indent=1) + "\n")
-        print(f"written: {path}")
+    save(path, result)
 
 
 def stepper(
@@ -177,23 +147,6 @@ def verdict(result: dict) -> list[str]:
             f"{'reached' if ratio >= goal else 'not reached'})"
         )
     return sentences
-
-
-def show(result: dict) -> None:
-    """Context, table and verdict on the terminal."""
-    machine, setup = result["machine"], result["setup"]
-    print(f"{machine['processor']}, {machine['threads']} threads, device {machine['device']}, {machine['date']}")
-    print(f"torch {machine['packages']['torch']}, transformers {machine['packages']['transformers']}")
-    print(", ".join(f"{key} {value}" for key, value in setup.items()))
-    table = Table()
-    columns = list(dict.fromkeys(column for line in result["rows"] for column in line))
-    for column in columns:
-        table.add_column(column, justify="left" if column == "side" else "right")
-    for line in result["rows"]:
-        values = (line.get(column, "") for column in columns)
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values))
-    Console(width=200).print(table)
-    print("\n".join(result["verdict"]))
 
 
 if __name__ == "__main__":

@@ -51,14 +51,16 @@ class Side:
 
 def build_sides(shape: Shape, backend: str) -> Iterator[Side]:
     """Ours and the peers; all but the size is as each library ships it, except where the name says otherwise."""
-    yield Side("ours", _ours(shape, backend), lambda batch: batch.packed._asdict(), lambda batch: ours(shape, batch))
-    dense, gated = 2 * shape.width * shape.intermediate, 3 * shape.width * shape.gated
-    yield _padded("HF BERT", _bert(shape), shape, dense)
-    yield _padded("HF BERT, attention dropout 0", _bert(shape, attention_probs_dropout_prob=0.0), shape, dense)
-    yield _padded("HF ModernBERT", _modern_bert(shape), shape, gated)
+    yield from (build_side(name, shape, backend) for name in NAMES)
 
 
-def _padded(name: str, model: nn.Module, shape: Shape, mlp: int) -> Side:
+def build_side(name: str, shape: Shape, backend: str = "sdpa") -> Side:
+    """One of NAMES; `backend` is that of ours."""
+    if name == "ours":
+        return Side(name, _ours(shape, backend), lambda batch: batch.packed._asdict(), lambda batch: ours(shape, batch))
+    model, mlp = PEERS[name](shape), 2 * shape.width * shape.intermediate
+    if isinstance(model, ModernBertForMaskedLM):
+        mlp = 3 * shape.width * shape.gated
     return Side(name, model, lambda batch: batch.padded, lambda batch: padded(shape, mlp, batch))
 
 
@@ -102,6 +104,14 @@ def _modern_bert(shape: Shape) -> nn.Module:
         attn_implementation="sdpa",
     )
     return ModernBertForMaskedLM(config)
+
+
+PEERS: dict[str, Callable[[Shape], nn.Module]] = {
+    "HF BERT": _bert,
+    "HF BERT, attention dropout 0": lambda shape: _bert(shape, attention_probs_dropout_prob=0.0),
+    "HF ModernBERT": _modern_bert,
+}
+NAMES = ("ours", *PEERS)
 
 
 def ours(shape: Shape, batch: Batch) -> int:

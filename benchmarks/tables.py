@@ -2,7 +2,8 @@
 
 Between `<!-- results: NAME -->` and `<!-- end -->` stands what the files results/NAME say, NAME being a pattern such as
 pretrain_step-cpu-*.json: for each file when and where it was measured, its rows, its verdict. `<!-- speed: NAME -->` is
-the short form for training steps: a row for each file, our speed in times that of each peer.
+the short form for training steps: a row for each file, our speed in times that of each peer. `<!-- gpu: NAME -->` is
+what on_gpu.py wrote, and `<!-- gpu verdict: NAME -->` its sentences alone; both say so while there is no such file.
 
     python benchmarks/tables.py
 """
@@ -13,11 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
-
 HERE = Path(__file__).parent
 READMES = HERE / "README.md", HERE.parent / "README.md"
-BLOCK = re.compile(r"(<!-- (results|speed): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (results|speed|gpu|gpu verdict): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
@@ -32,6 +31,8 @@ def filled(text: str, results: Path) -> str:
     def block(match: re.Match[str]) -> str:
         opening, kind, pattern, ending = match.groups()
         found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob(pattern))]
+        if kind in GPU:
+            return opening + ("".join(map(GPU[kind], found)) or WAITS) + ending
         if not found:
             raise ValueError(f"no file {pattern} in {results}; run the benchmark that writes it")
         return opening + (speed(found) if kind == "speed" else "\n".join(map(section, found))) + ending
@@ -50,6 +51,39 @@ def speed(results: Sequence[dict[str, Any]]) -> str:
     return table(lines) + "\n"
 
 
+def gpu_section(summary: dict[str, Any]) -> str:
+    """What on_gpu.py wrote: how each part ended, then the parts' own sections."""
+    columns = ("part", "outcome", "seconds", "limit_s")
+    pieces = [_heading(summary), table([{key: row[key] for key in columns} for row in summary["parts"]])]
+    for row in summary["parts"]:
+        if row.get("result", {}).get("rows"):
+            pieces.append(f"**{row['part']}** (`{row['command']}`)\n\n{section(row['result']).rstrip()}")
+        if row.get("last_words"):
+            pieces.append("\n".join([f"**{row['part']}** said last:\n", *(f"    {x}" for x in row["last_words"])]))
+    return "\n\n".join(pieces) + "\n"
+
+
+def gpu_verdict(summary: dict[str, Any]) -> str:
+    """The sentences of all parts, and of those that failed that they did."""
+    lines = []
+    for row in summary["parts"]:
+        lines += row.get("result", {}).get("verdict", [])
+        lines += [f"{row['part']}: {row['outcome']}"] * row["outcome"].startswith("failed")
+    return _heading(summary) + "\n\n" + "\n".join(f"- {line}" for line in lines) + "\n"
+
+
+def _heading(summary: dict[str, Any]) -> str:
+    machines = (row["result"]["machine"] for row in summary["parts"] if "machine" in row.get("result", {}))
+    machine = next(machines, None)
+    where = "An unknown machine." if machine is None else context({"machine": machine})
+    warning = "**A rehearsal at toy sizes: its figures mean nothing.** " * summary["rehearsal"]
+    return f"{warning}{where} All parts: {cell(summary['seconds'])} s."
+
+
+WAITS = "Waits for a GPU: `python benchmarks/on_gpu.py`.\n"
+GPU = {"gpu": gpu_section, "gpu verdict": gpu_verdict}
+
+
 def section(result: dict[str, Any]) -> str:
     """One file: context, rows and verdict, each as far as the file has it."""
     parts = [context(result), table(result["rows"])]
@@ -66,8 +100,9 @@ def context(result: dict[str, Any]) -> str:
     where = machine["processor"] if machine["device"] == "cpu" else machine["device"]
     versions = ", ".join(f"{name} {machine['packages'][name]}" for name in ("torch", "transformers"))
     setup = ", ".join(f"{words(key)} {cell(value)}" for key, value in result.get("setup", {}).items())
+    told = f" Setup: {setup}." if setup else ""
     load = f"{machine['threads']} threads, load {cell(machine['load_at_start'])} at the start"
-    return f"{where}, {load}; {versions}; {machine['date'][:10]}. Setup: {setup}."
+    return f"{where}, {load}; {versions}; {machine['date'][:10]}.{told}"
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -105,4 +140,4 @@ def words(key: str) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

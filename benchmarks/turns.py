@@ -1,10 +1,12 @@
 """Timing in turns: things to run in, seconds of each round out, and the ratios that other load disturbs least."""
 
 import gc
+import math
 import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -18,6 +20,23 @@ class Turn(NamedTuple):
 
     wall_s: float
     cpu_s: float  # of all threads of this process, and of the programs that it started and that have ended
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long may be measured: so many rounds, and until when, as time.time() counts; a third is for the turns."""
+
+    rounds: int
+    until: float = math.inf
+    began: float = field(default_factory=time.time)
+
+    def may_start(self) -> bool:
+        """Is there time to start one more side?"""
+        return time.time() < self.began + (self.until - self.began) * 2 / 3
+
+    def rounds_of(self, seconds: float) -> int:
+        """How many rounds of so many seconds there is time for, one more being run that is not counted."""
+        return max(0, int(min(self.rounds, (self.until - time.time()) / max(seconds, 1e-9) - 1)))
 
 
 def take_turns(steps: Mapping[str, Callable[[int], None]], rounds: int, device: torch.device) -> dict[str, list[Turn]]:
@@ -38,10 +57,10 @@ def take_turns(steps: Mapping[str, Callable[[int], None]], rounds: int, device: 
 
 def _timed(step: Callable[[], None], device: torch.device) -> Turn:
     gc.collect()
-    _wait(device)
+    wait(device)
     wall, cpu = time.perf_counter(), _cpu_seconds()
     step()
-    _wait(device)
+    wait(device)
     return Turn(time.perf_counter() - wall, _cpu_seconds() - cpu)
 
 
@@ -50,7 +69,8 @@ def _cpu_seconds() -> float:
     return time.process_time() + programs.ru_utime + programs.ru_stime
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Until a GPU has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -8,7 +8,6 @@ import torch
 from genomask.encoders.settings import EncoderSettings
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-MODULES = {"ablation", "gpu_step", "sides", "mixes", "turns", "machine"}
 CPU = torch.device("cpu")
 
 
@@ -20,8 +19,9 @@ def ablation(monkeypatch):
     import ablation
 
     yield ablation
-    for name in MODULES - before:
-        sys.modules.pop(name, None)
+    for name in set(sys.modules) - before:
+        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
 
 
 @pytest.fixture
@@ -30,7 +30,9 @@ def toy(ablation):
 
 
 def test_every_part_is_set_against_the_whole_in_one_run(ablation, toy):
-    rows = {row["side"]: row for row in ablation.measure(toy, CPU, "fp32", rounds=2)}
+    kept = []
+    trial = ablation.Trial.of(ablation.Case("dna", toy, 0.15), 8, CPU, "fp32")
+    rows = {row["side"]: row for row in ablation.measure(toy, trial, ablation.Budget(2), kept.append)}
     assert list(rows) == [
         "all on",
         "unpadding off",
@@ -40,6 +42,7 @@ def test_every_part_is_set_against_the_whole_in_one_run(ablation, toy):
         "learned positions",
         "directed ALiBi",
     ]
+    assert [[row["side"] for row in soon] for soon in kept] == [list(rows)[:n] for n in range(1, 8)]
     assert rows["all on"]["times_slower_wall"] == rows["all on"]["times_slower_cpu"] == 1
     assert all(row["against"] == "all on" and row["cpu_s_per_step"] > 0 for row in rows.values())
     kept = {name: row["kept_for_backward_mib"] for name, row in rows.items()}

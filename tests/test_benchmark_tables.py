@@ -64,3 +64,36 @@ def test_the_tables_of_the_readmes_are_those_of_the_results(tables):
         text = path.read_text(encoding="utf-8")
         assert tables["BLOCK"].search(text)
         assert tables["filled"](text, BENCHMARKS / "results") == text
+
+
+SUMMARY = {
+    "rehearsal": True,
+    "seconds": 412.3,
+    "parts": [
+        {"part": "machine", "command": "machine.py", "outcome": "done", "seconds": 5.0, "limit_s": 15.0,
+         "result": {"machine": RESULT["machine"] | {"device": "A GPU"}, "rows": []}},
+        {"part": "step", "command": "gpu_step.py --case c4-base", "outcome": "done", "seconds": 60.0, "limit_s": 75.0,
+         "result": RESULT},
+        {"part": "run", "command": "gpu_run.py", "outcome": "failed: exit status 1", "seconds": 3.0, "limit_s": 85.0,
+         "last_words": ["Traceback", "RuntimeError: CUDA error"]},
+    ],
+}  # fmt: skip
+
+
+def test_what_waits_for_a_gpu_says_so_until_there_is_a_file(tables, tmp_path):
+    text = "<!-- gpu: on_gpu.json -->\n<!-- end -->\n<!-- gpu verdict: on_gpu.json -->\n<!-- end -->\n"
+    assert tables["filled"](text, tmp_path).count("\nWaits for a GPU: `python benchmarks/on_gpu.py`.\n") == 2
+    (tmp_path / "on_gpu.json").write_text(json.dumps(SUMMARY))
+    filled = tables["filled"](text, tmp_path)
+    assert tables["filled"](filled, tmp_path) == filled
+    whole, verdict = filled.split("<!-- gpu verdict")
+    heading = "A GPU, 2 threads, load 0.25 at the start; torch 9.9, transformers 8.8; 2026-01-02. All parts: 412 s."
+    assert f"**A rehearsal at toy sizes: its figures mean nothing.** {heading}" in whole
+    assert "| part | outcome | seconds | limit s |" in whole
+    assert "| run | failed: exit status 1 | 3 | 85 |" in whole
+    assert "**step** (`gpu_step.py --case c4-base`)" in whole
+    assert "| ours | 12,346 | yes |  |" in whole
+    assert "    RuntimeError: CUDA error" in whole
+    assert verdict.endswith("\n- ours is ahead\n- run: failed: exit status 1\n<!-- end -->\n")
+    (tmp_path / "on_gpu.json").write_text(json.dumps(SUMMARY | {"rehearsal": False}))
+    assert "rehearsal" not in tables["filled"](text, tmp_path)
