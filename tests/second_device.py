@@ -6,7 +6,7 @@ Importing this registers the device for the whole process, so only processes of 
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
@@ -32,16 +32,51 @@ class There(Tensor):
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
         return _run(func, args, kwargs or {})
 
+    def untyped_storage(self) -> torch.UntypedStorage:
+        """By which safetensors tells tensors apart; what it writes it copies to the CPU."""
+        return self.here.untyped_storage()
+
+    def data_ptr(self) -> int:
+        """By which a checkpoint tells tied weights."""
+        return self.here.data_ptr()
+
     def tolist(self) -> list:
         """As a GPU's: waits, and copies."""
         return self.here.tolist()
 
 
 class SecondDevice(TorchDispatchMode):
-    """While it is entered, tensors can be made there, moved there and computed with."""
+    """While it is entered, tensors can be made there, moved there and computed with, and modules moved there."""
+
+    def __enter__(self):
+        self._to = nn.Module.to
+        nn.Module.to = _moved
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        nn.Module.to = self._to
+        return super().__exit__(*error)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         return _run(func, args, kwargs or {})
+
+
+def _moved(module, device):
+    """What `module.to` does: PyTorch's own cannot put a parameter of another class in a parameter's place."""
+    goes_there, seen = torch.device(device).type == NAME, {}
+    for part in module.modules():
+        for table in (part._parameters, part._buffers):
+            for name, x in table.items():
+                if x is not None:
+                    table[name] = seen.setdefault(id(x), _placed(x, goes_there))
+    return module
+
+
+def _placed(x, goes_there):
+    if isinstance(x, There) == goes_there:
+        return x
+    moved = There(x.detach().clone()) if goes_there else x.detach().here
+    return nn.Parameter(moved) if isinstance(x, nn.Parameter) else moved
 
 
 def _run(func, args, kwargs):
