@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-processors fuzz check python
+.PHONY: demo test test-processors rehearse-gpu fuzz check python
 
 demo: $(STAMP)
 	$(VENV)/bin/genomask demo
@@ -29,6 +29,10 @@ AS_IF = ATEN_CPU_CAPABILITY=$(2) ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=$(3) MK
 FUZZ ?= --fuzz-seconds 50
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest tests/fuzz $(FUZZ)
+
+# What benchmarks/on_gpu.py does on a GPU, at toy sizes on a device that stands in for one.
+rehearse-gpu: $(STAMP)
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m rehearsal
 
 check: $(STAMP)
 	$(VENV)/bin/ruff check

@@ -1,0 +1,44 @@
+"""Traces the encoder in training shape on fake `cuda` tensors; in a process of its own, for it changes PyTorch.
+
+The backward pass is not traced: PyTorch's engine asks a real device for its streams.
+"""
+
+import ctypes
+
+import torch
+from gpu_checks import LONGEST, SEQUENCES, batch_of
+from torch._dynamo.utils import counters
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from genomask.data.fixed_shape import BatchShape, to_fixed_shape
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, backends
+from genomask.training.compiling import compile_model
+
+
+def main(guard, positions):
+    """For each kind of positions: the device of the loss, the graphs it took, and the breaks between them."""
+    ctypes.CDLL(guard)
+    torch.cuda.amp.common.amp_definitely_not_available = lambda: False
+    torch.cuda.is_bf16_supported = lambda *_, **__: True
+    backends.NEEDS["flex"] = (lambda device: True, "")
+    (batch,) = to_fixed_shape(batch_of(0), BatchShape.of(SEQUENCES * LONGEST, LONGEST, 0.15))
+    real_compile = torch.compile
+    torch.compile = lambda model, **how: real_compile(model, backend="eager", **how)
+    for kind in positions:
+        torch._dynamo.reset()
+        counters.clear()
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            print(traced(batch, kind).device, counters["stats"]["unique_graphs"], len(counters["graph_break"]))
+
+
+def traced(batch, positions):
+    """The loss of a compiled model, under the autocast of training."""
+    config = MosaicBertConfig(
+        vocab_size=500, hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=256,
+        attention_backend="flex", positions=positions,
+    )  # fmt: skip
+    there = torch.device("cuda")
+    with there:  # such a model can be made there, but not be moved there
+        model = MosaicBertForMaskedLM(config).train()
+    with torch.no_grad(), torch.autocast("cuda", torch.bfloat16):
+        return compile_model(model, there)(**batch.to(there)._asdict(), reduction="sum").loss
