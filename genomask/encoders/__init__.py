@@ -3,11 +3,18 @@
 Importing it teaches transformers' Auto classes the models here.
 """
 
-from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
 
 from genomask.encoders.backends import choose_backend
+from genomask.encoders.classifiers import MosaicBertForSequenceClassification, MosaicBertForTokenClassification
 from genomask.encoders.config import MosaicBertConfig
-from genomask.encoders.heads import MosaicBertForMaskedLM, MosaicBertForSequenceClassification
+from genomask.encoders.heads import MosaicBertForMaskedLM
 from genomask.encoders.model import MosaicBertModel
 from genomask.encoders.settings import EncoderSettings
 
@@ -15,12 +22,14 @@ AutoConfig.register(MosaicBertConfig.model_type, MosaicBertConfig)
 AutoModel.register(MosaicBertConfig, MosaicBertModel)
 AutoModelForMaskedLM.register(MosaicBertConfig, MosaicBertForMaskedLM)
 AutoModelForSequenceClassification.register(MosaicBertConfig, MosaicBertForSequenceClassification)
+AutoModelForTokenClassification.register(MosaicBertConfig, MosaicBertForTokenClassification)
 
 __all__ = [
     "EncoderSettings",
     "MosaicBertConfig",
     "MosaicBertForMaskedLM",
     "MosaicBertForSequenceClassification",
+    "MosaicBertForTokenClassification",
     "MosaicBertModel",
     "choose_backend",
 ]

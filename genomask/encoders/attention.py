@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genomask.encoders.alibi import alibi_bias
+from genomask.encoders.packing import Unpadding
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Layout:
     max_seqlen: int
     slopes: Tensor | None  # (N,) float32 ALiBi slopes; None: position-free attention
     directed: bool = False
+    rows: Unpadding | None = None
+    """Padded rows to which maps of attention belong; None: each sequence from the first column on."""
     kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What a backend works out once for all layers (a cached_property would break a compiled graph on Python 3.11)."""
 

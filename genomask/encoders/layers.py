@@ -52,14 +52,24 @@ class Embeddings(nn.Module):
         self.LayerNorm = LayerNorm(config)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def forward(self, input_ids: Tensor, token_type_ids: Tensor | None, positions: Tensor | None) -> Tensor:
-        """(T,) ids, types (None: all 0) and places in the sequence (learned positions alone) -> (T, D)."""
+    def forward(
+        self,
+        input_ids: Tensor | None,
+        token_type_ids: Tensor | None,
+        positions: Tensor | None,
+        words: Tensor | None = None,
+    ) -> Tensor:
+        """(T,) ids, types (None: all 0) and places in the sequence (learned positions alone) -> (T, D).
+
+        `words` (T, D): vectors in place of the ids.
+        """
         types = self.token_type_embeddings
-        x = self.word_embeddings(input_ids)
+        x = self.word_embeddings(input_ids) if words is None else words
         if token_type_ids is None and is_plain(types, nn.Embedding):
             x = x + types.weight[0]
         else:
-            x = x + types(torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids)
+            no_types = torch.zeros(len(x), dtype=torch.long, device=x.device)
+            x = x + types(no_types if token_type_ids is None else token_type_ids)
         if positions is not None:
             x = x + self.position_embeddings(positions)
         return self.dropout(self.LayerNorm(x))

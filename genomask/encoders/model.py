@@ -4,9 +4,8 @@ Letters: B sequences, S tokens of a padded row, T tokens of all packed sequences
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
@@ -14,22 +13,16 @@ from transformers.utils import can_return_tuple
 
 from genomask.encoders.alibi import alibi_slopes
 from genomask.encoders.attention import Layout
-from genomask.encoders.backends import BACKENDS, choose_backend
 from genomask.encoders.config import MosaicBertConfig
-from genomask.encoders.layers import Attend, Embeddings, Layer
+from genomask.encoders.eager import eager
+from genomask.encoders.gathered import NOTHING, Gathered, Wanted, asked
+from genomask.encoders.implementations import attention_of, checked
+from genomask.encoders.inputs import Given, PackedTokens
+from genomask.encoders.layers import Attend, Embeddings, Layer, SelfAttention
 from genomask.encoders.linear import Linear, type_of_products
-from genomask.encoders.packing import Unpadding, pack, pad, unpad
+from genomask.encoders.packing import pad
 from genomask.encoders.rows import attend_in_rows, places_in_rows, to_rows
-from genomask.errors import DataError, SettingsError
-
-
-class PackedTokens(NamedTuple):
-    """Input in the packed form."""
-
-    input_ids: Tensor  # (T,) int64
-    cu_seqlens: Tensor  # (B + 1,) int32, starts at 0, ends at T
-    max_seqlen: int
-    token_type_ids: Tensor | None  # (T,) int64; None: all 0
+from genomask.errors import DataError
 
 
 class Encoder(nn.Module):
@@ -55,10 +48,42 @@ class Pooler(nn.Module):
 class MosaicBertPreTrainedModel(PreTrainedModel):
     """Weights, saving and loading, as transformers does them; every model here derives from it."""
 
+    config: MosaicBertConfig
     config_class = MosaicBertConfig
     base_model_prefix = "bert"
     supports_gradient_checkpointing = True
     _no_split_modules = ["Layer"]  # noqa: RUF012  the name and type transformers expects
+    _input_embed_layer = "word_embeddings"
+    _supports_sdpa = _supports_flash_attn = _supports_flex_attn = True
+    _can_record_outputs = {"hidden_states": Layer, "attentions": SelfAttention}  # noqa: RUF012  what `gathered` keeps
+
+    def _check_and_adjust_attn_implementation(self, attn_implementation: str | None, *_: Any, **__: Any) -> str:
+        """Where transformers asks whether an `attn_implementation` is there: here the names mean our backends."""
+        return checked(attn_implementation)
+
+    def set_attn_implementation(self, attn_implementation: str | dict[str, str], *_: Any, **__: Any) -> None:
+        """Attention by a name of transformers, in every part of the model: they share one config."""
+        asked = attn_implementation
+        name = asked.get("", self.config._attn_implementation) if isinstance(asked, dict) else asked
+        self.config._attn_implementation = checked(name)
+
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> nn.Embedding:
+        """Give the vocabulary `new_num_tokens` ids (None: as many as before), as transformers does it.
+
+        The rows that only padded the vocabulary are cut off first, so that new ids start as new rows.
+        pad_to_multiple_of: the embedding gets more rows than ids; those are never predicted.
+        """
+        if new_num_tokens is None and pad_to_multiple_of is None:
+            return super().resize_token_embeddings()
+        ids = self.config.vocab_size if new_num_tokens is None else new_num_tokens
+        super().resize_token_embeddings(self.config.vocab_size)
+        words = super().resize_token_embeddings(ids, pad_to_multiple_of, mean_resizing)
+        self.config.vocab_size, self.config.vocab_rows = ids, len(words.weight)
+        if self.config.pad_token_id is not None and self.config.pad_token_id >= ids:
+            self.config.pad_token_id = None  # as its row is gone
+        return words
 
 
 class MosaicBertModel(MosaicBertPreTrainedModel):
@@ -74,117 +99,87 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
             self.pooler = Pooler(config)
         self.post_init()
 
-    def get_input_embeddings(self) -> nn.Module:
-        """The word embedding."""
-        return self.embeddings.word_embeddings
-
     @can_return_tuple
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         cu_seqlens: Tensor | None = None,
         max_seqlen: int | None = None,
-        output_hidden_states: bool | None = None,
+        inputs_embeds: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: Wanted = None,
     ) -> BaseModelOutput:
         """Padded: input_ids (B, S) -> last_hidden_state (B, S, D), zeros at padding (attention_mask 0; None: none).
 
-        Packed: input_ids (T,) with cu_seqlens (B + 1,) and max_seqlen -> (T, D). With output_hidden_states (None: as
-        the config says) also the vectors after the embeddings and after each layer, in the same form.
+        Packed: input_ids (T,) with cu_seqlens (B + 1,) and max_seqlen -> (T, D). In place of ids inputs_embeds, a
+        vector a token; position_ids are refused. With output_hidden_states (None: as the config says) also the vectors
+        after the embeddings and after each layer, in the same form; with output_attentions (the same) each layer's
+        attention (B, N, S, S), computed by the plain formula.
         """
-        tokens, unpadding = self.packed(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen)
-        states = self.states_asked(output_hidden_states)
-        hidden = self.encode(tokens, states=states)
+        given = Given(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen, inputs_embeds, position_ids)
+        tokens, unpadding = given.packed(self.config.vocab_size)
+        gathered = asked(self.config, unpadding, output_attentions, output_hidden_states)
+        hidden = self.encode(tokens, gathered=gathered)
         return BaseModelOutput(
-            last_hidden_state=hidden if unpadding is None else pad(hidden, unpadding),
-            hidden_states=states_given(states, unpadding),
+            last_hidden_state=hidden if unpadding is None else pad(hidden, unpadding), **gathered.given
         )
 
-    def states_asked(self, output_hidden_states: bool | None) -> list[Tensor] | None:
-        """An empty list where every layer's vectors are wanted, by the call or by the config; otherwise None.
-
-        SettingsError for a config that wants attention maps: no backend makes any.
-        """
-        if self.config.output_attentions:
-            raise SettingsError("output_attentions: attention is computed without maps of it; set it to false")
-        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        return [] if wanted else None
-
-    def packed(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None,
-        token_type_ids: Tensor | None,
-        cu_seqlens: Tensor | None,
-        max_seqlen: int | None,
-    ) -> tuple[PackedTokens, Unpadding | None]:
-        """Either form of input -> the packed form, and where its tokens were if it was padded.
-
-        Raises DataError for an id outside the vocabulary, and for shapes that do not belong together.
-        """
-        refuse_other_shapes(input_ids, attention_mask, token_type_ids, is_packed=cu_seqlens is not None)
-        refuse_unknown_ids(input_ids, self.config.vocab_size, "token id")
-        if cu_seqlens is not None:
-            assert max_seqlen is not None, "packed input needs max_seqlen"
-            return PackedTokens(input_ids, cu_seqlens, max_seqlen, token_type_ids), None
-        places = unpad(torch.ones_like(input_ids) if attention_mask is None else attention_mask)
-        types = None if token_type_ids is None else pack(token_type_ids, places)
-        return PackedTokens(pack(input_ids, places), places.cu_seqlens, places.max_seqlen, types), places
-
-    def encode(self, tokens: PackedTokens, queries: Tensor | None = None, states: list[Tensor] | None = None) -> Tensor:
+    def encode(self, tokens: PackedTokens, queries: Tensor | None = None, gathered: Gathered = NOTHING) -> Tensor:
         """Packed tokens -> (T, D); with `queries` (Q,), only the vectors of the tokens there: (Q, D), any order.
 
-        The last layer then computes nothing but keys and values for the others; the vectors are the same. `states`
-        gathers those of all tokens (T, D), after the embeddings and after each layer.
+        The last layer then computes nothing but keys and values for the others; the vectors are the same. `gathered`:
+        what else is wanted, of all tokens.
         """
-        if states is not None and queries is not None:
-            return self.encode(tokens, None, states).index_select(0, queries)
-        layout = self._layout(tokens)
-        hidden = self.embeddings(tokens.input_ids, tokens.token_type_ids, self._positions(tokens, layout))
+        if gathered.any and queries is not None:
+            return self.encode(tokens, None, gathered).index_select(0, queries)
+        layout = self._layout(tokens, gathered)
+        positions = self._positions(tokens, layout)
+        hidden = self.embeddings(tokens.input_ids, tokens.token_type_ids, positions, tokens.inputs_embeds)
         if (len(hidden) if queries is None else len(queries)) == 0:
-            if states is not None:
-                states += [hidden] * (len(self.encoder.layer) + 1)
-            return hidden[:0]  # so that no backend need know of this
-        if self.config.unpadding:
-            backend = choose_backend(self.config.attention_backend, hidden.device, self._computed_in())
-            return self._through_layers(hidden, partial(BACKENDS[backend], layout=layout), queries, states)
+            return self._of_no_token(hidden[:0], layout, gathered)  # so that no backend need know of this
+        if gathered.maps is not None:
+            return self._through_layers(hidden, partial(eager, layout=layout, maps=gathered.maps), queries, gathered)
+        if self.config.unpadding or gathered.any:
+            attention = attention_of(self.config, hidden.device, type_of_products(hidden))
+            return self._through_layers(hidden, partial(attention, layout=layout), queries, gathered)
         rows, attend = to_rows(hidden, layout), partial(attend_in_rows, layout=layout)
         if queries is not None:
-            return self._through_layers(rows, attend, places_in_rows(queries, layout))
-        places = places_in_rows(torch.arange(len(hidden), device=hidden.device), layout)
-        out = self._through_layers(rows, attend, None, states).index_select(0, places)
-        if states is not None:
-            states[:] = [rows.index_select(0, places) for rows in states]
-        return out
+            return self._through_layers(rows, attend, places_in_rows(queries, layout), gathered)
+        places = places_in_rows(tokens.places, layout)
+        return self._through_layers(rows, attend, None, gathered).index_select(0, places)
 
-    def _through_layers(
-        self, hidden: Tensor, attend: Attend, queries: Tensor | None, states: list[Tensor] | None = None
-    ) -> Tensor:
-        """(T, D) -> (T, D), or (Q, D); `states` gathers what comes in and what each layer makes of it."""
+    def _through_layers(self, hidden: Tensor, attend: Attend, queries: Tensor | None, gathered: Gathered) -> Tensor:
+        """(T, D) -> (T, D), or (Q, D)."""
+        hidden = gathered.keep(hidden)
         for layer in self.encoder.layer[:-1]:
-            if states is not None:
-                states.append(hidden)
-            hidden = layer(hidden, attend)
+            hidden = gathered.keep(layer(hidden, attend))
         if queries is None:
-            out = self.encoder.layer[-1](hidden, attend)
-            if states is not None:
-                states += [hidden, out]
-            return out
+            return gathered.keep(self.encoder.layer[-1](hidden, attend))
         ascending, order = queries.sort(stable=True)
         hidden = self.encoder.layer[-1](hidden, attend, ascending)
         return hidden.index_select(0, order.argsort())
 
-    def _computed_in(self) -> torch.dtype:
-        """The type of q, k and v: autocast's, or the weights' own."""
-        return type_of_products(self.embeddings.word_embeddings.weight)
+    def _of_no_token(self, hidden: Tensor, layout: Layout, gathered: Gathered) -> Tensor:
+        """(0, D) -> (0, D), and maps of nothing but padding."""
+        for _ in range(len(self.encoder.layer) + 1):
+            hidden = gathered.keep(hidden)
+        if gathered.maps is not None:
+            packed = len(layout.cu_seqlens) - 1, layout.max_seqlen
+            rows, columns = packed if layout.rows is None else layout.rows.shape
+            shape = rows, self.config.num_attention_heads, columns, columns
+            gathered.maps.extend(hidden.new_zeros(shape) for _ in self.encoder.layer)
+        return hidden
 
-    def _layout(self, tokens: PackedTokens) -> Layout:
+    def _layout(self, tokens: PackedTokens, gathered: Gathered = NOTHING) -> Layout:
         """Slopes come from the config, never from a buffer: transformers loads those it did not save as zeros."""
+        borders = tokens.cu_seqlens, tokens.max_seqlen
         if self.config.positions == "learned":
-            return Layout(tokens.cu_seqlens, tokens.max_seqlen, None)
-        slopes = alibi_slopes(self.config.num_attention_heads, tokens.input_ids.device)
-        return Layout(tokens.cu_seqlens, tokens.max_seqlen, slopes, self.config.positions == "alibi-directed")
+            return Layout(*borders, None, rows=gathered.unpadding)
+        slopes = alibi_slopes(self.config.num_attention_heads, tokens.device)
+        return Layout(*borders, slopes, self.config.positions == "alibi-directed", gathered.unpadding)
 
     def _positions(self, tokens: PackedTokens, layout: Layout) -> Tensor | None:
         """(T,) place of each token in its sequence, for learned positions; DataError where the table is too short."""
@@ -196,44 +191,4 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
                 f"a sequence has {tokens.max_seqlen} tokens, but this model's learned positions end at {longest}; "
                 "cut sequences to that length"
             )
-        places = torch.arange(len(tokens.input_ids), device=tokens.input_ids.device)
-        return places - tokens.cu_seqlens[layout.sequence_of(places)]
-
-
-def states_given(states: list[Tensor] | None, unpadding: Unpadding | None) -> tuple[Tensor, ...] | None:
-    """Gathered vectors in the form of the input: (T, D) each, or (B, S, D)."""
-    if states is None:
-        return None
-    return tuple(states if unpadding is None else (pad(x, unpadding) for x in states))
-
-
-def refuse_other_shapes(
-    input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None, *, is_packed: bool
-) -> None:
-    """DataError for ids that are neither (B, S) nor packed (T,), and for a mask or types of another shape."""
-    if input_ids.dim() != (1 if is_packed else 2):
-        wanted = "(tokens,), as cu_seqlens says" if is_packed else "(sequences, tokens), or (tokens,) with cu_seqlens"
-        raise DataError(f"input_ids have shape {tuple(input_ids.shape)}; they must be {wanted}")
-    if is_packed and attention_mask is not None:
-        raise DataError("packed input (cu_seqlens) holds no padding and takes no attention_mask; leave it out")
-    for name, given in (("attention_mask", attention_mask), ("token_type_ids", token_type_ids)):
-        if given is not None and given.shape != input_ids.shape:
-            raise DataError(
-                f"{name} has shape {tuple(given.shape)}, input_ids {tuple(input_ids.shape)}; give one value a token "
-                "(masks of pairs of tokens, 3-D or 4-D, are not read)"
-            )
-
-
-def refuse_unknown_ids(ids: Tensor, vocab_size: int, what: str) -> None:
-    """DataError for an id outside the vocabulary; looked for on the CPU only, for a GPU would have to wait for it.
-
-    A compiled model leaves it to the embedding, which refuses such ids less politely.
-    """
-    if ids.device.type != "cpu" or ids.numel() == 0 or torch.compiler.is_compiling():
-        return
-    low, high = (int(x) for x in ids.aminmax())
-    if low < 0 or high >= vocab_size:
-        raise DataError(
-            f"{what} {high if high >= vocab_size else low} is outside the model's vocabulary of {vocab_size} ids; "
-            "use the tokenizer that was saved with the model"
-        )
+        return tokens.places - tokens.cu_seqlens[layout.sequence_of(tokens.places)]

@@ -29,8 +29,8 @@ def unpad(attention_mask: Tensor) -> Unpadding:
 
 
 def pack(rows: Tensor, unpadding: Unpadding) -> Tensor:
-    """(B, S) -> (T,): the real tokens end to end."""
-    return rows.flatten().index_select(0, unpadding.places)
+    """(B, S, ...) -> (T, ...): the real tokens end to end."""
+    return rows.flatten(0, 1).index_select(0, unpadding.places)
 
 
 def pad(packed: Tensor, unpadding: Unpadding) -> Tensor:

@@ -3,13 +3,14 @@ import torch
 from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
 from reference import reference_attention
 
+from genomask.encoders.eager import eager
 from genomask.encoders.sdpa import LONGEST_SHORT, in_runs, long_attention, sdpa
 from genomask.encoders.short_attention import SCORES_AT_ONCE, ShortAttention, cut
 
 pytestmark = pytest.mark.processor
 
 LENGTHS = [[7], [1, 5, 3], [6, 6, 6, 2, 0, 2], [64, 1, 129]]
-WAYS = {"short": ShortAttention.apply, "long": long_attention, "runs": in_runs}
+WAYS = {"short": ShortAttention.apply, "long": long_attention, "runs": in_runs, "eager": eager}
 
 
 def gradients(attend, q, k, v, queries, layout):

@@ -4,7 +4,8 @@ from tiny_encoders import gradients, packed_input, padded, tiny_config, tiny_mod
 
 from genomask.encoders import MosaicBertForSequenceClassification
 from genomask.encoders.heads import masked_loss
-from genomask.errors import DataError, SettingsError
+from genomask.encoders.inputs import Given
+from genomask.errors import DataError
 
 pytestmark = pytest.mark.processor
 
@@ -18,7 +19,7 @@ def packed_batch():
 
 def full_scores(model, batch):
     """Every layer for every token: what the masked-only path must equal."""
-    tokens, _ = model.bert.packed(batch["input_ids"], None, None, batch["cu_seqlens"], batch["max_seqlen"])
+    tokens, _ = Given(**{name: x for name, x in batch.items() if name != "labels"}).packed(70)
     return model.cls.predictions(model.bert.encode(tokens))
 
 
@@ -275,9 +276,13 @@ def test_no_token_has_empty_hidden_states():
     assert [tuple(x.shape) for x in states] == [(0, 7, 48)] * 3
 
 
-def test_attention_maps_are_refused():
-    with pytest.raises(SettingsError, match="output_attentions: attention is computed without maps"):
-        tiny_model(output_attentions=True)(input_ids=IDS)
+@pytest.mark.parametrize(("wanted", "kept"), [([0, -1], [0, 2]), (1, [1]), (0, [0]), (-2, [1]), ([9], []), ([], [])])
+def test_some_hidden_states_may_be_asked_for_by_number(wanted, kept):
+    model = tiny_model()
+    every = model(input_ids=IDS, output_hidden_states=True).hidden_states
+    some = model(input_ids=IDS, output_hidden_states=wanted).hidden_states
+    assert [n for n, x in enumerate(some) if x is not None] == kept
+    assert all(torch.equal(some[n], every[n]) for n in kept)
 
 
 @pytest.mark.parametrize("row", [0, 1, 2])

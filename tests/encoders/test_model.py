@@ -2,6 +2,7 @@ import pytest
 import torch
 from tiny_encoders import packed_input, tiny_model
 
+from genomask.encoders.inputs import Given
 from genomask.errors import DataError, SettingsError
 
 pytestmark = pytest.mark.processor
@@ -12,7 +13,7 @@ LENGTHS = [9, 4, 4, 1, 23]
 def test_queries_in_any_order_and_repeated_get_the_vectors_of_their_tokens():
     model = tiny_model()
     input_ids, _, cu_seqlens, longest = packed_input(LENGTHS)
-    tokens, _ = model.bert.packed(input_ids, None, None, cu_seqlens, longest)
+    tokens, _ = Given(input_ids, cu_seqlens=cu_seqlens, max_seqlen=longest).packed(70)
     queries = torch.tensor([40, 0, 13, 13, 2, 0])
     assert torch.allclose(model.bert.encode(tokens, queries), model.bert.encode(tokens)[queries], atol=1e-6)
 
