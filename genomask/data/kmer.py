@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizer
+from transformers import AutoTokenizer, BatchEncoding, PretrainedConfig, PreTrainedTokenizer
 
 from genomask.errors import DataError, SettingsError
 from genomask.types import TokenBases
@@ -20,6 +20,8 @@ from genomask.types import TokenBases
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, UNK, CLS, SEP, MASK = range(5)
 MAX_K = 8
+LONGEST = 512
+"""Tokens that BERT and DNABERT take, and what `truncation=True` cuts to where nothing else was said."""
 _ALPHABET = "ATCG"
 _DIGIT_OF_CODE = np.array([_ALPHABET.index(letter) for letter in "ACGT"] + [-1], dtype=np.int32)
 _CODE_OF_BYTE = np.full(256, 4, dtype=np.uint8)
@@ -48,9 +50,17 @@ class KmerTokenizer(PreTrainedTokenizer):
 
     A call takes plain sequences, or k-mers of k letters separated by spaces, which are then taken as they stand.
     U is read as T, as in every file that genomask reads, and lower case as upper; a k-mer with any other letter than
-    A C G T is [UNK]. Bases beyond the last whole
-    k-mer (stride k: the remainder of length modulo k; a sequence shorter than k: all) are dropped. The vocabulary
-    follows from k alone. Raises SettingsError for k outside 1..8 and for a stride that is neither 1 nor k.
+    A C G T is [UNK]. Bases beyond the last whole k-mer (stride k: the remainder of length modulo k; a sequence shorter
+    than k: all) are dropped. The vocabulary follows from k alone.
+
+    Token n of a sequence, from 0, covers the bases n * stride to n * stride + k - 1; return_offsets_mapping=True gives
+    these ends. The token of a base, for labels of bases, is the one that begins with it: at stride 1 token b for base
+    b, in position b + 1 of the ids, behind [CLS]. The last k - 1 bases begin no token: to label them too, add k - 1
+    letters N behind the sequence, whose k-mers are [UNK]. At stride k a token stands for k bases; label them alike, or
+    use k = 1. [CLS], [SEP] and [PAD] have no base and take the label -100.
+
+    truncation=True cuts to model_max_length, 512 unless it is given; the model takes more where positions are ALiBi's.
+    Raises SettingsError for k outside 1..8 and for a stride that is neither 1 nor k.
     """
 
     vocab_files_names: dict[str, str] = {}  # noqa: RUF012 - overrides a plain attribute of transformers
@@ -63,8 +73,8 @@ class KmerTokenizer(PreTrainedTokenizer):
         self._token_list = [*SPECIAL_TOKENS, *map("".join, itertools.product(_ALPHABET, repeat=k))]
         self._id_of_token = {token: i for i, token in enumerate(self._token_list)}
         names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-        own = dict(zip(names, SPECIAL_TOKENS, strict=True))
-        own |= {"special_tokens_pattern": "cls_sep", "token_type_ids_pattern": "all_zeros"}
+        own: dict[str, Any] = dict(zip(names, SPECIAL_TOKENS, strict=True))
+        own |= {"special_tokens_pattern": "cls_sep", "token_type_ids_pattern": "all_zeros", "model_max_length": LONGEST}
         super().__init__(k=k, stride=stride, **(own | kwargs))
 
     @property
@@ -106,6 +116,33 @@ class KmerTokenizer(PreTrainedTokenizer):
         path = Path(save_directory) / (f"{filename_prefix}-vocab.txt" if filename_prefix else "vocab.txt")
         path.write_text("".join(f"{token}\n" for token in self._token_list), encoding="utf-8")
         return (str(path),)
+
+    def _encode_plus(self, text: Any, *args: Any, return_offsets_mapping: bool = False, **kwargs: Any) -> BatchEncoding:
+        """As transformers has it for tokenizers in Python, and with the bases that each token covers."""
+        if not return_offsets_mapping:
+            return super()._encode_plus(text, *args, **kwargs)
+        if args or kwargs.get("text_pair") is not None or kwargs.get("is_split_into_words"):
+            raise DataError("offsets in bases are given for whole single sequences; encode one after the other")
+        kind, wants_mask = kwargs.pop("return_tensors", None), kwargs.get("return_special_tokens_mask")
+        encoding = super()._encode_plus(text, **(kwargs | {"return_special_tokens_mask": True}))
+        special = encoding["special_tokens_mask"] if wants_mask else encoding.pop("special_tokens_mask")
+        one = isinstance(text, str)
+        offsets = self._offsets(text, special) if one else list(map(self._offsets, text, special))
+        data = encoding.data | {"offset_mapping": offsets}
+        return BatchEncoding(data, tensor_type=kind, prepend_batch_axis=one)
+
+    def _offsets(self, sequence: str, special: list[int]) -> list[tuple[int, int]]:
+        """The first base of each id and the one behind its last; (0, 0) for ids that `special` marks with 1."""
+        words = sequence.split()
+        expected = len(words) if len(words) > 1 else max(0, (len("".join(words)) - self.k) // self.stride + 1)
+        if len(self.tokenize(sequence)) != expected:
+            raise DataError(
+                "offsets in bases are given for plain sequences and for k-mers between spaces; write a special token "
+                "as a word of its own"
+            )
+        first = expected - special.count(0) if self.truncation_side == "left" else 0
+        starts = (n * self.stride for n in itertools.count(first))
+        return [(0, 0) if mark else (start := next(starts), start + self.k) for mark in special]
 
     def _tokenize(self, text: str, **kwargs: Any) -> list[str]:
         words = text.split()

@@ -202,6 +202,7 @@ def new_model(recipe: Recipe, source: Source) -> MosaicBertForMaskedLM:
         )
     config = recipe.encoder.config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
     require_memory(config)
+    tokenizer.model_max_length = max(recipe.longest, config.max_position_embeddings)
     torch.manual_seed(recipe.training.seed)
     return MosaicBertForMaskedLM(config)
 

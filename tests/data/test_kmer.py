@@ -154,3 +154,53 @@ def test_a_k_that_does_not_fit_is_refused_with_its_size():
             KmerTokenizer(k=k)
     with pytest.raises(SettingsError, match=r"stride must be 1 .*got 2"):
         KmerTokenizer(k=6, stride=2)
+
+
+@pytest.mark.parametrize(
+    ("k", "stride", "sequence", "offsets"),
+    [
+        (3, 1, "ACGTA", [(0, 0), (0, 3), (1, 4), (2, 5), (0, 0)]),
+        (3, 3, "ACGTACG", [(0, 0), (0, 3), (3, 6), (0, 0)]),
+        (3, 1, "ACG CGT [MASK] TAC", [(0, 0), (0, 3), (1, 4), (2, 5), (3, 6), (0, 0)]),
+        (3, 1, " acgN\n", [(0, 0), (0, 3), (1, 4), (0, 0)]),
+        (3, 1, "AC", [(0, 0), (0, 0)]),
+    ],
+)
+def test_offsets_are_the_bases_a_token_covers(k, stride, sequence, offsets):
+    encoding = KmerTokenizer(k, stride)(sequence, return_offsets_mapping=True)
+    assert encoding["offset_mapping"] == offsets
+    assert encoding["input_ids"] == KmerTokenizer(k, stride)(sequence)["input_ids"]
+    assert "special_tokens_mask" not in encoding
+
+
+@pytest.mark.parametrize(("side", "kept"), [("right", [(0, 3), (1, 4)]), ("left", [(6, 9), (7, 10)])])
+def test_offsets_follow_truncation_and_padding(side, kept):
+    tokenizer = KmerTokenizer(3, truncation_side=side, padding_side="left", model_max_length=4)
+    rows = tokenizer(
+        ["ACGTACGTAC", "ACG"], truncation=True, padding=True, return_offsets_mapping=True, return_tensors="pt"
+    )
+    assert rows["input_ids"].shape == (2, 4)
+    assert rows["offset_mapping"].tolist() == [
+        [[0, 0], *map(list, kept), [0, 0]],
+        [[0, 0], [0, 0], [0, 3], [0, 0]],
+    ]
+    one = tokenizer("ACGTACGTAC", truncation=True, return_offsets_mapping=True, return_tensors="pt")
+    assert one["offset_mapping"].tolist() == rows["offset_mapping"][:1].tolist()
+    bare = tokenizer("ACGTA", add_special_tokens=False, return_offsets_mapping=True, return_special_tokens_mask=True)
+    assert bare["offset_mapping"] == [(0, 3), (1, 4), (2, 5)]
+    assert bare["special_tokens_mask"] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "more"),
+    [("ACGTA[MASK]ACGT", {}), ("ACGT", {"text_pair": "ACGT"}), (["ACG"], {"is_split_into_words": True})],
+)
+def test_offsets_that_would_not_be_bases_are_refused(sequence, more):
+    with pytest.raises(DataError, match="offsets in bases are given for"):
+        KmerTokenizer(3)(sequence, return_offsets_mapping=True, **more)
+
+
+def test_truncation_cuts_to_what_bert_takes_unless_told_otherwise(tmp_path):
+    assert len(KmerTokenizer(6)("A" * 900, truncation=True)["input_ids"]) == 512
+    KmerTokenizer(6, model_max_length=700).save_pretrained(tmp_path)
+    assert len(KmerTokenizer.from_pretrained(tmp_path)("A" * 900, truncation=True)["input_ids"]) == 700
