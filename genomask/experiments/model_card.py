@@ -34,7 +34,8 @@ not recognize this architecture" and advises to upgrade, which does not help. No
 
 {auto}
 
-`AutoModel` gives vectors, `AutoModelForSequenceClassification` a new head to train."""
+`AutoModel` gives vectors, `AutoModelForSequenceClassification` and `AutoModelForTokenClassification` a new head to
+train."""
 BERT = """A BERT as transformers has it.
 
 {auto}"""
@@ -54,7 +55,7 @@ HOW: Mapping[str, tuple[str, str]] = {
     "bert": ("transformers", BERT),
 }
 """Name scheme of a folder -> the library whose classes read it, and how."""
-NEEDED = "import genomask.data, genomask.encoders  # teach the Auto classes this model and its tokenizer\n"
+NEEDED = "import genomask  # teaches the Auto classes this model and its tokenizer\n"
 DNA = "ACGTACGTACGT"
 
 
@@ -63,7 +64,7 @@ class Reads(Enum):
 
     NOTHING = ('"..."', "", "No tokenizer came with the model: bring its own.")
     TEXT = ('"a few words"', "", "")
-    DNA = (f'"{DNA}"', "import genomask.data  # teaches AutoTokenizer k-mers that do not overlap\n", "")
+    DNA = (f'"{DNA}"', "import genomask  # teaches AutoTokenizer k-mers that do not overlap\n", "")
     KMERS = (
         '"ACGTAC CGTACG"', "",
         "The tokenizer reads k-mers between spaces, as DNABERT's (here k = 6): transformers' answers `[UNK]` to plain "

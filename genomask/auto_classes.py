@@ -1,0 +1,71 @@
+"""transformers' Auto classes know our models and tokenizer after `import genomask`, which itself loads nothing.
+
+Not even transformers is imported: once somebody imports its registries, names are put there that stand for our classes,
+and the first use of one imports the room in which it is.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+CONFIGS = "transformers.models.auto.configuration_auto"
+TOKENIZERS = "transformers.models.auto.tokenization_auto"
+
+
+class Waiting:
+    """Stands for a class until it is used; importing its room puts the class itself into the registry."""
+
+    def __init__(self, room: str, name: str) -> None:
+        self._room, self.__name__ = room, name
+
+    def _itself(self) -> Any:
+        return getattr(importlib.import_module(self._room), self.__name__)
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._itself(), attribute)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What calling the class gives."""
+        return self._itself()(*args, **kwargs)
+
+
+def _register(registry: ModuleType) -> None:
+    """Put what stands for our classes into a registry of transformers that was just imported."""
+    if registry.__name__ == CONFIGS:
+        if "genomask-mosaicbert" not in registry.CONFIG_MAPPING:
+            registry.CONFIG_MAPPING.register("genomask-mosaicbert", Waiting("genomask.encoders", "MosaicBertConfig"))
+    else:
+        name = "KmerTokenizer"
+        registry.REGISTERED_TOKENIZER_CLASSES.setdefault(name, Waiting("genomask.data", name))
+
+
+class AfterImport(MetaPathFinder):
+    """Finds the registries as Python does, and registers once they have been executed."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module's own specification, with one step more at its end; None for every other module."""
+        spec = PathFinder.find_spec(fullname, path, target) if fullname in (CONFIGS, TOKENIZERS) else None
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def execute_and_register(module: ModuleType) -> None:
+            execute(module)
+            _register(module)
+
+        spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
+        return spec
+
+
+def register_when_used() -> None:
+    """Register in the registries that are there, and in the others when they come."""
+    sys.meta_path.insert(0, AfterImport())
+    for name in (CONFIGS, TOKENIZERS):
+        if name in sys.modules:
+            _register(sys.modules[name])

@@ -1,0 +1,51 @@
+"""After `import genomask` transformers' Auto classes know ours, and nothing was loaded for it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from genomask.auto_classes import Waiting
+from genomask.data import KmerTokenizer
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+
+LIGHT = """
+import sys, genomask
+assert not {"transformers", "torch", "numpy"} & set(sys.modules)
+"""
+OPENING = """
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+assert "genomask.encoders" not in sys.modules
+assert type(AutoTokenizer.from_pretrained(sys.argv[2])).__name__ == "KmerTokenizer"
+assert type(AutoConfig.from_pretrained(sys.argv[1])).__name__ == "MosaicBertConfig"
+assert type(AutoModelForMaskedLM.from_pretrained(sys.argv[1])).__name__ == "MosaicBertForMaskedLM"
+assert type(AutoTokenizer.from_pretrained(sys.argv[1])).__name__ == "KmerTokenizer"
+"""
+LATE = (
+    "import transformers.models.auto.tokenization_auto, transformers.models.auto.modeling_auto\nimport genomask, sys\n"
+)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A model's folder with its tokenizer, and a folder of a tokenizer alone."""
+    model, tokenizer = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("tokenizer")
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    MosaicBertForMaskedLM(MosaicBertConfig(vocab_size=21, **sizes)).save_pretrained(model)
+    for folder in (model, tokenizer):
+        KmerTokenizer(k=2).save_pretrained(folder)
+    return [str(model), str(tokenizer)]
+
+
+@pytest.mark.parametrize("before", [LIGHT, LATE], ids=["genomask first", "transformers first"])
+def test_a_fresh_process_opens_saved_folders_after_importing_genomask_alone(before, folders):
+    command = [sys.executable, "-c", before + OPENING, *folders]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_names_that_wait_are_those_of_our_classes():
+    config = Waiting("genomask.encoders", "MosaicBertConfig")
+    assert config(vocab_size=7).vocab_size == 7
+    assert config.model_type == "genomask-mosaicbert"
+    assert Waiting("genomask.data", "KmerTokenizer").from_pretrained is not None
