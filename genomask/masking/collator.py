@@ -1,0 +1,77 @@
+"""For training by transformers' Trainer: what DataCollatorForLanguageModeling is, but masking in bases.
+
+Letters: B sequences, S tokens of a padded row, T tokens of all sequences end to end.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from genomask.data import KmerTokenizer
+from genomask.data.wordpiece import token_bases_of
+from genomask.masking.build import build_strategy
+from genomask.masking.corruption import corrupt
+from genomask.masking.registry import Strategy
+from genomask.types import IGNORE, TokenBases
+
+
+@dataclass
+class DataCollatorForBaseMasking:
+    """Encoded sequences in; a padded batch out, masked anew each time, with labels: what `Trainer` trains on.
+
+    The masks follow torch's global generator, which Trainer seeds, in its workers too.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    strategy: str | Strategy = "random-span"
+    """A name of genomask.masking, with its settings as on the command line; or what build_strategy made, for one that
+    needs more (an NPMI table, a sample of windows)."""
+    mask_rate: float = 0.15
+    """Share of maskable tokens hidden on average, where the strategy is given by name."""
+    corruption: str = "span"
+    """One draw of [MASK], random or kept for each 'span' or for each 'token'."""
+    pad_to_multiple_of: int | None = None
+
+    @cached_property
+    def tokens(self) -> TokenBases:
+        """What masking must know of the vocabulary."""
+        if isinstance(self.tokenizer, KmerTokenizer):
+            return self.tokenizer.token_bases
+        return token_bases_of(self.tokenizer, len(self.tokenizer))
+
+    @cached_property
+    def built(self) -> Strategy:
+        """The strategy itself. SettingsError for a name that is unknown, or does not fit the vocabulary."""
+        if not isinstance(self.strategy, str):
+            return self.strategy
+        return build_strategy(self.strategy, tokens=self.tokens, mask_rate=self.mask_rate)
+
+    def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        """B encodings, each with input_ids -> input_ids, attention_mask and labels (B, S), -100 where none counts.
+
+        Padding that they bring (attention_mask 0) is taken off first.
+        """
+        sequences = [_without_padding(feature) for feature in features]
+        cu_seqlens = torch.tensor([0, *map(len, sequences)]).cumsum(0).int()
+        input_ids = torch.cat(sequences)
+        keys = torch.randint(-(2**63), 2**63 - 1, (len(sequences),))
+        spans = self.built.select(input_ids, cu_seqlens, keys)
+        input_ids, labels = corrupt(input_ids, spans, cu_seqlens, keys, tokens=self.tokens, per=self.corruption)
+        rows = [{"input_ids": x.tolist()} for x in input_ids.tensor_split(cu_seqlens[1:-1].long())]
+        batch = self.tokenizer.pad(
+            rows, pad_to_multiple_of=self.pad_to_multiple_of, return_attention_mask=True, return_tensors="pt"
+        )
+        in_rows = torch.full_like(batch["input_ids"], IGNORE)
+        in_rows[batch["attention_mask"].bool()] = labels
+        return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "labels": in_rows}
+
+
+def _without_padding(feature: Mapping[str, Any]) -> Tensor:
+    """(T,) ids of one encoding."""
+    input_ids = torch.as_tensor(feature["input_ids"])
+    return input_ids if "attention_mask" not in feature else input_ids[torch.as_tensor(feature["attention_mask"]) != 0]

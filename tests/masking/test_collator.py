@@ -1,0 +1,103 @@
+"""The collator for transformers' Trainer: what it masks, how it pads, and the example of the docs."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import set_seed
+
+from genomask.data import KmerTokenizer
+from genomask.data.wordpiece import wordpiece_tokenizer
+from genomask.errors import SettingsError
+from genomask.masking import build_strategy
+from genomask.masking.collator import DataCollatorForBaseMasking
+
+PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+TOKENIZER = KmerTokenizer(k=3)
+
+
+def dna(length, seed):
+    return "".join(np.random.default_rng(seed).choice(list("ACGT"), length))
+
+
+FEATURES = [TOKENIZER(dna(length, seed)) for seed, length in enumerate([40, 7, 90, 3])]
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_hidden_tokens_are_the_labels_and_nothing_stands_on_padding(side):
+    set_seed(0)
+    tokenizer = KmerTokenizer(k=3, padding_side=side)
+    batch = DataCollatorForBaseMasking(tokenizer, mask_rate=0.4)(FEATURES)
+    assert set(batch) == {"input_ids", "attention_mask", "labels"}
+    assert {tuple(x.shape) for x in batch.values()} == {(4, 90)}
+    real, counted = batch["attention_mask"].bool(), batch["labels"] != -100
+    restored = torch.where(counted, batch["labels"], batch["input_ids"])
+    for row, mask, feature in zip(restored, real, FEATURES, strict=True):
+        assert row[mask].tolist() == feature["input_ids"]
+    assert not counted[~real].any()
+    assert (batch["input_ids"][~real] == tokenizer.pad_token_id).all()
+    assert 0.2 < counted[real].float().mean() < 0.6
+
+
+def test_a_rate_of_one_masks_every_kmer_and_of_zero_none():
+    for rate, share in ((1.0, 1), (0.0, 0)):
+        batch = DataCollatorForBaseMasking(TOKENIZER, "contiguous", mask_rate=rate)(FEATURES)
+        kmers = batch["attention_mask"].sum() - 2 * len(FEATURES)
+        assert (batch["labels"] != -100).sum() == share * kmers
+
+
+def test_masks_are_new_each_time_and_follow_the_seed_of_torch():
+    collator = DataCollatorForBaseMasking(TOKENIZER, mask_rate=0.4)
+    set_seed(3)
+    first, second = collator(FEATURES)["labels"], collator(FEATURES)["labels"]
+    set_seed(3)
+    assert torch.equal(collator(FEATURES)["labels"], first)
+    assert not torch.equal(first, second)
+
+
+def test_padding_that_the_encodings_bring_is_taken_off_first():
+    padded = TOKENIZER([dna(40, 0), dna(7, 1)], padding="max_length", max_length=60)
+    rows = [{name: x[i] for name, x in padded.items()} for i in range(2)]
+    set_seed(1)
+    ours = DataCollatorForBaseMasking(TOKENIZER, mask_rate=0.4, pad_to_multiple_of=8)(rows)
+    set_seed(1)
+    plain = DataCollatorForBaseMasking(TOKENIZER, mask_rate=0.4, pad_to_multiple_of=8)(FEATURES[:2])
+    assert ours["labels"].shape == (2, 40)
+    assert all(torch.equal(ours[name], plain[name]) for name in plain)
+
+
+def test_a_strategy_that_was_built_is_taken_as_it_is():
+    built = build_strategy("fixed-span", tokens=TOKENIZER.token_bases, mask_rate=1.0)
+    assert DataCollatorForBaseMasking(TOKENIZER, built).built is built
+    with pytest.raises(SettingsError, match="needs an NPMI table"):
+        DataCollatorForBaseMasking(TOKENIZER, "genemask")(FEATURES)
+
+
+def test_text_is_masked_in_word_pieces(tmp_path):
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", "##s"]
+    (tmp_path / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
+    tokenizer = wordpiece_tokenizer(tmp_path / "vocab.txt")
+    batch = DataCollatorForBaseMasking(tokenizer, "whole-word", mask_rate=1.0)([tokenizer("the cats sat")])
+    assert batch["labels"].tolist() == [[-100, 5, 6, 8, 7, -100]]
+
+
+def test_the_example_of_the_docs_trains_and_its_folder_opens(tmp_path):
+    pytest.importorskip("accelerate", reason="accelerate is not installed: pip install 'genomask[trainer]'")
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(example.splitlines()) <= 32
+    (tmp_path / "genome.fa").write_text(f">chr\n{dna(125 * 40, 5)}\n", encoding="utf-8")
+    for shown, here in (("genome.fa", tmp_path / "genome.fa"), ("runs/trainer", tmp_path / "run"), ("=500", "=2")):
+        assert shown in example
+        example = example.replace(shown, str(here))
+    names = {}
+    exec(compile(example, str(PAGE), "exec"), names)
+    assert names["trainer"].state.global_step == 2
+    model = AutoModelForMaskedLM.from_pretrained(tmp_path / "run" / "model")
+    assert torch.equal(
+        model.bert.embeddings.word_embeddings.weight.cpu(), names["trainer"].model.get_input_embeddings().weight.cpu()
+    )
+    assert AutoTokenizer.from_pretrained(tmp_path / "run" / "model").k == 4
