@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-processors rehearse-gpu fuzz check python
+.PHONY: demo test test-processors rehearse-gpu fuzz conformance check python
 
 demo: $(STAMP)
 	$(VENV)/bin/genomask demo
@@ -33,6 +33,11 @@ fuzz: $(STAMP)
 # What benchmarks/on_gpu.py does on a GPU, at toy sizes on a device that stands in for one.
 rehearse-gpu: $(STAMP)
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m rehearsal
+
+# transformers' own common tests, which pip fetches, on our models and tokenizer; BERT's results beside them.
+conformance: $(STAMP)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[conformance]"
+	$(VENV)/bin/python tests/conformance/run.py
 
 check: $(STAMP)
 	$(VENV)/bin/ruff check

@@ -1,0 +1,5 @@
+"""Stands where transformers keeps its tests of export, which are not in its source distribution."""
+
+
+class ExportTesterMixin:
+    """No test."""
