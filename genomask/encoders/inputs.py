@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genomask.encoders.packing import Unpadding, pack, unpad
-from genomask.errors import DataError
+from genomask.errors import DataError, SettingsError
 
 
 class PackedTokens(NamedTuple):
@@ -75,8 +75,14 @@ class Given(NamedTuple):
     def packed(self, vocab_size: int) -> tuple[PackedTokens, Unpadding | None]:
         """The packed form, and where its tokens were if it was padded.
 
-        Raises DataError for an id outside the vocabulary, and for shapes that do not belong together.
+        Raises DataError for an id outside the vocabulary, and for shapes that do not belong together; SettingsError
+        while the model is exported.
         """
+        if torch.compiler.is_exporting():
+            raise SettingsError(
+                "torch.export needs shapes that follow from the inputs' own, but tokens are packed without their "
+                "padding, whose number only the values tell; compile the model instead (torch.compile)"
+            )
         self.refuse_other_shapes()
         if self.input_ids is not None:
             refuse_unknown_ids(self.input_ids, vocab_size, "token id")

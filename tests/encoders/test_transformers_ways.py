@@ -176,3 +176,8 @@ def test_a_pretrained_folder_opens_with_a_head_for_tokens(tmp_path):
     assert type(opened) is MosaicBertForTokenClassification
     assert torch.equal(opened.bert(input_ids=IDS)[0], model.bert(input_ids=IDS)[0])
     assert opened(input_ids=IDS).logits.shape == (3, 9, 5)
+
+
+def test_export_is_refused_in_a_sentence():
+    with pytest.raises(SettingsError, match=r"torch\.export needs shapes that follow"):
+        torch.export.export(tiny_model(), (), {"input_ids": IDS}, strict=False)
