@@ -56,7 +56,8 @@ def run(source: Path) -> Outcomes:
     paths = os.pathsep.join(map(str, (source, HERE, ROOT)))
     surroundings = os.environ | {"PYTHONPATH": f"{paths}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
                                  "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}  # fmt: skip
-    log = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False).stdout
+    joined = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    log = subprocess.run(command, env=surroundings, **joined, text=True, check=False).stdout
     (WORK / "log.txt").write_text(log, encoding="utf-8")
     if not report.is_file():
         sys.exit(log[-3000:])
