@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from genomask.encoders.hardware import multiplies_in_bf16
+from genomask.machine.processor import multiplies_in_bf16
 
 SIZES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16384)}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -27,10 +27,10 @@ from machine import describe_machine, save
 from safetensors.torch import load_file
 from tables import section
 
+from genomask.commands.demo.simulate import SimulationSettings, simulate
+from genomask.commands.pretrain import build_run
+from genomask.commands.run.folder import Inputs
 from genomask.errors import TrainingError
-from genomask.experiments.pretrain import build_run
-from genomask.experiments.run_folder import Inputs
-from genomask.experiments.simulate import SimulationSettings, simulate
 from genomask.recipe import load_recipe
 from genomask.training import loop
 from genomask.training.device import choose_device

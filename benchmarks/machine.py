@@ -15,9 +15,9 @@ import torch
 import typer
 
 import genomask
-from genomask.atomic import atomic_write
-from genomask.encoders.hardware import multiplies_in_bf16
 from genomask.errors import SettingsError
+from genomask.files.atomic import atomic_write
+from genomask.machine.processor import multiplies_in_bf16
 from genomask.training.device import choose_device
 from genomask.training.environment import package_versions
 

@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from genomask.atomic import atomic_write
 from genomask.data.genome import Genome
-from genomask.data.kmer import KmerTokenizer
 from genomask.data.sources import GenomeSource
+from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.windows import WindowSettings
 from genomask.errors import SettingsError
+from genomask.files.atomic import atomic_write
 from genomask.hashing import below, hash64
 from genomask.masking import STRATEGIES, NpmiTable, Strategy, build_strategy
 from genomask.masking.accounting import hidden_bases

@@ -18,9 +18,9 @@ import typer
 from scipy.stats import binom
 
 import genomask
-from genomask.atomic import atomic_write
 from genomask.data.genome import Genome
-from genomask.data.kmer import KmerTokenizer
+from genomask.data.tokenizers.kmer import KmerTokenizer
+from genomask.files.atomic import atomic_write
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.strategies.centred import published_probability
 

@@ -1,5 +1,5 @@
 """`python -m genomask`."""
 
-from genomask.cli import main
+from genomask.cli.app import main
 
 main()

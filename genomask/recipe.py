@@ -14,9 +14,9 @@ from genomask.data.windows import WindowSettings
 from genomask.encoders.settings import EncoderSettings
 from genomask.errors import SettingsError
 from genomask.masking.settings import MaskSettings
-from genomask.ranges import shown
-from genomask.recipe_file import kind_of, read_tables
-from genomask.spelling import did_you_mean
+from genomask.settings.ranges import shown
+from genomask.settings.recipe_file import kind_of, read_tables
+from genomask.settings.spelling import did_you_mean
 from genomask.training.settings import EvaluationSettings, OptimizerSettings, TrainingSettings
 
 

@@ -6,6 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+
+from genomask.data import KmerTokenizer
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 
 BF16_UNITS = {"yes": True, "no": False}
 
@@ -19,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _answer(patch: pytest.MonkeyPatch, has_units: bool) -> None:
-    patch.setattr("genomask.encoders.hardware.multiplies_in_bf16", lambda: has_units)
+    patch.setattr("genomask.machine.processor.multiplies_in_bf16", lambda: has_units)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,6 +55,19 @@ def shared_data() -> Path:
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"real data not found at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory) -> Path:
+    """Two layers of width 32 over 3-mers, in Hugging Face layout."""
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = KmerTokenizer(k=3)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    config = MosaicBertConfig(vocab_size=tokenizer.vocab_size, hidden_dropout_prob=0.0, **sizes)
+    MosaicBertForMaskedLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 

@@ -38,8 +38,8 @@ def main() -> None:
 
 def pretrain(recipe: str, folder: str, out: str, *more: str, stop_at: int = 0) -> tuple[int, float]:
     """Exit code and seconds of one command."""
-    from genomask import cli
-    from genomask.experiments import run_report
+    from genomask.cli import app as cli
+    from genomask.commands.run import report as run_report
     from genomask.training import loop
 
     run_report.learning_curves = lambda *_: None  # the pictures take longer than the rest

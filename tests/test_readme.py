@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from genomask.cli import app
+from genomask.cli.app import app
 from genomask.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]

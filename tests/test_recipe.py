@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from genomask.errors import SettingsError
 from genomask.recipe import load_recipe, recipe_from_tables, recipe_to_toml
-from genomask.recipe_file import recipe_names
+from genomask.settings.recipe_file import recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())

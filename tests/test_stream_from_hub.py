@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from genomask.data.kmer import SPECIAL_TOKENS
-from genomask.data.saved_tokenizer import open_tokenizer
-from genomask.data.wordpiece import train_wordpiece
+from genomask.data.tokenizers.kmer import SPECIAL_TOKENS
+from genomask.data.tokenizers.saved import open_tokenizer
+from genomask.data.tokenizers.wordpiece import train_wordpiece
 from genomask.recipe import load_recipe, recipe_to_toml
 from genomask.training.metrics_log import read_metrics
 

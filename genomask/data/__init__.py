@@ -4,6 +4,6 @@ Importing this registers KmerTokenizer with transformers' AutoTokenizer.
 """
 
 from genomask.data.genome import Genome
-from genomask.data.kmer import KmerTokenizer
+from genomask.data.tokenizers.kmer import KmerTokenizer
 
 __all__ = ["Genome", "KmerTokenizer"]

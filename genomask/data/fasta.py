@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genomask.errors import DataError, SettingsError, shown
-from genomask.inputs import require_fasta
+from genomask.files.inputs import require_fasta
 
 CHUNK_BYTES = 1 << 22
 MAX_HEADER_BYTES = 1 << 16

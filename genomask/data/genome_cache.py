@@ -1,8 +1,8 @@
 """The cache of parsed genomes: FASTA files in, one folder of plain arrays out, whole or not at all.
 
-A folder holds codes.bin, three .npy files and genome.json, sealed (see genomask.cache). It is built under a temporary
-name and renamed when it is complete, so two processes may build the same genome at once, and a killed one leaves no
-half of it.
+A folder holds codes.bin, three .npy files and genome.json, sealed (see genomask.files.cache). It is built under a
+temporary name and renamed when it is complete, so two processes may build the same genome at once, and a killed one
+leaves no half of it.
 """
 
 import json
@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from genomask.cache import cache_errors, default_cache, files_key, sealed_folder
 from genomask.data.genome_builder import GenomeBuilder
 from genomask.errors import DataError
-from genomask.inputs import require_fasta
-from genomask.progress import working
+from genomask.files.cache import cache_errors, default_cache, files_key, sealed_folder
+from genomask.files.inputs import require_fasta
+from genomask.terminal.progress import working
 
 FORMAT = 1
 """Part of the key; raise it when the files change their meaning."""

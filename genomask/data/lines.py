@@ -12,7 +12,7 @@ from pathlib import Path
 
 from genomask.data.fasta import CHUNK_BYTES, FOREIGN_FORMATS
 from genomask.errors import DataError
-from genomask.inputs import require_file
+from genomask.files.inputs import require_file
 
 LONGEST_LINE = 1 << 26
 """Bytes. It bounds memory: a few megabytes of gzip may hold a line of gigabytes."""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from genomask.data.kmer import check_kmers
-from genomask.data.wordpiece import SMALLEST_VOCABULARY
-from genomask.ranges import require_one_of, require_whole
+from genomask.data.tokenizers.kmer import check_kmers
+from genomask.data.tokenizers.wordpiece import SMALLEST_VOCABULARY
+from genomask.settings.ranges import require_one_of, require_whole
 
 LARGEST_VOCABULARY = 2**20
 

@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from genomask.cache import default_cache
 from genomask.data.genome import Genome
-from genomask.data.kmer import CLS, SEP, KmerTokenizer, kmer_ids
 from genomask.data.packing import pack
 from genomask.data.permutation import permute
 from genomask.data.settings import DocumentSettings
 from genomask.data.text import corpus_files
 from genomask.data.token_store import TokenStore
+from genomask.data.tokenizers.kmer import CLS, SEP, KmerTokenizer, kmer_ids
+from genomask.data.tokenizers.wordpiece import token_bases_of
 from genomask.data.windows import GenomeWindows, WindowSettings, read_window
-from genomask.data.wordpiece import token_bases_of
 from genomask.errors import DataError, SettingsError
+from genomask.files.cache import default_cache
 from genomask.hashing import hash64
 from genomask.types import TokenBases, TokenSequences
 

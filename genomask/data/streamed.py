@@ -21,13 +21,13 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import httpx
 from transformers import PreTrainedTokenizerBase
 
-from genomask.atomic import atomic_write
-from genomask.cache import cache_errors, default_cache, key_of
 from genomask.data.packing import pack
 from genomask.data.settings import DocumentSettings
-from genomask.data.wordpiece import split_documents, token_bases_of, tokenize_documents, tokenizer_content
+from genomask.data.tokenizers.wordpiece import split_documents, token_bases_of, tokenize_documents, tokenizer_content
 from genomask.errors import DataError
-from genomask.progress import working
+from genomask.files.atomic import atomic_write
+from genomask.files.cache import cache_errors, default_cache, key_of
+from genomask.terminal.progress import working
 from genomask.types import TokenSequences
 
 if TYPE_CHECKING:

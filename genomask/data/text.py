@@ -9,7 +9,7 @@ from pathlib import Path
 
 from genomask.data.lines import numbered_lines
 from genomask.errors import DataError, shown
-from genomask.inputs import require_file
+from genomask.files.inputs import require_file
 
 _ESCAPES = ("\\ud", "\\uD")
 """A line without them has no surrogates: UTF-8 cannot hold them."""

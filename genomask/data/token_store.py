@@ -1,7 +1,7 @@
 """A text corpus in, its tokens in a memory-mapped file out; tokenised once, whole or not at all.
 
 A store is a folder: ids.bin (uint16 or int32, documents end to end), offsets.npy and contents.npy, sealed (see
-genomask.cache). It is built under a temporary name and renamed when complete, so a killed run leaves no half of it.
+genomask.files.cache). It is built under a temporary name and renamed when complete, so a killed run leaves no half.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from genomask.cache import cache_errors, files_key, sealed_folder
 from genomask.data.text import read_documents
-from genomask.data.wordpiece import split_documents, tokenize_documents, tokenizer_content
+from genomask.data.tokenizers.wordpiece import split_documents, tokenize_documents, tokenizer_content
 from genomask.errors import DataError
-from genomask.progress import working
+from genomask.files.cache import cache_errors, files_key, sealed_folder
+from genomask.terminal.progress import working
 
 FORMAT = 1
 """Part of the key; raise it when the files change their meaning."""

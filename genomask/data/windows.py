@@ -15,10 +15,10 @@ import numpy as np
 from genomask.data.fasta import UNKNOWN
 from genomask.data.genome import Genome
 from genomask.data.intervals import count_below, longest, subtract, total_length, union
-from genomask.data.placement import StartChooser, place_evenly
+from genomask.data.window_sampling import StartChooser, place_evenly
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
-from genomask.ranges import MANY, require, require_one_of, require_whole
+from genomask.settings.ranges import MANY, require, require_one_of, require_whole
 
 EVALUATION_BASES = 510
 """Bases of a validation window, the same for every run on a genome; fewer where its runs are shorter."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from genomask.encoders.attention import Layout
-from genomask.encoders.blocks import block_mask, to_whole_blocks
+from genomask.encoders.block_mask import block_mask, to_whole_blocks
 
 VARIANTS = 64
 """Kernels that may be compiled side by side: with and without gradient, for all queries and for some, and the like."""

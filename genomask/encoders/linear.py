@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genomask.encoders import hardware
+from genomask.machine import processor as hardware
 
 
 class Linear(nn.Linear):

@@ -21,7 +21,7 @@ from genomask.encoders.inputs import Given, PackedTokens
 from genomask.encoders.layers import Attend, Embeddings, Layer, SelfAttention
 from genomask.encoders.linear import Linear, type_of_products
 from genomask.encoders.packing import pad
-from genomask.encoders.rows import attend_in_rows, places_in_rows, to_rows
+from genomask.encoders.padded import attend_in_rows, places_in_rows, to_rows
 from genomask.errors import DataError
 
 

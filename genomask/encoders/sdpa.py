@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genomask.encoders import hardware
 from genomask.encoders.alibi import alibi_line
 from genomask.encoders.attention import Layout, spread_queries
-from genomask.encoders.short_attention import ShortAttention, places
+from genomask.encoders.cpu_attention import ShortAttention, places
+from genomask.machine import processor as hardware
 
 LONGEST_SHORT = 1024
 """Tokens of a sequence up to which the CPU keeps its probabilities, N * n numbers a token and layer."""

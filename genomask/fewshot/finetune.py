@@ -23,8 +23,8 @@ from transformers import PreTrainedModel
 from genomask.data.packing import pack
 from genomask.data.tasks import LabelledTask
 from genomask.errors import TrainingError
-from genomask.fewshot.models import Tokenised, batches, check_lengths, forward, load_classifier, tokenise
 from genomask.fewshot.protocol import FewShotSettings, Scorer, draw_key
+from genomask.inference.forward import Tokenised, batches, check_lengths, forward, load_classifier, tokenise
 from genomask.training.optimizer import parameter_groups
 from genomask.types import TokenSequences
 

@@ -9,8 +9,8 @@ Letters: N sequences, F features.
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from genomask.data.kmer import base_codes
 from genomask.data.tasks import LabelledTask
+from genomask.data.tokenizers.kmer import base_codes
 from genomask.fewshot.protocol import Scorer
 
 KMER_SIZES = (3, 4, 5)

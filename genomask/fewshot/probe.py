@@ -16,8 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.tasks import LabelledTask
 from genomask.errors import SettingsError
-from genomask.fewshot.models import Tokenised, batches, check_lengths, forward, load_encoder, tokenise
 from genomask.fewshot.protocol import FewShotSettings, Scorer
+from genomask.inference.forward import Tokenised, batches, check_lengths, forward, load_encoder, tokenise
 
 MAX_ITERATIONS = 1000
 

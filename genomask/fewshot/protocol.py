@@ -12,7 +12,7 @@ import numpy as np
 from genomask.data.tasks import LabelledTask
 from genomask.errors import DataError, SettingsError, quoted
 from genomask.hashing import hash64
-from genomask.ranges import MANY, require, require_one_of, require_whole
+from genomask.settings.ranges import MANY, require, require_one_of, require_whole
 
 METHODS = ("finetune", "probe", "kmer-logreg", "random-init")
 """What may be asked for; random-init stands for the untrained twin of each of finetune and probe that is asked."""

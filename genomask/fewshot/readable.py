@@ -8,10 +8,10 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from genomask.data.kmer import KmerTokenizer
+from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.errors import UserError
-from genomask.fewshot.models import check_lengths, load_encoder, tokenise
 from genomask.fewshot.probe import pooling_weights
+from genomask.inference.forward import check_lengths, load_encoder, tokenise
 
 LEAST_DNA_SHARE = 0.5
 """Share of a vocabulary that must spell DNA; of BERT's under 1 % do, of amino acids a quarter, of DNA's nearly all."""

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from genomask.atomic import atomic_write, naming
 from genomask.data.tasks import LabelledTask
 from genomask.errors import DataError, SettingsError
 from genomask.fewshot.metrics import METRICS
+from genomask.files.atomic import atomic_write, naming
 
 
 class Cell(NamedTuple):

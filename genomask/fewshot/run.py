@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genomask.atomic import atomic_write
 from genomask.data.tasks import LabelledTask
 from genomask.fewshot.finetune import finetune_scorer
 from genomask.fewshot.floors import kmer_scorer
 from genomask.fewshot.metrics import score
-from genomask.fewshot.models import fingerprint
 from genomask.fewshot.probe import probe_scorer
 from genomask.fewshot.protocol import (
     FewShotSettings,
@@ -30,6 +28,8 @@ from genomask.fewshot.protocol import (
 from genomask.fewshot.readable import check_readable
 from genomask.fewshot.results import Cell, ResultsFile, read_protocol, read_results, task_digest
 from genomask.fewshot.summary import summarise
+from genomask.files.atomic import atomic_write
+from genomask.inference.forward import fingerprint
 from genomask.training.device import choose_device, scoring_precision
 
 Progress = Callable[[int, int, str], None]

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from genomask.data import KmerTokenizer
-from genomask.data.wordpiece import token_bases_of
+from genomask.data.tokenizers.wordpiece import token_bases_of
 from genomask.masking.build import build_strategy
 from genomask.masking.corruption import corrupt
 from genomask.masking.registry import Strategy

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from numba.core.caching import FunctionCache
 
-from genomask.cache import cache_errors, default_cache
+from genomask.files.cache import cache_errors, default_cache
 
 HERE = Path(__file__).parent
 

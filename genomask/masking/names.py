@@ -17,8 +17,8 @@ from typing import Any
 from genomask.errors import SettingsError, UserError
 from genomask.masking.curricula import CURRICULA, Curriculum
 from genomask.masking.registry import STRATEGIES, StrategySpec
-from genomask.spelling import did_you_mean
-from genomask.strategy_text import read_name
+from genomask.settings.spelling import did_you_mean
+from genomask.settings.strategy_text import read_name
 
 _WORDS = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
 _BOOLS = {"true": True, "false": False}

@@ -6,7 +6,7 @@ from typing import get_args
 from genomask.masking.names import check_name
 from genomask.masking.npmi import Definition, check_npmi_settings
 from genomask.masking.rates import Match
-from genomask.ranges import require, require_one_of
+from genomask.settings.ranges import require, require_one_of
 
 
 @dataclass(frozen=True, kw_only=True)

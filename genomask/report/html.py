@@ -15,10 +15,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from genomask import __version__
-from genomask.atomic import atomic_write
+from genomask.files.atomic import atomic_write
 from genomask.report.style import CSS_NAMES
 from genomask.report.tables import is_numeric
-from genomask.terminal import printable
+from genomask.terminal.console import printable
 
 LEAST_SCALE = 2 / 3
 """Of a picture on a narrow page: below, its letters cannot be read, and it scrolls."""

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from genomask.atomic import atomic_file
 from genomask.errors import SettingsError
+from genomask.files.atomic import atomic_file
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.npmi.segmentation import words
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from genomask.report.frames import over_seeds, verdict_words
 from genomask.report.style import INK, MUTED, PAPER, label_lines, picture, strategy_colours
-from genomask.terminal import printable
+from genomask.terminal.console import printable
 
 TRAINED_LOSS, HELD_OUT_LOSS = "loss_nats_per_masked_token", "eval_loss_nats_per_masked_token"
 BITS = "eval_bits_per_hidden_base"

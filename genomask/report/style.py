@@ -15,8 +15,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from genomask.atomic import atomic_file
 from genomask.errors import UserError
+from genomask.files.atomic import atomic_file
 
 TITLE_BYTES, KIND_BYTES = 2**14, 2**10
 PAPER, INK, MUTED, GRID = "#ffffff", "#1f2328", "#6b7280", "#e3e6ea"

@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from genomask.atomic import atomic_folder
-from genomask.digests import check_digests, write_digests
 from genomask.errors import TrainingError, UserError
+from genomask.files.atomic import atomic_folder
+from genomask.files.digests import check_digests, write_digests
 from genomask.training.checkpoint_state import Progress, from_state, to_state
 from genomask.training.finite import first_not_finite, require_finite
 

@@ -4,8 +4,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from genomask.encoders import hardware
 from genomask.errors import SettingsError
+from genomask.machine import processor as hardware
 
 
 def choose_device(name: str) -> torch.device:

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 import genomask
-from genomask.allocator import allocator_name
-from genomask.atomic import naming
 from genomask.errors import SettingsError
+from genomask.files.atomic import naming
+from genomask.machine.allocator import allocator_name
 from genomask.training.records import read_record, write_record
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "datasets", "numpy", "numba", "scikit-learn", "scipy")

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from genomask.data.sources import GenomeSource
 from genomask.hashing import make_keys
 from genomask.masking import Strategy
+from genomask.training.baselines import Yardsticks, entropy_nats, markov_bits, order_0_shares
 from genomask.training.batches import Batches, cut, mask
 from genomask.training.bits import BitsPerBase, bits_per_base, true_base_shares
 from genomask.training.device import autocast
 from genomask.training.evaluation_masks import ITEM_LENGTHS, covering_tokens, hidden_bases
-from genomask.training.yardsticks import Yardsticks, entropy_nats, markov_bits, order_0_shares
 from genomask.types import IGNORE, PackedBatch, TokenBases
 
 EVALUATION_STEP = -1

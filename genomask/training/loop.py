@@ -11,10 +11,10 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from genomask.atomic import atomic_folder
-from genomask.digests import write_weights_digest
 from genomask.encoders.backends import choose_backend
 from genomask.errors import Stopped, TrainingError
+from genomask.files.atomic import atomic_folder
+from genomask.files.digests import write_weights_digest
 from genomask.hashing import hash64
 from genomask.training.batches import AHEAD, Batches, StepBatches
 from genomask.training.checkpoint import restore_checkpoint, save_checkpoint

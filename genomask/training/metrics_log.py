@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from genomask.atomic import atomic_write, naming
+from genomask.files.atomic import atomic_write, naming
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The progress of a run: loss, tokens per second and time left."""
 
-from genomask.progress import Bars
+from genomask.terminal.progress import Bars
 
 
 class TrainingBar:

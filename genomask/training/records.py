@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genomask.atomic import atomic_write
 from genomask.errors import DataError
+from genomask.files.atomic import atomic_write
 
 MEND = (
     "bring it back from a copy, or move it and the run's folder model/ away and use --resume: then both are made again"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from genomask.ranges import LARGE, MANY, require, require_one_of, require_whole
+from genomask.settings.ranges import LARGE, MANY, require, require_one_of, require_whole
 
 
 @dataclass(frozen=True, kw_only=True)

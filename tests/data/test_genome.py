@@ -234,7 +234,7 @@ def test_a_cache_that_was_copied_is_read_through_once_and_believed(path, cache, 
     shutil.copytree(cache, cache.with_name("copy"))  # other inodes and times, the same content
     forbid_parsing(monkeypatch)
     assert same(first, Genome.open(path, cache=cache.with_name("copy")))
-    monkeypatch.setattr("genomask.cache._checksum", lambda path: pytest.fail(f"{path} was read through again"))
+    monkeypatch.setattr("genomask.files.cache._checksum", lambda path: pytest.fail(f"{path} was read through again"))
     assert same(first, Genome.open(path, cache=cache.with_name("copy")))
 
 
@@ -335,7 +335,7 @@ def test_all_human_pieces_open_in_one_call(shared_data, cache):
 
 
 def test_reading_says_how_far_it_is_and_opening_from_the_cache_says_nothing(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("genomask.progress.LINE_SECONDS", 0)
+    monkeypatch.setattr("genomask.terminal.progress.LINE_SECONDS", 0)
     caplog.set_level("INFO", logger="genomask")
     fasta = tmp_path / "genome.fa"
     fasta.write_text(">a\nACGT\n>b\nACGTAC\n")

@@ -11,11 +11,11 @@ import torch
 from in_memory import genome_of, random_sequence
 
 from genomask.data import Genome, KmerTokenizer
-from genomask.data.kmer import CLS, SEP
 from genomask.data.settings import DocumentSettings
 from genomask.data.sources import GenomeSource, TextSource
+from genomask.data.tokenizers.kmer import CLS, SEP
+from genomask.data.tokenizers.wordpiece import train_wordpiece, wordpiece_tokenizer
 from genomask.data.windows import WindowSettings, read_window
-from genomask.data.wordpiece import train_wordpiece, wordpiece_tokenizer
 from genomask.errors import DataError, SettingsError
 
 DOCUMENTS = [f"document number {i} tells of {word} and of no {word}" for i in range(40) for word in ("cats", "hats")]

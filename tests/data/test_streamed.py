@@ -10,7 +10,7 @@ import pytest
 from genomask.data import streamed
 from genomask.data.settings import DocumentSettings
 from genomask.data.streamed import StreamedText
-from genomask.data.wordpiece import split_documents, train_wordpiece, wordpiece_tokenizer
+from genomask.data.tokenizers.wordpiece import split_documents, train_wordpiece, wordpiece_tokenizer
 from genomask.errors import DataError
 
 TRAIN = [f"training document {i}" for i in range(60)]

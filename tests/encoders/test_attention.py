@@ -3,9 +3,9 @@ import torch
 from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
 from reference import reference_attention
 
+from genomask.encoders.cpu_attention import SCORES_AT_ONCE, ShortAttention, cut
 from genomask.encoders.eager import eager
 from genomask.encoders.sdpa import LONGEST_SHORT, in_runs, long_attention, sdpa
-from genomask.encoders.short_attention import SCORES_AT_ONCE, ShortAttention, cut
 
 pytestmark = pytest.mark.processor
 

@@ -9,7 +9,7 @@ from torch.nn.attention import flex_attention
 
 from genomask.encoders import flex as flex_backend
 from genomask.encoders.attention import Layout
-from genomask.encoders.blocks import BLOCK, block_mask
+from genomask.encoders.block_mask import BLOCK, block_mask
 from genomask.encoders.flex import flex
 
 LENGTHS = [[1, 5, 3], [0, 140, 0, 5, 31, 0], [BLOCK, BLOCK]]

@@ -1,27 +1,11 @@
-"""A tiny untrained model folder and a small task with a signal, for the tests of this room."""
+"""A small task with a signal, for the tests of this room."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from genomask.data import KmerTokenizer
 from genomask.data.tasks import LabelledTask
-from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory) -> Path:
-    """Two layers of width 32 over 3-mers, in Hugging Face layout."""
-    folder = tmp_path_factory.mktemp("fewshot-model")
-    tokenizer = KmerTokenizer(k=3)
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-    config = MosaicBertConfig(vocab_size=tokenizer.vocab_size, hidden_dropout_prob=0.0, **sizes)
-    MosaicBertForMaskedLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def make_task(n: int, seed: int, path: str, length: int = 24) -> LabelledTask:

@@ -15,9 +15,9 @@ from genomask.data import KmerTokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, MosaicBertModel
 from genomask.encoders.bridges import from_mosaicbert, to_mosaicbert
 from genomask.errors import UserError
-from genomask.fewshot.models import forward, load_classifier, load_encoder, tokenise
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.run import run_fewshot
+from genomask.inference.forward import forward, load_classifier, load_encoder, tokenise
 
 pytestmark = pytest.mark.processor
 

@@ -4,8 +4,8 @@ import torch
 
 from genomask.errors import TrainingError
 from genomask.fewshot.finetune import Schedule, _optimizer, finetune_scorer, fit, predict, schedule
-from genomask.fewshot.models import load_classifier, tokenise
 from genomask.fewshot.protocol import FewShotSettings
+from genomask.inference.forward import load_classifier, tokenise
 
 
 @pytest.mark.parametrize(

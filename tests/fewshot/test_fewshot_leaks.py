@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from genomask.data.kmer import base_codes
+from genomask.data.tokenizers.kmer import base_codes
 from genomask.fewshot import leaks
 from genomask.fewshot.leaks import leaks_in_genome, leaks_in_pool
 

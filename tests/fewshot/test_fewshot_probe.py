@@ -3,9 +3,9 @@ import pytest
 
 from genomask.data import KmerTokenizer
 from genomask.errors import SettingsError
-from genomask.fewshot.models import forward, load_encoder, tokenise
 from genomask.fewshot.probe import pooling_weights, probe_scorer, vectors
 from genomask.fewshot.protocol import FewShotSettings, draw_examples
+from genomask.inference.forward import forward, load_encoder, tokenise
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tokenizers.models import BPE, WordLevel
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 from genomask.data import KmerTokenizer
-from genomask.data.kmer import SPECIAL_TOKENS
+from genomask.data.tokenizers.kmer import SPECIAL_TOKENS
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.errors import DataError, SettingsError, UserError
 from genomask.fewshot.protocol import FewShotSettings

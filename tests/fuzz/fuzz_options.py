@@ -11,7 +11,7 @@ from fuzz_inputs import given
 from fuzz_seeds import MINE, QUICK, changes, fewshot, pretrain_genome, pretrain_text
 from typer.main import get_command
 
-from genomask.cli import app
+from genomask.cli.app import app
 from genomask.masking.curricula import CURRICULA
 from genomask.masking.names import parameters_of
 from genomask.masking.registry import STRATEGIES

@@ -92,7 +92,7 @@ def _must_run(arguments: list[str], place: Path) -> None:
 
 def _run(arguments: list[str], place: Path) -> Outcome:
     """The command in `place`, as from a shell: its own argv, streams and working directory."""
-    from genomask import cli
+    from genomask.cli import app as cli
 
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
     resident, since = _memory("VmRSS"), time.perf_counter()

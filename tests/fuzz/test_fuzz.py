@@ -49,7 +49,10 @@ def chosen(config: pytest.Config) -> Iterator[int]:
         (REFUSED, None),
         (FINE._replace(code=143), None),
         (REFUSED._replace(err="Usage: genomask npmi\n\nNo such option: -x\n"), None),
-        (FINE._replace(code="traceback", error='File "/x/genomask/cli.py", line 7, in f\nKeyError: 1\n'), "traceback"),
+        (
+            FINE._replace(code="traceback", error='File "/x/genomask/cli/app.py", line 7, in f\nKeyError: 1\n'),
+            "traceback",
+        ),
         (FINE._replace(code=1), "exit code"),
         (REFUSED._replace(err="error: two\nlines\n"), "message"),
         (REFUSED._replace(err=""), "message"),

@@ -9,7 +9,7 @@ import torch
 from transformers import set_seed
 
 from genomask.data import KmerTokenizer
-from genomask.data.wordpiece import wordpiece_tokenizer
+from genomask.data.tokenizers.wordpiece import wordpiece_tokenizer
 from genomask.errors import SettingsError
 from genomask.masking import build_strategy
 from genomask.masking.collator import DataCollatorForBaseMasking

@@ -8,7 +8,7 @@ from masking_tables import kmer_tokens, random_batch
 from genomask.errors import SettingsError
 from genomask.masking import STRATEGIES, MaskSettings, build_strategy, strategy
 from genomask.masking.names import check_name, find, find_strategy
-from genomask.strategy_text import Written, read_list, read_name
+from genomask.settings.strategy_text import Written, read_list, read_name
 
 MINE = """
 from genomask.masking import mask_token, strategy

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from genomask.digests import write_digests
 from genomask.errors import TrainingError
+from genomask.files.digests import write_digests
 from genomask.masking import MaskAccount
 from genomask.training import checkpoint
 from genomask.training.checkpoint import list_checkpoints, restore_checkpoint, save_checkpoint

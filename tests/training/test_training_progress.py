@@ -15,7 +15,7 @@ DNA = {"eval_loss_nats_per_masked_token": 2.5, "eval_bits_per_hidden_base": 1.95
 def test_a_line_has_step_loss_speed_and_scores_and_a_resumed_run_goes_on_counting(
     evaluation, said, caplog, monkeypatch
 ):
-    monkeypatch.setattr("genomask.progress.LINE_SECONDS", 0)
+    monkeypatch.setattr("genomask.terminal.progress.LINE_SECONDS", 0)
     caplog.set_level(logging.INFO, logger="genomask")
     with TrainingBar(100, 40) as bar:
         bar.step(41)

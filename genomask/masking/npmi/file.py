@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from genomask.atomic import atomic_file
 from genomask.errors import DataError
-from genomask.inputs import require_table
+from genomask.files.atomic import atomic_file
+from genomask.files.inputs import require_table
 
 FORMAT = 2
 """Raise it when the content changes its meaning."""

@@ -16,12 +16,12 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from genomask.cache import cache_errors, default_cache, recall, remember
 from genomask.errors import SettingsError
+from genomask.files.cache import cache_errors, default_cache, recall, remember
 from genomask.masking.rates import calibration, simulation
 from genomask.masking.rates.simulation import Simulation, Windows
 from genomask.masking.registry import Strategy, StrategySpec
-from genomask.ranges import require_one_of
+from genomask.settings.ranges import require_one_of
 from genomask.types import TokenBases
 
 Match = Literal["tokens", "bases", "none"]

@@ -1,0 +1,70 @@
+"""The verb `masks`: see what strategies hide of one sequence. Thin, as the verbs of cli.py are."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from genomask.cli.options import Ambiguous, Seed, file
+from genomask.files import inputs
+from genomask.settings.strategy_text import read_list
+from genomask.terminal.console import console, say
+
+
+def masks(
+    sequence: Annotated[
+        str,
+        typer.Argument(
+            help="Letters A C G T N, or FASTA:RECORD or FASTA:RECORD:FIRST-LAST, counted from 1, both ends included."
+        ),
+    ],
+    masking: Annotated[str, typer.Option(help="Strategies, by commas; parameters as NAME:key=value.")] = (
+        "uniform,contiguous,random-span"
+    ),
+    k: Annotated[int, typer.Option("--k", min=1, max=8, help="Bases in a token, 1 to 8.")] = 6,
+    rate: Annotated[float, typer.Option(help="Share to mask, between 0 and 1.")] = 0.15,
+    match: Annotated[Literal["tokens", "bases", "none"], typer.Option(help="What the rate is a share of.")] = "tokens",
+    npmi: Annotated[
+        Path | None,
+        typer.Option(
+            parser=inputs.input_table, metavar="TABLE", help="Table made by genomask npmi. Default: count the FASTA."
+        ),
+    ] = None,
+    genome: Annotated[
+        list[Path],
+        typer.Option(
+            parser=inputs.input_fasta, metavar="FASTA...", help="FASTA files to count the NPMI in, for letters."
+        ),
+    ] = [],  # noqa: B006
+    ambiguous: Ambiguous = "error",
+    seed: Seed = 0,
+    out: Annotated[Path, file("The picture: .svg, .png or .pdf; one that masks wrote is replaced.")] = Path(
+        "masks.svg"
+    ),
+) -> None:
+    """Show which tokens strategies mask in a sequence, and which bases that really hides."""
+    inputs.require_sequence(sequence)
+    inputs.require_strategies(read_list(masking))
+
+    from genomask.commands.masks import MANY_MASKS, MaskQuestion, show_masks
+    from genomask.files.outputs import require_own, require_writable, writing
+    from genomask.report.mask_picture import is_mask_picture, mask_picture
+    from genomask.report.mask_rows import tally_frame
+    from genomask.report.mask_text import mask_text
+    from genomask.report.style import require_picture_name
+    from genomask.report.tables import rich_table
+
+    question = MaskQuestion(
+        sequence=sequence, strategies=read_list(masking), k=k, rate=rate, match=match, npmi=npmi,
+        genome=tuple(genome), ambiguous=ambiguous, seed=seed,
+    )  # fmt: skip
+    require_writable(out, "--out", question.files)
+    require_picture_name(out)
+    require_own(out, "--out", is_mask_picture, "a picture that genomask masks drew")
+    shown = show_masks(question)
+    terminal = console()
+    terminal.print(mask_text(shown, terminal.width))
+    terminal.print(rich_table(tally_frame(shown), caption=f"mean: over {MANY_MASKS:,} masks; the first one is shown"))
+    with writing(out, "--out"):
+        mask_picture(shown, out)
+    say(f"picture: {out}")

@@ -1,0 +1,155 @@
+"""The verb `npmi`: count and score a genome's n-grams, look at a table. Each command is thin, as in cli.py.
+
+`genomask npmi GENOME...` is short for `genomask npmi count GENOME...`.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from genomask.cli.options import Ambiguous, file
+from genomask.errors import SettingsError
+from genomask.files import inputs
+from genomask.settings.spelling import did_you_mean
+from genomask.terminal.console import console, say
+
+LONGEST_WORDS = 12
+"""In bases; a table has 4**n counts."""
+MOST_FLANK = MOST_WORDS = 10**9
+MOST_COUNT = 2**63 - 1
+
+
+class CountByDefault(TyperGroup):
+    """A first word that names no command begins the arguments of `count`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `count` before arguments that leave it out."""
+        first = args[0] if args else "--help"
+        if first in self.commands or first == "--help":
+            return super().parse_args(ctx, args or [first])
+        if not first.startswith("-") and not os.path.exists(first) and (near := did_you_mean(first, self.commands)):
+            raise SettingsError(f"npmi has no command {first!r}, and there is no file of that name.{near}")
+        return super().parse_args(ctx, ["count", *args])
+
+
+npmi = typer.Typer(
+    cls=CountByDefault,
+    help="Score every n-gram of a genome by how much more often it occurs than its parts predict (NPMI).\n\n"
+    "To count and score: genomask npmi GENOME... --out table.npmi (all options: genomask npmi count --help)",
+)
+
+TableFile = Annotated[
+    Path, typer.Argument(parser=inputs.input_table, metavar="TABLE", help="A table that `genomask npmi` wrote.")
+]
+
+
+@npmi.command()
+def count(
+    genome: Annotated[
+        list[Path],
+        typer.Argument(parser=inputs.input_fasta, metavar="GENOME...", help="FASTA files, plain, gzip or bgzip."),
+    ],
+    out: Annotated[Path, file("File for the table; a table that is there is replaced.")],
+    max_n: Annotated[
+        int, typer.Option(min=2, max=LONGEST_WORDS, help="Length of the longest n-grams, 2 to 12 bases.")
+    ] = 10,
+    definition: Annotated[
+        Literal["exact", "released"], typer.Option(help="Over all segmentations; or as the published table is.")
+    ] = "exact",
+    strand: Annotated[
+        Literal["forward", "both"], typer.Option(help="both: a word scores like its reverse complement.")
+    ] = "forward",
+    bed: Annotated[
+        Path | None,
+        typer.Option(
+            parser=inputs.input_file, metavar="BED", help="Count only the regions of this BED file. Default: all."
+        ),
+    ] = None,
+    flank: Annotated[
+        int,
+        typer.Option(min=0, max=MOST_FLANK, help="Bases added on both sides of each region, never beyond its record."),
+    ] = 0,
+    min_count: Annotated[
+        int, typer.Option(min=2, max=MOST_COUNT, help="Words counted fewer times get no score; at least 2.")
+    ] = 101,
+    tsv: Annotated[Path | None, file("Also write all scores here as tab-separated text.")] = None,
+    ambiguous: Ambiguous = "error",
+) -> None:
+    """Count and score all n-grams of a genome: what `genomask npmi GENOME...` does, the word `count` left out."""
+    from genomask.commands.npmi import NpmiRequest, count_and_save
+    from genomask.report.npmi_frames import lengths_frame, origin
+    from genomask.report.tables import rich_table
+
+    request = NpmiRequest(
+        genome=tuple(genome),
+        ambiguous=ambiguous,
+        bed=bed,
+        flank=flank,
+        max_n=max_n,
+        min_count=min_count,
+        definition=definition,
+        strand=strand,
+    )
+    table = count_and_save(request, out, tsv)
+    console().print(rich_table(lengths_frame(table), caption=origin(table)))
+    say(f"table: {out}" + (f"\ntext: {tsv}" if tsv else ""))
+
+
+@npmi.command()
+def show(
+    table: TableFile,
+    top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words.")] = 50,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=LONGEST_WORDS, help="Their length, 2 to 12 bases. Default: the longest that has scores."
+        ),
+    ] = None,
+    tsv: Annotated[Path | None, file("Also write all scores (of that --n) here as text.")] = None,
+) -> None:
+    """Print the words of a table that score best."""
+    from genomask.commands.npmi import export_tsv, longest_scored
+    from genomask.masking.npmi import NpmiTable
+    from genomask.report.npmi_frames import best_frame, origin
+    from genomask.report.tables import rich_table
+
+    counted = NpmiTable.load(table)
+    if tsv:
+        export_tsv(counted, n, tsv, table)
+    shown = longest_scored(counted) if n is None else n
+    console().print(rich_table(best_frame(counted, shown, top), caption=origin(counted)))
+
+
+@npmi.command()
+def motifs(
+    table: TableFile,
+    jaspar: Annotated[
+        Path,
+        typer.Option(parser=inputs.input_file, metavar="FILE", help="Motif matrices in JASPAR format, plain or gzip."),
+    ],
+    n: Annotated[int, typer.Option(min=1, max=LONGEST_WORDS, help="Length of the words, 2 to 12 bases.")] = 6,
+    top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words are tested.")] = 100,
+    match_share: Annotated[
+        float, typer.Option(help="Share of all words that match a motif, those scoring best: above 0, at most 0.5.")
+    ] = 0.01,
+    out: Annotated[Path | None, file("CSV file for the whole result.")] = None,
+) -> None:
+    """Test whether the best words are motifs more often than other words of like GC, count and repetition."""
+    from genomask.commands.motifs.enrichment import is_csv, motif_enrichment
+    from genomask.files.atomic import atomic_write
+    from genomask.files.outputs import require_own, require_writable, writing
+    from genomask.masking.npmi import NpmiTable
+    from genomask.report.tables import rich_table
+
+    if out:
+        require_writable(out, "--out", [table, jaspar])
+        require_own(out, "--out", is_csv, "such a result")
+    found = motif_enrichment(NpmiTable.load(table), jaspar, n, top, match_share)
+    console().print(rich_table(found.shown(), caption=found.caption))
+    console().print(found.sentence)
+    if out:
+        with writing(out, "--out"):
+            atomic_write(out, found.table.to_csv(index=False))

@@ -1,0 +1,115 @@
+"""Options that several verbs share, each with its unit and range; readers of lists, and of the line as a whole."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from genomask.errors import SettingsError
+from genomask.files import inputs
+from genomask.settings.ranges import shown
+
+MANY_VALUES = ("--genome", "--corpus")
+"""Options that take all the values up to the next option, as a shell's *.fa.gz gives them."""
+LOUDNESS = {"--quiet": logging.ERROR, "--verbose": logging.DEBUG}
+
+ALL_METHODS = "finetune,probe,kmer-logreg,random-init"
+MOST_SEED = 2**63 - 1
+MOST_DIGITS = 12
+"""Of a number in a list."""
+
+GenomeFiles = Annotated[
+    list[Path], typer.Option(parser=inputs.input_fasta, metavar="FASTA...", help="FASTA files, plain, gzip or bgzip.")
+]
+ModelFolder = Annotated[
+    Path,
+    typer.Option(parser=inputs.model_folder, metavar="FOLDER", help="Folder of a model, or of a run, which holds one."),
+]
+RecipeName = Annotated[
+    str, typer.Option(help="Recipe name or TOML file. Default: tiny without a GPU, base with one.", metavar="RECIPE")
+]
+Changes = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, as training.steps=60. Repeatable."),
+]
+Train = Annotated[
+    Path,
+    typer.Option(
+        parser=inputs.input_file,
+        metavar="TABLE",
+        help="TSV or CSV with columns sequence and label: the pool that shots come from.",
+    ),
+]
+Test = Annotated[
+    Path,
+    typer.Option(parser=inputs.input_file, metavar="TABLE", help="The same for the test, which touches no choice."),
+]
+SequenceColumn = Annotated[str, typer.Option(help="Header of the sequences in --train and --test.")]
+LabelColumn = Annotated[str, typer.Option(help="Header of the labels in --train and --test.")]
+Shots = Annotated[str, typer.Option(help="Examples of each class to train on, separated by commas.")]
+Draws = Annotated[
+    int, typer.Option(min=1, max=10_000, help="Random draws of the examples at each number of shots, 1 to 10,000.")
+]
+Methods = Annotated[str, typer.Option(help="Some of finetune, probe, kmer-logreg, random-init, separated by commas.")]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of all random draws, 0 to 2**63 - 1.")]
+Ambiguous = Annotated[
+    Literal["error", "n"], typer.Option(help="IUPAC letters such as R: 'error', or 'n' to read them as N.")
+]
+
+
+def folder(what: str) -> Any:
+    """An option for a folder that is written, as `what` describes it."""
+    return typer.Option(parser=inputs.output_folder, metavar="FOLDER", help=what)
+
+
+def file(what: str) -> Any:
+    """An option for a file that is written, as `what` describes it."""
+    return typer.Option(parser=inputs.output_file, metavar="FILE", help=what)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words between commas; an empty one is passed over."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def read_methods(text: str) -> tuple[str, ...]:
+    """The methods named; SettingsError for one that is unknown."""
+    methods = words(text)
+    inputs.require_known("method", methods, ALL_METHODS.split(","))
+    if not methods:
+        raise SettingsError(f"--methods names none; give some of {ALL_METHODS}.")
+    return methods
+
+
+def read_numbers(text: str, option: str) -> tuple[int, ...]:
+    """The numbers between commas; SettingsError, naming the option, for anything else."""
+    numbers = words(text)
+    if not numbers or not all(x.isascii() and x.isdigit() and len(x) <= MOST_DIGITS for x in numbers):
+        raise SettingsError(f"{option} takes whole numbers separated by commas, such as 10,50,100; got {shown(text)}.")
+    return tuple(map(int, numbers))
+
+
+def usage_sentence(error: Any) -> str:
+    """What is wrong with a command line, and where to read how it goes."""
+    said = error.format_message().rstrip(".").replace("Value error, ", "")
+    verb = error.ctx.command_path if error.ctx else "genomask"
+    return f"{said}{'' if said.endswith('?') else '.'} See: {verb} --help"
+
+
+def spread(arguments: Sequence[str]) -> list[str]:
+    """`--genome a b` -> `--genome a --genome b`, and --quiet or --verbose first, wherever it stands."""
+    first: list[str] = []
+    repeated: list[str] = []
+    option = ""
+    for argument in arguments:
+        if argument in LOUDNESS and "--" not in repeated:
+            first.append(argument)
+            continue
+        if argument.startswith("-"):
+            option = argument if argument in MANY_VALUES else ""
+        elif option and repeated[-1] != option:
+            repeated.append(option)
+        repeated.append(argument)
+    return first + repeated

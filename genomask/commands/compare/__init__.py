@@ -1,0 +1,1 @@
+"""`genomask compare`: arms, the processes they run in, their evidence as page and words."""

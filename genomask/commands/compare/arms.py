@@ -1,0 +1,192 @@
+"""The arms of a comparison: one strategy and one pretraining seed each, pretrained and judged in a process of its own.
+
+An arm that is finished is not run again; one that was stopped goes on from its last checkpoint and last measurement.
+"""
+
+import hashlib
+import logging
+import re
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from functools import cached_property
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+
+from genomask.commands.pretrain import pretrain
+from genomask.commands.run.folder import Inputs, is_finished
+from genomask.data.genome import Genome
+from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
+from genomask.errors import Stopped, UserError, disk_sentence
+from genomask.fewshot.protocol import PRETRAINED_METHODS, FewShotSettings
+from genomask.fewshot.results import RESULT_FILES, task_digest
+from genomask.fewshot.run import run_fewshot
+from genomask.files.atomic import atomic_write, sweep
+from genomask.files.locking import locked
+from genomask.machine.allocator import keep_freed_memory
+from genomask.machine.resources import usable_cores
+from genomask.recipe import GenomeRecipe
+from genomask.training.signals import stop_with_parent
+
+ORPHAN_SECONDS = 60.0
+"""How long an arm waits for its folder: one of a comparison that was killed still ends a step, and saves it."""
+
+MOST_LETTERS = 120
+"""Of a folder's name; a file system takes 255, and a strategy may hold whole paths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What is compared, on what, and how it is judged."""
+
+    recipe: GenomeRecipe
+    inputs: Inputs
+    strategies: tuple[str, ...]
+    seeds: int
+    pool: Path
+    test: Path
+    fewshot: FewShotSettings
+    out: Path
+    columns: Columns = USUAL
+    """Of pool and test."""
+
+    @property
+    def control(self) -> str:
+        """random-span where it takes part: it tells better spans from longer spans. Otherwise the first strategy."""
+        return "random-span" if "random-span" in self.strategies else self.strategies[0]
+
+    @property
+    def primary_method(self) -> str:
+        """The first of the methods asked for that judges a pretrained encoder."""
+        return next(method for method in self.fewshot.methods if method in PRETRAINED_METHODS)
+
+    @cached_property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Hashes of the genome, the pool and the test: files may change under their names."""
+        genome = Genome.open(self.inputs.genome, ambiguous=self.inputs.ambiguous)
+        return genome.fingerprint, *map(task_digest, self.read_tasks())
+
+    def read_tasks(self) -> tuple[LabelledTask, LabelledTask]:
+        """The pool and the test."""
+        return read_task(self.pool, columns=self.columns), read_task(self.test, columns=self.columns)
+
+    def arms(self) -> list["Arm"]:
+        """All arms, seed by seed, so that a comparison that is cut short is balanced."""
+        return [Arm(self, strategy, seed) for seed in range(self.seeds) for strategy in self.strategies]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One strategy with one pretraining seed."""
+
+    comparison: Comparison
+    strategy: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.strategy}/seed {self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Its run folder."""
+        return self.comparison.out / "arms" / f"{folder_name(self.strategy)}-seed{self.seed}"
+
+    @property
+    def log(self) -> Path:
+        """What its process prints."""
+        return self.folder.with_name(f"{self.folder.name}.log")
+
+    @property
+    def recipe(self) -> GenomeRecipe:
+        """The comparison's, but for strategy and seed: same steps, rate, weights, windows and order in every arm."""
+        recipe = self.comparison.recipe
+        masking = replace(recipe.masking, strategy=self.strategy)
+        return replace(recipe, masking=masking, training=replace(recipe.training, seed=self.seed))
+
+    @property
+    def fewshot(self) -> FewShotSettings:
+        """Floors depend on no strategy (and kmer-logreg on no seed): they are measured where they are first met."""
+        methods = self.comparison.fewshot.methods
+        if self.strategy != self.comparison.control:
+            methods = tuple(method for method in methods if method in PRETRAINED_METHODS)
+        elif self.seed > 0:
+            methods = tuple(method for method in methods if method != "kmer-logreg")
+        return replace(self.comparison.fewshot, methods=methods)
+
+    @property
+    def asked(self) -> str:
+        """All that was asked of this arm, as done.txt records it."""
+        comparison = self.comparison
+        files = f"{comparison.pool}\n{comparison.test}\n{' '.join(comparison.fingerprints)}"
+        return f"{self.recipe}\n{comparison.inputs}\n{self.fewshot}\n{files}\n"
+
+    @property
+    def is_finished(self) -> bool:
+        """Its last act is to write down what it was asked; asked for anything else, it is not finished."""
+        asked = self.asked  # of the files as they are before any arm runs; the arms' processes are given it
+        done = self.folder / "fewshot" / "done.txt"
+        return done.is_file() and done.read_bytes() == asked.encode()
+
+
+def folder_name(strategy: str) -> str:
+    """A strategy as part of a path, such as span_p=0.1; with a fingerprint where letters had to go or change."""
+    plain = strategy.replace(":", "_")
+    safe = re.sub(r"[^A-Za-z0-9_=.-]", "-", plain)[:MOST_LETTERS]
+    return safe if safe == plain else f"{safe}-{hashlib.sha256(strategy.encode()).hexdigest()[:6]}"
+
+
+def run_arm(arm: Arm) -> None:
+    """Pretrain, then judge few-shot."""
+    resume = (arm.folder / "config.toml").exists()
+    pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume, wait=ORPHAN_SECONDS)
+    assert is_finished(arm.folder)
+    pool, test = arm.comparison.read_tasks()
+    results = arm.folder / "fewshot"
+    with locked(results, wait=ORPHAN_SECONDS):
+        sweep(results, *RESULT_FILES, "done.txt")
+        run_fewshot(
+            arm.folder / "model",
+            pool,
+            test,
+            arm.fewshot,
+            strategy=arm.strategy,
+            pretraining_seed=arm.seed,
+            out=results,
+            progress=lambda done, total, what: None,
+        )
+        atomic_write(results / "done.txt", arm.asked)
+
+
+def arm_process(arm: Arm, threads: int, words: Connection) -> None:
+    """Entry of an arm's process: output goes to its log; why it failed goes to `words`, with exit 2."""
+    stop_with_parent()
+    torch.set_num_threads(threads)
+    keep_freed_memory()  # told to the parent, it does not reach a process that was spawned
+    try:
+        arm.folder.parent.mkdir(parents=True, exist_ok=True)
+        with arm.log.open("a") as log, redirect_stdout(log), redirect_stderr(log):
+            logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=log, force=True)
+            logging.raiseExceptions = False  # a full disk has no room for the traceback either
+            _run_and_log(arm)
+    except (UserError, OSError) as error:
+        words.send(disk_sentence(error) if isinstance(error, OSError) else str(error))
+        sys.exit(2)
+    except (Stopped, KeyboardInterrupt):
+        sys.exit(128)
+
+
+def _run_and_log(arm: Arm) -> None:
+    try:
+        run_arm(arm)
+    except Exception as error:
+        logging.getLogger(__name__).error("%s", error, exc_info=not isinstance(error, UserError | Stopped))
+        raise
+
+
+def threads_for(workers: int) -> int:
+    """Threads of each of `workers` processes side by side."""
+    return max(1, usable_cores() // workers)

@@ -1,0 +1,156 @@
+"""The comparison of masking strategies: run the arms, gather what they measured, write the verdict and its page.
+
+Every arm has the same steps, windows in the same order, learning rate and initial weights; strategies are matched by
+the share of tokens masked unless the recipe says otherwise. The pretraining seed is the unit of replication.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from genomask.commands.compare.arms import Arm, Comparison
+from genomask.commands.compare.workers import run_arms
+from genomask.commands.pretrain import refuse_many_processes
+from genomask.errors import SettingsError, TrainingError
+from genomask.fewshot.protocol import PRETRAINED_METHODS, align_classes, check_pool
+from genomask.fewshot.results import read_results, read_summary
+from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
+from genomask.files.atomic import atomic_write, require_folder, sweep
+from genomask.files.inputs import require_fasta
+from genomask.files.locking import locked
+from genomask.masking.names import find
+from genomask.report.meaning import last_scores
+from genomask.training.metrics_log import read_metrics
+from genomask.training.records import read_record
+
+ADVISED_SEEDS = 5
+BITS = "eval_bits_per_hidden_base"
+
+WRITTEN = ("results.csv", "summary.csv", "verdict.csv", "report.html")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the arms measured, gathered."""
+
+    comparison: Comparison
+    results: pd.DataFrame
+    """All rows of the arms' results.csv."""
+    summary: pd.DataFrame
+    """All rows of the arms' summary.csv."""
+    runs: dict[str, pd.DataFrame]
+    """Name of each arm -> rows of its metrics.jsonl."""
+    yardsticks: dict[str, dict[str, float | None]]
+    """Name of each arm -> its yardsticks."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Name of each arm that is missing -> why."""
+
+    @property
+    def arms(self) -> list[Arm]:
+        """Those that are finished."""
+        return [arm for arm in self.comparison.arms() if arm.name not in self.failed]
+
+    @property
+    def failures(self) -> str:
+        """Which arms are missing, and why; empty where none is."""
+        return failure_words(self.failed)
+
+    def verdict(self, method: str) -> pd.DataFrame:
+        """The primary test: a row an arm, its difference to the control averaged over tasks and shots."""
+        return compare_arms(self.results, self.comparison.control, method)
+
+    def cells(self, method: str) -> pd.DataFrame:
+        """The secondary tests: a row for each arm, task and shot."""
+        return compare_cells(self.results, self.comparison.control, method)
+
+    def arm_means(self, method: str) -> pd.DataFrame:
+        """A row a strategy, means over seeds: accuracy, tokens masked, bases hidden, bits of the last evaluations."""
+        scores = seed_scores(self.results, method, "accuracy").mean(axis=1).groupby("strategy").mean()
+        masks = pd.concat([frame.assign(strategy=name.rpartition("/")[0]) for name, frame in self.runs.items()])
+        shares = masks.groupby("strategy")[["tokens_masked_fraction", "bases_hidden_fraction"]].mean()
+        bits = {strategy: last_scores(rows).mean[BITS] for strategy, (rows, _) in self.pretraining().items()}
+        return shares.join(pd.Series(bits, name=BITS)).join(scores.rename("accuracy")).reset_index()
+
+    def pretraining(self) -> dict[str, tuple[list[dict], dict[str, float]]]:
+        """Strategy -> metrics by step and yardsticks, both averaged over its seeds."""
+        found = {}
+        for strategy in dict.fromkeys(name.rpartition("/")[0] for name in self.runs):
+            names = [name for name in self.runs if name.rpartition("/")[0] == strategy]
+            by_step = pd.concat([self.runs[name] for name in names]).groupby("step", as_index=False).mean()
+            yardsticks = pd.DataFrame([self.yardsticks[name] for name in names]).mean()
+            found[strategy] = by_step.to_dict("records"), yardsticks.to_dict()
+        return found
+
+    def seed_differences(self, method: str) -> dict[str, list[float]]:
+        """Strategy -> its difference to the control at each seed both have."""
+        averaged = seed_scores(self.results, method, "accuracy").mean(axis=1, skipna=False)
+        control = averaged[self.comparison.control]
+        return {
+            strategy: (averaged[strategy] - control).dropna().tolist()
+            for strategy in dict.fromkeys(averaged.index.get_level_values("strategy"))
+            if strategy != self.comparison.control
+        }
+
+
+def compare(comparison: Comparison) -> Outcome:
+    """Run the arms that are not finished and gather all of them.
+
+    An arm that fails is missing from the outcome, which names it. Raises SettingsError for a comparison that cannot
+    answer its question, TrainingError where too few arms are left to compare.
+    """
+    _check(comparison)
+    with locked(comparison.out):
+        sweep(comparison.out, *WRITTEN)
+        failed = run_arms(comparison.arms())
+        left = {arm.strategy for arm in comparison.arms() if arm.name not in failed}
+        if comparison.control not in left or len(left) < 2:
+            raise TrainingError(f"nothing is left to compare: {failure_words(failed)}")
+        outcome = gather(comparison, failed)
+        atomic_write(comparison.out / "results.csv", outcome.results.to_csv(index=False))
+        atomic_write(comparison.out / "summary.csv", outcome.summary.to_csv(index=False))
+        atomic_write(comparison.out / "verdict.csv", outcome.verdict(comparison.primary_method).to_csv(index=False))
+    return outcome
+
+
+def failure_words(failed: dict[str, str]) -> str:
+    """One sentence of all arms that failed."""
+    return "; ".join(f"arm {name} failed: {why}" for name, why in failed.items())
+
+
+def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
+    """Read what the arms that did not fail left on disk."""
+    arms = [arm for arm in comparison.arms() if arm.name not in failed]
+    return Outcome(
+        comparison,
+        results=pd.concat([_asked_for(arm, read_results(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
+        summary=pd.concat([_asked_for(arm, read_summary(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
+        runs={arm.name: pd.DataFrame(read_metrics(arm.folder / "metrics.jsonl")) for arm in arms},
+        yardsticks={arm.name: read_record(arm.folder / "yardsticks.json") for arm in arms},
+        failed=failed,
+    )
+
+
+def _asked_for(arm: Arm, rows: pd.DataFrame) -> pd.DataFrame:
+    """Without what an earlier call with other shots or methods left in the same folder."""
+    return rows[rows["shot"].isin(arm.fewshot.shots) & rows["method"].isin(arm.fewshot.measured_methods())]
+
+
+def _check(comparison: Comparison) -> None:
+    for strategy in comparison.strategies:
+        find(strategy)
+    if len(set(comparison.strategies)) < 2:
+        raise SettingsError("compare needs at least two different strategies, as --masking random-span,genemask.")
+    if len(set(comparison.strategies)) < len(comparison.strategies):
+        raise SettingsError(f"--masking names a strategy twice: {', '.join(comparison.strategies)}.")
+    if comparison.seeds < 1:
+        raise SettingsError(f"--seeds must be at least 1, got {comparison.seeds}.")
+    if not set(PRETRAINED_METHODS) & set(comparison.fewshot.methods):
+        raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
+    for path in comparison.inputs.genome:
+        require_fasta(Path(path))
+    refuse_many_processes()
+    require_folder(comparison.out)
+    pool, test = comparison.read_tasks()  # an hour of pretraining should not come first
+    check_pool(pool, comparison.fewshot.shots)
+    align_classes(pool, test)

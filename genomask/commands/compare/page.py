@@ -1,0 +1,158 @@
+"""The page of a comparison: the gathered outcome in, report.html and its pictures out."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from genomask.commands.compare.arms import Comparison
+from genomask.commands.compare.comparison import ADVISED_SEEDS, Outcome
+from genomask.commands.compare.words import headline
+from genomask.commands.leaks import seen_in_pretraining
+from genomask.fewshot.floor_test import against_floors
+from genomask.fewshot.leaks import leaks_in_pool
+from genomask.fewshot.protocol import PRETRAINED_METHODS
+from genomask.fewshot.summary import captions
+from genomask.masking.plan import needs_npmi
+from genomask.report.floor_words import floor_caption, floor_frame
+from genomask.report.frames import fewshot_frame, pretraining_frame, verdict_frame, verdict_words
+from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
+from genomask.report.meaning import evaluations_words, last_scores, meaning
+from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
+from genomask.training.records import read_record
+
+VERDICT_CAPTION = (
+    "Difference to the control averaged over tasks and shots, paired by pretraining seed: 95 % t interval and paired "
+    "t test over seeds, p after Holm over arms. Tokens masked and bases hidden are what training really did."
+)
+
+
+def write_comparison_page(outcome: Outcome, title: str = "Which masking earns its compute?", extra: str = "") -> Path:
+    """Draw the pictures and write out/report.html; `extra` is a sentence of the caller's in the headline."""
+    comparison = outcome.comparison
+    page = ReportPage(
+        title=title,
+        verdict=headline(outcome, extra),
+        about=about(comparison),
+        sections=(_verdict(outcome), _fewshot(outcome), _pretraining(outcome)),
+        settings=asdict(comparison.recipe) | {"fewshot": asdict(comparison.fewshot)},
+        environment=_environment(outcome),
+    )
+    path = comparison.out / "report.html"
+    write_page(page, path)
+    return path
+
+
+def about(comparison: Comparison) -> str:
+    """One sentence: what was compared, on what."""
+    seeds = "1 pretraining seed" if comparison.seeds == 1 else f"{comparison.seeds} pretraining seeds"
+    recipe = comparison.recipe
+    return (
+        f"{', '.join(comparison.strategies)} on {', '.join(Path(path).name for path in comparison.inputs.genome)}: "
+        f"{seeds}, {recipe.training.steps:,} steps of {recipe.training.sequences_per_step} windows each, k = "
+        f"{recipe.tokens.k}, mask rate {recipe.masking.mask_rate:.0%} matched by {recipe.masking.match}; judged on "
+        f"{comparison.pool.name} and {comparison.test.name}. Control: {comparison.control}."
+    )
+
+
+def seeds_advice(comparison: Comparison) -> str:
+    """What a person should know before believing a difference from few seeds."""
+    if comparison.seeds >= ADVISED_SEEDS:
+        return ""
+    seeds = "One pretraining seed" if comparison.seeds == 1 else f"{comparison.seeds} pretraining seeds"
+    return f"{seeds}; {ADVISED_SEEDS} or more are advised before a choice rests on this."
+
+
+def _verdict(outcome: Outcome) -> Section:
+    comparison = outcome.comparison
+    control = comparison.control
+    parts: list[TablePart | PicturePart] = []
+    for method in (method for method in comparison.fewshot.methods if method in PRETRAINED_METHODS):
+        verdict = outcome.verdict(method)
+        frame = verdict_frame(verdict, outcome.arm_means(method), control)
+        parts.append(TablePart(title=f"Verdict by {method}", frame=frame, caption=VERDICT_CAPTION))
+        if comparison.seeds > 1:  # of one seed a forest has no interval to show
+            svg = comparison.out / "figures" / f"verdict-{method}.svg"
+            verdict_forest(verdict, outcome.seed_differences(method), svg, control)
+            alt = "; ".join(f"{row['strategy']}: {verdict_words(row)}" for _, row in verdict.iterrows())
+            parts.append(PicturePart(svg=svg, title=f"Difference to {control}, {method}", alt=alt))
+    advice = seeds_advice(comparison)
+    return Section(title="Verdict", parts=tuple(parts), paragraphs=(advice,) if advice else ())
+
+
+def _fewshot(outcome: Outcome) -> Section:
+    comparison = outcome.comparison
+    svg = comparison.out / "figures" / "fewshot.svg"
+    fewshot_curves(outcome.summary, svg)
+    cells = outcome.cells(comparison.primary_method)
+    shown = (
+        cells[["strategy", "task", "shot"]]
+        .assign(difference=[verdict_words(row) for _, row in cells.iterrows()])
+        .rename(columns={"difference": f"points above {comparison.control}"})
+    )
+    floors = against_floors(outcome.results)
+    return Section(
+        title="Few-shot classification",
+        paragraphs=leak_sentences(comparison),
+        parts=(
+            PicturePart(svg=svg, title="Accuracy by examples of each class", alt="The figures of the table below."),
+            TablePart(
+                title="Accuracy, %", frame=fewshot_frame(outcome.summary), caption=" ".join(captions(outcome.summary))
+            ),
+            *(
+                [TablePart(title="Against the best floor", frame=floor_frame(floors), caption=floor_caption(floors))]
+                if len(floors)
+                else []
+            ),
+            TablePart(
+                title=f"Single cells, {comparison.primary_method} (secondary)",
+                frame=shown,
+                caption="Paired by pretraining seed; p after Holm over all cells.",
+            ),
+        ),
+    )
+
+
+def _pretraining(outcome: Outcome) -> Section:
+    svg = outcome.comparison.out / "figures" / "curves.svg"
+    learning_curves(outcome.runs, svg, outcome.yardsticks)
+    runs = outcome.pretraining()
+    n = min(last_scores(rows).n for rows, _ in runs.values())
+    return Section(
+        title="Pretraining",
+        paragraphs=tuple(
+            f"{strategy}: {meaning(rows, yardsticks, mask_tells=needs_npmi(strategy))}"
+            for strategy, (rows, yardsticks) in runs.items()
+        ),
+        parts=(
+            TablePart(
+                title="Scores on held-out sequences",
+                frame=pretraining_frame(runs),
+                caption=f"Mean over seeds, {evaluations_words(n)}. Loss: nats per masked token under the arm's own "
+                "mask; bits: per hidden base, under masks that are the same for all.",
+            ),
+            PicturePart(
+                svg=svg,
+                title="Loss and bits per hidden base",
+                alt="Left: loss under each arm's own mask. Right: bits per hidden base under masks that are the same "
+                "for all arms, beside the order-0 and order-5 entropies.",
+                caption="Only the right panel compares arms: losses under different masks are different tasks.",
+            ),
+        ),
+    )
+
+
+def leak_sentences(comparison: Comparison) -> tuple[str, ...]:
+    """Test sequences found in the training pool or in the bases pretraining could see."""
+    pool_task, test_task = comparison.read_tasks()
+    test = test_task.sequences
+    pool = leaks_in_pool(test, pool_task.sequences)
+    first = comparison.arms()[0]
+    seen = seen_in_pretraining(first.recipe, comparison.inputs, test)
+    return pool.sentence("the training pool"), seen.sentence(
+        f"the bases that pretraining with seed {first.seed} could see"
+    )
+
+
+def _environment(outcome: Outcome) -> dict[str, object]:
+    described = read_record(outcome.arms[0].folder / "environment.json")
+    described.pop("command", None)
+    return described

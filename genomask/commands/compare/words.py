@@ -1,0 +1,52 @@
+"""What a comparison says in words, the same in the terminal and on its page."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from genomask.commands.compare.comparison import Outcome
+from genomask.fewshot.floor_test import against_floors
+from genomask.fewshot.summary import captions
+from genomask.report.floor_words import floor_sentence
+from genomask.report.frames import verdict_sentence
+from genomask.report.meaning import still_copying
+from genomask.report.tables import fewshot_table, floor_table, verdict_table
+
+
+def headline(outcome: Outcome, extra: str = "") -> str:
+    """The result in a few sentences, what may undo it first; `extra` is one of the caller's."""
+    comparison = outcome.comparison
+    verdict = verdict_sentence(outcome.verdict(comparison.primary_method), comparison.control)
+    floors = floor_sentence(against_floors(outcome.results))
+    return " ".join(filter(None, (undertrained(outcome), verdict, extra, floors, missing(outcome))))
+
+
+def missing(outcome: Outcome) -> str:
+    """Which arms the comparison is without; empty where all are in it."""
+    return f"Missing here: {outcome.failures}" if outcome.failed else ""
+
+
+def undertrained(outcome: Outcome) -> str:
+    """That the verdict is none, where arms have not yet learned to copy the bases they see; otherwise nothing."""
+    still = {
+        name: words
+        for name, frame in outcome.runs.items()
+        if (words := still_copying(frame.to_dict("records"), outcome.yardsticks[name]))
+    }
+    if not still:
+        return ""
+    lagging = "every arm" if len(still) == len(outcome.runs) else ", ".join(still)
+    name, words = next(iter(still.items()))
+    return (
+        f"Not yet a verdict: to copy the bases beside a mask is still to be learned by {lagging} ({name}: {words}); "
+        "raise training.steps, or optimizer.learning_rate, until each loss nears its flank floor."
+    )
+
+
+def terminal_parts(outcome: Outcome, extra: str = "") -> Iterator[Table | str]:
+    """What to print of a comparison: its tables, and the headline."""
+    method, control = outcome.comparison.primary_method, outcome.comparison.control
+    yield fewshot_table(outcome.summary, "\n".join(captions(outcome.summary)))
+    yield from floor_table(against_floors(outcome.results))
+    yield verdict_table(outcome.verdict(method), outcome.arm_means(method), control)
+    yield headline(outcome, extra)

@@ -1,0 +1,95 @@
+"""`genomask export`: a model folder in; the same weights in a folder of another name scheme out."""
+
+import glob
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from genomask.commands.run.card import Reads, export_card
+from genomask.data.tokenizers.saved import kmer_size
+from genomask.encoders.bridges import EXPORTS
+from genomask.encoders.settings import EncoderSettings
+from genomask.errors import DataError, SettingsError
+from genomask.files.atomic import atomic_folder, require_folder, sweep
+from genomask.files.digests import WEIGHTS, write_weights_digest
+from genomask.inference.hub import open_as_ours
+
+TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.txt", "vocab.json", "merges.txt"),
+)
+DNABERTS = {"tokenizer_class": "BertTokenizer", "do_lower_case": False}
+"""What tokenizer_config.json says where vocab.txt holds k-mers: others read them between spaces, we in plain DNA."""
+
+
+def export(model: Path, to: str, out: Path) -> str:
+    """Write `out` (config, weights, the tokenizer's files and a card) whole or not at all; says what is there.
+
+    Tensors keep their bits, in bf16 and fp16 too; a file of several types, or of float64, is written in float32.
+    Raises UserError for a folder that cannot be read, a model that the scheme cannot express, and an `out` that exists.
+    """
+    if to not in EXPORTS:
+        raise SettingsError(f"--to {to!r} is not a name scheme; use one of: {', '.join(EXPORTS)}.")
+    require_folder(out)
+    if out.exists():
+        raise SettingsError(f"{out} is already there; give another --out, or move it away.")
+    config, tensors = EXPORTS[to].write(open_as_ours(model))
+    sweep(out.parent, glob.escape(out.name))
+    with atomic_folder(out) as folder:
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        write_weights_digest(folder)
+        reads = _copy_tokenizer(model, folder)
+        (folder / "README.md").write_text(export_card(_old_card(model), to, reads), encoding="utf-8")
+    with_tokenizer = "without a tokenizer, as it came" if reads == Reads.NOTHING else "with its tokenizer"
+    return f"{out}: {len(tensors)} tensors under {to}'s names, {with_tokenizer}"
+
+
+def export_note(encoder: EncoderSettings) -> str:
+    """What `export` cannot do for a model of these settings, to be said before it is trained; "" where it can."""
+    if any((encoder.positions, encoder.mlp) == (scheme.positions, scheme.mlp) for scheme in EXPORTS.values()):
+        return ""
+    ways = (
+        f"{name}: encoder.positions={scheme.positions} encoder.mlp={scheme.mlp}" for name, scheme in EXPORTS.items()
+    )
+    return (
+        f"an encoder with positions={encoder.positions} and mlp={encoder.mlp} opens with genomask alone; `genomask "
+        f"export` could write it in other names if it were trained with other settings ({'; '.join(ways)})"
+    )
+
+
+def _old_card(model: Path) -> str:
+    path = model / "README.md"
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _copy_tokenizer(model: Path, folder: Path) -> Reads:
+    """Copy the tokenizer's files, if there are any; overlapping k-mers of ours are written as DNABERT's."""
+    there = [model / name for name in TOKENIZER_FILES if (model / name).is_file()]
+    for path in there:
+        shutil.copyfile(path, folder / path.name)
+    if not there:
+        return Reads.NOTHING
+    ours = folder / "tokenizer_config.json"
+    said = _tokenizer_settings(model / ours.name) if ours.is_file() else {}
+    if said.get("tokenizer_class") == "KmerTokenizer":
+        if said["stride"] != 1:
+            return Reads.DNA
+        ours.write_text(json.dumps(DNABERTS, indent=2) + "\n", encoding="utf-8")
+    words = folder / "vocab.txt"
+    is_dnaberts = words.is_file() and kmer_size(words.read_text(encoding="utf-8", errors="replace").split()) is not None
+    return Reads.KMERS if is_dnaberts else Reads.TEXT
+
+
+def _tokenizer_settings(path: Path) -> dict[str, Any]:
+    """A tokenizer_config.json, with the stride of k-mers. Raises DataError for a damaged one."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or (said.get("tokenizer_class") == "KmerTokenizer" and "stride" not in said):
+        raise DataError(f"{path}: damaged, not the settings of a tokenizer; copy the tokenizer's files again.")
+    return said

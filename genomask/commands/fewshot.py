@@ -1,0 +1,73 @@
+"""`genomask fewshot`: a model folder and a task in; tables, results.csv, summary.csv and a picture out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.table import Table
+
+from genomask.commands.leaks import sentence_of_model
+from genomask.commands.run.folder import read_config
+from genomask.data.tasks import USUAL, Columns, read_task
+from genomask.fewshot.floor_test import against_floors
+from genomask.fewshot.leaks import leaks_in_pool
+from genomask.fewshot.protocol import PRETRAINED_METHODS, FewShotSettings
+from genomask.fewshot.results import RESULT_FILES, read_summary
+from genomask.fewshot.run import run_fewshot
+from genomask.fewshot.summary import captions
+from genomask.files.atomic import require_folder, sweep
+from genomask.files.inputs import require_model
+from genomask.files.locking import locked
+from genomask.report.floor_words import floor_sentence
+from genomask.report.plots import fewshot_curves
+from genomask.report.tables import fewshot_table, floor_table
+from genomask.terminal.progress import working
+
+
+def judge(
+    model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path, columns: Columns = USUAL
+) -> Iterator[Table | str]:
+    """Measure, draw the picture, and yield what to print."""
+    require_folder(out)
+    with locked(out):
+        sweep(out, *RESULT_FILES)
+        yield from _judge(model, train, test, settings, out, columns)
+
+
+def _judge(
+    model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path, columns: Columns
+) -> Iterator[Table | str]:
+    if settings.measured_methods() != ["kmer-logreg"]:
+        require_model(model)  # before a task is read
+    pool, held_out = (read_task(path, columns=columns) for path in (train, test))
+    strategy, seed = provenance(model)
+    with working("few-shot", unit="measurements") as work:
+        rows = run_fewshot(
+            model,
+            pool,
+            held_out,
+            settings,
+            strategy=strategy,
+            pretraining_seed=seed,
+            out=out,
+            progress=lambda done, total, what: work.show(done, total=total, status=what),
+        )
+    summary = read_summary(out)
+    for name in ("fewshot.svg", "fewshot.png"):
+        fewshot_curves(summary, out / name)
+    yield fewshot_table(summary, "\n".join(captions(summary)))
+    if rows["method"].isin(PRETRAINED_METHODS).any():
+        floors = against_floors(rows)
+        yield from floor_table(floors)
+        yield floor_sentence(floors)
+    yield leaks_in_pool(held_out.sequences, pool.sequences).sentence("the training pool")
+    yield sentence_of_model(model, held_out.sequences)
+    yield f"{len(rows)} measurements: {out / 'results.csv'}; picture: {out / 'fewshot.png'}"
+
+
+def provenance(model: Path) -> tuple[str, int]:
+    """Strategy and seed of the run that a model folder belongs to; ("unknown", -1) for a model from elsewhere."""
+    config = model.parent / "config.toml"
+    if not config.exists():
+        return "unknown", -1
+    recipe, _ = read_config(model.parent)
+    return recipe.masking.strategy, recipe.training.seed

@@ -1,0 +1,32 @@
+"""Did pretraining see the test? Test sequences in; those that lie in the bases a run could train on out."""
+
+from pathlib import Path
+
+from genomask.commands.run.folder import Inputs, read_config
+from genomask.data.genome import Genome
+from genomask.data.windows import GenomeWindows
+from genomask.fewshot.leaks import Leaks, leaks_in_genome
+from genomask.recipe import GenomeRecipe
+
+
+def seen_in_pretraining(recipe: GenomeRecipe, inputs: Inputs, test: list[str]) -> Leaks:
+    """Look the test's sequences up in the genome less the hold-out and the validation windows of the recipe's seed."""
+    genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
+    windows = GenomeWindows(genome, recipe.windows, recipe.tokens.k, recipe.tokens.stride, recipe.training.seed)
+    return leaks_in_genome(test, genome.codes, windows.training)
+
+
+def sentence_of_model(model: Path, test: list[str]) -> str:
+    """What to print of a model folder: the finding, or why nothing could be looked up."""
+    if not (model.parent / "config.toml").exists():
+        return "What this model was pretrained on is not known here, so test sequences in it were not looked for."
+    recipe, inputs = read_config(model.parent)
+    if not isinstance(recipe, GenomeRecipe):
+        return "This model was pretrained on text, which holds no test sequences."
+    missing = [path for path in inputs.genome if not Path(path).exists()]
+    if missing:
+        why = "is not there any more"
+        if not Path(missing[0]).is_absolute():  # as earlier versions saved them
+            why = "was named from the folder where the run was started; call this from there"
+        return f"{missing[0]} {why}, so test sequences in the pretraining genome were not looked for."
+    return seen_in_pretraining(recipe, inputs, test).sentence("the bases that pretraining could see")

@@ -1,0 +1,222 @@
+"""What masking strategies hide of one sequence: letters or a region of a FASTA file in, a MaskedSequence to show out.
+
+Letters: L bases, T tokens of the sequence; the masks see them between [CLS] and [SEP], as in pretraining.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genomask.data.fasta import AMBIGUOUS_LETTERS, UNKNOWN
+from genomask.data.genome import Genome
+from genomask.data.tokenizers.kmer import CLS, SEP, KmerTokenizer, base_codes
+from genomask.data.window_sampling import place_evenly
+from genomask.errors import DataError, SettingsError
+from genomask.files.inputs import require_sequence, split_at_file
+from genomask.hashing import make_keys
+from genomask.masking import NpmiTable, Strategy, account, build_strategy
+from genomask.masking.accounting import hidden_bases
+from genomask.masking.names import find_strategy
+from genomask.report.mask_rows import MaskedSequence, MaskRow, Tally
+from genomask.types import TokenBases
+
+log = logging.getLogger(__name__)
+
+MOST_BASES = 2_000
+"""A longer sequence cannot be looked at."""
+MANY_MASKS = 2_000
+"""Masks of the same sequence that the means are taken over; the first of them is the one that is shown."""
+SAMPLE_WINDOWS = 1_000
+"""Windows of the genome on which a strategy whose rate depends on the sequences is set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskQuestion:
+    """What to show."""
+
+    sequence: str
+    """IUPAC letters, or FASTA:RECORD:FIRST-LAST, counted from 1, both ends included."""
+    strategies: tuple[str, ...]
+    k: int = 6
+    rate: float = 0.15
+    match: str = "tokens"
+    npmi: Path | None = None
+    """A saved table; without one it is counted in `genome`, or else in the FASTA that the sequence comes from."""
+    genome: tuple[Path, ...] = ()
+    ambiguous: str = "error"
+    seed: int = 0
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is read, and must not be written over."""
+        fasta, _ = split_at_file(self.sequence)
+        return tuple(filter(None, [fasta, self.npmi, *self.genome]))
+
+
+class Stretch(NamedTuple):
+    """A sequence and where it comes from."""
+
+    name: str  # record, empty for letters that were given as such
+    first: int  # number of the first base in its record, from 1
+    codes: np.ndarray  # (L,) uint8
+    genome: Genome | None
+
+
+def show_masks(question: MaskQuestion) -> MaskedSequence:
+    """Mask the sequence with every strategy: a mask to be shown, and many for the means.
+
+    Raises SettingsError and DataError for a sequence, region, table or strategy that cannot be used.
+    """
+    if not question.strategies:
+        raise SettingsError("no strategy was named; give some by commas, such as --masking uniform,contiguous.")
+    tokenizer = KmerTokenizer(k=question.k)
+    stretch = read_stretch(question.sequence, question.ambiguous)
+    input_ids = _encode(stretch, tokenizer)
+    genome = Genome.open(question.genome, ambiguous=question.ambiguous) if question.genome else stretch.genome
+    table = _open_table(question, genome)
+    sample = _windows(genome, len(stretch.codes), tokenizer) if genome else None
+    rows = []
+    for name in question.strategies:
+        _require_inputs(name, question, table, sample)
+        strategy = build_strategy(
+            name, tokens=tokenizer.token_bases, mask_rate=question.rate, npmi=table, match=question.match, sample=sample
+        )
+        rows.append(_mask(name, strategy, input_ids, tokenizer.token_bases, question.seed))
+    best = best_npmi(stretch.codes, question.k, table) if table else np.zeros(0)
+    if table and np.isnan(best).all():
+        log.warning(
+            f"no {question.k}-mer of this sequence is counted {table.min_count} times, so the row of the NPMI is "
+            "empty, and a strategy that chooses by it chooses at random"
+        )
+    return MaskedSequence(
+        name=stretch.name,
+        first=stretch.first,
+        letters="".join("ACGTN"[code] for code in stretch.codes),
+        k=question.k,
+        best_npmi=best,
+        rows=tuple(rows),
+    )
+
+
+def read_stretch(text: str, ambiguous: str = "error") -> Stretch:
+    """The sequence that `text` spells or names. Raises DataError or SettingsError where it does neither.
+
+    A file whose name could be spelt in IUPAC letters is a file, unless A C G T U N are enough for it.
+    """
+    file, region = split_at_file(text)
+    letters = set(text.upper())
+    if letters and letters <= set("ACGTUN" if file else "ACGTUN" + AMBIGUOUS_LETTERS):
+        return Stretch("", 1, _read_letters(text, ambiguous), None)
+    require_sequence(text)
+    if file is None:
+        raise DataError(
+            f"{text[:60]!r} is neither a sequence of the letters A C G T N nor a part of a file that is there; "
+            "give letters, or FASTA:RECORD:FIRST-LAST such as genome.fa:chr1:1001-1120."
+        )
+    genome = Genome.open(file, ambiguous=ambiguous)
+    if not region:
+        raise SettingsError(
+            f"{file}: name the part of it to look at, such as {file}:{genome.names[0]}:1-120, counted from 1, "
+            "both ends included."
+        )
+    start, stop = genome.interval(region)
+    record = int(np.searchsorted(genome.offsets, start, side="right")) - 1
+    return Stretch(genome.names[record], start - int(genome.offsets[record]) + 1, genome.codes[start:stop], genome)
+
+
+def _read_letters(text: str, ambiguous: str) -> np.ndarray:
+    """(L,) uint8 codes of IUPAC letters, read as in a FASTA file."""
+    several = [letter for letter in text if letter.upper() in AMBIGUOUS_LETTERS]
+    if several and ambiguous != "n":
+        raise DataError(
+            f"{text[:60]!r}: {several[0]!r} is not one of A C G T N. Pass --ambiguous n to read such letters as N."
+        )
+    return base_codes(text)
+
+
+def best_npmi(codes: np.ndarray, k: int, table: NpmiTable) -> np.ndarray:
+    """(L,) float64, the highest NPMI of the k-mers over each base, as GeneMask's centres see it; NaN where none has."""
+    windows = np.lib.stride_tricks.sliding_window_view(codes.astype(np.int64), k)
+    is_known = (windows < UNKNOWN).all(1)
+    words = (np.minimum(windows, UNKNOWN - 1) * 4 ** np.arange(k - 1, -1, -1)).sum(1)
+    scores = np.where(is_known, table.npmi(k)[words], -np.inf)
+    padded = np.pad(scores, k - 1, constant_values=-np.inf)
+    best = np.lib.stride_tricks.sliding_window_view(padded, k).max(1)
+    return np.where(np.isfinite(best), best, np.nan)
+
+
+def _encode(stretch: Stretch, tokenizer: KmerTokenizer) -> Tensor:
+    """(T + 2,) ids; there must be a token that can be masked, and not too many to look at."""
+    n_bases, k = len(stretch.codes), tokenizer.k
+    if n_bases < k:
+        raise SettingsError(f"the sequence has {n_bases} bases, less than one token of k = {k}; give at least {k}.")
+    if n_bases > MOST_BASES:
+        raise SettingsError(f"the sequence has {n_bases:,} bases; a picture shows at most {MOST_BASES:,}, give a part.")
+    ids = torch.from_numpy(np.concatenate([[CLS], tokenizer.encode_bases(stretch.codes), [SEP]]))
+    if not tokenizer.token_bases.maskable[ids].any():
+        raise SettingsError(f"the sequence has no {k} known bases in a row, only N; give another part.")
+    return ids
+
+
+def _open_table(question: MaskQuestion, genome: Genome | None) -> NpmiTable | None:
+    """The NPMI table given, or counted in the genome at hand; None without either, or where a token is one base."""
+    if question.k < 2:
+        return None
+    if question.npmi:
+        return NpmiTable.load(question.npmi)
+    if genome is None:
+        return None
+    return NpmiTable.from_intervals(genome.codes, genome.runs, max_n=question.k, genome=genome.fingerprint)
+
+
+def _windows(genome: Genome, n_bases: int, tokenizer: KmerTokenizer) -> tuple[Tensor, Tensor]:
+    """Packed ids and cu_seqlens of windows as long as the sequence, from all over the genome's stretches of ACGT."""
+    starts = place_evenly(genome.runs, n_bases, SAMPLE_WINDOWS, seed=0)
+    kmers = tokenizer.encode_bases(genome.codes[starts[:, None] + np.arange(n_bases)])
+    ids = np.pad(kmers, ((0, 0), (1, 1)), constant_values=((0, 0), (CLS, SEP)))
+    return torch.from_numpy(ids).flatten(), torch.arange(len(ids) + 1) * ids.shape[1]
+
+
+def _require_inputs(
+    name: str, question: MaskQuestion, table: NpmiTable | None, sample: tuple[Tensor, Tensor] | None
+) -> None:
+    """Say what a strategy lacks in words of the command line."""
+    spec, _ = find_strategy(name)
+    if "npmi" in spec.needs and table is None and question.k > 1:
+        raise SettingsError(
+            f"masking strategy {name!r} chooses by NPMI: give a table by --npmi, or a FASTA to count it in by --genome."
+        )
+    if "windows" in spec.needs and sample is None and question.match != "none":
+        raise SettingsError(
+            f"masking strategy {name!r} meets its rate on windows of a genome: give one by --genome, or --match none."
+        )
+
+
+def _mask(name: str, strategy: Strategy, input_ids: Tensor, tokens: TokenBases, seed: int) -> MaskRow:
+    """The first of many masks to be shown, and the tally of it and of all."""
+    n = len(input_ids)
+    many_ids = input_ids.repeat(MANY_MASKS)
+    many_seqlens = torch.arange(MANY_MASKS + 1) * n
+    keys = torch.from_numpy(make_keys(seed, 0, np.arange(MANY_MASKS)))
+    many = strategy.select(many_ids, many_seqlens, keys)
+    one, one_seqlens = many[:n], many_seqlens[:2]
+    return MaskRow(
+        strategy=name,
+        masked=(one[1:-1] > 0).numpy(),
+        hidden=hidden_bases(input_ids, one, one_seqlens, tokens).numpy(),
+        shown=_tally(input_ids, one, one_seqlens, tokens),
+        many=_tally(many_ids, many, many_seqlens, tokens),
+    )
+
+
+def _tally(input_ids: Tensor, spans: Tensor, cu_seqlens: Tensor, tokens: TokenBases) -> Tally:
+    """Count what the spans of equally long sequences hide if every masked token becomes [MASK]."""
+    masks = len(cu_seqlens) - 1
+    after = torch.where(spans > 0, tokens.mask_id, input_ids)
+    n_spans = int(spans.view(masks, -1).amax(1).sum())
+    return Tally(masks, n_spans, account(input_ids, after, spans, cu_seqlens, tokens))

@@ -1,0 +1,234 @@
+"""From a recipe and raw input to a run folder: opens the data, builds strategy and encoder, and trains."""
+
+import logging
+import os
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from genomask.commands.export import export_note
+from genomask.commands.run.card import run_card
+from genomask.commands.run.folder import (
+    C4,
+    Inputs,
+    check_facts,
+    check_settings,
+    facts_of,
+    holds_run,
+    is_finished,
+    sweep_run,
+    write_config,
+)
+from genomask.data.fixed_shape import BatchShape
+from genomask.data.genome import Genome
+from genomask.data.sources import GenomeSource, Source, TextSource
+from genomask.data.streamed import StreamedText, first_documents, require_hub
+from genomask.data.text import corpus_files
+from genomask.data.tokenizers.kmer import KmerTokenizer
+from genomask.data.tokenizers.vocabularies import bert_vocabulary, vocabulary_of_files, vocabulary_of_stream
+from genomask.data.tokenizers.wordpiece import VOCABULARY, wordpiece_tokenizer, write_vocabulary
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, choose_backend
+from genomask.errors import SettingsError
+from genomask.files.atomic import require_folder
+from genomask.files.locking import locked
+from genomask.machine.resources import usable_memory
+from genomask.masking import MaskPlan, NpmiTable, build_plan
+from genomask.masking.npmi import rarity_warning
+from genomask.masking.plan import needs_npmi
+from genomask.recipe import GenomeRecipe, Recipe, TextRecipe
+from genomask.training.batches import Batches, masked_share
+from genomask.training.compiling import choose_compile, compile_model
+from genomask.training.device import choose_device, choose_precision, computed_in
+from genomask.training.evaluation import prepare_evaluation
+from genomask.training.loop import Run, train
+
+SAMPLE_WINDOWS = 2_000
+"""The first sequences of training, on which the rates of strategies that depend on them are solved and measured."""
+
+BYTES_PER_PARAMETER = 16
+"""Of training in fp32: the weight, its gradient, and AdamW's two moments."""
+
+STREAM_SAMPLE = 20_000
+"""Documents of the stream from which word pieces are learned where BERT's cannot be had: of C4, 45 MB of text."""
+
+log = logging.getLogger(__name__)
+
+
+def default_recipe(kind: str) -> str:
+    """The recipe of someone who names none: tiny without a GPU."""
+    size = "base" if torch.cuda.is_available() else "tiny"
+    return {"genome": f"genome-{size}", "text": f"c4-{size}"}[kind]
+
+
+def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, wait: float = 0.0) -> None:
+    """Train `recipe` on `inputs` in the folder `out`; a run that is finished is left as it is when resumed.
+
+    Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of other settings or data, or
+    is in use by another process after `wait` seconds.
+    """
+    refuse_many_processes()
+    require_folder(out)
+    with locked(out, wait):
+        sweep_run(out)
+        if holds_run(out, resume):
+            check_settings(out, recipe, inputs)
+        if is_finished(out):
+            check_facts(out, facts_of(recipe, open_source(recipe, inputs, out).fingerprint))
+            log.info("%s is finished; nothing to do", out)
+            return
+        run = build_run(recipe, inputs, out)  # every mistake in the input shows here, before the folder is touched
+        facts = facts_of(recipe, run.batches.source.fingerprint)
+        if resume:
+            check_facts(out, facts)
+        else:
+            write_config(out, recipe, inputs, facts)
+        if isinstance(recipe, TextRecipe):
+            write_vocabulary(run.tokenizer.get_vocab(), out / VOCABULARY)
+        if note := export_note(recipe.encoder):
+            log.info(note)
+        train(run)
+
+
+def refuse_many_processes() -> None:
+    """Raises SettingsError where a launcher started several processes, each of which would train the whole run."""
+    world = os.environ.get("WORLD_SIZE", "1")
+    if world.strip() not in ("", "1"):
+        raise SettingsError(
+            f"WORLD_SIZE is {world}: genomask trains in one process so far; start it without torchrun, or with "
+            "--nproc-per-node 1, or unset WORLD_SIZE."
+        )
+
+
+def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
+    """Open the data and build everything that the loop needs."""
+    device, compiled = _where(recipe)
+    source = open_source(recipe, inputs, out)
+    log.info("%s", source.description)
+    table = (
+        count_npmi(source, recipe) if isinstance(recipe, GenomeRecipe) and isinstance(source, GenomeSource) else None
+    )
+    training, masking = recipe.training, recipe.masking
+    plan = _plan(source, recipe, masking.mask_rate, table)
+    batches = Batches(
+        source, plan, masking.corruption, training.seed, training.sequences_per_step, training.tokens_per_microbatch
+    )
+    if compiled and device.type == "cuda":
+        share = masked_share(batches, SAMPLE_WINDOWS)  # not the rate, which may be of bases
+        shape = BatchShape.of(training.tokens_per_microbatch, recipe.longest, share)
+        batches = replace(batches, shape=shape)
+    # under a curriculum masked as in its first step, throughout: so the token loss can be followed
+    scored = _plan(source, recipe, recipe.evaluation.mask_rate, table).at(0)
+    evaluation = prepare_evaluation(batches, scored, table.counts(6) if table else None)
+    model = new_model(recipe, source)
+    data = inputs.genome or inputs.corpus
+    return Run(
+        model=model,
+        network=compile_model(model, device) if compiled else model,
+        tokenizer=source.tokenizer,
+        batches=batches,
+        evaluation=evaluation,
+        optimizer=recipe.optimizer,
+        training=training,
+        scoring=recipe.evaluation,
+        out=out,
+        card=partial(run_card, recipe, data, source.fingerprint, model, out),
+    )
+
+
+def _where(recipe: Recipe) -> tuple[torch.device, bool]:
+    """The device of the run, and whether its model is compiled; SettingsError for what cannot run here."""
+    device = choose_device(recipe.training.device)
+    dtype = computed_in(choose_precision(recipe.training.precision, device))
+    backend = choose_backend(recipe.encoder.attention_backend, device, dtype)
+    return device, choose_compile(recipe.training.compile, device, backend)
+
+
+def open_source(recipe: Recipe, inputs: Inputs, out: Path) -> Source:
+    """The training and evaluation sequences that the recipe asks for, for a run in the folder `out`."""
+    seed = recipe.training.seed
+    if isinstance(recipe, GenomeRecipe):
+        genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
+        kmers = KmerTokenizer(k=recipe.tokens.k, stride=recipe.tokens.stride)
+        return GenomeSource(genome, recipe.windows, kmers, seed)
+    is_streamed = inputs.corpus == C4
+    if is_streamed:
+        require_hub()
+    kept = out / VOCABULARY
+    vocabulary = recipe.tokens.vocabulary or (kept if kept.exists() else _vocabulary(recipe, inputs, is_streamed))
+    tokenizer = wordpiece_tokenizer(vocabulary)
+    if is_streamed:
+        return StreamedText(tokenizer, recipe.documents)
+    return TextSource(inputs.corpus, tokenizer, recipe.documents, seed)
+
+
+def _vocabulary(recipe: TextRecipe, inputs: Inputs, is_streamed: bool) -> Path:
+    """For someone who names none: of local shards their own; for a stream BERT's, or that of its first documents."""
+    size = recipe.tokens.vocab_size
+    if not is_streamed:
+        return vocabulary_of_files(corpus_files(inputs.corpus), size)
+    return bert_vocabulary() or vocabulary_of_stream(first_documents(STREAM_SAMPLE), size)
+
+
+def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:
+    """NPMI of the very bases trained on: the hold-out and the validation windows are left out."""
+    windows, masking, k = source.windows, recipe.masking, recipe.tokens.k
+    table = NpmiTable.from_intervals(
+        source.genome.codes,
+        windows.training,
+        max_n=max(k, 6),  # 6-mers also give the order-5 Markov floor
+        min_count=masking.npmi_min_count,
+        definition=masking.npmi_definition,
+        strand="both" if recipe.windows.strand == "both" else "forward",
+        genome=source.genome.fingerprint,
+    )
+    if needs_npmi(masking.strategy) and (warning := rarity_warning(table, [k], "masking.npmi_min_count or tokens.k")):
+        log.warning(warning)
+    return table
+
+
+def new_model(recipe: Recipe, source: Source) -> MosaicBertForMaskedLM:
+    """A fresh encoder; its weights depend on the seed alone."""
+    tokenizer = source.tokenizer
+    if (
+        isinstance(recipe, GenomeRecipe)
+        and recipe.tokens.stride == recipe.tokens.k
+        and recipe.encoder.positions == "alibi"
+    ):
+        log.warning(
+            "tokens do not overlap (stride = k), so an encoder with plain ALiBi cannot tell left from right; "
+            "set encoder.positions=alibi-directed"
+        )
+    config = recipe.encoder.config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    require_memory(config)
+    tokenizer.model_max_length = max(recipe.longest, config.max_position_embeddings)
+    torch.manual_seed(recipe.training.seed)
+    return MosaicBertForMaskedLM(config)
+
+
+def require_memory(config: MosaicBertConfig) -> None:
+    """Raises SettingsError for an encoder whose training state alone is more than this machine's memory."""
+    with torch.device("meta"):  # sizes without memory
+        n_parameters = MosaicBertForMaskedLM(config).num_parameters()
+    needed, there = n_parameters * BYTES_PER_PARAMETER, usable_memory()
+    if needed > there:
+        raise SettingsError(
+            f"an encoder of {n_parameters:,} parameters needs {needed / 2**30:.1f} GiB to be trained, for weights, "
+            f"gradients and moments alone, and {there / 2**30:.1f} GiB are here; choose smaller sizes in [encoder], as "
+            "encoder.hidden_size or encoder.num_hidden_layers."
+        )
+
+
+def _plan(source: Source, recipe: Recipe, mask_rate: float, table: NpmiTable | None) -> MaskPlan:
+    masking = recipe.masking
+    windows = source.train(0, SAMPLE_WINDOWS) if isinstance(source, GenomeSource) else None
+    return build_plan(
+        masking.strategy,
+        steps=recipe.training.steps,
+        tokens=source.token_bases,
+        mask_rate=mask_rate,
+        npmi=table,
+        match=masking.match,
+        sample=(windows.input_ids, windows.cu_seqlens) if windows else None,
+    )

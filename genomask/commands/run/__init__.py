@@ -1,0 +1,1 @@
+"""What is kept of a run: its folder, the model's card, the report on it."""

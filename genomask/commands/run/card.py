@@ -1,0 +1,164 @@
+"""README.md of a model folder: what the model was made of, how good it is, and the lines that load it.
+
+As Hugging Face's model cards: a YAML header, then Markdown. No licence is guessed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard, ModelCardData
+from yaml import YAMLError
+
+from genomask.commands.run.report import score_frame
+from genomask.encoders import MosaicBertForMaskedLM
+from genomask.recipe import GenomeRecipe, Recipe
+from genomask.report.meaning import is_evaluation, last_scores
+from genomask.training.environment import package_versions
+from genomask.training.metrics_log import read_metrics
+from genomask.training.records import read_record
+
+LOADING = "## How to load it"
+
+AUTO = """```python
+{imports}from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+model = AutoModelForMaskedLM.from_pretrained("path/to/this/folder")
+tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
+logits = model(**tokenizer({example}, return_tensors="pt")).logits
+```"""
+OURS = """Before genomask is imported, transformers knows neither this model nor its tokenizer: it says that it "does
+not recognize this architecture" and advises to upgrade, which does not help. No code comes with this folder, and
+`trust_remote_code` is not needed.
+
+{auto}
+
+`AutoModel` gives vectors, `AutoModelForSequenceClassification` and `AutoModelForTokenClassification` a new head to
+train."""
+BERT = """A BERT as transformers has it.
+
+{auto}"""
+MOSAICBERT = """These are the parameter names and settings of the published MosaicBERT, whose own code reads them.
+`model_type` is `mosaicbert`, which transformers does not know: its Auto classes refuse the folder, where they would
+open `bert` as a BERT with layers of random weights, as `BertModel` still does. genomask opens it:
+
+```python
+from genomask.inference.hub import open_model
+
+model, tokenizer = open_model("path/to/this/folder")
+logits = model(**tokenizer({example}, return_tensors="pt")).logits
+```"""
+HOW: Mapping[str, tuple[str, str]] = {
+    "genomask": ("genomask", OURS),
+    "mosaicbert": ("genomask", MOSAICBERT),
+    "bert": ("transformers", BERT),
+}
+"""Name scheme of a folder -> the library whose classes read it, and how."""
+NEEDED = "import genomask  # teaches the Auto classes this model and its tokenizer\n"
+DNA = "ACGTACGTACGT"
+
+
+class Reads(Enum):
+    """What the tokenizer of an exported folder reads: an example in Python, a line before it, and a word on it."""
+
+    NOTHING = ('"..."', "", "No tokenizer came with the model: bring its own.")
+    TEXT = ('"a few words"', "", "")
+    DNA = (f'"{DNA}"', "import genomask  # teaches AutoTokenizer k-mers that do not overlap\n", "")
+    KMERS = (
+        '"ACGTAC CGTACG"', "",
+        "The tokenizer reads k-mers between spaces, as DNABERT's (here k = 6): transformers' answers `[UNK]` to plain "
+        "DNA, which genomask cuts into k-mers itself.",
+    )  # fmt: skip
+
+
+def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: MosaicBertForMaskedLM, out: Path) -> str:
+    """The card of the model that the run in `out` has trained on the files `data`; its scores are read from there."""
+    is_dna = isinstance(recipe, GenomeRecipe)
+    tags = ["fill-mask", "masked-lm", "mosaicbert", *(["dna", "genomics"] if is_dna else ["text"])]
+    rows = read_metrics(out / "metrics.jsonl")
+    yardsticks, where = (read_record(out / f"{name}.json") for name in ("yardsticks", "environment"))
+    if any(map(is_evaluation, rows)):
+        scores = score_frame(last_scores(rows), yardsticks)
+        held_out = _table(scores.columns, scores.itertuples(index=False))
+    else:  # it was damaged on disk; the model is whole
+        held_out = "The run's metrics.jsonl holds no evaluation any more."
+    auto = AUTO.format(imports=NEEDED, example=f'"{DNA}"' if is_dna else Reads.TEXT.value[0])
+    parts = [
+        f"# A masked language model of {'DNA' if is_dna else 'text'}",
+        "Pretrained by genomask.",
+        LOADING,
+        OURS.format(auto=auto),
+        "## What it was made of",
+        _table(["", ""], _facts(recipe, data, fingerprint, model, _tokens(rows), where).items()),
+        "## Scores on held-out sequences",
+        held_out,
+    ]
+    return _card(ModelCardData(library_name="genomask", tags=tags, pipeline_tag="fill-mask"), parts)
+
+
+def _tokens(rows: Sequence[dict[str, Any]]) -> int:
+    """Tokens that the run was trained on, by the last row that says so; 0 where none does."""
+    return int(max((row.get("tokens", 0) for row in rows), default=0))
+
+
+def export_card(before: str, scheme: str, reads: Reads) -> str:
+    """The card of a model written in another name scheme; `before`: its old card, "" where it had none.
+
+    What the old card says stands, but for how to load the model.
+    """
+    library, how = HOW[scheme]
+    header, text = _parts_of(before)
+    text = text.strip() or f"# A masked language model in {scheme}'s names"
+    title, *sections = text.split("\n## ")
+    kept = [f"## {section.strip()}" for section in sections if not section.startswith(LOADING.removeprefix("## "))]
+    example, imports, word = reads.value
+    how = how.format(example=example, auto=AUTO.format(imports=imports, example=example))
+    header = {"tags": ["fill-mask", "masked-lm", scheme]} | header | {"library_name": library}
+    return _card(ModelCardData(**header), [part for part in (title.strip(), LOADING, how, word, *kept) if part])
+
+
+def _parts_of(card: str) -> tuple[dict[str, Any], str]:
+    """The header and the text of a card; one whose header is no YAML table is all text."""
+    if not card.startswith("---"):
+        return {}, card
+    try:
+        parts = ModelCard(card, ignore_metadata_errors=True)
+    except (ValueError, TypeError, YAMLError):
+        return {}, card.lstrip("-")
+    return parts.data.to_dict(), parts.text
+
+
+def _facts(
+    recipe: Recipe,
+    data: Sequence[str],
+    fingerprint: str,
+    model: MosaicBertForMaskedLM,
+    tokens: int,
+    where: Mapping[str, Any],
+) -> dict[str, str]:
+    masking, training, config = recipe.masking, recipe.training, model.config
+    kmers = recipe.tokens if isinstance(recipe, GenomeRecipe) else None
+    return {
+        "data": f"{', '.join(Path(name).name for name in data)} (fingerprint {fingerprint})",
+        "tokens": f"{kmers.k}-mers, stride {kmers.stride}" if kmers else f"{config.vocab_size:,} word pieces",
+        "sequences": f"up to {recipe.longest} tokens",
+        "masking": f"`{masking.strategy}`, {masking.mask_rate:.0%} of "
+        f"{'bases' if masking.match == 'bases' else 'tokens'} asked for",
+        "encoder": f"{config.num_hidden_layers} layers of {config.hidden_size}, {config.num_attention_heads} heads, "
+        f"positions {config.positions}, MLP {config.mlp}: {model.num_parameters():,} parameters",
+        "training": f"{training.steps:,} steps of {training.sequences_per_step:,} sequences, {tokens:,} tokens seen, "
+        f"seed {training.seed}",
+        "computed": f"on {where.get('device')} in {where.get('precision')}, attention by "
+        f"{where.get('attention_backend')}; genomask {where.get('genomask')}, torch {package_versions()['torch']}",
+    }
+
+
+def _card(header: ModelCardData, parts: Sequence[str]) -> str:
+    return "\n\n".join([f"---\n{header.to_yaml()}\n---", *parts]) + "\n"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [[str(cell).replace("|", r"\|") for cell in line] for line in (head, *rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

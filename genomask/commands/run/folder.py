@@ -1,0 +1,176 @@
+"""The folder of a run: config.toml says whose it is; a run goes on with the settings and data it began with, or not.
+
+config.toml holds the recipe in full, [inputs] with the paths and the fingerprint of what was read there, and
+[mask_files] with the SHA-256 of each file of one's own that masks. It is written once.
+"""
+
+import os
+import tomllib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from genomask.errors import SettingsError
+from genomask.files.atomic import atomic_write, sweep
+from genomask.files.digests import WEIGHTS
+from genomask.files.locking import LOCK
+from genomask.masking.names import own_files
+from genomask.recipe import Recipe, recipe_from_tables, recipe_to_toml, toml_value
+from genomask.training.environment import first_precision
+
+CONFIG = "config.toml"
+C4 = ("c4",)
+"""The corpus that is streamed from the hub instead of read from disk."""
+WRITTEN = (CONFIG, "environment.json", "yardsticks.json", "metrics.jsonl", "model", "curves.svg", "curves.png")
+"""What a run writes whole or not at all, besides its checkpoints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The raw input of a run, written beside its recipe: either genome files or a corpus."""
+
+    genome: tuple[str, ...] = ()
+    ambiguous: str = "error"
+    corpus: tuple[str, ...] = ()
+
+    def absolute(self) -> "Inputs":
+        """The same files by absolute paths, so that they are found from any folder; C4, streamed, is no file."""
+        corpus = self.corpus if self.corpus == C4 else tuple(map(os.path.abspath, self.corpus))
+        return replace(self, genome=tuple(map(os.path.abspath, self.genome)), corpus=corpus)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was found under the names that recipe and inputs give."""
+
+    fingerprint: str
+    """Of the bases or text."""
+    mask_files: dict[str, str]
+    """File of one's own -> SHA-256."""
+
+
+def facts_of(recipe: Recipe, fingerprint: str) -> Facts:
+    """The facts of a run on the source of that fingerprint."""
+    return Facts(fingerprint, own_files(recipe.masking.strategy))
+
+
+def is_finished(out: Path) -> bool:
+    """`model/` appears whole, as the last act of a run."""
+    return all((out / "model" / name).is_file() for name in ("config.json", WEIGHTS))
+
+
+def sweep_run(out: Path) -> None:
+    """Remove what killed writes left; for the one who holds the lock."""
+    sweep(out, *WRITTEN)
+    sweep(out / "checkpoints", "step-*")
+
+
+def read_config(out: Path) -> tuple[Recipe, Inputs]:
+    """The recipe and inputs of the run in `out`. Raises SettingsError where its config.toml is damaged."""
+    tables = _tables(out)
+    given = tables["inputs"]
+    inputs = Inputs(genome=tuple(given["genome"]), ambiguous=given["ambiguous"], corpus=tuple(given["corpus"]))
+    recipe = {name: table for name, table in tables.items() if name not in ("inputs", "mask_files")}
+    try:
+        return recipe_from_tables(recipe, CONFIG), inputs
+    except SettingsError as error:
+        raise SettingsError(f"{out / CONFIG} does not hold the settings of a run ({error}); {MEND}") from error
+
+
+def write_config(out: Path, recipe: Recipe, inputs: Inputs, facts: Facts) -> None:
+    """Make `out` the folder of this run."""
+    files = "".join(f"{toml_value(file)} = {toml_value(source)}\n" for file, source in facts.mask_files.items())
+    atomic_write(
+        out / CONFIG,
+        _settings(recipe, inputs.absolute())
+        + f"fingerprint = {toml_value(facts.fingerprint)}\n"
+        + (f"\n[mask_files]\n{files}" if files else ""),
+    )
+
+
+def holds_run(out: Path, resume: bool) -> bool:
+    """Whether `out` holds a run. Raises SettingsError where it does and `resume` is not set, or the other way round."""
+    if (out / CONFIG).exists():
+        if not resume:
+            raise SettingsError(f"{out} already holds a run; go on with it by --resume, or give another --out.")
+        return True
+    if resume:
+        raise SettingsError(f"{out} holds no run to resume (no config.toml); leave --resume out to start one.")
+    if any(path.name != LOCK for path in out.iterdir()):
+        raise SettingsError(f"{out} is not empty and holds no run; give another --out.")
+    return False
+
+
+def check_settings(out: Path, recipe: Recipe, inputs: Inputs) -> None:
+    """Raises SettingsError where the run in `out` has other settings.
+
+    A run begun with training.precision=auto may go on with what that meant then: another machine may mean another.
+    """
+    old, old_inputs = read_config(out)
+    if old.training.precision == "auto" and recipe.training.precision == first_precision(out):
+        old = replace(old, training=replace(old.training, precision=recipe.training.precision))
+    before, now = (_must_not_change(*run) for run in ((old, old_inputs), (recipe, inputs)))
+    for was, asked in zip(before, now, strict=False):
+        if was != asked:
+            raise SettingsError(
+                f"{out} holds a run of other settings ('{was}' there, '{asked}' asked for); "
+                "resume it with the same ones, or give another --out."
+            )
+
+
+def check_facts(out: Path, facts: Facts) -> None:
+    """Files may change under their names: a run goes on with the data and masks it began with, or not at all."""
+    tables = _tables(out)
+    noted = {"fingerprint": tables["inputs"].get("fingerprint")} | tables.get("mask_files", {})
+    found = {"fingerprint": facts.fingerprint} | facts.mask_files
+    for name, now in found.items():
+        what = "genome or corpus" if name == "fingerprint" else name
+        if name not in noted or noted[name] is None:
+            line = f"{name if name == 'fingerprint' else toml_value(name)} = {toml_value(now)}"
+            table = "[inputs]" if name == "fingerprint" else "[mask_files]"
+            raise SettingsError(
+                f"{out} holds a run that did not note which data it began with; if its {what} has not changed since, "
+                f"add the line '{line}' under {table} in {out / CONFIG}, or give another --out."
+            )
+        if noted[name] != now:
+            raise SettingsError(
+                f"{out} holds a run on other data: its {what} has changed since it began ({noted[name]} there, {now} "
+                "now); bring the old files back, or give another --out."
+            )
+
+
+def _settings(recipe: Recipe, inputs: Inputs) -> str:
+    """Recipe and inputs as config.toml holds them."""
+    return (
+        recipe_to_toml(recipe)
+        + "\n[inputs]\n"
+        + "".join(f"{key} = {toml_value(value)}\n" for key, value in asdict(inputs).items())
+    )
+
+
+def _must_not_change(recipe: Recipe, inputs: Inputs) -> list[str]:
+    """Where files lie may change, as long as what is in them, the fingerprint, does not."""
+    return [line for line in _settings(recipe, inputs).splitlines() if not line.startswith(("genome = ", "corpus = "))]
+
+
+def _tables(out: Path) -> dict[str, Any]:
+    """config.toml as it stands, its [inputs] of the right types."""
+    path = out / CONFIG
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read ({error}); {MEND}") from error
+    given = tables.get("inputs")
+    if not isinstance(given, dict) or not isinstance(tables.get("mask_files", {}), dict):
+        raise SettingsError(f"{path} has no table [inputs], or [mask_files] is none; {MEND}")
+    lists = given.get("genome"), given.get("corpus")
+    if not isinstance(given.get("ambiguous"), str) or not all(map(_is_strings, lists)):
+        raise SettingsError(f"{path} has no whole table [inputs]; {MEND}")
+    return tables
+
+
+def _is_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+MEND = "bring it back from a copy, or give another --out"

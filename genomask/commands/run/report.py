@@ -1,0 +1,97 @@
+"""What a finished pretraining run shows: the scores beside their yardsticks, and its learning curves.
+
+In: a run folder. Out: a table and a sentence for the terminal, and curves.svg and curves.png in the folder.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+
+from genomask.commands.run.folder import read_config
+from genomask.data.windows import EVALUATION_BASES
+from genomask.errors import DataError
+from genomask.masking.plan import needs_npmi
+from genomask.report.meaning import LOSS, Scores, evaluations_words, last_scores, meaning
+from genomask.report.plots import learning_curves
+from genomask.report.tables import rich_table
+from genomask.training.metrics_log import read_metrics
+from genomask.training.records import read_record
+
+BITS = "eval_bits_per_hidden_base"
+
+
+def report_run(out: Path) -> Iterator[Table | str]:
+    """Draw the curves; yield the table of a run's last evaluations, and what it means."""
+    rows = read_metrics(out / "metrics.jsonl")
+    yardsticks = read_record(out / "yardsticks.json")
+    for what in ("tokens_per_second", "eval_loss_nats_per_masked_token"):
+        if not any(isinstance(row.get(what), int | float) for row in rows):
+            raise DataError(f"{out / 'metrics.jsonl'} holds no row with {what}; bring it back from a copy.")
+    for name in ("curves.svg", "curves.png"):
+        learning_curves({out.name: pd.DataFrame(rows)}, out / name, {out.name: yardsticks})
+    last = next(row for row in reversed(rows) if "tokens_per_second" in row)
+    scores = last_scores(rows)
+    bits = (
+        "Below order-0: bits gained on the composition of the same bases, base by base, ± one standard error of the "
+        "last evaluation (windows as units). "
+    )
+    yield rich_table(
+        score_frame(scores, yardsticks),
+        title=f"{out}: {last['step']:,} steps, {last['tokens']:,} tokens",
+        caption=f"Held-out sequences{_shorter(yardsticks)}, {evaluations_words(scores.n)}. "
+        f"{bits if BITS in scores.mean else ''}{last['tokens_per_second']:,.0f} tokens/s at the end. "
+        f"Model: {out / 'model'}; curves: {out / 'curves.png'}",
+    )
+    recipe, _ = read_config(out)
+    yield meaning(rows, yardsticks, mask_tells=recipe.kind == "genome" and needs_npmi(recipe.masking.strategy))
+
+
+def _shorter(yardsticks: dict[str, float | None]) -> str:
+    """What must be said of windows that are not of the usual length: scores of others are not to be held beside."""
+    bases = yardsticks.get("window_bases")
+    if bases in (None, EVALUATION_BASES):
+        return ""
+    return f" of {bases} bases (runs of ACGT are too short for {EVALUATION_BASES}, so scores of other genomes differ)"
+
+
+def score_frame(scores: Scores, yardsticks: dict[str, float | None]) -> pd.DataFrame:
+    """A row a score: what was measured, and what it is to be held against."""
+    mean = scores.mean
+    bounds = (("ln V", "ln_vocabulary_nats"), ("unigrams", "unigram_entropy_nats"), ("flank floor", "flank_floor_nats"))
+    table = [
+        {
+            "score": "loss under the run's own mask, nats per masked token",
+            "model": f"{mean[LOSS]:.3f}",
+            "yardsticks": _beside(yardsticks, bounds, digits=3),
+            "below order-0": "",
+        }
+    ]
+    for part, words in (("", "mean of both"), ("_single", "one base hidden"), ("_six", "six in a row hidden")):
+        metric = f"eval_bits_per_hidden_base{part}"
+        if metric not in mean:
+            continue
+        names = (("order-0", f"order_0_bits{part}"), ("order-5", f"order_5_bits{part}"))
+        table.append(
+            {
+                "score": f"bits per hidden base, {words}",
+                "model": f"{mean[metric]:.4f}",
+                "yardsticks": _beside(yardsticks, names, digits=4),
+                "below order-0": _gain(mean, scores.last, part),
+            }
+        )
+    frame = pd.DataFrame(table)
+    return frame if len(table) > 1 else frame.drop(columns="below order-0")  # text has no bases
+
+
+def _gain(mean: pd.Series, last: pd.Series, part: str) -> str:
+    """Bits below the order-0 entropy; the mean of both parts has no error of its own."""
+    name = f"eval_bits_below_order_0{part}"
+    error = last.get(f"{name}_standard_error")
+    return f"{mean[name]:+.4f}" + (f" ± {error:.4f}" if error is not None else "")
+
+
+def _beside(yardsticks: dict[str, float | None], names: tuple[tuple[str, str], ...], digits: int) -> str:
+    known = [(label, yardsticks.get(field)) for label, field in names]
+    return ", ".join(f"{label} {value:.{digits}f}" for label, value in known if value is not None)

@@ -1,0 +1,1 @@
+"""Tokenizers of DNA and of text."""

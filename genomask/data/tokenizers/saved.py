@@ -1,0 +1,51 @@
+"""The tokenizer of a model folder, ours or another's, without running code of the folder's own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from genomask.data.tokenizers.kmer import MAX_K, SPECIAL_TOKENS, KmerTokenizer
+
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+SPECIAL_NAMES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+"""What transformers calls our special tokens, which are BERT's, in their order."""
+
+
+def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer a folder names; k-mers as DNABERT's become ours; a tokenizer.json of no class is read as it is.
+
+    Without a class transformers would read a tokenizer.json as the config's model type: a BPE would become a
+    WordPiece that answers [UNK] to everything. Raises ValueError or OSError, as transformers does, where none opens.
+    """
+    path = folder / "tokenizer_config.json"
+    named = json.loads(path.read_text(encoding="utf-8")).get("tokenizer_class") if path.is_file() else None
+    k = None if named == KmerTokenizer.__name__ else kmer_size(_vocabulary(folder))
+    if k is not None:
+        return KmerTokenizer(k=k)
+    if named or not (folder / "tokenizer.json").is_file():
+        return AutoTokenizer.from_pretrained(folder, **LOCAL)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, **LOCAL)
+    for name, token in zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True):
+        if getattr(tokenizer, name) is None and token in tokenizer.get_vocab():
+            setattr(tokenizer, name, token)
+    return tokenizer
+
+
+def kmer_size(vocabulary: list[str]) -> int | None:
+    """k where the tokens, in the order of their ids, are those of our k-mers (DNABERT's); otherwise None."""
+    for k in range(1, MAX_K + 1):
+        if len(vocabulary) == 4**k + len(SPECIAL_TOKENS):
+            return k if vocabulary == list(KmerTokenizer(k=k).get_vocab()) else None
+    return None
+
+
+def _vocabulary(folder: Path) -> list[str]:
+    """Tokens in the order of their ids, from vocab.txt or tokenizer.json; empty where neither lists them."""
+    if (folder / "vocab.txt").is_file():
+        return (folder / "vocab.txt").read_text(encoding="utf-8").split()
+    if not (folder / "tokenizer.json").is_file():
+        return []
+    ids = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    return sorted(ids, key=lambda token: ids[token]) if isinstance(ids, dict) else []

@@ -1,0 +1,61 @@
+"""Which word pieces a text run takes where it is given none: learned from local shards, or for a stream BERT's."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from huggingface_hub import hf_hub_download
+
+from genomask.data.text import read_documents
+from genomask.data.tokenizers.wordpiece import VOCABULARY, train_wordpiece
+from genomask.files.cache import cache_errors, default_cache, files_key, key_of, sealed_folder
+from genomask.terminal.progress import Work, working
+
+BERT = "bert-base-uncased"
+"""The repository on the hub; of it one file is read, and that is text."""
+
+log = logging.getLogger(__name__)
+
+
+def vocabulary_of_files(files: Sequence[Path], vocab_size: int) -> Path:
+    """The vocab.txt learned from a corpus, from the cache where it has one, else learned first."""
+    return _learned(files_key(files, vocab_size), files, lambda: read_documents(files), vocab_size, "the corpus")
+
+
+def vocabulary_of_stream(documents: list[str], vocab_size: int) -> Path:
+    """The same of the documents with which a stream begins; the cache knows them by their content."""
+    content = hashlib.blake2b("\0".join(documents).encode(), digest_size=16).hexdigest()
+    what = f"the stream's first {len(documents):,} documents"
+    return _learned(key_of(content, vocab_size), (), lambda: documents, vocab_size, what)
+
+
+def bert_vocabulary() -> Path | None:
+    """bert-base-uncased's vocab.txt, from the hub or the hub's own cache; None, which is logged, if neither has it."""
+    try:
+        path = Path(hf_hub_download(BERT, "vocab.txt"))
+    except OSError as error:  # all that the hub's client raises for an answer it did not want, or for none
+        log.warning("%s's word pieces cannot be had from the hub (%s)", BERT, str(error).strip().partition("\n")[0])
+        return None
+    log.info("the word pieces are those of %s, from the hub", BERT)
+    return path
+
+
+def _learned(
+    key: str, sources: Sequence[Path], documents: Callable[[], Iterable[str]], vocab_size: int, what: str
+) -> Path:
+    def learn(folder: Path) -> None:
+        log.info("learning up to %s word pieces from %s", f"{vocab_size:,}", what)
+        with working("learning word pieces", unit="documents") as work:
+            train_wordpiece(_counted(documents(), work), vocab_size, folder / VOCABULARY)
+
+    root = default_cache() / "vocabularies"
+    with cache_errors(root):
+        sealed_folder(root / key, sources, learn)
+    return root / key / VOCABULARY
+
+
+def _counted(documents: Iterable[str], work: Work) -> Iterator[str]:
+    for document in documents:
+        work.advance(1)
+        yield document

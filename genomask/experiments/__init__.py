@@ -1,1 +1,0 @@
-"""What runs several rooms: pretraining from a recipe, comparing strategies, the demo."""

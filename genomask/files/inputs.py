@@ -1,0 +1,169 @@
+"""What a command line names, looked at before anything heavy is imported: files, folders, models, strategies.
+
+Each function takes the text of an option and returns what it names, or raises a UserError that says what is wrong.
+"""
+
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from genomask.errors import DataError, SettingsError
+from genomask.files.atomic import require_folder
+from genomask.settings.spelling import did_you_mean
+from genomask.settings.strategy_text import read_name
+
+STRATEGY_NAMES = (
+    *("uniform", "contiguous", "fixed-span", "random-span", "genemask", "genemask-released", "npmi-global"),
+    *("span", "whole-word", "cm-gems", "cm-step", "linear-mix", "rate-step"),
+)
+"""The strategies and curricula of the house, which register themselves where they are imported."""
+
+
+def input_file(text: str | Path) -> Path:
+    """A file that will be read."""
+    path = _local(text)
+    require_file(path)
+    return path
+
+
+def require_file(path: Path, of_folder: str = "Name the file in it.", of_absent: str = "") -> None:
+    """Raises DataError where `path` is not an ordinary file, with the advice given for a folder and where none is."""
+    if os.path.isdir(path):
+        raise DataError(f"{path}: this is a folder, not a file. {of_folder}")
+    if not os.path.exists(path):
+        advice = of_absent or f"Check the spelling, and the folder you are in ({_here()})."
+        raise DataError(f"{path}: no such file. {advice}{did_you_mean(path.name, _neighbours(path))}")
+    if not os.path.isfile(path):
+        raise DataError(f"{path}: not an ordinary file. Write its content to a file on disk and name that.")
+
+
+def input_fasta(text: str | Path) -> Path:
+    """A FASTA file that will be read."""
+    path = _local(text)
+    require_fasta(path)
+    return path
+
+
+def require_fasta(path: Path) -> None:
+    """As require_file, with advice for genomes."""
+    require_file(path, f"Name the FASTA files in it, for example {path / '*.fa.gz'}.")
+
+
+def input_table(text: str | Path) -> Path:
+    """A table that `genomask npmi` wrote."""
+    path = _local(text)
+    require_table(path)
+    return path
+
+
+def require_table(path: Path) -> None:
+    """As require_file, with advice for NPMI tables."""
+    require_file(
+        path,
+        "Name the table in it, a file that `genomask npmi` wrote.",
+        f"Make a table with `genomask npmi GENOME... --out {path}`.",
+    )
+
+
+def corpus(text: str) -> str:
+    """A shard, a folder of shards, or c4."""
+    if text != "c4" and not os.path.isdir(_local(text)):
+        require_file(Path(text))
+    return text
+
+
+def output_folder(text: str | Path) -> Path:
+    """A folder that is there or can be made."""
+    path = _local(text)
+    require_folder(path)
+    return path
+
+
+def output_file(text: str | Path) -> Path:
+    """A file that will be written."""
+    return _local(text)
+
+
+def model_folder(text: str | Path) -> Path:
+    """The folder of a model; that of a run stands for the model in it."""
+    path = _local(text)
+    return path / "model" if is_run(path) else path
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is that of a run, with or without a model yet."""
+    return not os.path.isfile(path / "config.json") and os.path.isfile(path / "config.toml")
+
+
+def require_model(folder: Path) -> None:
+    """Raises DataError where there is no model in `folder`."""
+    if os.path.isfile(folder / "config.json"):
+        return
+    if is_run(folder.parent):
+        raise DataError(f"{folder}: the run has not finished, so there is no model yet; go on with it by --resume.")
+    raise DataError(
+        f"{folder}: no model here (no config.json); give a run's folder, its folder 'model', or a Hugging Face folder."
+    )
+
+
+def require_sequence(text: str) -> None:
+    """Raises DataError where letters or FASTA:RECORD:FIRST-LAST name a file that is not there."""
+    file, _ = split_at_file(text)
+    if file is None and "://" in text:
+        _local(text)
+    if file is None and set(text) & set(":./"):
+        require_file(Path(text.partition(":")[0]))
+
+
+def split_at_file(text: str) -> tuple[Path | None, str]:
+    """The file that `text` begins with, up to one of its colons or its end, and what follows the colon."""
+    parts = text.split(":")
+    for n in range(len(parts), 0, -1):
+        if os.path.isfile(file := ":".join(parts[:n])):
+            return Path(file), ":".join(parts[n:])
+    return None, ""
+
+
+def require_strategies(names: Iterable[str]) -> None:
+    """Raises SettingsError for a name that no strategy can have; their parameters are read where they are built."""
+    for text in names:
+        written = read_name(text)
+        if not written.file:
+            require_known("masking strategy", [written.name], STRATEGY_NAMES)
+        elif not os.path.isfile(written.file):
+            raise SettingsError(
+                f"there is no file {written.file} with masking strategies; give its path from {_here()}."
+                + (" Within a curriculum it goes in brackets: first=(my_masks.py:mine)." if "=" in text else "")
+            )
+
+
+def require_known(what: str, words: Iterable[str], known: Collection[str]) -> None:
+    """Raises SettingsError for the first word that is not known."""
+    for word in words:
+        if word not in known:
+            raise SettingsError(f"unknown {what} {word!r}; use one of: {', '.join(known)}.{did_you_mean(word, known)}")
+
+
+def _local(text: str | Path) -> Path:
+    """A path on this machine."""
+    if not str(text).strip():
+        raise SettingsError("a path is empty; give the name of a file or folder.")
+    if "://" in str(text):
+        raise SettingsError(f"{text}: URLs are not read; download the file first, and name it here.")
+    return Path(text)
+
+
+def _here() -> str:
+    """The folder that paths begin in, which may have been removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "which is not there any more"
+
+
+def _neighbours(path: Path) -> list[str]:
+    """Names in the folder that `path` should be in."""
+    try:
+        return os.listdir(path.parent)
+    except OSError:
+        return []

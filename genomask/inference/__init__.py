@@ -1,0 +1,1 @@
+"""Any model folder opened and run: hidden states and logits of sequences."""

@@ -1,0 +1,191 @@
+"""Model folders: a path in, the model and its tokenizer out. The heavy imports wait until a folder is opened.
+
+Read as they are: ours, and any Hugging Face encoder that needs no code of its own (BERT, DNABERT ...). MosaicBERT's
+(DNABERT-2 ...), whose code would come with the weights, become ours.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genomask.errors import UserError
+from genomask.files.digests import check_weights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from genomask.encoders import MosaicBertForMaskedLM
+
+HEADS = {
+    "masked-lm": ("AutoModelForMaskedLM", "MosaicBertForMaskedLM"),
+    "encoder": ("AutoModel", "MosaicBertModel"),
+    "classification": ("AutoModelForSequenceClassification", "MosaicBertForSequenceClassification"),
+}
+"""What can stand on the encoder: transformers' class for it, and ours."""
+
+NEW_HERE = {"masked-lm": (), "encoder": ("pooler",), "classification": ("pooler", "classifier")}
+"""Parts a folder need not hold: a head that fine-tuning trains from its random start."""
+
+NEW_PARAMETERS = 2**24
+"""Parameters of a new head, whatever the size of the encoder."""
+
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+def open_model(
+    folder: Path | str, head: str = "masked-lm", **settings: Any
+) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
+    """Load an encoder folder with its tokenizer; the model in eval mode.
+
+    `settings` go to the model's config (num_labels=3 ...). Raises UserError for what is no such folder, or one whose
+    weights are damaged, of another config, or without the head asked for.
+    """
+    from genomask.data.tokenizers.saved import open_tokenizer
+
+    folder = Path(folder)
+    model = _open_weights(folder, head, settings)
+    try:
+        with _quiet_loading():
+            tokenizer = open_tokenizer(folder)
+    except Exception as problem:  # a stranger's files make transformers and tokenizers raise any kind
+        raise UserError(
+            f"{folder}: the model opens but its tokenizer does not ({_first_line(problem)}); copy the tokenizer's "
+            "files (tokenizer.json, or vocab.txt) too"
+        ) from problem
+    _refuse_other_vocabulary(folder, tokenizer, getattr(model.config, "vocab_size", None))
+    return model, tokenizer
+
+
+def open_as_ours(folder: Path) -> "MosaicBertForMaskedLM":
+    """Our own model from our folder, MosaicBERT's or BERT's, in the type of the file; no tokenizer is needed.
+
+    UserError as above.
+    """
+    from genomask.encoders import MosaicBertConfig
+    from genomask.encoders.bridges import from_folder, read_config
+
+    if read_config(folder).get("model_type") == MosaicBertConfig.model_type:
+        return _open_weights(folder, "masked-lm", {})
+    check_weights(folder)
+    return from_folder(folder, keep_type=True)
+
+
+def _open_weights(folder: Path, head: str, settings: dict[str, Any]) -> Any:
+    from genomask.encoders.bridges import is_mosaicbert, model_type, read_config, read_weights, refuse_not_finite
+
+    config = read_config(folder)
+    check_weights(folder)
+    read = _as_ours if is_mosaicbert(config) else partial(_as_it_is, model_type(config, folder))
+    state = read_weights(folder)
+    settings = {"return_dict": True} | settings  # whatever the folder says: outputs are read by name here
+    try:
+        with _quiet_loading():
+            kind, settled, state = read(folder, head, settings, config, state)
+            model, found = kind.from_pretrained(
+                None, config=settled, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
+            )
+    except UserError as problem:
+        raise type(problem)(f"{folder}: {problem}") from problem
+    except Exception as problem:  # as above
+        raise UserError(f"{folder}: cannot be opened as a {head} model: {_first_line(problem)}") from problem
+    _refuse_lacking(folder, head, found)
+    refuse_not_finite(model, folder)
+    return model
+
+
+def _as_it_is(
+    kind: str, folder: Path, head: str, settings: dict[str, Any], said: Mapping[str, Any], state: dict[str, Any]
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Class, config and tensors of an encoder that transformers' Auto classes know, as ours; `kind`: its model_type."""
+    import torch
+    import transformers
+
+    import genomask.encoders  # noqa: F401  teaches the Auto classes ours
+    from genomask.encoders.bridges import refuse_vast
+
+    if str(said.get("position_embedding_type")).startswith("relative_key"):
+        raise UserError(
+            f"position_embedding_type is {said['position_embedding_type']!r}, which transformers no longer computes; "
+            "use a model of absolute positions"
+        )
+    refuse_vast(said, len(state))
+    reader = transformers.BertConfig if kind == "bert" else transformers.AutoConfig  # as it need not say what it is
+    config = reader.from_pretrained(folder, **LOCAL, **settings)
+    with torch.device("meta"):
+        twin = getattr(transformers, HEADS[head][0]).from_config(config, trust_remote_code=False)
+    _refuse_larger(twin, state)
+    return type(twin), config, state
+
+
+def _as_ours(
+    folder: Path, head: str, settings: dict[str, Any], said: Mapping[str, Any], state: dict[str, Any]
+) -> tuple[Any, Any, dict[str, Any]]:
+    """The same for MosaicBERT's names, which become ours."""
+    from genomask import encoders
+    from genomask.encoders.bridges import read_mosaicbert
+
+    found = read_mosaicbert(said, state)
+    config = encoders.MosaicBertConfig.from_dict(found.config.to_dict(), **settings)
+    return getattr(encoders, HEADS[head][1]), config, found.tensors
+
+
+def _refuse_larger(twin: Any, state: Mapping[str, Any]) -> None:
+    """UserError for a model far larger than its weights: it would take all memory before a shape is looked at."""
+    asked, there = (sum(x.numel() for x in tensors) for tensors in (twin.parameters(), state.values()))
+    if asked > 2 * there + NEW_PARAMETERS:
+        raise UserError(
+            f"config.json asks for {asked:,} parameters, but the weights hold {there:,}; give the config.json that "
+            "belongs to these weights"
+        )
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """No bar, and no report of missing tensors: which may be missing is looked at here."""
+    from transformers.utils import logging
+
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _refuse_lacking(folder: Path, head: str, found: dict[str, Any]) -> None:
+    """UserError where tensors that the head needs are not in the file, or are of another shape."""
+    lacking = [*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])]
+    lacking = sorted(name for name in lacking if not any(part in name for part in NEW_HERE[head]))
+    if lacking:
+        raise UserError(
+            f"{folder}: the weights lack {lacking[0]} in the shape its config asks of a {head} model ({len(lacking)} "
+            "tensors in all); give the folder of a model saved with this head, config.json and weights together"
+        )
+
+
+def _refuse_other_vocabulary(folder: Path, tokenizer: Any, vocab_size: int | None) -> None:
+    """UserError for a tokenizer without a vocabulary, or of another model; vocab_size None: the config says none."""
+    from genomask.data.tokenizers.kmer import KmerTokenizer
+
+    words = tokenizer.get_vocab()
+    if not words.keys() - set(tokenizer.all_special_tokens):
+        raise UserError(f"{folder}: the tokenizer has no vocabulary; copy vocab.txt or tokenizer.json too")
+    last = max(words.values())
+    kmers_of_others = isinstance(tokenizer, KmerTokenizer) and len(words) != vocab_size  # each k-mer has its own row
+    if vocab_size is not None and (last >= vocab_size or kmers_of_others):
+        raise UserError(
+            f"{folder}: the tokenizer has ids up to {last:,}, the model vectors for {vocab_size:,} tokens; copy the "
+            "tokenizer's files that were saved with this model"
+        )
+
+
+def _first_line(problem: Exception) -> str:
+    """What transformers says, without its advice; its headings ("Validation error for field ...:") go on below."""
+    lines = str(problem).split("\n")
+    said = " ".join(lines[: 2 if lines[0].endswith(":") else 1])
+    return " ".join(said.split()) or type(problem).__name__

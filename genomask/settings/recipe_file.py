@@ -1,0 +1,75 @@
+"""A recipe's name or file and the changes to it in, tables of plain values out; what they mean is recipe.py's part.
+
+Nothing heavy is imported here, so that a slip in a name is said at once.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from genomask.errors import SettingsError
+from genomask.settings.ranges import shown
+from genomask.settings.spelling import did_you_mean
+
+KINDS = ("genome", "text")
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    folder = resources.files("genomask") / "recipes"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def read_tables(name: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]:
+    """The tables of a recipe by name or path, with changes such as 'training.steps=60' applied.
+
+    Raises SettingsError for a recipe that is not there or is no TOML, and for a change of another form.
+    """
+    tables = _tables_of(name)
+    kind_of(tables, str(name))
+    for change in changes:
+        _apply(tables, change)
+    return tables
+
+
+def kind_of(tables: Mapping[str, Any], where: str) -> str:
+    """What the tables are a recipe for. Raises SettingsError, naming `where`, for none of KINDS."""
+    kind = tables.get("kind")
+    if isinstance(kind, str) and kind in KINDS:
+        return kind
+    raise SettingsError(f"recipe {where}: kind must be one of {', '.join(KINDS)}, got {shown(kind)}")
+
+
+def _tables_of(name: str | Path) -> dict[str, Any]:
+    known = recipe_names()
+    source = resources.files("genomask") / "recipes" / f"{name}.toml" if name in known else Path(name)
+    if name not in known and not os.path.isfile(name):
+        what = f"{name} is a folder, and no recipe" if os.path.isdir(name) else f"there is no recipe {name}"
+        raise SettingsError(f"{what}; give a .toml file or one of: {', '.join(known)}.{did_you_mean(name, known)}")
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a number of thousands of digits, deep brackets
+        raise SettingsError(f"recipe {name} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise SettingsError(
+            f"recipe {name} cannot be read ({error.strerror}); check the file and its rights."
+        ) from error
+
+
+def _apply(tables: dict[str, Any], change: str) -> None:
+    """Apply one 'table.key=value' to the tables; a value that is no TOML value is a string."""
+    path, equals, text = change.partition("=")
+    room, dot, key = path.strip().partition(".")
+    if not (equals and dot and key):
+        raise SettingsError(f"--set takes table.key=value, for example training.steps=60; got {shown(change)}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):  # as above
+        value = text.strip()
+    table = tables.setdefault(room, {})
+    if not isinstance(table, dict):
+        raise SettingsError(f"--set {shown(change)}: {room} is not a table of the recipe, but a value of its own.")
+    table[key] = value

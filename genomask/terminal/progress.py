@@ -1,0 +1,112 @@
+"""How far long work is: a bar where stderr is a terminal, elsewhere a line every so often: no log file is silent.
+
+A single piece of work is `with working("reading", total) as work`; pieces side by side are added to one `Bars`.
+Bars and lines are for people who let genomask talk: both are silent where its log is.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from genomask.terminal.console import progress_bar, text_column
+
+LINE_SECONDS = 30.0
+"""Between two lines of a piece of work, where there is no terminal."""
+
+log = logging.getLogger(__name__)
+
+
+class Bars:
+    """Pieces of work side by side, shown while it is entered; transient ones leave nothing on the terminal."""
+
+    def __init__(self, *, transient: bool = False) -> None:
+        self._shown = progress_bar(
+            text_column("{task.description}"),
+            BarColumn(),
+            _CountColumn(),
+            text_column("{task.fields[status]}"),
+            TimeElapsedColumn(),
+            text_column("left"),
+            TimeRemainingColumn(),
+            transient=transient,
+        )
+
+    def __enter__(self) -> "Bars":
+        self._shown.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shown.stop()
+
+    def add(self, what: str, total: int | None, unit: str, status: str = "", *, done: int = 0) -> "Work":
+        """A piece of work of `total` units, None where it is not known; its clock starts with its first `show`."""
+        self._shown.add_task(what, start=False, total=total, completed=done, status=status, unit=unit)
+        return Work(self._shown, self._shown.tasks[-1])
+
+
+class Work:
+    """One piece of work of some bars."""
+
+    def __init__(self, shown: Progress, task: Task) -> None:
+        self._shown, self._task = shown, task
+        self._said_at = self._shown.get_time()
+
+    def show(self, done: float | None = None, *, status: str | None = None, total: int | None = None) -> None:
+        """Say how far it is, and what else there is to say of it."""
+        if self._task.start_time is None:
+            self._shown.start_task(self._task.id)
+            self._said_at = self._shown.get_time()
+        said = self._task.fields["status"] if status is None else status
+        self._shown.update(self._task.id, completed=done, total=total, status=said)
+        if self._shown.disable and self._shown.get_time() >= self._said_at + LINE_SECONDS:
+            log.info("%s", _line(self._task))
+            self._said_at = self._shown.get_time()
+
+    def advance(self, more: int) -> None:
+        """So much more of it is done."""
+        self.show(self._task.completed + more)
+
+    def end(self, status: str) -> None:
+        """All of it is done."""
+        if self._task.stop_time is None:
+            self._shown.update(self._task.id, completed=self._task.total, status=status)
+            self._shown.stop_task(self._task.id)
+            if self._shown.disable:
+                log.info("%s", _line(self._task))
+
+
+@contextmanager
+def working(what: str, total: int | None = None, unit: str = "") -> Iterator[Work]:
+    """Show one piece of work, as long as it lasts."""
+    with Bars(transient=True) as bars:
+        work = bars.add(what, total, unit)
+        work.show()
+        yield work
+
+
+class _CountColumn(ProgressColumn):
+    """How many are done, and of how many."""
+
+    def render(self, task: Task) -> Text:
+        """For rich."""
+        return Text(_count(task))
+
+
+def _count(task: Task) -> str:
+    of_all = "" if task.total is None else f"/{task.total:,.0f}"
+    return f"{task.completed:,.0f}{of_all} {task.fields['unit']}".rstrip()
+
+
+def _line(task: Task) -> str:
+    """As 'training: 400/4,000 steps, loss 2.9 nats, 0:01:40 so far, 0:15:00 left'."""
+    times = [f"{_clock(task.elapsed)} so far"] if task.elapsed is not None else []
+    times += [f"{_clock(task.time_remaining)} left"] if task.time_remaining else []
+    return f"{task.description}: " + ", ".join(part for part in (_count(task), task.fields["status"], *times) if part)
+
+
+def _clock(seconds: float) -> timedelta:
+    return timedelta(seconds=round(seconds))

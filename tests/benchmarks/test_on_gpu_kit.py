@@ -1,0 +1,131 @@
+"""The command for a GPU: whatever a part does, the next ones run and the summary says it; and all of it, rehearsed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+BENCHMARKS = TESTS.parent / "benchmarks"
+ROWS = '{"machine": "a GPU", "rows": [{"side": "ours"}], "verdict": ["it ran"]}'
+FAULTS = {
+    "echo RuntimeError: an illegal memory access was encountered >&2; exit 1": "failed: exit status 1",
+    "kill -s SEGV $$": "failed: killed by SIGSEGV",
+    "exit 0": "failed: it wrote no JSON",
+    """echo '{"rows": [' >"$out" """: "failed: what it wrote is no JSON",
+    """echo '[1, 2]' >"$out" """: "failed: its JSON lacks machine or rows",
+    f"""echo '{ROWS}' >"$out"; exit 3""": "failed: exit status 3",
+    "exec sleep 60": "failed: its time was over",
+    f"""echo '{ROWS}' >"$out" """: "done",
+}
+"""What a part does, in the language of the shell, and how it is said to have ended."""
+*_, HANGS, WELL = FAULTS
+ABSENT = "datasets,Bio,pyfaidx,flash_attn,pytest,hypothesis,sklearn,jinja2"
+
+
+@pytest.fixture
+def kit(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    before = set(sys.modules)
+    import on_gpu
+
+    yield on_gpu
+    for name in {"on_gpu", "tables"} - before:
+        sys.modules.pop(name, None)
+
+
+def test_the_shares_of_the_parts_are_eight_minutes(kit, tmp_path):
+    parts = kit.parts(tmp_path)
+    assert sum(part.share_s for part in parts) == kit.TOTAL_S == 8 * 60
+    assert len({part.name for part in parts}) == len(parts)
+    assert all((BENCHMARKS / part.command[0]).exists() for part in parts)
+
+
+def run_with(kit, monkeypatch, out, doing, share_s=60.0):
+    """Every part done by a shell in Python's place: what `doing` has for it by name."""
+    cases = "\n".join(f'  *"/{name} "*) {what} ;;' for name, what in doing.items())
+    shell = out / "python"
+    shell.write_text(
+        f'#!/bin/sh\nfor word; do [ "$last" = --out ] && out=$word; last=$word; done\ncase "$* " in\n{cases}\nesac\n'
+    )
+    shell.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(shell))
+    parts = [replace(x, needs="", share_s=share_s, command=(x.name, *x.command[1:])) for x in kit.parts(out)]
+    status = kit.run_all(parts, out)
+    return status, json.loads((out / "on_gpu.json").read_text())["parts"], (out / "on_gpu.md").read_text()
+
+
+@pytest.mark.parametrize("shift", range(len(FAULTS) - 1))
+def test_whatever_a_part_does_is_said_and_stops_no_other(kit, monkeypatch, tmp_path, shift):
+    names, faults = [part.name for part in kit.parts(tmp_path)], [what for what in FAULTS if what != HANGS]
+    doing = {name: faults[(n + shift) % len(faults)] for n, name in enumerate(names)}
+    status, rows, page = run_with(kit, monkeypatch, tmp_path, doing)
+    assert [row["part"] for row in rows] == names
+    assert status == 1
+    for row in rows:
+        assert row["outcome"].startswith(FAULTS[doing[row["part"]]]), row
+        assert f"| {row['part']} | {row['outcome']} |" in page
+        assert ("result" in row) == (ROWS in doing[row["part"]])  # what was written before a fault is kept
+        assert "illegal memory" not in doing[row["part"]] or "illegal memory" in row["last_words"][-1]
+    assert "illegal memory access was encountered" in page
+
+
+def test_parts_that_hang_are_ended_one_after_the_other(kit, monkeypatch, tmp_path):
+    names = [part.name for part in kit.parts(tmp_path)]
+    status, rows, _ = run_with(kit, monkeypatch, tmp_path, dict.fromkeys(names, HANGS), share_s=0.1)
+    assert status == 1
+    assert [row["outcome"] for row in rows] == [FAULTS[HANGS]] * len(names)
+
+
+def test_a_part_that_hangs_says_where(kit, tmp_path):
+    hanging = tmp_path / "hanging.py"
+    hanging.write_text("import time\n\ndef wait_for_the_gpu():\n    time.sleep(60)\n\nwait_for_the_gpu()\n")
+    ended = kit._ended([sys.executable, "-S", str(hanging)], tmp_path / "log", time.time() + 3)
+    assert ended == FAULTS[HANGS].removeprefix("failed: ")
+    words = kit.last_words((tmp_path / "log").read_text())
+    assert words[0] == "Fatal Python error: Aborted"
+    assert any(word.endswith("in wait_for_the_gpu") for word in words[:5])
+
+
+def test_where_all_goes_well_the_status_is_0_and_what_is_not_installed_is_left_out(kit, monkeypatch, tmp_path):
+    parts = kit.parts(tmp_path)
+    status, rows, page = run_with(kit, monkeypatch, tmp_path, {part.name: WELL for part in parts})
+    assert status == 0
+    assert [row["outcome"] for row in rows] == ["done"] * len(parts)
+    assert "a GPU. All parts:" in page
+    part = replace(parts[-1], needs="no_such_package")
+    assert kit.run(part, 1e12, tmp_path, False)["outcome"] == "left out: no_such_package is not installed"
+
+
+def test_what_a_part_leaves_over_the_next_may_use(kit, monkeypatch, tmp_path):
+    names = [part.name for part in kit.parts(tmp_path)]
+    _, rows, _ = run_with(kit, monkeypatch, tmp_path, dict.fromkeys(names, WELL), share_s=100.0)
+    limits = [row["limit_s"] for row in rows]
+    assert limits[0] <= 100 < min(limits[1:])
+    assert limits[-1] < 100 * len(limits)
+
+
+def test_a_rehearsal_never_writes_where_figures_lie(kit, capsys):
+    with pytest.raises(SystemExit):
+        kit.main(["--rehearse"])
+    assert "needs an --out of its own" in capsys.readouterr().err
+
+
+@pytest.mark.rehearsal
+def test_every_part_runs_on_the_stand_in_without_what_a_bare_machine_lacks(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(TESTS / "absent"), "ABSENT": ABSENT}
+    command = [sys.executable, str(BENCHMARKS / "on_gpu.py"), "--rehearse", "--out", str(tmp_path)]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    summary, page = (tmp_path / "on_gpu.json").read_text(), (tmp_path / "on_gpu.md").read_text()
+    assert answer.returncode == 0, page
+    parts = json.loads(summary)["parts"]
+    assert [row["outcome"] for row in parts if "flash" not in row["part"]] == ["done"] * 11
+    assert [row["outcome"] for row in parts if "flash" in row["part"]] == ["left out: flash_attn is not installed"] * 2
+    assert not [line for row in parts if "result" in row for line in row["result"]["rows"] if "failed" in line]
+    assert page.startswith("**A rehearsal at toy sizes: its figures mean nothing.**")
+    assert "killed and resumed: bit-equal to an unbroken run" in page

@@ -1,0 +1,133 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from genomask import __version__
+from genomask.cli import app as cli
+from genomask.cli.options import MOST_SEED, read_numbers
+from genomask.errors import SettingsError
+from genomask.masking.settings import MaskSettings
+from genomask.recipe import load_recipe, recipe_to_toml
+
+HERE = __file__  # a file that is there; what is asked ends before it is read
+COMPARE = ["compare", "--genome", HERE, "--train", HERE, "--test", HERE]
+
+
+def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "genomask", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def test_help_loads_none_of_the_slow_packages():
+    command = [sys.executable, "-X", "importtime", "-m", "genomask", "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0
+    assert all(verb in result.stdout for verb in ("pretrain", "fewshot", "compare", "demo", "doctor"))
+    loaded = {line.rsplit("|")[-1].strip().split(".")[0] for line in result.stderr.splitlines()}
+    assert "typer" in loaded
+    assert not loaded & {"torch", "transformers", "numba", "numpy", "pandas", "sklearn", "matplotlib", "Bio"}
+
+
+def test_the_version_is_told():
+    said = CliRunner().invoke(cli.app, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"genomask {__version__}\n")
+
+
+def test_an_option_takes_the_files_that_a_shell_pattern_gives():
+    assert cli.spread(["pretrain", "--genome", "a.fa", "b.fa", "--out", "x", "--resume"]) == [
+        "pretrain", "--genome", "a.fa", "--genome", "b.fa", "--out", "x", "--resume",
+    ]  # fmt: skip
+    assert cli.spread(["fewshot", "--train", "a"]) == ["fewshot", "--train", "a"]
+
+
+def test_lists_of_numbers_are_read_or_refused_by_option_name():
+    assert read_numbers("10, 50", "--shots") == (10, 50)
+    with pytest.raises(SettingsError, match="--shots takes whole numbers"):
+        read_numbers("10;50", "--shots")
+
+
+def asked_of_compare(monkeypatch, *arguments):
+    """The Comparison that `compare ...` would run."""
+    asked = []
+
+    def note(comparison):
+        asked.append(comparison)
+        raise SettingsError("asked; nothing is run")
+
+    monkeypatch.setattr("genomask.commands.compare.comparison.compare", note)
+    CliRunner().invoke(cli.app, [*COMPARE, *arguments])
+    return asked[0]
+
+
+def test_compare_matches_by_the_recipe_unless_the_option_is_given(tmp_path, monkeypatch):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(recipe_to_toml(replace(load_recipe("genome-tiny"), masking=MaskSettings(match="none"))))
+    tiny, bases = ["--recipe", "genome-tiny"], ["--set", "masking.match=bases"]
+    for arguments, match in (
+        (tiny, "tokens"),
+        ([*tiny, *bases], "bases"),
+        (["--recipe", str(recipe)], "none"),
+        ([*tiny, *bases, "--match", "none"], "none"),
+    ):
+        assert asked_of_compare(monkeypatch, *arguments).recipe.masking.match == match
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "masking: random-span, 15 % of the tokens (the recipe's default): "),
+        (["--masking", "genemask"], "masking: genemask, 15 % of the tokens (asked for): "),
+        (["--set", "masking.strategy=uniform"], "masking: uniform, 15 % of the tokens (asked for): "),
+        (["--set", "masking.mask_rate=0.2"], "masking: random-span, 20 % of the tokens (the recipe's default): "),
+    ],
+)
+def test_pretrain_says_whose_choice_its_mask_is(monkeypatch, caplog, tmp_path, arguments, said):
+    monkeypatch.setattr("genomask.commands.pretrain.pretrain", lambda *_, **__: None)
+    monkeypatch.setattr("genomask.commands.run.report.report_run", lambda out: [])
+    genome = tmp_path / "x.fa"
+    genome.write_text(">x\nACGT\n")
+    with caplog.at_level("INFO", logger="genomask"):
+        CliRunner().invoke(cli.app, ["pretrain", "--genome", str(genome), "--recipe", "genome-tiny", *arguments])
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize("verb", [["masks", "ACGTACGTAC", "--masking", "uniform"], ["demo"]])
+@pytest.mark.parametrize("seed", [2**63, -1])
+def test_a_seed_that_no_key_can_be_made_of_is_refused(tmp_path, verb, seed):
+    said = CliRunner().invoke(cli.app, [*verb, "--seed", str(seed), "--out", str(tmp_path / "out.svg")])
+    assert said.exit_code == 2
+    assert "Invalid value for '--seed'" in said.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_highest_seed_makes_a_mask(tmp_path):
+    asked = ["masks", "ACGTACGTAC", "--masking", "uniform", "--out", str(tmp_path / "masks.svg")]
+    assert CliRunner().invoke(cli.app, [*asked, "--seed", str(MOST_SEED)]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["pretrain"], "either --genome FASTA or --corpus SHARDS"),
+        (["pretrain", "--genome", "nowhere.fa", "--recipe", "genome-tiny"], "nowhere.fa: no such file"),
+        (["pretrain", "--genome", HERE, "--recipe", "c4-tiny"], "recipe c4-tiny is for text"),
+        (["pretrain", "--genome", HERE, "--set", "training.stepz=1"], "no key 'stepz'"),
+        (
+            [*COMPARE, "--recipe", "genome-tiny", "--masking", "span,cm-step:first=(nope:words=(a,b)):at=9"],
+            "unknown masking strategy 'nope'",
+        ),
+        (["fewshot", "--model", "nowhere", "--train", HERE, "--test", HERE], "nowhere: no model"),
+        ([*COMPARE, "--genome", "x.fa", "--recipe", "genome-tiny"], "x.fa: no such file"),
+        ([*COMPARE, "--recipe", "genome-tiny", "--masking", "nope"], "unknown masking strategy 'nope'"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr_and_exit_2(tmp_path, arguments, words):
+    result = run(*arguments, "--out", str(tmp_path / "out"))
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr

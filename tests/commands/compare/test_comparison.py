@@ -1,0 +1,293 @@
+import dataclasses
+import json
+import multiprocessing
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from browser import open_in_browser
+
+from genomask.cli import app as cli
+from genomask.commands.compare.arms import Comparison
+from genomask.commands.compare.comparison import compare
+from genomask.commands.compare.page import write_comparison_page
+from genomask.commands.demo.demo import best_gain
+from genomask.commands.run.folder import Inputs
+from genomask.errors import DataError, SettingsError, TrainingError
+from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.results import COLUMNS
+from genomask.fewshot.run import write_summary
+from genomask.files.locking import locked
+from genomask.machine import allocator
+from genomask.settings.ranges import LARGE
+
+
+@pytest.fixture
+def comparison(quick_recipe, inputs, simulated, tmp_path):
+    return Comparison(
+        recipe=quick_recipe,
+        inputs=inputs,
+        strategies=("uniform", "random-span"),
+        seeds=2,
+        pool=simulated.pool,
+        test=simulated.test,
+        fewshot=FewShotSettings(shots=(5, 10), draws=3, methods=("probe", "kmer-logreg", "random-init")),
+        out=tmp_path / "compare",
+    )
+
+
+def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, monkeypatch, chromium):
+    outcome = compare(comparison)
+    counts = outcome.results.groupby(["strategy", "method"]).size().to_dict()
+    assert counts == {
+        ("none", "kmer-logreg"): 6,  # once, whatever the arms
+        ("random-span", "probe"): 12,
+        ("random-span", "random-init/probe"): 12,  # for each seed, in the control's folder
+        ("uniform", "probe"): 12,
+    }
+    verdict = outcome.verdict("probe")
+    assert verdict["strategy"].tolist() == ["uniform"]
+    assert verdict["note"].tolist() == ["not tested: 2 seeds"]
+    assert verdict["half_width"].isna().all()
+    scores = outcome.results[outcome.results["method"] == "probe"].groupby("strategy")["accuracy"].mean()
+    assert verdict["difference"][0] == pytest.approx(scores["uniform"] - scores["random-span"])
+
+    arms = [json.loads((arm.folder / "environment.json").read_text()) for arm in comparison.arms()]
+    assert [arm["allocator"] != "as the system has it" for arm in arms] == [allocator._is_glibc()] * len(arms)
+
+    dom, console, hosts = open_in_browser(chromium, write_comparison_page(outcome))
+    assert console == []
+    assert hosts == set()
+    for words in ("not tested: 2 seeds", "tokens masked", "bases hidden", "test sequences are in the training pool"):
+        assert words in dom
+    assert pd.read_csv(comparison.out / "verdict.csv")["note"].tolist() == ["not tested: 2 seeds"]
+
+    def must_not_run(*_args):
+        raise AssertionError("a finished arm was run again")
+
+    monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", must_not_run)
+    again = compare(comparison)
+    pd.testing.assert_frame_equal(again.results, outcome.results)
+
+
+def test_an_arm_is_finished_only_for_what_it_was_asked(comparison):
+    arm = comparison.arms()[0]
+    assert not arm.is_finished
+    (arm.folder / "fewshot").mkdir(parents=True)
+    (arm.folder / "fewshot" / "done.txt").write_text(arm.asked)
+    assert arm.is_finished
+    training = dataclasses.replace(comparison.recipe.training, steps=21)
+    for change in (
+        {"recipe": dataclasses.replace(comparison.recipe, training=training)},
+        {"fewshot": dataclasses.replace(comparison.fewshot, shots=(5, 10, 20))},
+        {"test": comparison.pool},
+    ):
+        assert not dataclasses.replace(comparison, **change).arms()[0].is_finished
+
+
+def test_an_arm_is_not_finished_for_files_that_have_changed_since(comparison, simulated, tmp_path):
+    genome, pool, test = (
+        Path(shutil.copy(path, tmp_path)) for path in (simulated.genome, simulated.pool, simulated.test)
+    )
+    here = dataclasses.replace(comparison, inputs=Inputs(genome=(str(genome),)), pool=pool, test=test)
+    arm = here.arms()[0]
+    (arm.folder / "fewshot").mkdir(parents=True)
+    (arm.folder / "fewshot" / "done.txt").write_text(arm.asked)
+    for path in (genome, pool, test):
+        kept = path.read_text()
+        path.write_text(kept[: kept.rstrip().rindex("\n") + 1])  # without its last line
+        assert not dataclasses.replace(here).arms()[0].is_finished
+        path.write_text(kept)
+        assert dataclasses.replace(here).arms()[0].is_finished
+
+
+def test_arms_differ_in_strategy_and_seed_alone(comparison):
+    arms = comparison.arms()
+    assert [(arm.strategy, arm.seed) for arm in arms] == [
+        ("uniform", 0), ("random-span", 0), ("uniform", 1), ("random-span", 1),
+    ]  # fmt: skip
+    for arm in arms:
+        recipe = arm.recipe
+        assert recipe.masking.strategy == arm.strategy
+        assert recipe.training.seed == arm.seed
+        same = dataclasses.replace(recipe, masking=comparison.recipe.masking, training=comparison.recipe.training)
+        assert same == comparison.recipe
+
+
+def test_the_control_is_random_span_where_it_takes_part_and_otherwise_the_first(comparison):
+    assert comparison.control == "random-span"
+    assert dataclasses.replace(comparison, strategies=("uniform", "genemask")).control == "uniform"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"strategies": ("uniform",)}, "at least two"),
+        ({"strategies": ("uniform", "uniform", "genemask")}, "twice"),
+        ({"seeds": 0}, "--seeds must be at least 1"),
+        ({"fewshot": FewShotSettings(methods=("kmer-logreg",))}, "finetune or probe"),
+    ],
+)
+def test_a_comparison_that_cannot_answer_is_refused_before_anything_runs(comparison, change, message):
+    with pytest.raises(SettingsError, match=message):
+        compare(dataclasses.replace(comparison, **change))
+    assert not comparison.out.exists()
+
+
+def test_an_arm_that_fails_gives_its_message_to_the_person(comparison):
+    optimizer = dataclasses.replace(comparison.recipe.optimizer, learning_rate=LARGE)
+    wild = dataclasses.replace(comparison, recipe=dataclasses.replace(comparison.recipe, optimizer=optimizer), seeds=1)
+    with pytest.raises(TrainingError, match=r"arm .*/seed 0 failed: the loss is not finite at step"):
+        compare(wild)
+
+
+def finished(arm, _threads, _words):
+    """In place of an arm's process: few-shot rows of invented scores, and the last act."""
+    run = arm.folder / "fewshot"
+    run.mkdir(parents=True, exist_ok=True)
+    rows = [
+        f"model,{arm.strategy},{arm.seed},pool,{shot},{draw},probe,{shot},100,0.{shot + draw + arm.seed:02},0,0,0,0\n"
+        for shot in arm.fewshot.shots
+        for draw in range(3)
+    ]
+    (run / "results.csv").write_text(",".join(COLUMNS) + "\n" + "".join(rows))
+    (run / "protocol.json").write_text(json.dumps({"tasks": {"pool": {"smallest_class": 100}}}))
+    write_summary(run)
+    (arm.folder / "metrics.jsonl").write_text(
+        '{"step": 1, "tokens_masked_fraction": 0.15, "bases_hidden_fraction": 0.1, "loss_nats_per_masked_token": 3.0}\n'
+        '{"step": 1, "eval_loss_nats_per_masked_token": 3.0, "eval_bits_per_hidden_base": 1.9,'
+        ' "eval_bits_per_hidden_base_single": 1.9, "eval_bits_per_hidden_base_six": 1.9}\n'
+    )
+    (arm.folder / "yardsticks.json").write_text(
+        '{"ln_vocabulary_nats": 4.0, "unigram_entropy_nats": 4.0, "flank_floor_nats": 2.0}'
+    )
+    (arm.folder / "environment.json").write_text('{"precision": "fp32"}')
+    (run / "done.txt").write_text(arm.asked)
+
+
+def arms_that(monkeypatch, fail):
+    """Arms run in this process, and those whose name is in `fail` end badly with its words."""
+
+    class InProcess:
+        def __init__(self, target, args):
+            self.args, self.exitcode = args, 0
+
+        def start(self):
+            arm, _, words = self.args
+            if arm.name in fail:
+                words.send(fail[arm.name])
+                self.exitcode = 2
+            else:
+                finished(*self.args)
+
+        is_alive = terminate = join = lambda _self: False
+
+    spawn = SimpleNamespace(Process=InProcess, Pipe=multiprocessing.Pipe)
+    monkeypatch.setattr("genomask.commands.compare.workers.POLL_SECONDS", 0)
+    monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", lambda _kind: spawn)
+
+
+def test_an_arm_that_fails_is_missing_and_named_and_the_others_are_done(comparison, monkeypatch, caplog):
+    arms_that(monkeypatch, {"uniform/seed 1": "the disk is on fire"})
+    outcome = compare(comparison)
+    assert outcome.failures == "arm uniform/seed 1 failed: the disk is on fire"
+    assert "arm uniform/seed 1 failed, the others go on: the disk is on fire" in caplog.text
+    assert [arm.name for arm in outcome.arms] == ["uniform/seed 0", "random-span/seed 0", "random-span/seed 1"]
+    assert outcome.verdict("probe")["note"].tolist() == ["not tested: 1 seed; left out: seed 1"]
+    page = write_comparison_page(outcome).read_text()
+    assert "Missing here: arm uniform/seed 1 failed: the disk is on fire" in page
+    arms_that(monkeypatch, {})
+    again = compare(comparison)
+    assert (again.failed, again.failures) == ({}, "")
+    assert "Missing here" not in write_comparison_page(again).read_text()
+
+
+def test_a_strategy_without_any_arm_is_left_out_of_the_verdict(comparison, monkeypatch):
+    three = dataclasses.replace(comparison, strategies=("uniform", "random-span", "contiguous"), seeds=1)
+    arms_that(monkeypatch, {"contiguous/seed 0": "no"})
+    outcome = compare(three)
+    assert outcome.verdict("probe")["strategy"].tolist() == ["uniform"]
+    assert outcome.seed_differences("probe").keys() == {"uniform"}
+    assert "Missing here: arm contiguous/seed 0" in write_comparison_page(outcome).read_text()
+
+
+@pytest.mark.parametrize("lost", ["random-span", "uniform"])
+def test_where_too_few_arms_are_left_nothing_is_compared(comparison, monkeypatch, lost):
+    arms_that(monkeypatch, {f"{lost}/seed {seed}": "no" for seed in range(2)})
+    with pytest.raises(TrainingError, match=f"nothing is left to compare: arm {lost}/seed 0 failed: no; arm"):
+        compare(comparison)
+    assert not (comparison.out / "results.csv").exists()
+
+
+def test_the_command_ends_badly_where_an_arm_failed_but_writes_the_report(comparison, monkeypatch, capsys):
+    arms_that(monkeypatch, {"uniform/seed 1": "the disk is on fire"})
+    outcome = compare(comparison)
+    with pytest.raises(TrainingError, match="arm uniform/seed 1 failed: the disk is on fire"):
+        cli._show(outcome, write_comparison_page(outcome))
+    assert "report.html" in capsys.readouterr().out
+
+
+def test_two_comparisons_do_not_share_a_folder(comparison):
+    with locked(comparison.out), pytest.raises(SettingsError, match="compare is in use by process"):
+        compare(comparison)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", None])
+def test_an_arm_whose_last_word_cannot_be_read_is_not_finished(comparison, content):
+    done = comparison.arms()[0].folder / "fewshot" / "done.txt"
+    done.parent.mkdir(parents=True)
+    done.mkdir() if content is None else done.write_bytes(content)
+    assert not comparison.arms()[0].is_finished
+
+
+class Ended:
+    """A process that ended badly as soon as it was started."""
+
+    exitcode = 1
+    start = terminate = join = lambda self: None
+
+    def is_alive(self):
+        return False
+
+
+def test_arms_share_the_cores_that_the_process_may_use(comparison, monkeypatch):
+    threads = []
+
+    def process(target, args):
+        threads.append(args[1])
+        return Ended()
+
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: {3, 5, 7}, raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    spawn = SimpleNamespace(Process=process, Pipe=multiprocessing.Pipe)
+    monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", lambda _kind: spawn)
+    with pytest.raises(TrainingError, match="its process ended by exit 1"):
+        compare(comparison)
+    assert threads == [1, 1, 1, 1]
+
+
+def test_a_task_that_does_not_serve_is_refused_before_anything_runs(comparison, tmp_path):
+    task = tmp_path / "broken.tsv"
+    task.write_text("sequence\tlabel\nACGT\t0\n")
+    with pytest.raises(DataError, match=r"broken\.tsv"):
+        compare(dataclasses.replace(comparison, pool=task))
+    with pytest.raises(DataError, match="500-shot needs 500"):
+        compare(dataclasses.replace(comparison, fewshot=FewShotSettings(shots=(500,), methods=("probe",))))
+    assert not comparison.out.exists()
+
+
+def test_the_best_gain_is_paired_by_draw():
+    rows = [
+        {"shot": 10, "draw": draw, "method": method, "strategy": strategy, "accuracy": accuracy + 0.01 * draw}
+        for method, strategy, accuracy in (
+            ("random-init/probe", "a", 0.7), ("probe", "a", 0.75), ("probe", "b", 0.8), ("kmer-logreg", "none", 0.9),
+        )
+        for draw in range(3)
+    ]  # fmt: skip
+    rows.append({"shot": 50, "draw": 0, "method": "probe", "strategy": "a", "accuracy": 1.0})
+    strategy, gain = best_gain(pd.DataFrame(rows))
+    assert strategy == "b"
+    assert gain.difference == pytest.approx(0.1)

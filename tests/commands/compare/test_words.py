@@ -1,0 +1,109 @@
+"""The headline of a comparison: what may undo the verdict comes first, and floors are never left out."""
+
+import pandas as pd
+import pytest
+
+from genomask.commands.compare.arms import Comparison
+from genomask.commands.compare.comparison import Outcome
+from genomask.commands.compare.page import write_comparison_page
+from genomask.commands.compare.words import headline, terminal_parts
+from genomask.commands.demo.demo import pretraining_gain
+from genomask.commands.pretrain import Inputs
+from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.summary import summarise
+
+METHODS = ("probe", "kmer-logreg", "random-init")
+YARDSTICKS = {
+    "ln_vocabulary_nats": 5.5, "unigram_entropy_nats": 5.4, "flank_floor_nats": 2.8,
+    "order_0_bits": 1.98, "order_0_bits_single": 1.98, "order_0_bits_six": 1.98,
+    "order_5_bits": 1.84, "order_5_bits_single": 1.84, "order_5_bits_six": 1.84,
+}  # fmt: skip
+
+
+def run(loss: float) -> pd.DataFrame:
+    evaluation = {"step": 100, "eval_loss_nats_per_masked_token": loss, "eval_bits_per_hidden_base": 1.9}
+    for item in ("single", "six"):
+        evaluation |= {f"eval_bits_per_hidden_base_{item}": 1.9, f"eval_bits_below_order_0_{item}": 0.08}
+        evaluation[f"eval_bits_below_order_0_{item}_standard_error"] = 0.01
+    trained = {"step": 100, "loss_nats_per_masked_token": loss, "tokens_masked_fraction": 0.15}
+    return pd.DataFrame([trained | {"bases_hidden_fraction": 0.08}, evaluation])
+
+
+def results(probe: float, kmers: float, untrained: float, seeds: int = 1) -> pd.DataFrame:
+    """Accuracies of both strategies and of the floors, five draws each at two shots."""
+    rows = []
+    for seed in range(seeds):
+        arms = [("random-span", "probe", probe, seed), ("genemask", "probe", probe - 0.02 - seed / 500, seed)]
+        floors = [("none", "kmer-logreg", kmers, -1)] * (seed == 0) + [
+            ("random-span", "random-init/probe", untrained, seed)
+        ]
+        for strategy, method, accuracy, known in arms + floors:
+            model = {"model": "m", "strategy": strategy, "pretraining_seed": known, "task": "toy", "method": method}
+            for shot in (10, 50):
+                for draw in range(5):
+                    score = accuracy + 0.01 * draw + 0.001 * (draw % 2) * len(method)
+                    scores = dict.fromkeys(("accuracy", "f1_macro", "mcc", "auroc", "auprc"), score)
+                    rows.append(model | {"shot": shot, "draw": draw, "n_train": 20, "n_test": 100} | scores)
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def outcome(quick_recipe, simulated, tmp_path):
+    def made(loss: float = 2.7, seeds: int = 1, probe: float = 0.8, kmers: float = 0.9) -> Outcome:
+        comparison = Comparison(
+            recipe=quick_recipe, inputs=Inputs(genome=(str(simulated.genome),)), strategies=("random-span", "genemask"),
+            seeds=seeds, pool=simulated.pool, test=simulated.test,
+            fewshot=FewShotSettings(shots=(10, 50), draws=5, methods=METHODS),
+            out=tmp_path,
+        )  # fmt: skip
+        table = results(probe, kmers, 0.7, seeds)
+        names = [f"{strategy}/seed {seed}" for seed in range(seeds) for strategy in comparison.strategies]
+        return Outcome(
+            comparison, results=table, summary=summarise(table, {"toy": 1000}),
+            runs={name: run(loss) for name in names}, yardsticks=dict.fromkeys(names, YARDSTICKS),
+        )  # fmt: skip
+
+    return made
+
+
+def test_a_verdict_on_arms_that_have_not_learned_to_copy_is_called_none_first(outcome):
+    words = headline(outcome(loss=4.5, seeds=3))
+    assert words.startswith("Not yet a verdict: to copy the bases beside a mask is still to be learned by every arm")
+    assert "loss 4.500 nats per masked token, flank floor 2.800" in words
+    assert "genemask falls behind random-span" in words
+    assert not headline(outcome(loss=2.7, seeds=3)).startswith("Not yet")
+
+
+def test_only_the_arms_that_lag_are_named(outcome):
+    mixed = outcome()
+    mixed.runs["genemask/seed 0"] = run(5.0)
+    assert "still to be learned by genemask/seed 0 (genemask/seed 0: loss 5.000" in headline(mixed)
+
+
+def test_a_floor_that_wins_stands_in_the_headline_of_terminal_and_page(outcome, monkeypatch):
+    monkeypatch.setattr("genomask.commands.compare.page._environment", lambda _: {})
+    *_, printed = terminal_parts(outcome(), extra="A word.")
+    page = write_comparison_page(outcome(), extra="A word.").read_text()
+    assert "A word. The floor wins against the random-span probe at 10 shots (kmer-logreg: −10.2" in printed
+    assert printed in page.replace("&#39;", "'")
+
+
+def test_one_seed_makes_no_forest_and_each_strategy_is_given_its_meaning(outcome, monkeypatch):
+    monkeypatch.setattr("genomask.commands.compare.page._environment", lambda _: {})
+    alone = write_comparison_page(outcome()).read_text()
+    assert '<title id="verdict-' not in alone
+    assert "genemask: At the last evaluation the model copies the bases beside a mask (loss 2.700" in alone
+    assert "the only evaluation" in alone
+    assert '<title id="verdict-' in write_comparison_page(outcome(seeds=3)).read_text()
+
+
+@pytest.mark.parametrize(
+    ("probe", "kmers", "words"),
+    [
+        (0.8, 0.75, "Pretraining pays: at 10 shots the random-span probe is +9.5"),
+        (0.8, 0.9, "Pretraining teaches the encoder something: at 10 shots"),
+        (0.6, 0.9, "Pretraining made the encoder worse: at 10 shots the random-span probe is −10.5"),
+    ],
+)
+def test_the_demo_says_that_pretraining_pays_only_where_no_floor_stands_in_its_way(probe, kmers, words):
+    assert words in pretraining_gain(results(probe, kmers, 0.7))

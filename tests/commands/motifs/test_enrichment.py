@@ -1,0 +1,264 @@
+"""The claim under test: found where it is planted, and not where it is not."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from genomask.cli import app as cli
+from genomask.commands.motifs import enrichment as motifs
+from genomask.commands.motifs.enrichment import ANY, enrichment, motif_enrichment
+from genomask.commands.motifs.matches import Motif, best_scores, best_share, log_odds
+from genomask.commands.motifs.word_pairs import canonical_words, word_pairs
+from genomask.errors import DataError, SettingsError
+from genomask.masking.npmi import NpmiTable, reverse_complemented
+
+N = 5
+EVEN = np.full(4, 0.25)
+WORDS = np.arange(4**N)
+LETTERS = WORDS[:, None] >> 2 * np.arange(N - 1, -1, -1) & 3
+GC = np.isin(LETTERS, (1, 2)).sum(1)
+COUNTS = np.random.default_rng(1).negative_binomial(2, 0.002, 4**N) + 200
+
+
+def motif(letters, seed=0):
+    """A motif with this consensus, no two bases alike."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(1, 8, (len(letters), 4)) + rng.random((len(letters), 4))
+    counts[range(len(letters)), ["ACGT".index(letter) for letter in letters]] += rng.integers(20, 60, len(letters))
+    return Motif(letters, f"the {letters}", counts)
+
+
+MOTIFS = [motif("GGGCGG"), motif("CACGTG"), motif("TATAAAA"), motif("GATA"), motif("CTGCA")]
+
+
+def matching_words(of, share=0.02):
+    return canonical_words(N)[best_share(best_scores(log_odds(of, EVEN), N)[canonical_words(N)], share)[0]]
+
+
+def p_values(rank, share=0.05, n_rankings=200):
+    """(n_rankings, 1 + motifs) of seeded rankings, the first column that of ANY."""
+    found = []
+    for seed in range(n_rankings):
+        table = enrichment(word_pairs(rank(np.random.default_rng(seed)), COUNTS, 80), MOTIFS, EVEN, share).table
+        found.append(table.set_index("motif")["p"][[ANY, *(of.id for of in MOTIFS)]].to_numpy())
+    return np.array(found)
+
+
+def assert_sub_uniform(p):
+    """At most as many small p as chance gives, with three standard errors of room."""
+    for level in (0.05, 0.2, 0.5):
+        room = 3 * np.sqrt(level * (1 - level) / len(p))
+        assert (np.mean(p <= level, axis=0) <= level + room).all()
+
+
+def test_a_random_ranking_finds_no_more_than_chance():
+    p = p_values(lambda rng: rng.permutation(WORDS.astype(float)))
+    assert_sub_uniform(p)
+    assert (p.min(0) < 0.2).all()  # but the test can speak
+
+
+def test_a_ranking_by_composition_and_frequency_is_not_taken_for_motifs():
+    def rank(rng):
+        return GC + np.log(COUNTS) + rng.normal(size=4**N)
+
+    assert_sub_uniform(p_values(rank))
+    is_top = np.zeros(4**N, dtype=bool)
+    is_top[np.argsort(-rank(np.random.default_rng(0)))[:80]] = True
+    matches = np.isin(WORDS, matching_words(motif("GGGCGG"), 0.05))
+    unmatched = stats.fisher_exact([[np.sum(a & b) for a in (is_top, ~is_top)] for b in (matches, ~matches)])
+    assert unmatched.pvalue < 0.01
+
+
+def test_a_planted_motif_is_found_with_an_interval_far_above_1():
+    scores = np.random.default_rng(0).normal(size=4**N)
+    scores[matching_words(MOTIFS[1])] += 10
+    found = enrichment(word_pairs(scores, COUNTS, 50), MOTIFS, EVEN, 0.02)
+    first = found.table.iloc[1]
+    assert (first["motif"], first["name"]) == ("CACGTG", "the CACGTG")
+    assert first["top_matches"] == len(matching_words(MOTIFS[1]))
+    assert first["odds_ratio"] > 10
+    assert first["low"] > 3
+    assert first["p_adjusted"] < 0.001
+    assert (found.table["p_adjusted"][2:] > 0.05).all()
+    assert "Of 5 motifs 1 are matched more often and 0 less often" in found.sentence
+
+
+def test_where_most_motifs_are_planted_the_verdict_is_that_top_words_are_motifs():
+    scores = np.random.default_rng(0).normal(size=4**N)
+    for of in MOTIFS:
+        scores[matching_words(of)[:8]] += 10
+    found = enrichment(word_pairs(scores, COUNTS, 60), MOTIFS, EVEN, 0.02)
+    assert found.table["motif"][0] == ANY
+    assert found.table["low"][0] > 1
+    assert found.sentence.startswith("The 60 top 5-mers by NPMI match some motif more often than")
+
+
+def test_a_motif_that_the_top_avoids_is_said_to_be_avoided():
+    scores = np.random.default_rng(0).normal(size=4**N)
+    avoided = matching_words(MOTIFS[3], 0.2)
+    scores[np.append(avoided, reverse_complemented(WORDS)[avoided])] -= 10
+    found = enrichment(word_pairs(scores, COUNTS, 150), [MOTIFS[3]], EVEN, 0.2)
+    assert found.table["high"][0] < 1
+    assert "match some motif less often than" in found.sentence
+    assert "0 are matched more often and 1 less often" in found.sentence
+
+
+def test_a_motif_and_its_reverse_complement_say_the_same():
+    pairs = word_pairs(np.random.default_rng(0).normal(size=4**N), COUNTS, 80)
+    of = motif("GGGCGA")
+    turned = Motif(of.id, of.name, of.counts[::-1, ::-1])
+    pd.testing.assert_frame_equal(
+        enrichment(pairs, [of], EVEN, 0.02).table, enrichment(pairs, [turned], EVEN, 0.02).table
+    )
+
+
+def test_any_motif_never_holds_more_than_half_of_the_words():
+    rng = np.random.default_rng(0)
+    pairs = word_pairs(rng.normal(size=4**N), COUNTS, 80)
+    many = [Motif(str(i), str(i), rng.dirichlet(np.full(4, 0.2), 8) * 100) for i in range(200)]
+    few, all_of_them = enrichment(pairs, many[:3], EVEN, 0.1), enrichment(pairs, many, EVEN, 0.1)
+    assert 0.09 < few.any_share <= 0.11
+    assert 0 < all_of_them.any_share < 0.05
+    assert all_of_them.table["expected"][0] <= 0.55 * all_of_them.top_pairs
+
+
+def test_words_too_rare_for_a_score_are_no_match_and_no_background():
+    scores, of = np.random.default_rng(0).normal(size=4**N), motif("GGGCGA")
+    best = matching_words(of)
+    rare = np.append(best[::2], reverse_complemented(WORDS)[best[::2]])
+    scores[rare] = -np.inf
+    pairs = word_pairs(scores, COUNTS, 80)
+    row = enrichment(pairs, [of], EVEN, 0.02).table.iloc[1]
+    left = np.isin(pairs.words, best[1::2])
+    group, total = pairs.group_and_total()
+    assert row["top_matches"] == np.sum(left & pairs.is_top)
+    assert row["expected"] == pytest.approx((group / total)[pairs.stratum[left]].sum())
+
+
+def test_top_words_without_a_background_are_counted():
+    scores = np.where(GC == 0, 20, 0) + np.random.default_rng(0).normal(size=4**N)
+    found = enrichment(word_pairs(scores, COUNTS, 32), MOTIFS, EVEN, 0.02)
+    assert found.alone == found.top_pairs == 16
+    assert "16 of these have no other word" in found.caption
+    assert found.table["p"].tolist() == [1] * 6
+    assert set(found.shown()["odds ratio"]) == {"-"}
+    assert "were not shown to match some motif more or less often" in found.sentence
+
+
+def table_of(scores_of_counts, max_n=N):
+    """A table whose counts of the longest words are these."""
+    counts = {max_n: scores_of_counts}
+    for n in range(max_n - 1, 0, -1):
+        counts[n] = counts[n + 1].reshape(-1, 4).sum(1)
+    return NpmiTable.from_counts(counts, min_count=2)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A table in which the words of CACGTG are far too frequent for their parts, and a JASPAR file that has it."""
+    counts = np.random.default_rng(0).poisson(300, 4**N)
+    for word in matching_words(MOTIFS[1]):
+        counts[[word, int("".join(str(3 - c) for c in LETTERS[word][::-1]), 4)]] += 400
+    table_of(counts).save(tmp_path / "a.npmi")
+    rows = [
+        f">{of.id} {of.name.split()[-1]}\n" + "".join(" ".join(map(str, row)) + "\n" for row in of.counts.T)
+        for of in MOTIFS
+    ]
+    (tmp_path / "a.jaspar").write_text("".join(rows))
+    return tmp_path
+
+
+def run(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", ["genomask", "npmi", "motifs", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code, *capsys.readouterr()
+
+
+def test_the_command_prints_a_table_and_a_verdict_and_writes_all_rows(files, monkeypatch, capsys):
+    out = files / "new" / "enrichment.csv"
+    arguments = [files / "a.npmi", "--jaspar", files / "a.jaspar", "--n", 5, "--top", 40, "--out", out]
+    code, said, error = run(monkeypatch, capsys, *arguments, "--match-share", 0.02)
+    assert code == 0, error
+    assert ANY in said
+    assert "match some motif more often than" in " ".join(said.split())
+    rows = pd.read_csv(out)
+    assert list(rows) == ["motif", "name", "top_matches", "expected", "odds_ratio", "low", "high", "p", "p_adjusted"]
+    assert rows["motif"][:2].tolist() == [ANY, "CACGTG"]
+    assert len(rows) == 6
+    again = motif_enrichment(NpmiTable.load(files / "a.npmi"), files / "a.jaspar", 5, 40, 0.02).table
+    np.testing.assert_allclose(rows["p"], again["p"])
+
+
+def test_the_strand_that_was_counted_does_not_matter(files):
+    codes = np.random.default_rng(0).choice(4, 200_000, p=[0.4, 0.15, 0.25, 0.2])
+    counts = np.bincount(sum(np.roll(codes, -at) * 4 ** (N - 1 - at) for at in range(N)), minlength=4**N)
+    given, turned = (
+        motif_enrichment(table_of(each), files / "a.jaspar", N, 40, 0.02).table
+        for each in (counts, reverse_complemented(counts))
+    )
+    pd.testing.assert_frame_equal(given, turned)
+
+
+def test_adjusted_p_follow_benjamini_and_hochberg(files):
+    table = motif_enrichment(NpmiTable.load(files / "a.npmi"), files / "a.jaspar", 5, 40, 0.02).table[1:]
+    by_hand = [min(1, *(p * len(table) / rank for rank, p in list(enumerate(table["p"], 1))[at:])) for at in range(5)]
+    np.testing.assert_allclose(table["p_adjusted"], by_hand)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--n", 7], "n-grams up to 5, not 7"),
+        (["--n", 1], "single base has no NPMI"),
+        (["--top", 5000], "top=5000 of the 1024 5-mers"),
+        (["--match-share", 0], "between 0 and 0.5"),
+        (["--jaspar", "nowhere.txt"], "nowhere.txt: no such file"),
+    ],
+)
+def test_mistakes_are_one_sentence(files, monkeypatch, capsys, change, words):
+    arguments = ["--jaspar", files / "a.jaspar", "--n", 5, *change]
+    code, _, error = run(monkeypatch, capsys, files / "a.npmi", *arguments)
+    assert code == 2
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert words in error
+
+
+@pytest.mark.parametrize("name", ["a.npmi", "a.jaspar", "a.npmi/new.csv", "folder", "other.csv"])
+def test_a_place_that_must_not_be_written_is_said_before_the_work(files, monkeypatch, capsys, name):
+    (files / "folder").mkdir()
+    (files / "other.csv").write_text("mine\n")
+    before = {path: path.read_bytes() for path in files.iterdir() if path.is_file()}
+    monkeypatch.setattr(motifs, "motif_enrichment", None)  # it must not be called
+    arguments = [files / "a.npmi", "--jaspar", files / "a.jaspar", "--out", files / name]
+    code, said, error = run(monkeypatch, capsys, *arguments)
+    assert (code, said) == (2, "")
+    assert error.startswith(f"error: --out {files / name} ")
+    assert error.count("\n") == 1
+    assert before == {path: path.read_bytes() for path in files.iterdir() if path.is_file()}
+
+
+def test_where_the_disk_is_full_the_verdict_is_still_printed(files, monkeypatch, capsys):
+    def full_disk(target, text):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("genomask.files.atomic.atomic_write", full_disk)
+    arguments = [files / "a.npmi", "--jaspar", files / "a.jaspar", "--n", 5, "--top", 40, "--out", files / "e.csv"]
+    code, said, error = run(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert "match some motif" in " ".join(said.split())
+    assert error.startswith(f"error: --out {files / 'e.csv'} cannot be written (No space left on device)")
+
+
+def test_a_table_in_place_of_the_motifs_is_called_one(files):
+    with pytest.raises(DataError, match=r"a\.npmi: this is an NPMI table; give a file of motif matrices"):
+        motif_enrichment(NpmiTable.load(files / "a.npmi"), files / "a.npmi", N, 40, 0.02)
+
+
+def test_a_share_out_of_range_is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(SettingsError, match=r"between 0 and 0\.5, got 0\.7"):
+        motif_enrichment(table_of(COUNTS), tmp_path / "none", 5, 10, 0.7)

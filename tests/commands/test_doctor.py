@@ -1,0 +1,59 @@
+"""The doctor says what a run here would use, and measures what it says it measures."""
+
+import pytest
+import torch
+
+from genomask.commands import doctor
+from genomask.report.tables import rich_table
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENOMASK_CACHE", str(tmp_path_factory.mktemp("cache") / "not-there-yet"))
+        patch.setattr(doctor, "SEQUENCES", 2)
+        patch.setattr(doctor, "REPEATS", 1)
+        return {finding.what: finding for finding in doctor.examine()}
+
+
+def test_it_covers_versions_device_backend_precision_threads_memory_cache_and_speed(findings):
+    expected = {"genomask", "torch", "device", "attention backend", "bf16", "threads", "memory", "genome cache"}
+    assert expected | {"training speed"} <= findings.keys()
+    assert all(finding.found for finding in findings.values())
+
+
+def test_versions_are_those_installed(findings):
+    assert torch.__version__.startswith(findings["torch"].found)  # a CUDA build of torch calls itself 2.11.0+cu130
+
+
+def test_the_speed_is_a_positive_number_of_tokens_per_second(findings):
+    number, unit = findings["training speed"].found.split()
+    assert float(number.replace(",", "")) > 0
+    assert unit == "tokens/s"
+
+
+def test_a_cache_folder_that_does_not_exist_yet_is_no_problem(findings):
+    assert findings["genome cache"].found.endswith("not-there-yet")
+    assert "0.00 GiB used" in findings["genome cache"].meaning
+
+
+@pytest.mark.processor
+@pytest.mark.parametrize(
+    ("has_units", "found", "precision"), [(True, "in hardware", "bf16"), (False, "emulated", "fp32")]
+)
+def test_it_says_what_this_processor_would_train_in(bf16_units, has_units, found, precision):
+    bf16_units(has_units)
+    said = doctor._bf16(torch.device("cpu"))
+    assert (said.found, said.meaning) == (found, f"training.precision = auto trains in {precision}")
+
+
+def test_a_container_limit_is_read_and_no_limit_is_none(tmp_path):
+    (tmp_path / "limited").write_text("2147483648\n")
+    (tmp_path / "unlimited").write_text("max\n")
+    read = [doctor._memory_limit(tmp_path / name) for name in ("limited", "unlimited", "absent")]
+    assert read == [2147483648, None, None]
+
+
+def test_the_findings_fit_a_table(findings):
+    table = rich_table(doctor.findings_frame(list(findings.values())))
+    assert table.row_count == len(findings)

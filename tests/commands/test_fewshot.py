@@ -1,0 +1,46 @@
+import pandas as pd
+
+from genomask.commands.fewshot import judge, provenance
+from genomask.commands.leaks import sentence_of_model
+from genomask.commands.pretrain import pretrain
+from genomask.fewshot.protocol import FewShotSettings
+
+
+def test_from_a_pretrained_folder_to_a_table_files_and_a_picture(quick_recipe, inputs, simulated, tmp_path):
+    pretrain(quick_recipe, inputs, tmp_path / "run")
+    model, out = tmp_path / "run" / "model", tmp_path / "fewshot"
+    assert provenance(model) == ("random-span", 0)
+    settings = FewShotSettings(shots=(5, 10), draws=2)
+    table, floors, sentence, leaks, seen, files = judge(model, simulated.pool, simulated.test, settings, out)
+    assert "0 of 100 test sequences are in the training pool" in leaks
+    assert "0 of 100 test sequences are in the bases that pretraining could see" in seen
+    assert str(out / "results.csv") in files
+    results = pd.read_csv(out / "results.csv")
+    assert results.groupby("method").size().to_dict() == {
+        "finetune": 4, "kmer-logreg": 4, "probe": 4, "random-init/finetune": 4, "random-init/probe": 4,
+    }  # fmt: skip
+    assert set(results.columns) >= {
+        "model", "strategy", "pretraining_seed", "task", "shot", "draw", "method", "n_train", "n_test",
+        "accuracy", "f1_macro", "mcc", "auroc", "auprc",
+    }  # fmt: skip
+    assert (out / "summary.csv").exists()
+    assert (out / "fewshot.png").stat().st_size > 10_000
+    cells = [str(cell) for column in table.columns for cell in column.cells]
+    assert "kmer-logreg" in cells
+    assert any("±" in cell for cell in cells)
+    assert "kmer-logreg" in " ".join(str(cell) for column in floors.columns for cell in column.cells)
+    assert "floor" in sentence
+
+
+def test_a_test_that_pretraining_saw_is_counted(quick_recipe, inputs, simulated, tmp_path):
+    pretrain(quick_recipe, inputs, tmp_path / "run")
+    genome = "".join(simulated.genome.read_text().split("\n")[1:])
+    windows = [genome[at : at + 60] for at in range(0, len(genome) - 60, 60)]
+    found = sentence_of_model(tmp_path / "run" / "model", windows)
+    seen = int(found.split(" ")[0])
+    assert 0.8 * len(windows) < seen < len(windows)  # the validation windows were held out
+    assert "not known" in sentence_of_model(tmp_path / "elsewhere" / "model", windows)
+
+
+def test_a_model_from_elsewhere_has_no_strategy_and_no_seed(tmp_path):
+    assert provenance(tmp_path / "model") == ("unknown", -1)

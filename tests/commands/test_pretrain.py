@@ -1,0 +1,450 @@
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from quick_settings import QUICK
+from safetensors.torch import load_file
+
+from genomask.commands import pretrain as pretrain_module
+from genomask.commands.leaks import sentence_of_model
+from genomask.commands.pretrain import build_run, count_npmi, open_source, pretrain
+from genomask.commands.run.folder import Inputs, is_finished, read_config
+from genomask.commands.run.report import report_run
+from genomask.data.streamed import StreamedText
+from genomask.data.tokenizers.kmer import SPECIAL_TOKENS
+from genomask.data.tokenizers.wordpiece import train_wordpiece
+from genomask.errors import DataError, SettingsError, Stopped, TrainingError
+from genomask.files.locking import locked
+from genomask.inference.hub import open_model
+from genomask.machine import allocator
+from genomask.masking.npmi.segmentation import reverse_complemented
+from genomask.recipe import load_recipe
+from genomask.settings.ranges import LARGE
+from genomask.training import loop
+from genomask.training.metrics_log import read_metrics
+
+
+def losses(folder, first=0):
+    rows = [row for row in read_metrics(folder / "metrics.jsonl") if "loss_nats_per_masked_token" in row]
+    return [row["loss_nats_per_masked_token"] for row in rows if row["step"] > first]
+
+
+def stop_after(step, monkeypatch):
+    """Ask the run to stop once `step` steps are done, as SIGTERM would."""
+    train_one = loop.one_step
+
+    def one_step(run, state, batch):
+        train_one(run, state, batch)
+        if state.done == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(loop, "one_step", one_step)
+
+
+@pytest.mark.processor
+@pytest.mark.parametrize(("has_units", "precision"), [(False, "fp32"), (True, "bf16")])
+def test_a_run_says_and_notes_what_this_processor_computes_in(
+    quick_recipe, inputs, run_folder, caplog, bf16_units, has_units, precision
+):
+    bf16_units(has_units)
+    recipe = dataclasses.replace(quick_recipe, training=dataclasses.replace(quick_recipe.training, steps=1))
+    with caplog.at_level("INFO", logger="genomask"):
+        pretrain(recipe, inputs, run_folder)
+    assert f"training on cpu in {precision}; attention by sdpa" in caplog.text
+    assert json.loads((run_folder / "environment.json").read_text())["precision"] == precision
+
+
+def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_folder, caplog, monkeypatch):
+    monkeypatch.setattr(allocator, "_state", {"kept": True})
+    with caplog.at_level("INFO", logger="genomask"):
+        pretrain(quick_recipe, inputs, run_folder)
+    assert is_finished(run_folder)
+    assert read_config(run_folder) == (quick_recipe, inputs)  # which are absolute
+    assert re.search(r"[\d,]+ bases to train on, 4 windows of 510 bases held out", caplog.text)
+    assert "attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
+    assert "opens with genomask alone" not in caplog.text  # plain ALiBi with a GLU can be exported
+    environment = json.loads((run_folder / "environment.json").read_text())
+    assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "glibc, keeping freed memory")
+    trained, scored = {}, {}
+    for row in read_metrics(run_folder / "metrics.jsonl"):
+        (scored if "eval_loss_nats_per_masked_token" in row else trained).update(row)
+    assert trained.keys() >= {
+        "step", "tokens", "loss_nats_per_masked_token", "tokens_masked_fraction", "bases_hidden_fraction",
+        "tokens_per_second", "learning_rate",
+    }  # fmt: skip
+    assert scored.keys() >= {
+        "step", "eval_loss_nats_per_masked_token", "eval_bits_per_hidden_base", "eval_bits_per_hidden_base_single",
+        "eval_bits_per_hidden_base_six",
+    }  # fmt: skip
+    assert {path.name for path in (run_folder / "checkpoints").iterdir()} == {"step-10", "step-20"}
+    model, tokenizer = open_model(run_folder / "model")
+    assert len(tokenizer) == model.config.vocab_size == 4**3 + 5
+    assert f"| data | {Path(inputs.genome[0]).name} (" in (run_folder / "model" / "README.md").read_text()
+    table, words = report_run(run_folder)
+    text = "".join(str(cell) for column in table.columns for cell in column.cells)
+    assert "order-5" in text
+    assert "mean of the 2 evaluations" in str(table.caption)
+    assert "has not learned to copy the bases beside a mask yet" in words
+    assert (run_folder / "curves.png").stat().st_size > 10_000
+
+
+@pytest.mark.processor
+def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_ends_with_the_same_weights(
+    quick_recipe, inputs, tmp_path, monkeypatch
+):
+    recipe = dataclasses.replace(
+        quick_recipe, encoder=dataclasses.replace(quick_recipe.encoder, hidden_dropout_prob=0.1)
+    )
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    pretrain(recipe, inputs, whole)
+    with monkeypatch.context() as patch:
+        stop_after(7, patch)
+        with pytest.raises(Stopped) as stopped:
+            pretrain(recipe, inputs, parts)
+    assert stopped.value.signal_number == signal.SIGTERM
+    assert not is_finished(parts)
+    torch.manual_seed(12345)  # nothing of the run may hang on the process's own random state
+    pretrain(recipe, inputs, parts, resume=True)
+    assert losses(parts, first=7)[:10] == losses(whole, first=7)[:10]
+    assert losses(parts) == losses(whole)
+    a, b = (load_file(folder / "model" / "model.safetensors") for folder in (whole, parts))
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.processor
+def test_microbatches_do_not_change_the_run(quick_recipe, inputs, tmp_path):
+    for budget in (80, 4096):
+        training = dataclasses.replace(quick_recipe.training, tokens_per_microbatch=budget)
+        pretrain(dataclasses.replace(quick_recipe, training=training), inputs, tmp_path / str(budget))
+    small, large = losses(tmp_path / "80"), losses(tmp_path / "4096")
+    assert small == pytest.approx(large, abs=1e-3)
+
+
+def test_a_folder_that_holds_a_run_needs_resume_and_the_same_settings(quick_recipe, inputs, run_folder):
+    pretrain(quick_recipe, inputs, run_folder)
+    before = (run_folder / "model" / "model.safetensors").stat().st_mtime_ns
+    with pytest.raises(SettingsError, match=r"already holds a run.*--resume"):
+        pretrain(quick_recipe, inputs, run_folder)
+    other = dataclasses.replace(quick_recipe, masking=dataclasses.replace(quick_recipe.masking, mask_rate=0.3))
+    with pytest.raises(SettingsError, match=r"mask_rate = 0.15.*mask_rate = 0.3"):
+        pretrain(other, inputs, run_folder, resume=True)
+    pretrain(quick_recipe, inputs, run_folder, resume=True)
+    assert (run_folder / "model" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_run_goes_on_only_with_the_data_it_began_with(quick_recipe, simulated, run_folder, tmp_path, monkeypatch):
+    genome = Path(shutil.copy(simulated.genome, tmp_path))
+    asked = quick_recipe, Inputs(genome=(str(genome),)), run_folder
+    kept = genome.read_text()
+    other = kept[: kept.rstrip().rindex("\n") + 1]  # without its last line
+    with monkeypatch.context() as patch:
+        stop_after(7, patch)
+        with pytest.raises(Stopped):
+            pretrain(*asked)
+    genome.write_text(other)
+    with pytest.raises(SettingsError, match=r"other data.*has changed since it began"):
+        pretrain(*asked, resume=True)
+    genome.write_text(kept)
+    pretrain(*asked, resume=True)
+    assert is_finished(run_folder)
+    genome.write_text(other)
+    with pytest.raises(SettingsError, match="other data"):
+        pretrain(*asked, resume=True)
+
+
+def test_inputs_are_noted_by_absolute_paths_and_may_be_named_from_anywhere(
+    quick_recipe, simulated, run_folder, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        stop_after(7, patch)
+        with pytest.raises(Stopped):
+            pretrain(quick_recipe, Inputs(genome=(os.path.relpath(simulated.genome),)), run_folder)
+    assert read_config(run_folder)[1].genome == (str(simulated.genome),)
+    config = run_folder / "config.toml"
+    config.write_text(config.read_text().replace(f"{simulated.genome.parent}/", ""))  # as earlier versions noted it
+    assert "was named from the folder where the run was started" in sentence_of_model(run_folder / "model", ["ACGT"])
+    pretrain(quick_recipe, Inputs(genome=(str(simulated.genome),)), run_folder, resume=True)
+    assert is_finished(run_folder)
+
+
+def test_a_run_that_did_not_note_its_data_says_how_it_can_go_on(quick_recipe, inputs, run_folder):
+    pretrain(quick_recipe, inputs, run_folder)
+    config = run_folder / "config.toml"
+    *before, noted = config.read_text().splitlines(keepends=True)
+    config.write_text("".join(before))
+    with pytest.raises(SettingsError, match=re.escape(f"'{noted.strip()}' under [inputs] in {config}")):
+        pretrain(quick_recipe, inputs, run_folder, resume=True)
+    config.write_text("".join([*before, noted]))
+    pretrain(quick_recipe, inputs, run_folder, resume=True)
+
+
+def test_resume_without_a_run_and_a_folder_of_something_else_are_refused(quick_recipe, inputs, tmp_path):
+    with pytest.raises(SettingsError, match="no run to resume"):
+        pretrain(quick_recipe, inputs, tmp_path / "none", resume=True)
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("hello")
+    with pytest.raises(SettingsError, match="not empty"):
+        pretrain(quick_recipe, inputs, tmp_path / "letters")
+    assert (tmp_path / "letters" / "dear.txt").read_text() == "hello"
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_checkpoint(quick_recipe, inputs, run_folder):
+    wild = dataclasses.replace(quick_recipe, optimizer=dataclasses.replace(quick_recipe.optimizer, learning_rate=LARGE))
+    with pytest.raises(TrainingError, match=r"not finite at step \d+"):
+        pretrain(wild, inputs, run_folder)
+    assert not is_finished(run_folder)
+
+
+def test_a_genome_whose_words_are_rare_is_warned_about(quick_recipe, inputs, run_folder, caplog):
+    masking = dataclasses.replace(quick_recipe.masking, strategy="genemask")
+    tokens = dataclasses.replace(quick_recipe.tokens, k=6)
+    pretrain(dataclasses.replace(quick_recipe, tokens=tokens, masking=masking), inputs, run_folder)
+    assert "masking.npmi_min_count" in caplog.text
+
+
+@pytest.mark.parametrize("strand", ["forward", "both"])
+def test_windows_of_both_strands_are_scored_by_counts_of_both_strands(quick_recipe, inputs, tmp_path, strand):
+    recipe = dataclasses.replace(quick_recipe, windows=dataclasses.replace(quick_recipe.windows, strand=strand))
+    table = count_npmi(open_source(recipe, inputs, tmp_path), recipe)
+    assert table.strand == strand
+    counts = table.counts(3)
+    assert np.array_equal(counts, reverse_complemented(counts)) == (strand == "both")
+
+
+def test_text_goes_through_the_same_loop(tmp_path):
+    words = ["the", "quick", "brown", "fox", "jumps", "over", "lazy", "dogs", "while", "seven", "cats", "sleep", "near"]
+    corpus = tmp_path / "corpus.jsonl"
+    lines = [{"text": " ".join(words[(i * 7 + j * (1 + i % 5)) % len(words)] for j in range(40))} for i in range(200)]
+    corpus.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    changes = [change for change in QUICK if not change.startswith(("tokens", "windows"))]
+    recipe = load_recipe("c4-tiny", [*changes, "tokens.vocab_size=256", "masking.strategy=whole-word"])
+    pretrain(recipe, Inputs(corpus=(str(corpus),)), tmp_path / "run")
+    rows = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert rows[-1]["eval_loss_nats_per_masked_token"] < rows[0]["loss_nats_per_masked_token"]
+    masked = [row["tokens_masked_fraction"] for row in rows if "tokens_masked_fraction" in row]
+    assert sum(masked) / len(masked) == pytest.approx(0.30, abs=0.05)
+    assert "eval_bits_per_hidden_base" not in rows[-1]
+    table, words = report_run(tmp_path / "run")
+    cells = " ".join(str(cell) for column in table.columns for cell in column.cells)
+    for text in (cells, str(table.caption), words):
+        assert not any(word in text for word in ("base", "flank", "order-"))
+    assert "held out" in open_source(recipe, Inputs(corpus=(str(corpus),)), tmp_path / "run").description
+
+
+@pytest.mark.parametrize("strategy", ["random-span", "rate-step:strategy=random-span:at=10"])
+def test_batches_of_a_fixed_shape_have_room_for_what_is_really_masked(inputs, tmp_path, monkeypatch, strategy):
+    changes = [f"masking.strategy={strategy}", "masking.match=bases", "tokens.k=6"]
+    sizes = ["training.tokens_per_microbatch=8192", "training.sequences_per_step=600"]
+    recipe = load_recipe("genome-demo", [*QUICK, *changes, *sizes])
+    made = []
+    for compiled in (False, True):
+        monkeypatch.setattr("genomask.commands.pretrain._where", lambda _, on=compiled: (torch.device("cuda"), on))
+        batches = build_run(recipe, inputs, tmp_path).batches
+        made.append(batches.of(19))
+    free, filled = made
+    assert len(filled.microbatches) == len(free.microbatches)
+    assert batches.shape.masked < 1.3 * 8192 * free.masks.tokens_masked_fraction
+
+
+def test_streamed_text_is_split_where_the_recipe_says_so(tmp_path, monkeypatch):
+    documents = [" ".join(f"cat {i} sat on mat {j}" for j in range(30)) for i in range(60)]
+    shard = tmp_path / "c4.jsonl"
+    shard.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
+    vocabulary = train_wordpiece(documents, 256, tmp_path / "vocab.txt")
+    origin = {"path": "json", "data_files": {"train": [str(shard)], "validation": [str(shard)]}}
+    monkeypatch.setattr("genomask.commands.pretrain.StreamedText", partial(StreamedText, origin=origin))
+    monkeypatch.setattr("genomask.commands.pretrain.require_hub", lambda: None)
+    changes = [change for change in QUICK if not change.startswith(("tokens", "windows"))]
+    changes += [f"tokens.vocabulary={vocabulary}", "masking.strategy=uniform"]
+    recipe, streamed = load_recipe("c4-tiny", changes), Inputs(corpus=("c4",))
+    pretrain(recipe, streamed, tmp_path / "run")
+    assert is_finished(tmp_path / "run")
+    source = open_source(recipe, streamed, tmp_path)
+    first = source.train(0, 2).input_ids
+    assert first[first >= len(SPECIAL_TOKENS)].tolist() == source.tokenizer(documents[0])["input_ids"][1:-1]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_the_command_leaves_a_checkpoint_and_its_exit_code(simulated, tmp_path, number, code):
+    changes = [word for change in (*QUICK, "training.steps=100000") for word in ("--set", change)]
+    command = [sys.executable, "-m", "genomask", "pretrain", "--recipe", "genome-demo", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen([*command, "--genome", str(simulated.genome), *changes], stderr=subprocess.PIPE)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.time() + 60
+    while time.time() < deadline and not (metrics.exists() and metrics.read_text()):
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert b"--resume" in said
+    assert list((tmp_path / "run" / "checkpoints").glob("step-*/state.json"))
+
+
+def numbers(folder):
+    """The rows of a run, but for its speed."""
+    rows = read_metrics(folder / "metrics.jsonl")
+    return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
+
+
+def pretrain_until(step, monkeypatch, *run, **how):
+    with monkeypatch.context() as patch:
+        stop_after(step, patch)
+        with pytest.raises(Stopped):
+            pretrain(*run, **how)
+
+
+def with_training(recipe, **changes):
+    return dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, **changes))
+
+
+def test_a_run_stopped_between_two_logged_rows_ends_with_the_rows_of_an_unbroken_one(
+    quick_recipe, inputs, tmp_path, monkeypatch
+):
+    recipe = with_training(quick_recipe, log_every=5, steps=12)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    pretrain(recipe, inputs, whole)
+    for step in (3, 7, 11):
+        pretrain_until(step, monkeypatch, recipe, inputs, parts, resume=step > 3)
+    pretrain(recipe, inputs, parts, resume=True)
+    assert numbers(parts) == numbers(whole)
+    assert [row["step"] for row in numbers(parts)] == [5, 10, 10, 12, 12]
+    assert all(row["tokens_per_second"] > 0 for row in read_metrics(parts / "metrics.jsonl") if "learning_rate" in row)
+    assert len((parts / "resumed.jsonl").read_text().splitlines()) == 3
+    assert not (whole / "resumed.jsonl").exists()
+    assert {path.name for path in (whole / "model").iterdir()} >= {"model.safetensors", "model.safetensors.sha256"}
+    modes = {path.stat().st_mode & 0o777 for path in (whole / "model").iterdir()}
+    assert len(modes) == 1
+
+
+def test_a_run_in_use_is_left_to_the_process_that_has_it(quick_recipe, inputs, run_folder):
+    with locked(run_folder), pytest.raises(SettingsError, match=f"in use by process {os.getpid()} on"):
+        pretrain(quick_recipe, inputs, run_folder)
+    assert not run_folder.exists()
+
+
+@pytest.mark.parametrize("world", ["2", "many"])
+def test_several_processes_of_a_launcher_are_refused(quick_recipe, inputs, run_folder, monkeypatch, world):
+    monkeypatch.setenv("WORLD_SIZE", world)
+    with pytest.raises(SettingsError, match=f"WORLD_SIZE is {world}: genomask trains in one process"):
+        pretrain(quick_recipe, inputs, run_folder)
+    assert not run_folder.exists()
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    pretrain_module.refuse_many_processes()
+
+
+def test_a_mistake_in_the_input_leaves_no_folder(quick_recipe, tmp_path):
+    with pytest.raises(DataError):
+        pretrain(quick_recipe, Inputs(genome=(str(tmp_path / "none.fa"),)), tmp_path / "runs" / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_out_may_be_a_link_to_a_folder(quick_recipe, inputs, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    pretrain(with_training(quick_recipe, steps=1), inputs, tmp_path / "link")
+    assert is_finished(tmp_path / "real")
+
+
+MASKS = """
+from genomask.masking import strategy
+
+@strategy("mine")
+def mine(sequence):
+    sequence.masked[{residue}::7] = True
+"""
+
+
+@pytest.mark.parametrize("strategy", ["{}:mine", "cm-step:first=uniform:second=({}:mine):at=10"])
+def test_an_own_mask_file_edited_since_the_run_began_is_refused(quick_recipe, inputs, tmp_path, monkeypatch, strategy):
+    file, out = tmp_path / "my_masks.py", tmp_path / "run"
+    file.write_text(MASKS.format(residue=0))
+    masking = dataclasses.replace(quick_recipe.masking, strategy=strategy.format(file), match="none")
+    recipe = dataclasses.replace(quick_recipe, masking=masking)
+    pretrain_until(7, monkeypatch, recipe, inputs, out)
+    file.write_text(MASKS.format(residue=1))
+    with pytest.raises(SettingsError, match=r"my_masks\.py has changed since it began"):
+        pretrain(recipe, inputs, out, resume=True)
+    file.write_text(MASKS.format(residue=0))
+    pretrain(recipe, inputs, out, resume=True)
+    assert is_finished(out)
+    file.write_text(MASKS.format(residue=1))
+    with pytest.raises(SettingsError, match=r"my_masks\.py has changed since it began"):
+        pretrain(recipe, inputs, out, resume=True)
+
+
+def test_a_run_that_began_in_another_precision_goes_on_as_the_message_says(
+    quick_recipe, inputs, run_folder, monkeypatch
+):
+    recipe = with_training(quick_recipe, precision="auto")
+    monkeypatch.setattr("genomask.training.device.computes_in_bf16", lambda _device: True)
+    pretrain_until(7, monkeypatch, recipe, inputs, run_folder)
+    monkeypatch.setattr("genomask.training.device.computes_in_bf16", lambda _device: False)
+    with pytest.raises(SettingsError, match=r"began in bf16 and would go on in fp32.*training\.precision=bf16"):
+        pretrain(recipe, inputs, run_folder, resume=True)
+    pretrain(with_training(recipe, precision="bf16"), inputs, run_folder, resume=True)
+    assert is_finished(run_folder)
+    assert read_config(run_folder)[0].training.precision == "auto"
+
+
+def test_weights_that_are_not_finite_are_no_model_and_the_advice_works(quick_recipe, inputs, tmp_path):
+    optimizer = dataclasses.replace(quick_recipe.optimizer, learning_rate=LARGE)
+    wild, out = dataclasses.replace(with_training(quick_recipe, steps=1), optimizer=optimizer), tmp_path / "wild"
+    with pytest.raises(TrainingError, match=r"not finite.*another --out and a lower --set optimizer.learning_rate"):
+        pretrain(wild, inputs, out)
+    assert not is_finished(out)
+    assert not list((out).glob("checkpoints/*"))
+    assert read_metrics(out / "metrics.jsonl")[-1].keys() & {"eval_loss_nats_per_masked_token"} == set()
+    lower = dataclasses.replace(wild, optimizer=dataclasses.replace(optimizer, learning_rate=1e-3))
+    pretrain(lower, inputs, tmp_path / "other")
+    assert is_finished(tmp_path / "other")
+
+
+def test_a_model_folder_that_a_crash_left_with_its_config_alone_is_made_again(quick_recipe, inputs, run_folder):
+    recipe = with_training(quick_recipe, steps=2)
+    pretrain(recipe, inputs, run_folder)
+    weights = run_folder / "model" / "model.safetensors"
+    before = weights.read_bytes()
+    weights.unlink()
+    (run_folder / ".model.0a1b2c3d").mkdir()
+    pretrain(recipe, inputs, run_folder, resume=True)
+    assert weights.read_bytes() == before
+    assert not (run_folder / ".model.0a1b2c3d").exists()
+    open_model(run_folder / "model")
+    weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    with pytest.raises(DataError, match=r"model\.safetensors: not what was written"):
+        open_model(run_folder / "model")
+
+
+def test_the_report_of_a_run_whose_records_are_damaged_says_so(quick_recipe, inputs, run_folder):
+    pretrain(with_training(quick_recipe, steps=1), inputs, run_folder)
+    (run_folder / "yardsticks.json").write_text("null")
+    with pytest.raises(DataError, match=r"yardsticks\.json: not a JSON object"):
+        list(report_run(run_folder))
+    (run_folder / "yardsticks.json").unlink()
+    shutil.rmtree(run_folder / "model")
+    pretrain(with_training(quick_recipe, steps=1), inputs, run_folder, resume=True)  # as the message advises
+    list(report_run(run_folder))
+    (run_folder / "metrics.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"metrics\.jsonl holds no row"):
+        list(report_run(run_folder))
+
+
+def test_an_encoder_that_the_memory_cannot_hold_is_refused_before_any_is_taken(quick_recipe, inputs, run_folder):
+    vast = dataclasses.replace(quick_recipe.encoder, hidden_size=2**16, intermediate_size=2**18, num_hidden_layers=90)
+    before = torch.get_rng_state()
+    with pytest.raises(SettingsError, match=r"parameters needs [\d.]+ GiB to be trained.*smaller sizes in \[encoder\]"):
+        pretrain(dataclasses.replace(quick_recipe, encoder=vast), inputs, run_folder)
+    assert torch.get_rng_state().equal(before)
+    assert not (run_folder / "config.toml").exists()

@@ -1,0 +1,90 @@
+import errno
+import os
+import resource
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from genomask.files.atomic import atomic_file, atomic_folder, atomic_write, naming, sweep
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_is_written_appears_whole_and_alone(tmp_path):
+    atomic_write(tmp_path / "a.txt", "one")
+    atomic_write(tmp_path / "a.txt", "two")
+    with atomic_folder(tmp_path / "f") as aside:
+        (aside / "x").write_text("x")
+    assert (tmp_path / "a.txt").read_text() == "two"
+    assert names(tmp_path) == ["a.txt", "f"]
+
+
+def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path):
+    atomic_write(tmp_path / "a.txt", "one")
+    with atomic_folder(tmp_path / "f") as aside:
+        (aside / "x").write_text("x")
+    with pytest.raises(ZeroDivisionError), atomic_file(tmp_path / "a.txt") as file:
+        file.write(b"tw" + bytes(1 // 0))
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "f") as aside:
+        (aside / "y").write_text(str(1 // 0))
+    assert (tmp_path / "a.txt").read_text() == "one"
+    assert names(tmp_path / "f") == ["x"]
+    assert names(tmp_path) == ["a.txt", "f"]
+
+
+@pytest.mark.parametrize(("umask", "file_mode", "folder_mode"), [(0o022, 0o644, 0o755), (0o007, 0o660, 0o770)])
+def test_modes_are_those_of_the_umask_also_for_files_of_safetensors(tmp_path, umask, file_mode, folder_mode):
+    before = os.umask(umask)
+    try:
+        atomic_write(tmp_path / "a.txt", "one")
+        with atomic_folder(tmp_path / "f") as aside:
+            save_file({"x": torch.zeros(2)}, aside / "model.safetensors")
+            (aside / "config.json").write_text("{}")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert modes == {"a.txt": file_mode, "f": folder_mode, "model.safetensors": file_mode, "config.json": file_mode}
+
+
+def test_the_sweep_takes_what_killed_writes_of_these_names_left_and_nothing_else(tmp_path):
+    for name in (
+        ".config.toml.abc123",
+        ".notes.txt",
+        ".other.toml.1a2b3c4d",
+        ".config.toml.swp",
+        "config.toml",
+        ".lock",
+    ):
+        (tmp_path / name).touch()
+    (tmp_path / ".step-15.0a1b2c3d").mkdir()
+    (tmp_path / ".step-15.0a1b2c3d" / "model.safetensors").touch()
+    sweep(tmp_path, "config.toml", "step-*")
+    assert names(tmp_path) == [".config.toml.swp", ".lock", ".notes.txt", ".other.toml.1a2b3c4d", "config.toml"]
+    sweep(tmp_path / "nowhere", "config.toml")
+
+
+def test_an_error_of_the_disk_names_the_file_that_was_to_be(tmp_path):
+    with pytest.raises(OSError, match="No space left") as said, atomic_folder(tmp_path / "model") as aside:
+        raise OSError(errno.ENOSPC, "No space left on device", str(aside / "config.json"))
+    assert said.value.filename == str(tmp_path / "model")
+    with pytest.raises(OSError, match="No space left") as said, naming(tmp_path / "metrics.jsonl"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert said.value.filename == str(tmp_path / "metrics.jsonl")
+    with pytest.raises(OSError, match="other") as said, naming(tmp_path / "metrics.jsonl"):
+        (tmp_path / "other" / "file").read_text()
+    assert said.value.filename == str(tmp_path / "other" / "file")
+
+
+def test_safetensors_own_error_of_a_full_disk_becomes_the_systems(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="model") as said, atomic_folder(tmp_path / "model") as aside:
+            save_file({"x": torch.zeros(1000)}, aside / "model.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (said.value.errno, said.value.filename) == (errno.EFBIG, str(tmp_path / "model"))
+    assert names(tmp_path) == []

@@ -1,0 +1,75 @@
+import logging
+import re
+
+import pytest
+
+from genomask.terminal import progress
+from genomask.terminal.progress import Bars, working
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time in seconds, as a list of one number that the test sets."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def lines(caplog):
+    """What was logged of the progress."""
+    caplog.set_level(logging.INFO, logger="genomask")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def test_where_there_is_no_terminal_a_line_is_said_every_half_minute(clock, lines):
+    with working("training", 4000, "steps") as work:
+        for step in range(1, 101):
+            clock[0] += 1
+            work.show(step, status="loss 2.900 nats")
+    assert len(lines()) == 3
+    assert re.fullmatch(r"training: 30/4,000 steps, loss 2.900 nats, 0:00:30 so far, .* left", lines()[0])
+    assert [line.partition("/")[0] for line in lines()] == ["training: 30", "training: 60", "training: 90"]
+    assert progress.LINE_SECONDS <= 60
+
+
+def test_work_of_unknown_length_is_counted(clock, lines):
+    with working("reading the genome", unit="bases") as work:
+        for _ in range(3):
+            clock[0] += 20
+            work.advance(4_000_000)
+    assert lines() == ["reading the genome: 8,000,000 bases, 0:00:40 so far"]
+
+
+def test_of_several_each_has_its_own_clock_and_says_once_that_it_ended(clock, lines):
+    with Bars() as bars:
+        first, second = (bars.add(name, 10, "steps", "waiting") for name in ("first", "second"))
+        first.show(0)
+        clock[0] += 29
+        second.show(0)
+        clock[0] += 2
+        first.show(5)
+        second.show(5)
+        first.end("finished")
+        first.end("finished")
+    assert [line.split(",")[0] for line in lines()] == ["first: 5/10 steps", "first: 10/10 steps"]
+    assert "finished" in lines()[-1]
+
+
+def test_a_terminal_gets_a_bar_and_no_lines(clock, lines, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with working("training", 4, "steps") as work:
+        clock[0] += 100
+        work.show(2, status="[loss] 2.9")
+    assert lines() == []
+    assert "2/4 steps [loss] 2.9" in capsys.readouterr().err
+
+
+def test_neither_bar_nor_line_where_the_log_is_silent(clock, lines, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    logging.getLogger("genomask").setLevel(logging.WARNING)
+    with working("training", 4, "steps") as work:
+        clock[0] += 100
+        work.show(2)
+    assert lines() == []
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,65 @@
+import io
+import logging
+
+from rich.table import Table
+
+from genomask.terminal import console as terminal
+from genomask.terminal.console import TerminalLog, console, printable, progress_bar, say, say_error, text_column
+
+NASTY = "p[/b]\x1b[31m\x07 :smile: [bold]x\u202e\udcff\x9b"
+SHOWN = r"p[/b]\x1b[31m\x07 :smile: [bold]x\u202e\udcff\x9b"
+
+
+def test_what_a_terminal_would_obey_is_escaped_as_repr_does():
+    assert printable(NASTY) == SHOWN
+    assert printable("größe ± 1, 漢字") == "größe ± 1, 漢字"
+    assert printable("a\nb") == r"a\nb"
+    assert printable("a\nb", keep="\n") == "a\nb"
+
+
+def test_results_errors_tables_and_log_lines_show_text_as_it_is(capsys):
+    table = Table(NASTY, title=NASTY, caption=NASTY)
+    table.add_row(NASTY)
+    console().print(table)
+    console().print(NASTY)
+    say(NASTY)
+    assert capsys.readouterr().out.count(SHOWN) == 6
+    say_error(NASTY + "\n")
+    TerminalLog().emit(logging.LogRecord("genomask", logging.WARNING, "", 1, "%s", (NASTY,), None))
+    error = capsys.readouterr().err
+    assert error == f"error: {SHOWN}\\n\nWARNING  {SHOWN}\n"
+
+
+def test_a_log_line_is_not_folded(capsys):
+    TerminalLog().emit(logging.LogRecord("genomask", logging.INFO, "", 1, "x" * 500, (), None))
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def drawn_at(level: int, monkeypatch) -> str:
+    """What a bar writes to a terminal while log lines from `level` on are wanted."""
+    log, screen = logging.getLogger("genomask"), io.StringIO()
+    screen.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm")
+    before = log.level
+    try:
+        log.setLevel(level)
+        with progress_bar(text_column("{task.description}")) as bar:
+            bar.add_task(NASTY, total=2, completed=1)
+    finally:
+        log.setLevel(before)
+    return screen.getvalue()
+
+
+def test_a_bar_shows_text_as_it_is_and_is_silent_where_notes_are(monkeypatch):
+    assert drawn_at(logging.ERROR, monkeypatch) == ""
+    assert r"p[/b]\x1b[31m" in drawn_at(logging.INFO, monkeypatch)
+
+
+def test_letters_that_the_encoding_lacks_do_not_end_the_command(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    terminal.escape_what_the_terminal_lacks()
+    say("3 ± 1")
+    assert raw.getvalue() == b"3 \\xb1 1\n"
