@@ -146,7 +146,7 @@ def entries(shape: Shape, device: torch.device, precision: str) -> Iterator[Entr
 
 
 def rows_of(runners: list[Runner], turns: dict[str, list[Turn]], trial: Trial) -> list[dict]:
-    """A row for each side; one whose yardstick did not run has its own figures alone."""
+    """A row for each side; one whose baseline did not run has its own figures alone."""
     rows = []
     whole = next(runner for runner in runners if runner.name == ALL_ON)
     for runner in runners:

@@ -1,4 +1,4 @@
-"""Where a step's GPU time goes: a step in, the share of each kind of kernel and the longest kernels out.
+"""Where a step's GPU time goes: a step in, the fraction of each kind of kernel and the longest kernels out.
 
     python benchmarks/gpu_profile.py --case genome-base
 
@@ -59,7 +59,7 @@ def main(
         "benchmark": "gpu_profile",
         "machine": describe_machine(where),
         "setup": {"case": case, "precision": precision, "side": entry.name, "steps": STEPS},
-        "rows": [{"kind": kind, "ms_per_step": ms, "share": ms / found["wall_ms_per_step"]} for kind, ms in kinds],
+        "rows": [{"kind": kind, "ms_per_step": ms, "fraction": ms / found["wall_ms_per_step"]} for kind, ms in kinds],
         "verdict": [sentence(found)],
         "profile": found,
     }
@@ -75,7 +75,7 @@ def chosen(entries: list[Entry], after: Path | None) -> Entry:
 
 
 def profile(step: Callable[[int], None], device: torch.device) -> dict:
-    """Milliseconds of GPU time a step by kind, the longest kernels, and the share of the time when none runs."""
+    """Milliseconds of GPU time a step by kind, the longest kernels, and the fraction of the time when none runs."""
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
     wait(device)
     with torch.profiler.profile(activities=activities) as recorder:
@@ -102,7 +102,7 @@ def summarise(kernels: list[tuple[str, float]], wall_ms: float) -> dict:
     busy = sum(by_kind.values())
     return {
         "wall_ms_per_step": wall_ms,
-        "idle_share": max(0.0, 1 - busy / wall_ms),
+        "idle_fraction": max(0.0, 1 - busy / wall_ms),
         "ms_per_step_by_kind": dict(sorted(by_kind.items(), key=lambda item: -item[1])),
         "longest_kernels_ms_per_step": dict(sorted(kernels, key=lambda item: -item[1])[:LONGEST]),
     }
@@ -117,10 +117,10 @@ def sentence(profile: dict) -> str:
     """What takes the most time beside the matrix products."""
     kinds = profile["ms_per_step_by_kind"]
     kind = max((x for x in kinds if x != "matrix products"), key=kinds.get, default="nothing")
-    share = kinds.get(kind, 0.0) / profile["wall_ms_per_step"]
+    fraction = kinds.get(kind, 0.0) / profile["wall_ms_per_step"]
     return (
-        f"{profile['side']}: beside the matrix products most time goes to {kind}, {share:.1%} of the step; "
-        f"no kernel runs in {profile['idle_share']:.1%} of it"
+        f"{profile['side']}: beside the matrix products most time goes to {kind}, {fraction:.1%} of the step; "
+        f"no kernel runs in {profile['idle_fraction']:.1%} of it"
     )
 
 

@@ -101,7 +101,7 @@ def sides_of(case: Case, backends: Sequence[str]) -> list[Entry]:
 
 
 def row(runner: Runner, turns: list[Turn], trial: Trial, ceiling: float) -> dict:
-    """The figures of one side; shares are of the matmul ceiling, executed with and useful without what fills up."""
+    """The figures of one side; fractions are of the matmul ceiling, executed with and useful without what fills up."""
     if runner.failed or runner.side is None:
         return {"side": runner.name, "failed": runner.failed}
     side, wall = runner.side, [turn.wall_s for turn in turns]
@@ -117,20 +117,20 @@ def row(runner: Runner, turns: list[Turn], trial: Trial, ceiling: float) -> dict
         "wall_s_per_step": median_s(turns),
         "wall_spread": spread(wall, executed),
         "executed_tflop_per_step": statistics.mean(executed) / 1e12,
-        "executed_share_of_ceiling": statistics.median(f / s for f, s in zip(executed, wall, strict=True)) / ceiling,
-        "useful_share_of_ceiling": statistics.median(f / s for f, s in zip(useful, wall, strict=True)) / ceiling,
+        "executed_fraction_of_ceiling": statistics.median(f / s for f, s in zip(executed, wall, strict=True)) / ceiling,
+        "useful_fraction_of_ceiling": statistics.median(f / s for f, s in zip(useful, wall, strict=True)) / ceiling,
         "peak_gib": runner.peak_bytes / GIB,
     }
 
 
 def verdict(case: str, rows: list[dict]) -> list[str]:
-    """Our fastest side against the goals: its share of the ceiling, and how many times the peers' real tokens."""
+    """Our fastest side against the goals: its fraction of the ceiling, and how many times the peers' real tokens."""
     failed = [f"{case}: {x['side']} did not run: {x['failed']}" for x in rows if "failed" in x]
     ours = fastest(rows)
     if ours is None:
         return [f"{case}: no side of ours ran", *failed]
     sentences = [
-        f"{case}: {ours['side']} reaches {ours['executed_share_of_ceiling']:.1%} of the matmul ceiling (goal 55 %)"
+        f"{case}: {ours['side']} reaches {ours['executed_fraction_of_ceiling']:.1%} of the matmul ceiling (goal 55 %)"
     ]
     for name, goal in (("HF BERT, compiled", 3.0), ("HF ModernBERT, compiled", 1.0)):
         for peer in (x for x in rows if x["side"] == name and "failed" not in x):

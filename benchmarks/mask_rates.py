@@ -1,8 +1,8 @@
 """What every strategy really masks and hides, at every length: prints the tables and writes JSON.
 
 Each cell is the mean over sequences of independent, equally likely bases; in the last column, over windows of genomes.
-`match=tokens` must give the asked share of tokens, `match=none` shows what the published probabilities give. Strategies
-whose rate is solved on windows are measured on windows that it was not solved on, cut to each length.
+`match=tokens` must give the asked fraction of tokens, `match=none` shows what the published probabilities give.
+Strategies whose rate is solved on windows are measured on windows that it was not solved on, cut to each length.
 
     python benchmarks/mask_rates.py human/*.fa.gz
 """
@@ -84,14 +84,14 @@ def windows_of(source: GenomeSource, n_bases: int, n: int) -> Iterator[Sequences
 
 def measure(strategy: Strategy, tokens: TokenBases, parts: Iterator[Sequences]) -> Cell:
     """Shares of each sequence, their mean and its standard error."""
-    shares = []
+    fractions = []
     for keys, input_ids in parts:
         n, n_tokens = input_ids.shape
         ids, cu_seqlens = input_ids.flatten(), torch.arange(n + 1) * n_tokens
         spans = strategy.select(ids, cu_seqlens, keys)
         hidden = hidden_bases(ids, spans, cu_seqlens, tokens)
-        shares.append(torch.stack([x.view(n, -1).double().mean(1) for x in (spans > 0, hidden)]))
-    both = torch.cat(shares, 1)
+        fractions.append(torch.stack([x.view(n, -1).double().mean(1) for x in (spans > 0, hidden)]))
+    both = torch.cat(fractions, 1)
     mean, error = both.mean(1), both.std(1) / both.shape[1] ** 0.5
     return Cell(both.shape[1], float(mean[0]), float(error[0]), float(mean[1]), float(error[1]))
 
@@ -119,7 +119,7 @@ def rows_of(name: str, match: str, npmi: NpmiTable, source: GenomeSource, rate: 
         yield {"strategy": name, "match": match, "bases": LENGTHS[-1], "sequences": "windows", **cell._asdict()}
 
 
-def by_length(cells: list[dict], match: str, share: str) -> list[dict[str, str]]:
+def by_length(cells: list[dict], match: str, fraction: str) -> list[dict[str, str]]:
     """A row for each strategy, a column for each length: means in per cent with their standard errors."""
     rows = []
     for name in dict.fromkeys(cell["strategy"] for cell in cells):
@@ -127,15 +127,15 @@ def by_length(cells: list[dict], match: str, share: str) -> list[dict[str, str]]
         if "refused" in own[0]:
             rows.append({"strategy": name, f"{LENGTHS[0]} bases": "refused"})
             continue
-        shares = {
-            (cell["sequences"], cell["bases"]): f"{100 * cell[share]:.2f} ± {100 * cell[share + '_error']:.2f}"
+        fractions = {
+            (cell["sequences"], cell["bases"]): f"{100 * cell[fraction]:.2f} ± {100 * cell[fraction + '_error']:.2f}"
             for cell in own
         }
-        kind = "even bases" if ("even bases", LENGTHS[0]) in shares else "windows"
+        kind = "even bases" if ("even bases", LENGTHS[0]) in fractions else "windows"
         rows.append(
             {"strategy": name + (" *" if kind == "windows" else "")}
-            | {f"{n} bases": shares[kind, n] for n in LENGTHS}
-            | {f"windows of {LENGTHS[-1]}": shares["windows", LENGTHS[-1]]}
+            | {f"{n} bases": fractions[kind, n] for n in LENGTHS}
+            | {f"windows of {LENGTHS[-1]}": fractions["windows", LENGTHS[-1]]}
         )
     return rows
 
@@ -152,14 +152,14 @@ def table_of(rows: list[dict[str, str]], title: str) -> Table:
 
 
 def worst_miss(cells: list[dict], mask_rate: float) -> list[str]:
-    """The largest relative miss of the asked share of tokens, on even bases and on windows."""
+    """The largest relative miss of the asked fraction of tokens, on even bases and on windows."""
     said = []
     for kind, goal in (("even bases", 0.01), ("windows", 0.03)):
         own = [c for c in cells if c["match"] == "tokens" and c.get("sequences") == kind]
         worst = max(own, key=lambda c: abs(c["tokens_masked"] / mask_rate - 1))
         miss, error = worst["tokens_masked"] / mask_rate - 1, worst["tokens_masked_error"] / mask_rate
         said.append(
-            f"{kind}: the asked share of tokens is missed by {miss:+.2%} of it at most (standard error {error:.2%}; "
+            f"{kind}: the asked fraction of tokens is missed by {miss:+.2%} of it at most (standard error {error:.2%}; "
             f"{worst['strategy']}, {worst['bases']}; goal {goal:.0%}: {'met' if abs(miss) <= goal else 'not met'})"
         )
     return said
@@ -175,7 +175,7 @@ def main(
     """Print the tables and write the JSON."""
     torch.set_num_threads(1)
     bases = Genome.open(genome)
-    settings = WindowSettings(max_tokens=LENGTHS[-1], full_share=1.0)
+    settings = WindowSettings(max_tokens=LENGTHS[-1], full_fraction=1.0)
     source = GenomeSource(bases, settings, KmerTokenizer(k), seed=0)
     npmi = NpmiTable.from_intervals(bases.codes, bases.runs, max_n=k)
     cells = []
@@ -185,9 +185,9 @@ def main(
             cells += rows_of(name, match, npmi, source, mask_rate, n)
     console = Console(width=140)
     for match in ("tokens", "none", "bases"):
-        for share in ("tokens_masked", "bases_hidden"):
-            title = f"{share.replace('_', ' ')}, %: {mask_rate:.0%} asked, match={match}, k = {k}"
-            console.print(table_of(by_length(cells, match, share), title))
+        for fraction in ("tokens_masked", "bases_hidden"):
+            title = f"{fraction.replace('_', ' ')}, %: {mask_rate:.0%} asked, match={match}, k = {k}"
+            console.print(table_of(by_length(cells, match, fraction), title))
     console.print("* on windows of the genome, cut to each length")
     verdict = worst_miss(cells, mask_rate)
     console.print("\n".join(verdict))

@@ -1,9 +1,10 @@
 """What the length of a GeneMask span tells about the base under it, without any model: prints a table, writes JSON.
 
-At random places of a genome each of the four bases is put in turn, and the chance that GeneMask, had it chosen this
-place as a centre, would hide the base alone is computed. Bayes' rule gives the belief of a reader who sees a short span
-and knows the flanks, the NPMI table and the composition, and nothing else. Held against bases drawn evenly from the
-genome, as the fixed evaluation masks draw them, that belief costs the bits printed; composition alone costs order-0.
+At random places of a genome each of the four bases is put in turn, and the probability that GeneMask, had it chosen
+this place as a centre, would hide the base alone is computed. Bayes' rule gives the belief of a reader who sees a short
+span and knows the flanks, the NPMI table and the composition, and nothing else. Held against bases drawn evenly from
+the genome, as the fixed evaluation masks draw them, that belief costs the bits printed; composition alone costs
+order-0.
 
     python benchmarks/mask_shape_leak.py yeast.fa.gz
 """
@@ -25,7 +26,7 @@ from genomask.masking.npmi import NpmiTable
 from genomask.masking.strategies.centred import published_probability
 
 LEAST = 1e-4
-"""Smallest chance of being hidden alone: no reader is surer than that."""
+"""Smallest probability of being hidden alone: no reader is surer than that."""
 
 
 def scores_by_base(codes: np.ndarray, places: np.ndarray, k: int, npmi: np.ndarray) -> np.ndarray:
@@ -39,20 +40,20 @@ def scores_by_base(codes: np.ndarray, places: np.ndarray, k: int, npmi: np.ndarr
     return best
 
 
-def chance_of_short(rank: np.ndarray, n_bases: int, chance: float) -> np.ndarray:
-    """Chance that a centre whose score has this rank (0 to 1) is in the worse half of its window's centres."""
+def probability_of_short(rank: np.ndarray, n_bases: int, probability: float) -> np.ndarray:
+    """Probability that a centre whose score has this rank (0 to 1) is in the worse half of its window's centres."""
     centres = np.arange(1, 80)
-    weights = binom.pmf(centres, n_bases, chance) * centres  # windows as seen from one of their centres
+    weights = binom.pmf(centres, n_bases, probability) * centres  # windows as seen from one of their centres
     per_number = [binom.sf(np.ceil(m / 2) - 1, m - 1, 1 - rank) for m in centres]
     return np.tensordot(weights / weights.sum(), per_number, 1)
 
 
-def bits_given_short(best: np.ndarray, true: np.ndarray, n_bases: int, chance: float) -> float:
+def bits_given_short(best: np.ndarray, true: np.ndarray, n_bases: int, probability: float) -> float:
     """Mean bits that a reader of the span's length needs for the true base."""
     own = np.sort(best[np.arange(len(true)), true])
     rank = np.searchsorted(own, best, side="right") / len(own)
     composition = np.bincount(true, minlength=4) / len(true)
-    belief = composition * np.maximum(chance_of_short(rank, n_bases, chance), LEAST)
+    belief = composition * np.maximum(probability_of_short(rank, n_bases, probability), LEAST)
     belief /= belief.sum(1, keepdims=True)
     return float(-np.log2(belief[np.arange(len(true)), true]).mean())
 
@@ -68,15 +69,15 @@ def main(
     start, stop = max(genome.runs.tolist(), key=lambda run: run[1] - run[0])
     at = np.random.default_rng(0).integers(start + 10, stop - 10, places)
     true = genome.codes[at].astype(np.int64)
-    shares = np.bincount(true, minlength=4) / len(true)
-    order_0 = float(-(shares * np.log2(shares)).sum())
+    fractions = np.bincount(true, minlength=4) / len(true)
+    order_0 = float(-(fractions * np.log2(fractions)).sum())
     rows = []
     for k in range(2, 7):
         npmi = NpmiTable.from_intervals(genome.codes, genome.runs, max_n=k).npmi(k)
         best = scores_by_base(genome.codes, at, k, npmi)
-        chance = published_probability(mask_rate, KmerTokenizer(k).token_bases)
+        probability = published_probability(mask_rate, KmerTokenizer(k).token_bases)
         for tokens in (30, 60, 128, 510):
-            bits = bits_given_short(best, true, tokens + k - 1, chance)
+            bits = bits_given_short(best, true, tokens + k - 1, probability)
             rows.append({"k": k, "window_tokens": tokens, "bits_given_short": bits, "order_0_bits": order_0})
             print(f"k = {k}, windows of {tokens:3d} tokens: {bits:.2f} bits, order-0 {order_0:.3f}")
     context = {"genome": fasta.name, "machine": platform.platform(), "genomask": genomask.__version__, "places": places}

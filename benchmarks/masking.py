@@ -182,17 +182,19 @@ def row(shape: str, name: str, seconds: dict[str, list[float]], n_tokens: int, s
         "times_the_textbook": median_ratio(seconds[TEXTBOOK], seconds[name]),
         "goal": goal and goal / 1e6,
         "reached": goal and n_tokens / taken >= goal,
-        "share_of_a_training_step": step_s and with_account / step_s,
+        "fraction_of_a_training_step": step_s and with_account / step_s,
     }
 
 
 def verdict(rows: list[dict]) -> list[str]:
     """Which goals are missed, and what masking takes of a training step at most."""
     missed = [f"{row['what']} at {row['shape']}" for row in rows if row["reached"] is False]
-    shares = [row["share_of_a_training_step"] for row in rows if row["goal"] and row["share_of_a_training_step"]]
+    fractions = [
+        row["fraction_of_a_training_step"] for row in rows if row["goal"] and row["fraction_of_a_training_step"]
+    ]
     return [
         f"goals missed: {', '.join(missed) or 'none'}",
-        f"masking and accounting take at most {max(shares):.2%} of a training step (goal 2 %)",
+        f"masking and accounting take at most {max(fractions):.2%} of a training step (goal 2 %)",
     ]
 
 

@@ -21,21 +21,21 @@ class Mix:
     """How long the sequences of a batch are: `full_share` of them `longest` tokens, the others uniform from 5."""
 
     longest: int
-    full_share: float
+    full_fraction: float
 
     def lengths(self, sequences: int, generator: torch.Generator) -> list[int]:
         """Lengths of the sequences of one batch, in random order."""
-        full = round(sequences * self.full_share)
+        full = round(sequences * self.full_fraction)
         others = torch.randint(5, self.longest + 1, (sequences - full,), generator=generator).tolist()
         lengths = torch.tensor([self.longest] * full + others)
         return lengths[torch.randperm(sequences, generator=generator)].tolist()
 
 
 MIXES = {
-    "dna": Mix(longest=512, full_share=0.5),
-    "c4": Mix(longest=128, full_share=0.75),
-    "8k": Mix(longest=8_192, full_share=1.0),
-    "32k": Mix(longest=32_768, full_share=1.0),
+    "dna": Mix(longest=512, full_fraction=0.5),
+    "c4": Mix(longest=128, full_fraction=0.75),
+    "8k": Mix(longest=8_192, full_fraction=1.0),
+    "32k": Mix(longest=32_768, full_fraction=1.0),
 }
 """dna: DNABERT's windows with [CLS] and [SEP], a quarter of the padded batch being padding. c4: documents cut to 128
 word pieces, of which three quarters are longer, as in the C4 sample this was set by (22 of 30)."""
@@ -56,7 +56,7 @@ class Batch:
         return Batch(self.packed.to(device), padded, self.lengths, self.masked)
 
     @property
-    def pad_share(self) -> float:
+    def pad_fraction(self) -> float:
         """Padding among the padded tokens."""
         return 1 - sum(self.lengths) / self.padded["input_ids"].numel()
 

@@ -83,7 +83,7 @@ def measure(config: str, precision: str, allocator: str, backend: str, compiled:
             "batches": BATCHES,
             "shape": vars(shape),
             "mask_rate": MASK_RATE,
-            "pad_share": statistics.mean(batch.pad_share for batch in in_order),
+            "pad_fraction": statistics.mean(batch.pad_fraction for batch in in_order),
             "matmul_ceiling_gflops": ceiling / 1e9,
         },
         "rows": [row(side, turns[side.name], turns["ours"], in_order, ceiling) for side in sides],
@@ -126,7 +126,7 @@ def row(side: Side, turns: list[Turn], ours: list[Turn], batches: list[Batch], c
         "wall_spread": spread(wall, flops),
         "cpu_spread": spread(cpu, flops),
         "executed_tflop_per_step": statistics.mean(flops) / 1e12,
-        "share_of_ceiling": statistics.median(f / s for f, s in zip(flops, wall, strict=True)) / ceiling,
+        "fraction_of_ceiling": statistics.median(f / s for f, s in zip(flops, wall, strict=True)) / ceiling,
         "wall_ratio": median_ratio(wall, [turn.wall_s for turn in ours]),
         "cpu_ratio": median_ratio(cpu, [turn.cpu_s for turn in ours]),
     }

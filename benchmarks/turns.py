@@ -81,7 +81,7 @@ def median_ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
 
 
 def spread(seconds: Sequence[float], work: Sequence[float]) -> float:
-    """Range of the middle half of seconds for a unit of work, as a share of the median: batches differ in work."""
+    """Range of the middle half of seconds for a unit of work, as a fraction of the median: batches differ in work."""
     rates = [s / w for s, w in zip(seconds, work, strict=True)]
     low, middle, high = statistics.quantiles(rates, n=4)
     return (high - low) / middle

@@ -123,9 +123,9 @@ def reference_bits(scores, bases, hidden, k, stride):
     bits = []
     for base in (at for at, is_hidden in enumerate(hidden) if is_hidden):
         covering = [(1 + n, at) for n, at in enumerate(range(0, len(bases) - k + 1, stride)) if at <= base < at + k]
-        shares = [
+        fractions = [
             sum(p for p, word in zip(probabilities[token], words, strict=True) if word[base - at] == bases[base])
             for token, at in covering
         ]
-        bits.append(-math.log2(sum(shares) / len(shares)))
+        bits.append(-math.log2(sum(fractions) / len(fractions)))
     return bits

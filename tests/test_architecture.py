@@ -1,4 +1,4 @@
-"""The house's walls: rooms import only from rooms before them, nothing unsafe is loaded, and help needs no torch."""
+"""The arrow: rooms import only from rooms before them, nothing unsafe is loaded, and help needs no torch."""
 
 import ast
 import subprocess

@@ -177,12 +177,12 @@ def fewshot(
     if ways != ("kmer-logreg",):
         inputs.require_model(model)
 
-    from genomask.commands.fewshot import judge
+    from genomask.commands.fewshot import measure
     from genomask.data.tasks import Columns
     from genomask.fewshot.protocol import FewShotSettings
 
     settings = FewShotSettings(shots=sizes, draws=draws, methods=ways, pool=pool)
-    for part in judge(model, train, test, settings, out, Columns(sequence_column, label_column)):
+    for part in measure(model, train, test, settings, out, Columns(sequence_column, label_column)):
         console().print(part)
 
 
@@ -215,7 +215,7 @@ def compare(
         folder("Folder of the arms and report.html; an arm that is there is kept."),
     ] = Path("runs/compare"),
 ) -> None:
-    """Compare masking strategies at equal compute: pretrain each, judge each few-shot, one verdict and one page."""
+    """Compare masking strategies at equal compute: pretrain each, measure each few-shot, one verdict and one page."""
     changes = [*changes, *_changes({"masking.match": match or ""})]
     sizes, ways = read_numbers(shots, "--shots"), read_methods(methods)
     _look_at("genome", recipe, changes, read_list(masking))

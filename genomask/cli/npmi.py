@@ -132,8 +132,8 @@ def motifs(
     ],
     n: Annotated[int, typer.Option(min=1, max=LONGEST_WORDS, help="Length of the words, 2 to 12 bases.")] = 6,
     top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words are tested.")] = 100,
-    match_share: Annotated[
-        float, typer.Option(help="Share of all words that match a motif, those scoring best: above 0, at most 0.5.")
+    match_fraction: Annotated[
+        float, typer.Option(help="Fraction of all words that match a motif, those scoring best: above 0, at most 0.5.")
     ] = 0.01,
     out: Annotated[Path | None, file("CSV file for the whole result.")] = None,
 ) -> None:
@@ -147,7 +147,7 @@ def motifs(
     if out:
         require_writable(out, "--out", [table, jaspar])
         require_own(out, "--out", is_csv, "such a result")
-    found = motif_enrichment(NpmiTable.load(table), jaspar, n, top, match_share)
+    found = motif_enrichment(NpmiTable.load(table), jaspar, n, top, match_fraction)
     console().print(rich_table(found.shown(), caption=found.caption))
     console().print(found.sentence)
     if out:

@@ -23,17 +23,17 @@ from genomask.report.tables import fewshot_table, floor_table
 from genomask.terminal.progress import working
 
 
-def judge(
+def measure(
     model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path, columns: Columns = USUAL
 ) -> Iterator[Table | str]:
     """Measure, draw the picture, and yield what to print."""
     require_folder(out)
     with locked(out):
         sweep(out, *RESULT_FILES)
-        yield from _judge(model, train, test, settings, out, columns)
+        yield from _measure(model, train, test, settings, out, columns)
 
 
-def _judge(
+def _measure(
     model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path, columns: Columns
 ) -> Iterator[Table | str]:
     if settings.measured_methods() != ["kmer-logreg"]:

@@ -38,7 +38,7 @@ from genomask.masking import MaskPlan, NpmiTable, build_plan
 from genomask.masking.npmi import rarity_warning
 from genomask.masking.plan import needs_npmi
 from genomask.recipe import GenomeRecipe, Recipe, TextRecipe
-from genomask.training.batches import Batches, masked_share
+from genomask.training.batches import Batches, masked_fraction
 from genomask.training.compiling import choose_compile, compile_model
 from genomask.training.device import choose_device, choose_precision, computed_in
 from genomask.training.evaluation import prepare_evaluation
@@ -115,8 +115,8 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
         source, plan, masking.corruption, training.seed, training.sequences_per_step, training.tokens_per_microbatch
     )
     if compiled and device.type == "cuda":
-        share = masked_share(batches, SAMPLE_WINDOWS)  # not the rate, which may be of bases
-        shape = BatchShape.of(training.tokens_per_microbatch, recipe.longest, share)
+        fraction = masked_fraction(batches, SAMPLE_WINDOWS)  # not the rate, which may be of bases
+        shape = BatchShape.of(training.tokens_per_microbatch, recipe.longest, fraction)
         batches = replace(batches, shape=shape)
     # under a curriculum masked as in its first step, throughout: so the token loss can be followed
     scored = _plan(source, recipe, recipe.evaluation.mask_rate, table).at(0)

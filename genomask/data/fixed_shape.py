@@ -30,9 +30,9 @@ class BatchShape:
     longest: int
 
     @classmethod
-    def of(cls, tokens: int, longest: int, masked_share: float) -> "BatchShape":
+    def of(cls, tokens: int, longest: int, masked_fraction: float) -> "BatchShape":
         """For batches of up to `tokens` tokens, sequences of up to `longest`, and a share `masked_share` masked."""
-        mean = tokens * masked_share
+        mean = tokens * masked_fraction
         masked = max(longest, mean + DEVIATIONS * (SPAN * mean) ** 0.5)
         return cls(tokens, ENTRIES * -(-tokens // longest), 128 * -(-int(masked) // 128), longest)
 

@@ -28,8 +28,8 @@ from genomask.files.cache import default_cache
 from genomask.hashing import hash64
 from genomask.types import TokenBases, TokenSequences
 
-VALIDATION_SHARE = 0.1
-"""Validation takes at most this share of the documents."""
+VALIDATION_FRACTION = 0.1
+"""Validation takes at most this fraction of the documents."""
 # One stream of the hash for each purpose.
 _HELD_OUT, _EPOCH = 141, 142
 
@@ -180,5 +180,5 @@ def _held_out(contents: np.ndarray, asked: int, seed: int) -> np.ndarray:
     The hash is of the content, and documents that share the limit stay in training: doubles are never parted.
     """
     rank = hash64(np.full(1, seed, dtype=np.int64), _HELD_OUT, contents)
-    count = min(asked, max(1, int(VALIDATION_SHARE * len(rank))), len(rank) - 1)
+    count = min(asked, max(1, int(VALIDATION_FRACTION * len(rank))), len(rank) - 1)
     return rank < np.sort(rank)[count]

@@ -24,13 +24,13 @@ EVALUATION_BASES = 510
 """Bases of a validation window, the same for every run on a genome; fewer where its runs are shorter."""
 EVALUATION_BLOCK = 64
 """Shorter validation windows are multiples of this: evaluation hides one item in each."""
-VALIDATION_SHARE = 0.125
-"""Validation takes at most this share of the usable bases."""
+VALIDATION_FRACTION = 0.125
+"""Validation takes at most this fraction of the usable bases."""
 MAX_ATTEMPTS = 4096
 """How often a window is drawn anew before the repeat policy counts as impossible."""
 PROBE_WINDOWS = 1000
 """Windows that are drawn beforehand to see whether the repeat policy leaves enough."""
-MIN_SHARE_KEPT = 0.02
+MIN_FRACTION_KEPT = 0.02
 
 # One stream of the hash for each purpose.
 WINDOW_KEY, FULL_LENGTH, LENGTH, START, STRAND = range(101, 106)
@@ -47,8 +47,8 @@ class WindowSettings:
 
     max_tokens: int = 510
     min_tokens: int = 5
-    full_share: float = 0.5
-    """Share of windows that have max_tokens; the others are uniform from min_tokens to max_tokens."""
+    full_fraction: float = 0.5
+    """Fraction of windows that have max_tokens; the others are uniform from min_tokens to max_tokens."""
     strand: str = "forward"
     """"forward", or "both": a coin for each window chooses the reverse complement."""
     repeats: str = "keep"
@@ -66,7 +66,7 @@ class WindowSettings:
         require_whole("windows.max_tokens", self.max_tokens, 1)
         longest = f"between 1 and windows.max_tokens (here {self.max_tokens})"
         require(1 <= self.min_tokens <= self.max_tokens, "windows.min_tokens", longest, self.min_tokens)
-        for name in ("full_share", "repeat_fraction", "repeat_weight"):
+        for name in ("full_fraction", "repeat_fraction", "repeat_weight"):
             require(0 <= getattr(self, name) <= 1, f"windows.{name}", "between 0 and 1", getattr(self, name))
         for name, choices in (("strand", ("forward", "both")), ("repeats", ("keep", "skip", "weight"))):
             require_one_of(f"windows.{name}", getattr(self, name), choices)
@@ -124,7 +124,7 @@ class GenomeWindows:
 
     def _draw_lengths(self, keys: np.ndarray) -> np.ndarray:
         settings = self.settings
-        is_full = uniform(keys, FULL_LENGTH, _ZERO) < settings.full_share
+        is_full = uniform(keys, FULL_LENGTH, _ZERO) < settings.full_fraction
         span = settings.max_tokens - settings.min_tokens + 1
         mixed = settings.min_tokens + below(hash64(keys, LENGTH, _ZERO), span)
         tokens = np.where(is_full, settings.max_tokens, mixed)
@@ -155,7 +155,7 @@ class GenomeWindows:
         lengths = np.full(PROBE_WINDOWS, self.max_bases, dtype=np.int64)
         starts = self._chooser.choose(hash64(keys, START, _ZERO), lengths)
         kept = 1 - self._is_repeat(starts, lengths).mean()
-        if kept < MIN_SHARE_KEPT:
+        if kept < MIN_FRACTION_KEPT:
             raise self._too_many_repeats(f"only {kept:.1%} of the windows of {self.max_bases} bases pass")
 
     def _too_many_repeats(self, finding: str) -> SettingsError:
@@ -180,7 +180,7 @@ class GenomeWindows:
         asked, total = self.settings.validation_windows, total_length(usable)
         shorter = range(EVALUATION_BASES // EVALUATION_BLOCK * EVALUATION_BLOCK, 0, -EVALUATION_BLOCK)
         for bases in (EVALUATION_BASES, *shorter):
-            count = min(asked, max(1, int(VALIDATION_SHARE * total) // bases))
+            count = min(asked, max(1, int(VALIDATION_FRACTION * total) // bases))
             starts = self._place(usable, bases, count)
             if len(starts) >= (min(1, count) if bases == EVALUATION_BASES else count / 2):
                 break

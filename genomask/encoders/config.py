@@ -72,7 +72,9 @@ class MosaicBertConfig(PretrainedConfig):
                 f"encoder: hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
                 f"{self.num_attention_heads}; choose one that is"
             )
-        self._refuse("hidden_dropout_prob", lambda share: _is_number(share) and share < 1, "a number in [0, 1)")
+        self._refuse(
+            "hidden_dropout_prob", lambda fraction: _is_number(fraction) and fraction < 1, "a number in [0, 1)"
+        )
         for name in ("layer_norm_eps", "initializer_range"):
             self._refuse(name, _is_number, "a number of at least 0")
         for name in ("low_precision_layernorm", "unpadding", "head_on_masked_only"):

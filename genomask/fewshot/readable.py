@@ -13,8 +13,8 @@ from genomask.errors import UserError
 from genomask.fewshot.probe import pooling_weights
 from genomask.inference.forward import check_lengths, load_encoder, tokenise
 
-LEAST_DNA_SHARE = 0.5
-"""Share of a vocabulary that must spell DNA; of BERT's under 1 % do, of amino acids a quarter, of DNA's nearly all."""
+LEAST_DNA_FRACTION = 0.5
+"""Of a vocabulary so much must spell DNA; of BERT's under 1 % do, of amino acids a quarter, of DNA's nearly all."""
 
 _NO_WORD = re.compile(r"\[.*\]|<.*>|")
 _DNA = re.compile(r"(##|\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}|\N{LOWER ONE EIGHTH BLOCK})?[ACGTUN]+", re.IGNORECASE)
@@ -37,13 +37,13 @@ def check_readable(folder: Path, files: dict[str, list[str]], pool: str) -> None
 def refuse_text(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Raises UserError for a tokenizer whose vocabulary does not spell DNA, such as a text model's.
 
-    One like BERT's cuts DNA into pieces of words and knows most of them, so a share of unknown tokens cannot tell.
+    One like BERT's cuts DNA into pieces of words and knows most of them, so a fraction of unknown tokens cannot tell.
     """
     if isinstance(tokenizer, KmerTokenizer):
         return
     words = [token for token in tokenizer.get_vocab() if not _NO_WORD.fullmatch(token)]
     spelling = sum(bool(_DNA.fullmatch(token)) for token in words)
-    if spelling < LEAST_DNA_SHARE * len(words):
+    if spelling < LEAST_DNA_FRACTION * len(words):
         raise UserError(
             f"{folder}: this is no model of DNA: {spelling:,} of the {len(words):,} words of its vocabulary are made "
             "of A C G T, so its accuracy on DNA would mean nothing; give the folder of a model pretrained on DNA."

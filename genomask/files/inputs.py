@@ -16,7 +16,7 @@ STRATEGY_NAMES = (
     *("uniform", "contiguous", "fixed-span", "random-span", "genemask", "genemask-released", "npmi-global"),
     *("span", "whole-word", "cm-gems", "cm-step", "linear-mix", "rate-step"),
 )
-"""The strategies and curricula of the house, which register themselves where they are imported."""
+"""The strategies and built-in curricula, which register themselves where they are imported."""
 
 
 def input_file(text: str | Path) -> Path:

@@ -26,8 +26,8 @@ from genomask.inference.hub import open_model
 from genomask.training.device import autocast, choose_device, scoring_precision
 from genomask.types import TokenSequences
 
-MAX_UNKNOWN_SHARE = 0.5
-"""Share of unknown tokens above which a tokenizer and a file do not belong together."""
+MAX_UNKNOWN_FRACTION = 0.5
+"""Fraction of unknown tokens above which a tokenizer and a file do not belong together."""
 
 DROPOUT = 0.1
 """Of fine-tuning, as published, whatever the pretraining used."""
@@ -91,7 +91,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
     tokenised = Tokenised(pack(ids, np.ones(len(ids))), np.concatenate(start), np.concatenate(stop), np.array(letters))
     content = tokenised.tokens.input_ids.numpy()[tokenised.stop > tokenised.start]
     unknown = (content == tokenizer.unk_token_id).mean()
-    if unknown > MAX_UNKNOWN_SHARE:
+    if unknown > MAX_UNKNOWN_FRACTION:
         raise DataError(
             f"{where}: {unknown:.0%} of the tokens are {tokenizer.unk_token}, so this model's tokenizer does not read "
             "these sequences; use a model whose tokenizer takes plain DNA letters."

@@ -69,7 +69,7 @@ def build_strategy(
 ) -> Strategy:
     """The strategy that `name` names (see `names`), set to mask `mask_rate` of the maskable tokens (match="tokens").
 
-    match="bases" sets the share of bases hidden instead, "none" keeps the probabilities its authors published.
+    match="bases" sets the fraction of bases hidden instead, "none" keeps the probabilities its authors published.
     sample: packed ids (T,) and cu_seqlens of windows such as those to be masked. A strategy whose rate depends much on
     the sequences is matched on them, and so is every strategy where tokens differ in length; others do not need it.
     Raises SettingsError for an unknown name or parameter, or one that does not fit the vocabulary.

@@ -32,7 +32,7 @@ class DataCollatorForBaseMasking:
     """A name of genomask.masking, with its settings as on the command line; or what build_strategy made, for one that
     needs more (an NPMI table, a sample of windows)."""
     mask_rate: float = 0.15
-    """Share of maskable tokens hidden on average, where the strategy is given by name."""
+    """Fraction of maskable tokens hidden on average, where the strategy is given by name."""
     corruption: str = "span"
     """One draw of [MASK], random or kept for each 'span' or for each 'token'."""
     pad_to_multiple_of: int | None = None

@@ -1,4 +1,4 @@
-"""Curricula: the number of a step in; which strategies mask that step, in what shares and at what rate, out.
+"""Curricula: the number of a step in; which strategies mask that step, in what fractions and at what rate, out.
 
 A curriculum is a pure function of the step, the length of the run and, for one that waits for the score under fixed
 masks, the step at which that made it switch. It is named and set as a strategy is: `cm-step:at=2000`. A
@@ -19,7 +19,7 @@ class Phase(NamedTuple):
 
     first: str
     second: str
-    share: float  # of the sequences, those that the second strategy masks
+    fraction: float  # of the sequences, those that the second strategy masks
     mask_rate: float
 
 
@@ -110,7 +110,7 @@ def linear_mix(
     first: str = "genemask",
     second: str = "npmi-global",
 ) -> Phase:
-    """The second strategy masks a share of the sequences that rises evenly from none, at the first step, to all."""
+    """The second strategy masks a fraction of the sequences that rises evenly from none, at the first step, to all."""
     if steps < 2:
         raise SettingsError("linear-mix goes from one strategy to another in 2 steps or more; the run has 1.")
     _require_two("linear-mix", first, second)

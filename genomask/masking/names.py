@@ -67,7 +67,7 @@ def parameters_of(found: StrategySpec | Curriculum) -> dict[str, object]:
 
 
 def strategies_in(file: str) -> dict[str, StrategySpec]:
-    """Run a person's own file; the strategies it registers, which leave those of the house as they are."""
+    """Run a person's own file; the strategies it registers, which leave the built-in ones as they are."""
     try:
         source = Path(file).read_bytes()
     except OSError as error:
@@ -81,15 +81,15 @@ def strategies_in(file: str) -> dict[str, StrategySpec]:
 @functools.cache
 def _run(file: str, source: str) -> dict[str, StrategySpec]:
     """What the file registers, run once for each content (its fingerprint is `source`)."""
-    house = dict(STRATEGIES)
+    built_in = dict(STRATEGIES)
     try:
         runpy.run_path(file)
-        mine = {name: spec for name, spec in STRATEGIES.items() if spec is not house.get(name)}
+        mine = {name: spec for name, spec in STRATEGIES.items() if spec is not built_in.get(name)}
     except (Exception, SystemExit) as error:  # a person's code may raise anything
         raise SettingsError(_failure(file, error)) from error
     finally:
         STRATEGIES.clear()
-        STRATEGIES.update(house)
+        STRATEGIES.update(built_in)
     return {name: replace(spec, source=source) for name, spec in mine.items()}
 
 

@@ -36,10 +36,10 @@ class MaskPlan:
 
     def at(self, step: int, switched_at: int | None = None) -> Strategy:
         """The strategy of this step."""
-        first, second, share, rate = self.phase_of(step, switched_at)
-        if share in (0, 1):
-            return self.strategies[second if share else first, rate]
-        return Mixed(self.strategies[first, rate], self.strategies[second, rate], share)
+        first, second, fraction, rate = self.phase_of(step, switched_at)
+        if fraction in (0, 1):
+            return self.strategies[second if fraction else first, rate]
+        return Mixed(self.strategies[first, rate], self.strategies[second, rate], fraction)
 
     def wants_to_switch(self, scores: Sequence[float]) -> bool:
         """Has the score under fixed masks, in bits per hidden base of each evaluation so far, stopped falling?"""
@@ -48,16 +48,16 @@ class MaskPlan:
 
 @dataclass(frozen=True)
 class Mixed:
-    """Each sequence is masked by the second strategy with the chance `share`, and otherwise by the first."""
+    """Each sequence is masked by the second strategy with the probability `fraction`, and otherwise by the first."""
 
     first: Strategy
     second: Strategy
-    share: float
+    fraction: float
 
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
         """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
         first, second = (s.select(input_ids, cu_seqlens, keys) for s in (self.first, self.second))
-        by_second = uniform(keys, Purpose.MIXED, torch.zeros_like(keys)) < self.share
+        by_second = uniform(keys, Purpose.MIXED, torch.zeros_like(keys)) < self.fraction
         lengths = cu_seqlens[: len(keys) + 1].long().diff()  # the bounds after those are padding
         token_by_second = torch.repeat_interleave(by_second, lengths, output_size=len(input_ids))
         return torch.where(token_by_second, second, first)
@@ -92,8 +92,8 @@ def build_plan(
 
     switches = (None, 0) if waits else (None,)
     phases = {phase_of(step, switched_at) for step in range(steps) for switched_at in switches}
-    first = {(phase.first, phase.mask_rate) for phase in phases if phase.share < 1}
-    second = {(phase.second, phase.mask_rate) for phase in phases if phase.share > 0}
+    first = {(phase.first, phase.mask_rate) for phase in phases if phase.fraction < 1}
+    second = {(phase.second, phase.mask_rate) for phase in phases if phase.fraction > 0}
     strategies = {
         (strategy, rate): build_strategy(strategy, tokens=tokens, mask_rate=rate, npmi=npmi, match=match, sample=sample)
         for strategy, rate in sorted(first | second)

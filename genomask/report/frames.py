@@ -1,7 +1,7 @@
 """From measurements to what is shown: frames of numbers in, frames of short texts and sentences out.
 
 The terminal, the page and the pictures all show these, so that a figure reads the same wherever it stands. Accuracies
-and differences come as shares and are shown in per cent and in points.
+and differences come as fractions and are shown in per cent and in points.
 """
 
 from collections.abc import Mapping, Sequence
@@ -93,26 +93,26 @@ def verdict_sentence(verdict: pd.DataFrame, control: str, level: float = 0.05) -
 
 
 def pretraining_frame(runs: Mapping[str, tuple[Sequence[Mapping], Mapping]]) -> pd.DataFrame:
-    """Scores beside their yardsticks, a row a strategy; `runs`: strategy -> rows of metrics.jsonl, yardsticks."""
+    """Scores beside their baselines, a row a strategy; `runs`: strategy -> rows of metrics.jsonl, baselines."""
     table = []
-    for strategy, (rows, yardsticks) in runs.items():
+    for strategy, (rows, baselines) in runs.items():
         mean = last_scores(rows).mean
         row = {
             "masking": strategy,
             "loss": f"{mean[LOSS]:.3f}",
-            "flank floor": _number(yardsticks, "flank_floor_nats", 3),
+            "flank floor": _number(baselines, "flank_floor_nats", 3),
         }
         for item, words in (("single", "one base"), ("six", "six in a row")):
             row[f"bits, {words}"] = f"{mean[f'eval_bits_per_hidden_base_{item}']:.4f}"
-            row[f"order-0, {words}"] = _number(yardsticks, f"order_0_bits_{item}", 4)
-            row[f"order-5, {words}"] = _number(yardsticks, f"order_5_bits_{item}", 4)
+            row[f"order-0, {words}"] = _number(baselines, f"order_0_bits_{item}", 4)
+            row[f"order-5, {words}"] = _number(baselines, f"order_5_bits_{item}", 4)
         table.append(row)
     return pd.DataFrame(table)
 
 
-def _number(yardsticks: Mapping, name: str, digits: int) -> str:
-    """A yardstick, or nothing where the run has none of that name."""
-    value = yardsticks.get(name)
+def _number(baselines: Mapping, name: str, digits: int) -> str:
+    """A baseline, or nothing where the run has none of that name."""
+    value = baselines.get(name)
     return "" if value is None else f"{value:.{digits}f}"
 
 

@@ -25,7 +25,7 @@ from genomask.report.style import GRID, MUTED, PAPER, has_title, picture, strate
 
 BASES_A_LINE = 120
 FEWEST_A_LINE = 10
-"""A shorter sequence leaves the rest of its line blank: what is written beside it is set off by shares of a base."""
+"""A shorter sequence leaves the rest of its line blank: what is written beside it is set off by fractions of a base."""
 WIDTH = 10.0
 UNIT = 0.125
 """Inches; all heights below are in this unit."""

@@ -1,4 +1,4 @@
-"""What the scores of a pretraining run mean, in words: rows of metrics.jsonl and yardsticks in, sentences out.
+"""What the scores of a pretraining run mean, in words: rows of metrics.jsonl and baselines in, sentences out.
 
 A loss under a run's own mask looks good as soon as the model copies the bases that the mask leaves visible. Whether it
 knows anything of the genome is told by the bits per hidden base under the fixed masks: above the order-0 entropy it is
@@ -16,13 +16,13 @@ LAST = 3
 """Evaluations that are averaged, so that one lucky evaluation is not the result."""
 
 COPIED = 0.75
-"""Share of the way from the unigram entropy to the flank floor below which a model has not learned to copy.
+"""Fraction of the way from the unigram entropy to the flank floor below which a model has not learned to copy.
 
 On the way bits per hidden base get worse before they get better, so scores and comparisons from there mean little.
 """
 
 FLANKS = 0.9
-"""A flank floor above this share of the unigram entropy leaves nothing to copy: tokens that do not overlap."""
+"""A flank floor above this fraction of the unigram entropy leaves nothing to copy: tokens that do not overlap."""
 
 NOISE = 2.0
 """Standard errors within which a gain is none."""
@@ -35,7 +35,7 @@ MARKOV = {
     "six": "a Markov chain of order 5, which sees the true bases before each",
 }
 
-Yardsticks = Mapping[str, float | None]
+Baselines = Mapping[str, float | None]
 
 
 class Scores(NamedTuple):
@@ -69,56 +69,56 @@ def evaluations_words(n: int) -> str:
     return "the only evaluation" if n == 1 else f"mean of the {'last ' if n == LAST else ''}{n} evaluations"
 
 
-def copied_share(loss: float, yardsticks: Yardsticks) -> float | None:
+def copied_fraction(loss: float, baselines: Baselines) -> float | None:
     """How far the loss has come from the unigram entropy (0) to the flank floor (1); None where nothing can be copied.
 
     Text has no flanks, neither have tokens that do not overlap, and long spans hardly any.
     """
-    start, floor = yardsticks["unigram_entropy_nats"], yardsticks.get("flank_floor_nats")
+    start, floor = baselines["unigram_entropy_nats"], baselines.get("flank_floor_nats")
     if start is None or floor is None or floor > FLANKS * start or start <= 0:
         return None
     return (start - loss) / (start - floor)
 
 
-def still_copying(rows: Sequence[Mapping], yardsticks: Yardsticks) -> str:
+def still_copying(rows: Sequence[Mapping], baselines: Baselines) -> str:
     """Loss and flank floor in words where that of the last evaluation is far above the floor; otherwise nothing."""
     loss = float(last_scores(rows).last[LOSS])
-    share = copied_share(loss, yardsticks)
-    return _beside_floor(loss, yardsticks) if share is not None and share < COPIED else ""
+    fraction = copied_fraction(loss, baselines)
+    return _beside_floor(loss, baselines) if fraction is not None and fraction < COPIED else ""
 
 
-def meaning(rows: Sequence[Mapping], yardsticks: Yardsticks, *, mask_tells: bool) -> str:
+def meaning(rows: Sequence[Mapping], baselines: Baselines, *, mask_tells: bool) -> str:
     """What a run's last evaluation means, and what to try. `mask_tells`: the mask follows the bases under it."""
     last = last_scores(rows).last
     if all(f"eval_bits_per_hidden_base_{item}" in last for item in ITEMS):
-        told = _of_dna(last, yardsticks, still_copying(rows, yardsticks), mask_tells)
+        told = _of_dna(last, baselines, still_copying(rows, baselines), mask_tells)
     else:
-        told = _of_text(float(last[LOSS]), yardsticks)
+        told = _of_text(float(last[LOSS]), baselines)
     return f"At the last evaluation the model {told}"
 
 
-def _of_dna(last: pd.Series, yardsticks: Yardsticks, still: str, mask_tells: bool) -> str:
+def _of_dna(last: pd.Series, baselines: Baselines, still: str, mask_tells: bool) -> str:
     if still:
         return (
             f"has not learned to copy the bases beside a mask yet ({still}), so its scores say little about the genome "
             f"or the mask. {LONGER}"
         )
     loss = float(last[LOSS])
-    share, floor = copied_share(loss, yardsticks), _beside_floor(loss, yardsticks)
-    found = {item: _level(last, yardsticks, item) for item in ITEMS}
+    fraction, floor = copied_fraction(loss, baselines), _beside_floor(loss, baselines)
+    found = {item: _level(last, baselines, item) for item in ITEMS}
     bits = f"under masks that are the same for every run, {'; '.join(words for _, words in found.values())}."
-    if share is not None and share < 1:
+    if fraction is not None and fraction < 1:
         return f"is still learning to copy the bases beside a mask ({floor}); {bits} {LONGER}"
-    copies = "has no flanks to copy" if share is None else f"copies the bases beside a mask ({floor})"
+    copies = "has no flanks to copy" if fraction is None else f"copies the bases beside a mask ({floor})"
     return f"{copies}; {bits} {_advice(min(level for level, _ in found.values()), mask_tells)}"
 
 
-def _beside_floor(loss: float, yardsticks: Yardsticks) -> str:
-    return f"loss {loss:.3f} nats per masked token, flank floor {yardsticks['flank_floor_nats']:.3f}"
+def _beside_floor(loss: float, baselines: Baselines) -> str:
+    return f"loss {loss:.3f} nats per masked token, flank floor {baselines['flank_floor_nats']:.3f}"
 
 
-def _of_text(loss: float, yardsticks: Yardsticks) -> str:
-    constant = yardsticks["unigram_entropy_nats"]
+def _of_text(loss: float, baselines: Baselines) -> str:
+    constant = baselines["unigram_entropy_nats"]
     assert constant is not None
     if loss >= constant:
         return (
@@ -131,11 +131,11 @@ def _of_text(loss: float, yardsticks: Yardsticks) -> str:
     )
 
 
-def _level(last: pd.Series, yardsticks: Yardsticks, item: str) -> tuple[int, str]:
+def _level(last: pd.Series, baselines: Baselines, item: str) -> tuple[int, str]:
     """0 worse than the composition, 1 no better, 2 better, 3 better than a Markov chain of order 5; and the words."""
     gain = float(last[f"eval_bits_below_order_0_{item}"])
     error = float(last[f"eval_bits_below_order_0_{item}_standard_error"])
-    markov = yardsticks[f"order_5_bits_{item}"]
+    markov = baselines[f"order_5_bits_{item}"]
     assert markov is not None
     above_markov = float(last[f"eval_bits_per_hidden_base_{item}"]) - markov
     figure = f"{abs(gain):.3f} ± {error:.3f} bits"

@@ -59,7 +59,7 @@ def _length_row(table: NpmiTable, n: int) -> dict[str, object]:
         "words": f"{4**n:,}",
         "seen": f"{np.count_nonzero(table.counts(n)):,}",
         "scored": f"{np.isfinite(npmi).sum():,}",
-        "too rare, % of places": f"{100 * table.share_below_min_count(n):.1f}",
+        "too rare, % of places": f"{100 * table.fraction_below_min_count(n):.1f}",
         "best words and their NPMI": ", ".join(shown),
     }
 

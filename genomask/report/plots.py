@@ -19,18 +19,18 @@ from genomask.terminal.console import printable
 
 TRAINED_LOSS, HELD_OUT_LOSS = "loss_nats_per_masked_token", "eval_loss_nats_per_masked_token"
 BITS = "eval_bits_per_hidden_base"
-LOSS_YARDSTICKS = {"ln_vocabulary_nats": "ln V", "unigram_entropy_nats": "unigrams", "flank_floor_nats": "flank floor"}
-BITS_YARDSTICKS = {"order_0_bits": "order-0", "order_5_bits": "order-5"}
+LOSS_BASELINES = {"ln_vocabulary_nats": "ln V", "unigram_entropy_nats": "unigrams", "flank_floor_nats": "flank floor"}
+BITS_BASELINES = {"order_0_bits": "order-0", "order_5_bits": "order-5"}
 
 _METHOD_MARKS: dict[str, tuple] = {"finetune": ("o", "-"), "probe": ("s", (0, (4, 1.5))), "kmer-logreg": ("D", ":")}
 
 
 def learning_curves(
-    runs: Mapping[str, pd.DataFrame], path: Path, yardsticks: Mapping[str, Mapping[str, float | None]] | None = None
+    runs: Mapping[str, pd.DataFrame], path: Path, baselines: Mapping[str, Mapping[str, float | None]] | None = None
 ) -> None:
-    """Token loss and bits per hidden base by step, beside their yardsticks.
+    """Token loss and bits per hidden base by step, beside their baselines.
 
-    `runs` maps a name to the rows of that run's metrics.jsonl, `yardsticks` the same name to its yardsticks by field.
+    `runs` maps a name to the rows of that run's metrics.jsonl, `baselines` the same name to its baselines by field.
     Names that share the part before a slash (`genemask/seed 1`) are one strategy: one colour, one legend entry.
     """
     colours = strategy_colours(_strategy(name) for name in runs)
@@ -46,10 +46,10 @@ def learning_curves(
                 held_out = _rows_with(frame, metric)
                 axes.plot(held_out["step"], held_out[metric], "o-", color=colour, markersize=3.2, linewidth=width)
         _dress(panels[0], "Loss under the run's own mask", "nats per masked token")
-        _draw_yardsticks(panels[0], yardsticks or {}, LOSS_YARDSTICKS, colours)
+        _draw_baselines(panels[0], baselines or {}, LOSS_BASELINES, colours)
         if shows_bits:
             _dress(panels[1], "Evaluation masks, the same for all", "bits per hidden base")
-            _draw_yardsticks(panels[1], yardsticks or {}, BITS_YARDSTICKS, colours)
+            _draw_baselines(panels[1], baselines or {}, BITS_BASELINES, colours)
         legend = [Line2D([], [], color=colour, label=_shown(name)) for name, colour in colours.items()]
         legend += [Line2D([], [], color=MUTED, marker="o", markersize=3.2, label="held out")]
         legend += [Line2D([], [], color=MUTED, alpha=0.5, linewidth=0.9, label="in training")]
@@ -92,7 +92,7 @@ def verdict_forest(
 ) -> None:
     """Each arm's difference to the control in points of accuracy: dot and 95 % interval, and a ring for every seed.
 
-    `verdict` has a row an arm, as `fewshot.statistics.compare_arms` makes it (shares); `seed_differences` the same
+    `verdict` has a row an arm, as `fewshot.statistics.compare_arms` makes it (fractions); `seed_differences` the same
     arm's difference at each pretraining seed. An arm that was not tested has a tick at its mean and no interval.
     """
     colours = strategy_colours([control, *verdict["strategy"]])
@@ -137,16 +137,16 @@ def _dress(axes: Axes, title: str, unit: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))  # there is no step 2.5
 
 
-def _draw_yardsticks(
+def _draw_baselines(
     axes: Axes,
-    yardsticks: Mapping[str, Mapping[str, float | None]],
+    baselines: Mapping[str, Mapping[str, float | None]],
     names: Mapping[str, str],
     colours: Mapping[str, str],
 ) -> None:
-    """A dashed line for each yardstick: the mean of all runs, save the flank floor, which belongs to the strategy."""
+    """A dashed line for each baseline: the mean of all runs, save the flank floor, which belongs to the strategy."""
     labels = []
     for field, label in names.items():
-        heights = {run: height for run, known in yardsticks.items() if (height := known.get(field)) is not None}
+        heights = {run: height for run, known in baselines.items() if (height := known.get(field)) is not None}
         if field == "flank_floor_nats" and len(colours) > 1:
             lines = {colours[_strategy(run)]: height for run, height in heights.items()}
         else:

@@ -14,7 +14,7 @@ from genomask.errors import SettingsError
 class Written(NamedTuple):
     """A name taken apart."""
 
-    file: str  # empty for a strategy of the house
+    file: str  # empty for a built-in strategy
     name: str
     parameters: dict[str, str]
 

@@ -1,6 +1,6 @@
 """What a loss is worth: entropies that need no network, printed beside the loss of one that does.
 
-All are of the very items that the model is scored on, so that a model and its yardstick see the same bases.
+All are of the very items that the model is scored on, so that a model and its baseline see the same bases.
 """
 
 import math
@@ -18,12 +18,12 @@ MARKOV_ORDER = 5
 def entropy_nats(labels: Tensor) -> float:
     """Entropy of `labels` (M,) under their own frequencies, in nats: the loss of the best constant guess."""
     counts = torch.bincount(labels).double()
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * shares.log()).sum())
+    fractions = counts[counts > 0] / counts.sum()
+    return float(-(fractions * fractions.log()).sum())
 
 
-def order_0_shares(codes: Tensor, hidden: Tensor) -> Tensor:
-    """(W, L) share of each base among the hidden ones; codes (W, L) int64, hidden (W, L) bool.
+def order_0_fractions(codes: Tensor, hidden: Tensor) -> Tensor:
+    """(W, L) fraction of each base among the hidden ones; codes (W, L) int64, hidden (W, L) bool.
 
     Their bits per base are the entropy of the hidden bases under their own composition.
     """
@@ -41,13 +41,13 @@ def markov_bits(codes: Tensor, hidden: Tensor, counts: np.ndarray) -> BitsPerBas
     table = table / table.sum(1, keepdim=True)
     weights = 4 ** torch.arange(MARKOV_ORDER - 1, -1, -1)
     context = (codes.unfold(1, MARKOV_ORDER, 1)[:, :-1] * weights).sum(-1)
-    shares = torch.ones(codes.shape, dtype=torch.float64)
-    shares[:, MARKOV_ORDER:] = table[context, codes[:, MARKOV_ORDER:]]
-    return bits_per_base(shares, hidden)
+    fractions = torch.ones(codes.shape, dtype=torch.float64)
+    fractions[:, MARKOV_ORDER:] = table[context, codes[:, MARKOV_ORDER:]]
+    return bits_per_base(fractions, hidden)
 
 
 @dataclass(frozen=True)
-class Yardsticks:
+class Baselines:
     """Fixed for a run: what the evaluation rows are held against."""
 
     ln_vocabulary_nats: float

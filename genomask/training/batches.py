@@ -80,8 +80,8 @@ def mask(
     return input_ids, labels, account(sequences.input_ids, input_ids, spans, sequences.cu_seqlens, tokens)
 
 
-def masked_share(how: Batches, count: int) -> float:
-    """The largest share of tokens that a strategy of the plan masks, on the first `count` sequences of training."""
+def masked_fraction(how: Batches, count: int) -> float:
+    """The largest fraction of tokens that a strategy of the plan masks, on the first `count` sequences of training."""
     sequences = how.source.train(0, count)
     keys = torch.from_numpy(make_keys(how.seed, 0, np.arange(count)))
     accounts = [

@@ -17,27 +17,27 @@ class BitsPerBase(NamedTuple):
     n_bases: int
 
 
-def true_base_shares(log_probs: Tensor, first_base: Tensor, codes: Tensor, hidden: Tensor, k: int) -> Tensor:
+def true_base_probabilities(log_probs: Tensor, first_base: Tensor, codes: Tensor, hidden: Tensor, k: int) -> Tensor:
     """(bases,) mean probability of the true base, over the tokens that cover it.
 
     log_probs: (M, 4**k) over k-mers in ACGT lexicographic order; first_base: (M,) position of each token's first base
     in the flat bases; codes: (bases,) true bases, A0 C1 G2 T3; hidden: (bases,) bool. Bases that are not hidden get 0.
     """
     probs = log_probs.exp()
-    shares = torch.zeros(len(codes), dtype=torch.float64, device=log_probs.device)
-    covers = torch.zeros_like(shares)
+    fractions = torch.zeros(len(codes), dtype=torch.float64, device=log_probs.device)
+    covers = torch.zeros_like(fractions)
     for offset in range(k):
         marginal = probs.view(len(probs), 4**offset, 4, -1).sum((1, 3))
         base = first_base + offset
         true = marginal.gather(1, codes[base, None]).squeeze(1).double()
-        shares.index_add_(0, base, true * hidden[base])
+        fractions.index_add_(0, base, true * hidden[base])
         covers.index_add_(0, base, hidden[base].double())
-    return shares / covers.clamp(min=1)
+    return fractions / covers.clamp(min=1)
 
 
-def bits_per_base(shares: Tensor, hidden: Tensor) -> BitsPerBase:
-    """Mean of -log2 of the true base's share over hidden bases; both arguments are (W, L)."""
-    bits = torch.where(hidden, -shares.clamp(min=1e-12).log2(), 0.0)
+def bits_per_base(fractions: Tensor, hidden: Tensor) -> BitsPerBase:
+    """Mean of -log2 of the true base's fraction over hidden bases; both arguments are (W, L)."""
+    bits = torch.where(hidden, -fractions.clamp(min=1e-12).log2(), 0.0)
     return BitsPerBase(*clustered_mean(bits.sum(1), hidden.sum(1)), int(hidden.sum()))
 
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from genomask.data.sources import GenomeSource
 from genomask.hashing import make_keys
 from genomask.masking import Strategy
-from genomask.training.baselines import Yardsticks, entropy_nats, markov_bits, order_0_shares
+from genomask.training.baselines import Baselines, entropy_nats, markov_bits, order_0_fractions
 from genomask.training.batches import Batches, cut, mask
-from genomask.training.bits import BitsPerBase, bits_per_base, true_base_shares
+from genomask.training.bits import BitsPerBase, bits_per_base, true_base_probabilities
 from genomask.training.device import autocast
 from genomask.training.evaluation_masks import ITEM_LENGTHS, covering_tokens, hidden_bases
 from genomask.types import IGNORE, PackedBatch, TokenBases
@@ -33,15 +33,15 @@ class Evaluation:
 
     token_batches: list[PackedBatch]
     hidden: dict[str, Tensor]  # (W, L) bool for each pass; empty for text
-    order_0: dict[str, Tensor]  # (W, L) share of the true base in the composition of the pass's hidden bases
+    order_0: dict[str, Tensor]  # (W, L) fraction of the true base in the composition of the pass's hidden bases
     codes: Tensor  # (W, L) int64 true bases; (0, 0) for text
     input_ids: Tensor  # (W, tokens with specials) int64; (0, 0) for text
     tokens: TokenBases
-    yardsticks: Yardsticks
+    baselines: Baselines
 
 
 def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndarray | None) -> Evaluation:
-    """Mask the held-out sequences once by `strategy`, with keys of the seed alone, and take the yardsticks' measure.
+    """Mask the held-out sequences once by `strategy`, with keys of the seed alone, and take the baselines' measure.
 
     six_mer_counts: (4**6,) of the training part, for the Markov floor; None for text.
     """
@@ -54,21 +54,21 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
     batches = cut(sequences, input_ids, labels, budget)
     masked = labels[labels != IGNORE]
     entropy = entropy_nats(masked)
-    chance = float(np.log(int(tokens.maskable.sum())))
+    probability = float(np.log(int(tokens.maskable.sum())))
     if not tokens.is_dna:
         empty = torch.zeros(0, 0, dtype=torch.int64)
-        return Evaluation(batches, {}, {}, empty, empty, tokens, Yardsticks(chance, entropy))
+        return Evaluation(batches, {}, {}, empty, empty, tokens, Baselines(probability, entropy))
     assert isinstance(source, GenomeSource)
     assert six_mer_counts is not None
     codes = torch.from_numpy(source.validation_codes.astype(np.int64))
     hidden = {item: hidden_bases(keys, codes.shape[1], item) for item in ITEM_LENGTHS}
-    shares = {item: order_0_shares(codes, hidden[item]) for item in hidden}
-    order_0 = {item: bits_per_base(shares[item], hidden[item]).mean for item in hidden}
+    fractions = {item: order_0_fractions(codes, hidden[item]) for item in hidden}
+    order_0 = {item: bits_per_base(fractions[item], hidden[item]).mean for item in hidden}
     order_5 = {item: markov_bits(codes, hidden[item], six_mer_counts).mean for item in hidden}
     # a hidden base lies under k / stride masked tokens
     hidden_per_token = masks.bases_hidden * tokens.k / tokens.stride / max(1, masks.tokens_masked)
-    yardsticks = Yardsticks(
-        ln_vocabulary_nats=chance,
+    baselines = Baselines(
+        ln_vocabulary_nats=probability,
         unigram_entropy_nats=entropy,
         flank_floor_nats=hidden_per_token * _mean(order_0) * float(np.log(2)),
         order_0_bits=_mean(order_0),
@@ -80,7 +80,7 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
         window_bases=codes.shape[1],
     )
     ids = sequences.input_ids.view(len(codes), -1)
-    return Evaluation(batches, hidden, shares, codes, ids, tokens, yardsticks)
+    return Evaluation(batches, hidden, fractions, codes, ids, tokens, baselines)
 
 
 @torch.inference_mode()
@@ -120,15 +120,15 @@ def _score_pass(
 ) -> tuple[BitsPerBase, BitsPerBase]:
     """Bits of the model, and bits of the model less those of order 0, base by base."""
     hidden = evaluation.hidden[item]
-    parts = [_shares(model, evaluation, part, item, device, precision) for part in _slices(len(hidden))]
-    shares = torch.cat(parts).view(hidden.shape)
-    return bits_per_base(shares, hidden), bits_per_base(shares / evaluation.order_0[item], hidden)
+    parts = [_fractions(model, evaluation, part, item, device, precision) for part in _slices(len(hidden))]
+    fractions = torch.cat(parts).view(hidden.shape)
+    return bits_per_base(fractions, hidden), bits_per_base(fractions / evaluation.order_0[item], hidden)
 
 
-def _shares(
+def _fractions(
     model: nn.Module, evaluation: Evaluation, part: slice, item: str, device: torch.device, precision: str
 ) -> Tensor:
-    """(windows x L,) mean share of the true base for the windows in `part`, 0 where nothing is hidden."""
+    """(windows x L,) mean fraction of the true base for the windows in `part`, 0 where nothing is hidden."""
     tokens, hidden, codes = evaluation.tokens, evaluation.hidden[item][part], evaluation.codes[part]
     covering = covering_tokens(hidden, tokens.k, tokens.stride)
     masked = nn.functional.pad(covering, (1, 1))  # [CLS] and [SEP]
@@ -145,8 +145,8 @@ def _shares(
     log_probs = logits.float()[:, tokens.kmer_ids.to(device)].log_softmax(-1)
     window, token = covering.nonzero(as_tuple=True)
     first_base = (window * codes.shape[1] + token * tokens.stride).to(device)
-    shares = true_base_shares(log_probs, first_base, codes.flatten().to(device), hidden.flatten().to(device), tokens.k)
-    return shares.cpu()
+    codes, hidden = codes.flatten().to(device), hidden.flatten().to(device)
+    return true_base_probabilities(log_probs, first_base, codes, hidden, tokens.k).cpu()
 
 
 def _slices(n: int) -> Iterator[slice]:

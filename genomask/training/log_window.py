@@ -45,6 +45,6 @@ class LogWindow:
             "learning_rate": rate,
         }
         if self._shows_phase:
-            row |= {"masked_by_second_fraction": self._phase.share, "mask_rate_asked": self._phase.mask_rate}
+            row |= {"masked_by_second_fraction": self._phase.fraction, "mask_rate_asked": self._phase.mask_rate}
         self.sums = WindowSums()
         return row

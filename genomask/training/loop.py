@@ -125,7 +125,7 @@ def start(run: Run) -> State:
         environment["allocator"],
     )  # fmt: skip
     keep_environment(run.out, environment, before.steps_done)
-    write_record(run.out / "yardsticks.json", asdict(run.evaluation.yardsticks))
+    write_record(run.out / "baselines.json", asdict(run.evaluation.baselines))
     metrics = MetricsLog(run.out / "metrics.jsonl", keep_until=before.steps_done)
     window = LogWindow(before.tokens, shows_phase=run.batches.plan.changes, sums=before.window)
     switch = before.fixed_mask_scores, before.switched_at

@@ -9,12 +9,12 @@ from genomask.training.settings import OptimizerSettings
 
 
 def learning_rate(step: int, steps: int, settings: OptimizerSettings) -> float:
-    """Rate of step number `step` (from 0) of `steps`: linear warm-up to the peak, then linear decay to final_share."""
+    """Rate of step number `step` (from 0) of `steps`: linear warm-up to the peak, then linear decay to min_lr_ratio."""
     warmup = min(settings.warmup_steps, steps)
     if step < warmup:
         return settings.learning_rate * (step + 1) / warmup
     left = (steps - step) / max(1, steps - warmup)
-    return settings.learning_rate * (settings.final_share + (1 - settings.final_share) * left)
+    return settings.learning_rate * (settings.min_lr_ratio + (1 - settings.min_lr_ratio) * left)
 
 
 def build_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:

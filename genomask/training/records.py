@@ -1,4 +1,4 @@
-"""What a run notes about itself beside its model, as JSON objects: environment.json and yardsticks.json."""
+"""What a run notes about itself beside its model, as JSON objects: environment.json and baselines.json."""
 
 import json
 from collections.abc import Mapping

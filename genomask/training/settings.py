@@ -13,8 +13,8 @@ class OptimizerSettings:
     """Peak learning rate."""
     warmup_steps: int = 500
     """Steps from 0 to the peak."""
-    final_share: float = 0.0
-    """Share of the peak that is left at the last step."""
+    min_lr_ratio: float = 0.0
+    """Fraction of the peak that is left at the last step."""
     beta_1: float = 0.9
     """Decay of the mean gradient from step to step."""
     beta_2: float = 0.98
@@ -30,7 +30,7 @@ class OptimizerSettings:
         rate, decay, norm = self.learning_rate, self.weight_decay, self.clip_norm
         require(0 < rate <= LARGE, "optimizer.learning_rate", f"above 0 and at most {LARGE:g}", rate)
         require(0 <= self.warmup_steps <= MANY, "optimizer.warmup_steps", f"from 0 to {MANY:,}", self.warmup_steps)
-        require(0 <= self.final_share <= 1, "optimizer.final_share", "between 0 and 1", self.final_share)
+        require(0 <= self.min_lr_ratio <= 1, "optimizer.min_lr_ratio", "between 0 and 1", self.min_lr_ratio)
         for name in ("beta_1", "beta_2"):
             require(0 <= getattr(self, name) < 1, f"optimizer.{name}", "0 or more and below 1", getattr(self, name))
         require(0 < self.eps <= 1, "optimizer.eps", "above 0 and at most 1", self.eps)
@@ -79,7 +79,7 @@ class EvaluationSettings:
     every: int = 1_000
     """Steps between two evaluations; the last step is always evaluated. If not said, short runs have at least 5."""
     mask_rate: float = 0.15
-    """Share of tokens masked when the run's own masking is scored on held-out sequences."""
+    """Fraction of tokens masked when the run's own masking is scored on held-out sequences."""
 
     def __post_init__(self) -> None:
         require_whole("evaluation.every", self.every, 1)

@@ -57,8 +57,8 @@ def test_each_variant_switches_one_part_and_has_the_weights_of_the_whole(ablatio
     for name, (changes, compiled) in sides.items():
         assert changes.keys() <= known
         assert not compiled
-        share = ablation.build(toy, changes).num_parameters() / whole.num_parameters()
-        assert 0.98 < share < (4 if name == "learned positions" else 1.02)
+        fraction = ablation.build(toy, changes).num_parameters() / whole.num_parameters()
+        assert 0.98 < fraction < (4 if name == "learned positions" else 1.02)
 
 
 def test_on_a_gpu_what_is_compiled_and_what_is_not_are_both_there(ablation, toy, monkeypatch):

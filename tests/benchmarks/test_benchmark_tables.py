@@ -15,7 +15,7 @@ RESULT = {
         "date": "2026-01-02T03:04:05+00:00",
         "packages": {"torch": "9.9", "transformers": "8.8"},
     },
-    "setup": {"config": "small", "pad_share": 0.2483},
+    "setup": {"config": "small", "pad_fraction": 0.2483},
     "rows": [
         {"side": "ours", "tokens_per_s": 12345.6, "exact": True},
         {"side": "a|b", "tokens_per_s": 3.14159, "n": 2000},
@@ -37,7 +37,7 @@ def test_a_block_is_filled_from_its_files_and_the_rest_stays(tables, tmp_path):
     assert filled.endswith("\n<!-- end -->\nafter\n")
     assert "old" not in filled
     assert "A Processor, 2 threads, load 0.25 at the start; torch 9.9, transformers 8.8; 2026-01-02." in filled
-    assert "Setup: config small, pad share 0.248." in filled
+    assert "Setup: config small, pad fraction 0.248." in filled
     assert "| side | tokens per s | exact | n |\n| --- | ---: | ---: | ---: |" in filled
     assert "| ours | 12,346 | yes |  |\n| a\\|b | 3.14 |  | 2,000 |" in filled
     assert "- ours is ahead" in filled

@@ -63,7 +63,7 @@ def test_every_side_is_timed_in_turns_and_the_fastest_of_ours_is_found(benchmark
     by_name = {row["side"]: row for row in rows}
     compiled, free = by_name["ours, flex, compiled"], by_name["ours, flex"]
     assert compiled["executed_tflop_per_step"] > free["executed_tflop_per_step"]  # what fills up is computed too
-    assert compiled["useful_share_of_ceiling"] < compiled["executed_share_of_ceiling"]
+    assert compiled["useful_fraction_of_ceiling"] < compiled["executed_fraction_of_ceiling"]
     assert by_name["HF BERT, compiled"]["times_hf_bert_compiled"] == 1
     assert all(row["real_tokens_per_s"] > 0 for row in rows)
     sentences = benchmark.gpu_step.verdict("toy", rows)
@@ -190,6 +190,6 @@ def test_a_profile_is_summed_by_kind(benchmark):
         "other kernels of PyTorch": 2.0,
         "copies": 1.0,
     }
-    assert summary["idle_share"] == pytest.approx(0.15)
+    assert summary["idle_fraction"] == pytest.approx(0.15)
     said = gpu_profile.sentence({"side": "ours", **summary})
     assert "compiled pointwise kernels and reductions, 20.0% of the step; no kernel runs in 15.0% of it" in said

@@ -27,7 +27,7 @@ class Alternately:
         return spans.flatten()
 
 
-def test_shares_are_means_over_sequences_with_their_standard_error(benchmark):
+def test_fractions_are_means_over_sequences_with_their_standard_error(benchmark):
     tokens = KmerTokenizer(6).token_bases
     cell = benchmark["measure"](Alternately(), tokens, benchmark["even_bases"](tokens, 25, 4_000, salt=1))
     assert cell.n == 4_000

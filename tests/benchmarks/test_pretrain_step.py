@@ -32,7 +32,7 @@ def flops_of_scores(_input, a, b, *_args, out_val=None, **_keywords):
 @pytest.fixture
 def tiny(bench):
     shape = bench.sides.Shape(width=32, layers=3, heads=2, intermediate=48, sequences=4, vocabulary=64)
-    batch = bench.mixes.draw_batch(bench.mixes.Mix(longest=24, full_share=0.5), 4, 64, 0.3, seed=0)
+    batch = bench.mixes.draw_batch(bench.mixes.Mix(longest=24, full_fraction=0.5), 4, 64, 0.3, seed=0)
     return shape, batch
 
 
@@ -57,7 +57,7 @@ def test_sides_have_equal_parameters_and_the_same_tokens_in_both_forms(bench, ti
     assert torch.equal(batch.padded["labels"][real], batch.packed.labels)
     assert (batch.padded["labels"][~real] == -100).all()
     assert sum(batch.masked) == len(batch.packed.masked_index)
-    assert batch.pad_share == pytest.approx(1 - real.float().mean().item())
+    assert batch.pad_fraction == pytest.approx(1 - real.float().mean().item())
 
 
 def test_half_of_the_sequences_are_full_and_a_quarter_of_the_batch_is_padding(bench):

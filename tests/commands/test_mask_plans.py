@@ -72,8 +72,8 @@ def test_cm_gems_switches_when_the_score_under_fixed_masks_stops_falling(
     with caplog.at_level(logging.INFO, logger="genomask"):
         pretrain(masked_by("cm-gems:first=contiguous:second=fixed-span"), inputs, run_folder)
     # best at 6, as good at 8 and 10: decided after 10 steps, when the batch of the 11th was already made
-    shares = [row["masked_by_second_fraction"] for row in rows_of(run_folder)]
-    assert shares == [0.0] * (10 + AHEAD) + [1.0] * (10 - AHEAD)
+    fractions = [row["masked_by_second_fraction"] for row in rows_of(run_folder)]
+    assert fractions == [0.0] * (10 + AHEAD) + [1.0] * (10 - AHEAD)
     assert "after step 10 the bits per hidden base have stopped falling (1.9400, 1.9400, 1.9400)" in caplog.text
     state = json.loads((run_folder / "checkpoints" / "step-20" / "state.json").read_text())
     assert state["switched_at"] == 10 + AHEAD
@@ -96,14 +96,14 @@ def test_a_step_is_masked_by_its_phase_and_nothing_else(masked_by, inputs, tmp_p
 def test_the_stream_asks_for_the_switch_one_batch_ahead(masked_by, inputs, tmp_path):
     run = build_run(masked_by("cm-gems:first=contiguous:second=fixed-span"), inputs, tmp_path)
     decided = [None]
-    shares = []
+    fractions = []
     for batch in run.batches.stream(0, 8, lambda: decided[-1]):
-        shares.append(batch.phase.share)
+        fractions.append(batch.phase.fraction)
         if batch.step + 1 == 4:  # decided when four steps are done
             decided.append(4 + AHEAD)
-    assert shares == [0, 0, 0, 0, 0, 1, 1, 1]
-    resumed = [batch.phase.share for batch in run.batches.stream(4, 8, lambda: 4 + AHEAD)]
-    assert resumed == shares[4:]
+    assert fractions == [0, 0, 0, 0, 0, 1, 1, 1]
+    resumed = [batch.phase.fraction for batch in run.batches.stream(4, 8, lambda: 4 + AHEAD)]
+    assert resumed == fractions[4:]
 
 
 @pytest.mark.parametrize("stopped_after", [5, 10, 11, 14])

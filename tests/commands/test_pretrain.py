@@ -429,10 +429,10 @@ def test_a_model_folder_that_a_crash_left_with_its_config_alone_is_made_again(qu
 
 def test_the_report_of_a_run_whose_records_are_damaged_says_so(quick_recipe, inputs, run_folder):
     pretrain(with_training(quick_recipe, steps=1), inputs, run_folder)
-    (run_folder / "yardsticks.json").write_text("null")
-    with pytest.raises(DataError, match=r"yardsticks\.json: not a JSON object"):
+    (run_folder / "baselines.json").write_text("null")
+    with pytest.raises(DataError, match=r"baselines\.json: not a JSON object"):
         list(report_run(run_folder))
-    (run_folder / "yardsticks.json").unlink()
+    (run_folder / "baselines.json").unlink()
     shutil.rmtree(run_folder / "model")
     pretrain(with_training(quick_recipe, steps=1), inputs, run_folder, resume=True)  # as the message advises
     list(report_run(run_folder))

@@ -24,8 +24,8 @@ def test_a_part_is_permuted_as_it_is_in_the_whole():
 def test_over_many_keys_every_place_is_equally_likely():
     keys = np.arange(20_000)
     for index in range(5):
-        shares = np.bincount(permute(np.full(20_000, index), 5, keys), minlength=5) / 20_000
-        assert np.abs(shares - 0.2).max() < 0.015  # five standard errors
+        fractions = np.bincount(permute(np.full(20_000, index), 5, keys), minlength=5) / 20_000
+        assert np.abs(fractions - 0.2).max() < 0.015  # five standard errors
 
 
 def test_known_answers():

@@ -10,7 +10,7 @@ from genomask.data.windows import GenomeWindows, WindowSettings
 from genomask.errors import SettingsError
 
 
-def masked_share(genome, batch):
+def masked_fraction(genome, batch):
     lower = covered(genome.repeats[:, 0], np.diff(genome.repeats)[:, 0], genome.codes.size)
     return np.array([lower[a : a + n].mean() for a, n in zip(batch.starts, batch.lengths, strict=True)])
 
@@ -24,9 +24,9 @@ def repeat_genome():
 
 def test_skipping_repeats_leaves_windows_below_the_fraction_equally_likely():
     genome = repeat_genome()
-    chosen = WindowSettings(max_tokens=40, repeats="skip", repeat_fraction=0.3, full_share=1, validation_windows=0)
+    chosen = WindowSettings(max_tokens=40, repeats="skip", repeat_fraction=0.3, full_fraction=1, validation_windows=0)
     batch = GenomeWindows(genome, chosen, 1, 1, seed=2).train(0, 60_000)
-    assert masked_share(genome, batch).max() <= 0.3
+    assert masked_fraction(genome, batch).max() <= 0.3
     every = np.arange(genome.codes.size - 39)
     lower = covered(genome.repeats[:, 0], np.diff(genome.repeats)[:, 0], genome.codes.size)
     passing = [a for a in every if lower[a : a + 40].mean() <= 0.3]
@@ -44,7 +44,7 @@ def test_weighting_repeats_keeps_the_windows_and_lowers_their_weight():
     )
     batch = weight.train(0, 2000)
     assert batch.starts.tolist() == keep.train(0, 2000).starts.tolist()
-    assert batch.weights.tolist() == np.where(masked_share(genome, batch) > 0.5, 0.25, 1).tolist()
+    assert batch.weights.tolist() == np.where(masked_fraction(genome, batch) > 0.5, 0.25, 1).tolist()
     assert batch.weights.dtype == np.float32
     assert 0.3 < (batch.weights < 1).mean() < 0.7
 

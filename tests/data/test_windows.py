@@ -122,11 +122,11 @@ def test_half_of_the_windows_are_full_and_the_rest_uniform_in_length():
     assert chisquare(counts, expected).pvalue > 1e-4
 
 
-@pytest.mark.parametrize("full_share", [0.0, 1.0])
-def test_shares_of_zero_and_one_leave_no_chance(full_share):
-    chosen = WindowSettings(max_tokens=20, min_tokens=19, full_share=full_share, validation_windows=0)
+@pytest.mark.parametrize("full_fraction", [0.0, 1.0])
+def test_fractions_of_zero_and_one_leave_nothing_to_chance(full_fraction):
+    chosen = WindowSettings(max_tokens=20, min_tokens=19, full_fraction=full_fraction, validation_windows=0)
     lengths = GenomeWindows(genome_of(random_sequence(500, 1)), chosen, 1, 1, seed=0).train(0, 1000).lengths
-    assert set(lengths.tolist()) == ({20} if full_share else {19, 20})
+    assert set(lengths.tolist()) == ({20} if full_fraction else {19, 20})
 
 
 def test_the_strand_is_forward_or_a_fair_coin_that_leaves_the_place_alone():
@@ -263,7 +263,7 @@ def test_positions_beyond_four_gigabases_are_windows_like_any_other():
     [
         ({"min_tokens": 0}, "windows.min_tokens must be between 1 and windows.max_tokens"),
         ({"max_tokens": 4}, r"windows.min_tokens must be .* \(here 4\), got 5"),
-        ({"full_share": 1.5}, "windows.full_share must be between 0 and 1, got 1.5"),
+        ({"full_fraction": 1.5}, "windows.full_share must be between 0 and 1, got 1.5"),
         ({"repeat_fraction": -0.1}, "windows.repeat_fraction must be between 0 and 1"),
         ({"repeat_weight": 2}, "windows.repeat_weight must be between 0 and 1"),
         ({"strand": "reverse"}, "windows.strand must be one of forward, both, got 'reverse'"),

@@ -189,9 +189,9 @@ def half_on(device):
     return "bf16" if device.type == "cuda" else "fp32"
 
 
-def assert_close(found, wanted, share):
+def assert_close(found, wanted, fraction):
     worst = max(abs(a - b) / abs(b) for a, b in zip(found, wanted, strict=True))
-    assert worst <= share, f"{found} is not {wanted}: it differs by {worst:.2g} of it, {share:g} is allowed"
+    assert worst <= fraction, f"{found} is not {wanted}: it differs by {worst:.2g} of it, {fraction:g} is allowed"
 
 
 def follows_cpu(device: torch.device, backend: str, *, positions: str) -> None:

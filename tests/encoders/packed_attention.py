@@ -21,9 +21,9 @@ def layout_of(cu_seqlens, heads, positions="alibi"):
     return Layout(cu_seqlens, int(cu_seqlens.diff().max()), slopes, positions == "alibi-directed")
 
 
-def some_queries(n_tokens, share=0.3):
+def some_queries(n_tokens, fraction=0.3):
     """Ascending places; the last one is asked for three times, as the padding of a batch of fixed size does."""
-    chosen = torch.rand(n_tokens, generator=torch.Generator().manual_seed(1)).lt(share).nonzero().squeeze(1)
+    chosen = torch.rand(n_tokens, generator=torch.Generator().manual_seed(1)).lt(fraction).nonzero().squeeze(1)
     return torch.cat([chosen, torch.full((3,), n_tokens - 1)])
 
 

@@ -127,7 +127,7 @@ def test_our_own_learned_positions_become_berts():
     assert (theirs(input_ids=input_ids).logits - model(input_ids=input_ids).logits).abs().max() < 2e-5
 
 
-def test_what_is_exported_shares_no_memory_with_the_model():
+def test_what_is_exported_fractions_no_memory_with_the_model():
     model = tiny_model()
     _, state = to_mosaicbert(model)
     before = {name: x.clone() for name, x in state.items()}

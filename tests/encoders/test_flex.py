@@ -76,7 +76,7 @@ def as_cells(mask, name, heads):
     return cells.expand(heads, -1, -1)
 
 
-def test_all_layers_share_one_mask():
+def test_all_layers_fraction_one_mask():
     layout = layout_of(torch.tensor([0, 9, 30], dtype=torch.int32), 2)
     assert flex_backend._mask(None, layout, 30) is flex_backend._mask(None, layout, 30)
     assert flex_backend._mask(torch.arange(3), layout, 30) is not flex_backend._mask(None, layout, 30)

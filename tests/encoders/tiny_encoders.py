@@ -28,13 +28,13 @@ def tiny_model(**changes):
     return model
 
 
-def packed_input(lengths, vocab_size=70, share=0.3, seed=1):
+def packed_input(lengths, vocab_size=70, fraction=0.3, seed=1):
     """(input_ids, labels, cu_seqlens, max_seqlen) of random tokens; label ids include 0."""
     generator = torch.Generator().manual_seed(seed)
     total = sum(lengths)
     input_ids = torch.randint(1, vocab_size, (total,), generator=generator)
     targets = torch.randint(0, vocab_size, (total,), generator=generator)
-    masked = torch.rand(total, generator=generator) < share
+    masked = torch.rand(total, generator=generator) < fraction
     labels = torch.where(masked, targets, -100)
     cu_seqlens = torch.tensor([0, *lengths]).cumsum(0).int()
     return input_ids, labels, cu_seqlens, max(lengths)

@@ -11,8 +11,8 @@ from genomask.data.tasks import LabelledTask
 def make_task(n: int, seed: int, path: str, length: int = 24) -> LabelledTask:
     """`n` sequences of each of two classes, the second richer in G and C."""
     rng = np.random.default_rng(seed)
-    chances = ([0.35, 0.15, 0.15, 0.35], [0.15, 0.35, 0.35, 0.15])
-    sequences = ["".join(rng.choice(list("ACGT"), length, p=p)) for p in chances for _ in range(n)]
+    probabilities = ([0.35, 0.15, 0.15, 0.35], [0.15, 0.35, 0.35, 0.15])
+    sequences = ["".join(rng.choice(list("ACGT"), length, p=p)) for p in probabilities for _ in range(n)]
     return LabelledTask("toy", sequences, np.repeat([0, 1], n), ["at", "gc"], Path(path))
 
 

@@ -27,7 +27,7 @@ def test_multiclass_ranking_is_the_mean_of_one_against_the_rest():
     assert score(labels, probabilities)["auroc"] == pytest.approx((0.5 + 0.75 + 1) / 3)
 
 
-def test_chance_is_half_and_mcc_zero():
+def test_probability_is_half_and_mcc_zero():
     rng = np.random.default_rng(0)
     labels, positive = rng.integers(0, 2, 20_000), rng.random(20_000)
     scores = score(labels, np.stack([1 - positive, positive], axis=1))

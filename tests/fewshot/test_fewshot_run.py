@@ -72,7 +72,7 @@ def test_more_shots_and_draws_are_added_to_a_folder(measure):
     assert len(more) == 8
 
 
-def test_two_models_share_a_folder_and_its_floor(measure, tmp_path):
+def test_two_models_fraction_a_folder_and_its_floor(measure, tmp_path):
     measure()
     measure(strategy="uniform")
     table = pd.read_csv(tmp_path / "results.csv")

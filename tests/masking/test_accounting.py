@@ -18,8 +18,8 @@ def test_a_span_that_is_masked_hides_and_one_that_is_kept_shows():
 def test_accounts_add_up_and_have_fractions():
     total = MaskAccount(10, 2, 20, 4, 1) + MaskAccount(10, 2, 20, 4, 0)
     assert total == MaskAccount(20, 4, 40, 8, 1)
-    shares = total.tokens_masked_fraction, total.bases_hidden_fraction, total.bases_hidden_kept_fraction
-    assert shares == (0.2, 0.2, 0.125)
+    fractions = total.tokens_masked_fraction, total.bases_hidden_fraction, total.bases_hidden_kept_fraction
+    assert fractions == (0.2, 0.2, 0.125)
     assert MaskAccount(0, 0, 0, 0, 0).tokens_masked_fraction == 0
 
 
@@ -33,7 +33,7 @@ def test_in_text_a_base_is_a_token():
 
 @pytest.mark.parametrize(("per", "shown"), [("span", 0.1 + 0.1 / 4), ("token", 1 - 0.9**6)])
 def test_replacement_per_token_shows_half_of_the_hidden_bases(per, shown):
-    """Six tokens that each keep their letter with chance 0.1 show the base in 47 of 100 spans."""
+    """Six tokens that each keep their letter with probability 0.1 show the base in 47 of 100 spans."""
     tokens = kmer_tokens(6)
     ids, cu_seqlens, keys = random_batch(tokens, 600, 510)
     spans = build_strategy("contiguous", tokens=tokens, mask_rate=0.1).select(ids, cu_seqlens, keys)

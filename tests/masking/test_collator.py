@@ -42,10 +42,10 @@ def test_hidden_tokens_are_the_labels_and_nothing_stands_on_padding(side):
 
 
 def test_a_rate_of_one_masks_every_kmer_and_of_zero_none():
-    for rate, share in ((1.0, 1), (0.0, 0)):
+    for rate, fraction in ((1.0, 1), (0.0, 0)):
         batch = DataCollatorForBaseMasking(TOKENIZER, "contiguous", mask_rate=rate)(FEATURES)
         kmers = batch["attention_mask"].sum() - 2 * len(FEATURES)
-        assert (batch["labels"] != -100).sum() == share * kmers
+        assert (batch["labels"] != -100).sum() == fraction * kmers
 
 
 def test_masks_are_new_each_time_and_follow_the_seed_of_torch():

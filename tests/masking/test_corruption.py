@@ -20,10 +20,10 @@ def only(monkeypatch, action):
     monkeypatch.setattr(corruption, "RANDOM_FRACTION", float(action == "random"))
 
 
-def masked_batch(tokens, seed, rate=0.2, lengths=(60, 7, 30), n_share=0.0):
+def masked_batch(tokens, seed, rate=0.2, lengths=(60, 7, 30), n_fraction=0.0):
     """Sequences with some N, and spans of contiguous masking or of single tokens."""
     rng = np.random.default_rng(seed)
-    p = [(1 - n_share) / 4] * 4 + [n_share]
+    p = [(1 - n_fraction) / 4] * 4 + [n_fraction]
     ids, cu_seqlens = pack([encode(rng.choice(5, n, p=p), tokens) for n in lengths])
     keys = torch.from_numpy(rng.integers(-(2**63), 2**63 - 1, len(lengths)))
     name = "contiguous" if seed % 2 else "uniform"
@@ -54,7 +54,7 @@ def test_all_masked_all_kept(monkeypatch, per):
     assert corrupt(ids, spans, cu_seqlens, keys, tokens=tokens, per=per)[0].equal(ids)
 
 
-def test_spans_are_replaced_in_the_asked_shares_and_whole():
+def test_spans_are_replaced_in_the_asked_fractions_and_whole():
     tokens = kmer_tokens(6)
     ids, cu_seqlens, keys = random_batch(tokens, 600, 510)
     strategy = build_strategy("contiguous", tokens=tokens, mask_rate=0.15, match="none")
@@ -85,10 +85,10 @@ def test_per_token_draws_are_independent_and_give_k_mers_only():
 
 
 @settings(deadline=None, max_examples=40)
-@given(k=st.integers(1, 5), strided=st.booleans(), seed=st.integers(0, 2**31), n_share=st.sampled_from([0, 0.03]))
-def test_randomly_replaced_spans_leave_legal_sequences_and_change_hidden_bases_only(k, strided, seed, n_share):
+@given(k=st.integers(1, 5), strided=st.booleans(), seed=st.integers(0, 2**31), n_fraction=st.sampled_from([0, 0.03]))
+def test_randomly_replaced_spans_leave_legal_sequences_and_change_hidden_bases_only(k, strided, seed, n_fraction):
     tokens = kmer_tokens(k, k if strided else 1)
-    ids, spans, cu_seqlens, keys = masked_batch(tokens, seed, 0.5, n_share=n_share)
+    ids, spans, cu_seqlens, keys = masked_batch(tokens, seed, 0.5, n_fraction=n_fraction)
     grid = grid_of(ids, cu_seqlens, tokens)
     with pytest.MonkeyPatch.context() as monkeypatch:
         only(monkeypatch, "random")
@@ -113,11 +113,11 @@ def test_redrawn_bases_are_flat(monkeypatch):
 
 
 @settings(deadline=None, max_examples=40)
-@given(k=st.integers(1, 5), strided=st.booleans(), seed=st.integers(0, 2**31), n_share=st.sampled_from([0, 0.03]))
-def test_no_hidden_base_can_be_computed_from_tokens_outside_its_span(k, strided, seed, n_share):
+@given(k=st.integers(1, 5), strided=st.booleans(), seed=st.integers(0, 2**31), n_fraction=st.sampled_from([0, 0.03]))
+def test_no_hidden_base_can_be_computed_from_tokens_outside_its_span(k, strided, seed, n_fraction):
     """Two sequences that differ in the hidden bases of one span alone look alike outside that span."""
     tokens = kmer_tokens(k, k if strided else 1)
-    ids, spans, cu_seqlens, _ = masked_batch(tokens, seed, 0.4, n_share=n_share)
+    ids, spans, cu_seqlens, _ = masked_batch(tokens, seed, 0.4, n_fraction=n_fraction)
     grid = grid_of(ids, cu_seqlens, tokens)
     hidden = hidden_bases(ids, spans, cu_seqlens, tokens)
     for i, token in enumerate(ids.tolist()):

@@ -51,8 +51,8 @@ def test_a_word_may_occur_more_often_than_a_byte_holds():
 def test_the_bases_are_shared_out_in_parts_of_equal_size(monkeypatch):
     monkeypatch.setattr(counting, "SMALLEST_PART", 1000)
     intervals = np.array([[5, 2500], [2500, 2501], [4000, 9000]])
-    lots = list(parts(intervals, 1000, 4))
-    assert [int((lot[:, 2] - lot[:, 1]).sum()) for lot in lots] == [1000] * 7 + [496]
+    groups = list(parts(intervals, 1000, 4))
+    assert [int((group[:, 2] - group[:, 1]).sum()) for group in groups] == [1000] * 7 + [496]
     codes = np.random.default_rng(0).integers(0, 4, 9000).astype(np.uint8)
     whole = sum(counted_by_numpy(codes[start:stop], 2) for start, stop in intervals if stop > start + 1)
     np.testing.assert_array_equal(count_ngrams(codes, intervals, 4)[2], whole)

@@ -19,8 +19,8 @@ def plan_of(name, rate=0.15, steps=STEPS, match="none"):
     return build_plan(name, steps=steps, tokens=kmer_tokens(4), mask_rate=rate, npmi=made_up_npmi(4), match=match)
 
 
-def shares(plan, switched_at=None):
-    return [plan.phase_of(step, switched_at).share for step in range(STEPS)]
+def fractions(plan, switched_at=None):
+    return [plan.phase_of(step, switched_at).fraction for step in range(STEPS)]
 
 
 def test_a_plain_strategy_is_the_same_at_every_step():
@@ -33,7 +33,7 @@ def test_a_plain_strategy_is_the_same_at_every_step():
 
 def test_cm_step_switches_at_its_step():
     plan = plan_of("cm-step:at=40")
-    assert shares(plan) == [0.0] * 40 + [1.0] * 60
+    assert fractions(plan) == [0.0] * 40 + [1.0] * 60
     assert plan.at(39).spec.name == "genemask"
     assert plan.at(40).spec.name == "npmi-global"
     assert not plan.wants_to_switch([1.0] * 50)
@@ -41,8 +41,8 @@ def test_cm_step_switches_at_its_step():
 
 def test_cm_gems_switches_at_the_step_it_is_told():
     plan = plan_of("cm-gems:first=uniform:second=span")
-    assert shares(plan) == [0.0] * STEPS
-    assert shares(plan, switched_at=70) == [0.0] * 70 + [1.0] * 30
+    assert fractions(plan) == [0.0] * STEPS
+    assert fractions(plan, switched_at=70) == [0.0] * 70 + [1.0] * 30
     assert (plan.at(69, 70).spec.name, plan.at(70, 70).spec.name) == ("uniform", "span")
 
 
@@ -62,7 +62,7 @@ def test_the_strategies_of_a_curriculum_may_have_parameters_and_come_from_a_file
 
 def test_linear_mix_goes_from_none_to_all():
     plan = plan_of("linear-mix:first=uniform:second=contiguous")
-    assert shares(plan) == pytest.approx(np.linspace(0, 1, STEPS))
+    assert fractions(plan) == pytest.approx(np.linspace(0, 1, STEPS))
     assert (plan.at(0).spec.name, plan.at(STEPS - 1).spec.name) == ("uniform", "contiguous")
 
 

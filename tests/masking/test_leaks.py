@@ -23,7 +23,7 @@ masked_sequences = st.fixed_dictionaries(
         "overlap": st.sampled_from(["all", "half", "none"]),
         "seed": st.integers(0, 2**31),
         "rate": st.sampled_from([0.1, 0.3, 0.7]),
-        "n_share": st.sampled_from([0, 0.02, 0.1]),
+        "n_rate": st.sampled_from([0, 0.02, 0.1]),
         "lengths": st.lists(st.integers(1, 90), min_size=1, max_size=4),
     }
 )
@@ -32,10 +32,10 @@ masked_sequences = st.fixed_dictionaries(
 class Masked:
     """Sequences with N now and then, their spans, and which spans were replaced."""
 
-    def __init__(self, name, k, overlap, seed, rate, n_share, lengths):
+    def __init__(self, name, k, overlap, seed, rate, n_rate, lengths):
         rng = np.random.default_rng(seed)
         self.tokens = kmer_tokens(k, {"all": 1, "half": k // 2 if k % 2 == 0 else 1, "none": k}[overlap])
-        self.codes = [rng.choice(5, k * -(-max(n, k) // k), p=[(1 - n_share) / 4] * 4 + [n_share]) for n in lengths]
+        self.codes = [rng.choice(5, k * -(-max(n, k) // k), p=[(1 - n_rate) / 4] * 4 + [n_rate]) for n in lengths]
         self.keys = torch.from_numpy(rng.integers(-(2**63), 2**63 - 1, len(lengths)))
         strategy = build_strategy(name, tokens=self.tokens, mask_rate=rate, npmi=made_up_npmi(k), match="none")
         self.ids, self.cu_seqlens = self.pack(self.codes)
@@ -117,7 +117,7 @@ def test_corruption_per_token_shows_half_of_the_short_spans_and_two_thirds_of_th
 
 
 @pytest.mark.parametrize("name", ["contiguous", "genemask", "random-span"])
-def test_the_share_that_can_be_read_because_its_span_was_kept_is_reported(name):
+def test_the_fraction_that_can_be_read_because_its_span_was_kept_is_reported(name):
     tokens = kmer_tokens(6)
     ids, cu_seqlens, keys = random_batch(tokens, 600, 510)
     strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=made_up_npmi(6), match="none")

@@ -146,7 +146,7 @@ def test_parameters_take_the_type_of_their_default(mine):
 
 
 def test_a_strategy_from_a_file_masks_and_leaves_the_house_as_it_is(mine):
-    house = dict(STRATEGIES)
+    built_in = dict(STRATEGIES)
     tokens = kmer_tokens(2)
     ids, cu_seqlens, keys = random_batch(tokens, 1, 7, specials=False)
 
@@ -157,7 +157,7 @@ def test_a_strategy_from_a_file_masks_and_leaves_the_house_as_it_is(mine):
     assert select(f"{mine}:every-nth:n=3") == [1, 0, 0, 2, 0, 0]
     assert select(f"{mine}:every-nth:n=3", first=True) == [0, 0, 1, 0, 0, 2]
     assert select(f"{mine}:uniform") == [1] * 6
-    assert house == STRATEGIES
+    assert built_in == STRATEGIES
     assert "every-nth" not in STRATEGIES
 
 
@@ -200,13 +200,13 @@ def test_a_file_that_does_not_serve_is_a_sentence(tmp_path, mine):
     ],
 )
 def test_a_file_that_fails_when_it_is_run_is_a_sentence_that_names_its_line(tmp_path, source, message):
-    house = dict(STRATEGIES)
+    built_in = dict(STRATEGIES)
     file = tmp_path / "failing.py"
     file.write_text(source)
     with pytest.raises(SettingsError, match=re.escape(str(file)) + ".*" + message) as raised:
         find(f"{file}:mine")
     assert "\n" not in str(raised.value)
-    assert house == STRATEGIES
+    assert built_in == STRATEGIES
 
 
 def test_a_mistake_in_what_the_file_imports_is_placed_in_the_imported_file(tmp_path, monkeypatch):

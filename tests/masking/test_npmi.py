@@ -53,7 +53,7 @@ def test_on_both_strands_each_place_counts_two_words_and_a_palindrome_twice():
     assert found == {"TTAC": 1, "GTAA": 1, "TACG": 1, "CGTA": 1, "ACGT": 2, "CGTT": 1, "AACG": 1}
 
 
-def test_rare_words_score_minus_infinity_and_their_share_is_known():
+def test_rare_words_score_minus_infinity_and_their_fraction_is_known():
     counts = random_counts(3)
     counts[3][:5] = 100
     counts[3][5] = 101  # just enough
@@ -61,7 +61,7 @@ def test_rare_words_score_minus_infinity_and_their_share_is_known():
     assert np.isneginf(table.npmi(3)).tolist() == (counts[3] < 101).tolist()
     assert np.isneginf(table.pmi(3)[:5]).all()
     rare = counts[3][counts[3] < 101].sum()
-    assert table.share_below_min_count(3) == pytest.approx(rare / counts[3].sum())
+    assert table.fraction_below_min_count(3) == pytest.approx(rare / counts[3].sum())
 
 
 def test_a_word_that_is_its_parts_has_no_pmi():
@@ -69,13 +69,13 @@ def test_a_word_that_is_its_parts_has_no_pmi():
     np.testing.assert_allclose(NpmiTable.from_counts(counts, min_count=2).pmi(5), 0, atol=1e-12)
 
 
-def test_a_person_is_told_the_share_of_rare_words_above_a_tenth():
+def test_a_person_is_told_the_fraction_of_rare_words_above_a_tenth():
     counts = random_counts(3)
     assert rarity_warning(NpmiTable.from_counts(counts, min_count=2), [2, 3], "x") == ""
     table = NpmiTable.from_counts(counts, min_count=3000)
-    share = counts[3][counts[3] < 3000].sum() / counts[3].sum()
+    fraction = counts[3][counts[3] < 3000].sum() / counts[3].sum()
     said = rarity_warning(table, [2, 3], "tokens.k")
-    assert f"{100 * share:.0f} % of its 3-mers" in said
+    assert f"{100 * fraction:.0f} % of its 3-mers" in said
     assert "2-mers" not in said
     assert said.endswith("lower tokens.k")
 

@@ -48,19 +48,19 @@ def npmi_of(k, seed=0):
     return NpmiTable.from_counts(counts)
 
 
-def error(strategy, tokens, n_bases, n, rate, share="tokens_masked_fraction"):
+def error(strategy, tokens, n_bases, n, rate, fraction="tokens_masked_fraction"):
     """Relative error of the realised share over n sequences, and its standard error."""
     ids, cu_seqlens, keys = random_batch(tokens, n, n_bases, seed=5, specials=False)
     spans = strategy.select(ids, cu_seqlens, keys)
     spread = (spans > 0).view(n, -1).double().mean(1).std() / rate / n**0.5
-    return getattr(account(ids, ids, spans, cu_seqlens, tokens), share) / rate - 1, float(spread)
+    return getattr(account(ids, ids, spans, cu_seqlens, tokens), fraction) / rate - 1, float(spread)
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     "name", ["uniform", "contiguous", "span", "fixed-span", "random-span", "genemask", "genemask-released"]
 )
-def test_the_asked_share_of_tokens_is_met_at_every_length(name):
+def test_the_asked_fraction_of_tokens_is_met_at_every_length(name):
     tokens = kmer_tokens(4)
     strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=npmi_of(4))
     for n_bases, n in {8: 10_000, 20: 5000, 64: 2000, 510: 400}.items():
@@ -68,14 +68,14 @@ def test_the_asked_share_of_tokens_is_met_at_every_length(name):
         assert abs(off) < 0.02 + 2.5 * se
 
 
-def chance_to_stay_visible(name, chance, n_tokens, k, stride, p=0.2, longest=10):
-    """(n_tokens,) the slow way: for every token and centre the chance that the centre's run reaches the token."""
+def probability_to_stay_visible(name, probability, n_tokens, k, stride, p=0.2, longest=10):
+    """(n_tokens,) the slow way: for every token and centre the probability that the centre's run reaches the token."""
     n_bases = (n_tokens - 1) * stride + k
     of_length = [p * (1 - p) ** (n - 1) / (1 - (1 - p) ** longest) for n in range(1, longest + 1)]
     n_over = -(-k // stride)  # tokens over a base
 
     def runs(x):
-        """First and last base hidden around centre x, with the chance of each."""
+        """First and last base hidden around centre x, with the probability of each."""
         if name == "span":
             return [(x - (n - 1) // 2, x + n // 2, c) for n, c in enumerate(of_length, 1)]
         middle = (
@@ -89,20 +89,20 @@ def chance_to_stay_visible(name, chance, n_tokens, k, stride, p=0.2, longest=10)
     for t in range(n_tokens):
         for x in range(n_bases):
             reached = sum(c for first, last, c in runs(x) if first < t * stride + k and last >= t * stride)
-            visible[t] *= 1 - chance * reached
+            visible[t] *= 1 - probability * reached
     return visible
 
 
 @pytest.mark.parametrize("name", ["span", "fixed-span"])
 @pytest.mark.parametrize(("k", "stride"), [(6, 1), (3, 1), (1, 1), (4, 4)])
-def test_formulas_give_the_asked_share_at_every_length_and_rate(name, k, stride):
+def test_formulas_give_the_asked_fraction_at_every_length_and_rate(name, k, stride):
     tokens = kmer_tokens(k, stride)
     for rate in (0.15, 0.01, 1e-5):
         table = build_strategy(name, tokens=tokens, mask_rate=rate).probabilities
         for n_tokens in (1, 2, 5, 19, 64, 90):
-            chance = float(table[(n_tokens - 1) * stride + k])
-            share = 1 - chance_to_stay_visible(name, chance, n_tokens, k, stride).mean()
-            assert share == pytest.approx(rate, rel=1e-3)
+            probability = float(table[(n_tokens - 1) * stride + k])
+            fraction = 1 - probability_to_stay_visible(name, probability, n_tokens, k, stride).mean()
+            assert fraction == pytest.approx(rate, rel=1e-3)
 
 
 @pytest.mark.usefixtures("rough")
@@ -131,7 +131,7 @@ def test_tokens_that_do_not_overlap_meet_the_rate_too():
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_asked_share_of_bases_is_met_or_refused():
+def test_the_asked_fraction_of_bases_is_met_or_refused():
     tokens = kmer_tokens(3)
     strategy = build_strategy("contiguous", tokens=tokens, mask_rate=0.15, match="bases")
     off, se = error(strategy, tokens, 200, 4000, 0.15, "bases_hidden_fraction")
@@ -143,13 +143,13 @@ def test_the_asked_share_of_bases_is_met_or_refused():
 
 def test_published_rates_are_constants():
     tokens = kmer_tokens(6)
-    chances = {
+    probabilities = {
         name: build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=npmi_of(6), match="none").probabilities
         for name in ("uniform", "contiguous", "genemask", "random-span")
     }
     expected = {"uniform": 0.15, "contiguous": 0.025, "genemask": 0.15 / 8.5, "random-span": 0.15 / 8.5}
-    for name, chance in expected.items():
-        assert chances[name].tolist() == pytest.approx([chance])
+    for name, probability in expected.items():
+        assert probabilities[name].tolist() == pytest.approx([probability])
 
 
 @pytest.mark.usefixtures("quick")
@@ -205,7 +205,7 @@ def test_each_setting_and_table_has_its_own_solution(own_cache):
 
 
 @pytest.mark.usefixtures("rough")
-def test_sequences_longer_than_the_table_take_its_last_chance():
+def test_sequences_longer_than_the_table_take_its_last_probability():
     tokens = kmer_tokens(3)
     strategy = build_strategy("random-span", tokens=tokens, mask_rate=0.15)
     table = strategy.probabilities
@@ -240,14 +240,14 @@ def test_npmi_global_meets_the_rate_on_windows_like_those_it_was_given(match):
     strategy = build_strategy(
         "npmi-global", tokens=tokens, mask_rate=0.15, npmi=npmi_of(4), match=match, sample=(ids, cu_seqlens)
     )
-    share = "tokens_masked_fraction" if match == "tokens" else "bases_hidden_fraction"
+    fraction = "tokens_masked_fraction" if match == "tokens" else "bases_hidden_fraction"
     for n_bases in (20, 60, 509):
         pieces = [s[1 : n_bases - 2] for s in sequences_of(ids, cu_seqlens)]
         ids_cut, cu_cut = pack(pieces * 5)
         keys = torch.arange(len(pieces) * 5) + 99
         masked = strategy.select(ids_cut, cu_cut, keys) > 0
         spread = masked.view(len(keys), -1).double().mean(1).std() / 0.15 / len(keys) ** 0.5
-        off = getattr(account(ids_cut, ids_cut, masked.int(), cu_cut, tokens), share) / 0.15 - 1
+        off = getattr(account(ids_cut, ids_cut, masked.int(), cu_cut, tokens), fraction) / 0.15 - 1
         assert abs(off) < 0.02 + 2.5 * spread
     others = build_strategy(
         "npmi-global", tokens=tokens, mask_rate=0.15, npmi=npmi_of(4), match=match, sample=(ids[:9000], cu_seqlens[:18])
@@ -263,10 +263,10 @@ def test_tokens_of_unequal_length_are_matched_on_windows(name):
     sample = ids, torch.arange(0, 60_001, 100)
     with pytest.raises(SettingsError, match="on tokens of unequal length masks a fraction that depends"):
         build_strategy(name, tokens=tokens, mask_rate=0.15)
-    for match, share in (("tokens", "tokens_masked_fraction"), ("bases", "bases_hidden_fraction")):
+    for match, fraction in (("tokens", "tokens_masked_fraction"), ("bases", "bases_hidden_fraction")):
         strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, match=match, sample=sample)
         spans = strategy.select(*sample, torch.arange(600) + 7)
-        assert getattr(account(ids, ids, spans, sample[1], tokens), share) == pytest.approx(0.15, rel=0.03)
+        assert getattr(account(ids, ids, spans, sample[1], tokens), fraction) == pytest.approx(0.15, rel=0.03)
     assert build_strategy("uniform", tokens=tokens, mask_rate=0.15).probabilities.tolist() == [0.15]
 
 
@@ -298,8 +298,8 @@ def test_formulas_are_given_the_parameters_they_name():
         sequence.masked[:] = tokens_drawn(sequence)
 
     try:
-        for match, chance in (("none", 0.05), ("tokens", 0.15)):
+        for match, probability in (("none", 0.05), ("tokens", 0.15)):
             built = build_strategy("pairs-of:n=3", tokens=kmer_tokens(3), mask_rate=0.15, match=match)
-            assert built.probabilities.tolist() == pytest.approx([chance])
+            assert built.probabilities.tolist() == pytest.approx([probability])
     finally:
         del STRATEGIES["pairs-of"]

@@ -20,7 +20,7 @@ def draw(key, stream, position):
     return float(uniform(torch.tensor([key]), stream, torch.tensor([position])))
 
 
-def lot(key, stream, position):
+def tie_break(key, stream, position):
     """The lowest of several wins."""
     return int(hash64(np.array([key]), stream, np.array([position]))[0])
 
@@ -50,13 +50,13 @@ def test_span_hides_runs_of_geometric_length_around_centres(tokens):
     for key in range(30):
         ids = a_sequence(tokens, rng)
         n_bases = int((tokens.n_bases[ids] - (tokens.k - tokens.stride)).sum()) + tokens.k - tokens.stride
-        masked, chance = select_one("span:p=0.3:longest=5", tokens, ids, key, 0.3)
+        masked, probability = select_one("span:p=0.3:longest=5", tokens, ids, key, 0.3)
         weights = [0.3 * 0.7 ** (n - 1) for n in range(1, 6)]
-        assert chance == pytest.approx(0.3 / (np.dot(weights, range(1, 6)) / sum(weights) + tokens.k - 1))
+        assert probability == pytest.approx(0.3 / (np.dot(weights, range(1, 6)) / sum(weights) + tokens.k - 1))
         below = np.cumsum(weights) / sum(weights)
         hidden = set()
         for x in range(n_bases):
-            if draw(key, Purpose.CENTRE, x) < chance:
+            if draw(key, Purpose.CENTRE, x) < probability:
                 length = 1 + int((draw(key, Purpose.SPAN_LENGTH, x) < 1 - below[:-1]).sum())
                 first = x - (length - 1) // 2
                 hidden |= set(range(max(0, first), min(n_bases, first + length)))
@@ -72,7 +72,7 @@ def test_spans_have_the_published_lengths():
     assert max(sizes) < 21
 
 
-def test_the_published_lengths_have_the_chances_they_always_had():
+def test_the_published_lengths_have_the_probabilities_they_always_had():
     most = 1 - (1 - 0.2) ** 10
     assert probabilities_to_be_longer(0.2, 10).tolist() == [
         1 - (1 - (1 - 0.2) ** n) / most for n in range(1, 10)
@@ -106,10 +106,10 @@ def test_fixed_span_hides_the_middle_token_over_each_centre(k, stride):
     rng = np.random.default_rng(2)
     for key in range(30):
         ids = a_sequence(tokens, rng)
-        masked, chance = select_one("fixed-span", tokens, ids, key, 0.3)
+        masked, probability = select_one("fixed-span", tokens, ids, key, 0.3)
         hidden = set()
         for x in range((len(ids) - 1) * stride + k):
-            if draw(key, Purpose.CENTRE, x) < chance:
+            if draw(key, Purpose.CENTRE, x) < probability:
                 over = [t for t in range(len(ids)) if t * stride <= x < t * stride + k]
                 wanted = (x if stride == 1 else x // stride) - (k // stride - 1) // 2  # DNABERT's offsets
                 token = min(over, key=lambda t: abs(t - wanted))
@@ -132,10 +132,12 @@ def test_npmi_global_hides_the_best_tokens_of_the_whole_sequence():
     counts = []
     for key in range(60):
         ids = a_sequence(tokens, rng)
-        masked, chance = select_one("npmi-global", tokens, ids, key, 0.3, npmi=table)
-        assert chance == pytest.approx(0.3 / 7)
-        n = sum(draw(key, Purpose.TOKEN, t) < chance for t in range(len(ids)))
-        best = sorted(range(len(ids)), key=lambda t: (-float(scores[ids[t]]), lot(key, Purpose.GLOBAL_TIE, t)))[:n]
+        masked, probability = select_one("npmi-global", tokens, ids, key, 0.3, npmi=table)
+        assert probability == pytest.approx(0.3 / 7)
+        n = sum(draw(key, Purpose.TOKEN, t) < probability for t in range(len(ids)))
+        best = sorted(range(len(ids)), key=lambda t: (-float(scores[ids[t]]), tie_break(key, Purpose.GLOBAL_TIE, t)))[
+            :n
+        ]
         assert masked == masked_over({t + i for t in best for i in range(4)}, ids, tokens)
         counts.append(n)
     assert np.mean(counts) == pytest.approx(57 * 0.3 / 7, abs=0.8)
@@ -153,10 +155,10 @@ def test_npmi_global_counts_and_ranks_maskable_tokens_alone():
     rare_taken = 0
     for key in range(40):
         ids = encode(rng.choice(5, 60, p=[0.22] * 4 + [0.12]), tokens)
-        masked, chance = select_one("npmi-global", tokens, ids, key, 0.95, npmi=table)
+        masked, probability = select_one("npmi-global", tokens, ids, key, 0.95, npmi=table)
         maskable = tokens.maskable[ids].nonzero().squeeze(1).tolist()
-        n = sum(draw(key, Purpose.TOKEN, t) < chance for t in maskable)
-        ranked = sorted((-float(scores[ids[t]]), lot(key, Purpose.GLOBAL_TIE, t), t) for t in maskable)
+        n = sum(draw(key, Purpose.TOKEN, t) < probability for t in maskable)
+        ranked = sorted((-float(scores[ids[t]]), tie_break(key, Purpose.GLOBAL_TIE, t), t) for t in maskable)
         rare_taken += bool(n) and ranked[n - 1][0] == torch.inf
         hidden = {t - 1 + i for *_, t in ranked[:n] for i in range(3)}  # bases are counted after [CLS]
         expected = [t in maskable and bool({t - 1, t, t + 1} & hidden) for t in range(len(ids))]
@@ -180,10 +182,10 @@ def test_genemask_released_ranks_places_as_if_they_were_tokens():
     for key in range(150):
         n_bases = (40, 80, 150)[key % 3]
         ids = encode(rng.integers(0, 4, n_bases), tokens, specials=False)
-        masked, chance = select_one("genemask-released", tokens, ids, key, 0.6, npmi=table)
+        masked, probability = select_one("genemask-released", tokens, ids, key, 0.6, npmi=table)
         centres = []
         for x in range(n_bases):
-            if draw(key, Purpose.CENTRE, x) < chance:
+            if draw(key, Purpose.CENTRE, x) < probability:
                 over = [t for t in range(x, x - 4, -1) if 0 <= t < len(ids)]
                 centres.append((max((score_of_place[t + 1], t) for t in over), x))  # [CLS] would be number 0
         if len({score for (score, _), _ in centres}) < len(centres):

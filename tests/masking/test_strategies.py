@@ -55,12 +55,12 @@ def test_text_rate_0_and_1(name):
 
 @pytest.mark.parametrize("name", DNA)
 @settings(deadline=None, max_examples=15)
-@given(data=st.data(), k=st.integers(2, 6), seed=st.integers(0, 2**31), n_share=st.sampled_from([0, 0.04, 0.3]))
-def test_a_mask_is_the_same_alone_in_any_batch_and_any_packing(name, data, k, seed, n_share):
+@given(data=st.data(), k=st.integers(2, 6), seed=st.integers(0, 2**31), n_fraction=st.sampled_from([0, 0.04, 0.3]))
+def test_a_mask_is_the_same_alone_in_any_batch_and_any_packing(name, data, k, seed, n_fraction):
     tokens = kmer_tokens(k, data.draw(st.sampled_from(sorted({1, max(1, k // 2), k}))))
     rng = np.random.default_rng(seed)
     lengths = data.draw(st.lists(st.one_of(st.just(0), st.integers(k, 90)), min_size=1, max_size=6))
-    p = [(1 - n_share) / 4] * 4 + [n_share]
+    p = [(1 - n_fraction) / 4] * 4 + [n_fraction]
     sequences = [encode(rng.choice(5, n, p=p), tokens, specials=bool(i % 2)) if n else torch.zeros(0).long()
                  for i, n in enumerate(lengths)]  # fmt: skip
     keys = torch.from_numpy(rng.integers(-(2**63), 2**63 - 1, len(lengths)))
@@ -106,7 +106,7 @@ def test_every_strategy_follows_the_key():
         assert len(masks) > (3 if name == "npmi-global" else 15)  # there only the number of tokens is drawn
 
 
-def reference_genemask(ids, key, tokens, scores, chance):
+def reference_genemask(ids, key, tokens, scores, probability):
     """One sequence, one base at a time: the hidden bases of genemask where scores never tie."""
     from genomask.hashing import Purpose
     from genomask.hashing import uniform as draw
@@ -114,7 +114,7 @@ def reference_genemask(ids, key, tokens, scores, chance):
     n_tokens = len(ids)
     centres = []
     for x in range(n_tokens - 1 + tokens.k):
-        if draw(torch.tensor([key]), Purpose.CENTRE, torch.tensor([x])) < chance:
+        if draw(torch.tensor([key]), Purpose.CENTRE, torch.tensor([x])) < probability:
             covering = [t for t in range(x - tokens.k + 1, x + 1) if 0 <= t < n_tokens]
             best = max(covering, key=lambda t: scores[ids[t]])
             centres.append((scores[ids[best]], x, best))
@@ -133,11 +133,11 @@ def test_genemask_is_its_definition_one_base_at_a_time():
     scores = scores_of(tokens, table)
     rng = np.random.default_rng(3)
     strategy = build_strategy("genemask", tokens=tokens, mask_rate=0.4, npmi=table, match="none")
-    chance = 0.4 / ((2 * k - 1 + k) / 2)
+    probability = 0.4 / ((2 * k - 1 + k) / 2)
     halves_seen = 0
     for key in range(40):
         no_repeats = encode(rng.integers(0, 4, 40), tokens, specials=False)
-        masked, better, worse = reference_genemask(no_repeats.tolist(), key, tokens, scores, chance)
+        masked, better, worse = reference_genemask(no_repeats.tolist(), key, tokens, scores, probability)
         if {s for s, *_ in better} & {s for s, *_ in worse}:
             continue  # a tie between centres, settled at random
         halves_seen += bool(worse)

@@ -35,7 +35,7 @@ def runs() -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture
-def yardsticks(runs) -> dict[str, dict[str, float | None]]:
+def baselines(runs) -> dict[str, dict[str, float | None]]:
     shared = {"ln_vocabulary_nats": 5.545, "unigram_entropy_nats": 5.41, "order_0_bits": 1.991, "order_5_bits": 1.958}
     return {run: shared | {"flank_floor_nats": 2.2 if "random" in run else 2.4} for run in runs}
 

@@ -17,8 +17,8 @@ HOSTILE = "<script>alert('x')</script> & \"more\""
 
 
 @pytest.fixture
-def page(runs, yardsticks, summary, verdict, seed_differences, arms, tmp_path) -> Path:
-    learning_curves(runs, tmp_path / "learning.svg", yardsticks)
+def page(runs, baselines, summary, verdict, seed_differences, arms, tmp_path) -> Path:
+    learning_curves(runs, tmp_path / "learning.svg", baselines)
     fewshot_curves(summary, tmp_path / "fewshot.svg")
     verdict_forest(verdict, seed_differences, tmp_path / "verdict.svg", "random-span")
     pictures = [

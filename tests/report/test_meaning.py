@@ -2,9 +2,9 @@
 
 import pytest
 
-from genomask.report.meaning import copied_share, evaluations_words, last_scores, meaning, still_copying
+from genomask.report.meaning import copied_fraction, evaluations_words, last_scores, meaning, still_copying
 
-YARDSTICKS = {
+BASELINES = {
     "ln_vocabulary_nats": 8.32, "unigram_entropy_nats": 8.0, "flank_floor_nats": 3.0,
     "order_0_bits_single": 1.96, "order_0_bits_six": 1.95, "order_5_bits_single": 1.94, "order_5_bits_six": 1.93,
 }  # fmt: skip
@@ -16,13 +16,13 @@ def evaluation(loss: float, single: float, six: float, error: float = 0.002) -> 
     row = {"step": 100, "eval_loss_nats_per_masked_token": loss}
     for item, bits in (("single", single), ("six", six)):
         row[f"eval_bits_per_hidden_base_{item}"] = bits
-        row[f"eval_bits_below_order_0_{item}"] = YARDSTICKS[f"order_0_bits_{item}"] - bits
+        row[f"eval_bits_below_order_0_{item}"] = BASELINES[f"order_0_bits_{item}"] - bits
         row[f"eval_bits_below_order_0_{item}_standard_error"] = error
     return row
 
 
 def said(*rows: dict, mask_tells: bool = False) -> str:
-    return meaning(rows, YARDSTICKS, mask_tells=mask_tells)
+    return meaning(rows, BASELINES, mask_tells=mask_tells)
 
 
 def test_far_above_the_flank_floor_the_model_has_not_learned_to_copy_and_no_bits_are_read():
@@ -74,11 +74,11 @@ def test_text_is_told_in_words_of_text(loss, words):
 
 
 def test_tokens_without_flanks_have_nothing_to_copy():
-    assert copied_share(8.0, YARDSTICKS | {"flank_floor_nats": 8.1}) is None
-    assert copied_share(8.0, TEXT) is None
-    assert still_copying([evaluation(8.0, 1.9, 1.9)], YARDSTICKS | {"flank_floor_nats": 8.1}) == ""
+    assert copied_fraction(8.0, BASELINES | {"flank_floor_nats": 8.1}) is None
+    assert copied_fraction(8.0, TEXT) is None
+    assert still_copying([evaluation(8.0, 1.9, 1.9)], BASELINES | {"flank_floor_nats": 8.1}) == ""
     assert "has no flanks to copy; under masks" in meaning(
-        [evaluation(8.0, 1.9, 1.9)], YARDSTICKS | {"flank_floor_nats": 8.1}, mask_tells=False
+        [evaluation(8.0, 1.9, 1.9)], BASELINES | {"flank_floor_nats": 8.1}, mask_tells=False
     )
 
 

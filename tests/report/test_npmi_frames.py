@@ -17,7 +17,7 @@ def table():
     return NpmiTable.from_intervals(planted, np.array([[0, len(planted)]]), max_n=3, min_count=20, genome="abc")
 
 
-def test_a_rank_is_one_more_than_the_words_that_score_higher_and_rare_words_share_the_last(table):
+def test_a_rank_is_one_more_than_the_words_that_score_higher_and_rare_words_fraction_the_last(table):
     frame = word_frame(table, 3)
     assert list(frame.columns) == ["ngram", "count", "naive_pmi", "pmi", "npmi", "rank"]
     for row in frame.itertuples():

@@ -29,9 +29,9 @@ def texts(svg) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg.read_text())
 
 
-def test_learning_curves_show_each_strategy_once_beside_its_yardsticks(runs, yardsticks, tmp_path):
+def test_learning_curves_show_each_strategy_once_beside_its_baselines(runs, baselines, tmp_path):
     path = tmp_path / "pictures" / "learning.svg"
-    learning_curves(runs, path, yardsticks)
+    learning_curves(runs, path, baselines)
     shown = texts(path)
     assert [shown.count(name) for name in ("random-span", "genemask")] == [1, 1]
     assert {"ln V 5.545", "unigrams 5.410", "order-0 1.991", "order-5 1.958"} <= set(shown)
@@ -41,8 +41,8 @@ def test_learning_curves_show_each_strategy_once_beside_its_yardsticks(runs, yar
 
 def test_a_run_on_text_has_no_panel_of_bases(runs, tmp_path):
     frame = runs["genemask/seed 0"].drop(columns="eval_bits_per_hidden_base")
-    yardsticks = {"wordpiece": {"ln_vocabulary_nats": 10.3, "unigram_entropy_nats": 7.1, "flank_floor_nats": None}}
-    learning_curves({"wordpiece": frame}, tmp_path / "text.svg", yardsticks)
+    baselines = {"wordpiece": {"ln_vocabulary_nats": 10.3, "unigram_entropy_nats": 7.1, "flank_floor_nats": None}}
+    learning_curves({"wordpiece": frame}, tmp_path / "text.svg", baselines)
     shown = texts(tmp_path / "text.svg")
     assert "unigrams 7.100" in shown
     assert not any("base" in text or "flank" in text for text in shown)
@@ -123,17 +123,17 @@ def test_the_same_numbers_make_the_same_picture(summary, tmp_path):
     assert (tmp_path / "a/fewshot.svg").read_bytes() == (tmp_path / "b/fewshot.svg").read_bytes()
 
 
-def test_each_strategy_of_the_house_has_one_colour_and_no_two_share_one():
-    house = {name: strategy_colours([name])[name] for name, spec in STRATEGIES.items() if not spec.source}
-    assert strategy_colours(reversed(house)) == house
-    assert len(set(house.values())) == len(house)
+def test_each_strategy_of_the_house_has_one_colour_and_no_two_fraction_one():
+    built_in = {name: strategy_colours([name])[name] for name, spec in STRATEGIES.items() if not spec.source}
+    assert strategy_colours(reversed(built_in)) == built_in
+    assert len(set(built_in.values())) == len(built_in)
 
 
 def test_variants_take_colours_that_are_left_over_in_their_order():
-    house = set(strategy_colours(STRATEGY_HUES).values())
+    built_in = set(strategy_colours(STRATEGY_HUES).values())
     given = strategy_colours(["mine.py:a", "genemask", "genemask:npmi=shuffled"])
     assert given["genemask"] == HUES["vermilion"]
-    assert not {given["mine.py:a"], given["genemask:npmi=shuffled"]} & house
+    assert not {given["mine.py:a"], given["genemask:npmi=shuffled"]} & built_in
     assert len(set(given.values())) == 3
     assert len(set(strategy_colours(["genemask", *"abcdefghij"]).values())) == len(HUES)
     assert len(strategy_colours("abcdefghijklmnop")) == 16

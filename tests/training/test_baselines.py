@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from genomask.training.baselines import entropy_nats, markov_bits, order_0_shares
+from genomask.training.baselines import entropy_nats, markov_bits, order_0_fractions
 from genomask.training.bits import bits_per_base
 
 
@@ -17,7 +17,7 @@ def test_order_0_is_the_entropy_of_the_hidden_bases_themselves():
     codes = torch.tensor([[0, 0, 0, 1, 3, 3]])
     hidden = torch.tensor([[True, True, True, True, False, False]])
     expected = -(0.75 * math.log2(0.75) + 0.25 * math.log2(0.25))
-    assert bits_per_base(order_0_shares(codes, hidden), hidden).mean == pytest.approx(expected)
+    assert bits_per_base(order_0_fractions(codes, hidden), hidden).mean == pytest.approx(expected)
 
 
 def test_the_markov_floor_agrees_with_a_walk_over_the_bases():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from genomask.training.bits import bits_per_base, clustered_mean, true_base_shares
+from genomask.training.bits import bits_per_base, clustered_mean, true_base_probabilities
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
@@ -21,9 +21,9 @@ def test_marginals_agree_with_a_sum_over_every_kmer(k):
         words = itertools.product(range(4), repeat=k)
         matching = [log_probs[token, i].exp() for i, word in enumerate(words) if word[5 - start] == codes[5]]
         expected.append(float(sum(matching)))
-    shares = true_base_shares(log_probs, first_base, codes, hidden, k)
-    assert shares[5] == pytest.approx(np.mean(expected), abs=1e-6)
-    assert shares[~hidden].abs().sum() == 0
+    fractions = true_base_probabilities(log_probs, first_base, codes, hidden, k)
+    assert fractions[5] == pytest.approx(np.mean(expected), abs=1e-6)
+    assert fractions[~hidden].abs().sum() == 0
 
 
 def test_a_uniform_model_scores_two_bits_and_a_perfect_one_none():

@@ -15,7 +15,7 @@ from genomask.training.step import train_step
 from genomask.types import IGNORE
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
-SHAPE = BatchShape.of(tokens=160, longest=40, masked_share=0.3)
+SHAPE = BatchShape.of(tokens=160, longest=40, masked_fraction=0.3)
 
 
 @pytest.mark.parametrize(

@@ -116,13 +116,13 @@ def test_bits_below_order_0_are_counted_from_the_entropy_of_the_hidden_bases(gen
     order_0 = {}
     for item in ("single", "six"):
         letters = [b for window, hidden in windows_of(scored, item) for b, h in zip(window, hidden, strict=True) if h]
-        shares = [n / len(letters) for n in Counter(letters).values()]
-        order_0[item] = -sum(share * math.log2(share) for share in shares)
+        fractions = [n / len(letters) for n in Counter(letters).values()]
+        order_0[item] = -sum(fraction * math.log2(fraction) for fraction in fractions)
         below = order_0[item] - row[f"eval_bits_per_hidden_base_{item}"]
         assert row[f"eval_bits_below_order_0_{item}"] == pytest.approx(below, abs=1e-6)
-        assert getattr(scored.yardsticks, f"order_0_bits_{item}") == pytest.approx(order_0[item])
+        assert getattr(scored.baselines, f"order_0_bits_{item}") == pytest.approx(order_0[item])
     both = sum(order_0.values()) / 2
-    assert scored.yardsticks.order_0_bits == pytest.approx(both)
+    assert scored.baselines.order_0_bits == pytest.approx(both)
     assert row["eval_bits_below_order_0"] == pytest.approx(both - row["eval_bits_per_hidden_base"], abs=1e-6)
 
 
@@ -153,5 +153,5 @@ def test_the_flank_floor_counts_the_hidden_bases_under_a_masked_token(genome, k,
                 (visible if label == IGNORE else masked).add(at * stride)
             told = {start + n for start in visible for n in range(k)}
             hidden_under += [sum(start + n not in told for n in range(k)) for start in masked]
-    floor = np.mean(hidden_under) * scored.yardsticks.order_0_bits * math.log(2)
-    assert scored.yardsticks.flank_floor_nats == pytest.approx(floor, rel=0.02)  # fewer at the ends
+    floor = np.mean(hidden_under) * scored.baselines.order_0_bits * math.log(2)
+    assert scored.baselines.flank_floor_nats == pytest.approx(floor, rel=0.02)  # fewer at the ends

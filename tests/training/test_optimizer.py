@@ -7,8 +7,8 @@ from genomask.training.optimizer import build_optimizer, learning_rate
 from genomask.training.settings import OptimizerSettings, TrainingSettings
 
 
-def test_the_rate_rises_to_the_peak_and_falls_to_its_final_share():
-    settings = OptimizerSettings(learning_rate=1.0, warmup_steps=10, final_share=0.02)
+def test_the_rate_rises_to_the_peak_and_falls_to_its_min_lr_ratio():
+    settings = OptimizerSettings(learning_rate=1.0, warmup_steps=10, min_lr_ratio=0.02)
     rates = [learning_rate(step, 100, settings) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] == rates[10] == 1.0

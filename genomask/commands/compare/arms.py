@@ -140,7 +140,7 @@ def folder_name(strategy: str) -> str:
 
 
 def run_arm(arm: Arm) -> None:
-    """Pretrain, then judge few-shot."""
+    """Pretrain, then measure few-shot."""
     resume = (arm.folder / "config.toml").exists()
     pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume, wait=ORPHAN_SECONDS)
     assert is_finished(arm.folder)

@@ -1,7 +1,7 @@
 """The comparison of masking strategies: run the arms, gather what they measured, write the verdict and its page.
 
 Every arm has the same steps, windows in the same order, learning rate and initial weights; strategies are matched by
-the share of tokens masked unless the recipe says otherwise. The pretraining seed is the unit of replication.
+the fraction of tokens masked unless the recipe says otherwise. The pretraining seed is the unit of replication.
 """
 
 from dataclasses import dataclass, field
@@ -41,8 +41,8 @@ class Outcome:
     """All rows of the arms' summary.csv."""
     runs: dict[str, pd.DataFrame]
     """Name of each arm -> rows of its metrics.jsonl."""
-    yardsticks: dict[str, dict[str, float | None]]
-    """Name of each arm -> its yardsticks."""
+    baselines: dict[str, dict[str, float | None]]
+    """Name of each arm -> its baselines."""
     failed: dict[str, str] = field(default_factory=dict)
     """Name of each arm that is missing -> why."""
 
@@ -68,18 +68,18 @@ class Outcome:
         """A row a strategy, means over seeds: accuracy, tokens masked, bases hidden, bits of the last evaluations."""
         scores = seed_scores(self.results, method, "accuracy").mean(axis=1).groupby("strategy").mean()
         masks = pd.concat([frame.assign(strategy=name.rpartition("/")[0]) for name, frame in self.runs.items()])
-        shares = masks.groupby("strategy")[["tokens_masked_fraction", "bases_hidden_fraction"]].mean()
+        fractions = masks.groupby("strategy")[["tokens_masked_fraction", "bases_hidden_fraction"]].mean()
         bits = {strategy: last_scores(rows).mean[BITS] for strategy, (rows, _) in self.pretraining().items()}
-        return shares.join(pd.Series(bits, name=BITS)).join(scores.rename("accuracy")).reset_index()
+        return fractions.join(pd.Series(bits, name=BITS)).join(scores.rename("accuracy")).reset_index()
 
     def pretraining(self) -> dict[str, tuple[list[dict], dict[str, float]]]:
-        """Strategy -> metrics by step and yardsticks, both averaged over its seeds."""
+        """Strategy -> metrics by step and baselines, both averaged over its seeds."""
         found = {}
         for strategy in dict.fromkeys(name.rpartition("/")[0] for name in self.runs):
             names = [name for name in self.runs if name.rpartition("/")[0] == strategy]
             by_step = pd.concat([self.runs[name] for name in names]).groupby("step", as_index=False).mean()
-            yardsticks = pd.DataFrame([self.yardsticks[name] for name in names]).mean()
-            found[strategy] = by_step.to_dict("records"), yardsticks.to_dict()
+            baselines = pd.DataFrame([self.baselines[name] for name in names]).mean()
+            found[strategy] = by_step.to_dict("records"), baselines.to_dict()
         return found
 
     def seed_differences(self, method: str) -> dict[str, list[float]]:
@@ -126,7 +126,7 @@ def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
         results=pd.concat([_asked_for(arm, read_results(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
         summary=pd.concat([_asked_for(arm, read_summary(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
         runs={arm.name: pd.DataFrame(read_metrics(arm.folder / "metrics.jsonl")) for arm in arms},
-        yardsticks={arm.name: read_record(arm.folder / "yardsticks.json") for arm in arms},
+        baselines={arm.name: read_record(arm.folder / "baselines.json") for arm in arms},
         failed=failed,
     )
 

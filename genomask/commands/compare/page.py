@@ -113,14 +113,14 @@ def _fewshot(outcome: Outcome) -> Section:
 
 def _pretraining(outcome: Outcome) -> Section:
     svg = outcome.comparison.out / "figures" / "curves.svg"
-    learning_curves(outcome.runs, svg, outcome.yardsticks)
+    learning_curves(outcome.runs, svg, outcome.baselines)
     runs = outcome.pretraining()
     n = min(last_scores(rows).n for rows, _ in runs.values())
     return Section(
         title="Pretraining",
         paragraphs=tuple(
-            f"{strategy}: {meaning(rows, yardsticks, mask_tells=needs_npmi(strategy))}"
-            for strategy, (rows, yardsticks) in runs.items()
+            f"{strategy}: {meaning(rows, baselines, mask_tells=needs_npmi(strategy))}"
+            for strategy, (rows, baselines) in runs.items()
         ),
         parts=(
             TablePart(

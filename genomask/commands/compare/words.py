@@ -31,7 +31,7 @@ def undertrained(outcome: Outcome) -> str:
     still = {
         name: words
         for name, frame in outcome.runs.items()
-        if (words := still_copying(frame.to_dict("records"), outcome.yardsticks[name]))
+        if (words := still_copying(frame.to_dict("records"), outcome.baselines[name]))
     }
     if not still:
         return ""

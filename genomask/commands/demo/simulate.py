@@ -17,8 +17,8 @@ from genomask.errors import SettingsError
 from genomask.files.atomic import atomic_file, atomic_write
 
 COMPOSITION = np.array([0.28, 0.22, 0.22, 0.28])  # A C G T before CpG decay
-CPG_SHARE = 0.2
-"""CpG dinucleotides of the background, as a share of what its composition would give."""
+CPG_FRACTION = 0.2
+"""CpG dinucleotides of the background, as a fraction of what its composition would give."""
 MOTIFS_PER_KIND, MOTIF_LENGTH, FREE_POSITIONS = 16, 10, 2
 ELEMENT_LENGTHS, GAP_LENGTHS, SPACER_LENGTHS = (100, 300), (10, 90), (2, 8)  # inclusive; means 200 and 50: 80 %
 TASK_LENGTH = 100
@@ -82,7 +82,7 @@ def draw_background(rng: Generator, length: int) -> np.ndarray:
     leaves (1 - d) / (1 - d p_C) of the expected CpGs.
     """
     codes = rng.choice(4, size=length, p=COMPOSITION).astype(np.uint8)
-    decay = (1 - CPG_SHARE) / (1 - CPG_SHARE * COMPOSITION[1])
+    decay = (1 - CPG_FRACTION) / (1 - CPG_FRACTION * COMPOSITION[1])
     is_cpg = (codes[:-1] == 1) & (codes[1:] == 2)
     codes[1:][is_cpg & (rng.random(length - 1) < decay)] = 0
     return codes

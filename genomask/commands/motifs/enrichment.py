@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from genomask.commands.motifs.exact_strata import common_odds
-from genomask.commands.motifs.matches import Motif, best_scores, best_share, log_odds, read_jaspar
+from genomask.commands.motifs.matches import Motif, best_fraction, best_scores, log_odds, read_jaspar
 from genomask.commands.motifs.word_pairs import WordPairs, canonical_words, word_pairs
 from genomask.errors import SettingsError
 from genomask.masking.npmi import NpmiTable
@@ -40,8 +40,8 @@ class Enrichment:
     top_pairs: int
     alone: int
     """Of these, pairs without a background pair in their stratum: they say nothing."""
-    any_share: float
-    """ANY counts a pair that is among the best of this share of pairs for at least one motif."""
+    any_fraction: float
+    """ANY counts a pair that is among the best of this fraction of pairs for at least one motif."""
 
     @property
     def sentence(self) -> str:
@@ -66,7 +66,8 @@ class Enrichment:
             f"The {self.top} words are {self.top_pairs} pairs with their reverse complements; {self.alone} of these "
             "have no other word of their stratum to be compared with. Intervals of 95 %; p adjusted after "
             f"Benjamini and Hochberg over the motifs. For {ANY} a word counts that is among the best "
-            f"{self.any_share:.2%} for one." + (f" {rest} more motifs are not shown; --out writes all." if rest else "")
+            f"{self.any_fraction:.2%} for one."
+            + (f" {rest} more motifs are not shown; --out writes all." if rest else "")
         )
 
     def shown(self) -> pd.DataFrame:
@@ -91,28 +92,28 @@ def is_csv(path: Path) -> bool:
         return file.readline(30).startswith(b"motif,name,top_matches,")
 
 
-def motif_enrichment(table: NpmiTable, path: Path, n: int = 6, top: int = 100, share: float = 0.01) -> Enrichment:
-    """Test the `top` words of n bases by NPMI against every motif of a JASPAR file, `share` of pairs matching each.
+def motif_enrichment(table: NpmiTable, path: Path, n: int = 6, top: int = 100, fraction: float = 0.01) -> Enrichment:
+    """Test the `top` words of n bases by NPMI against every motif of a JASPAR file, `fraction` of pairs matching each.
 
-    Raises SettingsError for an n that the table lacks, or a `top` or share that leaves nothing to compare.
+    Raises SettingsError for an n that the table lacks, or a `top` or fraction that leaves nothing to compare.
     """
-    if not 0 < share <= 0.5:
-        raise SettingsError(f"the share of words that match a motif must lie between 0 and 0.5, got {share}.")
+    if not 0 < fraction <= 0.5:
+        raise SettingsError(f"the fraction of words that match a motif must lie between 0 and 0.5, got {fraction}.")
     pairs = word_pairs(table.npmi(n), table.counts(n), top)
     bases = table.counts(1) + 1.0  # a base that the genome lacks still has a logarithm
     bases += bases[::-1]  # both strands are scored
-    return enrichment(pairs, read_jaspar(path), bases / bases.sum(), share)
+    return enrichment(pairs, read_jaspar(path), bases / bases.sum(), fraction)
 
 
-def enrichment(pairs: WordPairs, motifs: list[Motif], background: np.ndarray, share: float) -> Enrichment:
-    """The same for any pairs, with the shares (4,) of the bases."""
+def enrichment(pairs: WordPairs, motifs: list[Motif], background: np.ndarray, fraction: float) -> Enrichment:
+    """The same for any pairs, with the fractions (4,) of the bases."""
     canonical = canonical_words(pairs.n)
     place = np.full(len(canonical), -1)
     place[np.searchsorted(canonical, pairs.words)] = np.arange(len(pairs.words))
-    nearest = np.full(len(pairs.words), np.inf)  # share of pairs that match as well, for the best motif of each
+    nearest = np.full(len(pairs.words), np.inf)  # fraction of pairs that match as well, for the best motif of each
     matched = []
     for motif in motifs:
-        matches, rank = best_share(best_scores(log_odds(motif, background), pairs.n)[canonical], share)
+        matches, rank = best_fraction(best_scores(log_odds(motif, background), pairs.n)[canonical], fraction)
         is_compared = place[matches] >= 0
         matched.append(place[matches[is_compared]])
         nearest[matched[-1]] = np.minimum(nearest[matched[-1]], rank[is_compared])

@@ -1,10 +1,10 @@
 """Is one group more often a match than another, stratum by stratum? Counts in, odds ratio, interval and p out.
 
 Given the margins of each stratum, the number of matches in the first group is a sum of hypergeometric variables where
-there is no difference; with the odds ratio r its chances are multiplied by r**t and normalised. So the test and the
-interval of the odds ratio common to all strata are exact, however small the strata are (where the large-sample test of
-Cochran, Mantel and Haenszel needs several expected matches). Sources: Gart, Biometrika 1970; Mehta, Patel and Gray,
-JASA 1985.
+there is no difference; with the odds ratio r its probabilities are multiplied by r**t and normalised. So the test and
+the interval of the odds ratio common to all strata are exact, however small the strata are (where the large-sample
+test of Cochran, Mantel and Haenszel needs several expected matches). Sources: Gart, Biometrika 1970; Mehta, Patel and
+Gray, JASA 1985.
 Letters: M questions (such as motifs) asked of the same groups, S strata, T matches in the first group, 0..its size.
 """
 
@@ -32,13 +32,13 @@ class CommonOdds(NamedTuple):
 
 def common_odds(seen: np.ndarray, matches: np.ndarray, group: np.ndarray, total: np.ndarray) -> CommonOdds:
     """Test `seen` (M,) matches in a first group of `group` (S,) out of `total` (S,), `matches` (M, S) of these."""
-    log_chances = _log_chances(matches, group, total)
-    steps = np.arange(log_chances.shape[1])
+    log_probabilities = _log_probabilities(matches, group, total)
+    steps = np.arange(log_probabilities.shape[1])
     up_to, from_on = steps <= seen[:, None], steps >= seen[:, None]
     half = (1 - CONFIDENCE) / 2
 
     def at(log_odds: np.ndarray) -> np.ndarray:
-        return _tilted(log_chances, log_odds)
+        return _tilted(log_probabilities, log_odds)
 
     none = at(np.zeros(len(seen)))
     odds_ratio = _root(lambda x: at(x) @ steps - seen, len(seen))
@@ -55,25 +55,25 @@ def common_odds(seen: np.ndarray, matches: np.ndarray, group: np.ndarray, total:
     )
 
 
-def _log_chances(matches: np.ndarray, group: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """(M, T): ln of the chance of each number of matches in the first group, if there is no difference."""
-    log_chances = np.zeros((len(matches), 1))
+def _log_probabilities(matches: np.ndarray, group: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """(M, T): ln of the probability of each number of matches in the first group, if there is no difference."""
+    log_probabilities = np.zeros((len(matches), 1))
     for stratum in np.flatnonzero(group):
         steps = np.arange(group[stratum] + 1)
         here = hypergeom.logpmf(steps, total[stratum], matches[:, stratum, None], group[stratum])
-        wider = np.full((len(matches), log_chances.shape[1] + group[stratum]), -np.inf)
+        wider = np.full((len(matches), log_probabilities.shape[1] + group[stratum]), -np.inf)
         for step in steps:
-            part = wider[:, step : step + log_chances.shape[1]]
-            np.logaddexp(part, log_chances + here[:, step, None], out=part)
-        log_chances = wider
-    return log_chances
+            part = wider[:, step : step + log_probabilities.shape[1]]
+            np.logaddexp(part, log_probabilities + here[:, step, None], out=part)
+        log_probabilities = wider
+    return log_probabilities
 
 
-def _tilted(log_chances: np.ndarray, log_odds: np.ndarray) -> np.ndarray:
-    """(M, T): the chances at the logarithms (M,) of an odds ratio."""
-    tilted = log_chances + log_odds[:, None] * np.arange(log_chances.shape[1])
-    chances = np.exp(tilted - tilted.max(1, keepdims=True))
-    return chances / chances.sum(1, keepdims=True)
+def _tilted(log_probabilities: np.ndarray, log_odds: np.ndarray) -> np.ndarray:
+    """(M, T): the probabilities at the logarithms (M,) of an odds ratio."""
+    tilted = log_probabilities + log_odds[:, None] * np.arange(log_probabilities.shape[1])
+    probabilities = np.exp(tilted - tilted.max(1, keepdims=True))
+    return probabilities / probabilities.sum(1, keepdims=True)
 
 
 def _root(rising: Callable[[np.ndarray], np.ndarray], n: int) -> np.ndarray:

@@ -45,10 +45,10 @@ def read_jaspar(path: Path) -> list[Motif]:
 
 
 def log_odds(motif: Motif, background: np.ndarray) -> np.ndarray:
-    """(L, 4): ln of each base's share in each column over its share in the background (4,)."""
+    """(L, 4): ln of each base's fraction in each column over its fraction of the background (4,)."""
     pseudocounts = PSEUDOCOUNT * background
-    shares = (motif.counts + pseudocounts) / (motif.counts.sum(1, keepdims=True) + PSEUDOCOUNT)
-    return np.log(shares / background)
+    fractions = (motif.counts + pseudocounts) / (motif.counts.sum(1, keepdims=True) + PSEUDOCOUNT)
+    return np.log(fractions / background)
 
 
 def best_scores(weights: np.ndarray, n: int) -> np.ndarray:
@@ -67,12 +67,12 @@ def best_scores(weights: np.ndarray, n: int) -> np.ndarray:
     return np.maximum(best, reverse_complemented(best))
 
 
-def best_share(scores: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of at most the best `share` of scores, and for each the share of scores at least as high.
+def best_fraction(scores: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of at most the best `fraction` of scores, and for each the fraction of scores at least as high.
 
-    Equal scores match together or not at all; the best match even where they are more than the share.
+    Equal scores match together or not at all; the best match even where they are more than the fraction.
     """
-    most = max(1, round(share * len(scores)))
+    most = max(1, round(fraction * len(scores)))
     last = np.partition(scores, -most)[-most]
     matches = np.flatnonzero(scores > last - ROUNDING)
     if len(matches) > most and scores.max() > last + ROUNDING:
@@ -115,5 +115,7 @@ def _motif(path: Path, number: int, lines: list[str]) -> Motif:
             "Mend it, or get the file again."
         ) from error
     if counts.size == 0 or not (counts >= 0).all() or not 1.5 < counts.sum(1).max() < np.inf:
-        raise DataError(f"{where}: this matrix does not hold counts of sites. Give JASPAR's counts (PFM), not shares.")
+        raise DataError(
+            f"{where}: this matrix does not hold counts of sites. Give JASPAR's counts (PFM), not fractions."
+        )
     return Motif(motif.matrix_id, motif.name, counts)

@@ -77,9 +77,9 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
     is_dna = isinstance(recipe, GenomeRecipe)
     tags = ["fill-mask", "masked-lm", "mosaicbert", *(["dna", "genomics"] if is_dna else ["text"])]
     rows = read_metrics(out / "metrics.jsonl")
-    yardsticks, where = (read_record(out / f"{name}.json") for name in ("yardsticks", "environment"))
+    baselines, where = (read_record(out / f"{name}.json") for name in ("baselines", "environment"))
     if any(map(is_evaluation, rows)):
-        scores = score_frame(last_scores(rows), yardsticks)
+        scores = score_frame(last_scores(rows), baselines)
         held_out = _table(scores.columns, scores.itertuples(index=False))
     else:  # it was damaged on disk; the model is whole
         held_out = "The run's metrics.jsonl holds no evaluation any more."

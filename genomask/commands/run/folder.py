@@ -21,7 +21,7 @@ from genomask.training.environment import first_precision
 CONFIG = "config.toml"
 C4 = ("c4",)
 """The corpus that is streamed from the hub instead of read from disk."""
-WRITTEN = (CONFIG, "environment.json", "yardsticks.json", "metrics.jsonl", "model", "curves.svg", "curves.png")
+WRITTEN = (CONFIG, "environment.json", "baselines.json", "metrics.jsonl", "model", "curves.svg", "curves.png")
 """What a run writes whole or not at all, besides its checkpoints."""
 
 

@@ -19,8 +19,8 @@ NOT_MEASURED = "we have not measured it here; ask your data by genomask compare"
 def mask_sentence(recipe: Recipe, *, asked_for: bool) -> str:
     """As 'masking: genemask, 15 % of the tokens (the recipe's default): ...'; `asked_for` by option or --set."""
     masking = recipe.masking
-    share = {"tokens": " of the tokens", "bases": " of the bases", "none": " at its published probabilities"}
-    rate = f"{100 * masking.mask_rate:g} %{share[masking.match]}"
+    fraction = {"tokens": " of the tokens", "bases": " of the bases", "none": " at its published probabilities"}
+    rate = f"{100 * masking.mask_rate:g} %{fraction[masking.match]}"
     whose = "asked for" if asked_for else "the recipe's default"
     return f"masking: {masking.strategy}, {rate} ({whose}): {_evidence(recipe)}"
 

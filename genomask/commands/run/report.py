@@ -1,4 +1,4 @@
-"""What a finished pretraining run shows: the scores beside their yardsticks, and its learning curves.
+"""What a finished pretraining run shows: the scores beside their baselines, and its learning curves.
 
 In: a run folder. Out: a table and a sentence for the terminal, and curves.svg and curves.png in the folder.
 """
@@ -25,12 +25,12 @@ BITS = "eval_bits_per_hidden_base"
 def report_run(out: Path) -> Iterator[Table | str]:
     """Draw the curves; yield the table of a run's last evaluations, and what it means."""
     rows = read_metrics(out / "metrics.jsonl")
-    yardsticks = read_record(out / "yardsticks.json")
+    baselines = read_record(out / "baselines.json")
     for what in ("tokens_per_second", "eval_loss_nats_per_masked_token"):
         if not any(isinstance(row.get(what), int | float) for row in rows):
             raise DataError(f"{out / 'metrics.jsonl'} holds no row with {what}; bring it back from a copy.")
     for name in ("curves.svg", "curves.png"):
-        learning_curves({out.name: pd.DataFrame(rows)}, out / name, {out.name: yardsticks})
+        learning_curves({out.name: pd.DataFrame(rows)}, out / name, {out.name: baselines})
     last = next(row for row in reversed(rows) if "tokens_per_second" in row)
     scores = last_scores(rows)
     bits = (
@@ -38,25 +38,25 @@ def report_run(out: Path) -> Iterator[Table | str]:
         "last evaluation (windows as units). "
     )
     yield rich_table(
-        score_frame(scores, yardsticks),
+        score_frame(scores, baselines),
         title=f"{out}: {last['step']:,} steps, {last['tokens']:,} tokens",
-        caption=f"Held-out sequences{_shorter(yardsticks)}, {evaluations_words(scores.n)}. "
+        caption=f"Held-out sequences{_shorter(baselines)}, {evaluations_words(scores.n)}. "
         f"{bits if BITS in scores.mean else ''}{last['tokens_per_second']:,.0f} tokens/s at the end. "
         f"Model: {out / 'model'}; curves: {out / 'curves.png'}",
     )
     recipe, _ = read_config(out)
-    yield meaning(rows, yardsticks, mask_tells=recipe.kind == "genome" and needs_npmi(recipe.masking.strategy))
+    yield meaning(rows, baselines, mask_tells=recipe.kind == "genome" and needs_npmi(recipe.masking.strategy))
 
 
-def _shorter(yardsticks: dict[str, float | None]) -> str:
+def _shorter(baselines: dict[str, float | None]) -> str:
     """What must be said of windows that are not of the usual length: scores of others are not to be held beside."""
-    bases = yardsticks.get("window_bases")
+    bases = baselines.get("window_bases")
     if bases in (None, EVALUATION_BASES):
         return ""
     return f" of {bases} bases (runs of ACGT are too short for {EVALUATION_BASES}, so scores of other genomes differ)"
 
 
-def score_frame(scores: Scores, yardsticks: dict[str, float | None]) -> pd.DataFrame:
+def score_frame(scores: Scores, baselines: dict[str, float | None]) -> pd.DataFrame:
     """A row a score: what was measured, and what it is to be held against."""
     mean = scores.mean
     bounds = (("ln V", "ln_vocabulary_nats"), ("unigrams", "unigram_entropy_nats"), ("flank floor", "flank_floor_nats"))
@@ -64,7 +64,7 @@ def score_frame(scores: Scores, yardsticks: dict[str, float | None]) -> pd.DataF
         {
             "score": "loss under the run's own mask, nats per masked token",
             "model": f"{mean[LOSS]:.3f}",
-            "yardsticks": _beside(yardsticks, bounds, digits=3),
+            "baselines": _beside(baselines, bounds, digits=3),
             "below order-0": "",
         }
     ]
@@ -77,7 +77,7 @@ def score_frame(scores: Scores, yardsticks: dict[str, float | None]) -> pd.DataF
             {
                 "score": f"bits per hidden base, {words}",
                 "model": f"{mean[metric]:.4f}",
-                "yardsticks": _beside(yardsticks, names, digits=4),
+                "baselines": _beside(baselines, names, digits=4),
                 "below order-0": _gain(mean, scores.last, part),
             }
         )
@@ -92,6 +92,6 @@ def _gain(mean: pd.Series, last: pd.Series, part: str) -> str:
     return f"{mean[name]:+.4f}" + (f" ± {error:.4f}" if error is not None else "")
 
 
-def _beside(yardsticks: dict[str, float | None], names: tuple[tuple[str, str], ...], digits: int) -> str:
-    known = [(label, yardsticks.get(field)) for label, field in names]
+def _beside(baselines: dict[str, float | None], names: tuple[tuple[str, str], ...], digits: int) -> str:
+    known = [(label, baselines.get(field)) for label, field in names]
     return ", ".join(f"{label} {value:.{digits}f}" for label, value in known if value is not None)

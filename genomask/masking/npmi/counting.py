@@ -37,13 +37,13 @@ def count_ngrams(codes: np.ndarray, intervals: np.ndarray, max_n: int) -> dict[i
     return counts_of_parts(codes, list(parts(intervals, part_size, max_n)), max_n, threads)
 
 
-def counts_of_parts(codes: np.ndarray, lots: list[np.ndarray], max_n: int, threads: int) -> dict[int, np.ndarray]:
-    """As `count_ngrams`, of the pieces that `parts` made, a lot for a thread at a time."""
+def counts_of_parts(codes: np.ndarray, groups: list[np.ndarray], max_n: int, threads: int) -> dict[int, np.ndarray]:
+    """As `count_ngrams`, of the pieces that `parts` made, a group for a thread at a time."""
     longest = np.zeros(4**max_n, dtype=np.int64)
     last_ngrams = np.zeros(first_of(max_n), dtype=np.int64)
     plain = np.asarray(codes)
     with ThreadPoolExecutor(threads) as pool:
-        for of_longest, of_last in pool.map(lambda lot: count_pieces(plain, lot, max_n), lots):
+        for of_longest, of_last in pool.map(lambda group: count_pieces(plain, group, max_n), groups):
             longest += of_longest
             last_ngrams += of_last
     counts = {max_n: longest}
@@ -53,7 +53,7 @@ def counts_of_parts(codes: np.ndarray, lots: list[np.ndarray], max_n: int, threa
 
 
 def parts(intervals: np.ndarray, part_size: int, max_n: int) -> Iterator[np.ndarray]:
-    """Lots of pieces (p, 4) that hold part_size bases each, the last fewer.
+    """Groups of pieces (p, 4) that hold part_size bases each, the last fewer.
 
     A piece is [from where to read, start, stop, does its interval end here]: n-grams that end in [start, stop) are its
     own, and what it reads before only completes them.

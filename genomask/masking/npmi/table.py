@@ -29,8 +29,8 @@ Strand = Literal["forward", "both"]
 _SAVED = {"min_count": int, "definition": str, "strand": str, "round_to": list, "genome": str, "regions": str}
 """What a file holds beside the counts, as JSON has it."""
 
-RARE_SHARE = 0.10
-"""Above this share of words without an NPMI a person is warned: the genome is small for the length or the min_count."""
+RARE_FRACTION = 0.10
+"""A larger fraction of words without an NPMI is warned of: the genome is small for the length or the min_count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +153,8 @@ class NpmiTable:
         log_f = np.log(np.maximum(self.counts(n), self.min_count))
         return self.pmi(n) * (log_f / (log_f + math.log(self.min_count)))
 
-    def share_below_min_count(self, n: int) -> float:
-        """Share of the counted n-grams (with repetition) whose word is too rare to have an NPMI."""
+    def fraction_below_min_count(self, n: int) -> float:
+        """Fraction of the counted n-grams (with repetition) whose word is too rare to have an NPMI."""
         counts = self.counts(n)
         return float(counts[self._is_rare(n)].sum() / max(1, counts.sum()))
 
@@ -234,10 +234,10 @@ def rarity_warning(table: NpmiTable, lengths: Iterable[int], settings: str) -> s
 
     `settings` names what to lower.
     """
-    shares = {n: share for n in lengths if (share := table.share_below_min_count(n)) > RARE_SHARE}
-    if not shares:
+    fractions = {n: fraction for n in lengths if (fraction := table.fraction_below_min_count(n)) > RARE_FRACTION}
+    if not fractions:
         return ""
-    figures = ", ".join(f"{100 * share:.0f} % of its {n}-mers" for n, share in shares.items())
+    figures = ", ".join(f"{100 * fraction:.0f} % of its {n}-mers" for n, fraction in fractions.items())
     return (
         f"this genome is small: {figures} are words seen fewer than {table.min_count} times, which have no NPMI and "
         f"share the last rank; lower {settings}"

@@ -160,7 +160,7 @@ def finished(arm, _threads, _words):
         '{"step": 1, "eval_loss_nats_per_masked_token": 3.0, "eval_bits_per_hidden_base": 1.9,'
         ' "eval_bits_per_hidden_base_single": 1.9, "eval_bits_per_hidden_base_six": 1.9}\n'
     )
-    (arm.folder / "yardsticks.json").write_text(
+    (arm.folder / "baselines.json").write_text(
         '{"ln_vocabulary_nats": 4.0, "unigram_entropy_nats": 4.0, "flank_floor_nats": 2.0}'
     )
     (arm.folder / "environment.json").write_text('{"precision": "fp32"}')
@@ -229,7 +229,7 @@ def test_the_command_ends_badly_where_an_arm_failed_but_writes_the_report(compar
     assert "report.html" in capsys.readouterr().out
 
 
-def test_two_comparisons_do_not_share_a_folder(comparison):
+def test_two_comparisons_do_not_fraction_a_folder(comparison):
     with locked(comparison.out), pytest.raises(SettingsError, match="compare is in use by process"):
         compare(comparison)
 
@@ -252,7 +252,7 @@ class Ended:
         return False
 
 
-def test_arms_share_the_cores_that_the_process_may_use(comparison, monkeypatch):
+def test_arms_fraction_the_cores_that_the_process_may_use(comparison, monkeypatch):
     threads = []
 
     def process(target, args):

@@ -13,7 +13,7 @@ from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.summary import summarise
 
 METHODS = ("probe", "kmer-logreg", "random-init")
-YARDSTICKS = {
+BASELINES = {
     "ln_vocabulary_nats": 5.5, "unigram_entropy_nats": 5.4, "flank_floor_nats": 2.8,
     "order_0_bits": 1.98, "order_0_bits_single": 1.98, "order_0_bits_six": 1.98,
     "order_5_bits": 1.84, "order_5_bits_single": 1.84, "order_5_bits_six": 1.84,
@@ -60,7 +60,7 @@ def outcome(quick_recipe, simulated, tmp_path):
         names = [f"{strategy}/seed {seed}" for seed in range(seeds) for strategy in comparison.strategies]
         return Outcome(
             comparison, results=table, summary=summarise(table, {"toy": 1000}),
-            runs={name: run(loss) for name in names}, yardsticks=dict.fromkeys(names, YARDSTICKS),
+            runs={name: run(loss) for name in names}, baselines=dict.fromkeys(names, BASELINES),
         )  # fmt: skip
 
     return made

@@ -36,9 +36,9 @@ def task_rows(path) -> list[list[str]]:
 
 def test_the_background_has_a_fifth_of_the_cpg_that_its_composition_gives():
     codes = draw_background(np.random.default_rng(0), 1_000_000)
-    shares = np.bincount(codes, minlength=4) / len(codes)
+    fractions = np.bincount(codes, minlength=4) / len(codes)
     cpg = np.mean((codes[:-1] == 1) & (codes[1:] == 2))
-    assert cpg / (shares[1] * shares[2]) == pytest.approx(0.2, abs=0.01)
+    assert cpg / (fractions[1] * fractions[2]) == pytest.approx(0.2, abs=0.01)
 
 
 def test_the_background_is_a_first_order_chain():

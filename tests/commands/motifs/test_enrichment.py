@@ -10,7 +10,7 @@ from scipy import stats
 from genomask.cli import app as cli
 from genomask.commands.motifs import enrichment as motifs
 from genomask.commands.motifs.enrichment import ANY, enrichment, motif_enrichment
-from genomask.commands.motifs.matches import Motif, best_scores, best_share, log_odds
+from genomask.commands.motifs.matches import Motif, best_fraction, best_scores, log_odds
 from genomask.commands.motifs.word_pairs import canonical_words, word_pairs
 from genomask.errors import DataError, SettingsError
 from genomask.masking.npmi import NpmiTable, reverse_complemented
@@ -34,15 +34,15 @@ def motif(letters, seed=0):
 MOTIFS = [motif("GGGCGG"), motif("CACGTG"), motif("TATAAAA"), motif("GATA"), motif("CTGCA")]
 
 
-def matching_words(of, share=0.02):
-    return canonical_words(N)[best_share(best_scores(log_odds(of, EVEN), N)[canonical_words(N)], share)[0]]
+def matching_words(of, fraction=0.02):
+    return canonical_words(N)[best_fraction(best_scores(log_odds(of, EVEN), N)[canonical_words(N)], fraction)[0]]
 
 
-def p_values(rank, share=0.05, n_rankings=200):
+def p_values(rank, fraction=0.05, n_rankings=200):
     """(n_rankings, 1 + motifs) of seeded rankings, the first column that of ANY."""
     found = []
     for seed in range(n_rankings):
-        table = enrichment(word_pairs(rank(np.random.default_rng(seed)), COUNTS, 80), MOTIFS, EVEN, share).table
+        table = enrichment(word_pairs(rank(np.random.default_rng(seed)), COUNTS, 80), MOTIFS, EVEN, fraction).table
         found.append(table.set_index("motif")["p"][[ANY, *(of.id for of in MOTIFS)]].to_numpy())
     return np.array(found)
 
@@ -120,8 +120,8 @@ def test_any_motif_never_holds_more_than_half_of_the_words():
     pairs = word_pairs(rng.normal(size=4**N), COUNTS, 80)
     many = [Motif(str(i), str(i), rng.dirichlet(np.full(4, 0.2), 8) * 100) for i in range(200)]
     few, all_of_them = enrichment(pairs, many[:3], EVEN, 0.1), enrichment(pairs, many, EVEN, 0.1)
-    assert 0.09 < few.any_share <= 0.11
-    assert 0 < all_of_them.any_share < 0.05
+    assert 0.09 < few.any_fraction <= 0.11
+    assert 0 < all_of_them.any_fraction < 0.05
     assert all_of_them.table["expected"][0] <= 0.55 * all_of_them.top_pairs
 
 
@@ -259,6 +259,6 @@ def test_a_table_in_place_of_the_motifs_is_called_one(files):
         motif_enrichment(NpmiTable.load(files / "a.npmi"), files / "a.npmi", N, 40, 0.02)
 
 
-def test_a_share_out_of_range_is_refused_before_anything_is_read(tmp_path):
+def test_a_fraction_out_of_range_is_refused_before_anything_is_read(tmp_path):
     with pytest.raises(SettingsError, match=r"between 0 and 0\.5, got 0\.7"):
         motif_enrichment(table_of(COUNTS), tmp_path / "none", 5, 10, 0.7)

@@ -82,7 +82,7 @@ def test_the_ends_are_zero_infinity_or_unknown():
     assert found.high[0] < np.inf
 
 
-def test_chances_too_small_for_a_float_keep_their_odds():
+def test_probabilities_too_small_for_a_float_keep_their_odds():
     found = common_odds(np.array([500]), np.array([[5000]]), np.array([1000]), np.array([500_000]))
     assert found.p[0] == 0
     plain = (500 / 500) / (4500 / (500_000 - 1000 - 4500))

@@ -10,7 +10,7 @@ from Bio import motifs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomask.commands.motifs.matches import Motif, best_scores, best_share, log_odds, read_jaspar
+from genomask.commands.motifs.matches import Motif, best_fraction, best_scores, log_odds, read_jaspar
 from genomask.errors import DataError
 
 EBOX = """>MA1.1 EBOX
@@ -61,15 +61,15 @@ def test_the_word_of_the_motif_scores_best():
     assert scores.argmax() == int("101232", 4)
 
 
-def test_the_best_share_is_ranked_and_never_parts_equal_scores():
+def test_the_best_fraction_is_ranked_and_never_parts_equal_scores():
     scores = np.array([5.0, 1, 4, 2, 4 + 1e-12, 3, 0, 0, 0, 0])
-    matches, rank = best_share(scores, 0.4)
+    matches, rank = best_fraction(scores, 0.4)
     assert matches.tolist() == [0, 2, 4, 5]
     np.testing.assert_allclose(rank, [0.1, 0.3, 0.3, 0.4])
-    assert best_share(scores, 0.3)[0].tolist() == [0, 2, 4]
-    assert best_share(scores, 0.2)[0].tolist() == [0]
-    assert best_share(scores, 0.001)[0].tolist() == [0]
-    assert best_share(scores[1:], 0.1)[0].tolist() == [1, 3]
+    assert best_fraction(scores, 0.3)[0].tolist() == [0, 2, 4]
+    assert best_fraction(scores, 0.2)[0].tolist() == [0]
+    assert best_fraction(scores, 0.001)[0].tolist() == [0]
+    assert best_fraction(scores[1:], 0.1)[0].tolist() == [1, 3]
 
 
 def test_both_forms_of_jaspar_are_read_plain_or_gzip(tmp_path):

@@ -15,7 +15,7 @@ from genomask.commands.run.card import run_card
 from genomask.data import KmerTokenizer
 from genomask.data.tokenizers.wordpiece import wordpiece_tokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
-from genomask.training.baselines import Yardsticks
+from genomask.training.baselines import Baselines
 from genomask.training.environment import describe_environment
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
@@ -46,7 +46,7 @@ def test_a_runs_card_names_its_data_strategy_and_scores_and_its_lines_load_the_m
     scores = {"eval_loss_nats_per_masked_token": 3.21, "eval_bits_per_hidden_base": 1.9}
     scores |= {"eval_bits_below_order_0": 0.05, "eval_bits_per_hidden_base_standard_error": 0.01}
     (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 20, "tokens": 4321, **scores}) + "\n")
-    (tmp_path / "yardsticks.json").write_text(json.dumps(asdict(Yardsticks(4.16, 4.0, order_0_bits=1.95))))
+    (tmp_path / "baselines.json").write_text(json.dumps(asdict(Baselines(4.16, 4.0, order_0_bits=1.95))))
     where = describe_environment(torch.device("cpu"), "bf16", "sdpa", compiled=False)
     (tmp_path / "environment.json").write_text(json.dumps(where))
     model = saved(tmp_path / "model", KmerTokenizer(k=3))
