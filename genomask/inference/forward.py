@@ -114,7 +114,13 @@ def _other_tokens(
 ) -> tuple[list[tuple[np.ndarray, np.ndarray, np.ndarray]], list[int]]:
     """As above for any tokenizer; one that cannot say which letters a token covers counts in tokens."""
     fast = tokenizer.is_fast
-    encoded = tokenizer(sequences, return_special_tokens_mask=True, return_offsets_mapping=fast)
+    try:
+        encoded = tokenizer(sequences, return_special_tokens_mask=True, return_offsets_mapping=fast)
+    except Exception as problem:  # what the tokenizers library raises, as where the token for the unknown is not there
+        raise DataError(
+            f"{tokenizer.name_or_path}: its tokenizer cannot read these sequences ({problem}); copy the tokenizer's "
+            "files that were saved with this model."
+        ) from problem
     parts, letters = [], []
     for at, sequence in enumerate(sequences):
         content = 1 - np.array(encoded["special_tokens_mask"][at])

@@ -19,6 +19,8 @@ from rich.text import Text
 
 ELSEWHERE = 120
 """Columns of a table that is written to a file or a pipe."""
+LONGEST_ERROR = 1_000
+"""Letters of an error that are shown."""
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -58,8 +60,11 @@ def say(text: str, *, stderr: bool = False) -> None:
 
 
 def say_error(text: str) -> None:
-    """A mistake, in one line on standard error."""
-    print(f"error: {printable(text)}", file=sys.stderr)
+    """A mistake, in one line on standard error; one that repeats too much of what was given is cut in the middle."""
+    line = printable(text)
+    if len(line) > LONGEST_ERROR:
+        line = f"{line[: LONGEST_ERROR // 2]} ... {line[-LONGEST_ERROR // 2 :]}"  # what is wrong, and how to mend it
+    print(f"error: {line}", file=sys.stderr)
 
 
 def progress_bar(*columns: ProgressColumn, transient: bool = False) -> Progress:

@@ -71,6 +71,13 @@ def test_a_sequence_without_a_token_is_named():
         tokenise(KmerTokenizer(k=3), ["ACGT", "AC"], "test.tsv")
 
 
+def test_a_tokenizer_that_lost_its_token_for_the_unknown_is_named():
+    plain = Tokenizer(WordLevel({"AC": 0}, unk_token="[UNK]"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, name_or_path="a/folder")
+    with pytest.raises(DataError, match=r"^a/folder: its tokenizer cannot read these sequences \(.*UNK.*\); copy the"):
+        tokenise(tokenizer, ["GT"], "task.tsv")
+
+
 def test_a_file_that_is_mostly_unknown_to_the_tokenizer_is_refused(bert_folder):
     tokenizer = load_encoder(bert_folder, seed=0, untrained=False).tokenizer
     with pytest.raises(DataError, match=r"test.tsv: 67% of the tokens are \[UNK\]"):

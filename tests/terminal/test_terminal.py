@@ -17,6 +17,14 @@ def test_what_a_terminal_would_obey_is_escaped_as_repr_does():
     assert printable("a\nb", keep="\n") == "a\nb"
 
 
+def test_an_error_keeps_both_of_its_ends_however_long_what_it_repeats(capsys):
+    say_error(f"{'9' * 5_000} is no number; give a smaller one.")
+    error = capsys.readouterr().err
+    assert len(error) < 1_100
+    assert error.startswith("error: 99")
+    assert error.endswith("99 is no number; give a smaller one.\n")
+
+
 def test_results_errors_tables_and_log_lines_show_text_as_it_is(capsys):
     table = Table(NASTY, title=NASTY, caption=NASTY)
     table.add_row(NASTY)
