@@ -18,7 +18,7 @@ MASK_ID = 4
 
 @dataclass(frozen=True)
 class Mix:
-    """How long the sequences of a batch are: `full_share` of them `longest` tokens, the others uniform from 5."""
+    """How long the sequences of a batch are: `full_fraction` of them `longest` tokens, the others uniform from 5."""
 
     longest: int
     full_fraction: float

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from genomask.commands.fewshot import judge, provenance
+from genomask.commands.fewshot import measure, provenance
 from genomask.commands.leaks import sentence_of_model
 from genomask.commands.pretrain import pretrain
 from genomask.fewshot.protocol import FewShotSettings
@@ -11,7 +11,7 @@ def test_from_a_pretrained_folder_to_a_table_files_and_a_picture(quick_recipe, i
     model, out = tmp_path / "run" / "model", tmp_path / "fewshot"
     assert provenance(model) == ("random-span", 0)
     settings = FewShotSettings(shots=(5, 10), draws=2)
-    table, floors, sentence, leaks, seen, files = judge(model, simulated.pool, simulated.test, settings, out)
+    table, floors, sentence, leaks, seen, files = measure(model, simulated.pool, simulated.test, settings, out)
     assert "0 of 100 test sequences are in the training pool" in leaks
     assert "0 of 100 test sequences are in the bases that pretraining could see" in seen
     assert str(out / "results.csv") in files

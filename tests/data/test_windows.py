@@ -263,7 +263,7 @@ def test_positions_beyond_four_gigabases_are_windows_like_any_other():
     [
         ({"min_tokens": 0}, "windows.min_tokens must be between 1 and windows.max_tokens"),
         ({"max_tokens": 4}, r"windows.min_tokens must be .* \(here 4\), got 5"),
-        ({"full_fraction": 1.5}, "windows.full_share must be between 0 and 1, got 1.5"),
+        ({"full_fraction": 1.5}, "windows.full_fraction must be between 0 and 1, got 1.5"),
         ({"repeat_fraction": -0.1}, "windows.repeat_fraction must be between 0 and 1"),
         ({"repeat_weight": 2}, "windows.repeat_weight must be between 0 and 1"),
         ({"strand": "reverse"}, "windows.strand must be one of forward, both, got 'reverse'"),

@@ -181,7 +181,7 @@ def run(monkeypatch, capsys, *arguments):
 def test_the_command_prints_a_table_and_a_verdict_and_writes_all_rows(files, monkeypatch, capsys):
     out = files / "new" / "enrichment.csv"
     arguments = [files / "a.npmi", "--jaspar", files / "a.jaspar", "--n", 5, "--top", 40, "--out", out]
-    code, said, error = run(monkeypatch, capsys, *arguments, "--match-share", 0.02)
+    code, said, error = run(monkeypatch, capsys, *arguments, "--match-fraction", 0.02)
     assert code == 0, error
     assert ANY in said
     assert "match some motif more often than" in " ".join(said.split())
@@ -215,7 +215,7 @@ def test_adjusted_p_follow_benjamini_and_hochberg(files):
         (["--n", 7], "n-grams up to 5, not 7"),
         (["--n", 1], "single base has no NPMI"),
         (["--top", 5000], "top=5000 of the 1024 5-mers"),
-        (["--match-share", 0], "between 0 and 0.5"),
+        (["--match-fraction", 0], "between 0 and 0.5"),
         (["--jaspar", "nowhere.txt"], "nowhere.txt: no such file"),
     ],
 )
