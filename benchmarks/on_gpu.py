@@ -2,7 +2,7 @@
 
     python benchmarks/on_gpu.py
 
-Runs from a checkout, without installation. Each part is a program with its own fraction of the time; what a part leaves
+Runs from a checkout, without installation. Each part is a program with a budget of seconds of its own; what a part leaves
 over the next ones may use. A part that fails, hangs, runs out of memory or is killed keeps its row, what it had written
 until then, and what it said last; the next one runs. After every part results/on_gpu.json and on_gpu.md are whole.
 `--rehearse` runs the same programs at toy sizes on the CPU, on the stand-in device of tests/; its figures mean nothing.
@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 TOTAL_S = 480
 REHEARSAL_PACE = 3
-"""A CPU that others use too gets this many times the shares."""
+"""A CPU that others use too gets this many times the budgets."""
 GRACE_S = 2.0
 """How long a part may take to say where it is, once its time is over."""
 LAST_LINES = 12
@@ -37,17 +37,17 @@ FROM_THE_CPU = "gpu_run.py"
 
 @dataclass(frozen=True)
 class Part:
-    """A program of this folder with its options, and its fraction of the time in seconds."""
+    """A program of this folder with its options, and the seconds that it may take."""
 
     name: str
-    fraction_s: float
+    budget_s: float
     command: tuple[str, ...]
     needs: str = ""
     """A package without which the part is left out."""
 
 
 def parts(results: Path) -> list[Part]:
-    """All, in order; their shares sum to TOTAL_S. `results` is where the files of the parts before lie."""
+    """All, in order; their budgets sum to TOTAL_S. `results` is where the files of the parts before lie."""
     step, check = "gpu_step.py", "gpu_correctness.py"
     plain = ("--backend", "flex", "--backend", "sdpa")
     after = ("--after", str(results / "step c4-base.json"))
@@ -91,7 +91,7 @@ def run_all(todo: Sequence[Part], out: Path, rehearse: bool = False) -> int:
     results.mkdir(exist_ok=True)
     rows: list[dict[str, Any]] = []
     for part in todo:
-        planned += part.fraction_s * (REHEARSAL_PACE if rehearse else 1)
+        planned += part.budget_s * (REHEARSAL_PACE if rehearse else 1)
         rows.append(run(part, began + planned, results, rehearse))
         print(f"{part.name}: {rows[-1]['outcome']} ({rows[-1]['seconds']:.0f} s)", flush=True)
         summary = {"benchmark": "on_gpu", "rehearsal": rehearse, "seconds": time.time() - began, "parts": rows}

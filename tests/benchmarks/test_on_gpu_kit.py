@@ -41,12 +41,12 @@ def kit(monkeypatch):
 
 def test_the_fractions_of_the_parts_are_eight_minutes(kit, tmp_path):
     parts = kit.parts(tmp_path)
-    assert sum(part.fraction_s for part in parts) == kit.TOTAL_S == 8 * 60
+    assert sum(part.budget_s for part in parts) == kit.TOTAL_S == 8 * 60
     assert len({part.name for part in parts}) == len(parts)
     assert all((BENCHMARKS / part.command[0]).exists() for part in parts)
 
 
-def run_with(kit, monkeypatch, out, doing, fraction_s=60.0):
+def run_with(kit, monkeypatch, out, doing, budget_s=60.0):
     """Every part done by a shell in Python's place: what `doing` has for it by name."""
     cases = "\n".join(f'  *"/{name} "*) {what} ;;' for name, what in doing.items())
     shell = out / "python"
@@ -55,7 +55,7 @@ def run_with(kit, monkeypatch, out, doing, fraction_s=60.0):
     )
     shell.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(shell))
-    parts = [replace(x, needs="", fraction_s=fraction_s, command=(x.name, *x.command[1:])) for x in kit.parts(out)]
+    parts = [replace(x, needs="", budget_s=budget_s, command=(x.name, *x.command[1:])) for x in kit.parts(out)]
     status = kit.run_all(parts, out)
     return status, json.loads((out / "on_gpu.json").read_text())["parts"], (out / "on_gpu.md").read_text()
 
@@ -77,7 +77,7 @@ def test_whatever_a_part_does_is_said_and_stops_no_other(kit, monkeypatch, tmp_p
 
 def test_parts_that_hang_are_ended_one_after_the_other(kit, monkeypatch, tmp_path):
     names = [part.name for part in kit.parts(tmp_path)]
-    status, rows, _ = run_with(kit, monkeypatch, tmp_path, dict.fromkeys(names, HANGS), fraction_s=0.1)
+    status, rows, _ = run_with(kit, monkeypatch, tmp_path, dict.fromkeys(names, HANGS), budget_s=0.1)
     assert status == 1
     assert [row["outcome"] for row in rows] == [FAULTS[HANGS]] * len(names)
 
@@ -104,7 +104,7 @@ def test_where_all_goes_well_the_status_is_0_and_what_is_not_installed_is_left_o
 
 def test_what_a_part_leaves_over_the_next_may_use(kit, monkeypatch, tmp_path):
     names = [part.name for part in kit.parts(tmp_path)]
-    _, rows, _ = run_with(kit, monkeypatch, tmp_path, dict.fromkeys(names, WELL), fraction_s=100.0)
+    _, rows, _ = run_with(kit, monkeypatch, tmp_path, dict.fromkeys(names, WELL), budget_s=100.0)
     limits = [row["limit_s"] for row in rows]
     assert limits[0] <= 100 < min(limits[1:])
     assert limits[-1] < 100 * len(limits)
