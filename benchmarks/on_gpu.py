@@ -2,9 +2,10 @@
 
     python benchmarks/on_gpu.py
 
-Runs from a checkout, without installation. Each part is a program with a budget of seconds of its own; what a part leaves
-over the next ones may use. A part that fails, hangs, runs out of memory or is killed keeps its row, what it had written
-until then, and what it said last; the next one runs. After every part results/on_gpu.json and on_gpu.md are whole.
+Runs from a checkout, without installation. Each part is a program with a budget of seconds of its own; what a part
+leaves over the next ones may use. A part that fails, hangs, runs out of memory or is killed keeps its row, what it had
+written until then, and what it said last; the next one runs. After every part results/on_gpu.json and on_gpu.md are
+whole.
 `--rehearse` runs the same programs at toy sizes on the CPU, on the stand-in device of tests/; its figures mean nothing.
 """
 
