@@ -55,7 +55,8 @@ def _mix(x: IntArray) -> IntArray:
     """SplitMix64's finaliser; the masks make int64's arithmetic shift a logical one."""
     x = (x ^ ((x >> 30) & (2**34 - 1))) * _MIX_1
     x = (x ^ ((x >> 27) & (2**37 - 1))) * _MIX_2
-    return x ^ ((x >> 31) & (2**33 - 1))
+    mixed: IntArray = x ^ ((x >> 31) & (2**33 - 1))
+    return mixed
 
 
 def hash64(key: IntArray, stream: int, position: IntArray) -> IntArray:

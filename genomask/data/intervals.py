@@ -55,4 +55,5 @@ def count_below(intervals: np.ndarray, positions: np.ndarray) -> np.ndarray:
     before = np.concatenate([[0], (intervals[:, 1] - intervals[:, 0]).cumsum()])
     index = np.searchsorted(intervals[:, 0], positions, side="left")  # intervals that start below the position
     last_stop = np.concatenate([[0], intervals[:, 1]])[index]
-    return before[index] - np.maximum(last_stop - positions, 0)
+    below: np.ndarray = before[index] - np.maximum(last_stop - positions, 0)
+    return below

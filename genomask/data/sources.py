@@ -181,4 +181,5 @@ def _held_out(contents: np.ndarray, asked: int, seed: int) -> np.ndarray:
     """
     rank = hash64(np.full(1, seed, dtype=np.int64), _HELD_OUT, contents)
     count = min(asked, max(1, int(VALIDATION_FRACTION * len(rank))), len(rank) - 1)
-    return rank < np.sort(rank)[count]
+    held_out: np.ndarray = rank < np.sort(rank)[count]
+    return held_out

@@ -131,14 +131,14 @@ class StreamedText:
             yield from pieces[max(0, start - before) :]
         return number
 
-    def _read_marks(self) -> dict[int, dict]:
+    def _read_marks(self) -> dict[int, dict[str, Any]]:
         with cache_errors(self._marks_file.parent):
             try:
                 return {int(n): state for n, state in json.loads(self._marks_file.read_text()).items()}
             except (FileNotFoundError, ValueError):  # not there, or damaged
                 return {}
 
-    def _write_marks(self, marks: dict[int, dict]) -> None:
+    def _write_marks(self, marks: dict[int, dict[str, Any]]) -> None:
         try:
             with cache_errors(self._marks_file.parent):
                 atomic_write(self._marks_file, json.dumps(marks))
@@ -189,4 +189,5 @@ def _text_of(row: dict[str, Any]) -> str:
         raise DataError(
             f"the stream's documents have no 'text', only: {', '.join(row)}. Give a dataset in C4's layout."
         )
-    return row["text"]
+    text: str = row["text"]
+    return text

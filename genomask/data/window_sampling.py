@@ -35,13 +35,15 @@ class StartChooser:
             middle = (low + high) // 2
             is_past = self._starts_in_first(middle, lengths) > rank
             low, high = np.where(is_past, low, middle), np.where(is_past, middle, high)
-        return self._starts[low] + rank - self._starts_in_first(low, lengths)
+        starts: np.ndarray = self._starts[low] + rank - self._starts_in_first(low, lengths)
+        return starts
 
     def _n_holding(self, lengths: np.ndarray) -> np.ndarray:
         return np.searchsorted(-self._lengths, -lengths, side="right")
 
     def _starts_in_first(self, n_intervals: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        return self._bases[n_intervals] - n_intervals * (lengths - 1)
+        n_starts: np.ndarray = self._bases[n_intervals] - n_intervals * (lengths - 1)
+        return n_starts
 
 
 def place_evenly(intervals: np.ndarray, width: int, count: int, seed: int) -> np.ndarray:
@@ -62,4 +64,5 @@ def place_evenly(intervals: np.ndarray, width: int, count: int, seed: int) -> np
     last_slot = slots.cumsum()
     which = np.searchsorted(last_slot, slot, side="right")
     phase = below(hash64(key, PHASE, which), (lengths - slots * width + 1)[which])
-    return intervals[which, 0] + phase + (slot - (last_slot - slots)[which]) * width
+    starts: np.ndarray = intervals[which, 0] + phase + (slot - (last_slot - slots)[which]) * width
+    return starts

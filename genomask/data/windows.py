@@ -147,7 +147,8 @@ class GenomeWindows:
 
     def _is_repeat(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         masked = count_below(self._repeats, starts + lengths) - count_below(self._repeats, starts)
-        return masked > self.settings.repeat_fraction * lengths
+        is_repeat: np.ndarray = masked > self.settings.repeat_fraction * lengths
+        return is_repeat
 
     def _require_few_repeats(self) -> None:
         """Look at full-length windows beforehand: a run should not stop on its thousandth step."""

@@ -4,6 +4,8 @@ In: rows of results.csv. Out: one row a (strategy, method, task, shot): its scor
 difference. The best floor is chosen by the same scores it is then held by, which can only favour the floor.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -34,7 +36,7 @@ def against_floors(results: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _held_against(scores: Scores, name: str, floor: Scores) -> list:
+def _held_against(scores: Scores, name: str, floor: Scores) -> list[Any]:
     unit = "seed" if len(scores) >= MIN_SEEDS else "draw"
     pair = paired_by_seed if unit == "seed" else paired_over_draws
     pairs = {seed: (own, floor.get(seed, floor.get(-1))) for seed, own in scores.items()}

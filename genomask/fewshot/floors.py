@@ -25,7 +25,8 @@ def kmer_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:
     def scorer(rows: np.ndarray, shot: int, draw: int) -> np.ndarray:
         features = kmer_features([pool.sequences[row] for row in rows], one_hot)
         classifier = LogisticRegression(C=10, max_iter=400).fit(features, pool.labels[rows])
-        return classifier.predict_proba(test_features)
+        probabilities: np.ndarray = classifier.predict_proba(test_features)
+        return probabilities
 
     return scorer
 

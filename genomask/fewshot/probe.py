@@ -41,7 +41,8 @@ def probe_scorer(
     def scorer(drawn: np.ndarray, shot: int, draw: int) -> np.ndarray:
         classifier = make_pipeline(StandardScaler(), LogisticRegression(C=1, max_iter=MAX_ITERATIONS))
         classifier.fit(train_vectors[np.searchsorted(rows, drawn)], pool.labels[drawn])
-        return classifier.predict_proba(test_vectors)
+        probabilities: np.ndarray = classifier.predict_proba(test_vectors)
+        return probabilities
 
     return scorer
 

@@ -130,4 +130,5 @@ def align_classes(pool: LabelledTask, test: LabelledTask) -> np.ndarray:
             f"{test.path}: label {quoted(missing[0])} is not in the training file {pool.path}, "
             f"whose labels are {', '.join(pool.classes)}. Give both files the same labels."
         )
-    return np.array([pool.classes.index(name) for name in test.classes], dtype=np.int64)[test.labels]
+    labels: np.ndarray = np.array([pool.classes.index(name) for name in test.classes], dtype=np.int64)[test.labels]
+    return labels

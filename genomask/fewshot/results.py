@@ -52,7 +52,7 @@ class ResultsFile:
         DataError where either file is damaged.
         """
         self.path = folder / "results.csv"
-        self.done: set[tuple] = set()
+        self.done: set[tuple[Any, ...]] = set()
         if self.path.exists() and (self.path.is_dir() or self.path.stat().st_size):
             self.done.update(read_results(folder)[list(Cell._fields)].itertuples(index=False, name=None))
             _cut_torn_line(self.path)
@@ -111,7 +111,7 @@ def read_protocol(folder: Path) -> dict[str, dict[str, Any]]:
     """What the rows of a folder depend on. Raises DataError for a file that is missing or was not written here."""
     path = folder / "protocol.json"
     try:
-        tables = json.loads(path.read_text(encoding="utf-8"))
+        tables: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
         whole = all(isinstance(table, dict) for table in tables.values()) and all(
             type(task["smallest_class"]) is int for task in tables["tasks"].values()
         )

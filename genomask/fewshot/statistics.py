@@ -6,7 +6,7 @@ share a seed are paired. A difference that cannot be tested says why in `note`, 
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,7 @@ def _arms(scores: pd.DataFrame) -> list[str]:
     return list(scores.index.get_level_values("strategy").unique())
 
 
-def _against_control(scores: dict[tuple, dict[int, float]], control: str, names: list[str]) -> pd.DataFrame:
+def _against_control(scores: dict[tuple[Any, ...], dict[int, float]], control: str, names: list[str]) -> pd.DataFrame:
     """One row for each key whose first part is not the control, against the control's scores of the same cell."""
     rows = []
     for key, arm in scores.items():

@@ -4,6 +4,7 @@ In: the rows of results.csv. Out: the rows of summary.csv, and the captions that
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ def summarise(results: pd.DataFrame, smallest_class: Mapping[str, int]) -> pd.Da
     return pd.DataFrame([_row(key, rows, smallest_class) for key, rows in results.groupby(GROUP, sort=False)])
 
 
-def _row(key: tuple, rows: pd.DataFrame, smallest_class: Mapping[str, int]) -> dict:
+def _row(key: tuple[Any, ...], rows: pd.DataFrame, smallest_class: Mapping[str, int]) -> dict[str, Any]:
     row = dict(zip(GROUP, key, strict=True))
     n_draws, n_test = len(rows), int(rows["n_test"].iloc[0])
     row |= {

@@ -67,7 +67,8 @@ def open_as_ours(folder: Path) -> "MosaicBertForMaskedLM":
     from genomask.encoders.bridges import from_folder, read_config
 
     if read_config(folder).get("model_type") == MosaicBertConfig.model_type:
-        return _open_weights(folder, "masked-lm", {})
+        model: MosaicBertForMaskedLM = _open_weights(folder, "masked-lm", {})
+        return model
     check_weights(folder)
     return from_folder(folder, keep_type=True)
 

@@ -50,13 +50,13 @@ keep_loops_in_the_cache()
 class RoomCache(FunctionCache):
     """What numba keeps of a function, under a key of all files of the room and of what the function is made of."""
 
-    def _index_key(self, sig: Any, codegen: Any) -> tuple:
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         made_of = [cell.cell_contents for cell in self._py_func.__closure__ or ()]
         names = [f"{x.__module__}.{x.__qualname__}" if callable(x) else repr(x) for x in made_of]
         return sig, codegen.magic_tuple(), self._py_func.__code__.co_code, tuple(names), SOURCES
 
 
-def compiled(function: Callable) -> Any:
+def compiled(function: Callable[..., Any]) -> Any:
     """A compiled function, without Python's lock: masking runs beside training."""
     dispatcher: Any = numba.njit(nogil=True)(function)
     dispatcher._cache = RoomCache(function)

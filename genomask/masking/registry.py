@@ -139,7 +139,7 @@ def strategy(
     return add
 
 
-def settings_of(function: Callable, what: str, first: int) -> dict[str, Any]:
+def settings_of(function: Callable[..., Any], what: str, first: int) -> dict[str, Any]:
     """A function's parameters from number `first` on, and their defaults.
 
     Raises SettingsError for one that has no simple default.

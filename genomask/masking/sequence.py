@@ -9,7 +9,7 @@ Letters: T tokens of all packed sequences, B sequences, V ids, S tokens and G ba
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -110,10 +110,12 @@ def open_sequence(batch: Packed, s: Int, vocabulary: Vocabulary, settings: Setti
     return Sequence(ids, start, n_bases, maskable, masked, hidden, vocabulary, settings.scores, batch.keys[s], limit)
 
 
-def over_sequences(mask: Callable[..., None]) -> Callable[[Packed, Vocabulary, Settings, tuple, Array], None]:
+def over_sequences(mask: Callable[..., None]) -> Callable[[Packed, Vocabulary, Settings, tuple[Any, ...], Array], None]:
     """What writes the spans (T,) of a whole batch, given what marks one sequence and the strategy's own parameters."""
 
-    def select(batch: Packed, vocabulary: Vocabulary, settings: Settings, parameters: tuple, spans: Array) -> None:
+    def select(
+        batch: Packed, vocabulary: Vocabulary, settings: Settings, parameters: tuple[Any, ...], spans: Array
+    ) -> None:
         for s in range(len(batch.keys)):
             sequence = open_sequence(batch, s, vocabulary, settings)
             mask(sequence, *parameters)

@@ -5,6 +5,7 @@ and differences come as fractions and are shown in per cent and in points.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -92,7 +93,7 @@ def verdict_sentence(verdict: pd.DataFrame, control: str, level: float = 0.05) -
     return f"{'; '.join(parts)} (points of accuracy, p after Holm)."
 
 
-def pretraining_frame(runs: Mapping[str, tuple[Sequence[Mapping], Mapping]]) -> pd.DataFrame:
+def pretraining_frame(runs: Mapping[str, tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]]) -> pd.DataFrame:
     """Scores beside their baselines, a row a strategy; `runs`: strategy -> rows of metrics.jsonl, baselines."""
     table = []
     for strategy, (rows, baselines) in runs.items():
@@ -110,7 +111,7 @@ def pretraining_frame(runs: Mapping[str, tuple[Sequence[Mapping], Mapping]]) -> 
     return pd.DataFrame(table)
 
 
-def _number(baselines: Mapping, name: str, digits: int) -> str:
+def _number(baselines: Mapping[str, float | None], name: str, digits: int) -> str:
     """A baseline, or nothing where the run has none of that name."""
     value = baselines.get(name)
     return "" if value is None else f"{value:.{digits}f}"
@@ -131,7 +132,7 @@ def signed(points: float) -> str:
     return f"{points:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _pooled(rows: pd.DataFrame) -> dict:
+def _pooled(rows: pd.DataFrame) -> dict[str, float]:
     """Rows of one strategy, task, shot and method, a row a seed: their mean and the half width that may be shown."""
     if len(rows) == 1:
         half_width = float(rows["accuracy_half_width"].iloc[0])

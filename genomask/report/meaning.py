@@ -6,7 +6,7 @@ worse than a constant guess by composition, however low its loss.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -48,12 +48,12 @@ class Scores(NamedTuple):
     n: int
 
 
-def is_evaluation(row: Mapping) -> bool:
+def is_evaluation(row: Mapping[str, Any]) -> bool:
     """Whether a row of metrics.jsonl is of an evaluation."""
     return bool(pd.notna(row.get(LOSS)))
 
 
-def last_scores(rows: Sequence[Mapping]) -> Scores:
+def last_scores(rows: Sequence[Mapping[str, Any]]) -> Scores:
     """Mean of the last LAST evaluations in rows of metrics.jsonl, or of as many as there are.
 
     Raises DataError where there is none, as in a file that was damaged.
@@ -80,14 +80,14 @@ def copied_fraction(loss: float, baselines: Baselines) -> float | None:
     return (start - loss) / (start - floor)
 
 
-def still_copying(rows: Sequence[Mapping], baselines: Baselines) -> str:
+def still_copying(rows: Sequence[Mapping[str, Any]], baselines: Baselines) -> str:
     """Loss and flank floor in words where that of the last evaluation is far above the floor; otherwise nothing."""
     loss = float(last_scores(rows).last[LOSS])
     fraction = copied_fraction(loss, baselines)
     return _beside_floor(loss, baselines) if fraction is not None and fraction < COPIED else ""
 
 
-def meaning(rows: Sequence[Mapping], baselines: Baselines, *, mask_tells: bool) -> str:
+def meaning(rows: Sequence[Mapping[str, Any]], baselines: Baselines, *, mask_tells: bool) -> str:
     """What a run's last evaluation means, and what to try. `mask_tells`: the mask follows the bases under it."""
     last = last_scores(rows).last
     if all(f"eval_bits_per_hidden_base_{item}" in last for item in ITEMS):

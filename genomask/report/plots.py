@@ -6,6 +6,7 @@ arm of a comparison. A strategy has the same colour in all of them; methods diff
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,11 @@ BITS = "eval_bits_per_hidden_base"
 LOSS_BASELINES = {"ln_vocabulary_nats": "ln V", "unigram_entropy_nats": "unigrams", "flank_floor_nats": "flank floor"}
 BITS_BASELINES = {"order_0_bits": "order-0", "order_5_bits": "order-5"}
 
-_METHOD_MARKS: dict[str, tuple] = {"finetune": ("o", "-"), "probe": ("s", (0, (4, 1.5))), "kmer-logreg": ("D", ":")}
+_METHOD_MARKS: dict[str, tuple[str, Any]] = {  # marker, dash
+    "finetune": ("o", "-"),
+    "probe": ("s", (0, (4, 1.5))),
+    "kmer-logreg": ("D", ":"),
+}
 
 
 def learning_curves(
@@ -167,7 +172,7 @@ def _strategy(run: str) -> str:
     return run.rpartition("/seed ")[0] or run
 
 
-def _curve_marks(table: pd.DataFrame) -> dict[str, dict]:
+def _curve_marks(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Label -> colour, marker and dash of each curve, in the table's order."""
     colours = strategy_colours(table["strategy"][table["strategy"] != "-"])
     floors = {"kmer-logreg": INK, "random-init": MUTED}

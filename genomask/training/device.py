@@ -1,6 +1,7 @@
 """Where and how precisely a run computes: device and precision, chosen once and said."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -23,8 +24,8 @@ def choose_device(name: str) -> torch.device:
 def computes_in_bf16(device: torch.device) -> bool:
     """Does the hardware multiply in bf16 faster than in fp32? On CPUs without such units bf16 is emulated and slow."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return hardware.multiplies_in_bf16()
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(hardware.multiplies_in_bf16())
 
 
 def choose_precision(name: str, device: torch.device) -> str:
@@ -44,6 +45,6 @@ def computed_in(precision: str) -> torch.dtype:
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
     """Autocast to bf16, or nothing for fp32."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

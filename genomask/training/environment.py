@@ -32,7 +32,7 @@ FIRST, LATER = "environment.json", "resumed.jsonl"
 log = logging.getLogger(__name__)
 
 
-def describe_environment(device: torch.device, precision: str, backend: str, compiled: bool) -> dict:
+def describe_environment(device: torch.device, precision: str, backend: str, compiled: bool) -> dict[str, Any]:
     """Versions, machine, device, precision, attention backend, compilation and allocator, as plain JSON values."""
     return {
         "genomask": genomask.__version__,

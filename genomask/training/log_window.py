@@ -1,6 +1,7 @@
 """The steps between two logged rows: their sums, and the row of metrics.jsonl they make."""
 
 import time
+from typing import Any
 
 from genomask.training.batches import StepBatches
 from genomask.training.checkpoint_state import WindowSums
@@ -31,7 +32,7 @@ class LogWindow:
         """The next step begins now."""
         self._since = time.perf_counter()
 
-    def close(self, step: int, rate: float) -> dict:
+    def close(self, step: int, rate: float) -> dict[str, Any]:
         """The row of metrics.jsonl, and start anew."""
         masks, loss, seconds = self.sums
         row = {

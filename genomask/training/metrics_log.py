@@ -20,7 +20,7 @@ class MetricsLog:
         rows = [row for row in read_metrics(path) if row["step"] <= keep_until]
         atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
 
-    def write(self, row: dict) -> dict:
+    def write(self, row: dict[str, Any]) -> dict[str, Any]:
         """Append one row and give it back; closed at once, so that a killed run keeps its history."""
         with naming(self.path), self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -32,7 +32,7 @@ class MetricsLog:
             os.fsync(file.fileno())
 
 
-def read_metrics(path: Path) -> list[dict]:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The rows of a metrics.jsonl; a line that is none, as a crash may leave it, is left out and named in the log."""
     rows, damaged = parse_metrics(path)
     if damaged:
@@ -41,7 +41,7 @@ def read_metrics(path: Path) -> list[dict]:
     return rows
 
 
-def parse_metrics(path: Path) -> tuple[list[dict], list[int]]:
+def parse_metrics(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
     """The rows, and the numbers of the lines that are none (the last one may still be in the writing)."""
     lines = path.read_bytes().split(b"\n") if path.exists() else []
     read = [(number, _row(line)) for number, line in enumerate(lines, start=1) if line]

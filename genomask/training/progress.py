@@ -1,5 +1,7 @@
 """The progress of a run: loss, tokens per second and time left."""
 
+from typing import Any
+
 from genomask.terminal.progress import Bars
 
 
@@ -23,11 +25,11 @@ class TrainingBar:
         """Move the bar."""
         self._work.show(done)
 
-    def show_metrics(self, row: dict) -> None:
+    def show_metrics(self, row: dict[str, Any]) -> None:
         """Loss and speed of the last logged steps."""
         self._show("loss", f"loss {row['loss_nats_per_masked_token']:.3f} nats, {row['tokens_per_second']:,.0f} tok/s")
 
-    def show_evaluation(self, row: dict) -> None:
+    def show_evaluation(self, row: dict[str, Any]) -> None:
         """Scores on held-out sequences."""
         bits = row.get("eval_bits_per_hidden_base")
         text = f"held out {row['eval_loss_nats_per_masked_token']:.3f} nats"

@@ -6,6 +6,7 @@ the fraction of tokens masked unless the recipe says otherwise. The pretraining 
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -72,7 +73,7 @@ class Outcome:
         bits = {strategy: last_scores(rows).mean[BITS] for strategy, (rows, _) in self.pretraining().items()}
         return fractions.join(pd.Series(bits, name=BITS)).join(scores.rename("accuracy")).reset_index()
 
-    def pretraining(self) -> dict[str, tuple[list[dict], dict[str, float]]]:
+    def pretraining(self) -> dict[str, tuple[list[dict[str, Any]], dict[str, float]]]:
         """Strategy -> metrics by step and baselines, both averaged over its seeds."""
         found = {}
         for strategy in dict.fromkeys(name.rpartition("/")[0] for name in self.runs):

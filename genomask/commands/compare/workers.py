@@ -81,7 +81,8 @@ def _collect(running: dict[BaseProcess, Running]) -> dict[str, str]:
 def _last_words(arm: Arm, words: Connection, exit_code: int) -> str:
     """What the arm says of its end, or where to look for what it said."""
     with suppress(EOFError):
-        return words.recv()
+        said: str = words.recv()
+        return said
     name = signal.Signals(-exit_code).name if exit_code < 0 else f"exit {exit_code}"
     return f"its process ended by {name}; see {arm.log}, then run the same command again to go on."
 

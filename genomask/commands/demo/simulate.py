@@ -138,7 +138,8 @@ def _draw_lengths(rng: Generator, bounds: tuple[int, int], shape: int | tuple[in
 
 
 def _letters(codes: np.ndarray) -> np.ndarray:
-    return np.frombuffer(b"ACGT", dtype=np.uint8)[codes]
+    letters: np.ndarray = np.frombuffer(b"ACGT", dtype=np.uint8)[codes]
+    return letters
 
 
 def _lines(codes: np.ndarray) -> bytes:

@@ -72,15 +72,16 @@ def _log_probabilities(matches: np.ndarray, group: np.ndarray, total: np.ndarray
 def _tilted(log_probabilities: np.ndarray, log_odds: np.ndarray) -> np.ndarray:
     """(M, T): the probabilities at the logarithms (M,) of an odds ratio."""
     tilted = log_probabilities + log_odds[:, None] * np.arange(log_probabilities.shape[1])
-    probabilities = np.exp(tilted - tilted.max(1, keepdims=True))
-    return probabilities / probabilities.sum(1, keepdims=True)
+    probabilities: np.ndarray = np.exp(tilted - tilted.max(1, keepdims=True))
+    probabilities /= probabilities.sum(1, keepdims=True)
+    return probabilities
 
 
 def _root(rising: Callable[[np.ndarray], np.ndarray], n: int) -> np.ndarray:
     """(n,) where a rising function crosses zero, by bisection of all at once; an end of the range if it does not."""
-    low, high = np.full(n, -WIDEST), np.full(n, WIDEST)
+    low, high, middle = np.full(n, -WIDEST), np.full(n, WIDEST), np.zeros(n)
     for _ in range(HALVINGS):
-        middle = (low + high) / 2
         is_above = rising(middle) > 0
         low, high = np.where(is_above, low, middle), np.where(is_above, middle, high)
-    return (low + high) / 2
+        middle = (low + high) / 2
+    return middle

@@ -48,7 +48,8 @@ def log_odds(motif: Motif, background: np.ndarray) -> np.ndarray:
     """(L, 4): ln of each base's fraction in each column over its fraction of the background (4,)."""
     pseudocounts = PSEUDOCOUNT * background
     fractions = (motif.counts + pseudocounts) / (motif.counts.sum(1, keepdims=True) + PSEUDOCOUNT)
-    return np.log(fractions / background)
+    odds: np.ndarray = np.log(fractions / background)
+    return odds
 
 
 def best_scores(weights: np.ndarray, n: int) -> np.ndarray:
@@ -64,7 +65,8 @@ def best_scores(weights: np.ndarray, n: int) -> np.ndarray:
         else:
             placed[start : start + len(weights)] = weights
         np.maximum(best, _sums(placed), out=best)
-    return np.maximum(best, reverse_complemented(best))
+    np.maximum(best, reverse_complemented(best), out=best)
+    return best
 
 
 def best_fraction(scores: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:

@@ -78,4 +78,5 @@ def _is_repeat(letters: np.ndarray) -> np.ndarray:
     """(P,) whether words (P, n) repeat a unit of at most half their length, the last copy whole or not."""
     n = letters.shape[1]
     periods = [(letters[:, unit:] == letters[:, :-unit]).all(1) for unit in range(1, n // 2 + 1)]
-    return np.any(periods, axis=0)
+    is_repeat: np.ndarray = np.any(periods, axis=0)
+    return is_repeat

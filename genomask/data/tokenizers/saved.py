@@ -26,7 +26,7 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         return KmerTokenizer(k=k)
     if named or not (folder / "tokenizer.json").is_file():
         return AutoTokenizer.from_pretrained(folder, **LOCAL)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, **LOCAL)
+    tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast.from_pretrained(folder, **LOCAL)
     for name, token in zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True):
         if getattr(tokenizer, name) is None and token in tokenizer.get_vocab():
             setattr(tokenizer, name, token)

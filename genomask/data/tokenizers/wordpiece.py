@@ -128,7 +128,7 @@ def token_bases_of(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> Token
 
 def tokenizer_content(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """All that its ids depend on; JSON can hold it."""
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    content: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
     return content | {"truncation": None, "padding": None}  # left behind by earlier calls of the tokenizer
 
 
@@ -169,4 +169,5 @@ def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: in
     batch = tokenizer(
         texts, truncation=True, max_length=max_tokens, return_attention_mask=False, return_token_type_ids=False
     )
-    return batch["input_ids"]
+    ids: list[list[int]] = batch["input_ids"]
+    return ids
