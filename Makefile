@@ -4,14 +4,19 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-processors rehearse-gpu fuzz conformance check python
+.PHONY: demo test coverage test-processors rehearse-gpu fuzz conformance check python
 
 demo: $(STAMP)
 	$(VENV)/bin/genomask demo
 
 # One thread for each of two test processes: more would fight over two cores.
+PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
 test: $(STAMP)
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
+	$(PYTEST)
+
+# The same, and how much of the package it ran, by lines and branches.
+coverage: $(STAMP)
+	$(PYTEST) --cov --cov-report=term
 
 # What may hang on the processor, whatever this one is: units for bf16, vectors of ATen, threads. In four runs each
 # pair of answers meets once; `default` is ATen without vectors, oneDNN emulates bf16 as it does where nothing has

@@ -2,6 +2,6 @@
 
 from genomask.auto_classes import register_when_used
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 register_when_used()
