@@ -84,11 +84,11 @@ def profile(step: Callable[[int], None], device: torch.device) -> dict:
             step(n)
         wait(device)
         ended = time.perf_counter()
-    kernels = [(x.key, x.self_device_time_total / 1e3 / STEPS) for x in recorder.key_averages() if _runs_on_gpu(x)]
+    kernels = [(x.key, x.self_device_time_total / 1e3 / STEPS) for x in recorder.key_averages() if runs_on_gpu(x)]
     return summarise(kernels, 1e3 * (ended - began) / STEPS)
 
 
-def _runs_on_gpu(event: torch.autograd.profiler_util.FunctionEventAvg) -> bool:
+def runs_on_gpu(event: torch.autograd.profiler_util.FunctionEventAvg) -> bool:
     """A region named with `record_function` counts its kernels' time once more; PyTorch 2.11 has no flag for it."""
     named = getattr(event, "is_user_annotation", False)
     return event.device_type == torch.autograd.DeviceType.CUDA and event.self_device_time_total > 0 and not named

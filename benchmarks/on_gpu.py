@@ -108,7 +108,7 @@ def run(part: Part, until: float, results: Path, rehearse: bool) -> dict[str, An
         return row | {"seconds": 0.0, "outcome": f"left out: {part.needs} is not installed"}
     written, log, began = results / f"{part.name}.json", results / f"{part.name}.log", time.time()
     written.unlink(missing_ok=True)
-    ended = _ended(_words(part, written, until, rehearse), log, until)
+    ended = ended_by(_words(part, written, until, rehearse), log, until)
     result, why = _read(written)
     outcome = ended or why
     row |= {"seconds": time.time() - began, "outcome": f"failed: {outcome}" if outcome else "done"}
@@ -134,7 +134,7 @@ def _words(part: Part, written: Path, until: float, rehearse: bool) -> list[str]
     return [sys.executable, *stand_in, str(HERE / program), *options, *end]
 
 
-def _ended(words: list[str], log: Path, until: float) -> str:
+def ended_by(words: list[str], log: Path, until: float) -> str:
     """Run it, what it says into the log; how it ended, nothing if well."""
     paths = [ROOT, HERE, ROOT / "tests", ROOT / "tests" / "encoders"]
     environment = os.environ | {

@@ -110,7 +110,7 @@ def start(entry: Entry, trial: Trial) -> Runner:
     wait(trial.device)
     runner.first_step_s = time.perf_counter() - began
     runner.step(1)
-    runner.peak_bytes = _peak(runner, trial.device)
+    runner.peak_bytes = peak(runner, trial.device)
     return runner
 
 
@@ -148,7 +148,7 @@ def median_s(turns: list[Turn]) -> float:
     return statistics.median(turn.wall_s for turn in turns)
 
 
-def _peak(runner: Runner, device: torch.device) -> int:
+def peak(runner: Runner, device: torch.device) -> int:
     """Bytes that a step takes: what it allocates above what lies there before it, and the side's own state."""
     if device.type != "cuda" or runner.failed:
         return 0

@@ -239,7 +239,7 @@ def compare(
         out=out,
     )
     outcome = run(comparison)
-    _show(outcome, write_comparison_page(outcome))
+    show(outcome, write_comparison_page(outcome))
 
 
 @app.command()
@@ -252,7 +252,7 @@ def demo(
 
     log.info("two encoders are trained on a simulated genome, in minutes; their logs are in %s", out / "arms")
     outcome, sentence = run_demo(out, seed)
-    _show(outcome, out / "report.html", sentence)
+    show(outcome, out / "report.html", sentence)
 
 
 app.command()(masks)
@@ -286,7 +286,8 @@ def doctor() -> None:
     console().print(rich_table(findings_frame(examine())))
 
 
-def _show(outcome: "Outcome", page: Path, extra: str = "") -> None:
+def show(outcome: "Outcome", page: Path, extra: str = "") -> None:
+    """Say what a comparison found, and raise TrainingError where an arm of it failed."""
     from genomask.commands.compare.words import terminal_parts
 
     for part in terminal_parts(outcome, extra):

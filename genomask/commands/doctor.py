@@ -52,7 +52,7 @@ def examine() -> list[Finding]:
         *versions,
         _device(device),
         _backend(device),
-        _bf16(device),
+        bf16_finding(device),
         Finding("threads", f"{torch.get_num_threads()} of {usable_cores()} cores", "OMP_NUM_THREADS changes it"),
         _memory(device),
         _cache(default_cache()),
@@ -78,7 +78,8 @@ def _backend(device: torch.device) -> Finding:
     return Finding("attention backend", choose_backend("auto", device), why)
 
 
-def _bf16(device: torch.device) -> Finding:
+def bf16_finding(device: torch.device) -> Finding:
+    """What this device multiplies bf16 in, and what a run would train in."""
     precision = choose_precision("auto", device)
     found = "in hardware" if computes_in_bf16(device) else "emulated"
     return Finding("bf16", found, f"training.precision = auto trains in {precision}")
@@ -86,7 +87,7 @@ def _bf16(device: torch.device) -> Finding:
 
 def _memory(device: torch.device) -> Finding:
     total = _system_memory()
-    limit = _memory_limit(Path("/sys/fs/cgroup/memory.max"))
+    limit = memory_limit(Path("/sys/fs/cgroup/memory.max"))
     found = f"{total / GIB:.1f} GiB" if limit is None else f"{min(total, limit) / GIB:.1f} GiB"
     meaning = (
         f"a container's limit; the machine has {total / GIB:.1f} GiB" if limit is not None and limit < total else ""
@@ -164,7 +165,7 @@ def _system_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _memory_limit(path: Path) -> int | None:
+def memory_limit(path: Path) -> int | None:
     """Bytes that a container may use, None where nothing limits it."""
     text = path.read_text().strip() if path.exists() else "max"
     return None if text == "max" else int(text)

@@ -103,7 +103,7 @@ def refuse_many_processes() -> None:
 
 def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     """Open the data and build everything that the loop needs."""
-    device, compiled = _where(recipe)
+    device, compiled = device_of(recipe)
     source = open_source(recipe, inputs, out)
     log.info("%s", source.description)
     table = (
@@ -137,7 +137,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     )
 
 
-def _where(recipe: Recipe) -> tuple[torch.device, bool]:
+def device_of(recipe: Recipe) -> tuple[torch.device, bool]:
     """The device of the run, and whether its model is compiled; SettingsError for what cannot run here."""
     device = choose_device(recipe.training.device)
     dtype = computed_in(choose_precision(recipe.training.precision, device))

@@ -33,7 +33,7 @@ def open_arrays(files: Sequence[Path], cache: Path | None, ambiguous: str) -> di
     stem = files[0].name.split(".")[0]
     folder = root / f"{stem}-{files_key(files, FORMAT, ambiguous)}"
     with cache_errors(root):
-        sealed_folder(folder, files, lambda building: _write(building, files, ambiguous))
+        sealed_folder(folder, files, lambda building: write_arrays(building, files, ambiguous))
         fields = _load(folder)
     assert _is_sound(fields), f"a genome was written to the cache that is none: {folder}"
     return fields
@@ -72,7 +72,7 @@ def _is_sound(fields: dict[str, Any]) -> bool:
     )
 
 
-def _write(folder: Path, files: Sequence[Path], ambiguous: str) -> None:
+def write_arrays(folder: Path, files: Sequence[Path], ambiguous: str) -> None:
     """Parse the files into an empty folder."""
     log.info("reading %d genome file(s) into the cache at %s", len(files), folder.parent)
     with working("reading the genome", unit="bases") as work, (folder / "codes.bin").open("wb") as out:

@@ -60,12 +60,13 @@ def _byte_lines(path: Path) -> Iterator[bytes]:
         file.seek(0)
         if start.startswith(b"\x1f\x8b"):
             with gzip.open(file) as unpacked:
-                yield from _split(path, unpacked)
+                yield from split_lines(path, unpacked)
         else:
-            yield from _split(path, file)
+            yield from split_lines(path, file)
 
 
-def _split(path: Path, file: BufferedIOBase) -> Iterator[bytes]:
+def split_lines(path: Path, file: BufferedIOBase) -> Iterator[bytes]:
+    """The lines of an open file, without their ends; DataError before one of gigabytes is read whole."""
     number, rest = 0, b""
     while chunk := file.read(CHUNK_BYTES):
         *lines, rest = (rest + chunk).splitlines(keepends=True)  # the last may go on: after its CR an LF may come

@@ -142,9 +142,9 @@ class TextSource:
         files = corpus_files(paths)
         self.store = TokenStore.open(files, tokenizer, settings.max_tokens, settings.overflow, cache or default_cache())
         is_held_out = _held_out(self.store.contents, settings.validation_documents, seed)
-        self._training = np.flatnonzero(~is_held_out)
-        self._validation = np.flatnonzero(is_held_out)
-        if len(self._validation) == 0:
+        self.training_sequences = np.flatnonzero(~is_held_out)
+        self.validation_sequences = np.flatnonzero(is_held_out)
+        if len(self.validation_sequences) == 0:
             raise DataError(
                 f"{files[0]}: of {len(is_held_out)} documents none can be held out for validation without leaving its "
                 "double, or nothing, to training. Give a corpus of at least two different documents."
@@ -158,17 +158,17 @@ class TextSource:
     @property
     def description(self) -> str:
         """How much there is to train on, and what is held out, for a person."""
-        return f"{len(self._training):,} sequences to train on, {len(self._validation):,} held out"
+        return f"{len(self.training_sequences):,} sequences to train on, {len(self.validation_sequences):,} held out"
 
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the endless stream."""
-        epoch, place = np.divmod(np.arange(first, first + count, dtype=np.int64), len(self._training))
+        epoch, place = np.divmod(np.arange(first, first + count, dtype=np.int64), len(self.training_sequences))
         keys = hash64(np.full(1, self.seed, dtype=np.int64), _EPOCH, epoch)
-        return self._pack(self._training[permute(place, len(self._training), keys)])
+        return self._pack(self.training_sequences[permute(place, len(self.training_sequences), keys)])
 
     def validation(self) -> TokenSequences:
         """The sequences of the held-out documents."""
-        return self._pack(self._validation)
+        return self._pack(self.validation_sequences)
 
     def _pack(self, sequences: np.ndarray) -> TokenSequences:
         return pack(self.store.read(sequences), np.ones(len(sequences)))

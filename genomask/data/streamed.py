@@ -93,7 +93,7 @@ class StreamedText:
 
     def _pieces_of(self, row: dict[str, Any]) -> list[Piece]:
         """What of a document becomes sequences: its text, cut later with many others, or all parts of a split one."""
-        text = _text_of(row)
+        text = text_of(row)
         if self.settings.overflow == "truncate":
             return [text]
         return [*split_documents(self.tokenizer, [text], self.settings.max_tokens)[0]]
@@ -116,7 +116,7 @@ class StreamedText:
     def _one_pass(self, start: int) -> Generator[Piece, None, int]:
         """The pieces from number `start` to the last; returns how many there are in all."""
         dataset = self._open("train")
-        marks = self._read_marks()
+        marks = self.read_marks()
         number = max((n for n in marks if n <= start), default=0)
         if number:
             dataset.load_state_dict(marks[number])
@@ -131,7 +131,8 @@ class StreamedText:
             yield from pieces[max(0, start - before) :]
         return number
 
-    def _read_marks(self) -> dict[int, dict[str, Any]]:
+    def read_marks(self) -> dict[int, dict[str, Any]]:
+        """The stream's state before the piece of each number at which one was kept."""
         with cache_errors(self._marks_file.parent):
             try:
                 return {int(n): state for n, state in json.loads(self._marks_file.read_text()).items()}
@@ -160,7 +161,7 @@ def first_documents(count: int, origin: Mapping[str, Any] = C4) -> list[str]:
     with hub_errors(origin), working("reading the stream's first documents", count) as work:
         texts = []
         for row in itertools.islice(_opened(origin, "train"), count):
-            texts.append(_text_of(row))
+            texts.append(text_of(row))
             work.advance(1)
     return texts
 
@@ -184,7 +185,8 @@ def hub_errors(origin: Mapping[str, Any]) -> Iterator[None]:
         ) from error
 
 
-def _text_of(row: dict[str, Any]) -> str:
+def text_of(row: dict[str, Any]) -> str:
+    """The text of a document; DataError where it has none."""
     if "text" not in row:
         raise DataError(
             f"the stream's documents have no 'text', only: {', '.join(row)}. Give a dataset in C4's layout."

@@ -157,7 +157,7 @@ def _clean(text: str, where: str) -> str:
     words = text.translate(_AS_ACGTN).split()
     if not words:
         raise DataError(f"{where}: the sequence is empty. Give the row a sequence, or remove it.")
-    sequence = words[0] if len(words) == 1 else _join_kmers(words, where)
+    sequence = words[0] if len(words) == 1 else join_kmers(words, where)
     odd = _ODD_LETTER.search(sequence)
     if odd:
         raise DataError(
@@ -167,7 +167,8 @@ def _clean(text: str, where: str) -> str:
     return sequence
 
 
-def _join_kmers(words: list[str], where: str) -> str:
+def join_kmers(words: list[str], where: str) -> str:
+    """The sequence that consecutive k-mers were cut from; DataError where they do not overlap by k - 1 letters."""
     k = len(words[0])
     for number, (left, right) in enumerate(itertools.pairwise(words), 1):
         if len(right) != k or left[1:] != right[:-1]:

@@ -21,15 +21,15 @@ VARIANTS = 64
 
 def flex(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
     """FlexAttention over the whole pack; blocks of scores between two sequences are never computed."""
-    mask = _mask(queries, layout, len(k))
+    mask = mask_of(queries, layout, len(k))
     q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
     # a compiled model takes the kernel into its own graph; to set the compiler's limits there would compile it again
-    attend: Any = flex_attention if torch.compiler.is_compiling() else _kernel()
+    attend: Any = flex_attention if torch.compiler.is_compiling() else kernel()
     mixed: Tensor = attend(q, k, v, score_mod=_alibi(queries, layout.slopes), block_mask=mask)
     return mixed[0].transpose(0, 1)
 
 
-def _mask(queries: Tensor | None, layout: Layout, n_keys: int) -> BlockMask:
+def mask_of(queries: Tensor | None, layout: Layout, n_keys: int) -> BlockMask:
     """The mask of all tokens is made once for all layers."""
     if queries is not None:
         return block_mask(layout, queries, n_keys)
@@ -53,7 +53,7 @@ def _alibi(queries: Tensor | None, slopes: Tensor | None) -> Callable[..., Tenso
 
 
 @cache
-def _kernel() -> Callable[..., Tensor]:
+def kernel() -> Callable[..., Tensor]:
     """Compiled on its own, for models that are not.
 
     fullgraph: more variants than allowed are an error, never a silent return to the uncompiled T x T scores.

@@ -79,7 +79,7 @@ def fit(model: PreTrainedModel, tokens: TokenSequences, labels: np.ndarray, plan
     sequences = [ids.numpy() for ids in torch.split(tokens.input_ids, tokens.lengths.tolist())]
     targets = torch.from_numpy(labels)
     n_steps = plan.epochs * math.ceil(len(labels) / plan.batch_size)
-    optimizer, scheduler = _optimizer(model, plan.learning_rate, n_steps)
+    optimizer, scheduler = build_optimizer(model, plan.learning_rate, n_steps)
     model.train()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -98,7 +98,7 @@ def fit(model: PreTrainedModel, tokens: TokenSequences, labels: np.ndarray, plan
                 scheduler.step()
 
 
-def _optimizer(model: PreTrainedModel, rate: float, n_steps: int) -> tuple[torch.optim.AdamW, LambdaLR]:
+def build_optimizer(model: PreTrainedModel, rate: float, n_steps: int) -> tuple[torch.optim.AdamW, LambdaLR]:
     """AdamW without decay of biases and norms; linear warm-up, then linear to 0."""
     optimizer = torch.optim.AdamW(parameter_groups(model, WEIGHT_DECAY), lr=rate)
     warmup = max(1, round(WARMUP_FRACTION * n_steps))

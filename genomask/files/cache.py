@@ -65,7 +65,7 @@ def sealed_folder(folder: Path, sources: Sequence[Path], build: Callable[[Path],
         build(building)
         if _stamps(sources) != before:
             raise DataError(f"{sources[0]}: a file changed while it was read. Wait until it is complete.")
-        files = {path.name: [_checksum(path), _stamp(path)] for path in sorted(building.iterdir())}
+        files = {path.name: [checksum(path), _stamp(path)] for path in sorted(building.iterdir())}
         (building / SEAL).write_text(json.dumps({"sources": before, "files": files}), encoding="utf-8")
 
 
@@ -114,7 +114,7 @@ def _stands(folder: Path, sources: Sequence[Path]) -> bool:
         seal = json.loads((folder / SEAL).read_text(encoding="utf-8"))
         changed = [name for name, (_, stamp) in seal["files"].items() if _stamp(folder / name) != stamp]
         if seal["sources"] != _stamps(sources) or not all(
-            _checksum(folder / name) == seal["files"][name][0] for name in changed
+            checksum(folder / name) == seal["files"][name][0] for name in changed
         ):
             return False
     except (FileNotFoundError, NotADirectoryError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -136,10 +136,10 @@ def _stamp(path: Path) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
-def _checksum(path: Path) -> int:
+def checksum(path: Path) -> int:
     """CRC-32, as of gzip and zip: damage is by accident here, and a genome is read through at 4 GB a second."""
-    checksum = 0
+    crc = 0
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
-            checksum = zlib.crc32(chunk, checksum)
-    return checksum
+            crc = zlib.crc32(chunk, crc)
+    return crc

@@ -146,7 +146,7 @@ def test_a_steps_memory_is_measured_once_nothing_is_left_to_compile(benchmark, t
         return optimizer
 
     monkeypatch.setattr(benchmark.runners, "trainer", counted)
-    monkeypatch.setattr(benchmark.runners, "_peak", lambda *_: seen.append(len(steps)) or 0)
+    monkeypatch.setattr(benchmark.runners, "peak", lambda *_: seen.append(len(steps)) or 0)
     measured(benchmark, toy)
     assert seen == [2 + 5 * n for n in range(8)]  # the first step compiles, the second one for another shape; 3 alone
 
@@ -166,9 +166,9 @@ def test_a_region_that_someone_named_is_no_kernel(benchmark):
     gpu_profile = benchmark.gpu_profile
     gpu = torch.autograd.DeviceType.CUDA
     kernel = SimpleNamespace(device_type=gpu, self_device_time_total=5.0)  # as PyTorch 2.11 has it
-    assert gpu_profile._runs_on_gpu(kernel)
-    assert gpu_profile._runs_on_gpu(SimpleNamespace(**vars(kernel), is_user_annotation=False))
-    assert not gpu_profile._runs_on_gpu(SimpleNamespace(**vars(kernel), is_user_annotation=True))
+    assert gpu_profile.runs_on_gpu(kernel)
+    assert gpu_profile.runs_on_gpu(SimpleNamespace(**vars(kernel), is_user_annotation=False))
+    assert not gpu_profile.runs_on_gpu(SimpleNamespace(**vars(kernel), is_user_annotation=True))
 
 
 def test_a_profile_is_summed_by_kind(benchmark):

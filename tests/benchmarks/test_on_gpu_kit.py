@@ -85,7 +85,7 @@ def test_parts_that_hang_are_ended_one_after_the_other(kit, monkeypatch, tmp_pat
 def test_a_part_that_hangs_says_where(kit, tmp_path):
     hanging = tmp_path / "hanging.py"
     hanging.write_text("import time\n\ndef wait_for_the_gpu():\n    time.sleep(60)\n\nwait_for_the_gpu()\n")
-    ended = kit._ended([sys.executable, "-S", str(hanging)], tmp_path / "log", time.time() + 3)
+    ended = kit.ended_by([sys.executable, "-S", str(hanging)], tmp_path / "log", time.time() + 3)
     assert ended == FAULTS[HANGS].removeprefix("failed: ")
     words = kit.last_words((tmp_path / "log").read_text())
     assert words[0] == "Fatal Python error: Aborted"

@@ -105,7 +105,7 @@ def test_a_cache_folder_that_is_a_file(verb, tmp_path, monkeypatch, capsys):
     genome.write_text(f">a\n{GOOD}\n")
     shard.write_text(json.dumps({"text": "a cat"}) + "\n")
     monkeypatch.setenv("GENOMASK_CACHE", str(cache))
-    monkeypatch.setattr(rates, "_in_memory", {})
+    monkeypatch.setattr(rates, "in_memory", {})
     verbs = {
         "genome": ["pretrain", "--genome", genome, "--out", tmp_path / "out", *TINY],
         "corpus": ["pretrain", "--corpus", shard, "--recipe", "c4-tiny", "--out", tmp_path / "out"],

@@ -43,14 +43,14 @@ def test_a_cache_folder_that_does_not_exist_yet_is_no_problem(findings):
 )
 def test_it_says_what_this_processor_would_train_in(bf16_units, has_units, found, precision):
     bf16_units(has_units)
-    said = doctor._bf16(torch.device("cpu"))
+    said = doctor.bf16_finding(torch.device("cpu"))
     assert (said.found, said.meaning) == (found, f"training.precision = auto trains in {precision}")
 
 
 def test_a_container_limit_is_read_and_no_limit_is_none(tmp_path):
     (tmp_path / "limited").write_text("2147483648\n")
     (tmp_path / "unlimited").write_text("max\n")
-    read = [doctor._memory_limit(tmp_path / name) for name in ("limited", "unlimited", "absent")]
+    read = [doctor.memory_limit(tmp_path / name) for name in ("limited", "unlimited", "absent")]
     assert read == [2147483648, None, None]
 
 

@@ -66,7 +66,7 @@ def test_a_run_says_and_notes_what_this_processor_computes_in(
 
 
 def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_folder, caplog, monkeypatch):
-    monkeypatch.setattr(allocator, "_state", {"kept": True})
+    monkeypatch.setattr(allocator, "state", {"kept": True})
     with caplog.at_level("INFO", logger="genomask"):
         pretrain(quick_recipe, inputs, run_folder)
     assert is_finished(run_folder)
@@ -250,7 +250,7 @@ def test_batches_of_a_fixed_shape_have_room_for_what_is_really_masked(inputs, tm
     recipe = load_recipe("genome-demo", [*QUICK, *changes, *sizes])
     made = []
     for compiled in (False, True):
-        monkeypatch.setattr("genomask.commands.pretrain._where", lambda _, on=compiled: (torch.device("cuda"), on))
+        monkeypatch.setattr("genomask.commands.pretrain.device_of", lambda _, on=compiled: (torch.device("cuda"), on))
         batches = build_run(recipe, inputs, tmp_path).batches
         made.append(batches.of(19))
     free, filled = made

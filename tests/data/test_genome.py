@@ -234,7 +234,7 @@ def test_a_cache_that_was_copied_is_read_through_once_and_believed(path, cache, 
     shutil.copytree(cache, cache.with_name("copy"))  # other inodes and times, the same content
     forbid_parsing(monkeypatch)
     assert same(first, Genome.open(path, cache=cache.with_name("copy")))
-    monkeypatch.setattr("genomask.files.cache._checksum", lambda path: pytest.fail(f"{path} was read through again"))
+    monkeypatch.setattr("genomask.files.cache.checksum", lambda path: pytest.fail(f"{path} was read through again"))
     assert same(first, Genome.open(path, cache=cache.with_name("copy")))
 
 
@@ -251,16 +251,16 @@ def test_a_genome_replaced_by_one_of_the_same_size_and_time_is_noticed(path, cac
 
 
 def test_when_another_process_was_faster_its_work_stands(path, cache, monkeypatch):
-    original = genome_cache._write
+    original = genome_cache.write_arrays
 
     def write_slowly(folder, *arguments):
-        monkeypatch.setattr(genome_cache, "_write", original)
+        monkeypatch.setattr(genome_cache, "write_arrays", original)
         original(folder, *arguments)
         theirs.append(Genome.open(path, cache=cache))  # the other process finishes between our parsing and our renaming
         theirs.append(next((cache / "genomes").glob("first-*")).stat().st_ino)
 
     theirs = []
-    monkeypatch.setattr(genome_cache, "_write", write_slowly)
+    monkeypatch.setattr(genome_cache, "write_arrays", write_slowly)
     assert same(Genome.open(path, cache=cache), theirs[0])
     assert next((cache / "genomes").iterdir()).stat().st_ino == theirs[1]
     assert len(left_in(cache)) == 1

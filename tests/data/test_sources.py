@@ -11,6 +11,7 @@ import torch
 from in_memory import genome_of, random_sequence
 
 from genomask.data import Genome, KmerTokenizer
+from genomask.data.packing import pack
 from genomask.data.settings import DocumentSettings
 from genomask.data.sources import GenomeSource, TextSource
 from genomask.data.tokenizers.kmer import CLS, SEP
@@ -129,7 +130,7 @@ def test_documents_are_cut_to_max_tokens_and_a_tenth_at_most_is_held_out(corpus,
     tokens = source.train(0, 20)
     assert tokens.lengths.tolist() == [8] * 20
     assert (tokens.input_ids[tokens.cu_seqlens[1:].long() - 1] == tokenizer.sep_token_id).all()
-    assert len(source._validation) <= 8
+    assert len(source.validation_sequences) <= 8
 
 
 def test_split_documents_keep_every_token_and_are_held_out_whole(corpus, tmp_path):
@@ -138,14 +139,16 @@ def test_split_documents_keep_every_token_and_are_held_out_whole(corpus, tmp_pat
     documents = [" ".join(f"{word} number {i}" for _ in range(9)) for i in range(20) for word in ("cats", "hats")]
     path.write_text("".join(json.dumps({"text": x}) + "\n" for x in documents))
     source = text_source(path, tokenizer, 12, 8, 1, tmp_path, overflow="split")
-    pieces = texts_of(source, source._pack(np.arange(len(source.store.contents))))
+    contents = source.store.contents
+    everything = np.arange(len(contents))
+    pieces = texts_of(source, pack(source.store.read(everything), np.ones(len(everything))))
     assert max(map(len, pieces)) == 12
     assert all((piece[0], piece[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id) for piece in pieces)
     whole = [token for ids in tokenizer(documents, add_special_tokens=False)["input_ids"] for token in ids]
     assert [token for piece in pieces for token in piece[1:-1]] == whole
     contents = source.store.contents
-    assert not set(contents[source._validation]) & set(contents[source._training])
-    assert 0 < len(source._validation) <= 8
+    assert not set(contents[source.validation_sequences]) & set(contents[source.training_sequences])
+    assert 0 < len(source.validation_sequences) <= 8
 
 
 def test_doubles_are_never_parted_between_training_and_validation(corpus, tmp_path):
@@ -154,7 +157,7 @@ def test_doubles_are_never_parted_between_training_and_validation(corpus, tmp_pa
     path.write_text("".join(json.dumps({"text": x}) + "\n" for x in DOCUMENTS * 3))
     for seed in range(5):
         source = text_source(path, tokenizer, 128, 20, seed, tmp_path)
-        train = texts_of(source, source.train(0, len(source._training)))
+        train = texts_of(source, source.train(0, len(source.training_sequences)))
         assert not set(train) & set(texts_of(source, source.validation()))
 
 

@@ -82,10 +82,10 @@ def test_a_resumed_stream_starts_from_the_nearest_mark(stream, monkeypatch):
     monkeypatch.setattr(streamed, "MARK_EVERY", 10)
     source = stream()
     source.train(0, 45)
-    assert sorted(source._read_marks()) == [10, 20, 30, 40]
+    assert sorted(source.read_marks()) == [10, 20, 30, 40]
     again = stream()
     read = []
-    monkeypatch.setattr(streamed, "_text_of", lambda row: read.append(row) or row["text"])
+    monkeypatch.setattr(streamed, "text_of", lambda row: read.append(row) or row["text"])
     assert texts_of(again, again.train(41, 15)) == TRAIN[41:56]
     assert len(read) == 16  # documents 40 .. 55
     assert texts_of(again, again.train(30, 2)) == TRAIN[30:32]
@@ -108,20 +108,20 @@ def test_documents_are_cut_and_validation_is_the_other_split(stream, monkeypatch
     whole = stream()
     assert texts_of(whole, whole.validation()) == VALIDATION[:4]
     assert whole.fingerprint == stream().fingerprint
-    monkeypatch.setattr(streamed, "_text_of", lambda row: row["text"] + " and more words than there is room for")
+    monkeypatch.setattr(streamed, "text_of", lambda row: row["text"] + " and more words than there is room for")
     source = stream(max_tokens=8)
     assert source.train(0, 3).lengths.tolist() == [8, 8, 8]
     assert len({whole.fingerprint, source.fingerprint, stream(max_tokens=9).fingerprint}) == 3
 
 
 def test_split_documents_keep_every_token_wherever_the_stream_is_entered(stream, monkeypatch):
-    monkeypatch.setattr(streamed, "_text_of", lambda row: lengthened(row["text"]))
+    monkeypatch.setattr(streamed, "text_of", lambda row: lengthened(row["text"]))
     monkeypatch.setattr(streamed, "MARK_EVERY", 10)
     for max_tokens in (8, 9):  # in one cache: the marks of one are of no use to the other
         source = stream(max_tokens, overflow="split")
         whole, held_out = (split(source, texts, max_tokens) for texts in (TRAIN, VALIDATION))
         assert ids_of(source.train(0, len(whole) + 5)) == whole + whole[:5]
-        assert len(source._read_marks()) > 5
+        assert len(source.read_marks()) > 5
         for first in (0, 9, 10, 37, len(whole) - 2, 3 * len(whole) + 11):
             again = stream(max_tokens, overflow="split")
             assert ids_of(again.train(first, 4)) == (whole * 5)[first : first + 4]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomask.data import lines
-from genomask.data.tasks import Columns, _join_kmers, read_task
+from genomask.data.tasks import Columns, join_kmers, read_task
 from genomask.errors import DataError
 
 
@@ -91,7 +91,7 @@ def test_a_line_of_gigabytes_is_refused_before_it_is_read(write, monkeypatch):
     monkeypatch.setattr(lines, "LONGEST_LINE", 1 << 20)
     read = 0
 
-    def counted(path, file, original=lines._split):
+    def counted(path, file, original=lines.split_lines):
         class Counting:
             def read(self, size):
                 nonlocal read
@@ -100,7 +100,7 @@ def test_a_line_of_gigabytes_is_refused_before_it_is_read(write, monkeypatch):
 
         return original(path, Counting())
 
-    monkeypatch.setattr(lines, "_split", counted)
+    monkeypatch.setattr(lines, "split_lines", counted)
     with pytest.raises(DataError, match=r"bomb.tsv.gz, line 2: longer than 1 MiB"):
         read_task(write("sequence\tlabel\n" + "A" * (1 << 22), "bomb.tsv.gz"))
     assert read < 1.1 * (1 << 20)
@@ -128,7 +128,7 @@ def test_numbers_that_recur_and_few_whole_ones_are_classes(write, labels):
 @given(sequence=st.text("ACGT", min_size=8, max_size=40), k=st.integers(1, 7))
 def test_overlapping_kmers_join_back_to_their_sequence(sequence, k):
     words = [sequence[i : i + k] for i in range(len(sequence) - k + 1)]
-    assert _join_kmers(words, "here") == sequence
+    assert join_kmers(words, "here") == sequence
 
 
 BAD_FILES = {

@@ -20,7 +20,7 @@ def uncompiled(monkeypatch):
     """FlexAttention as tensor operations, and with the backward pass that PyTorch refuses on the CPU."""
     monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
     monkeypatch.setattr(flex_attention, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
-    monkeypatch.setattr(flex_backend, "_kernel", lambda: flex_attention.flex_attention)
+    monkeypatch.setattr(flex_backend, "kernel", lambda: flex_attention.flex_attention)
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -78,8 +78,8 @@ def as_cells(mask, name, heads):
 
 def test_all_layers_fraction_one_mask():
     layout = layout_of(torch.tensor([0, 9, 30], dtype=torch.int32), 2)
-    assert flex_backend._mask(None, layout, 30) is flex_backend._mask(None, layout, 30)
-    assert flex_backend._mask(torch.arange(3), layout, 30) is not flex_backend._mask(None, layout, 30)
+    assert flex_backend.mask_of(None, layout, 30) is flex_backend.mask_of(None, layout, 30)
+    assert flex_backend.mask_of(torch.arange(3), layout, 30) is not flex_backend.mask_of(None, layout, 30)
 
 
 @pytest.mark.usefixtures("fresh_compiler")

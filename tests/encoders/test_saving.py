@@ -46,8 +46,6 @@ for folder in sys.argv[1:]:
         if "pooler" not in name:
             assert torch.equal(parameter, model.bert.get_parameter(name)), name
     assert 0.01 < classifier.classifier.weight.std() < 0.03 and not classifier.classifier.bias.any()
-    tokens, _ = genomask.encoders.inputs.Given(expected["input_ids"]).packed(70)
-    assert encoder._layout(tokens).slopes.tolist() == [0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125]
     assert AutoConfig.from_pretrained(folder).vocab_size == 70
     print("ok")
 """

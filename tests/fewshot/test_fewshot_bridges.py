@@ -61,6 +61,7 @@ def dnabert2(tmp_path_factory, test_task):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dnabert", "dnabert2"])
 def test_the_harness_measures_it_with_every_method(name, pool, test_task, request, tmp_path):
     folder = request.getfixturevalue(name)

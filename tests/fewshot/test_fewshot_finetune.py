@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from genomask.errors import TrainingError
-from genomask.fewshot.finetune import Schedule, _optimizer, finetune_scorer, fit, predict, schedule
+from genomask.fewshot.finetune import Schedule, build_optimizer, finetune_scorer, fit, predict, schedule
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.inference.forward import load_classifier, tokenise
 
@@ -30,7 +30,7 @@ def test_what_is_asked_for_replaces_auto():
 
 def test_the_rate_warms_up_and_falls_to_zero_and_only_matrices_decay():
     model = torch.nn.Linear(2, 2)
-    optimizer, scheduler = _optimizer(model, rate=1.0, n_steps=20)
+    optimizer, scheduler = build_optimizer(model, rate=1.0, n_steps=20)
     rates = []
     for _ in range(20):
         rates.append(optimizer.param_groups[0]["lr"])

@@ -93,6 +93,7 @@ def test_other_settings_data_or_weights_are_refused(measure, pool, tmp_path):
     assert (tmp_path / "results.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_what_else_is_asked(measure, tmp_path):
     together = measure()
     alone = measure(replace(QUICK, shots=(12,), methods=("probe",)), out=tmp_path / "alone")

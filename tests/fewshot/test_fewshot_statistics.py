@@ -149,6 +149,7 @@ def test_without_the_control_nothing_is_tested():
     assert compare_arms(results_of(scores), "control", "probe")["note"][0].startswith("not tested: 0 seeds")
 
 
+@pytest.mark.slow
 def test_seeds_keep_the_promised_error_rate_where_pooled_draws_do_not():
     """Two equal recipes; seeds spread by half a point, draws by two points: 5 seeds, 20 draws."""
     rng = np.random.default_rng(0)

@@ -31,7 +31,7 @@ def faults_of_the_second_time(first):
     return int(answer.stdout)
 
 
-@pytest.mark.skipif(not allocator._is_glibc(), reason="glibc only")
+@pytest.mark.skipif(not allocator.is_glibc(), reason="glibc only")
 def test_freed_memory_is_kept_after_the_call_and_not_after_an_import():
     kept = faults_of_the_second_time(
         "from genomask.machine.allocator import keep_freed_memory; assert keep_freed_memory()"
@@ -41,7 +41,7 @@ def test_freed_memory_is_kept_after_the_call_and_not_after_an_import():
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
-    monkeypatch.setattr(allocator, "_is_glibc", lambda: False)
+    monkeypatch.setattr(allocator, "is_glibc", lambda: False)
     monkeypatch.setattr(allocator.ctypes, "CDLL", None)  # to be called would fail
     assert not allocator.keep_freed_memory()
 
@@ -50,15 +50,15 @@ def test_another_c_library_is_left_alone(monkeypatch):
 def test_only_glibc_is_taken_for_glibc(monkeypatch, answer, glibc):
     monkeypatch.setattr(allocator.os, "confstr_names", {"CS_GNU_LIBC_VERSION": 2}, raising=False)
     monkeypatch.setattr(allocator.os, "confstr", lambda name: answer, raising=False)
-    assert allocator._is_glibc() is glibc
+    assert allocator.is_glibc() is glibc
 
 
 def test_what_glibc_answers_is_logged(monkeypatch, caplog):
     asked = []
-    monkeypatch.setattr(allocator, "_state", {"kept": False})
+    monkeypatch.setattr(allocator, "state", {"kept": False})
     assert allocator.allocator_name() == "as the system has it"
     libc = SimpleNamespace(mallopt=lambda *option: asked.append(option) or 1)
-    monkeypatch.setattr(allocator, "_is_glibc", lambda: True)
+    monkeypatch.setattr(allocator, "is_glibc", lambda: True)
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: libc)
     with caplog.at_level(logging.DEBUG, logger="genomask"):
         assert allocator.keep_freed_memory()

@@ -19,6 +19,7 @@ def compile_again(name):
     return sum(select.stats.cache_hits.values())
 
 
+@pytest.mark.slow
 def test_a_strategy_is_found_again_and_never_taken_for_another():
     assert compile_again("contiguous") == 1
     assert compile_again("uniform") == 1

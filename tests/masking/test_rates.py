@@ -23,7 +23,7 @@ from genomask.masking.rates import calibration, simulation
 def own_cache(tmp_path, monkeypatch):
     """Nothing remembered from before, nothing left behind."""
     monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path))
-    monkeypatch.setattr(rates, "_in_memory", {})
+    monkeypatch.setattr(rates, "in_memory", {})
     return tmp_path / "rates"
 
 
@@ -177,7 +177,7 @@ def test_a_solution_is_kept_and_found_again(own_cache, monkeypatch):
     assert json.loads(file.read_text())["content"]["request"]["strategy"] == "random-span"
     monkeypatch.setattr(calibration, "calibrate", lambda *_: pytest.fail("solved again"))
     again = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
-    rates._in_memory.clear()
+    rates.in_memory.clear()
     from_disk = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
     assert first.probabilities.equal(again.probabilities)
     assert first.probabilities.equal(from_disk.probabilities)
@@ -191,7 +191,7 @@ def test_a_damaged_file_is_solved_anew(own_cache, damage):
     whole = file.read_text()
     assert damage(whole) != whole
     file.write_text(damage(whole))
-    rates._in_memory.clear()
+    rates.in_memory.clear()
     again = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
     assert first.probabilities.equal(again.probabilities)
 

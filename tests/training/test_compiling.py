@@ -58,7 +58,7 @@ def flex_on_cpu(monkeypatch):
     """`flex` as plain tensor operations, also backward, and chosen on the CPU."""
     monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
     monkeypatch.setattr(flex_attention, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
-    monkeypatch.setattr(flex_backend, "_kernel", lambda: flex_attention.flex_attention)
+    monkeypatch.setattr(flex_backend, "kernel", lambda: flex_attention.flex_attention)
     monkeypatch.delitem(backends.NEEDS, "flex")
     torch._dynamo.reset()
     counters.clear()

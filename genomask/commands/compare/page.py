@@ -34,7 +34,7 @@ def write_comparison_page(outcome: Outcome, title: str = "Which masking earns it
         about=about(comparison),
         sections=(_verdict(outcome), _fewshot(outcome), _pretraining(outcome)),
         settings=asdict(comparison.recipe) | {"fewshot": asdict(comparison.fewshot)},
-        environment=_environment(outcome),
+        environment=environment_of(outcome),
     )
     path = comparison.out / "report.html"
     write_page(page, path)
@@ -152,7 +152,8 @@ def leak_sentences(comparison: Comparison) -> tuple[str, ...]:
     )
 
 
-def _environment(outcome: Outcome) -> dict[str, object]:
+def environment_of(outcome: Outcome) -> dict[str, object]:
+    """What the first arm was made with."""
     described = read_record(outcome.arms[0].folder / "environment.json")
     described.pop("command", None)
     return described

@@ -113,18 +113,19 @@ def _simulations(wanted: Wanted) -> tuple[Iterator[Simulation], str]:
     return windows.simulations(wanted.rate), windows.identity
 
 
-_in_memory: dict[str, Tensor] = {}
+in_memory: dict[str, Tensor] = {}
+"""What this process solved or read: digest of a request -> its solution."""
 
 
 def _remembered(request: dict[str, object], solve: Callable[[], Tensor]) -> Tensor:
     """The solution from memory, from disk, or solved now and kept."""
     name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
-    if name not in _in_memory:
+    if name not in in_memory:
         file = default_cache() / "rates" / f"{name}.json"
         kept = recall(file)
         if kept is None:
             kept = {"request": request, "probabilities": solve().tolist()}
             with cache_errors(file.parent):
                 remember(file, kept)
-        _in_memory[name] = torch.tensor(kept["probabilities"], dtype=torch.float64)
-    return _in_memory[name]
+        in_memory[name] = torch.tensor(kept["probabilities"], dtype=torch.float64)
+    return in_memory[name]

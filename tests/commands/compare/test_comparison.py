@@ -55,7 +55,7 @@ def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, monkeypatch, 
     assert verdict["difference"][0] == pytest.approx(scores["uniform"] - scores["random-span"])
 
     arms = [json.loads((arm.folder / "environment.json").read_text()) for arm in comparison.arms()]
-    assert [arm["allocator"] != "as the system has it" for arm in arms] == [allocator._is_glibc()] * len(arms)
+    assert [arm["allocator"] != "as the system has it" for arm in arms] == [allocator.is_glibc()] * len(arms)
 
     dom, console, hosts = open_in_browser(chromium, write_comparison_page(outcome))
     assert console == []
@@ -225,7 +225,7 @@ def test_the_command_ends_badly_where_an_arm_failed_but_writes_the_report(compar
     arms_that(monkeypatch, {"uniform/seed 1": "the disk is on fire"})
     outcome = compare(comparison)
     with pytest.raises(TrainingError, match="arm uniform/seed 1 failed: the disk is on fire"):
-        cli._show(outcome, write_comparison_page(outcome))
+        cli.show(outcome, write_comparison_page(outcome))
     assert "report.html" in capsys.readouterr().out
 
 

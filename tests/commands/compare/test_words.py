@@ -81,7 +81,7 @@ def test_only_the_arms_that_lag_are_named(outcome):
 
 
 def test_a_floor_that_wins_stands_in_the_headline_of_terminal_and_page(outcome, monkeypatch):
-    monkeypatch.setattr("genomask.commands.compare.page._environment", lambda _: {})
+    monkeypatch.setattr("genomask.commands.compare.page.environment_of", lambda _: {})
     *_, printed = terminal_parts(outcome(), extra="A word.")
     page = write_comparison_page(outcome(), extra="A word.").read_text()
     assert "A word. The floor wins against the random-span probe at 10 shots (kmer-logreg: −10.2" in printed
@@ -89,7 +89,7 @@ def test_a_floor_that_wins_stands_in_the_headline_of_terminal_and_page(outcome, 
 
 
 def test_one_seed_makes_no_forest_and_each_strategy_is_given_its_meaning(outcome, monkeypatch):
-    monkeypatch.setattr("genomask.commands.compare.page._environment", lambda _: {})
+    monkeypatch.setattr("genomask.commands.compare.page.environment_of", lambda _: {})
     alone = write_comparison_page(outcome()).read_text()
     assert '<title id="verdict-' not in alone
     assert "genemask: At the last evaluation the model copies the bases beside a mask (loss 2.700" in alone

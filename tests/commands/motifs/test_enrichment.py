@@ -54,12 +54,14 @@ def assert_sub_uniform(p):
         assert (np.mean(p <= level, axis=0) <= level + room).all()
 
 
+@pytest.mark.slow
 def test_a_random_ranking_finds_no_more_than_chance():
     p = p_values(lambda rng: rng.permutation(WORDS.astype(float)))
     assert_sub_uniform(p)
     assert (p.min(0) < 0.2).all()  # but the test can speak
 
 
+@pytest.mark.slow
 def test_a_ranking_by_composition_and_frequency_is_not_taken_for_motifs():
     def rank(rng):
         return GC + np.log(COUNTS) + rng.normal(size=4**N)

@@ -107,6 +107,7 @@ def test_other_files_are_refused_in_one_sentence(tmp_path, content, words):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_biopython_is_loaded_only_to_read_motifs():
     code = "import sys, genomask.commands.motifs.enrichment; print(sorted(m for m in sys.modules if m == 'Bio'))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -107,6 +107,7 @@ def test_a_batch_is_padded_truncated_and_marked():
     assert not batch["token_type_ids"].any()
 
 
+@pytest.mark.slow
 def test_the_auto_class_opens_a_saved_tokenizer_in_a_fresh_process(tmp_path):
     KmerTokenizer(k=4, stride=4).save_pretrained(tmp_path)
     program = (

@@ -1,0 +1,23 @@
+import errno
+
+import pytest
+
+from genomask.errors import DataError, SettingsError, Stopped, TrainingError, UserError, disk_sentence, quoted, shown
+
+
+def test_what_a_person_can_mend_is_a_user_error_and_a_stop_is_none():
+    assert all(issubclass(kind, UserError) for kind in (DataError, SettingsError, TrainingError))
+    assert not issubclass(Stopped, UserError)
+    assert Stopped(15, "saved").signal_number == 15
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_told_from_one_that_cannot_be_used(number):
+    assert "make room there" in disk_sentence(OSError(number, "no room", "out/model"))
+    assert disk_sentence(OSError(errno.EACCES, "not allowed", "out")).startswith("out: not allowed; see to it")
+    assert disk_sentence(OSError("odd")).startswith("odd; see to it")
+
+
+def test_what_stands_in_a_file_is_shown_short_and_printable():
+    assert (shown("ACGT"), shown("A" * 61), shown("\x1b[31m")) == ("ACGT", "A" * 60 + "...", r"'\x1b[31m'")
+    assert (quoted("a"), quoted("A" * 61)) == ("'a'", f"'{'A' * 60}...'")

@@ -1,0 +1,81 @@
+"""Habits of the tests themselves: they mirror the package, and they know of it what its users may know."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PACKAGE, BENCHMARKS = TESTS.parent / "genomask", TESTS.parent / "benchmarks"
+FILES = sorted(TESTS.rglob("*.py"))
+
+OF_THE_WHOLE = {
+    "architecture", "every_setting", "examples", "habits", "readme", "second_device", "stream_from_hub", "wheel",
+}  # fmt: skip
+"""Test files beside the rooms that look at all of them, or at what lies beside the package."""
+
+NO_ROOMS = {"benchmarks", "conformance", "fuzz"}
+"""Folders of tests that mirror no room."""
+
+THEIRS = {"_attn_implementation"}
+"""Names that the package sets because transformers reads them."""
+
+
+def mirrors(path: Path) -> bool:
+    """Has a test file its module, or lies it in the folder of a room (or of a part of one)?"""
+    folder, name = path.relative_to(TESTS).parent, path.stem.removeprefix("test_")
+    if folder == Path():
+        return name in OF_THE_WHOLE or (PACKAGE / f"{name}.py").is_file()
+    return folder.parts[0] in NO_ROOMS or (PACKAGE / folder).is_dir()
+
+
+def is_private(name: str) -> bool:
+    return re.fullmatch(r"_[a-zA-Z0-9]\w*", name) is not None
+
+
+def private_names() -> set[str]:
+    """Every name of one underscore that the package or the benchmarks define, as a function, a class or a value."""
+    found = set()
+    for path in [*PACKAGE.rglob("*.py"), *BENCHMARKS.glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+                found.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return set(filter(is_private, found)) - THEIRS
+
+
+def reached(source: str, private: set[str]) -> set[str]:
+    """Private names that a file takes from elsewhere: by a dot, by an import, or in the words of a patch."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls"):
+            found.add(node.attr)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("setattr"):
+            words = [word.value for word in node.args if isinstance(word, ast.Constant)]
+            found |= {word.rpartition(".")[2] for word in words if isinstance(word, str)}
+    return found & private
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.name.startswith("test_")], ids=lambda path: path.stem)
+def test_a_test_file_mirrors_a_room_or_a_module(path):
+    assert mirrors(path)
+
+
+def test_no_test_reaches_into_private_names():
+    private = private_names()
+    found = {path.relative_to(TESTS): reached(path.read_text(encoding="utf-8"), private) for path in FILES}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_these_see_what_they_should():
+    assert not mirrors(TESTS / "test_nothing.py")
+    assert not mirrors(TESTS / "nowhere" / "test_fasta.py")
+    assert mirrors(TESTS / "data" / "tokenizers" / "test_kmer.py")
+    assert reached("from genomask.data.lines import _split", {"_split"}) == {"_split"}
+    assert reached("lines._split(1)\nself._own\nrow._replace(a=1)", {"_split", "_own"}) == {"_split"}
+    assert reached("monkeypatch.setattr('genomask.files.cache._stamp', 1)", {"_stamp"}) == {"_stamp"}
+    assert "_stamp" in private_names()

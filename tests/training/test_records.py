@@ -1,0 +1,17 @@
+import pytest
+
+from genomask.errors import DataError
+from genomask.training.records import read_record, write_record
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path):
+    write_record(tmp_path / "a.json", {"bits": 1.98, "of": ["a"]})
+    assert read_record(tmp_path / "a.json") == {"bits": 1.98, "of": ["a"]}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[1]", b"\xff"])
+def test_a_record_that_is_none_is_one_sentence_that_says_how_to_mend_it(tmp_path, content):
+    if content is not None:
+        (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"a.json: .*use --resume"):
+        read_record(tmp_path / "a.json")
