@@ -17,7 +17,8 @@ from genomask.masking.settings import MaskSettings
 from genomask.settings.ranges import shown
 from genomask.settings.recipe_file import kind_of, read_tables
 from genomask.settings.spelling import did_you_mean
-from genomask.training.settings import EvaluationSettings, OptimizerSettings, TrainingSettings
+from genomask.training.optimizer import OptimizerSettings
+from genomask.training.settings import EvaluationSettings, TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)

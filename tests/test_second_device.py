@@ -17,8 +17,7 @@ from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.masking import NpmiTable, build_strategy, corrupt
 from genomask.masking.accounting import account
 from genomask.masking.registry import STRATEGIES
-from genomask.training.optimizer import build_optimizer
-from genomask.training.settings import OptimizerSettings
+from genomask.training.optimizer import OptimizerSettings, build_optimizer
 from genomask.training.step import train_step
 from genomask.types import IGNORE, PackedBatch
 
@@ -86,8 +85,8 @@ def trained(switches, device):
     model = MosaicBertForMaskedLM(config)
     batches = [a_batch(lengths) for lengths in ((7, 0, 13, 20), (64,))]
     model.to(device)
-    optimizer = build_optimizer(model, OptimizerSettings())
-    settings = {"rate": 1e-3, "clip_norm": 1.0, "device": device, "precision": "fp32"}
+    optimizer = build_optimizer(model, OptimizerSettings(learning_rate=1e-3))
+    settings = {"clip_norm": 1.0, "device": device, "precision": "fp32"}
     losses = [train_step(model, optimizer, batches, step=step, **settings) for step in range(3)]
     assert losses[0] > losses[2]
     return [x.detach() for x in model.parameters()], losses[-1]

@@ -133,7 +133,6 @@ def measure_tokens_per_second(recipe: Recipe, device: torch.device, precision: s
             optimizer,
             [batch],
             step=0,
-            rate=recipe.optimizer.learning_rate,
             clip_norm=recipe.optimizer.clip_norm,
             device=device,
             precision=precision,

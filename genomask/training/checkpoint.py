@@ -143,7 +143,7 @@ def _unshared(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """AdamW's moments and step counts, named '<parameter>/<moment>'."""
+    """The optimizer's moments and step counts, named '<parameter>/<moment>'."""
     return {
         f"{name}/{key}": value.contiguous()
         for name, parameter in model.named_parameters()

@@ -25,10 +25,11 @@ from genomask.training.evaluation import Evaluation, evaluate
 from genomask.training.finite import require_finite, require_finite_scores
 from genomask.training.log_window import LogWindow
 from genomask.training.metrics_log import MetricsLog
-from genomask.training.optimizer import build_optimizer, learning_rate
+from genomask.training.optimizer import OptimizerSettings, build_optimizer
 from genomask.training.progress import TrainingBar
 from genomask.training.records import write_record
-from genomask.training.settings import EvaluationSettings, OptimizerSettings, TrainingSettings
+from genomask.training.schedule import rate_factor, scale_rates
+from genomask.training.settings import EvaluationSettings, TrainingSettings
 from genomask.training.signals import listen_for_stop
 from genomask.training.step import train_step
 
@@ -135,13 +136,14 @@ def start(run: Run) -> State:
 def one_step(run: Run, state: State, batch: StepBatches) -> None:
     """Dropout, rate and update of one step."""
     torch.manual_seed(_dropout_seed(run.training.seed, batch.step))
-    state.rate = learning_rate(batch.step, run.training.steps, run.optimizer)
+    factor = rate_factor(batch.step, run.training.steps, run.optimizer)
+    scale_rates(state.optimizer, factor)
+    state.rate = run.optimizer.learning_rate * factor
     loss = train_step(
         run.network,
         state.optimizer,
         batch.microbatches,
         step=batch.step + 1,
-        rate=state.rate,
         clip_norm=run.optimizer.clip_norm,
         device=state.device,
         precision=state.precision,

@@ -17,7 +17,6 @@ def train_step(
     microbatches: Sequence[PackedBatch],
     *,
     step: int,
-    rate: float,
     clip_norm: float,
     device: torch.device,
     precision: str,
@@ -44,8 +43,6 @@ def train_step(
         raise TrainingError(
             f"the loss is not finite at step {step} (loss {float(loss)}, gradient norm {float(norm)}); {ADVICE}"
         )
-    for group in optimizer.param_groups:
-        group["lr"] = rate
     optimizer.step()
     optimizer.zero_grad()
     return float(loss)

@@ -205,7 +205,7 @@ def follows_cpu(device: torch.device, backend: str, *, positions: str) -> None:
 
 
 def train(model, optimizer, batches, device, precision, steps):
-    how = {"rate": 1e-3, "clip_norm": 1.0, "device": device, "precision": precision}
+    how = {"clip_norm": 1.0, "device": device, "precision": precision}
     return [train_step(model, optimizer, [batches[n]], step=n, **how) for n in steps]
 
 

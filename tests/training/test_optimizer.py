@@ -3,21 +3,11 @@ import torch
 from torch import nn
 
 from genomask.errors import SettingsError
-from genomask.training.optimizer import build_optimizer, learning_rate
-from genomask.training.settings import OptimizerSettings, TrainingSettings
-
-
-def test_the_rate_rises_to_the_peak_and_falls_to_its_min_lr_ratio():
-    settings = OptimizerSettings(learning_rate=1.0, warmup_steps=10, min_lr_ratio=0.02)
-    rates = [learning_rate(step, 100, settings) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == rates[9] == rates[10] == 1.0
-    assert rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
-    assert learning_rate(100, 100, settings) == pytest.approx(0.02)
-
-
-def test_a_run_shorter_than_its_warm_up_still_reaches_the_peak():
-    assert learning_rate(4, 5, OptimizerSettings(learning_rate=1.0, warmup_steps=500)) == 1.0
+from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
+from genomask.training.checkpoint_state import Progress
+from genomask.training.optimizer import OPTIMIZERS, OptimizerSettings, build_optimizer
+from genomask.training.schedule import scale_rates
+from genomask.training.settings import TrainingSettings
 
 
 def test_only_matrices_decay():
@@ -42,6 +32,47 @@ def test_decoupled_decay_is_torch_decay_over_the_rate():
     weight.grad = torch.zeros(2, 2)
     optimizer.step()
     assert torch.allclose(weight, torch.full((2, 2), 1 - decoupled))
+
+
+def muon(model, settings):
+    """A second row of the table: two optimizers, each with a rate of its own."""
+    matrices, others = ([p for p in model.parameters() if (p.ndim == 2) is wanted] for wanted in (True, False))
+    return [torch.optim.Muon(matrices, lr=50 * settings.learning_rate), torch.optim.AdamW(others, lr=1e-3)]
+
+
+def a_step(model, optimizer):
+    for n, parameter in enumerate(model.parameters()):
+        parameter.grad = torch.linspace(-1, n + 1, parameter.numel()).view_as(parameter)
+    optimizer.step()
+
+
+def a_model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4))
+
+
+def test_a_second_optimizer_is_a_function_and_a_row_and_goes_on_from_a_checkpoint(monkeypatch, tmp_path):
+    monkeypatch.setitem(OPTIMIZERS, "muon", muon)
+    settings = OptimizerSettings(name="muon", learning_rate=4e-4)
+    through, stopped = a_model(), a_model()
+    optimizer = build_optimizer(through, settings)
+    scale_rates(optimizer, 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([1e-2, 5e-4])
+    before = [p.detach().clone() for p in through.parameters()]
+    a_step(through, optimizer)
+    assert not any(torch.equal(a, b) for a, b in zip(before, through.parameters(), strict=True))
+    save_checkpoint(tmp_path, through, optimizer, Progress(steps_done=1))
+    again = build_optimizer(stopped, settings)
+    scale_rates(again, 0.5)
+    assert restore_checkpoint(tmp_path, stopped, again).steps_done == 1
+    for model, of_model in ((through, optimizer), (stopped, again)):
+        a_step(model, of_model)
+    assert all(map(torch.equal, through.parameters(), stopped.parameters()))
+
+
+def test_an_unknown_optimizer_is_refused_by_name():
+    with pytest.raises(SettingsError, match=r"optimizer.name must be one of adamw, got 'adam'. Did you mean 'adamw'"):
+        OptimizerSettings(name="adam")
 
 
 @pytest.mark.parametrize("bad", [{"steps": 0}, {"precision": "fp8"}, {"device": "tpu"}, {"compile": "yes"}])

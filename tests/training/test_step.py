@@ -43,8 +43,8 @@ def split(batch: PackedBatch, sequences: int) -> list[PackedBatch]:
 
 
 def step(model, microbatches, rate=0.1, clip_norm=0.0):
-    optimizer = torch.optim.SGD(model.parameters(), lr=9.0)  # which the step's own rate replaces
-    settings = {"rate": rate, "clip_norm": clip_norm, "device": CPU, "precision": "fp32"}
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    settings = {"clip_norm": clip_norm, "device": CPU, "precision": "fp32"}
     return train_step(model, optimizer, microbatches, step=1, **settings)
 
 
