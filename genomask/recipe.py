@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from genomask.data.settings import DocumentSettings, KmerSettings, WordPieceSettings
 from genomask.data.windows import WindowSettings
@@ -17,6 +17,7 @@ from genomask.masking.settings import MaskSettings
 from genomask.settings.ranges import shown
 from genomask.settings.recipe_file import kind_of, read_tables
 from genomask.settings.spelling import did_you_mean
+from genomask.settings.table import checked, kinds
 from genomask.training.optimizer import OptimizerSettings
 from genomask.training.settings import EvaluationSettings, TrainingSettings
 
@@ -83,8 +84,6 @@ LEAST_TIMES = {("training", "log_every"): 20, ("training", "checkpoint_every"): 
 """What happens every so many steps happens at least so many times in a run whose recipe does not say how often."""
 
 Recipe = GenomeRecipe | TextRecipe
-MOST_LETTERS = 4096
-"""Of a setting; a path takes no more."""
 RECIPES: dict[str, type[Recipe]] = {"genome": GenomeRecipe, "text": TextRecipe}
 
 
@@ -133,30 +132,9 @@ def _paced(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
 def _settings(cls: type, values: Any, room: str) -> Any:
     if not isinstance(values, dict):
         raise SettingsError(f"recipe: {room} must be a table, got {shown(values)}")
-    kinds = get_type_hints(cls)
-    _refuse_unknown(values.keys(), kinds, f"recipe table [{room}]", "key")
-    return cls(**{key: _checked(value, kinds[key], f"{room}.{key}") for key, value in values.items()})
-
-
-def _checked(value: Any, kind: Any, name: str) -> Any:
-    """The value as the field's type: whole numbers pass as floats, lists as tuples, nothing else is converted."""
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError as error:
-            raise SettingsError(f"{name} must be a number below 1e308, got {shown(value)}") from error
-    if get_origin(kind) is Literal:  # the room itself says which strings it knows
-        kind = str
-    if kind not in (int, float, str, bool):
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise SettingsError(f'{name} must be a list of strings such as ["chrX"], got {shown(value)}')
-    if type(value) is not kind:
-        words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
-        raise SettingsError(f"{name} must be {words[kind]}, got {shown(value)}")
-    if kind is str and ("\0" in value or len(value) > MOST_LETTERS):
-        raise SettingsError(f"{name} must have at most {MOST_LETTERS} letters, none a zero byte; got {shown(value)}")
-    return value
+    known = kinds(cls)
+    _refuse_unknown(values.keys(), known, f"recipe table [{room}]", "key")
+    return cls(**{key: checked(value, known[key], f"{room}.{key}") for key, value in values.items()})
 
 
 def _refuse_unknown(given: Iterable[str], known: Mapping[str, Any], where: str, what: str) -> None:

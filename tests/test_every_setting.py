@@ -68,8 +68,8 @@ def test_the_settings_of_fewshot_are_checked_too(field):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("optimizer.beta_1=1.0", "optimizer.beta_1 must be 0 or more and below 1, got 1.0"),
-        ("optimizer.beta_2=-1", "optimizer.beta_2 must be 0 or more and below 1, got -1.0"),
+        ("optimizer.beta_1=1.0", "optimizer.beta_1 must be at least 0 and below 1, got 1.0"),
+        ("optimizer.beta_2=-1", "optimizer.beta_2 must be at least 0 and below 1, got -1.0"),
         ("optimizer.eps=-1", "optimizer.eps must be above 0"),
         ("optimizer.learning_rate=nan", "optimizer.learning_rate must be above 0"),
         ("training.stepz=1", "Did you mean 'steps'?"),

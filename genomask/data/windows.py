@@ -8,7 +8,7 @@ Letters: B windows, W validation windows, n intervals.
 
 import logging
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from genomask.data.intervals import count_below, longest, subtract, total_length
 from genomask.data.window_sampling import StartChooser, place_evenly
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
-from genomask.settings.ranges import MANY, require, require_one_of, require_whole
+from genomask.settings.ranges import MANY, require
+from genomask.settings.table import Bounds, Count, Fraction, Table
 
 EVALUATION_BASES = 510
 """Bases of a validation window, the same for every run on a genome; fewer where its runs are shorter."""
@@ -42,38 +43,30 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class WindowSettings:
+class WindowSettings(Table, name="windows"):
     """Which stretches of the genome training sees. Lengths are in tokens: n tokens are stride (n - 1) + k bases."""
 
-    max_tokens: int = 510
+    max_tokens: Count = 510
     min_tokens: int = 5
-    full_fraction: float = 0.5
+    full_fraction: Fraction = 0.5
     """Fraction of windows that have max_tokens; the others are uniform from min_tokens to max_tokens."""
-    strand: str = "forward"
+    strand: Literal["forward", "both"] = "forward"
     """"forward", or "both": a coin for each window chooses the reverse complement."""
-    repeats: str = "keep"
+    repeats: Literal["keep", "skip", "weight"] = "keep"
     """What to do with windows of which more than repeat_fraction is soft-masked: "keep", "skip", or "weight"."""
-    repeat_fraction: float = 0.5
-    repeat_weight: float = 0.5
+    repeat_fraction: Fraction = 0.5
+    repeat_weight: Fraction = 0.5
     """Weight of such a window's loss under repeats = "weight"."""
     holdout: tuple[str, ...] = ()
     """Records ("chr1") or parts of them ("chr1:1,001-2,000") kept out of training and validation."""
-    validation_windows: int = 2560
+    validation_windows: Annotated[int, Bounds(least=0, most=MANY)] = 2560
     """Windows of 510 bases for validation; fewer where they would take over an eighth of the usable bases, shorter
     where no run of ACGT has as many."""
 
     def __post_init__(self) -> None:
-        require_whole("windows.max_tokens", self.max_tokens, 1)
+        super().__post_init__()
         longest = f"between 1 and windows.max_tokens (here {self.max_tokens})"
         require(1 <= self.min_tokens <= self.max_tokens, "windows.min_tokens", longest, self.min_tokens)
-        for name in ("full_fraction", "repeat_fraction", "repeat_weight"):
-            require(0 <= getattr(self, name) <= 1, f"windows.{name}", "between 0 and 1", getattr(self, name))
-        for name, choices in (("strand", ("forward", "both")), ("repeats", ("keep", "skip", "weight"))):
-            require_one_of(f"windows.{name}", getattr(self, name), choices)
-        require(
-            0 <= self.validation_windows <= MANY,
-            "windows.validation_windows", f"0 or more, and at most {MANY:,}", self.validation_windows,
-        )  # fmt: skip
 
 
 class WindowBatch(NamedTuple):

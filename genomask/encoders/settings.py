@@ -8,29 +8,29 @@ from genomask.encoders.config import MosaicBertConfig
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
-    """What a recipe says of the encoder; the defaults are MosaicBERT-base."""
+    """What a recipe says of the encoder; the defaults are those of the configuration, MosaicBERT-base."""
 
-    num_hidden_layers: int = 12
-    hidden_size: int = 768
+    num_hidden_layers: int = MosaicBertConfig.num_hidden_layers
+    hidden_size: int = MosaicBertConfig.hidden_size
     """Width of a token's vector; a multiple of num_attention_heads."""
-    num_attention_heads: int = 12
-    intermediate_size: int = 3072
+    num_attention_heads: int = MosaicBertConfig.num_attention_heads
+    intermediate_size: int = MosaicBertConfig.intermediate_size
     """Width inside the MLP; a GLU of two thirds the width has the parameters of a dense MLP."""
-    hidden_dropout_prob: float = 0.1
+    hidden_dropout_prob: float = MosaicBertConfig.hidden_dropout_prob
     """Dropout after the embedding, the attention output and the gate; attention itself has none."""
-    positions: str = "alibi"
+    positions: str = MosaicBertConfig.positions
     """'alibi' (symmetric), 'alibi-directed' (half of the heads look left, half right) or 'learned'."""
-    mlp: str = "glu"
+    mlp: str = MosaicBertConfig.mlp
     """'glu' (gated, MosaicBERT) or 'dense' (BERT)."""
-    max_position_embeddings: int = 512
+    max_position_embeddings: int = MosaicBertConfig.max_position_embeddings
     """Longest sequence in tokens, for positions='learned' alone."""
-    attention_backend: str = "auto"
+    attention_backend: str = MosaicBertConfig.attention_backend
     """'sdpa', 'flex', 'flash', or 'auto': the fastest that runs on the device."""
-    low_precision_layernorm: bool = True
+    low_precision_layernorm: bool = MosaicBertConfig.low_precision_layernorm
     """LayerNorm in the autocast type instead of float32."""
-    unpadding: bool = True
+    unpadding: bool = MosaicBertConfig.unpadding
     """Tokens stay packed in the layers; off: padded rows and a mask, with PyTorch's attention. To measure the gain."""
-    head_on_masked_only: bool = True
+    head_on_masked_only: bool = MosaicBertConfig.head_on_masked_only
     """Last layer and head compute what the loss needs; off: everything, and then choose. To measure the gain."""
 
     def __post_init__(self) -> None:

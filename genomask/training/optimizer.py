@@ -6,12 +6,13 @@ and peak rates of its own; the schedule (schedule.py) multiplies the rate of eve
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import nn
 
-from genomask.settings.ranges import LARGE, MANY, require, require_one_of
+from genomask.settings.ranges import LARGE, MANY
+from genomask.settings.table import Bounds, Fraction, OneOf, Table
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -35,39 +36,27 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, "OptimizerSettings"], list[torch.opti
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerSettings:
+class OptimizerSettings(Table, name="optimizer"):
     """The optimizer and its schedule: linear warm-up, then linear decay."""
 
-    name: str = "adamw"
+    name: Annotated[str, OneOf(OPTIMIZERS)] = "adamw"
     """One of OPTIMIZERS."""
-    learning_rate: float = 4e-4
+    learning_rate: Annotated[float, Bounds(above=0, most=LARGE)] = 4e-4
     """Peak learning rate."""
-    warmup_steps: int = 500
+    warmup_steps: Annotated[int, Bounds(least=0, most=MANY)] = 500
     """Steps from 0 to the peak."""
-    min_lr_ratio: float = 0.0
+    min_lr_ratio: Fraction = 0.0
     """Fraction of the peak that is left at the last step."""
-    beta_1: float = 0.9
+    beta_1: Annotated[float, Bounds(least=0, below=1)] = 0.9
     """Decay of the mean gradient from step to step."""
-    beta_2: float = 0.98
+    beta_2: Annotated[float, Bounds(least=0, below=1)] = 0.98
     """Decay of the mean squared gradient from step to step."""
-    eps: float = 1e-6
+    eps: Annotated[float, Bounds(above=0, most=1)] = 1e-6
     """Added to the root of the mean squared gradient."""
-    weight_decay: float = 0.01
+    weight_decay: Annotated[float, Bounds(least=0, most=LARGE)] = 0.01
     """As torch's AdamW takes it; a decoupled decay d at peak rate lr is d / lr here. Not on biases and norms."""
-    clip_norm: float = 1.0
+    clip_norm: Annotated[float, Bounds(least=0, most=LARGE)] = 1.0
     """Largest norm of the gradient; longer ones are scaled down. 0 clips nothing."""
-
-    def __post_init__(self) -> None:
-        require_one_of("optimizer.name", self.name, OPTIMIZERS)
-        rate, decay, norm = self.learning_rate, self.weight_decay, self.clip_norm
-        require(0 < rate <= LARGE, "optimizer.learning_rate", f"above 0 and at most {LARGE:g}", rate)
-        require(0 <= self.warmup_steps <= MANY, "optimizer.warmup_steps", f"from 0 to {MANY:,}", self.warmup_steps)
-        require(0 <= self.min_lr_ratio <= 1, "optimizer.min_lr_ratio", "between 0 and 1", self.min_lr_ratio)
-        for name in ("beta_1", "beta_2"):
-            require(0 <= getattr(self, name) < 1, f"optimizer.{name}", "0 or more and below 1", getattr(self, name))
-        require(0 < self.eps <= 1, "optimizer.eps", "above 0 and at most 1", self.eps)
-        require(0 <= decay <= LARGE, "optimizer.weight_decay", f"from 0 to {LARGE:g}", decay)
-        require(0 <= norm <= LARGE, "optimizer.clip_norm", f"from 0 to {LARGE:g}", norm)
 
 
 def build_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:

@@ -263,12 +263,12 @@ def test_positions_beyond_four_gigabases_are_windows_like_any_other():
     [
         ({"min_tokens": 0}, "windows.min_tokens must be between 1 and windows.max_tokens"),
         ({"max_tokens": 4}, r"windows.min_tokens must be .* \(here 4\), got 5"),
-        ({"full_fraction": 1.5}, "windows.full_fraction must be between 0 and 1, got 1.5"),
-        ({"repeat_fraction": -0.1}, "windows.repeat_fraction must be between 0 and 1"),
-        ({"repeat_weight": 2}, "windows.repeat_weight must be between 0 and 1"),
+        ({"full_fraction": 1.5}, "windows.full_fraction must be at least 0 and at most 1, got 1.5"),
+        ({"repeat_fraction": -0.1}, "windows.repeat_fraction must be at least 0 and at most 1"),
+        ({"repeat_weight": 2}, "windows.repeat_weight must be at least 0 and at most 1"),
         ({"strand": "reverse"}, "windows.strand must be one of forward, both, got 'reverse'"),
         ({"repeats": "drop"}, "windows.repeats must be one of keep, skip, weight, got 'drop'"),
-        ({"validation_windows": -1}, "windows.validation_windows must be 0 or more, and at most 1,000,000,000, got -1"),
+        ({"validation_windows": -1}, "windows.validation_windows must be at least 0 and at most 1,000,000,000, got -1"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(settings, sentence):

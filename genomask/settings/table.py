@@ -1,0 +1,118 @@
+"""A table of a recipe: a frozen dataclass whose fields say by their types what they take, checked where it is made.
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(Table, name="training"):
+    steps: Count = 10_000
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    learning_rate: Annotated[float, Bounds(above=0, most=LARGE)] = 4e-4
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+
+from genomask.errors import SettingsError
+from genomask.settings.ranges import MANY, require, require_one_of, shown
+
+MOST_LETTERS = 4096
+"""Of a setting; a path takes no more."""
+WORDS = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What a number must keep to; not a number (nan) keeps to none."""
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+
+    def require(self, name: str, value: float) -> None:
+        """Raises SettingsError, naming all bounds, for a value beyond one of them."""
+        kept = {
+            "at least": self.least is None or value >= self.least,
+            "above": self.above is None or value > self.above,
+            "at most": self.most is None or value <= self.most,
+            "below": self.below is None or value < self.below,
+        }
+        limits = zip(kept, (self.least, self.above, self.most, self.below), strict=True)
+        wanted = " and ".join(f"{word} {_figure(limit)}" for word, limit in limits if limit is not None)
+        require(all(kept.values()), name, wanted, value)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A string must be one of these, such as the names of a table that others add to."""
+
+    known: Collection[str]
+
+    def require(self, name: str, value: str) -> None:
+        """Raises SettingsError, with the nearest that is known, for another value."""
+        require_one_of(name, value, self.known)
+
+
+Count = Annotated[int, Bounds(least=1, most=MANY)]
+Fraction = Annotated[float, Bounds(least=0, most=1)]
+"""0 and 1 included."""
+Rate = Annotated[float, Bounds(above=0, below=1)]
+"""0 and 1 left out."""
+
+
+class Table:
+    """What every table of a recipe inherits: its name in messages, and the check of its fields."""
+
+    table: ClassVar[str]
+
+    def __init_subclass__(cls, *, name: str) -> None:
+        cls.table = name
+
+    def __post_init__(self) -> None:
+        for field, kind in kinds(type(self)).items():
+            object.__setattr__(self, field, checked(getattr(self, field), kind, f"{self.table}.{field}"))
+
+
+@cache
+def kinds(cls: Any) -> Mapping[str, Any]:
+    """The type of each field of a dataclass, with what is annotated."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in fields(cls)}
+
+
+def checked(value: Any, kind: Any, name: str) -> Any:
+    """The value as the type wants it: whole numbers pass as floats, lists as tuples, nothing else is converted.
+
+    Raises SettingsError for a value of another type, beyond its bounds, or that is none of the choices.
+    """
+    if get_origin(kind) is Annotated:
+        base, *limits = get_args(kind)
+        value = checked(value, base, name)
+        for limit in limits:
+            limit.require(name, value)
+        return value
+    if get_origin(kind) is Literal:
+        value = checked(value, str, name)
+        require_one_of(name, value, get_args(kind))
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise SettingsError(f"{name} must be a number below 1e308, got {shown(value)}") from error
+    if kind not in WORDS:
+        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise SettingsError(f'{name} must be a list of strings such as ["chrX"], got {shown(value)}')
+    if type(value) is not kind:
+        raise SettingsError(f"{name} must be {WORDS[kind]}, got {shown(value)}")
+    if kind is str and ("\0" in value or len(value) > MOST_LETTERS):
+        raise SettingsError(f"{name} must have at most {MOST_LETTERS} letters, none a zero byte; got {shown(value)}")
+    return value
+
+
+def _figure(limit: float) -> str:
+    """1,000,000,000 and 2**63 as they are read best."""
+    if isinstance(limit, int) and limit > MANY and limit.bit_count() == 1:
+        return f"2**{limit.bit_length() - 1}"
+    return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
