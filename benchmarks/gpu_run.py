@@ -29,7 +29,7 @@ from tables import section
 
 from genomask.commands.demo.simulate import SimulationSettings, simulate
 from genomask.commands.pretrain import build_run
-from genomask.commands.run.folder import Inputs
+from genomask.data.opening import Inputs
 from genomask.errors import TrainingError
 from genomask.recipe import load_recipe
 from genomask.training import loop

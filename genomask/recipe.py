@@ -9,7 +9,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from transformers import PreTrainedTokenizerBase
+
+from genomask.data.opening import Inputs, open_genome, open_text
 from genomask.data.settings import DocumentSettings, KmerSettings, WordPieceSettings
+from genomask.data.sources import GenomeSource, Source
+from genomask.data.tokenizers.wordpiece import VOCABULARY, write_vocabulary
 from genomask.data.windows import WindowSettings
 from genomask.encoders.settings import EncoderSettings
 from genomask.errors import SettingsError
@@ -44,6 +49,13 @@ class GenomeRecipe:
         """Tokens of the longest training sequence."""
         return self.windows.max_tokens + 2
 
+    def open_source(self, inputs: Inputs, out: Path) -> GenomeSource:
+        """What a run on `inputs` in the folder `out` trains on."""
+        return open_genome(inputs, self.tokens, self.windows, self.training.seed)
+
+    def keep_tokens(self, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
+        """Nothing: the settings say all of k-mers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextRecipe:
@@ -66,6 +78,14 @@ class TextRecipe:
     def longest(self) -> int:
         """Tokens of the longest training sequence."""
         return self.documents.max_tokens
+
+    def open_source(self, inputs: Inputs, out: Path) -> Source:
+        """What a run on `inputs` in the folder `out` trains on."""
+        return open_text(inputs, self.tokens, self.documents, self.training.seed, out)
+
+    def keep_tokens(self, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
+        """Keep the vocabulary in the run's folder, so that it goes on with the same one."""
+        write_vocabulary(tokenizer.get_vocab(), out / VOCABULARY)
 
 
 def _require_room(recipe: "Recipe", longest: int, what: str) -> None:

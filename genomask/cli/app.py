@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -37,15 +37,12 @@ from genomask.cli.options import (
     spread,
     usage_sentence,
 )
-from genomask.errors import SettingsError, Stopped, TrainingError, UserError, disk_sentence
+from genomask.errors import SettingsError, Stopped, UserError, disk_sentence
 from genomask.files import inputs
 from genomask.machine.allocator import keep_freed_memory
-from genomask.settings.recipe_file import read_tables
+from genomask.settings.recipe_file import default_recipe, read_tables
 from genomask.settings.strategy_text import read_list
-from genomask.terminal.console import console, escape_what_the_terminal_lacks, log_to_terminal, say, say_error
-
-if TYPE_CHECKING:
-    from genomask.commands.compare.comparison import Outcome
+from genomask.terminal.console import escape_what_the_terminal_lacks, log_to_terminal, say, say_error, show
 
 app = typer.Typer(
     help="Pretrain a masked language model on your genome or on text, and learn which masking earns its compute.",
@@ -139,18 +136,18 @@ def pretrain(
     if vocabulary:
         inputs.input_file(vocabulary)
 
+    from genomask.commands.pretrain import chosen_recipe
     from genomask.commands.pretrain import pretrain as run
-    from genomask.commands.run.folder import Inputs
     from genomask.commands.run.mask_choice import mask_sentence
     from genomask.commands.run.report import report_run
+    from genomask.data.opening import Inputs
 
     given = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
-    settings = _recipe(kind, recipe, changes)
+    settings = chosen_recipe(kind, recipe, changes)
     asked_for = any(change.startswith("masking.strategy=") for change in changes)
     log.info("%s", mask_sentence(settings, asked_for=asked_for))
     run(settings, given, out, resume=resume)
-    for part in report_run(out):
-        console().print(part)
+    show(report_run(out))
 
 
 @app.command()
@@ -182,8 +179,7 @@ def fewshot(
     from genomask.fewshot.protocol import FewShotSettings
 
     settings = FewShotSettings(shots=sizes, draws=draws, methods=ways, pool=pool)
-    for part in measure(model, train, test, settings, out, Columns(sequence_column, label_column)):
-        console().print(part)
+    show(measure(model, train, test, settings, out, Columns(sequence_column, label_column)))
 
 
 @app.command()
@@ -223,12 +219,14 @@ def compare(
     from genomask.commands.compare.arms import Comparison
     from genomask.commands.compare.comparison import compare as run
     from genomask.commands.compare.page import write_comparison_page
-    from genomask.commands.run.folder import Inputs
+    from genomask.commands.compare.words import result
+    from genomask.commands.pretrain import chosen_recipe
+    from genomask.data.opening import Inputs
     from genomask.data.tasks import Columns
     from genomask.fewshot.protocol import FewShotSettings
 
     comparison = Comparison(
-        recipe=_recipe("genome", recipe, changes),
+        recipe=chosen_recipe("genome", recipe, changes),
         inputs=Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous),
         strategies=read_list(masking),
         seeds=seeds,
@@ -239,7 +237,7 @@ def compare(
         out=out,
     )
     outcome = run(comparison)
-    show(outcome, write_comparison_page(outcome))
+    show(result(outcome, write_comparison_page(outcome)))
 
 
 @app.command()
@@ -250,9 +248,7 @@ def demo(
     """Simulate a genome, compare two masking strategies on it and write a report, in minutes on a laptop."""
     from genomask.commands.demo.demo import run_demo
 
-    log.info("two encoders are trained on a simulated genome, in minutes; their logs are in %s", out / "arms")
-    outcome, sentence = run_demo(out, seed)
-    show(outcome, out / "report.html", sentence)
+    show(run_demo(out, seed))
 
 
 app.command()(masks)
@@ -280,41 +276,17 @@ def export(
 @app.command()
 def doctor() -> None:
     """Say what is installed, which attention backend would run and why, and how fast this machine trains."""
-    from genomask.commands.doctor import examine, findings_frame
-    from genomask.report.tables import rich_table
+    from genomask.commands.doctor import findings
 
-    console().print(rich_table(findings_frame(examine())))
-
-
-def show(outcome: "Outcome", page: Path, extra: str = "") -> None:
-    """Say what a comparison found, and raise TrainingError where an arm of it failed."""
-    from genomask.commands.compare.words import terminal_parts
-
-    for part in terminal_parts(outcome, extra):
-        console().print(part)
-    say(f"report: {page}")
-    if outcome.failed:
-        raise TrainingError(outcome.failures)
+    show(findings())
 
 
 def _look_at(kind: str, recipe: str, changes: list[str], strategies: Sequence[str]) -> None:
     """Raises SettingsError for a recipe, a change or a strategy that cannot be, before anything heavy is imported."""
     inputs.require_strategies(strategies)
-    found = read_tables(recipe or f"{'genome' if kind == 'genome' else 'c4'}-tiny", changes)["kind"]
+    found = read_tables(recipe or default_recipe(kind), changes)["kind"]
     if found != kind:
         raise SettingsError(f"recipe {recipe} is for {found}; this command needs one for {kind}.")
-
-
-def _recipe(kind: str, name: str, changes: list[str]) -> Any:
-    from genomask.commands.pretrain import default_recipe
-    from genomask.recipe import load_recipe
-
-    if name:
-        return load_recipe(name, changes)
-    name = default_recipe(kind)
-    recipe = load_recipe(name, changes)
-    log.info("recipe %s: the default %s a GPU", name, "with" if name.endswith("base") else "without")
-    return recipe
 
 
 def _changes(asked: dict[str, str]) -> list[str]:

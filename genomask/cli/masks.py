@@ -8,7 +8,7 @@ import typer
 from genomask.cli.options import Ambiguous, Seed, file
 from genomask.files import inputs
 from genomask.settings.strategy_text import read_list
-from genomask.terminal.console import console, say
+from genomask.terminal.console import console, show
 
 
 def masks(
@@ -46,25 +46,10 @@ def masks(
     inputs.require_sequence(sequence)
     inputs.require_strategies(read_list(masking))
 
-    from genomask.commands.masks import MANY_MASKS, MaskQuestion, show_masks
-    from genomask.files.outputs import require_own, require_writable, writing
-    from genomask.report.mask_picture import is_mask_picture, mask_picture
-    from genomask.report.mask_rows import tally_frame
-    from genomask.report.mask_text import mask_text
-    from genomask.report.style import require_picture_name
-    from genomask.report.tables import rich_table
+    from genomask.commands.masks import MaskQuestion, draw_masks
 
     question = MaskQuestion(
         sequence=sequence, strategies=read_list(masking), k=k, rate=rate, match=match, npmi=npmi,
         genome=tuple(genome), ambiguous=ambiguous, seed=seed,
     )  # fmt: skip
-    require_writable(out, "--out", question.files)
-    require_picture_name(out)
-    require_own(out, "--out", is_mask_picture, "a picture that genomask masks drew")
-    shown = show_masks(question)
-    terminal = console()
-    terminal.print(mask_text(shown, terminal.width))
-    terminal.print(rich_table(tally_frame(shown), caption=f"mean: over {MANY_MASKS:,} masks; the first one is shown"))
-    with writing(out, "--out"):
-        mask_picture(shown, out)
-    say(f"picture: {out}")
+    show(draw_masks(question, out, console().width))

@@ -14,7 +14,7 @@ from genomask.cli.options import Ambiguous, file
 from genomask.errors import SettingsError
 from genomask.files import inputs
 from genomask.settings.spelling import did_you_mean
-from genomask.terminal.console import console, say
+from genomask.terminal.console import show
 
 LONGEST_WORDS = 12
 """In bases; a table has 4**n counts."""
@@ -79,9 +79,7 @@ def count(
     ambiguous: Ambiguous = "error",
 ) -> None:
     """Count and score all n-grams of a genome: what `genomask npmi GENOME...` does, the word `count` left out."""
-    from genomask.commands.npmi import NpmiRequest, count_and_save
-    from genomask.report.npmi_frames import lengths_frame, origin
-    from genomask.report.tables import rich_table
+    from genomask.commands.npmi import NpmiRequest, count_words
 
     request = NpmiRequest(
         genome=tuple(genome),
@@ -93,13 +91,11 @@ def count(
         definition=definition,
         strand=strand,
     )
-    table = count_and_save(request, out, tsv)
-    console().print(rich_table(lengths_frame(table), caption=origin(table)))
-    say(f"table: {out}" + (f"\ntext: {tsv}" if tsv else ""))
+    show(count_words(request, out, tsv))
 
 
-@npmi.command()
-def show(
+@npmi.command("show")
+def best(
     table: TableFile,
     top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words.")] = 50,
     n: Annotated[
@@ -111,16 +107,9 @@ def show(
     tsv: Annotated[Path | None, file("Also write all scores (of that --n) here as text.")] = None,
 ) -> None:
     """Print the words of a table that score best."""
-    from genomask.commands.npmi import export_tsv, longest_scored
-    from genomask.masking.npmi import NpmiTable
-    from genomask.report.npmi_frames import best_frame, origin
-    from genomask.report.tables import rich_table
+    from genomask.commands.npmi import best_words
 
-    counted = NpmiTable.load(table)
-    if tsv:
-        export_tsv(counted, n, tsv, table)
-    shown = longest_scored(counted) if n is None else n
-    console().print(rich_table(best_frame(counted, shown, top), caption=origin(counted)))
+    show(best_words(table, n, top, tsv))
 
 
 @npmi.command()
@@ -138,18 +127,6 @@ def motifs(
     out: Annotated[Path | None, file("CSV file for the whole result.")] = None,
 ) -> None:
     """Test whether the best words are motifs more often than other words of like GC, count and repetition."""
-    from genomask.commands.motifs.enrichment import is_csv, motif_enrichment
-    from genomask.files.atomic import atomic_write
-    from genomask.files.outputs import require_own, require_writable, writing
-    from genomask.masking.npmi import NpmiTable
-    from genomask.report.tables import rich_table
+    from genomask.commands.motifs.enrichment import tested_motifs
 
-    if out:
-        require_writable(out, "--out", [table, jaspar])
-        require_own(out, "--out", is_csv, "such a result")
-    found = motif_enrichment(NpmiTable.load(table), jaspar, n, top, match_fraction)
-    console().print(rich_table(found.shown(), caption=found.caption))
-    console().print(found.sentence)
-    if out:
-        with writing(out, "--out"):
-            atomic_write(out, found.table.to_csv(index=False))
+    show(tested_motifs(table, jaspar, n, top, match_fraction, out))

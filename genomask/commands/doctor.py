@@ -8,11 +8,13 @@ import platform
 import shutil
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import torch
+from rich.table import Table
 from torch import nn
 
 import genomask
@@ -22,6 +24,7 @@ from genomask.encoders.backends import backends_on
 from genomask.files.cache import default_cache
 from genomask.machine.resources import usable_cores
 from genomask.recipe import Recipe, load_recipe
+from genomask.report.tables import rich_table
 from genomask.training.device import choose_device, choose_precision, computes_in_bf16
 from genomask.training.environment import package_versions
 from genomask.training.optimizer import build_optimizer
@@ -58,6 +61,11 @@ def examine() -> list[Finding]:
         _cache(default_cache()),
         _speed(device),
     ]
+
+
+def findings() -> Iterator[Table]:
+    """`genomask doctor`: what to print."""
+    yield rich_table(findings_frame(examine()))
 
 
 def findings_frame(findings: list[Finding]) -> pd.DataFrame:

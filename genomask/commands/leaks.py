@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from genomask.commands.run.folder import Inputs, read_config
+from genomask.commands.run.folder import read_config
 from genomask.data.genome import Genome
+from genomask.data.opening import Inputs
 from genomask.data.windows import GenomeWindows
 from genomask.fewshot.leaks import Leaks, leaks_in_genome
 from genomask.recipe import GenomeRecipe

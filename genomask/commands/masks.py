@@ -1,15 +1,17 @@
-"""What masking strategies hide of one sequence: letters or a region of a FASTA file in, a MaskedSequence to show out.
+"""`genomask masks`: letters or a region of a FASTA file in; what strategies hide of it, printed and drawn, out.
 
 Letters: L bases, T tokens of the sequence; the masks see them between [CLS] and [SEP], as in pretraining.
 """
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from rich.console import RenderableType
 from torch import Tensor
 
 from genomask.data.fasta import AMBIGUOUS_LETTERS, UNKNOWN
@@ -18,11 +20,17 @@ from genomask.data.tokenizers.kmer import CLS, SEP, KmerTokenizer, base_codes
 from genomask.data.window_sampling import place_evenly
 from genomask.errors import DataError, SettingsError
 from genomask.files.inputs import require_sequence, split_at_file
+from genomask.files.outputs import require_own, require_writable, writing
 from genomask.hashing import make_keys
 from genomask.masking import NpmiTable, Strategy, account, build_strategy
 from genomask.masking.accounting import hidden_bases
 from genomask.masking.names import find_strategy
-from genomask.report.mask_rows import MaskedSequence, MaskRow, Tally
+from genomask.report.mask_picture import is_mask_picture, mask_picture
+from genomask.report.mask_rows import MaskedSequence, MaskRow, Tally, tally_frame
+from genomask.report.mask_text import mask_text
+from genomask.report.style import require_picture_name
+from genomask.report.tables import rich_table
+from genomask.terminal.console import Line
 from genomask.types import TokenBases
 
 log = logging.getLogger(__name__)
@@ -65,6 +73,19 @@ class Stretch(NamedTuple):
     first: int  # number of the first base in its record, from 1
     codes: np.ndarray  # (L,) uint8
     genome: Genome | None
+
+
+def draw_masks(question: MaskQuestion, out: Path, width: int) -> Iterator[RenderableType]:
+    """`genomask masks`: yield what to print in so many columns, then draw the picture `out`."""
+    require_writable(out, "--out", question.files)
+    require_picture_name(out)
+    require_own(out, "--out", is_mask_picture, "a picture that genomask masks drew")
+    shown = show_masks(question)
+    yield mask_text(shown, width)
+    yield rich_table(tally_frame(shown), caption=f"mean: over {MANY_MASKS:,} masks; the first one is shown")
+    with writing(out, "--out"):
+        mask_picture(shown, out)
+    yield Line(f"picture: {out}")
 
 
 def show_masks(question: MaskQuestion) -> MaskedSequence:

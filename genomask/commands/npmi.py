@@ -1,11 +1,13 @@
-"""What the verb `npmi` does: FASTA files and options in, a saved table of counts and scores out."""
+"""The verbs of `genomask npmi` but motifs: FASTA files in; a saved table of counts and scores, and its words, out."""
 
 import hashlib
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.console import RenderableType
 
 from genomask.data.bed import read_bed
 from genomask.data.genome import Genome
@@ -14,7 +16,9 @@ from genomask.files.outputs import require_own, require_writable, writing
 from genomask.masking.npmi import Definition, NpmiTable, Strand, check_npmi_settings, rarity_warning
 from genomask.masking.npmi.counting import MAX_N
 from genomask.masking.npmi.file import is_table
-from genomask.report.npmi_frames import is_tsv, write_tsv
+from genomask.report.npmi_frames import best_frame, is_tsv, lengths_frame, origin, write_tsv
+from genomask.report.tables import rich_table
+from genomask.terminal.console import Line
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +44,24 @@ class NpmiRequest:
             raise SettingsError("--flank adds bases to the regions of a BED file; give one by --bed, or leave it out.")
         if not 2 <= self.max_n <= MAX_N:
             raise SettingsError(f"--max-n must lie between 2 and {MAX_N} (a table of 4**{MAX_N}); got {self.max_n}.")
+
+
+def count_words(request: NpmiRequest, out: Path, tsv: Path | None) -> Iterator[RenderableType]:
+    """`genomask npmi count`: write the table and yield what to print of it."""
+    table = count_and_save(request, out, tsv)
+    yield rich_table(lengths_frame(table), caption=origin(table))
+    yield Line(f"table: {out}")
+    if tsv:
+        yield Line(f"text: {tsv}")
+
+
+def best_words(path: Path, n: int | None, top: int, tsv: Path | None) -> Iterator[RenderableType]:
+    """`genomask npmi show`: the best words of a table's file, of the longest that have scores where n is None."""
+    table = NpmiTable.load(path)
+    if tsv:
+        export_tsv(table, n, tsv, path)
+    shown = longest_scored(table) if n is None else n
+    yield rich_table(best_frame(table, shown, top), caption=origin(table))
 
 
 def count_and_save(request: NpmiRequest, out: Path, tsv: Path | None) -> NpmiTable:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,6 @@ import torch
 from genomask.commands.export import export_note
 from genomask.commands.run.card import run_card
 from genomask.commands.run.folder import (
-    C4,
-    Inputs,
     check_facts,
     check_settings,
     facts_of,
@@ -22,13 +21,8 @@ from genomask.commands.run.folder import (
     write_config,
 )
 from genomask.data.fixed_shape import BatchShape
-from genomask.data.genome import Genome
-from genomask.data.sources import GenomeSource, Source, TextSource
-from genomask.data.streamed import StreamedText, first_documents, require_hub
-from genomask.data.text import corpus_files
-from genomask.data.tokenizers.kmer import KmerTokenizer
-from genomask.data.tokenizers.vocabularies import bert_vocabulary, vocabulary_of_files, vocabulary_of_stream
-from genomask.data.tokenizers.wordpiece import VOCABULARY, wordpiece_tokenizer, write_vocabulary
+from genomask.data.opening import Inputs
+from genomask.data.sources import GenomeSource, Source
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, choose_backend
 from genomask.errors import SettingsError
 from genomask.files.atomic import require_folder
@@ -37,7 +31,8 @@ from genomask.machine.resources import usable_memory
 from genomask.masking import MaskPlan, NpmiTable, build_plan
 from genomask.masking.npmi import rarity_warning
 from genomask.masking.plan import needs_npmi
-from genomask.recipe import GenomeRecipe, Recipe, TextRecipe
+from genomask.recipe import GenomeRecipe, Recipe, load_recipe
+from genomask.settings.recipe_file import default_recipe
 from genomask.training.batches import Batches, masked_fraction
 from genomask.training.compiling import choose_compile, compile_model
 from genomask.training.device import choose_device, choose_precision, computed_in
@@ -50,16 +45,18 @@ SAMPLE_WINDOWS = 2_000
 BYTES_PER_PARAMETER = 16
 """Of training in fp32: the weight, its gradient, and AdamW's two moments."""
 
-STREAM_SAMPLE = 20_000
-"""Documents of the stream from which word pieces are learned where BERT's cannot be had: of C4, 45 MB of text."""
-
 log = logging.getLogger(__name__)
 
 
-def default_recipe(kind: str) -> str:
-    """The recipe of someone who names none: tiny without a GPU."""
-    size = "base" if torch.cuda.is_available() else "tiny"
-    return {"genome": f"genome-{size}", "text": f"c4-{size}"}[kind]
+def chosen_recipe(kind: str, name: str, changes: Sequence[str]) -> Recipe:
+    """The recipe named, or the default of this machine, which is said; with changes such as training.steps=60."""
+    if name:
+        return load_recipe(name, changes)
+    has_gpu = torch.cuda.is_available()
+    name = default_recipe(kind, has_gpu=has_gpu)
+    recipe = load_recipe(name, changes)
+    log.info("recipe %s: the default %s a GPU", name, "with" if has_gpu else "without")
+    return recipe
 
 
 def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, wait: float = 0.0) -> None:
@@ -75,7 +72,7 @@ def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False,
         if holds_run(out, resume):
             check_settings(out, recipe, inputs)
         if is_finished(out):
-            check_facts(out, facts_of(recipe, open_source(recipe, inputs, out).fingerprint))
+            check_facts(out, facts_of(recipe, recipe.open_source(inputs, out).fingerprint))
             log.info("%s is finished; nothing to do", out)
             return
         run = build_run(recipe, inputs, out)  # every mistake in the input shows here, before the folder is touched
@@ -84,8 +81,7 @@ def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False,
             check_facts(out, facts)
         else:
             write_config(out, recipe, inputs, facts)
-        if isinstance(recipe, TextRecipe):
-            write_vocabulary(run.tokenizer.get_vocab(), out / VOCABULARY)
+        recipe.keep_tokens(run.tokenizer, out)
         if note := export_note(recipe.encoder):
             log.info(note)
         train(run)
@@ -104,11 +100,9 @@ def refuse_many_processes() -> None:
 def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     """Open the data and build everything that the loop needs."""
     device, compiled = device_of(recipe)
-    source = open_source(recipe, inputs, out)
+    source = recipe.open_source(inputs, out)
     log.info("%s", source.description)
-    table = (
-        count_npmi(source, recipe) if isinstance(recipe, GenomeRecipe) and isinstance(source, GenomeSource) else None
-    )
+    table = count_npmi(source, recipe)
     training, masking = recipe.training, recipe.masking
     plan = _plan(source, recipe, masking.mask_rate, table)
     batches = Batches(
@@ -145,42 +139,18 @@ def device_of(recipe: Recipe) -> tuple[torch.device, bool]:
     return device, choose_compile(recipe.training.compile, device, backend)
 
 
-def open_source(recipe: Recipe, inputs: Inputs, out: Path) -> Source:
-    """The training and evaluation sequences that the recipe asks for, for a run in the folder `out`."""
-    seed = recipe.training.seed
-    if isinstance(recipe, GenomeRecipe):
-        genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
-        kmers = KmerTokenizer(k=recipe.tokens.k, stride=recipe.tokens.stride)
-        return GenomeSource(genome, recipe.windows, kmers, seed)
-    is_streamed = inputs.corpus == C4
-    if is_streamed:
-        require_hub()
-    kept = out / VOCABULARY
-    vocabulary = recipe.tokens.vocabulary or (kept if kept.exists() else _vocabulary(recipe, inputs, is_streamed))
-    tokenizer = wordpiece_tokenizer(vocabulary)
-    if is_streamed:
-        return StreamedText(tokenizer, recipe.documents)
-    return TextSource(inputs.corpus, tokenizer, recipe.documents, seed)
-
-
-def _vocabulary(recipe: TextRecipe, inputs: Inputs, is_streamed: bool) -> Path:
-    """For someone who names none: of local shards their own; for a stream BERT's, or that of its first documents."""
-    size = recipe.tokens.vocab_size
-    if not is_streamed:
-        return vocabulary_of_files(corpus_files(inputs.corpus), size)
-    return bert_vocabulary() or vocabulary_of_stream(first_documents(STREAM_SAMPLE), size)
-
-
-def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:
-    """NPMI of the very bases trained on: the hold-out and the validation windows are left out."""
-    windows, masking, k = source.windows, recipe.masking, recipe.tokens.k
+def count_npmi(source: Source, recipe: Recipe) -> NpmiTable | None:
+    """NPMI of the very bases trained on: the hold-out and the validation windows are left out; None for text."""
+    if not isinstance(source, GenomeSource):
+        return None
+    windows, masking, k = source.windows, recipe.masking, source.tokenizer.k
     table = NpmiTable.from_intervals(
         source.genome.codes,
         windows.training,
         max_n=max(k, 6),  # 6-mers also give the order-5 Markov floor
         min_count=masking.npmi_min_count,
         definition=masking.npmi_definition,
-        strand="both" if recipe.windows.strand == "both" else "forward",
+        strand=windows.settings.strand,
         genome=source.genome.fingerprint,
     )
     if needs_npmi(masking.strategy) and (warning := rarity_warning(table, [k], "masking.npmi_min_count or tokens.k")):

@@ -14,13 +14,19 @@ from genomask.errors import SettingsError
 from genomask.settings.ranges import shown
 from genomask.settings.spelling import did_you_mean
 
-KINDS = ("genome", "text")
+KINDS = {"genome": "genome", "text": "c4"}
+"""Kind of a recipe -> how the names of the package's own begin."""
 
 
 def recipe_names() -> list[str]:
     """The recipes that come with the package."""
     folder = resources.files("genomask") / "recipes"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def default_recipe(kind: str, *, has_gpu: bool = False) -> str:
+    """The recipe of someone who names none."""
+    return f"{KINDS[kind]}-{'base' if has_gpu else 'tiny'}"
 
 
 def read_tables(name: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]:

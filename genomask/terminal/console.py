@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -57,6 +57,19 @@ def console() -> Console:
 def say(text: str, *, stderr: bool = False) -> None:
     """A line of the result (or of what became of it), which is not folded, so that a path in it can be copied."""
     print(printable(text, keep="\n"), file=sys.stderr if stderr else sys.stdout, flush=True)
+
+
+class Line(str):
+    """A line of a result that is not folded, so that a path in it can be copied."""
+
+
+def show(parts: Iterable[RenderableType]) -> None:
+    """Print the parts of a result as they come: a part is seen even where the next one cannot be made."""
+    for part in parts:
+        if isinstance(part, Line):
+            say(part)
+        else:
+            console().print(part)
 
 
 def say_error(text: str) -> None:

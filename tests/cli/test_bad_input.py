@@ -8,8 +8,7 @@ import sys
 import pytest
 
 from genomask.cli import app as cli
-from genomask.commands.pretrain import open_source
-from genomask.commands.run.folder import Inputs
+from genomask.data.opening import Inputs
 from genomask.errors import SettingsError
 from genomask.masking import rates
 from genomask.recipe import load_recipe
@@ -199,7 +198,7 @@ def test_a_disk_that_fills_up_is_said_wherever_it_does_and_the_run_goes_on(tmp_p
     (tmp_path / "genome.fa").write_text(f">a\n{GOOD}\n")
     out = tmp_path / "out"
     arguments = ["pretrain", "--genome", tmp_path / "genome.fa", "--out", out, *TINY, *SMALL]
-    open_source(load_recipe("genome-demo"), Inputs(genome=(str(tmp_path / "genome.fa"),)), tmp_path)  # into the cache
+    load_recipe("genome-demo").open_source(Inputs(genome=(str(tmp_path / "genome.fa"),)), tmp_path)  # into the cache
     named = []
     for most in (300, 5_000, 60_000, 10**9):
         resume = ["--resume"] if (out / "config.toml").exists() else []

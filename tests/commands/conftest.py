@@ -6,7 +6,7 @@ import pytest
 from quick_settings import QUICK
 
 from genomask.commands.demo.simulate import SimulatedFiles, SimulationSettings, simulate
-from genomask.commands.run.folder import Inputs
+from genomask.data.opening import Inputs
 from genomask.recipe import GenomeRecipe, load_recipe
 
 

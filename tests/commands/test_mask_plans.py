@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from genomask.commands.compare.arms import Comparison, folder_name, run_arm
 from genomask.commands.compare.comparison import compare
 from genomask.commands.pretrain import build_run, pretrain
-from genomask.commands.run.folder import Inputs, read_config
+from genomask.commands.run.folder import read_config
+from genomask.data.opening import Inputs
 from genomask.errors import SettingsError, Stopped
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.recipe import load_recipe

@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 
 from genomask.commands import pretrain as pretrain_module
 from genomask.commands.leaks import sentence_of_model
-from genomask.commands.pretrain import build_run, count_npmi, open_source, pretrain
-from genomask.commands.run.folder import Inputs, is_finished, read_config
+from genomask.commands.pretrain import build_run, count_npmi, pretrain
+from genomask.commands.run.folder import is_finished, read_config
 from genomask.commands.run.report import report_run
+from genomask.data.opening import Inputs
 from genomask.data.streamed import StreamedText
 from genomask.data.tokenizers.kmer import SPECIAL_TOKENS
 from genomask.data.tokenizers.wordpiece import train_wordpiece
@@ -217,7 +218,7 @@ def test_a_genome_whose_words_are_rare_is_warned_about(quick_recipe, inputs, run
 @pytest.mark.parametrize("strand", ["forward", "both"])
 def test_windows_of_both_strands_are_scored_by_counts_of_both_strands(quick_recipe, inputs, tmp_path, strand):
     recipe = dataclasses.replace(quick_recipe, windows=dataclasses.replace(quick_recipe.windows, strand=strand))
-    table = count_npmi(open_source(recipe, inputs, tmp_path), recipe)
+    table = count_npmi(recipe.open_source(inputs, tmp_path), recipe)
     assert table.strand == strand
     counts = table.counts(3)
     assert np.array_equal(counts, reverse_complemented(counts)) == (strand == "both")
@@ -240,7 +241,7 @@ def test_text_goes_through_the_same_loop(tmp_path):
     cells = " ".join(str(cell) for column in table.columns for cell in column.cells)
     for text in (cells, str(table.caption), words):
         assert not any(word in text for word in ("base", "flank", "order-"))
-    assert "held out" in open_source(recipe, Inputs(corpus=(str(corpus),)), tmp_path / "run").description
+    assert "held out" in recipe.open_source(Inputs(corpus=(str(corpus),)), tmp_path / "run").description
 
 
 @pytest.mark.parametrize("strategy", ["random-span", "rate-step:strategy=random-span:at=10"])
@@ -264,14 +265,14 @@ def test_streamed_text_is_split_where_the_recipe_says_so(tmp_path, monkeypatch):
     shard.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
     vocabulary = train_wordpiece(documents, 256, tmp_path / "vocab.txt")
     origin = {"path": "json", "data_files": {"train": [str(shard)], "validation": [str(shard)]}}
-    monkeypatch.setattr("genomask.commands.pretrain.StreamedText", partial(StreamedText, origin=origin))
-    monkeypatch.setattr("genomask.commands.pretrain.require_hub", lambda: None)
+    monkeypatch.setattr("genomask.data.opening.StreamedText", partial(StreamedText, origin=origin))
+    monkeypatch.setattr("genomask.data.opening.require_hub", lambda: None)
     changes = [change for change in QUICK if not change.startswith(("tokens", "windows"))]
     changes += [f"tokens.vocabulary={vocabulary}", "masking.strategy=uniform"]
     recipe, streamed = load_recipe("c4-tiny", changes), Inputs(corpus=("c4",))
     pretrain(recipe, streamed, tmp_path / "run")
     assert is_finished(tmp_path / "run")
-    source = open_source(recipe, streamed, tmp_path)
+    source = recipe.open_source(streamed, tmp_path)
     first = source.train(0, 2).input_ids
     assert first[first >= len(SPECIAL_TOKENS)].tolist() == source.tokenizer(documents[0])["input_ids"][1:-1]
 

@@ -16,8 +16,9 @@ from pathlib import Path
 import torch
 
 from genomask.commands.pretrain import pretrain
-from genomask.commands.run.folder import Inputs, is_finished
+from genomask.commands.run.folder import is_finished
 from genomask.data.genome import Genome
+from genomask.data.opening import Inputs
 from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
 from genomask.errors import Stopped, UserError, disk_sentence
 from genomask.fewshot.protocol import PRETRAINED_METHODS, FewShotSettings

@@ -1,16 +1,20 @@
 """What a comparison says in words, the same in the terminal and on its page."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+from rich.console import RenderableType
 from rich.table import Table
 
 from genomask.commands.compare.comparison import Outcome
+from genomask.errors import TrainingError
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.summary import captions
 from genomask.report.floor_words import floor_sentence
 from genomask.report.frames import verdict_sentence
 from genomask.report.meaning import still_copying
 from genomask.report.tables import fewshot_table, floor_table, verdict_table
+from genomask.terminal.console import Line
 
 
 def headline(outcome: Outcome, extra: str = "") -> str:
@@ -41,6 +45,14 @@ def undertrained(outcome: Outcome) -> str:
         f"Not yet a verdict: to copy the bases beside a mask is still to be learned by {lagging} ({name}: {words}); "
         "raise training.steps, or optimizer.learning_rate, until each loss nears its flank floor."
     )
+
+
+def result(outcome: Outcome, page: Path, extra: str = "") -> Iterator[RenderableType]:
+    """`genomask compare`: what to print. Raises TrainingError at the end where arms failed."""
+    yield from terminal_parts(outcome, extra)
+    yield Line(f"report: {page}")
+    if outcome.failed:
+        raise TrainingError(outcome.failures)
 
 
 def terminal_parts(outcome: Outcome, extra: str = "") -> Iterator[Table | str]:

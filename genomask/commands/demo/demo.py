@@ -3,15 +3,19 @@
 The genome and the task come from simulate.py; its motifs are no input of anything else.
 """
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+from rich.console import RenderableType
 
 from genomask.commands.compare.arms import Comparison
-from genomask.commands.compare.comparison import Outcome, compare
+from genomask.commands.compare.comparison import compare
 from genomask.commands.compare.page import write_comparison_page
+from genomask.commands.compare.words import result
 from genomask.commands.demo.simulate import simulate
-from genomask.commands.run.folder import Inputs
+from genomask.data.opening import Inputs
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.statistics import CHECKPOINTS_CAPTION, Difference, paired_over_draws
@@ -24,10 +28,13 @@ STRATEGIES = ("random-span", "genemask")
 SHOTS = (10, 50)
 JUDGED_SHOT = 10
 
+log = logging.getLogger(__name__)
 
-def run_demo(out: Path, seed: int) -> tuple[Outcome, str]:
-    """Simulate, compare and write out/report.html; returns the outcome and what it shows in a sentence."""
+
+def run_demo(out: Path, seed: int) -> Iterator[RenderableType]:
+    """`genomask demo`: simulate, compare, write out/report.html, and yield what to print."""
     require_folder(out)
+    log.info("two encoders are trained on a simulated genome, in minutes; their logs are in %s", out / "arms")
     files = simulate(out / f"simulated-{seed}", seed)
     recipe = load_recipe("genome-demo")
     assert isinstance(recipe, GenomeRecipe)
@@ -43,8 +50,8 @@ def run_demo(out: Path, seed: int) -> tuple[Outcome, str]:
     )
     outcome = compare(comparison)
     sentence = pretraining_gain(outcome.results)
-    write_comparison_page(outcome, title="genomask demo: a simulated genome, two maskings", extra=sentence)
-    return outcome, sentence
+    page = write_comparison_page(outcome, title="genomask demo: a simulated genome, two maskings", extra=sentence)
+    yield from result(outcome, page, sentence)
 
 
 def pretraining_gain(results: pd.DataFrame) -> str:

@@ -7,18 +7,23 @@ composition nor frequency nor repetition passes for a motif.
 Letters: P pairs that are compared, S strata, M motifs.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from rich.console import RenderableType
 from scipy.stats import false_discovery_control
 
 from genomask.commands.motifs.exact_strata import common_odds
 from genomask.commands.motifs.matches import Motif, best_fraction, best_scores, log_odds, read_jaspar
 from genomask.commands.motifs.word_pairs import WordPairs, canonical_words, word_pairs
 from genomask.errors import SettingsError
+from genomask.files.atomic import atomic_write
+from genomask.files.outputs import require_own, require_writable, writing
 from genomask.masking.npmi import NpmiTable
+from genomask.report.tables import rich_table
 
 LEVEL = 0.05
 ANY = "any motif"
@@ -90,6 +95,21 @@ def is_csv(path: Path) -> bool:
     """Whether a file begins as the table does in text."""
     with path.open("rb") as file:
         return file.readline(30).startswith(b"motif,name,top_matches,")
+
+
+def tested_motifs(
+    table: Path, jaspar: Path, n: int, top: int, fraction: float, out: Path | None
+) -> Iterator[RenderableType]:
+    """`genomask npmi motifs`: yield what to print, then write the whole result where a file is named for it."""
+    if out:
+        require_writable(out, "--out", [table, jaspar])
+        require_own(out, "--out", is_csv, "such a result")
+    found = motif_enrichment(NpmiTable.load(table), jaspar, n, top, fraction)
+    yield rich_table(found.shown(), caption=found.caption)
+    yield found.sentence
+    if out:
+        with writing(out, "--out"):
+            atomic_write(out, found.table.to_csv(index=False))
 
 
 def motif_enrichment(table: NpmiTable, path: Path, n: int = 6, top: int = 100, fraction: float = 0.01) -> Enrichment:

@@ -4,12 +4,12 @@ config.toml holds the recipe in full, [inputs] with the paths and the fingerprin
 [mask_files] with the SHA-256 of each file of one's own that masks. It is written once.
 """
 
-import os
 import tomllib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from genomask.data.opening import Inputs
 from genomask.errors import SettingsError
 from genomask.files.atomic import atomic_write, sweep
 from genomask.files.digests import WEIGHTS
@@ -19,24 +19,8 @@ from genomask.recipe import Recipe, recipe_from_tables, recipe_to_toml, toml_val
 from genomask.training.environment import first_precision
 
 CONFIG = "config.toml"
-C4 = ("c4",)
-"""The corpus that is streamed from the hub instead of read from disk."""
 WRITTEN = (CONFIG, "environment.json", "baselines.json", "metrics.jsonl", "model", "curves.svg", "curves.png")
 """What a run writes whole or not at all, besides its checkpoints."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """The raw input of a run, written beside its recipe: either genome files or a corpus."""
-
-    genome: tuple[str, ...] = ()
-    ambiguous: str = "error"
-    corpus: tuple[str, ...] = ()
-
-    def absolute(self) -> "Inputs":
-        """The same files by absolute paths, so that they are found from any folder; C4, streamed, is no file."""
-        corpus = self.corpus if self.corpus == C4 else tuple(map(os.path.abspath, self.corpus))
-        return replace(self, genome=tuple(map(os.path.abspath, self.genome)), corpus=corpus)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from browser import open_in_browser
 
-from genomask.cli import app as cli
 from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import compare
 from genomask.commands.compare.page import write_comparison_page
+from genomask.commands.compare.words import result
 from genomask.commands.demo.demo import best_gain
-from genomask.commands.run.folder import Inputs
+from genomask.data.opening import Inputs
 from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import COLUMNS
@@ -22,6 +22,7 @@ from genomask.fewshot.run import write_summary
 from genomask.files.locking import locked
 from genomask.machine import allocator
 from genomask.settings.ranges import LARGE
+from genomask.terminal.console import show
 
 
 @pytest.fixture
@@ -225,7 +226,7 @@ def test_the_command_ends_badly_where_an_arm_failed_but_writes_the_report(compar
     arms_that(monkeypatch, {"uniform/seed 1": "the disk is on fire"})
     outcome = compare(comparison)
     with pytest.raises(TrainingError, match="arm uniform/seed 1 failed: the disk is on fire"):
-        cli.show(outcome, write_comparison_page(outcome))
+        show(result(outcome, write_comparison_page(outcome)))
     assert "report.html" in capsys.readouterr().out
 
 

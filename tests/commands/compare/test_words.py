@@ -8,7 +8,7 @@ from genomask.commands.compare.comparison import Outcome
 from genomask.commands.compare.page import write_comparison_page
 from genomask.commands.compare.words import headline, terminal_parts
 from genomask.commands.demo.demo import pretraining_gain
-from genomask.commands.pretrain import Inputs
+from genomask.data.opening import Inputs
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.summary import summarise
 

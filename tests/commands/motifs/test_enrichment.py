@@ -248,7 +248,7 @@ def test_where_the_disk_is_full_the_verdict_is_still_printed(files, monkeypatch,
     def full_disk(target, text):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("genomask.files.atomic.atomic_write", full_disk)
+    monkeypatch.setattr("genomask.commands.motifs.enrichment.atomic_write", full_disk)
     arguments = [files / "a.npmi", "--jaspar", files / "a.jaspar", "--n", 5, "--top", 40, "--out", files / "e.csv"]
     code, said, error = run(monkeypatch, capsys, *arguments)
     assert code == 2
