@@ -1,6 +1,6 @@
 """FASTA files in, pieces of records out: base codes A0 C1 G2 T3, 4 for N, and where the letters were lower case.
 
-Plain, gzip or bgzip is told by the first bytes, not by the name. The file streams through memory in chunks of a few
+Plain, gzip or bgzip is known by the first bytes, not by the name. The file streams through memory in chunks of a few
 megabytes, and no Python runs per line. U is read as T (RNA); the other IUPAC letters are refused or read as N.
 """
 
@@ -9,7 +9,7 @@ import contextlib
 import gzip
 import zlib
 from collections.abc import Iterator
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from genomask.errors import DataError, SettingsError, shown
 from genomask.files.inputs import require_fasta
+from genomask.files.unpacked import unpacked
 
 CHUNK_BYTES = 1 << 22
 MAX_HEADER_BYTES = 1 << 16
@@ -29,16 +30,6 @@ PROTEIN_ONLY = b"EFILPQ"
 BLANKS = b" \t\r\n"
 BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that closes every whole bgzip file (SAM specification, section 4.1.2)."""
-
-FOREIGN_FORMATS = {
-    b"PK\x03\x04": "a zip archive",
-    b"BZh": "compressed with bzip2",
-    b"\xfd7zXZ\x00": "compressed with xz",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    b"\x04\x22\x4d\x18": "compressed with lz4",
-    b"\x43\x27\x41\x1a": "a UCSC 2bit file",
-}
 
 # Each letter becomes one symbol: its code in the low three bits, and three flags.
 LOWER, AMBIGUOUS, ILLEGAL = 8, 16, 32
@@ -129,32 +120,24 @@ def _chunks(path: Path) -> Iterator[bytes]:
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[BufferedIOBase]:
     """The file, through gzip where its first bytes say so."""
+    advice = "Unpack it to FASTA first; plain, gzip and bgzip files are read."
     with path.open("rb") as file:
-        start = file.read(18)
-        for magic, what in FOREIGN_FORMATS.items():
-            if start.startswith(magic):
-                raise DataError(
-                    f"{path}: this is {what}. Unpack it to FASTA first; plain, gzip and bgzip files are read."
-                )
-        is_bgzip = start.startswith(b"\x1f\x8b\x08\x04") and start[12:14] == b"BC"
-        if is_bgzip:
-            _require_bgzip_end(path, file)
-        file.seek(0)
-        if start.startswith(b"\x1f\x8b"):
-            with gzip.open(file) as unpacked:
-                yield unpacked
-        else:
-            yield file
+        _require_bgzip_end(path, file)
+        with unpacked(file, str(path), advice) as content:
+            yield content
 
 
-def _require_bgzip_end(path: Path, file: BufferedIOBase) -> None:
-    """A bgzip file cut between two blocks unpacks without complaint; only the missing end block tells."""
-    file.seek(-min(len(BGZIP_END), path.stat().st_size), 2)
-    if file.read() != BGZIP_END:
-        raise DataError(
-            f"{path}: the bgzip data is cut short (its end block is missing). Download it again, or, "
-            "if you are sure that it is whole, unpack it with gunzip and give the plain file."
-        )
+def _require_bgzip_end(path: Path, file: BufferedReader) -> None:
+    """A bgzip file cut between two blocks unpacks without complaint: its end block must be there."""
+    start = file.read(18)
+    if start.startswith(b"\x1f\x8b\x08\x04") and start[12:14] == b"BC":
+        file.seek(-min(len(BGZIP_END), path.stat().st_size), 2)
+        if file.read() != BGZIP_END:
+            raise DataError(
+                f"{path}: the bgzip data is cut short (its end block is missing). Download it again, or, "
+                "if you are sure that it is whole, unpack it with gunzip and give the plain file."
+            )
+    file.seek(0)
 
 
 def _parts(chunks: Iterator[bytes]) -> Iterator[_Part]:

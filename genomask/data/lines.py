@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from io import BufferedIOBase
 from pathlib import Path
 
-from genomask.data.fasta import CHUNK_BYTES, FOREIGN_FORMATS
+from genomask.data.fasta import CHUNK_BYTES
 from genomask.errors import DataError
 from genomask.files.inputs import require_file
+from genomask.files.unpacked import unpacked
 
 LONGEST_LINE = 1 << 26
 """Bytes. It bounds memory: a few megabytes of gzip may hold a line of gigabytes."""
@@ -52,17 +53,9 @@ def _text(line: bytes, where: str) -> str:
 
 
 def _byte_lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        start = file.read(8)
-        for magic, what in FOREIGN_FORMATS.items():
-            if start.startswith(magic):
-                raise DataError(f"{path}: this is {what}. Unpack it first; plain and gzip files are read.")
-        file.seek(0)
-        if start.startswith(b"\x1f\x8b"):
-            with gzip.open(file) as unpacked:
-                yield from split_lines(path, unpacked)
-        else:
-            yield from split_lines(path, file)
+    advice = "Unpack it first; plain and gzip files are read."
+    with path.open("rb") as file, unpacked(file, str(path), advice) as content:
+        yield from split_lines(path, content)
 
 
 def split_lines(path: Path, file: BufferedIOBase) -> Iterator[bytes]:

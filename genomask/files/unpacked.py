@@ -1,0 +1,37 @@
+"""Plain or gzip, as the first bytes of a file say, whatever its name; other archives are a sentence."""
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedIOBase, BufferedReader
+
+from genomask.errors import DataError
+
+GZIP = b"\x1f\x8b"
+FOREIGN_FORMATS = {
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ\x00": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"\x04\x22\x4d\x18": "compressed with lz4",
+    b"\x43\x27\x41\x1a": "a UCSC 2bit file",
+}
+"""First bytes -> what such a file is, of formats that are not read."""
+
+
+@contextmanager
+def unpacked(file: BufferedReader, name: str, advice: str) -> Iterator[BufferedIOBase]:
+    """The content of an open file, which need not be seekable. Raises DataError, with `advice`, for another format.
+
+    Reading gzip data that is cut short or damaged raises EOFError, zlib.error or gzip.BadGzipFile.
+    """
+    start = file.peek(8)
+    for magic, what in FOREIGN_FORMATS.items():
+        if start.startswith(magic):
+            raise DataError(f"{name}: this is {what}. {advice}")
+    if start.startswith(GZIP):
+        with gzip.open(file) as content:
+            yield content
+    else:
+        yield file
