@@ -28,7 +28,7 @@ from turns import median_ratio, take_turns
 from genomask.data.packing import to_batch
 from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.encoders import MosaicBertForMaskedLM
-from genomask.machine.allocator import keep_freed_memory
+from genomask.machine.process import keep_freed_memory
 from genomask.masking import STRATEGIES, NpmiTable, account, build_strategy, corrupt
 from genomask.recipe import load_recipe
 from genomask.training.optimizer import build_optimizer

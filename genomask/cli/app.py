@@ -34,12 +34,12 @@ from genomask.cli.options import (
     folder,
     read_methods,
     read_numbers,
-    spread,
+    repeat_options,
     usage_sentence,
 )
 from genomask.errors import SettingsError, Stopped, UserError, disk_sentence
 from genomask.files import inputs
-from genomask.machine.allocator import keep_freed_memory
+from genomask.machine.process import keep_freed_memory
 from genomask.settings.recipe_file import default_recipe, read_tables
 from genomask.settings.strategy_text import read_list
 from genomask.terminal.console import escape_what_the_terminal_lacks, log_to_terminal, say, say_error, show
@@ -61,7 +61,7 @@ def main() -> None:
     log_to_terminal(logging.INFO)
     keep_freed_memory()
     try:
-        sys.exit(app(spread(sys.argv[1:]) or ["--help"], standalone_mode=False) or 0)
+        sys.exit(app(repeat_options(sys.argv[1:]) or ["--help"], standalone_mode=False) or 0)
     except UsageError as error:
         say_error(usage_sentence(error))
     except UserError as error:

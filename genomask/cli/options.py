@@ -98,7 +98,7 @@ def usage_sentence(error: Any) -> str:
     return f"{said}{'' if said.endswith('?') else '.'} See: {verb} --help"
 
 
-def spread(arguments: Sequence[str]) -> list[str]:
+def repeat_options(arguments: Sequence[str]) -> list[str]:
     """`--genome a b` -> `--genome a --genome b`, and --quiet or --verbose first, wherever it stands."""
     first: list[str] = []
     repeated: list[str] = []

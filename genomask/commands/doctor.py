@@ -22,7 +22,7 @@ from genomask.data.packing import to_batch
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.encoders.backends import backends_on
 from genomask.files.cache import default_cache
-from genomask.machine.resources import usable_cores
+from genomask.machine.process import usable_cores
 from genomask.recipe import Recipe, load_recipe
 from genomask.report.tables import rich_table
 from genomask.training.device import choose_device, choose_precision, computes_in_bf16
@@ -119,10 +119,10 @@ def _cache(folder: Path) -> Finding:
 def _speed(device: torch.device) -> Finding:
     recipe = load_recipe(MEASURED_RECIPE)
     precision = choose_precision("auto", device)
-    rate = measure_tokens_per_second(recipe, device, precision)
+    speed = measure_tokens_per_second(recipe, device, precision)
     return Finding(
         "training speed",
-        f"{rate:,.0f} tokens/s",
+        f"{speed:,.0f} tokens/s",
         f"encoder of {MEASURED_RECIPE}, sequences of {TOKENS_EACH} tokens, {precision}, median of {REPEATS} steps",
     )
 

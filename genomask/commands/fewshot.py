@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from genomask.commands.leaks import sentence_of_model
 from genomask.commands.run.folder import read_config
+from genomask.commands.run.leaks import sentence_of_model
 from genomask.data.tasks import USUAL, Columns, read_task
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool

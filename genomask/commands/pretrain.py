@@ -27,7 +27,7 @@ from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, choose_ba
 from genomask.errors import SettingsError
 from genomask.files.atomic import require_folder
 from genomask.files.locking import locked
-from genomask.machine.resources import usable_memory
+from genomask.machine.process import usable_memory
 from genomask.masking import MaskPlan, NpmiTable, build_plan
 from genomask.masking.npmi import rarity_warning
 from genomask.masking.plan import needs_npmi

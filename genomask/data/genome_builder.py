@@ -22,7 +22,7 @@ class GenomeBuilder:
     """Takes FASTA files one after the other; writes their codes to `out` and remembers what is where."""
 
     def __init__(self, out: IO[bytes], has_read: Callable[[int], None]) -> None:
-        """`has_read` is told how many more bases were read."""
+        """`has_read` is called with how many more bases were read."""
         self._out = out
         self._has_read = has_read
         self._files: list[Path] = []

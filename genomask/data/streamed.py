@@ -70,7 +70,7 @@ class StreamedText:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the held-out documents: a stream is not read to its end to be told from another."""
+        """Hash of the held-out documents: a stream is not read to its end to be known from another."""
         return hashlib.blake2b(self._validation.input_ids.numpy().tobytes(), digest_size=16).hexdigest()
 
     @property

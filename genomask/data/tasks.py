@@ -1,6 +1,7 @@
 """A table of labelled sequences in, a task for few-shot classification out.
 
-The file is TSV or CSV (told by its first line), plain or gzip, with the columns `sequence` and `label`, others ignored.
+The file is TSV or CSV (its first line says which), plain or gzip, with the columns `sequence` and `label`; others are
+ignored.
 A row is a line. TSV has no quoting; a cell that is quoted whole, as R writes it, is read without its quotes. A sequence
 is plain DNA, or overlapping k-mers separated by spaces, which are joined back. Rows are numbered as an editor shows
 them: the header is row 1.

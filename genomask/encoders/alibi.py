@@ -36,7 +36,7 @@ def alibi_line(slopes: Tensor, size: int, directed: bool) -> Tensor:
 def alibi_bias(slopes: Tensor, size: int, directed: bool) -> Tensor:
     """(N, S, S) float32 to add to the scaled scores: -slope |i - j| for query i and key j.
 
-    directed: the first, third ... head sees only j <= i, the second, fourth ... only j >= i. Every row is the one
+    directed: heads 0, 2 ... see only j <= i, heads 1, 3 ... only j >= i. Every row is the one
     above it moved by one, so the table is made of windows of one line.
     """
     return alibi_line(slopes, size, directed).unfold(1, size, 1).flip(1)

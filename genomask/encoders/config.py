@@ -27,8 +27,8 @@ MOST = {
 class MosaicBertConfig(PretrainedConfig):
     """Configuration of a MosaicBERT encoder; `vocab_size` counts true ids, the embedding has `padded_vocab_size` rows.
 
-    positions: 'alibi' (symmetric), 'alibi-directed' (odd heads see only keys to the left of the query, even heads only
-    keys to the right, the first head being number 1), 'learned' (BERT's, at most max_position_embeddings tokens).
+    positions: 'alibi' (symmetric), 'alibi-directed' (heads 0, 2 ... see only keys to the left of the query, heads 1, 3
+    ... only keys to the right), 'learned' (BERT's, at most max_position_embeddings tokens).
     mlp: 'glu' or 'dense'. vocab_rows: rows of the embedding where they came with a checkpoint; None: vocab_size rounded
     up to a multiple of 64. Raises SettingsError for a value out of range.
     """

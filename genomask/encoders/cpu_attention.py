@@ -1,6 +1,6 @@
 """Attention on the CPU with explicit scores, for short sequences: packed q, k, v in, mixed values out.
 
-Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width, b sequences of one piece,
+Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width, b sequences of one group,
 each of m queries and n keys.
 
 PyTorch's own CPU kernel is as fast as this where no key is far away. Under ALiBi it spends most of its backward pass on
@@ -22,7 +22,7 @@ SCORES_AT_ONCE = 2**20
 """Neighbours of equal length share their products while they have at most so many scores, about a cache full."""
 
 
-class Piece(NamedTuple):
+class Group(NamedTuple):
     """Neighbouring sequences of equal length, and where they lie among the queries and the keys."""
 
     b: int
@@ -40,19 +40,19 @@ class Piece(NamedTuple):
         target.unflatten(0, (self.b, -1)).transpose(1, 2).copy_(x.unflatten(0, (self.b, -1)))
 
 
-def cut(counts: list[int], lengths: list[int], n_heads: int) -> list[Piece]:
+def grouped(counts: list[int], lengths: list[int], n_heads: int) -> list[Group]:
     """Sequences of `counts` queries and `lengths` keys -> what is computed at once; without queries, nothing is."""
-    pieces: list[Piece] = []
+    groups: list[Group] = []
     query = key = 0
     for m, n in zip(counts, lengths, strict=True):
         queries, keys = slice(query, query + m), slice(key, key + n)
         query, key = queries.stop, keys.stop
-        last = pieces[-1] if pieces and pieces[-1].keys.stop == keys.start else None
+        last = groups[-1] if groups and groups[-1].keys.stop == keys.start else None
         if last and (last.m, last.n) == (m, n) and (last.b + 1) * n_heads * m * n <= SCORES_AT_ONCE:
-            pieces[-1] = Piece(last.b + 1, m, n, slice(last.queries.start, query), slice(last.keys.start, key))
+            groups[-1] = Group(last.b + 1, m, n, slice(last.queries.start, query), slice(last.keys.start, key))
         elif m > 0:
-            pieces.append(Piece(1, m, n, queries, keys))
-    return pieces
+            groups.append(Group(1, m, n, queries, keys))
+    return groups
 
 
 class ShortAttention(torch.autograd.Function):
@@ -62,11 +62,11 @@ class ShortAttention(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
         """The signature of all backends."""
         counts, rows = (layout.lengths, None) if queries is None else places(queries, layout)
-        ctx.pieces = cut(counts, layout.lengths, q.shape[1])
+        ctx.groups = grouped(counts, layout.lengths, q.shape[1])
         out, kept = q.new_empty(q.shape), []
-        for piece in ctx.pieces:
-            p = _probabilities(piece, q, k, _bias(piece, rows, layout))
-            piece.put(out[piece.queries], p @ piece.heads_first(v[piece.keys]))
+        for group in ctx.groups:
+            p = _probabilities(group, q, k, _bias(group, rows, layout))
+            group.put(out[group.queries], p @ group.heads_first(v[group.keys]))
             if any(ctx.needs_input_grad):
                 kept.append(p)
         ctx.save_for_backward(q, k, v, *kept)
@@ -78,14 +78,14 @@ class ShortAttention(torch.autograd.Function):
         """Gradients of q, k and v; keys of a sequence without queries have none."""
         q, k, v, *kept = ctx.saved_tensors
         dq, dk, dv = q.new_empty(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
-        for piece, p in zip(ctx.pieces, kept, strict=True):
-            g, q_piece = (piece.heads_first(x[piece.queries]) for x in (grad, q))
-            k_piece, v_piece = (piece.heads_first(x[piece.keys]) for x in (k, v))
-            ds = g @ v_piece.mT
+        for group, p in zip(ctx.groups, kept, strict=True):
+            g, q_group = (group.heads_first(x[group.queries]) for x in (grad, q))
+            k_group, v_group = (group.heads_first(x[group.keys]) for x in (k, v))
+            ds = g @ v_group.mT
             torch._softmax_backward_data(ds, p, -1, p.dtype, grad_input=ds)
-            piece.put(dq[piece.queries], ds @ k_piece)
-            piece.put(dk[piece.keys], ds.mT @ q_piece)
-            piece.put(dv[piece.keys], p.mT @ g)
+            group.put(dq[group.queries], ds @ k_group)
+            group.put(dk[group.keys], ds.mT @ q_group)
+            group.put(dv[group.keys], p.mT @ g)
         scale = q.shape[-1] ** -0.5
         return dq.mul_(scale), dk.mul_(scale), dv, None, None
 
@@ -97,25 +97,25 @@ def places(queries: Tensor, layout: Layout) -> tuple[list[int], Tensor]:
     return counts, queries - layout.cu_seqlens[sequence]
 
 
-def _bias(piece: Piece, rows: Tensor | None, layout: Layout) -> Tensor | None:
+def _bias(group: Group, rows: Tensor | None, layout: Layout) -> Tensor | None:
     """What is added to the scores: (N, n, n) for all queries, (b, N, m, n) for those at `rows`."""
     if layout.slopes is None:
         return None
     if rows is None:
-        return layout.bias[:, : piece.n, : piece.n]
-    return layout.bias[:, rows[piece.queries].view(piece.b, piece.m), : piece.n].transpose(0, 1)
+        return layout.bias[:, : group.n, : group.n]
+    return layout.bias[:, rows[group.queries].view(group.b, group.m), : group.n].transpose(0, 1)
 
 
-def _probabilities(piece: Piece, q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
+def _probabilities(group: Group, q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
     """(b * N, m, n): softmax of the scores, with 0 for what is `least_probability` or less.
 
     The limit is the same for every row, so that a sequence's values and gradients are its own, bit by bit.
     """
-    q_piece, k_piece = piece.heads_first(q[piece.queries]), piece.heads_first(k[piece.keys])
-    p = q.new_empty(len(q_piece), piece.m, piece.n)
+    q_group, k_group = group.heads_first(q[group.queries]), group.heads_first(k[group.keys])
+    p = q.new_empty(len(q_group), group.m, group.n)
     if bias is not None:
-        p.unflatten(0, (piece.b, -1)).copy_(bias)
-    p.baddbmm_(q_piece, k_piece.mT, beta=0 if bias is None else 1, alpha=q.shape[-1] ** -0.5)
+        p.unflatten(0, (group.b, -1)).copy_(bias)
+    p.baddbmm_(q_group, k_group.mT, beta=0 if bias is None else 1, alpha=q.shape[-1] ** -0.5)
     torch.softmax(p, -1, out=p)
     if bias is not None:
         F.threshold(p, least_probability(q.dtype), 0.0, inplace=True)

@@ -21,7 +21,7 @@ class MaskAccount(NamedTuple):
     tokens: int  # maskable tokens
     tokens_masked: int
     bases: int  # bases covered by a maskable token
-    bases_hidden: int  # of these, told by no token left out of the mask
+    bases_hidden: int  # of these, under no token left out of the mask
     bases_hidden_kept: int  # of the hidden, those that a masked token shows because corruption left it as it was
 
     @property
@@ -62,21 +62,24 @@ def account_each(batch: Packed, after: Array, spans: Array, vocabulary: Vocabula
     overlap = vocabulary.k - vocabulary.stride
     for s in range(len(counts)):
         start = np.int64(0)
-        covered = told = shown = np.int64(0)  # bases of maskable tokens, of those left visible, and of those that tell
-        covered_to = told_to = shown_to = np.int64(0)  # where the last such token ends; tokens come in order of start
+        # bases of maskable tokens, of visible ones, and of those that tell; where the last such token ends
+        covered = visible = shown = np.int64(0)
+        covered_to = visible_to = shown_to = np.int64(
+            0
+        )  # where the last such token ends; tokens come in order of start
         for t in range(batch.bounds[s], batch.bounds[s + 1]):
             n_bases = vocabulary.n_bases[batch.input_ids[t]]
             if vocabulary.maskable[batch.input_ids[t]]:
                 stop = start + n_bases
                 covered, covered_to = covered + max(0, stop - max(start, covered_to)), max(covered_to, stop)
                 if spans[t] == 0:
-                    told, told_to = told + max(0, stop - max(start, told_to)), max(told_to, stop)
+                    visible, visible_to = visible + max(0, stop - max(start, visible_to)), max(visible_to, stop)
                 if spans[t] == 0 or after[t] == batch.input_ids[t]:
                     shown, shown_to = shown + max(0, stop - max(start, shown_to)), max(shown_to, stop)
                 counts[s, 0] += 1
                 counts[s, 1] += spans[t] > 0
             start += max(n_bases - overlap, 0)
-        counts[s, 2], counts[s, 3], counts[s, 4] = covered, covered - told, shown - told
+        counts[s, 2], counts[s, 3], counts[s, 4] = covered, covered - visible, shown - visible
     return counts
 
 
@@ -97,8 +100,8 @@ def hidden_bases(input_ids: Tensor, spans: Tensor, cu_seqlens: Tensor, tokens: T
 def _hidden_bases(ids: Array, spans: Array, vocabulary: Vocabulary) -> Array:
     """The same of one sequence."""
     start, n_bases, maskable, length = lay_out(ids, vocabulary)
-    hidden, told = np.zeros(length, dtype=np.bool_), np.zeros(length, dtype=np.bool_)
+    hidden, visible = np.zeros(length, dtype=np.bool_), np.zeros(length, dtype=np.bool_)
     for t in range(len(ids)):
         if maskable[t]:
-            (hidden if spans[t] > 0 else told)[start[t] : start[t] + n_bases[t]] = True
-    return hidden & ~told
+            (hidden if spans[t] > 0 else visible)[start[t] : start[t] + n_bases[t]] = True
+    return hidden & ~visible

@@ -75,7 +75,7 @@ def _corrupt_bases(
         actions, new_bases = mix(batch.keys[s] + _ACTION), mix(batch.keys[s] + _NEW_BASE)
         start, reached = np.int64(0), first  # first base, within the sequence, of the token reached
         number, action = np.int64(0), np.uint64(0)
-        told_left = told_right = np.int64(0)
+        visible_left = visible_right = np.int64(0)
         for t in range(first, stop):
             if spans[t] == 0:
                 continue
@@ -89,9 +89,9 @@ def _corrupt_bases(
                 start += _bases_between(ids, reached, t, vocabulary)
                 reached = t
                 if opens:
-                    told_left = _told_before(ids, spans, first, t, start, vocabulary)
-                    told_right = _told_after(ids, spans, t, stop, start, vocabulary)
-                out[t] = kmer_ids[_redrawn(letters[ids[t]], start, told_left, told_right, new_bases)]
+                    visible_left = _visible_before(ids, spans, first, t, start, vocabulary)
+                    visible_right = _visible_after(ids, spans, t, stop, start, vocabulary)
+                out[t] = kmer_ids[_redrawn(letters[ids[t]], start, visible_left, visible_right, new_bases)]
 
 
 @compiled
@@ -110,18 +110,18 @@ def _bases_between(ids: Array, first: Int, stop: Int, vocabulary: Vocabulary) ->
 
 
 @compiled
-def _redrawn(letters: Array, start: Int, told_left: Int, told_right: Int, new_bases: np.uint64) -> np.int64:
-    """The k-mer's number in ACGT order, with bases from told_left to told_right drawn anew."""
+def _redrawn(letters: Array, start: Int, visible_left: Int, visible_right: Int, new_bases: np.uint64) -> np.int64:
+    """The k-mer's number in ACGT order, with bases from visible_left to visible_right drawn anew."""
     word = np.int64(0)
     for j in range(len(letters)):
-        hidden = told_left <= start + j < told_right
+        hidden = visible_left <= start + j < visible_right
         letter = below(bits_at(new_bases, start + j), 4) if hidden else np.int64(letters[j])
         word = 4 * word + letter
     return word
 
 
 @compiled
-def _told_before(ids: Array, spans: Array, first: Int, stop: Int, start: Int, vocabulary: Vocabulary) -> np.int64:
+def _visible_before(ids: Array, spans: Array, first: Int, stop: Int, start: Int, vocabulary: Vocabulary) -> np.int64:
     """The base after the last that a visible token before `stop`, which starts at base `start`, tells."""
     for t in range(stop - 1, first - 1, -1):
         start -= _step(ids[t], vocabulary)
@@ -131,7 +131,7 @@ def _told_before(ids: Array, spans: Array, first: Int, stop: Int, start: Int, vo
 
 
 @compiled
-def _told_after(ids: Array, spans: Array, first: Int, stop: Int, start: Int, vocabulary: Vocabulary) -> np.int64:
+def _visible_after(ids: Array, spans: Array, first: Int, stop: Int, start: Int, vocabulary: Vocabulary) -> np.int64:
     """The first base that a visible token after `first`, which starts at base `start`, tells."""
     for t in range(first, stop):
         if spans[t] == 0 and vocabulary.maskable[ids[t]]:

@@ -99,10 +99,10 @@ def _draw_ruler(axes: Axes, numbers: np.ndarray, start: int, n: int, y: float) -
     """Numbers above the first base and every tenth, fewer where they would touch; below `y` a line at every tenth."""
     room = (len(f"{numbers[-1]:,}") + 1) * n / BASES_A_LINE
     is_tenth = numbers % TICK == 0
-    is_told = (numbers % (TICK if room < TICK else 2 * TICK) == 0) & (numbers - numbers[0] >= room)
-    is_told[0] = True
+    is_labelled = (numbers % (TICK if room < TICK else 2 * TICK) == 0) & (numbers - numbers[0] >= room)
+    is_labelled[0] = True
     at = start + 0.5 + np.arange(len(numbers))
-    axes.set_xticks(at[is_told], [f"{number:,}" for number in numbers[is_told]], fontsize=7.5)
+    axes.set_xticks(at[is_labelled], [f"{number:,}" for number in numbers[is_labelled]], fontsize=7.5)
     axes.tick_params(axis="x", length=2, pad=2, top=True, bottom=False, labeltop=True, labelbottom=False)
     axes.grid(visible=False)
     axes.vlines(at[is_tenth], y, axes.get_ylim()[0], color=GRID, linewidth=0.8, zorder=0)
@@ -126,10 +126,10 @@ def _draw_row(axes: Axes, row: MaskRow, start: int, stop: int, y: float, colour:
     axes.text(start - 1.2, y + CELL / 2, row.strategy, ha="right", va="center", fontweight="bold", color=colour)
     if start == 0:
         tally = row.shown.account
-        told = (
+        counted = (
             f"{tally.tokens_masked} of {tally.tokens} tokens masked\n{tally.bases_hidden} of {tally.bases} bases hidden"
         )
-        axes.text(-1.2, y + CELL + 0.5, told, ha="right", va="top", fontsize=7.5, color=MUTED)
+        axes.text(-1.2, y + CELL + 0.5, counted, ha="right", va="top", fontsize=7.5, color=MUTED)
     _fill(axes, np.array([start]), y, stop - start, CELL, GRID)
     _fill(axes, np.arange(start, stop)[row.hidden[start:stop]], y, 1, CELL, colour)
 

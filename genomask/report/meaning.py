@@ -1,7 +1,7 @@
 """What the scores of a pretraining run mean, in words: rows of metrics.jsonl and baselines in, sentences out.
 
 A loss under a run's own mask looks good as soon as the model copies the bases that the mask leaves visible. Whether it
-knows anything of the genome is told by the bits per hidden base under the fixed masks: above the order-0 entropy it is
+knows anything of the genome is seen by the bits per hidden base under the fixed masks: above the order-0 entropy it is
 worse than a constant guess by composition, however low its loss.
 """
 
@@ -91,10 +91,10 @@ def meaning(rows: Sequence[Mapping[str, Any]], baselines: Baselines, *, mask_tel
     """What a run's last evaluation means, and what to try. `mask_tells`: the mask follows the bases under it."""
     last = last_scores(rows).last
     if all(f"eval_bits_per_hidden_base_{item}" in last for item in ITEMS):
-        told = _of_dna(last, baselines, still_copying(rows, baselines), mask_tells)
+        said = _of_dna(last, baselines, still_copying(rows, baselines), mask_tells)
     else:
-        told = _of_text(float(last[LOSS]), baselines)
-    return f"At the last evaluation the model {told}"
+        said = _of_text(float(last[LOSS]), baselines)
+    return f"At the last evaluation the model {said}"
 
 
 def _of_dna(last: pd.Series, baselines: Baselines, still: str, mask_tells: bool) -> str:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Self
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
@@ -35,7 +36,7 @@ class Bars:
             transient=transient,
         )
 
-    def __enter__(self) -> "Bars":
+    def __enter__(self) -> Self:
         self._shown.start()
         return self
 

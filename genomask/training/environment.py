@@ -19,7 +19,7 @@ import torch
 import genomask
 from genomask.errors import SettingsError
 from genomask.files.atomic import naming
-from genomask.machine.allocator import allocator_name
+from genomask.machine.process import allocator_name
 from genomask.training.records import read_record, write_record
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "datasets", "numpy", "numba", "scikit-learn", "scipy")

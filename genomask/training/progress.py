@@ -1,25 +1,21 @@
 """The progress of a run: loss, tokens per second and time left."""
 
-from typing import Any
+from typing import Any, Self
 
 from genomask.terminal.progress import Bars
 
 
-class TrainingBar:
+class TrainingBar(Bars):
     """Where a run is, while it is entered."""
 
     def __init__(self, steps: int, done: int) -> None:
-        self._bars = Bars()
-        self._work = self._bars.add("training", steps, "steps", done=done)
+        super().__init__()
+        self._work = self.add("training", steps, "steps", done=done)
         self._status = {"loss": "", "evaluation": ""}
 
-    def __enter__(self) -> "TrainingBar":
-        self._bars.__enter__()
+    def __enter__(self) -> Self:
         self._work.show()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bars.__exit__(*error)
+        return super().__enter__()
 
     def step(self, done: int) -> None:
         """Move the bar."""

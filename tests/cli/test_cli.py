@@ -37,10 +37,10 @@ def test_the_version_is_told():
 
 
 def test_an_option_takes_the_files_that_a_shell_pattern_gives():
-    assert cli.spread(["pretrain", "--genome", "a.fa", "b.fa", "--out", "x", "--resume"]) == [
+    assert cli.repeat_options(["pretrain", "--genome", "a.fa", "b.fa", "--out", "x", "--resume"]) == [
         "pretrain", "--genome", "a.fa", "--genome", "b.fa", "--out", "x", "--resume",
     ]  # fmt: skip
-    assert cli.spread(["fewshot", "--train", "a"]) == ["fewshot", "--train", "a"]
+    assert cli.repeat_options(["fewshot", "--train", "a"]) == ["fewshot", "--train", "a"]
 
 
 def test_lists_of_numbers_are_read_or_refused_by_option_name():

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from genomask.cli import app as cli
 from genomask.cli.npmi import LONGEST_WORDS
-from genomask.cli.options import ALL_METHODS, spread
+from genomask.cli.options import ALL_METHODS, repeat_options
 from genomask.encoders.backends import BACKENDS
 from genomask.encoders.bridges import EXPORTS
 from genomask.encoders.config import BACKEND_NAMES
@@ -182,7 +182,7 @@ def test_what_only_the_rooms_know_is_one_line_as_well(folder, monkeypatch, capsy
 
 
 def test_quiet_and_verbose_may_stand_anywhere(folder, monkeypatch, capsys):
-    assert spread(["pretrain", "--genome", "a", "--quiet", "b", "--", "--verbose"]) == [
+    assert repeat_options(["pretrain", "--genome", "a", "--quiet", "b", "--", "--verbose"]) == [
         *("--quiet", "pretrain", "--genome", "a", "--genome", "b", "--", "--verbose"),
     ]
     levels = []

@@ -1,8 +1,8 @@
 import pandas as pd
 
 from genomask.commands.fewshot import measure, provenance
-from genomask.commands.leaks import sentence_of_model
 from genomask.commands.pretrain import pretrain
+from genomask.commands.run.leaks import sentence_of_model
 from genomask.fewshot.protocol import FewShotSettings
 
 

@@ -241,7 +241,7 @@ def test_where_the_disk_is_full_the_masks_are_still_printed(tmp_path, monkeypatc
     def full_disk(shown, out):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("genomask.report.mask_picture.mask_picture", full_disk)
+    monkeypatch.setattr(masks, "mask_picture", full_disk)
     asked = ["masks", LETTERS, "--masking", "uniform", "--out", str(tmp_path / "masks.svg")]
     monkeypatch.setattr(sys, "argv", ["genomask", *asked])
     with pytest.raises(SystemExit) as end:

@@ -17,9 +17,9 @@ from quick_settings import QUICK
 from safetensors.torch import load_file
 
 from genomask.commands import pretrain as pretrain_module
-from genomask.commands.leaks import sentence_of_model
 from genomask.commands.pretrain import build_run, count_npmi, pretrain
 from genomask.commands.run.folder import is_finished, read_config
+from genomask.commands.run.leaks import sentence_of_model
 from genomask.commands.run.report import report_run
 from genomask.data.opening import Inputs
 from genomask.data.streamed import StreamedText
@@ -28,7 +28,7 @@ from genomask.data.tokenizers.wordpiece import train_wordpiece
 from genomask.errors import DataError, SettingsError, Stopped, TrainingError
 from genomask.files.locking import locked
 from genomask.inference.hub import open_model
-from genomask.machine import allocator
+from genomask.machine import process
 from genomask.masking.npmi.segmentation import reverse_complemented
 from genomask.recipe import load_recipe
 from genomask.settings.ranges import LARGE
@@ -67,7 +67,7 @@ def test_a_run_says_and_notes_what_this_processor_computes_in(
 
 
 def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_folder, caplog, monkeypatch):
-    monkeypatch.setattr(allocator, "state", {"kept": True})
+    monkeypatch.setattr(process, "state", {"kept": True})
     with caplog.at_level("INFO", logger="genomask"):
         pretrain(quick_recipe, inputs, run_folder)
     assert is_finished(run_folder)

@@ -3,7 +3,7 @@ import torch
 from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
 from reference import reference_attention
 
-from genomask.encoders.cpu_attention import SCORES_AT_ONCE, ShortAttention, cut
+from genomask.encoders.cpu_attention import SCORES_AT_ONCE, ShortAttention, grouped
 from genomask.encoders.eager import eager
 from genomask.encoders.sdpa import LONGEST_SHORT, in_runs, long_attention, sdpa
 
@@ -96,14 +96,14 @@ def test_pieces_cover_all_that_has_queries_and_hold_no_more_scores_than_agreed()
     lengths = [512] * 5 + [100] * 60 + [7, 0, 100, 900]
     counts = [min(n, 100) for n in lengths]
     counts[5] = counts[30] = 0
-    pieces = cut(counts, lengths, n_heads=12)
-    assert [p.m for p in pieces for _ in range(p.b)] == [m for m in counts if m]
+    groups = grouped(counts, lengths, n_heads=12)
+    assert [p.m for p in groups for _ in range(p.b)] == [m for m in counts if m]
     assert all(
-        p.queries.stop - p.queries.start == p.b * p.m and p.keys.stop - p.keys.start == p.b * p.n for p in pieces
+        p.queries.stop - p.queries.start == p.b * p.m and p.keys.stop - p.keys.start == p.b * p.n for p in groups
     )
-    assert all(p.b == 1 or p.b * 12 * p.m * p.n <= SCORES_AT_ONCE for p in pieces)
-    assert max(p.b for p in pieces) == SCORES_AT_ONCE // (12 * 100 * 100)
-    assert pieces[-1].keys.stop == sum(lengths)
+    assert all(p.b == 1 or p.b * 12 * p.m * p.n <= SCORES_AT_ONCE for p in groups)
+    assert max(p.b for p in groups) == SCORES_AT_ONCE // (12 * 100 * 100)
+    assert groups[-1].keys.stop == sum(lengths)
 
 
 @pytest.mark.parametrize("size", [1, 12])

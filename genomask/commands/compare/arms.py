@@ -26,8 +26,7 @@ from genomask.fewshot.results import RESULT_FILES, task_digest
 from genomask.fewshot.run import run_fewshot
 from genomask.files.atomic import atomic_write, sweep
 from genomask.files.locking import locked
-from genomask.machine.allocator import keep_freed_memory
-from genomask.machine.resources import usable_cores
+from genomask.machine.process import keep_freed_memory, usable_cores
 from genomask.recipe import GenomeRecipe
 from genomask.training.signals import stop_with_parent
 
@@ -166,7 +165,7 @@ def arm_process(arm: Arm, threads: int, words: Connection) -> None:
     """Entry of an arm's process: output goes to its log; why it failed goes to `words`, with exit 2."""
     stop_with_parent()
     torch.set_num_threads(threads)
-    keep_freed_memory()  # told to the parent, it does not reach a process that was spawned
+    keep_freed_memory()  # set in the parent, it does not reach a process that was spawned
     try:
         arm.folder.parent.mkdir(parents=True, exist_ok=True)
         with arm.log.open("a") as log, redirect_stdout(log), redirect_stderr(log):

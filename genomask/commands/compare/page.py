@@ -6,7 +6,7 @@ from pathlib import Path
 from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import ADVISED_SEEDS, Outcome
 from genomask.commands.compare.words import headline
-from genomask.commands.leaks import seen_in_pretraining
+from genomask.commands.run.leaks import seen_in_pretraining
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.protocol import PRETRAINED_METHODS

@@ -14,7 +14,7 @@ import torch
 
 from genomask.commands.compare.arms import Arm, arm_process, threads_for
 from genomask.errors import Stopped
-from genomask.machine.resources import usable_cores
+from genomask.machine.process import usable_cores
 from genomask.terminal.progress import Bars
 from genomask.training.metrics_log import parse_metrics
 from genomask.training.signals import listen_for_stop
@@ -87,19 +87,12 @@ def _last_words(arm: Arm, words: Connection, exit_code: int) -> str:
     return f"its process ended by {name}; see {arm.log}, then run the same command again to go on."
 
 
-class ArmBars:
+class ArmBars(Bars):
     """How far each arm is, read from its run folder."""
 
     def __init__(self, arms: list[Arm]) -> None:
-        self._bars = Bars()
-        self._arms = {arm: self._bars.add(arm.name, arm.recipe.training.steps, "steps", "waiting") for arm in arms}
-
-    def __enter__(self) -> "ArmBars":
-        self._bars.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bars.__exit__(*error)
+        super().__init__()
+        self._arms = {arm: self.add(arm.name, arm.recipe.training.steps, "steps", "waiting") for arm in arms}
 
     def update(self, running: list[Arm]) -> None:
         """Show where each arm is."""

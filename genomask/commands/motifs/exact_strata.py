@@ -16,7 +16,7 @@ from scipy.stats import hypergeom
 
 CONFIDENCE = 0.95
 WIDEST = 50.0
-"""Logarithm of the largest odds ratio told from infinity."""
+"""Logarithm of the largest odds ratio known from infinity."""
 HALVINGS = 50
 
 

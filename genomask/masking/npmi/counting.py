@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from genomask.errors import SettingsError
-from genomask.machine.resources import usable_cores
+from genomask.machine.process import usable_cores
 from genomask.masking.npmi.counting_loop import count_pieces, first_of
 
 MAX_N = 12

@@ -168,8 +168,8 @@ class Windows:
         number = torch.arange(len(window)) - (counts.cumsum(0) - counts)[window]
         start = (self.lengths.cumsum(0) - self.lengths)[window] + number * n_tokens
         n = max(least, min(len(start), MOST_SEQUENCES))
-        spread = torch.arange(n) * len(start) // n  # over all windows
-        return self.input_ids[start[spread, None] + torch.arange(n_tokens)]
+        evenly = torch.arange(n) * len(start) // n  # over all windows
+        return self.input_ids[start[evenly, None] + torch.arange(n_tokens)]
 
 
 def _n_sequences(n_tokens: int, rate: float) -> int:

@@ -20,7 +20,7 @@ from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import COLUMNS
 from genomask.fewshot.run import write_summary
 from genomask.files.locking import locked
-from genomask.machine import allocator
+from genomask.machine import process
 from genomask.settings.ranges import LARGE
 from genomask.terminal.console import show
 
@@ -56,7 +56,7 @@ def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, monkeypatch, 
     assert verdict["difference"][0] == pytest.approx(scores["uniform"] - scores["random-span"])
 
     arms = [json.loads((arm.folder / "environment.json").read_text()) for arm in comparison.arms()]
-    assert [arm["allocator"] != "as the system has it" for arm in arms] == [allocator.is_glibc()] * len(arms)
+    assert [arm["allocator"] != "as the system has it" for arm in arms] == [process.is_glibc()] * len(arms)
 
     dom, console, hosts = open_in_browser(chromium, write_comparison_page(outcome))
     assert console == []

@@ -1,12 +1,14 @@
-"""Memory that a process keeps: nothing comes in, glibc's allocator is told, once, at the start of a process of ours.
+"""What this process may use of the machine, fewer cores and less memory in many containers; and the memory it keeps.
 
 A training step frees and takes the same hundreds of megabytes again. glibc gives large blocks back to the system each
-time, which then fills them with zeros anew: up to 1.7 times the step. Importing genomask changes nothing.
+time, which then fills them with zeros anew: up to 1.7 times the step. Our processes let
+it keep them, from their start on. Importing genomask changes nothing.
 """
 
 import ctypes
 import logging
 import os
+import resource
 
 log = logging.getLogger(__name__)
 
@@ -15,6 +17,18 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 state = {"kept": False}
 """What was done for this process."""
+
+
+def usable_cores() -> int:
+    """How many there are, at least 1."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_memory() -> int:
+    """Bytes of main memory: what is built into the machine, or less where a limit is set for the process."""
+    built_in = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return built_in if limit == resource.RLIM_INFINITY else min(built_in, limit)
 
 
 def keep_freed_memory() -> bool:

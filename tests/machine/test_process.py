@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from genomask.machine import allocator
+from genomask.machine import process
 
 BLOCK = 64 * 2**20
 
@@ -31,38 +31,38 @@ def faults_of_the_second_time(first):
     return int(answer.stdout)
 
 
-@pytest.mark.skipif(not allocator.is_glibc(), reason="glibc only")
+@pytest.mark.skipif(not process.is_glibc(), reason="glibc only")
 def test_freed_memory_is_kept_after_the_call_and_not_after_an_import():
     kept = faults_of_the_second_time(
-        "from genomask.machine.allocator import keep_freed_memory; assert keep_freed_memory()"
+        "from genomask.machine.process import keep_freed_memory; assert keep_freed_memory()"
     )
-    given_back = faults_of_the_second_time("import genomask.machine.allocator, genomask.cli.app")
+    given_back = faults_of_the_second_time("import genomask.machine.process, genomask.cli.app")
     assert kept < given_back / 4  # a system that hands out huge pages all the same needs a few faults only
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
-    monkeypatch.setattr(allocator, "is_glibc", lambda: False)
-    monkeypatch.setattr(allocator.ctypes, "CDLL", None)  # to be called would fail
-    assert not allocator.keep_freed_memory()
+    monkeypatch.setattr(process, "is_glibc", lambda: False)
+    monkeypatch.setattr(process.ctypes, "CDLL", None)  # to be called would fail
+    assert not process.keep_freed_memory()
 
 
 @pytest.mark.parametrize(("answer", "glibc"), [("glibc 2.36", True), ("", False), (None, False)])
 def test_only_glibc_is_taken_for_glibc(monkeypatch, answer, glibc):
-    monkeypatch.setattr(allocator.os, "confstr_names", {"CS_GNU_LIBC_VERSION": 2}, raising=False)
-    monkeypatch.setattr(allocator.os, "confstr", lambda name: answer, raising=False)
-    assert allocator.is_glibc() is glibc
+    monkeypatch.setattr(process.os, "confstr_names", {"CS_GNU_LIBC_VERSION": 2}, raising=False)
+    monkeypatch.setattr(process.os, "confstr", lambda name: answer, raising=False)
+    assert process.is_glibc() is glibc
 
 
 def test_what_glibc_answers_is_logged(monkeypatch, caplog):
     asked = []
-    monkeypatch.setattr(allocator, "state", {"kept": False})
-    assert allocator.allocator_name() == "as the system has it"
+    monkeypatch.setattr(process, "state", {"kept": False})
+    assert process.allocator_name() == "as the system has it"
     libc = SimpleNamespace(mallopt=lambda *option: asked.append(option) or 1)
-    monkeypatch.setattr(allocator, "is_glibc", lambda: True)
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: libc)
+    monkeypatch.setattr(process, "is_glibc", lambda: True)
+    monkeypatch.setattr(process.ctypes, "CDLL", lambda name: libc)
     with caplog.at_level(logging.DEBUG, logger="genomask"):
-        assert allocator.keep_freed_memory()
+        assert process.keep_freed_memory()
     assert asked == [(-1, -1), (-4, 0)]
     assert "mallopt" in caplog.text
     assert "done" in caplog.text
-    assert allocator.allocator_name() == "glibc, keeping freed memory"
+    assert process.allocator_name() == "glibc, keeping freed memory"
