@@ -224,9 +224,12 @@ def compare(
     from genomask.data.opening import Inputs
     from genomask.data.tasks import Columns
     from genomask.fewshot.protocol import FewShotSettings
+    from genomask.recipe import GenomeRecipe
 
+    settings = chosen_recipe("genome", recipe, changes)
+    assert isinstance(settings, GenomeRecipe)  # as _look_at has seen
     comparison = Comparison(
-        recipe=chosen_recipe("genome", recipe, changes),
+        recipe=settings,
         inputs=Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous),
         strategies=read_list(masking),
         seeds=seeds,

@@ -9,7 +9,6 @@ class TrainingSettings(Table, name="training"):
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 from genomask.errors import SettingsError
@@ -73,7 +72,6 @@ class Table:
             object.__setattr__(self, field, checked(getattr(self, field), kind, f"{self.table}.{field}"))
 
 
-@cache
 def kinds(cls: Any) -> Mapping[str, Any]:
     """The type of each field of a dataclass, with what is annotated."""
     hints = get_type_hints(cls, include_extras=True)
