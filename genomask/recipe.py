@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_origin, get_type_hints
 
-from genomask.data.settings import DocumentSettings, KmerSettings, WordPieceSettings
+from genomask.data.settings import DnaTokenSettings, DocumentSettings, WordPieceSettings
 from genomask.data.windows import WindowSettings
 from genomask.encoders.settings import EncoderSettings
 from genomask.errors import SettingsError
@@ -24,7 +24,7 @@ from genomask.training.settings import EvaluationSettings, OptimizerSettings, Tr
 class GenomeRecipe:
     """Pretraining on a genome."""
 
-    tokens: KmerSettings
+    tokens: DnaTokenSettings
     windows: WindowSettings
     masking: MaskSettings
     encoder: EncoderSettings

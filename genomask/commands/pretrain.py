@@ -26,7 +26,7 @@ from genomask.data.genome import Genome
 from genomask.data.sources import GenomeSource, Source, TextSource
 from genomask.data.streamed import StreamedText, first_documents, require_hub
 from genomask.data.text import corpus_files
-from genomask.data.tokenizers.kmer import KmerTokenizer
+from genomask.data.tokenizers.saved import dna_tokenizer
 from genomask.data.tokenizers.vocabularies import bert_vocabulary, vocabulary_of_files, vocabulary_of_stream
 from genomask.data.tokenizers.wordpiece import VOCABULARY, wordpiece_tokenizer, write_vocabulary
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, choose_backend
@@ -150,8 +150,7 @@ def open_source(recipe: Recipe, inputs: Inputs, out: Path) -> Source:
     seed = recipe.training.seed
     if isinstance(recipe, GenomeRecipe):
         genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
-        kmers = KmerTokenizer(k=recipe.tokens.k, stride=recipe.tokens.stride)
-        return GenomeSource(genome, recipe.windows, kmers, seed)
+        return GenomeSource(genome, recipe.windows, dna_tokenizer(recipe.tokens), seed)
     is_streamed = inputs.corpus == C4
     if is_streamed:
         require_hub()
@@ -171,9 +170,11 @@ def _vocabulary(recipe: TextRecipe, inputs: Inputs, is_streamed: bool) -> Path:
     return bert_vocabulary() or vocabulary_of_stream(first_documents(STREAM_SAMPLE), size)
 
 
-def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:
-    """NPMI of the very bases trained on: the hold-out and the validation windows are left out."""
-    windows, masking, k = source.windows, recipe.masking, recipe.tokens.k
+def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable | None:
+    """NPMI of the very bases trained on: the hold-out and the validation windows are left out. None for no k-mers."""
+    if not source.token_bases.of_kmers:
+        return None
+    windows, masking, k = source.windows, recipe.masking, source.token_bases.k
     table = NpmiTable.from_intervals(
         source.genome.codes,
         windows.training,
@@ -183,7 +184,11 @@ def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:
         strand="both" if recipe.windows.strand == "both" else "forward",
         genome=source.genome.fingerprint,
     )
-    if needs_npmi(masking.strategy) and (warning := rarity_warning(table, [k], "masking.npmi_min_count or tokens.k")):
+    if (
+        k > 1
+        and needs_npmi(masking.strategy)
+        and (warning := rarity_warning(table, [k], "masking.npmi_min_count or tokens.k"))
+    ):
         log.warning(warning)
     return table
 
@@ -191,13 +196,10 @@ def count_npmi(source: GenomeSource, recipe: GenomeRecipe) -> NpmiTable:
 def new_model(recipe: Recipe, source: Source) -> MosaicBertForMaskedLM:
     """A fresh encoder; its weights depend on the seed alone."""
     tokenizer = source.tokenizer
-    if (
-        isinstance(recipe, GenomeRecipe)
-        and recipe.tokens.stride == recipe.tokens.k
-        and recipe.encoder.positions == "alibi"
-    ):
+    tokens = source.token_bases
+    if tokens.of_bases and not tokens.overlapping and recipe.encoder.positions == "alibi":
         log.warning(
-            "tokens do not overlap (stride = k), so an encoder with plain ALiBi cannot tell left from right; "
+            "tokens do not overlap, so an encoder with plain ALiBi cannot tell left from right; "
             "set encoder.positions=alibi-directed"
         )
     config = recipe.encoder.config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
