@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from genomask.commands.compare.arms import Comparison
-from genomask.commands.compare.comparison import ADVISED_SEEDS, Outcome
+from genomask.commands.compare.comparison import ADVISED_SEEDS, BITS, Outcome
 from genomask.commands.compare.words import headline
 from genomask.commands.leaks import seen_in_pretraining
 from genomask.fewshot.floor_test import against_floors

@@ -64,7 +64,7 @@ class Reads(Enum):
 
     NOTHING = ('"..."', "", "No tokenizer came with the model: bring its own.")
     TEXT = ('"a few words"', "", "")
-    DNA = (f'"{DNA}"', "import genomask  # teaches AutoTokenizer k-mers that do not overlap\n", "")
+    DNA = (f'"{DNA}"', "import genomask  # teaches AutoTokenizer this tokenizer\n", "")
     KMERS = (
         '"ACGTAC CGTACG"', "",
         "The tokenizer reads k-mers between spaces, as DNABERT's (here k = 6): transformers' answers `[UNK]` to plain "
