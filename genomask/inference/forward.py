@@ -19,7 +19,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.packing import pack, split_microbatches, take
-from genomask.data.tokenizers.kmer import KmerTokenizer, base_codes
+from genomask.data.tokenizers.base import base_codes
+from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.encoders import MosaicBertConfig
 from genomask.errors import DataError, UserError
 from genomask.inference.hub import open_model

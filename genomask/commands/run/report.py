@@ -5,6 +5,7 @@ In: a run folder. Out: a table and a sentence for the terminal, and curves.svg a
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.table import Table
@@ -55,7 +56,7 @@ def report_run(out: Path) -> Iterator[Table | str]:
         yield said
 
 
-def no_bits(recipe: Recipe, rows: Sequence[Mapping]) -> str:
+def no_bits(recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> str:
     """Why a run on a genome has no bits per hidden base, in words; "" where it has them, and for text."""
     return NOT_REPORTED if recipe.kind == "genome" and BITS not in last_scores(rows).mean else ""
 
