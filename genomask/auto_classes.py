@@ -6,9 +6,10 @@ and the first use of one imports the room in which it is.
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -39,8 +40,16 @@ def _register(registry: ModuleType) -> None:
         if "genomask-mosaicbert" not in registry.CONFIG_MAPPING:
             registry.CONFIG_MAPPING.register("genomask-mosaicbert", Waiting("genomask.encoders", "MosaicBertConfig"))
     else:
-        name = "KmerTokenizer"
-        registry.REGISTERED_TOKENIZER_CLASSES.setdefault(name, Waiting("genomask.data", name))
+        for name, module in tokenizer_classes():
+            registry.REGISTERED_TOKENIZER_CLASSES.setdefault(name, Waiting(module, name))
+
+
+def tokenizer_classes() -> Iterator[tuple[str, str]]:
+    """Names of our tokenizers and the modules they are in: a file kmer.py with a `class KmerTokenizer(`, and so on."""
+    for path in sorted((Path(__file__).parent / "data" / "tokenizers").glob("*.py")):
+        name = f"{path.stem.capitalize()}Tokenizer"
+        if f"\nclass {name}(" in path.read_text(encoding="utf-8"):
+            yield name, f"genomask.data.tokenizers.{path.stem}"
 
 
 class AfterImport(MetaPathFinder):

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from transformers import PreTrainedTokenizerBase
 
 from genomask.data.opening import Inputs, open_genome, open_text
-from genomask.data.settings import DocumentSettings, KmerSettings, WordPieceSettings
+from genomask.data.settings import DnaTokenSettings, DocumentSettings, WordPieceSettings
 from genomask.data.sources import GenomeSource, Source
 from genomask.data.tokenizers.wordpiece import VOCABULARY, write_vocabulary
 from genomask.data.windows import WindowSettings
@@ -31,7 +31,7 @@ from genomask.training.settings import EvaluationSettings, TrainingSettings
 class GenomeRecipe:
     """Pretraining on a genome."""
 
-    tokens: KmerSettings
+    tokens: DnaTokenSettings
     windows: WindowSettings
     masking: MaskSettings
     encoder: EncoderSettings
@@ -54,7 +54,7 @@ class GenomeRecipe:
         return open_genome(inputs, self.tokens, self.windows, self.training.seed)
 
     def keep_tokens(self, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
-        """Nothing: the settings say all of k-mers."""
+        """Nothing: the settings say all of k-mers, or name the folder of other tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)

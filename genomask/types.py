@@ -48,23 +48,38 @@ class PackedBatch(NamedTuple):
 class TokenBases:
     """What masking must know of a vocabulary, and nothing else of the tokenizer.
 
-    A token covers `n_bases` bases and the next one starts `stride` bases later. For text the unit is the token
-    itself: k = stride = 1, every ordinary token covers one unit, and `letters` is empty.
+    A token covers `n_bases` bases, and the next one starts k - stride bases before its end. For text the unit is the
+    token itself: k = stride = 1, every ordinary token covers one unit, and `letters` is empty.
     """
 
-    k: int
-    stride: int
+    k: int  # bases of a token; 1 where tokens differ in length
+    stride: int  # bases from the start of a token to that of the next; k where tokens do not overlap
     mask_id: int
     maskable: Tensor  # (V,) bool, False for special tokens, [UNK] and padding of the vocabulary
     n_bases: Tensor  # (V,) int64, bases the token covers: k for k-mers, [UNK] and [MASK], 0 for [CLS] [SEP] [PAD]
-    letters: Tensor  # (V, k) uint8, A0 C1 G2 T3, 4 where unknown; (V, 0) for text
-    kmer_ids: Tensor  # (4**k,) int64, id of each k-mer in ACGT lexicographic order; (0,) for text
+    letters: Tensor  # (V, longest) uint8, A0 C1 G2 T3, 4 where unknown or beyond its end; (V, 0) for text
+    kmer_ids: Tensor  # (4**k,) int64, id of each k-mer in ACGT lexicographic order; (0,) where ids are no k-mers
     word_start: Tensor  # (V,) bool, text: the token begins a word; all True for DNA
 
     @property
-    def is_dna(self) -> bool:
-        """True where tokens are made of bases, False for text."""
+    def of_bases(self) -> bool:
+        """Is the unit the base, as in all DNA? Of text it is the token."""
+        return self.letters.shape[1] > 0
+
+    @property
+    def of_kmers(self) -> bool:
+        """Are the ids all words of k bases, so that a token's probabilities can be summed to those of a base?"""
         return self.kmer_ids.numel() > 0
+
+    @property
+    def overlapping(self) -> bool:
+        """Do neighbouring tokens share bases?"""
+        return self.stride < self.k
+
+    @property
+    def tokens_over_a_base(self) -> float:
+        """How many tokens cover a base, away from the ends of its sequence."""
+        return self.k / self.stride
 
     @property
     def equally_long(self) -> bool:
@@ -75,6 +90,13 @@ class TokenBases:
     def maskable_ids(self) -> Tensor:
         """(n,) int64, the ids that may be masked, and drawn in place of others."""
         return self.maskable.nonzero().squeeze(1)
+
+    def places(self, input_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Bases [start, stop) that each token of the sequences (..., S) covers, both int64; empty for specials."""
+        n_bases = self.n_bases[input_ids]
+        steps = (n_bases - (self.k - self.stride)).clamp(min=0)
+        start = steps.cumsum(-1) - steps
+        return start, start + n_bases
 
     def to(self, device: torch.device) -> "TokenBases":
         """The same tables on `device`."""

@@ -26,7 +26,7 @@ def options_of(command: list[str]) -> set[str]:
     """Of the verb; of a group of verbs, those of the one that is named, or of `count` where none is."""
     verb = VERBS[command[1]]
     if hasattr(verb, "commands"):
-        verb = verb.commands.get(command[2] if len(command) > 2 else "", verb.commands["count"])
+        verb = verb.commands.get(command[2] if len(command) > 2 else "", verb.commands.get("count", verb))
     return {name for parameter in verb.params for name in parameter.opts}
 
 

@@ -37,6 +37,7 @@ from genomask.cli.options import (
     repeat_options,
     usage_sentence,
 )
+from genomask.cli.tokenizer import tokenizer
 from genomask.errors import SettingsError, Stopped, UserError, disk_sentence
 from genomask.files import inputs
 from genomask.machine.process import keep_freed_memory
@@ -49,6 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(npmi, name="npmi")
+app.add_typer(tokenizer, name="tokenizer")
 
 log = logging.getLogger(__name__)
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]

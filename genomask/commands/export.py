@@ -8,6 +8,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
+from genomask.auto_classes import tokenizer_classes
 from genomask.commands.run.card import Reads, export_card
 from genomask.data.tokenizers.saved import kmer_size
 from genomask.encoders.bridges import EXPORTS
@@ -79,6 +80,8 @@ def _copy_tokenizer(model: Path, folder: Path) -> Reads:
         if said["stride"] != 1:
             return Reads.DNA
         ours.write_text(json.dumps(DNABERTS, indent=2) + "\n", encoding="utf-8")
+    elif said.get("tokenizer_class") in dict(tokenizer_classes()):
+        return Reads.DNA
     words = folder / "vocab.txt"
     is_dnaberts = words.is_file() and kmer_size(words.read_text(encoding="utf-8", errors="replace").split()) is not None
     return Reads.KMERS if is_dnaberts else Reads.TEXT

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from genomask.data.fasta import AMBIGUOUS_LETTERS, UNKNOWN
 from genomask.data.genome import Genome
-from genomask.data.tokenizers.kmer import CLS, SEP, KmerTokenizer, base_codes
+from genomask.data.tokenizers.base import CLS, SEP, base_codes
+from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.window_sampling import place_evenly
 from genomask.errors import DataError, SettingsError
 from genomask.files.inputs import require_sequence, split_at_file

@@ -31,7 +31,7 @@ from genomask.machine.process import usable_memory
 from genomask.masking import MaskPlan, NpmiTable, build_plan
 from genomask.masking.npmi import rarity_warning
 from genomask.masking.plan import needs_npmi
-from genomask.recipe import GenomeRecipe, Recipe, load_recipe
+from genomask.recipe import Recipe, load_recipe
 from genomask.settings.recipe_file import default_recipe
 from genomask.training.batches import Batches, masked_fraction
 from genomask.training.compiling import choose_compile, compile_model
@@ -140,10 +140,10 @@ def device_of(recipe: Recipe) -> tuple[torch.device, bool]:
 
 
 def count_npmi(source: Source, recipe: Recipe) -> NpmiTable | None:
-    """NPMI of the very bases trained on: the hold-out and the validation windows are left out; None for text."""
-    if not isinstance(source, GenomeSource):
+    """NPMI of the very bases trained on: the hold-out and the validation windows are left out; None for no k-mers."""
+    if not isinstance(source, GenomeSource) or not source.token_bases.of_kmers:
         return None
-    windows, masking, k = source.windows, recipe.masking, source.tokenizer.k
+    windows, masking, k = source.windows, recipe.masking, source.token_bases.k
     table = NpmiTable.from_intervals(
         source.genome.codes,
         windows.training,
@@ -153,7 +153,11 @@ def count_npmi(source: Source, recipe: Recipe) -> NpmiTable | None:
         strand=windows.settings.strand,
         genome=source.genome.fingerprint,
     )
-    if needs_npmi(masking.strategy) and (warning := rarity_warning(table, [k], "masking.npmi_min_count or tokens.k")):
+    if (
+        k > 1
+        and needs_npmi(masking.strategy)
+        and (warning := rarity_warning(table, [k], "masking.npmi_min_count or tokens.k"))
+    ):
         log.warning(warning)
     return table
 
@@ -161,13 +165,10 @@ def count_npmi(source: Source, recipe: Recipe) -> NpmiTable | None:
 def new_model(recipe: Recipe, source: Source) -> MosaicBertForMaskedLM:
     """A fresh encoder; its weights depend on the seed alone."""
     tokenizer = source.tokenizer
-    if (
-        isinstance(recipe, GenomeRecipe)
-        and recipe.tokens.stride == recipe.tokens.k
-        and recipe.encoder.positions == "alibi"
-    ):
+    tokens = source.token_bases
+    if tokens.of_bases and not tokens.overlapping and recipe.encoder.positions == "alibi":
         log.warning(
-            "tokens do not overlap (stride = k), so an encoder with plain ALiBi cannot tell left from right; "
+            "tokens do not overlap, so an encoder with plain ALiBi cannot tell left from right; "
             "set encoder.positions=alibi-directed"
         )
     config = recipe.encoder.config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genomask.data.genome import Genome
-from genomask.data.settings import DocumentSettings, KmerSettings, WordPieceSettings
+from genomask.data.settings import DnaTokenSettings, DocumentSettings, WordPieceSettings
 from genomask.data.sources import GenomeSource, TextSource
 from genomask.data.streamed import StreamedText, first_documents, require_hub
 from genomask.data.text import corpus_files
-from genomask.data.tokenizers.kmer import KmerTokenizer
+from genomask.data.tokenizers.saved import dna_tokenizer
 from genomask.data.tokenizers.vocabularies import bert_vocabulary, vocabulary_of_files, vocabulary_of_stream
 from genomask.data.tokenizers.wordpiece import VOCABULARY, wordpiece_tokenizer
 from genomask.data.windows import WindowSettings
@@ -34,10 +34,10 @@ class Inputs:
         return replace(self, genome=tuple(map(os.path.abspath, self.genome)), corpus=corpus)
 
 
-def open_genome(inputs: Inputs, tokens: KmerSettings, windows: WindowSettings, seed: int) -> GenomeSource:
+def open_genome(inputs: Inputs, tokens: DnaTokenSettings, windows: WindowSettings, seed: int) -> GenomeSource:
     """Windows of the genome files."""
     genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
-    return GenomeSource(genome, windows, KmerTokenizer(k=tokens.k, stride=tokens.stride), seed)
+    return GenomeSource(genome, windows, dna_tokenizer(tokens), seed)
 
 
 def open_text(

@@ -32,6 +32,17 @@ def take(tokens: TokenSequences, part: slice) -> TokenSequences:
     return TokenSequences(ids, cu_seqlens - cu_seqlens[0], tokens.weights[start:stop])
 
 
+def shortened(tokens: TokenSequences, longest: int) -> TokenSequences:
+    """Sequences of at most `longest` tokens: of longer ones the first, and at the end the last, which is [SEP]."""
+    lengths = tokens.lengths
+    if not len(lengths) or int(lengths.max()) <= longest:
+        return tokens
+    place = torch.arange(len(tokens.input_ids)) - torch.repeat_interleave(tokens.cu_seqlens[:-1].long(), lengths)
+    kept = (place < longest - 1) | (place == torch.repeat_interleave(lengths, lengths) - 1)
+    bounds = torch.nn.functional.pad(lengths.clamp(max=longest).cumsum(0), (1, 0))
+    return TokenSequences(tokens.input_ids[kept], bounds.int(), tokens.weights)
+
+
 def split_microbatches(tokens: TokenSequences, tokens_per_microbatch: int) -> list[slice]:
     """Slices of consecutive sequences, each as long as the token budget allows, together all of them.
 

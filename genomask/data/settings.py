@@ -1,6 +1,7 @@
 """The [tokens] table of a recipe, and the [documents] table of a text recipe."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from genomask.data.tokenizers.kmer import check_kmers
@@ -12,17 +13,29 @@ LARGEST_VOCABULARY = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class KmerSettings(Table, name="tokens"):
-    """DNA as k-mers."""
+class DnaTokenSettings(Table, name="tokens"):
+    """DNA as k-mers, or as the tokens of a folder."""
 
     k: int = 6
     """Bases in a token, 1 to 8."""
     stride: int = 1
     """Bases between the starts of two tokens: 1 (overlapping) or k."""
+    folder: str = ""
+    """A tokenizer that `genomask tokenizer train` wrote, taken instead of k-mers; k and stride then mean nothing."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_kmers(self.k, self.stride, "tokens.")
+
+    @property
+    def words(self) -> str:
+        """What the tokens are, for a person."""
+        return f"tokens of {Path(self.folder).name}" if self.folder else f"{self.k}-mers, stride {self.stride}"
+
+    @property
+    def overlapping(self) -> bool:
+        """Do neighbouring tokens share bases?"""
+        return self.stride < self.k and not self.folder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from transformers import PreTrainedTokenizerBase
 
 from genomask.data.genome import Genome
-from genomask.data.packing import pack
+from genomask.data.packing import pack, shortened
 from genomask.data.permutation import permute
 from genomask.data.settings import DocumentSettings
 from genomask.data.text import corpus_files
 from genomask.data.token_store import TokenStore
-from genomask.data.tokenizers.kmer import CLS, SEP, KmerTokenizer, kmer_ids
+from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.tokenizers.wordpiece import token_bases_of
 from genomask.data.windows import GenomeWindows, WindowSettings, read_window
 from genomask.errors import DataError, SettingsError
-from genomask.files.cache import default_cache
+from genomask.files.cache import default_cache, key_of
 from genomask.hashing import hash64
 from genomask.types import TokenBases, TokenSequences
 
@@ -67,14 +66,14 @@ class Source(Protocol):
 
 
 class GenomeSource:
-    """Windows of a genome as k-mers."""
+    """Windows of a genome as the tokens of any DNA tokenizer."""
 
-    def __init__(self, genome: Genome, settings: WindowSettings, tokenizer: KmerTokenizer, seed: int) -> None:
+    def __init__(self, genome: Genome, settings: WindowSettings, tokenizer: DnaTokenizer, seed: int) -> None:
         self.genome = genome
-        self.fingerprint = genome.fingerprint
-        self.tokenizer = tokenizer
+        self.fingerprint = key_of(genome.fingerprint, tokenizer.learned) if tokenizer.learned else genome.fingerprint
+        self.dna_tokenizer = tokenizer
         self.token_bases = tokenizer.token_bases
-        self.windows = GenomeWindows(genome, settings, tokenizer.k, tokenizer.stride, seed)
+        self.windows = GenomeWindows(genome, settings, tokenizer, seed)
         if len(self.windows.validation_starts) == 0:
             why = (
                 f"no run of ACGT can spare a validation window beside a longest window of {self.windows.max_bases} "
@@ -83,6 +82,12 @@ class GenomeSource:
             if settings.validation_windows == 0:
                 why = "windows.validation_windows is 0. Set it to at least 1."
             raise SettingsError(f"there is nothing to evaluate on: {why}")
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The same tokenizer as transformers sees it."""
+        assert isinstance(self.dna_tokenizer, PreTrainedTokenizerBase)
+        return self.dna_tokenizer
 
     @property
     def description(self) -> str:
@@ -95,7 +100,8 @@ class GenomeSource:
         """Windows number first .. first + count - 1 of the endless stream."""
         starts, lengths, reverse, weights = self.windows.train(first, count)
         where = zip(starts.tolist(), lengths.tolist(), reverse.tolist(), strict=True)
-        return self._pack([read_window(self.genome, *window) for window in where], weights)
+        windows = [read_window(self.genome, *window) for window in where]
+        return shortened(self.dna_tokenizer.encode_windows(windows, weights), self.windows.settings.max_tokens + 2)
 
     @cached_property
     def validation_codes(self) -> np.ndarray:
@@ -104,24 +110,7 @@ class GenomeSource:
 
     def validation(self) -> TokenSequences:
         """The validation windows, all of one length."""
-        return self._pack(list(self.validation_codes), np.ones(len(self.validation_codes)))
-
-    def _pack(self, windows: list[np.ndarray], weights: np.ndarray) -> TokenSequences:
-        """[CLS] k-mers [SEP] of each window: one pass over the bases of all, then a copy of what lies within each."""
-        k, stride = self.tokenizer.k, self.tokenizer.stride
-        n_tokens = np.array([(len(codes) - k) // stride + 1 for codes in windows], dtype=np.int64)
-        n_bases = stride * (n_tokens - 1) + k  # without the remainder, so that at stride k the k-mers stay in phase
-        codes = [codes[:n] for codes, n in zip(windows, n_bases.tolist(), strict=True)]
-        kmers = kmer_ids(np.concatenate([np.zeros(0, dtype=np.uint8), *codes]), k, stride)
-        cu_seqlens = np.concatenate([[0], np.cumsum(n_tokens + 2)])
-        ids = np.full(cu_seqlens[-1], CLS)
-        ids[cu_seqlens[1:] - 1] = SEP
-        first_kmer = (np.cumsum(n_bases) - n_bases) // stride
-        for start, first, n in zip(cu_seqlens[:-1].tolist(), first_kmer.tolist(), n_tokens.tolist(), strict=True):
-            ids[start + 1 : start + 1 + n] = kmers[first : first + n]
-        return TokenSequences(
-            torch.from_numpy(ids), torch.from_numpy(cu_seqlens.astype(np.int32)), torch.as_tensor(weights).float()
-        )
+        return self.dna_tokenizer.encode_windows(list(self.validation_codes), np.ones(len(self.validation_codes)))
 
 
 class TextSource:

@@ -6,6 +6,7 @@ and the stream is the same for any number of workers. Positions are int64.
 Letters: B windows, W validation windows, n intervals.
 """
 
+import bisect
 import logging
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from genomask.data.fasta import UNKNOWN
 from genomask.data.genome import Genome
 from genomask.data.intervals import count_below, longest, subtract, total_length, union
+from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.window_sampling import StartChooser, place_evenly
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
@@ -44,7 +46,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class WindowSettings(Table, name="windows"):
-    """Which stretches of the genome training sees. Lengths are in tokens: n tokens are stride (n - 1) + k bases."""
+    """Which stretches of the genome training sees. Lengths are in tokens; the tokenizer knows how many bases these are.
+
+    Where tokens differ in length (BPE) a window has about so many, and never more than max_tokens.
+    """
 
     max_tokens: Count = 510
     min_tokens: int = 5
@@ -81,9 +86,10 @@ class WindowBatch(NamedTuple):
 class GenomeWindows:
     """The windows of a genome under given settings: validation fixed by the seed, training without end."""
 
-    def __init__(self, genome: Genome, settings: WindowSettings, k: int, stride: int, seed: int) -> None:
+    def __init__(self, genome: Genome, settings: WindowSettings, tokenizer: DnaTokenizer, seed: int) -> None:
         """Raises SettingsError where hold-out, lengths or repeat policy leave nothing to draw from."""
-        self.settings, self.k, self.stride, self.seed = settings, k, stride, seed
+        self.settings, self.seed = settings, seed
+        self._tokenizer = tokenizer
         self._repeats = genome.repeats
         held_out = [np.array([genome.interval(text)], dtype=np.int64) for text in settings.holdout]
         usable = subtract(genome.runs, union(*held_out))
@@ -99,7 +105,7 @@ class GenomeWindows:
     @property
     def max_bases(self) -> int:
         """Bases of the longest window."""
-        return self.stride * (self.settings.max_tokens - 1) + self.k
+        return self._tokenizer.bases_for(self.settings.max_tokens)
 
     def train(self, first: int, count: int) -> WindowBatch:
         """Windows number first .. first + count - 1 of the endless stream."""
@@ -121,7 +127,7 @@ class GenomeWindows:
         span = settings.max_tokens - settings.min_tokens + 1
         mixed = settings.min_tokens + below(hash64(keys, LENGTH, _ZERO), span)
         tokens = np.where(is_full, settings.max_tokens, mixed)
-        return self.stride * (tokens - 1) + self.k
+        return self._tokenizer.bases_for(tokens)
 
     def _draw_starts(self, keys: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Uniform over all starts where a window of that length fits; under "skip", over those it lets pass."""
@@ -162,7 +168,7 @@ class GenomeWindows:
         room = longest(usable)
         if room < self.max_bases:
             left_out = " that the hold-out leaves" if self.settings.holdout else ""
-            tokens = (room - self.k) // self.stride + 1
+            tokens = bisect.bisect_right(range(1, self.settings.max_tokens), room, key=self._tokenizer.bases_for)
             shorten = f"Set windows.max_tokens to at most {tokens}, or give" if tokens > 0 else "Give"
             raise SettingsError(
                 f"the genome is shorter than one window: its longest run of ACGT{left_out} has {room:,} bases, and "

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from genomask.data.tasks import LabelledTask
-from genomask.data.tokenizers.kmer import base_codes
+from genomask.data.tokenizers.base import base_codes
 from genomask.fewshot.protocol import Scorer
 
 KMER_SIZES = (3, 4, 5)

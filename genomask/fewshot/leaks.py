@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genomask.data.tokenizers.kmer import base_codes
+from genomask.data.tokenizers.base import base_codes
 
 CHUNK_BASES = 1 << 22
 TABLE_BITS = 20

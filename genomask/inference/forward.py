@@ -19,7 +19,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.packing import pack, split_microbatches, take
-from genomask.data.tokenizers.kmer import KmerTokenizer, base_codes
+from genomask.data.tokenizers.base import base_codes
+from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.encoders import MosaicBertConfig
 from genomask.errors import DataError, UserError
 from genomask.inference.hub import open_model
@@ -102,11 +103,9 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
 def _kmer_tokens(tokenizer: KmerTokenizer, sequence: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     kmers = tokenizer.encode_bases(base_codes(sequence))
     ids = np.concatenate([[tokenizer.cls_token_id], kmers, [tokenizer.sep_token_id]])
-    start = np.zeros(len(ids), dtype=np.int64)
-    start[1:-1] = np.arange(len(kmers)) * tokenizer.stride
-    stop = start + tokenizer.k
-    stop[[0, -1]] = 0
-    return ids, start, stop
+    start, stop = (place.numpy() for place in tokenizer.token_bases.places(torch.from_numpy(ids)))
+    covers = stop > start
+    return ids, start * covers, stop * covers
 
 
 def _other_tokens(

@@ -90,8 +90,8 @@ def build_strategy(
 
 
 def _require_units(spec: StrategySpec, tokens: TokenBases) -> None:
-    """Refuse a strategy of DNA for text and one of text for DNA; tokens of several units can only be DNA."""
-    kind = "dna" if tokens.is_dna or int(tokens.n_bases.max()) > 1 else "text"
+    """Refuse a strategy of DNA for text and one of text for DNA."""
+    kind = "dna" if tokens.of_bases else "text"
     if spec.units not in ("any", kind):
         fitting = ", ".join(sorted(s.name for s in STRATEGIES.values() if s.units in ("any", kind)))
         raise SettingsError(f"masking strategy {spec.name!r} does not work on {kind} tokens; use one of: {fitting}.")
@@ -101,7 +101,7 @@ def _scores(spec: StrategySpec, tokens: TokenBases, npmi: NpmiTable | None, shuf
     """(V,) float64 NPMI of each id, -inf for ids that are no k-mer; (0,) where the strategy needs none."""
     if "npmi" not in spec.needs:
         return torch.zeros(0, dtype=torch.float64)
-    if not tokens.is_dna or tokens.k < 2:
+    if not tokens.of_kmers or tokens.k < 2:
         raise SettingsError(
             f"masking strategy {spec.name!r} needs k-mers, and k of at least 2: other tokens have no NPMI."
         )

@@ -36,7 +36,7 @@ def corrupt(
     batch, numbers = checked(input_ids, cu_seqlens, keys, len(tokens.maskable)), checked_spans(spans, len(input_ids))
     out, labels = batch.input_ids.copy(), np.where(numbers > 0, batch.input_ids, IGNORE)
     limits = limit_of(MASK_FRACTION), limit_of(MASK_FRACTION + RANDOM_FRACTION)
-    if per == "span" and tokens.is_dna:
+    if per == "span" and tokens.of_kmers:
         _corrupt_bases(batch, numbers, Vocabulary.of(tokens), tokens.mask_id, *limits, out)
     else:
         drawable = tokens.maskable_ids.cpu().numpy()

@@ -80,9 +80,14 @@ def build_plan(
     """
     found, parameters = find(name)
     waits = isinstance(found, Curriculum) and found.waits
-    if waits and not tokens.is_dna:
+    if waits and not tokens.of_kmers:
         raise SettingsError(
             f"curriculum {name!r} waits for the bits per hidden base, which only a genome's k-mers have."
+        )
+    if match == "none" and tokens.of_bases and not tokens.equally_long:
+        raise SettingsError(
+            "match='none' takes the probabilities that a strategy's authors published, which are of k-mers: on tokens "
+            "of unequal length take match='tokens' or 'bases'."
         )
 
     def phase_of(step: int, switched_at: int | None) -> Phase:

@@ -46,7 +46,7 @@ class Vocabulary(NamedTuple):
         """From tensors on any device."""
         tables = tokens.n_bases, tokens.maskable, tokens.word_start, tokens.letters, tokens.kmer_ids
         n_bases, maskable, word_start, letters, kmer_ids = (x.cpu().contiguous().numpy() for x in tables)
-        first_kmer = int(tokens.kmer_ids.min()) if tokens.is_dna else 0
+        first_kmer = int(tokens.kmer_ids.min()) if tokens.of_kmers else 0
         return cls(tokens.k, tokens.stride, n_bases, maskable, word_start, letters, kmer_ids, first_kmer)
 
 

@@ -63,7 +63,7 @@ def verdict_frame(verdict: pd.DataFrame, arms: pd.DataFrame, control: str) -> pd
             f"points above {control}": [words.get(name, "no score") for name in ordered["strategy"]],
             "tokens masked": [f"{100 * x:.1f} %" for x in ordered["tokens_masked_fraction"]],
             "bases hidden": [f"{100 * x:.2f} %" for x in ordered["bases_hidden_fraction"]],
-            "bits per hidden base": [f"{x:.4f}" for x in ordered["eval_bits_per_hidden_base"]],
+            "bits per hidden base": [_bits(x) for x in ordered["eval_bits_per_hidden_base"]],
         }
     ).reset_index(drop=True)
 
@@ -104,11 +104,15 @@ def pretraining_frame(runs: Mapping[str, tuple[Sequence[Mapping[str, Any]], Mapp
             "flank floor": _number(baselines, "flank_floor_nats", 3),
         }
         for item, words in (("single", "one base"), ("six", "six in a row")):
-            row[f"bits, {words}"] = f"{mean[f'eval_bits_per_hidden_base_{item}']:.4f}"
+            row[f"bits, {words}"] = _bits(mean.get(f"eval_bits_per_hidden_base_{item}"))
             row[f"order-0, {words}"] = _number(baselines, f"order_0_bits_{item}", 4)
             row[f"order-5, {words}"] = _number(baselines, f"order_5_bits_{item}", 4)
         table.append(row)
     return pd.DataFrame(table)
+
+
+def _bits(value: float | None) -> str:
+    return "not reported" if value is None or np.isnan(value) else f"{value:.4f}"
 
 
 def _number(baselines: Mapping[str, float | None], name: str, digits: int) -> str:

@@ -17,13 +17,14 @@ class BitsPerBase(NamedTuple):
     n_bases: int
 
 
-def true_base_probabilities(log_probs: Tensor, first_base: Tensor, codes: Tensor, hidden: Tensor, k: int) -> Tensor:
+def true_base_probabilities(log_probs: Tensor, first_base: Tensor, codes: Tensor, hidden: Tensor) -> Tensor:
     """(bases,) mean probability of the true base, over the tokens that cover it.
 
     log_probs: (M, 4**k) over k-mers in ACGT lexicographic order; first_base: (M,) position of each token's first base
     in the flat bases; codes: (bases,) true bases, A0 C1 G2 T3; hidden: (bases,) bool. Bases that are not hidden get 0.
     """
     probs = log_probs.exp()
+    k = (probs.shape[1].bit_length() - 1) // 2
     fractions = torch.zeros(len(codes), dtype=torch.float64, device=log_probs.device)
     covers = torch.zeros_like(fractions)
     for offset in range(k):

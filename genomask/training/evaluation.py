@@ -32,10 +32,10 @@ class Evaluation:
     """Everything that is scored, fixed for the run."""
 
     token_batches: list[PackedBatch]
-    hidden: dict[str, Tensor]  # (W, L) bool for each pass; empty for text
+    hidden: dict[str, Tensor]  # (W, L) bool for each pass; empty where ids are no k-mers
     order_0: dict[str, Tensor]  # (W, L) fraction of the true base in the composition of the pass's hidden bases
-    codes: Tensor  # (W, L) int64 true bases; (0, 0) for text
-    input_ids: Tensor  # (W, tokens with specials) int64; (0, 0) for text
+    codes: Tensor  # (W, L) int64 true bases; (0, 0) where ids are no k-mers
+    input_ids: Tensor  # (W, tokens with specials) int64; (0, 0) where ids are no k-mers
     tokens: TokenBases
     baselines: Baselines
 
@@ -55,7 +55,7 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
     masked = labels[labels != IGNORE]
     entropy = entropy_nats(masked)
     probability = float(np.log(int(tokens.maskable.sum())))
-    if not tokens.is_dna:
+    if not tokens.of_kmers:  # the probabilities of other tokens do not sum to those of a base
         empty = torch.zeros(0, 0, dtype=torch.int64)
         return Evaluation(batches, {}, {}, empty, empty, tokens, Baselines(probability, entropy))
     assert isinstance(source, GenomeSource)
@@ -65,8 +65,7 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
     fractions = {item: order_0_fractions(codes, hidden[item]) for item in hidden}
     order_0 = {item: bits_per_base(fractions[item], hidden[item]).mean for item in hidden}
     order_5 = {item: markov_bits(codes, hidden[item], six_mer_counts).mean for item in hidden}
-    # a hidden base lies under k / stride masked tokens
-    hidden_per_token = masks.bases_hidden * tokens.k / tokens.stride / max(1, masks.tokens_masked)
+    hidden_per_token = masks.bases_hidden * tokens.tokens_over_a_base / max(1, masks.tokens_masked)
     baselines = Baselines(
         ln_vocabulary_nats=probability,
         unigram_entropy_nats=entropy,
@@ -130,8 +129,8 @@ def _fractions(
 ) -> Tensor:
     """(windows x L,) mean fraction of the true base for the windows in `part`, 0 where nothing is hidden."""
     tokens, hidden, codes = evaluation.tokens, evaluation.hidden[item][part], evaluation.codes[part]
-    covering = covering_tokens(hidden, tokens.k, tokens.stride)
-    masked = nn.functional.pad(covering, (1, 1))  # [CLS] and [SEP]
+    start, stop = tokens.places(evaluation.input_ids[part])
+    masked = covering_tokens(hidden, start, stop)
     input_ids = torch.where(masked, tokens.mask_id, evaluation.input_ids[part])
     windows, length = input_ids.shape
     cu_seqlens = torch.arange(0, windows * length + 1, length, dtype=torch.int32)
@@ -143,10 +142,10 @@ def _fractions(
             masked_index=masked.flatten().nonzero().squeeze(1).to(device),
         ).logits
     log_probs = logits.float()[:, tokens.kmer_ids.to(device)].log_softmax(-1)
-    window, token = covering.nonzero(as_tuple=True)
-    first_base = (window * codes.shape[1] + token * tokens.stride).to(device)
+    window = torch.arange(windows)[:, None] * codes.shape[1]
+    first_base = (window + start)[masked].to(device)
     codes, hidden = codes.flatten().to(device), hidden.flatten().to(device)
-    return true_base_probabilities(log_probs, first_base, codes, hidden, tokens.k).cpu()
+    return true_base_probabilities(log_probs, first_base, codes, hidden).cpu()
 
 
 def _slices(n: int) -> Iterator[slice]:

@@ -1,6 +1,6 @@
 """Fixed evaluation masks: which bases of the held-out windows are hidden, the same for every strategy and k.
 
-Letters: W windows, L bases of a window.
+Letters: W windows, L bases and S tokens of a window.
 """
 
 import torch
@@ -38,6 +38,7 @@ def hidden_bases(keys: Tensor, n_bases: int, item: str) -> Tensor:
     return hidden
 
 
-def covering_tokens(hidden: Tensor, k: int, stride: int) -> Tensor:
-    """(W, tokens) bool: the k-mer tokens of each window that cover a hidden base."""
-    return hidden.unfold(1, k, stride).any(-1)
+def covering_tokens(hidden: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+    """(W, S) bool: tokens that cover a hidden base of their window, given the bases [start, stop) (W, S) of each."""
+    before = torch.nn.functional.pad(hidden.long().cumsum(1), (1, 0))
+    return before.gather(1, stop) > before.gather(1, start)

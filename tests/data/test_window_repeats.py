@@ -6,6 +6,7 @@ from in_memory import covered, genome_of, random_sequence
 from scipy.stats import chisquare
 
 from genomask.data import windows
+from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.windows import GenomeWindows, WindowSettings
 from genomask.errors import SettingsError
 
@@ -25,7 +26,7 @@ def repeat_genome():
 def test_skipping_repeats_leaves_windows_below_the_fraction_equally_likely():
     genome = repeat_genome()
     chosen = WindowSettings(max_tokens=40, repeats="skip", repeat_fraction=0.3, full_fraction=1, validation_windows=0)
-    batch = GenomeWindows(genome, chosen, 1, 1, seed=2).train(0, 60_000)
+    batch = GenomeWindows(genome, chosen, KmerTokenizer(1), seed=2).train(0, 60_000)
     assert masked_fraction(genome, batch).max() <= 0.3
     every = np.arange(genome.codes.size - 39)
     lower = covered(genome.repeats[:, 0], np.diff(genome.repeats)[:, 0], genome.codes.size)
@@ -39,7 +40,9 @@ def test_skipping_repeats_leaves_windows_below_the_fraction_equally_likely():
 def test_weighting_repeats_keeps_the_windows_and_lowers_their_weight():
     genome = repeat_genome()
     keep, weight = (
-        GenomeWindows(genome, WindowSettings(max_tokens=40, repeats=policy, repeat_weight=0.25), 6, 1, seed=2)
+        GenomeWindows(
+            genome, WindowSettings(max_tokens=40, repeats=policy, repeat_weight=0.25), KmerTokenizer(6), seed=2
+        )
         for policy in ("keep", "weight")
     )
     batch = weight.train(0, 2000)
@@ -52,12 +55,12 @@ def test_weighting_repeats_keeps_the_windows_and_lowers_their_weight():
 def test_skipping_where_everything_is_a_repeat_is_refused():
     genome = genome_of(random_sequence(5000, 1).lower())
     with pytest.raises(SettingsError, match=r'windows.repeats = "skip": only 0.0% of the windows of 55 bases pass'):
-        GenomeWindows(genome, WindowSettings(max_tokens=50, repeats="skip"), 6, 1, seed=0)
+        GenomeWindows(genome, WindowSettings(max_tokens=50, repeats="skip"), KmerTokenizer(6), seed=0)
 
 
 def test_skipping_gives_up_with_a_sentence_after_its_last_attempt(monkeypatch):
     genome = repeat_genome()
-    drawn = GenomeWindows(genome, WindowSettings(max_tokens=20, repeats="skip"), 1, 1, seed=0)
+    drawn = GenomeWindows(genome, WindowSettings(max_tokens=20, repeats="skip"), KmerTokenizer(1), seed=0)
     monkeypatch.setattr(windows, "MAX_ATTEMPTS", 2)
     with pytest.raises(SettingsError, match=r"not one of 2 windows of \d+ bases passes, the others are more than 50%"):
         drawn.train(0, 500)

@@ -10,6 +10,7 @@ from scipy.stats import binomtest, chisquare
 from genomask.data import windows
 from genomask.data.genome import Genome
 from genomask.data.intervals import longest
+from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.windows import EVALUATION_BASES, GenomeWindows, WindowSettings, read_window
 from genomask.errors import SettingsError
 
@@ -48,7 +49,7 @@ def test_windows_never_hold_n_or_cross_records_or_touch_holdout_or_validation(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windows, "EVALUATION_BASES", 3)
         try:
-            drawn = GenomeWindows(genome, chosen, k, stride, seed)
+            drawn = GenomeWindows(genome, chosen, KmerTokenizer(k, stride), seed)
         except SettingsError:
             held_out = genome_of(*sequences).runs.copy()
             held_out[:1, 0] += int(holdout and genome.codes[0] < 4)
@@ -82,26 +83,28 @@ def test_windows_never_hold_n_or_cross_records_or_touch_holdout_or_validation(
 def test_a_window_is_the_same_asked_for_alone_or_in_any_range(first, count, inner, repeats):
     genome = genome_of(random_sequence(3000, 1) + random_sequence(1000, 2).lower(), random_sequence(500, 3))
     chosen = WindowSettings(max_tokens=50, strand="both", repeats=repeats, validation_windows=2)
-    batch = GenomeWindows(genome, chosen, 6, 1, seed=5).train(first, count)
+    batch = GenomeWindows(genome, chosen, KmerTokenizer(6), seed=5).train(first, count)
     inner %= count
-    alone = GenomeWindows(genome, chosen, 6, 1, seed=5).train(first + inner, 1)
+    alone = GenomeWindows(genome, chosen, KmerTokenizer(6), seed=5).train(first + inner, 1)
     assert [field[inner] for field in batch] == [field[0] for field in alone]
 
 
 def test_the_stream_follows_the_seed_and_known_answers_hold():
     genome = genome_of(random_sequence(5000, 1))
     chosen = WindowSettings(max_tokens=100, strand="both", validation_windows=0)
-    batch = GenomeWindows(genome, chosen, 6, 1, seed=5).train(0, 6)
+    batch = GenomeWindows(genome, chosen, KmerTokenizer(6), seed=5).train(0, 6)
     assert batch.starts.tolist() == [2683, 2698, 2911, 3889, 3833, 2333]
     assert batch.lengths.tolist() == [105, 51, 105, 105, 105, 105]
     assert batch.reverse.tolist() == [False, True, True, False, True, False]
-    assert batch.starts.tolist() != GenomeWindows(genome, chosen, 6, 1, seed=6).train(0, 6).starts.tolist()
+    assert batch.starts.tolist() != GenomeWindows(genome, chosen, KmerTokenizer(6), seed=6).train(0, 6).starts.tolist()
 
 
 def test_every_valid_start_is_equally_likely_at_every_length():
     text = "ACGTACGTAC" + "N" * 3 + "ACGTACG" + "NN" + "ACGTACGTACGTACG"
     genome = genome_of(text, "ACGTA" * 4)
-    drawn = GenomeWindows(genome, WindowSettings(max_tokens=8, min_tokens=2, validation_windows=0), 3, 1, seed=0)
+    drawn = GenomeWindows(
+        genome, WindowSettings(max_tokens=8, min_tokens=2, validation_windows=0), KmerTokenizer(3), seed=0
+    )
     batch = drawn.train(0, 60_000)
     for length in (4, 7, 10):
         starts = batch.starts[batch.lengths == length]
@@ -113,9 +116,11 @@ def test_every_valid_start_is_equally_likely_at_every_length():
 
 def test_half_of_the_windows_are_full_and_the_rest_uniform_in_length():
     genome = genome_of(random_sequence(3000, 1))
-    drawn = GenomeWindows(genome, WindowSettings(max_tokens=24, min_tokens=5, validation_windows=0), 6, 2, seed=0)
-    tokens = (drawn.train(0, 40_000).lengths - 6) // 2 + 1
-    assert drawn.max_bases == 52
+    drawn = GenomeWindows(
+        genome, WindowSettings(max_tokens=24, min_tokens=5, validation_windows=0), KmerTokenizer(2, 2), seed=0
+    )
+    tokens = (drawn.train(0, 40_000).lengths - 2) // 2 + 1
+    assert drawn.max_bases == 48
     counts = np.bincount(tokens, minlength=25)[5:]
     expected = np.full(20, 1000)
     expected[-1] += 20_000
@@ -125,14 +130,14 @@ def test_half_of_the_windows_are_full_and_the_rest_uniform_in_length():
 @pytest.mark.parametrize("full_fraction", [0.0, 1.0])
 def test_fractions_of_zero_and_one_leave_nothing_to_chance(full_fraction):
     chosen = WindowSettings(max_tokens=20, min_tokens=19, full_fraction=full_fraction, validation_windows=0)
-    lengths = GenomeWindows(genome_of(random_sequence(500, 1)), chosen, 1, 1, seed=0).train(0, 1000).lengths
+    lengths = GenomeWindows(genome_of(random_sequence(500, 1)), chosen, KmerTokenizer(1), seed=0).train(0, 1000).lengths
     assert set(lengths.tolist()) == ({20} if full_fraction else {19, 20})
 
 
 def test_the_strand_is_forward_or_a_fair_coin_that_leaves_the_place_alone():
     genome = genome_of(random_sequence(2000, 1))
     forward, both = (
-        GenomeWindows(genome, WindowSettings(max_tokens=50, strand=strand), 6, 1, seed=1).train(0, 4000)
+        GenomeWindows(genome, WindowSettings(max_tokens=50, strand=strand), KmerTokenizer(6), seed=1).train(0, 4000)
         for strand in ("forward", "both")
     )
     assert not forward.reverse.any()
@@ -153,26 +158,31 @@ def test_a_window_reads_as_itself_or_as_its_reverse_complement():
 def test_validation_takes_an_eighth_at_most_and_says_so(caplog):
     caplog.set_level(logging.WARNING)
     genome = genome_of(random_sequence(40_800, 1), random_sequence(510, 2))
-    drawn = GenomeWindows(genome, WindowSettings(), 6, 1, seed=0)
+    drawn = GenomeWindows(genome, WindowSettings(), KmerTokenizer(6), seed=0)
     assert len(drawn.validation_starts) == 10
     assert "10 validation windows of 510 bases instead of 2560" in caplog.text
     caplog.clear()
-    assert len(GenomeWindows(genome, WindowSettings(validation_windows=7), 6, 1, seed=0).validation_starts) == 7
+    assert (
+        len(GenomeWindows(genome, WindowSettings(validation_windows=7), KmerTokenizer(6), seed=0).validation_starts)
+        == 7
+    )
     assert caplog.text == ""
 
 
 def test_validation_depends_on_seed_and_usable_bases_but_not_on_the_windows():
     genome = genome_of(random_sequence(100_000, 1))
-    first = GenomeWindows(genome, WindowSettings(), 6, 1, seed=0)
-    other = GenomeWindows(genome, WindowSettings(max_tokens=64, strand="both", repeats="weight"), 3, 3, seed=0)
+    first = GenomeWindows(genome, WindowSettings(), KmerTokenizer(6), seed=0)
+    other = GenomeWindows(
+        genome, WindowSettings(max_tokens=64, strand="both", repeats="weight"), KmerTokenizer(3, 3), seed=0
+    )
     assert first.validation_starts.tolist() == other.validation_starts.tolist()
-    third = GenomeWindows(genome, WindowSettings(), 6, 1, seed=1)
+    third = GenomeWindows(genome, WindowSettings(), KmerTokenizer(6), seed=1)
     assert first.validation_starts.tolist() != third.validation_starts.tolist()
 
 
 def test_holding_out_keeps_records_and_parts_from_training_and_validation():
     genome = genome_of(random_sequence(20_000, 1), random_sequence(30_000, 2), random_sequence(25_000, 3))
-    drawn = GenomeWindows(genome, WindowSettings(holdout=("r1", "r2:1,001-20,000")), 6, 1, seed=0)
+    drawn = GenomeWindows(genome, WindowSettings(holdout=("r1", "r2:1,001-20,000")), KmerTokenizer(6), seed=0)
     forbidden = covered([20_000, 51_000], [30_000, 19_000], 75_000)
     validation = covered(drawn.validation_starts, [EVALUATION_BASES] * len(drawn.validation_starts), 75_000)
     training = covered(drawn.training[:, 0], np.diff(drawn.training)[:, 0], 75_000)
@@ -184,33 +194,37 @@ def test_holding_out_keeps_records_and_parts_from_training_and_validation():
 
 def test_an_unknown_record_to_hold_out_is_refused():
     with pytest.raises(SettingsError, match=r"no record 'chrX'\. Its records are: r0, r1"):
-        GenomeWindows(genome_of("ACGT" * 300, "ACGT" * 300), WindowSettings(holdout=("chrX",)), 6, 1, seed=0)
+        GenomeWindows(
+            genome_of("ACGT" * 300, "ACGT" * 300), WindowSettings(holdout=("chrX",)), KmerTokenizer(6), seed=0
+        )
 
 
 def test_a_genome_shorter_than_one_window_is_refused_with_the_length_that_would_do():
     genome = genome_of(random_sequence(400, 1) + "N" + random_sequence(300, 2))
     with pytest.raises(SettingsError) as caught:
-        GenomeWindows(genome, WindowSettings(), 6, 1, seed=0)
+        GenomeWindows(genome, WindowSettings(), KmerTokenizer(6), seed=0)
     assert str(caught.value) == (
         "the genome is shorter than one window: its longest run of ACGT has 400 bases, and windows.max_tokens = 510 "
         "needs 515. Set windows.max_tokens to at most 395, or give a longer genome."
     )
-    fitting = GenomeWindows(genome, WindowSettings(max_tokens=395), 6, 1, seed=0)
+    fitting = GenomeWindows(genome, WindowSettings(max_tokens=395), KmerTokenizer(6), seed=0)
     assert fitting.max_bases == 400
     with pytest.raises(SettingsError, match="that the hold-out leaves has 300 bases"):
-        GenomeWindows(genome, WindowSettings(max_tokens=395, holdout=("r0:1-400",)), 6, 1, seed=0)
+        GenomeWindows(genome, WindowSettings(max_tokens=395, holdout=("r0:1-400",)), KmerTokenizer(6), seed=0)
     with pytest.raises(SettingsError, match=r"Give a longer genome\.$"):
-        GenomeWindows(genome_of("ACG"), WindowSettings(), 6, 1, seed=0)
+        GenomeWindows(genome_of("ACG"), WindowSettings(), KmerTokenizer(6), seed=0)
 
 
 def test_a_small_genome_gives_one_validation_window_and_none_where_training_would_not_fit(
     shared_data, tmp_path, caplog
 ):
     phix = Genome.open(shared_data / "genomes" / "tiny" / "phiX174.NC_001422.1.fa.gz", cache=tmp_path)
-    drawn = GenomeWindows(phix, WindowSettings(max_tokens=128), 6, 1, seed=0)
+    drawn = GenomeWindows(phix, WindowSettings(max_tokens=128), KmerTokenizer(6), seed=0)
     assert len(drawn.validation_starts) == 1
     assert np.diff(drawn.training).sum() == 5386 - EVALUATION_BASES
-    assert len(GenomeWindows(genome_of("ACGT" * 160), WindowSettings(), 6, 1, seed=0).validation_starts) == 0
+    assert (
+        len(GenomeWindows(genome_of("ACGT" * 160), WindowSettings(), KmerTokenizer(6), seed=0).validation_starts) == 0
+    )
     assert "0 validation windows" in caplog.text
 
 
@@ -229,7 +243,9 @@ CONTIGS = [random_sequence(300, i) for i in range(60)]
     ],
 )
 def test_where_no_run_holds_510_bases_validation_windows_are_shorter(sequences, holdout, windows, bases, caplog):
-    drawn = GenomeWindows(genome_of(*sequences), WindowSettings(max_tokens=50, holdout=holdout), 6, 1, seed=0)
+    drawn = GenomeWindows(
+        genome_of(*sequences), WindowSettings(max_tokens=50, holdout=holdout), KmerTokenizer(6), seed=0
+    )
     assert (len(drawn.validation_starts), drawn.validation_bases) == (windows, bases)
     assert f"{windows} validation windows of {bases} bases instead of 2560 of 510" in caplog.text
     held_out = covered(drawn.validation_starts, [bases] * windows, sum(map(len, sequences)))
@@ -247,7 +263,7 @@ def test_positions_beyond_four_gigabases_are_windows_like_any_other():
         fingerprint="",
     )
     drawn = GenomeWindows(
-        genome, WindowSettings(repeats="skip", holdout=("huge:9,000,000,001-9,500,000,000",)), 6, 1, 0
+        genome, WindowSettings(repeats="skip", holdout=("huge:9,000,000,001-9,500,000,000",)), KmerTokenizer(6), 0
     )
     batch = drawn.train(2**40, 5000)
     assert batch.starts.dtype == np.int64

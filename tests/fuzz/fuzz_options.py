@@ -163,6 +163,7 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
         f"npmi show {table} --top 5 --n 3 --tsv {out}.tsv",
         f"npmi motifs {table} --jaspar {place / 'motifs.jaspar'} --n 3 --top 5 --out {out}",
         f"export --model {model} --to bert --out {out}",
+        f"tokenizer train {genome} --vocab-size 20 --seed 1 --out {out}",
         *(f"{verb} --help" for verb in get_command(app).commands),  # type: ignore[attr-defined]
     )
     trained = pretrain_genome(Path(genome), Path(out))

@@ -186,7 +186,7 @@ def corrupted(laid, spans, key, per):
         action = u(key, Purpose.ACTION, number if per == "span" else t)
         if number and action < 0.8:
             ids[t] = tokens.mask_id
-        elif number and action < 0.9 and per == "span" and tokens.is_dna:
+        elif number and action < 0.9 and per == "span" and tokens.of_kmers:
             word = 0
             for place, letter in enumerate(tokens.letters[ids[t]].tolist()):
                 base = laid.start[t] + place

@@ -39,7 +39,7 @@ def select_one(name, tokens, ids, key, rate, **more):
 
 
 def a_sequence(tokens, rng, n_bases=60):
-    if tokens.is_dna:
+    if tokens.of_kmers:
         return encode(rng.integers(0, 4, n_bases), tokens, specials=False)
     return torch.from_numpy(rng.integers(5, len(tokens.maskable), n_bases // 2))
 

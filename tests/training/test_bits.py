@@ -21,7 +21,7 @@ def test_marginals_agree_with_a_sum_over_every_kmer(k):
         words = itertools.product(range(4), repeat=k)
         matching = [log_probs[token, i].exp() for i, word in enumerate(words) if word[5 - start] == codes[5]]
         expected.append(float(sum(matching)))
-    fractions = true_base_probabilities(log_probs, first_base, codes, hidden, k)
+    fractions = true_base_probabilities(log_probs, first_base, codes, hidden)
     assert fractions[5] == pytest.approx(np.mean(expected), abs=1e-6)
     assert fractions[~hidden].abs().sum() == 0
 

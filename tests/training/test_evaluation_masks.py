@@ -41,5 +41,8 @@ def test_a_window_of_510_bases_hides_eight_items_at_places_that_follow_the_key()
 def test_covering_tokens_are_those_that_hold_a_hidden_base():
     hidden = torch.zeros(1, 20, dtype=torch.bool)
     hidden[0, 9] = True
-    assert covering_tokens(hidden, k=6, stride=1)[0].nonzero().flatten().tolist() == [4, 5, 6, 7, 8, 9]
-    assert covering_tokens(hidden, k=4, stride=4)[0].nonzero().flatten().tolist() == [2]
+    for k, stride, covering in ((6, 1, [4, 5, 6, 7, 8, 9]), (4, 4, [2]), (1, 1, [9])):
+        start = torch.arange(0, 20 - k + 1, stride)[None]
+        assert covering_tokens(hidden, start, start + k)[0].nonzero().flatten().tolist() == covering
+    start, stop = torch.tensor([[0, 0, 8, 10, 20]]), torch.tensor([[0, 8, 10, 20, 20]])  # [CLS] and [SEP] cover none
+    assert covering_tokens(hidden, start, stop).tolist() == [[False, False, True, False, False]]

@@ -70,8 +70,8 @@ class Outcome:
         scores = seed_scores(self.results, method, "accuracy").mean(axis=1).groupby("strategy").mean()
         masks = pd.concat([frame.assign(strategy=name.rpartition("/")[0]) for name, frame in self.runs.items()])
         fractions = masks.groupby("strategy")[["tokens_masked_fraction", "bases_hidden_fraction"]].mean()
-        bits = {strategy: last_scores(rows).mean[BITS] for strategy, (rows, _) in self.pretraining().items()}
-        return fractions.join(pd.Series(bits, name=BITS)).join(scores.rename("accuracy")).reset_index()
+        bits = {strategy: last_scores(rows).mean.get(BITS) for strategy, (rows, _) in self.pretraining().items()}
+        return fractions.join(pd.Series(bits, name=BITS, dtype=float)).join(scores.rename("accuracy")).reset_index()
 
     def pretraining(self) -> dict[str, tuple[list[dict[str, Any]], dict[str, float]]]:
         """Strategy -> metrics by step and baselines, both averaged over its seeds."""

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from genomask.commands.compare.arms import Comparison
-from genomask.commands.compare.comparison import ADVISED_SEEDS, Outcome
+from genomask.commands.compare.comparison import ADVISED_SEEDS, BITS, Outcome
 from genomask.commands.compare.words import headline
 from genomask.commands.run.leaks import seen_in_pretraining
 from genomask.fewshot.floor_test import against_floors
@@ -47,8 +47,8 @@ def about(comparison: Comparison) -> str:
     recipe = comparison.recipe
     return (
         f"{', '.join(comparison.strategies)} on {', '.join(Path(path).name for path in comparison.inputs.genome)}: "
-        f"{seeds}, {recipe.training.steps:,} steps of {recipe.training.sequences_per_step} windows each, k = "
-        f"{recipe.tokens.k}, mask rate {recipe.masking.mask_rate:.0%} matched by {recipe.masking.match}; judged on "
+        f"{seeds}, {recipe.training.steps:,} steps of {recipe.training.sequences_per_step} windows each, "
+        f"{recipe.tokens.words}, mask rate {recipe.masking.mask_rate:.0%} matched by {recipe.masking.match}; judged on "
         f"{comparison.pool.name} and {comparison.test.name}. Control: {comparison.control}."
     )
 
@@ -129,14 +129,23 @@ def _pretraining(outcome: Outcome) -> Section:
                 caption=f"Mean over seeds, {evaluations_words(n)}. Loss: nats per masked token under the arm's own "
                 "mask; bits: per hidden base, under masks that are the same for all.",
             ),
-            PicturePart(
-                svg=svg,
-                title="Loss and bits per hidden base",
-                alt="Left: loss under each arm's own mask. Right: bits per hidden base under masks that are the same "
-                "for all arms, beside the order-0 and order-5 entropies.",
-                caption="Only the right panel compares arms: losses under different masks are different tasks.",
-            ),
+            _curves(svg, has_bits=any(BITS in last_scores(rows).mean for rows, _ in runs.values())),
         ),
+    )
+
+
+def _curves(svg: Path, has_bits: bool) -> PicturePart:
+    """The picture of the runs' learning, in words."""
+    left = "loss under each arm's own mask"
+    different = "losses under different masks are different tasks."
+    if not has_bits:
+        return PicturePart(svg=svg, title="Loss", alt=f"{left.capitalize()}.", caption=different.capitalize())
+    return PicturePart(
+        svg=svg,
+        title="Loss and bits per hidden base",
+        alt=f"Left: {left}. Right: bits per hidden base under masks that are the same "
+        "for all arms, beside the order-0 and order-5 entropies.",
+        caption=f"Only the right panel compares arms: {different}",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData
 from yaml import YAMLError
 
-from genomask.commands.run.report import score_frame
+from genomask.commands.run.report import no_bits, score_frame
 from genomask.encoders import MosaicBertForMaskedLM
 from genomask.recipe import GenomeRecipe, Recipe
 from genomask.report.meaning import is_evaluation, last_scores
@@ -64,7 +64,7 @@ class Reads(Enum):
 
     NOTHING = ('"..."', "", "No tokenizer came with the model: bring its own.")
     TEXT = ('"a few words"', "", "")
-    DNA = (f'"{DNA}"', "import genomask  # teaches AutoTokenizer k-mers that do not overlap\n", "")
+    DNA = (f'"{DNA}"', "import genomask  # teaches AutoTokenizer this tokenizer\n", "")
     KMERS = (
         '"ACGTAC CGTACG"', "",
         "The tokenizer reads k-mers between spaces, as DNABERT's (here k = 6): transformers' answers `[UNK]` to plain "
@@ -80,7 +80,7 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
     baselines, where = (read_record(out / f"{name}.json") for name in ("baselines", "environment"))
     if any(map(is_evaluation, rows)):
         scores = score_frame(last_scores(rows), baselines)
-        held_out = _table(scores.columns, scores.itertuples(index=False))
+        held_out = _table(scores.columns, scores.itertuples(index=False)) + f"\n\n{no_bits(recipe, rows)}".rstrip()
     else:  # it was damaged on disk; the model is whole
         held_out = "The run's metrics.jsonl holds no evaluation any more."
     auto = AUTO.format(imports=NEEDED, example=f'"{DNA}"' if is_dna else Reads.TEXT.value[0])
@@ -138,10 +138,10 @@ def _facts(
     where: Mapping[str, Any],
 ) -> dict[str, str]:
     masking, training, config = recipe.masking, recipe.training, model.config
-    kmers = recipe.tokens if isinstance(recipe, GenomeRecipe) else None
+    words = recipe.tokens.words if isinstance(recipe, GenomeRecipe) else f"{config.vocab_size:,} word pieces"
     return {
         "data": f"{', '.join(Path(name).name for name in data)} (fingerprint {fingerprint})",
-        "tokens": f"{kmers.k}-mers, stride {kmers.stride}" if kmers else f"{config.vocab_size:,} word pieces",
+        "tokens": words,
         "sequences": f"up to {recipe.longest} tokens",
         "masking": f"`{masking.strategy}`, {masking.mask_rate:.0%} of "
         f"{'bases' if masking.match == 'bases' else 'tokens'} asked for",

@@ -5,6 +5,7 @@ from pathlib import Path
 from genomask.commands.run.folder import read_config
 from genomask.data.genome import Genome
 from genomask.data.opening import Inputs
+from genomask.data.tokenizers.saved import dna_tokenizer
 from genomask.data.windows import GenomeWindows
 from genomask.fewshot.leaks import Leaks, leaks_in_genome
 from genomask.recipe import GenomeRecipe
@@ -13,7 +14,7 @@ from genomask.recipe import GenomeRecipe
 def seen_in_pretraining(recipe: GenomeRecipe, inputs: Inputs, test: list[str]) -> Leaks:
     """Look the test's sequences up in the genome less the hold-out and the validation windows of the recipe's seed."""
     genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
-    windows = GenomeWindows(genome, recipe.windows, recipe.tokens.k, recipe.tokens.stride, recipe.training.seed)
+    windows = GenomeWindows(genome, recipe.windows, dna_tokenizer(recipe.tokens), recipe.training.seed)
     return leaks_in_genome(test, genome.codes, windows.training)
 
 
@@ -30,4 +31,9 @@ def sentence_of_model(model: Path, test: list[str]) -> str:
         if not Path(missing[0]).is_absolute():  # as earlier versions saved them
             why = "was named from the folder where the run was started; call this from there"
         return f"{missing[0]} {why}, so test sequences in the pretraining genome were not looked for."
+    if recipe.tokens.folder and not Path(recipe.tokens.folder).is_dir():
+        return (
+            f"{recipe.tokens.folder}, the tokenizer of the run, is not there any more, so test sequences in the "
+            "pretraining genome were not looked for."
+        )
     return seen_in_pretraining(recipe, inputs, test).sentence("the bases that pretraining could see")

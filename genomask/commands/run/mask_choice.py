@@ -29,5 +29,5 @@ def _evidence(recipe: Recipe) -> str:
     strategy = recipe.masking.strategy
     if not isinstance(recipe, GenomeRecipe):
         return TEXT.get(strategy, "nothing was compared on text")
-    overlaps = recipe.tokens.stride < recipe.tokens.k
+    overlaps = recipe.tokens.overlapping
     return f"{OVERLAPPING[strategy]} (docs/masking.md)" if overlaps and strategy in OVERLAPPING else NOT_MEASURED

@@ -3,8 +3,9 @@
 In: a run folder. Out: a table and a sentence for the terminal, and curves.svg and curves.png in the folder.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.table import Table
@@ -13,6 +14,7 @@ from genomask.commands.run.folder import read_config
 from genomask.data.windows import EVALUATION_BASES
 from genomask.errors import DataError
 from genomask.masking.plan import needs_npmi
+from genomask.recipe import Recipe
 from genomask.report.meaning import LOSS, Scores, evaluations_words, last_scores, meaning
 from genomask.report.plots import learning_curves
 from genomask.report.tables import rich_table
@@ -20,6 +22,10 @@ from genomask.training.metrics_log import read_metrics
 from genomask.training.records import read_record
 
 BITS = "eval_bits_per_hidden_base"
+NOT_REPORTED = (
+    "Bits per hidden base are not reported: these tokens differ in length, so their probabilities do not sum to those "
+    "of single bases. genomask fewshot tells how good the model is beside those of other tokens."
+)
 
 
 def report_run(out: Path) -> Iterator[Table | str]:
@@ -46,6 +52,13 @@ def report_run(out: Path) -> Iterator[Table | str]:
     )
     recipe, _ = read_config(out)
     yield meaning(rows, baselines, mask_tells=recipe.kind == "genome" and needs_npmi(recipe.masking.strategy))
+    if said := no_bits(recipe, rows):
+        yield said
+
+
+def no_bits(recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Why a run on a genome has no bits per hidden base, in words; "" where it has them, and for text."""
+    return NOT_REPORTED if recipe.kind == "genome" and BITS not in last_scores(rows).mean else ""
 
 
 def _shorter(baselines: dict[str, float | None]) -> str:

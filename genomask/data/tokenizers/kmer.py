@@ -6,6 +6,7 @@ ids hold (at k = 3 `ACG` is 16).
 """
 
 import itertools
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,24 +15,25 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, BatchEncoding, PretrainedConfig, PreTrainedTokenizer
 
+from genomask.data.tokenizers.base import (
+    CLS,
+    LONGEST,
+    MASK,
+    PAD,
+    SEP,
+    SPECIAL_NAMES,
+    SPECIAL_TOKENS,
+    UNK,
+    DnaTokenizer,
+    Whole,
+    base_codes,
+)
 from genomask.errors import DataError, SettingsError
-from genomask.types import TokenBases
+from genomask.types import TokenBases, TokenSequences
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-PAD, UNK, CLS, SEP, MASK = range(5)
 MAX_K = 8
-LONGEST = 512
-"""Tokens that BERT and DNABERT take, and what `truncation=True` cuts to where nothing else was said."""
 _ALPHABET = "ATCG"
 _DIGIT_OF_CODE = np.array([_ALPHABET.index(letter) for letter in "ACGT"] + [-1], dtype=np.int32)
-_CODE_OF_BYTE = np.full(256, 4, dtype=np.uint8)
-for _letter, _code in zip("ACGTU", (0, 1, 2, 3, 3), strict=True):
-    _CODE_OF_BYTE[[ord(_letter), ord(_letter.lower())]] = _code
-
-
-def base_codes(sequence: str) -> np.ndarray:
-    """(letters,) uint8 codes of DNA or RNA: U as T, lower case as upper; 4 for letters other than A C G T U."""
-    return _CODE_OF_BYTE[np.frombuffer(sequence.encode("ascii", "replace"), dtype=np.uint8)]
 
 
 def kmer_ids(codes: np.ndarray, k: int, stride: int = 1) -> np.ndarray:
@@ -45,7 +47,7 @@ def kmer_ids(codes: np.ndarray, k: int, stride: int = 1) -> np.ndarray:
     return np.where(value < 0, UNK, value + len(SPECIAL_TOKENS)).astype(np.int64)
 
 
-class KmerTokenizer(PreTrainedTokenizer):
+class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
     """A DNA sequence as overlapping (stride 1) or neighbouring (stride k) k-mers between [CLS] and [SEP].
 
     A call takes plain sequences, or k-mers of k letters separated by spaces, which are then taken as they stand.
@@ -72,8 +74,7 @@ class KmerTokenizer(PreTrainedTokenizer):
         self.stride = stride
         self._token_list = [*SPECIAL_TOKENS, *map("".join, itertools.product(_ALPHABET, repeat=k))]
         self._id_of_token = {token: i for i, token in enumerate(self._token_list)}
-        names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-        own: dict[str, Any] = dict(zip(names, SPECIAL_TOKENS, strict=True))
+        own: dict[str, Any] = dict(zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True))
         own |= {"special_tokens_pattern": "cls_sep", "token_type_ids_pattern": "all_zeros", "model_max_length": LONGEST}
         super().__init__(k=k, stride=stride, **(own | kwargs))
 
@@ -86,9 +87,29 @@ class KmerTokenizer(PreTrainedTokenizer):
         """Token to id, special tokens included, and those that were added."""
         return self._id_of_token | self.added_tokens_encoder
 
+    def bases_for(self, n_tokens: Whole) -> Whole:
+        """Bases of a window that makes so many tokens, exactly."""
+        return self.stride * (n_tokens - 1) + self.k
+
     def encode_bases(self, codes: np.ndarray) -> np.ndarray:
         """Base codes (..., bases) uint8 to token ids (..., tokens) int64, without special tokens."""
         return kmer_ids(codes, self.k, self.stride)
+
+    def encode_windows(self, windows: Sequence[np.ndarray], weights: np.ndarray) -> TokenSequences:
+        """[CLS] k-mers [SEP] of each window: one pass over the bases of all, then a copy of what lies within each."""
+        n_tokens = np.array([(len(codes) - self.k) // self.stride + 1 for codes in windows], dtype=np.int64)
+        n_bases = self.bases_for(n_tokens)  # without the remainder, so that at stride k the k-mers stay in phase
+        codes = [codes[:n] for codes, n in zip(windows, n_bases.tolist(), strict=True)]
+        kmers = kmer_ids(np.concatenate([np.zeros(0, dtype=np.uint8), *codes]), self.k, self.stride)
+        cu_seqlens = np.concatenate([[0], np.cumsum(n_tokens + 2)])
+        ids = np.full(cu_seqlens[-1], CLS)
+        ids[cu_seqlens[1:] - 1] = SEP
+        first_kmer = (np.cumsum(n_bases) - n_bases) // self.stride
+        for start, first, n in zip(cu_seqlens[:-1].tolist(), first_kmer.tolist(), n_tokens.tolist(), strict=True):
+            ids[start + 1 : start + 1 + n] = kmers[first : first + n]
+        return TokenSequences(
+            torch.from_numpy(ids), torch.from_numpy(cu_seqlens.astype(np.int32)), torch.as_tensor(weights).float()
+        )
 
     @cached_property
     def token_bases(self) -> TokenBases:

@@ -1,4 +1,4 @@
-"""The tokenizer of a model folder, ours or another's, without running code of the folder's own."""
+"""The tokenizer of a model folder or of a recipe, ours or another's, without running code of the folder's own."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,12 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from genomask.data.tokenizers.kmer import MAX_K, SPECIAL_TOKENS, KmerTokenizer
+from genomask.data.settings import DnaTokenSettings
+from genomask.data.tokenizers.base import SPECIAL_NAMES, SPECIAL_TOKENS, DnaTokenizer
+from genomask.data.tokenizers.kmer import MAX_K, KmerTokenizer
+from genomask.errors import SettingsError, quoted
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-SPECIAL_NAMES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-"""What transformers calls our special tokens, which are BERT's, in their order."""
 
 
 def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -31,6 +32,28 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         if getattr(tokenizer, name) is None and token in tokenizer.get_vocab():
             setattr(tokenizer, name, token)
     return tokenizer
+
+
+def dna_tokenizer(settings: DnaTokenSettings) -> DnaTokenizer:
+    """The tokenizer that a recipe asks for. Raises SettingsError where its folder holds none that reads plain DNA."""
+    if not settings.folder:
+        return KmerTokenizer(k=settings.k, stride=settings.stride)
+    try:
+        tokenizer = open_tokenizer(Path(settings.folder))
+    except Exception as problem:  # damaged files make transformers and tokenizers raise any kind
+        why = str(problem).strip().partition("\n")[0] or type(problem).__name__
+        raise SettingsError(
+            f"tokens.folder = {quoted(settings.folder)}: no tokenizer opens there ({why}). {_MAKE}"
+        ) from problem
+    if not isinstance(tokenizer, DnaTokenizer):
+        raise SettingsError(
+            f"tokens.folder = {quoted(settings.folder)} holds a {type(tokenizer).__name__}, which is no DNA tokenizer "
+            f"of genomask's. {_MAKE}"
+        )
+    return tokenizer
+
+
+_MAKE = "Give a folder that `genomask tokenizer train` wrote."
 
 
 def kmer_size(vocabulary: list[str]) -> int | None:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertTokenizer, PreTrainedTokenizerBase
 
 from genomask.data.lines import numbered_lines
-from genomask.data.tokenizers.kmer import SPECIAL_TOKENS
+from genomask.data.tokenizers.base import SPECIAL_TOKENS
 from genomask.errors import DataError, SettingsError
 from genomask.files.atomic import atomic_write
 from genomask.types import TokenBases

@@ -132,7 +132,7 @@ def of_even_bases(tokens: TokenBases, lengths: Sequence[int], rate: float, effor
         n = max(2, round(effort * _n_sequences(n_tokens, rate)))
         n_bases = (n_tokens - 1) * tokens.stride + tokens.k
         bits = hash64(simulation_keys(n, n_tokens)[:, None], 2, torch.arange(n_bases))
-        yield Simulation(tokens, _kmers(bits, tokens) if tokens.is_dna else _words(bits, tokens))
+        yield Simulation(tokens, _kmers(bits, tokens) if tokens.of_kmers else _words(bits, tokens))
 
 
 class Windows:

@@ -134,7 +134,7 @@ def test_the_largest_vocabulary_survives_saving_and_is_written_one_token_a_line(
 def test_token_bases_tell_masking_what_each_id_covers(k, stride):
     tokenizer = KmerTokenizer(k, stride)
     bases = tokenizer.token_bases
-    assert (bases.k, bases.stride, bases.mask_id, bases.is_dna) == (k, stride, MASK, True)
+    assert (bases.k, bases.stride, bases.mask_id, bases.of_bases, bases.of_kmers) == (k, stride, MASK, True, True)
     assert bases.maskable.tolist() == [False] * 5 + [True] * 4**k
     assert bases.n_bases.tolist() == [0, k, 0, 0, k] + [k] * 4**k
     assert bases.word_start.all()

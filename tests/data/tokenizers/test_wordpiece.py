@@ -50,7 +50,7 @@ def test_masking_is_told_which_ids_are_words_and_which_may_be_masked(tokenizer):
     size = len(tokenizer) + 3
     bases = token_bases_of(tokenizer, size)
     pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    assert (bases.k, bases.stride, bases.mask_id, bases.is_dna) == (1, 1, 4, False)
+    assert (bases.k, bases.stride, bases.mask_id, bases.of_bases, bases.of_kmers) == (1, 1, 4, False, False)
     assert bases.maskable.tolist() == [piece not in SPECIALS for piece in pieces] + [False] * 3
     assert bases.word_start.tolist()[: len(pieces)] == [not piece.startswith("##") for piece in pieces]
     assert bases.n_bases.tolist() == [0, 1, 0, 0, 1] + [1] * (len(pieces) - 5) + [0] * 3

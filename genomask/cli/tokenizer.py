@@ -1,0 +1,39 @@
+"""The verb `tokenizer`: learn the words that a genome is read in. Thin, as the verbs of app.py are."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genomask.cli.options import Ambiguous, Seed, folder
+from genomask.files import inputs
+from genomask.terminal.console import say
+
+LEAST_TOKENS, MOST_TOKENS = 10, 2**16
+
+tokenizer = typer.Typer(no_args_is_help=True, help="Make a DNA tokenizer of your own, to pretrain with.")
+
+
+@tokenizer.callback()
+def group() -> None:
+    """Keeps `train` a word of its own, though it is the only one."""
+
+
+@tokenizer.command()
+def train(
+    genome: Annotated[
+        list[Path],
+        typer.Argument(parser=inputs.input_fasta, metavar="GENOME...", help="FASTA files, plain, gzip or bgzip."),
+    ],
+    out: Annotated[Path, folder("New folder for the tokenizer.")],
+    vocab_size: Annotated[
+        int,
+        typer.Option(min=LEAST_TOKENS, max=MOST_TOKENS, help="Tokens to learn, special ones included: 10 to 65,536."),
+    ] = 4096,
+    ambiguous: Ambiguous = "error",
+    seed: Seed = 0,
+) -> None:
+    """Learn words of unequal length from a genome by byte-pair encoding (BPE)."""
+    from genomask.commands.tokenizer import train_tokenizer
+
+    say(train_tokenizer(genome, vocab_size, out, ambiguous=ambiguous, seed=seed))

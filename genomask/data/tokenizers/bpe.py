@@ -1,0 +1,170 @@
+"""BpeTokenizer: DNA in, words of unequal length out, learned from a genome by byte-pair encoding (BPE).
+
+A word grows from the pair of neighbours that occurs most often, again and again, until the vocabulary is full: common
+stretches of the genome become one token, and tokens never overlap. Ids 0-4 are [PAD] [UNK] [CLS] [SEP] [MASK].
+Source of the method for DNA: DNABERT-2 (Zhou et al., ICLR 2024).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerFast
+
+from genomask.data.genome import Genome
+from genomask.data.packing import pack
+from genomask.data.tokenizers.base import (
+    CLS,
+    LONGEST,
+    MASK,
+    SEP,
+    SPECIAL_NAMES,
+    SPECIAL_TOKENS,
+    UNK,
+    DnaTokenizer,
+    Whole,
+    base_codes,
+)
+from genomask.data.window_sampling import place_evenly
+from genomask.errors import DataError
+from genomask.settings.ranges import require_whole
+from genomask.terminal.progress import Work, working
+from genomask.types import TokenBases, TokenSequences
+
+LETTERS = "ACGT"
+SMALLEST_VOCABULARY, LARGEST_VOCABULARY = len(SPECIAL_TOKENS) + len(LETTERS) + 1, 2**16
+LONGEST_WORD = 32
+"""Bases; a longer word would be one repeat of one genome."""
+SAMPLE_BASES = 8_000_000
+"""That a vocabulary is learned from: about 0.6 GB of memory, half a minute."""
+SAMPLE_WINDOW = 512
+"""Bases of a window of the sample; no word is learned across its ends."""
+COUNTED_BASES = 1_000_000
+"""Of the sample, cut into tokens once more to know how long tokens are on average."""
+_LETTER_OF_CODE = np.frombuffer(b"ACGTN", dtype=np.uint8)
+
+
+class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
+    """A DNA sequence as words of 1 to 32 bases, end to end, between [CLS] and [SEP].
+
+    U is read as T and lower case as upper; each letter other than A C G T U is one [UNK]. return_offsets_mapping=True
+    gives the bases that each token covers. There is no constructor here on purpose: for a class that has one
+    transformers rebuilds a folder's tokenizer.json without its normaliser and merges, and so with other ids.
+    """
+
+    model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # noqa: RUF012 - a plain attribute there
+
+    @classmethod
+    def learn(cls, genome: Genome, vocab_size: int, seed: int = 0) -> "BpeTokenizer":
+        """At most `vocab_size` tokens, special ones included, from windows spread evenly over a genome's runs of ACGT.
+
+        The same genome and seed give the same tokens. Raises SettingsError for a size out of range, and DataError for a
+        genome without a run of ACGT that is long enough.
+        """
+        require_whole("vocab_size", vocab_size, SMALLEST_VOCABULARY, LARGEST_VOCABULARY)
+        starts = place_evenly(genome.runs, SAMPLE_WINDOW, SAMPLE_BASES // SAMPLE_WINDOW, seed)
+        if not len(starts):
+            raise DataError(
+                f"the genome has no run of ACGT of {SAMPLE_WINDOW} bases, so there is nothing to learn a vocabulary "
+                "from. Give a longer genome, or one with fewer N."
+            )
+        sample = [letters_of(genome.codes[start : start + SAMPLE_WINDOW]) for start in starts.tolist()]
+        with working("learning a vocabulary", len(sample), "windows") as work:
+            rules = learn_rules(_counted(sample, work), vocab_size)
+        counted = sample[:: -(-len(sample) * SAMPLE_WINDOW // COUNTED_BASES)]
+        n_tokens = sum(len(encoding.ids) - 2 for encoding in rules.encode_batch_fast(counted))
+        named: dict[str, Any] = dict(zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True))
+        mean = 100 * SAMPLE_WINDOW * len(counted) // n_tokens
+        return cls(tokenizer_object=rules, bases_in_100_tokens=mean, model_max_length=LONGEST, **named)
+
+    @property
+    def bases_in_100_tokens(self) -> int:
+        """Their mean length on the genome learned from; of a folder that does not say it, that of single bases."""
+        return int(self.init_kwargs.get("bases_in_100_tokens", 100))
+
+    @property
+    def learned(self) -> str:
+        """A hash of the words and of the order they are made in."""
+        model = json.loads(self.backend_tokenizer.to_str())["model"]
+        return hashlib.blake2b(json.dumps(model, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    def bases_for(self, n_tokens: Whole) -> Whole:
+        """Bases of a window that makes so many tokens, on average."""
+        return n_tokens * self.bases_in_100_tokens // 100
+
+    def encode_bases(self, codes: np.ndarray) -> np.ndarray:
+        """Base codes (bases,) uint8 to token ids (tokens,) int64, without special tokens."""
+        return np.array(self.backend_tokenizer.encode(letters_of(codes), add_special_tokens=False).ids, dtype=np.int64)
+
+    def encode_windows(self, windows: Sequence[np.ndarray], weights: np.ndarray) -> TokenSequences:
+        """[CLS] tokens [SEP] of each window, all at once."""
+        encodings = self.backend_tokenizer.encode_batch_fast([letters_of(codes) for codes in windows])
+        return pack([np.array(encoding.ids, dtype=np.int64) for encoding in encodings], weights)
+
+    @cached_property
+    def token_bases(self) -> TokenBases:
+        """What masking must know of this vocabulary."""
+        words = [base_codes(word) for word in self.convert_ids_to_tokens(list(range(len(SPECIAL_TOKENS), len(self))))]
+        letters = np.full((len(self), max(map(len, words))), 4, dtype=np.uint8)
+        for row, word in enumerate(words, len(SPECIAL_TOKENS)):
+            letters[row, : len(word)] = word
+        n_bases = torch.from_numpy((letters < 4).sum(1))
+        n_bases[[UNK, MASK]] = 1
+        return TokenBases(
+            k=1,
+            stride=1,
+            mask_id=MASK,
+            maskable=torch.arange(len(self)) >= len(SPECIAL_TOKENS),
+            n_bases=n_bases,
+            letters=torch.from_numpy(letters),
+            kmer_ids=torch.zeros(0, dtype=torch.int64),
+            word_start=torch.ones(len(self), dtype=torch.bool),
+        )
+
+
+def letters_of(codes: np.ndarray) -> str:
+    """The letters of base codes (bases,), N for 4."""
+    return str(_LETTER_OF_CODE[codes].tobytes(), "ascii")
+
+
+def learn_rules(sequences: Iterable[str], vocab_size: int) -> Tokenizer:
+    """The words of sequences of A C G T, and all that makes ids of DNA with them."""
+    rules = Tokenizer(models.BPE(unk_token="[UNK]"))
+    rules.normalizer = normalizers.Sequence(
+        [normalizers.Replace(a, b) for a, b in zip("acgtuU", "ACGTTT", strict=True)]
+    )
+    rules.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    rules.decoder = decoders.Fuse()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=list(LETTERS),
+        limit_alphabet=len(LETTERS),
+        max_token_length=LONGEST_WORD,
+        show_progress=False,
+    )
+    rules.train_from_iterator(sequences, trainer)
+    ends = [("[CLS]", CLS), ("[SEP]", SEP)]
+    rules.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", ends)
+    return rules
+
+
+def _counted(sequences: Sequence[str], work: Work) -> Iterator[str]:
+    for sequence in sequences:
+        yield sequence
+        work.advance(1)
+    work.show(status="merging words")
+
+
+class _BpeTokenizerKey(PretrainedConfig):
+    """The key that transformers' registry asks for; models keep their own configuration."""
+
+    model_type = "genomask-bpe-tokenizer"
+
+
+AutoTokenizer.register(_BpeTokenizerKey, fast_tokenizer_class=BpeTokenizer, exist_ok=True)
