@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from genomask.errors import SettingsError
+from genomask.fewshot.methods import ASKED
 from genomask.files import inputs
 from genomask.settings.ranges import shown
 
@@ -15,7 +16,7 @@ MANY_VALUES = ("--genome", "--corpus")
 """Options that take all the values up to the next option, as a shell's *.fa.gz gives them."""
 LOUDNESS = {"--quiet": logging.ERROR, "--verbose": logging.DEBUG}
 
-ALL_METHODS = "finetune,probe,kmer-logreg,random-init"
+ALL_METHODS = ",".join(ASKED)
 MOST_SEED = 2**63 - 1
 MOST_DIGITS = 12
 """Of a number in a list."""
@@ -52,7 +53,7 @@ Shots = Annotated[str, typer.Option(help="Examples of each class to train on, se
 Draws = Annotated[
     int, typer.Option(min=1, max=10_000, help="Random draws of the examples at each number of shots, 1 to 10,000.")
 ]
-Methods = Annotated[str, typer.Option(help="Some of finetune, probe, kmer-logreg, random-init, separated by commas.")]
+Methods = Annotated[str, typer.Option(help=f"Some of {', '.join(ASKED)}, separated by commas.")]
 Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of all random draws, 0 to 2**63 - 1.")]
 Ambiguous = Annotated[
     Literal["error", "n"], typer.Option(help="IUPAC letters such as R: 'error', or 'n' to read them as N.")
@@ -77,7 +78,7 @@ def words(text: str) -> tuple[str, ...]:
 def read_methods(text: str) -> tuple[str, ...]:
     """The methods named; SettingsError for one that is unknown."""
     methods = words(text)
-    inputs.require_known("method", methods, ALL_METHODS.split(","))
+    inputs.require_known("method", methods, ASKED)
     if not methods:
         raise SettingsError(f"--methods names none; give some of {ALL_METHODS}.")
     return methods

@@ -156,7 +156,7 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
     out, genome, task, table = (str(place / name) for name in ("out", "genome.fa", "task.tsv", "table.npmi"))
     pair = f"--train {task} --test {task} --shots 2 --draws 2"
     lines = (
-        f"fewshot --model {model} {pair} --methods probe --pool center --out {out}",
+        f"fewshot --model {model} {pair} --methods probe --pooling center --out {out}",
         f"masks ACGTACGTACGT --k 3 --rate 0.2 --match none --seed 1 --out {out}.svg",
         f"masks {genome}:chr1:1-50 --k 3 --npmi {table} --masking genemask,uniform --out {out}.svg",
         f"npmi {genome} --max-n 3 --min-count 2 --strand both --out {out} --tsv {out}.tsv",
