@@ -68,15 +68,16 @@ class Method:
 def _finetune(given: Given, untrained: bool) -> "Scorer":
     from genomask.fewshot.finetune import finetune_scorer
 
-    batch, own = given.vectors.tokens_per_batch, {"seed": given.seed, "untrained": untrained}
-    return finetune_scorer(given.model, given.pool, given.test, given.finetune, batch, **own)
+    batch = given.vectors.tokens_per_batch
+    task = given.pool, given.test
+    return finetune_scorer(given.model, *task, given.finetune, batch, seed=given.seed, untrained=untrained)
 
 
 def _probe(given: Given, untrained: bool) -> "Scorer":
     from genomask.fewshot.probe import probe_scorer
 
-    own = {"seed": given.seed, "untrained": untrained}
-    return probe_scorer(given.model, given.pool, given.test, given.vectors, given.rows, **own)
+    task = given.pool, given.test
+    return probe_scorer(given.model, *task, given.vectors, given.rows, seed=given.seed, untrained=untrained)
 
 
 def _kmer_logreg(given: Given, _: bool) -> "Scorer":
