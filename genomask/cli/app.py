@@ -37,6 +37,8 @@ from genomask.cli.options import (
     repeat_options,
     usage_sentence,
 )
+from genomask.cli.verbs.embed import embed
+from genomask.cli.verbs.predict import predict
 from genomask.errors import SettingsError, Stopped, UserError, disk_sentence
 from genomask.fewshot.methods import WITHOUT_MODEL
 from genomask.files import inputs
@@ -258,6 +260,8 @@ def demo(
 
 
 app.command()(masks)
+app.command()(embed)
+app.command()(predict)
 
 
 @app.command()

@@ -6,6 +6,7 @@ Letters: T tokens of all packed sequences, B sequences, D width.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -61,6 +62,32 @@ def pooled(model: PreTrainedModel, tokenised: Tokenised, settings: VectorSetting
         sums = hidden.new_zeros(len(numbers), hidden.shape[1]).index_add_(0, owner, hidden * weight[:, None])
         out[numbers.numpy()] = sums.cpu().numpy()
     return out
+
+
+class TokenVectors(NamedTuple):
+    """Vectors of all tokens that cover letters, sequence by sequence."""
+
+    sequence: np.ndarray  # (T,) int64, the number of the token's sequence
+    start: np.ndarray  # (T,) int64, first letter that the token covers, from 0
+    stop: np.ndarray  # (T,) int64, the letter after its last
+    vectors: np.ndarray  # (T, D) float32
+
+
+@torch.inference_mode()
+def token_vectors(loaded: Loaded, sequences: list[str], settings: VectorSettings, where: str) -> TokenVectors:
+    """A vector of each token but [CLS] and [SEP]; raises DataError as `vectors` does."""
+    loaded.model.eval()
+    tokenised = tokenise(loaded.tokenizer, sequences, where)
+    check_lengths(*loaded, tokenised, where)
+    tokens = tokenised.tokens
+    out = np.empty((len(tokens.input_ids), loaded.model.config.hidden_size), dtype=np.float32)
+    rows = torch.split(torch.arange(len(out)), tokens.lengths.tolist())
+    for numbers, part in batches(tokens, settings.tokens_per_batch):
+        hidden = forward(loaded.model, part, settings.precision)
+        out[torch.cat([rows[number] for number in numbers.tolist()]).numpy()] = hidden.cpu().numpy()
+    content = tokenised.stop > tokenised.start
+    owner = np.repeat(np.arange(len(sequences)), tokens.lengths.numpy())
+    return TokenVectors(owner[content], tokenised.start[content], tokenised.stop[content], out[content])
 
 
 def pooling_weights(tokenised: Tokenised, pooling: str) -> np.ndarray:

@@ -29,7 +29,8 @@ class Tokenised(NamedTuple):
 def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str) -> Tokenised:
     """Tokens of the sequences, special tokens included, none cut.
 
-    Raises DataError, with `where` (a file), for a sequence that makes no token and for a file that is mostly unknown.
+    Raises DataError, with `where` (a file), for a sequence that makes no token and for a file that is mostly unknown,
+    told by the sequences without N: where a genome has gaps no tokenizer knows them.
     """
     if isinstance(tokenizer, KmerTokenizer):
         parts = [_kmer_tokens(tokenizer, sequence) for sequence in sequences]
@@ -44,8 +45,9 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
             )
     ids, start, stop = zip(*parts, strict=True)
     tokenised = Tokenised(pack(ids, np.ones(len(ids))), np.concatenate(start), np.concatenate(stop), np.array(letters))
-    content = tokenised.tokens.input_ids.numpy()[tokenised.stop > tokenised.start]
-    unknown = (content == tokenizer.unk_token_id).mean()
+    without_n = np.repeat(["N" not in sequence.upper() for sequence in sequences], tokenised.tokens.lengths.numpy())
+    content = tokenised.tokens.input_ids.numpy()[(tokenised.stop > tokenised.start) & without_n]
+    unknown = (content == tokenizer.unk_token_id).sum() / max(1, len(content))
     if unknown > MAX_UNKNOWN_FRACTION:
         raise DataError(
             f"{where}: {unknown:.0%} of the tokens are {tokenizer.unk_token}, so this model's tokenizer does not read "

@@ -51,8 +51,14 @@ def test_a_tokenizer_that_lost_its_token_for_the_unknown_is_named():
 def test_a_file_that_is_mostly_unknown_to_the_tokenizer_is_refused(bert_folder):
     tokenizer = load(bert_folder).tokenizer
     with pytest.raises(DataError, match=r"test.tsv: 67% of the tokens are \[UNK\]"):
-        tokenise(tokenizer, ["NNNN", "AC"], "test.tsv")
-    assert len(tokenise(tokenizer, ["NNAC"], "test.tsv").letters) == 1
+        tokenise(tokenizer, ["XXXX", "AC"], "test.tsv")
+    assert len(tokenise(tokenizer, ["XXAC"], "test.tsv").letters) == 1
+
+
+def test_a_gap_of_the_genome_says_nothing_about_the_tokenizer(bert_folder):
+    for tokenizer in (load(bert_folder).tokenizer, KmerTokenizer(k=3)):
+        tokenised = tokenise(tokenizer, ["NNNNNN", "NNACGT"], "regions.bed")
+        assert tokenizer.unk_token_id in tokenised.tokens.input_ids
 
 
 def test_too_long_a_sequence_is_refused_where_positions_end(bert_folder, model_folder):
