@@ -5,8 +5,7 @@ from pathlib import Path
 from genomask.data.sequences import NamedSequence, SequenceFile
 from genomask.errors import SettingsError
 from genomask.files.inputs import STDOUT
-from genomask.files.outputs import require_writable
-from genomask.files.vectors import SUFFIXES, Write, names_beside, require_suffix, vector_file
+from genomask.files.vectors import Write, names_beside, require_out, vector_file
 from genomask.inference.models import Loaded, load
 from genomask.inference.pooling import VectorSettings
 from genomask.inference.stream import chunk_tokens, chunk_vectors, chunks
@@ -24,7 +23,7 @@ def embed(model: Path, sequences: SequenceFile, pooling: str, out: Path, *, both
     """
     if pooling == TOKENS and both_strands:
         raise SettingsError("--both-strands averages vectors of whole sequences; leave it out with --pooling tokens.")
-    _require_out(out, sequences)
+    require_out(out, [sequences.path, *sequences.genome])
     settings = VectorSettings() if pooling == TOKENS else VectorSettings(pooling=pooling)
     loaded = load(model)
     refuse_text(loaded.tokenizer, model)
@@ -51,13 +50,6 @@ def _write_tokens(
     found = chunk_tokens(loaded, chunk, settings, where)
     spans = zip(found.sequence.tolist(), found.start.tolist(), found.stop.tolist(), strict=True)
     write([(chunk[number].name, start, stop) for number, start, stop in spans], found.vectors)
-
-
-def _require_out(out: Path, sequences: SequenceFile) -> None:
-    require_suffix(out, SUFFIXES)
-    if out != STDOUT:
-        for path in (out, names_beside(out)) if out.suffix == ".npy" else (out,):
-            require_writable(path, "--out", [sequences.path, *sequences.genome])
 
 
 def _said(out: Path, done: int, loaded: Loaded) -> str:

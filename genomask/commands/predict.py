@@ -9,8 +9,7 @@ from typing import BinaryIO
 from genomask.data.sequences import SequenceFile
 from genomask.files.atomic import atomic_file
 from genomask.files.inputs import STDOUT
-from genomask.files.outputs import require_writable
-from genomask.files.vectors import line_of, require_suffix
+from genomask.files.vectors import line_of, require_out
 from genomask.inference.classes import class_names, read_out
 from genomask.inference.models import load
 from genomask.inference.pooling import VectorSettings
@@ -25,9 +24,7 @@ def predict(model: Path, sequences: SequenceFile, out: Path, *, both_strands: bo
     Says where it is, and nothing where that is standard output. Raises UserError before anything is written for a
     folder without a trained classifier, and for what cannot be read or written.
     """
-    require_suffix(out, (".tsv",))
-    if out != STDOUT:
-        require_writable(out, "--out", [sequences.path, *sequences.genome])
+    require_out(out, [sequences.path, *sequences.genome], suffixes=(".tsv",))
     loaded = load(model, "trained classification")
     refuse_text(loaded.tokenizer, model)
     done, tokens_per_batch = 0, VectorSettings().tokens_per_batch

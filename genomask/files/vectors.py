@@ -11,19 +11,38 @@ import numpy as np
 from genomask.errors import SettingsError
 from genomask.files.atomic import atomic_file
 from genomask.files.inputs import STDOUT
+from genomask.files.outputs import require_own, require_writable
 
-SUFFIXES = (".npy", ".parquet", ".tsv")
+STARTS = {".npy": b"\x93NUMPY", ".parquet": b"PAR1", ".tsv": b"name\t"}
+"""Of a file that is written here: one that begins otherwise is a person's, and is not replaced."""
+SUFFIXES = tuple(STARTS)
 Label = Sequence[Any]
 Write = Callable[[Sequence[Label], np.ndarray], None]
 """Takes (n rows of labels, (n, D) float32 vectors)."""
 
 
-def require_suffix(out: Path, suffixes: Sequence[str]) -> None:
-    """Raises SettingsError for a file whose name does not say which of these formats it is to have."""
-    if out != STDOUT and out.suffix not in suffixes:
+def require_out(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> None:
+    """Raises SettingsError for an --out whose name does not say which of these formats it is to have, that cannot be
+    written, or that would replace an input or a file of another kind.
+    """
+    if out == STDOUT:
+        return
+    if out.suffix not in suffixes:
         raise SettingsError(
             f"--out {out}: give a name that ends in {' or '.join(suffixes)}, or - for TSV on standard output."
         )
+    require_writable(out, "--out", inputs)
+    require_own(out, "--out", _is_own, f"such a {out.suffix} file")
+    if out.suffix == ".npy":
+        names = names_beside(out)
+        require_writable(names, "--out", inputs)
+        require_own(names, "--out", lambda _: out.exists(), f"of an array {out.name}, which is not there")
+
+
+def _is_own(path: Path) -> bool:
+    start = STARTS[path.suffix]
+    with path.open("rb") as file:
+        return file.read(len(start)) == start
 
 
 def names_beside(out: Path) -> Path:

@@ -27,5 +27,5 @@ def refuse_text(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     if spelling < LEAST_DNA_FRACTION * len(words):
         raise UserError(
             f"{folder}: this is no model of DNA: {spelling:,} of the {len(words):,} words of its vocabulary are made "
-            "of A C G T, so its accuracy on DNA would mean nothing; give the folder of a model pretrained on DNA."
+            "of A C G T, so what it says of DNA would mean nothing; give the folder of a model pretrained on DNA."
         )

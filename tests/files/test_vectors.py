@@ -9,7 +9,7 @@ import pytest
 
 from genomask.errors import SettingsError
 from genomask.files.inputs import STDOUT
-from genomask.files.vectors import names_beside, require_suffix, vector_file
+from genomask.files.vectors import names_beside, require_out, vector_file
 
 VECTORS = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
 LABELS = [("a b", 0), ("c", 1), ("ä", 2), ("", 3), ("a b", 4)]
@@ -71,5 +71,23 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, suffix):
 
 def test_a_name_without_a_format_is_refused(tmp_path):
     with pytest.raises(SettingsError, match=r"give a name that ends in \.npy or \.tsv, or - for TSV"):
-        require_suffix(tmp_path / "v.csv", (".npy", ".tsv"))
-    require_suffix(STDOUT, (".tsv",))
+        require_out(tmp_path / "v.csv", [], (".npy", ".tsv"))
+    require_out(STDOUT, [], (".tsv",))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".parquet", ".tsv"])
+def test_what_was_written_here_is_replaced_and_a_persons_file_is_not(tmp_path, suffix):
+    out = tmp_path / f"v{suffix}"
+    write(out)
+    require_out(out, [])
+    with pytest.raises(SettingsError, match="would overwrite a file that this command uses"):
+        require_out(out, [out])
+    out.write_text("notes of a person")
+    with pytest.raises(SettingsError, match=rf"is there already and is not such a \{suffix} file"):
+        require_out(out, [])
+
+
+def test_a_persons_names_are_not_replaced(tmp_path):
+    (tmp_path / "v.names.txt").write_text("notes of a person")
+    with pytest.raises(SettingsError, match=r"v\.names\.txt is there already and is not of an array v\.npy"):
+        require_out(tmp_path / "v.npy", [])
