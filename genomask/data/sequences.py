@@ -106,7 +106,8 @@ def _of_regions(path: Path, genome: Genome) -> Iterator[NamedSequence]:
 
 
 def _letters(codes: np.ndarray) -> str:
-    return _CODE_LETTERS[codes].tobytes().decode("ascii")
+    text: bytes = _CODE_LETTERS[codes].tobytes()
+    return text.decode("ascii")
 
 
 def _one_line(name: str) -> str:

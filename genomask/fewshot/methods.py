@@ -6,7 +6,7 @@ line reads the table for its help.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ class Method:
     """The scorer; True asks for the untrained twin."""
     cost: int
     """Rank from cheap to dear: the order of measuring, and so of tables and pictures."""
-    mark: tuple
+    mark: tuple[str, Any]
     """Marker and dash of its curve, as matplotlib takes them."""
     needs_model: bool = True
     pools_vectors: bool = False
