@@ -6,7 +6,9 @@ from typing import get_type_hints
 import pytest
 
 from genomask.errors import SettingsError
+from genomask.fewshot.finetune import FineTuneSettings
 from genomask.fewshot.protocol import FewShotSettings
+from genomask.inference.pooling import VectorSettings
 from genomask.recipe import load_recipe
 
 HUGE = "1" + 5_000 * "0"
@@ -58,11 +60,18 @@ def test_a_number_that_is_none_or_without_end_is_never_a_setting(name, room, fie
 BAD_NUMBERS = (-1, 0, float("nan"), float("inf"), 10**30)
 
 
-@pytest.mark.parametrize("field", ["shots", "draws", "tokens_per_batch", "learning_rate", "epochs", "batch_size"])
-def test_the_settings_of_fewshot_are_checked_too(field):
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        *((FewShotSettings, field) for field in ("shots", "draws")),
+        *((FineTuneSettings, field) for field in ("learning_rate", "epochs", "batch_size")),
+        (VectorSettings, "tokens_per_batch"),
+    ],
+)
+def test_the_settings_of_fewshot_are_checked_too(kind, field):
     for value in BAD_NUMBERS:
         with pytest.raises(SettingsError, match=field):
-            FewShotSettings(**{field: (value,) if field == "shots" else value})
+            kind(**{field: (value,) if field == "shots" else value})
 
 
 @pytest.mark.parametrize(

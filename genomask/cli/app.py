@@ -38,7 +38,10 @@ from genomask.cli.options import (
     usage_sentence,
 )
 from genomask.cli.tokenizer import tokenizer
+from genomask.cli.verbs.embed import embed
+from genomask.cli.verbs.predict import predict
 from genomask.errors import SettingsError, Stopped, UserError, disk_sentence
+from genomask.fewshot.methods import WITHOUT_MODEL
 from genomask.files import inputs
 from genomask.machine.process import keep_freed_memory
 from genomask.settings.recipe_file import default_recipe, read_tables
@@ -162,7 +165,7 @@ def fewshot(
     methods: Methods = ALL_METHODS,
     sequence_column: SequenceColumn = "sequence",
     label_column: LabelColumn = "label",
-    pool: Annotated[
+    pooling: Annotated[
         Literal["mean", "center", "cls"],
         typer.Option(help="The probe's vector of a sequence, from its tokens' vectors."),
     ] = "mean",
@@ -173,14 +176,16 @@ def fewshot(
 ) -> None:
     """Say how good an encoder is with few labelled sequences, beside floors that need no pretraining."""
     sizes, ways = read_numbers(shots, "--shots"), read_methods(methods)
-    if ways != ("kmer-logreg",):
+    if not set(ways) <= set(WITHOUT_MODEL):
         inputs.require_model(model)
 
     from genomask.commands.fewshot import measure
     from genomask.data.tasks import Columns
     from genomask.fewshot.protocol import FewShotSettings
+    from genomask.inference.pooling import VectorSettings
 
-    settings = FewShotSettings(shots=sizes, draws=draws, methods=ways, pool=pool)
+    vectors = VectorSettings(pooling=pooling)
+    settings = FewShotSettings(shots=sizes, draws=draws, methods=ways, vectors=vectors)
     show(measure(model, train, test, settings, out, Columns(sequence_column, label_column)))
 
 
@@ -257,6 +262,8 @@ def demo(
 
 
 app.command()(masks)
+app.command()(embed)
+app.command()(predict)
 
 
 @app.command()

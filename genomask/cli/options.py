@@ -8,14 +8,17 @@ from typing import Annotated, Any, Literal
 import typer
 
 from genomask.errors import SettingsError
+from genomask.fewshot.methods import ASKED
 from genomask.files import inputs
 from genomask.settings.ranges import shown
 
 MANY_VALUES = ("--genome", "--corpus")
 """Options that take all the values up to the next option, as a shell's *.fa.gz gives them."""
+WITH_A_FILE = ("embed", "predict", "variants")
+"""Verbs whose argument may stand behind such an option, which then takes one value."""
 LOUDNESS = {"--quiet": logging.ERROR, "--verbose": logging.DEBUG}
 
-ALL_METHODS = "finetune,probe,kmer-logreg,random-init"
+ALL_METHODS = ",".join(ASKED)
 MOST_SEED = 2**63 - 1
 MOST_DIGITS = 12
 """Of a number in a list."""
@@ -52,7 +55,25 @@ Shots = Annotated[str, typer.Option(help="Examples of each class to train on, se
 Draws = Annotated[
     int, typer.Option(min=1, max=10_000, help="Random draws of the examples at each number of shots, 1 to 10,000.")
 ]
-Methods = Annotated[str, typer.Option(help="Some of finetune, probe, kmer-logreg, random-init, separated by commas.")]
+Methods = Annotated[str, typer.Option(help=f"Some of {', '.join(ASKED)}, separated by commas.")]
+SequencesFile = Annotated[
+    Path,
+    typer.Argument(
+        parser=inputs.input_stream,
+        metavar="FILE",
+        help="FASTA; TSV or CSV with a column sequence (and name); with --genome a BED file; - for standard input.",
+    ),
+]
+RegionsOf = Annotated[
+    list[Path],
+    typer.Option(
+        parser=inputs.input_fasta, metavar="FASTA...", help="The genome that FILE, a BED file, gives regions of."
+    ),
+]
+TableColumn = Annotated[str, typer.Option(help="Header of the sequences in a table.")]
+BothStrands = Annotated[
+    bool, typer.Option("--both-strands", help="Average over each sequence and its reverse complement.")
+]
 Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of all random draws, 0 to 2**63 - 1.")]
 Ambiguous = Annotated[
     Literal["error", "n"], typer.Option(help="IUPAC letters such as R: 'error', or 'n' to read them as N.")
@@ -77,7 +98,7 @@ def words(text: str) -> tuple[str, ...]:
 def read_methods(text: str) -> tuple[str, ...]:
     """The methods named; SettingsError for one that is unknown."""
     methods = words(text)
-    inputs.require_known("method", methods, ALL_METHODS.split(","))
+    inputs.require_known("method", methods, ASKED)
     if not methods:
         raise SettingsError(f"--methods names none; give some of {ALL_METHODS}.")
     return methods
@@ -100,6 +121,8 @@ def usage_sentence(error: Any) -> str:
 
 def repeat_options(arguments: Sequence[str]) -> list[str]:
     """`--genome a b` -> `--genome a --genome b`, and --quiet or --verbose first, wherever it stands."""
+    verb = next((argument for argument in arguments if not argument.startswith("-")), "")
+    many = () if verb in WITH_A_FILE else MANY_VALUES
     first: list[str] = []
     repeated: list[str] = []
     option = ""
@@ -108,7 +131,7 @@ def repeat_options(arguments: Sequence[str]) -> list[str]:
             first.append(argument)
             continue
         if argument.startswith("-"):
-            option = argument if argument in MANY_VALUES else ""
+            option = argument if argument in many else ""
         elif option and repeated[-1] != option:
             repeated.append(option)
         repeated.append(argument)

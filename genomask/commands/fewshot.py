@@ -10,7 +10,8 @@ from genomask.commands.run.leaks import sentence_of_model
 from genomask.data.tasks import USUAL, Columns, read_task
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
-from genomask.fewshot.protocol import PRETRAINED_METHODS, FewShotSettings
+from genomask.fewshot.methods import PRETRAINED
+from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import RESULT_FILES, read_summary
 from genomask.fewshot.run import run_fewshot
 from genomask.fewshot.summary import captions
@@ -36,7 +37,7 @@ def measure(
 def _measure(
     model: Path, train: Path, test: Path, settings: FewShotSettings, out: Path, columns: Columns
 ) -> Iterator[Table | str]:
-    if settings.measured_methods() != ["kmer-logreg"]:
+    if settings.needs_model:
         require_model(model)  # before a task is read
     pool, held_out = (read_task(path, columns=columns) for path in (train, test))
     strategy, seed = provenance(model)
@@ -55,7 +56,7 @@ def _measure(
     for name in ("fewshot.svg", "fewshot.png"):
         fewshot_curves(summary, out / name)
     yield fewshot_table(summary, "\n".join(captions(summary)))
-    if rows["method"].isin(PRETRAINED_METHODS).any():
+    if rows["method"].isin(PRETRAINED).any():
         floors = against_floors(rows)
         yield from floor_table(floors)
         yield floor_sentence(floors)

@@ -1,6 +1,8 @@
 """A BED file and a genome in, the regions as intervals of the genome's codes out."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,12 +27,43 @@ def read_bed(path: Path, genome: Genome, flank: int = 0) -> np.ndarray:
     one interval, and an n-gram may lie across both. Columns after the third, the strand among them, are not read.
     Raises DataError for a line that is not a region of this genome, and for a file in which no base is left.
     """
-    records = dict(zip(genome.names, np.stack([genome.offsets[:-1], genome.offsets[1:]], axis=1).tolist(), strict=True))
+    records = _records(genome)
     rows = [_region(path, number, line, records, flank) for number, line in numbered_lines(path) if _is_region(line)]
     found = intersect(union(np.array(rows, dtype=np.int64).reshape(-1, 2)), genome.runs)
     if len(found) == 0:
         raise DataError(f"{path}: no region holds a base A, C, G or T of this genome. Check that they belong together.")
     return found
+
+
+class Region(NamedTuple):
+    """One line of a BED file."""
+
+    name: str
+    """The fourth column; where there is none, or a dot, record:start-stop."""
+    start: int
+    stop: int
+    reverse: bool
+    """The sixth column is -."""
+
+
+def read_regions(path: Path, genome: Genome) -> Iterator[Region]:
+    """Each region as it stands in the file, in its order; start and stop count in `genome.codes`.
+
+    Raises DataError for a line that is not a region of this genome.
+    """
+    records = _records(genome)
+    for number, line in numbered_lines(path):
+        if _is_region(line):
+            start, stop = _region(path, number, line, records, flank=0)
+            words = line.split("\t") if line.count("\t") > 1 else line.split()
+            named = words[3].strip() if len(words) > 3 else ""
+            is_reverse = len(words) > 5 and words[5].strip() == "-"
+            yield Region((named.strip(".") and named) or "{}:{}-{}".format(*line.split()), start, stop, is_reverse)
+
+
+def _records(genome: Genome) -> dict[str, list[int]]:
+    """[start, stop) of each record in the genome's codes."""
+    return dict(zip(genome.names, np.stack([genome.offsets[:-1], genome.offsets[1:]], axis=1).tolist(), strict=True))
 
 
 def _is_region(line: str) -> bool:

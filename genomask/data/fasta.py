@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genomask.errors import DataError, SettingsError, shown
-from genomask.files.inputs import require_fasta
+from genomask.files.inputs import STDIN, reading, require_fasta
 from genomask.files.unpacked import unpacked
 
 CHUNK_BYTES = 1 << 22
@@ -121,8 +121,9 @@ def _chunks(path: Path) -> Iterator[bytes]:
 def _open(path: Path) -> Iterator[BufferedIOBase]:
     """The file, through gzip where its first bytes say so."""
     advice = "Unpack it to FASTA first; plain, gzip and bgzip files are read."
-    with path.open("rb") as file:
-        _require_bgzip_end(path, file)
+    with reading(path) as file:
+        if path != STDIN:
+            _require_bgzip_end(path, file)
         with unpacked(file, str(path), advice) as content:
             yield content
 

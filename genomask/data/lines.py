@@ -12,7 +12,7 @@ from pathlib import Path
 
 from genomask.data.fasta import CHUNK_BYTES
 from genomask.errors import DataError
-from genomask.files.inputs import require_file
+from genomask.files.inputs import reading, require_file
 from genomask.files.unpacked import unpacked
 
 LONGEST_LINE = 1 << 26
@@ -54,7 +54,7 @@ def _text(line: bytes, where: str) -> str:
 
 def _byte_lines(path: Path) -> Iterator[bytes]:
     advice = "Unpack it first; plain and gzip files are read."
-    with path.open("rb") as file, unpacked(file, str(path), advice) as content:
+    with reading(path) as file, unpacked(file, str(path), advice) as content:
         yield from split_lines(path, content)
 
 

@@ -6,11 +6,11 @@ weights (or new untrained ones) with a head of its own seed.
 The schedule by shot is the published one for encoders of width 512 and more: up to 100 shots rate 1e-4, 20 epochs,
 batch 5; above, 5e-5, 5 epochs, batch 15; warm-up 10 %, then linear to 0; decay 0.01; dropout 0.1; no development set.
 Narrower encoders keep the epochs, with one rate of 1e-3 and batch 16: constants, never chosen on a test set.
-
-Letters: B sequences of a batch, C classes.
 """
 
+import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +23,11 @@ from transformers import PreTrainedModel
 from genomask.data.packing import pack
 from genomask.data.tasks import LabelledTask
 from genomask.errors import TrainingError
-from genomask.fewshot.protocol import FewShotSettings, Scorer, draw_key
-from genomask.inference.forward import Tokenised, batches, check_lengths, forward, load_classifier, tokenise
+from genomask.fewshot.draws import Scorer, draw_key
+from genomask.inference.forward import forward, logits
+from genomask.inference.models import Loaded, load
+from genomask.inference.tokens import check_lengths, tokenise
+from genomask.settings.ranges import MANY, require
 from genomask.training.optimizer import parameter_groups
 from genomask.types import TokenSequences
 
@@ -34,6 +37,25 @@ CLIP_NORM = 1.0
 PUBLISHED_WIDTH = 512
 NARROW_RATE = 1e-3
 NARROW_BATCH = 16
+DROPOUT = 0.1
+"""As published, whatever the pretraining used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuneSettings:
+    """How one draw is trained; 'auto' fills in by shot and width."""
+
+    learning_rate: float | str = "auto"
+    """Peak rate; auto: by shot as published for hidden_size >= 512, else one constant (see above)."""
+    epochs: int | str = "auto"
+    """Passes over the drawn examples; auto: 20 up to 100 shots, 5 above."""
+    batch_size: int | str = "auto"
+    """Sequences a step; auto: 5 up to 100 shots, 15 above, and 16 for hidden_size < 512."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            fits = value == "auto" if isinstance(value, str) else 0 < value <= MANY
+            require(fits, name, f"'auto', or above 0 and at most {MANY:,}", value)
 
 
 class Schedule(NamedTuple):
@@ -44,32 +66,45 @@ class Schedule(NamedTuple):
     batch_size: int
 
 
-def schedule(settings: FewShotSettings, shot: int, hidden_size: int) -> Schedule:
+def schedule(settings: FineTuneSettings, shot: int, hidden_size: int) -> Schedule:
     """The settings with every 'auto' filled in for this shot and encoder."""
     few, narrow = shot <= 100, hidden_size < PUBLISHED_WIDTH
     auto = Schedule(1e-4, 20, 5) if few else Schedule(5e-5, 5, 15)
     if narrow:
         auto = auto._replace(learning_rate=NARROW_RATE, batch_size=NARROW_BATCH)
-    asked = {name: getattr(settings, name) for name in Schedule._fields}
-    return auto._replace(**{name: value for name, value in asked.items() if value != "auto"})
+    return auto._replace(**{name: value for name, value in vars(settings).items() if value != "auto"})
+
+
+def new_classifier(folder: Path, n_classes: int, *, seed: int, untrained: bool) -> Loaded:
+    """The encoder of a folder with a new head; `seed` draws the head, or all weights of an untrained twin."""
+    saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    dropout = {"hidden_dropout_prob": DROPOUT} if "hidden_dropout_prob" in saved else {}
+    return load(folder, "classification", seed=seed, untrained=untrained, num_labels=n_classes, **dropout)
 
 
 def finetune_scorer(
-    folder: Path, pool: LabelledTask, test: LabelledTask, settings: FewShotSettings, *, seed: int, untrained: bool
+    folder: Path,
+    pool: LabelledTask,
+    test: LabelledTask,
+    settings: FineTuneSettings,
+    tokens_per_batch: int,
+    *,
+    seed: int,
+    untrained: bool,
 ) -> Scorer:
-    """`finetune`, or `random-init/finetune` where untrained."""
+    """`finetune`, or `random-init/finetune` where untrained; the test goes through in batches of so many tokens."""
     n_classes = len(pool.classes)
-    model, tokenizer = load_classifier(folder, n_classes, seed=seed, untrained=untrained)
+    model, tokenizer = new_classifier(folder, n_classes, seed=seed, untrained=untrained)
     test_tokens = tokenise(tokenizer, test.sequences, str(test.path))
     check_lengths(model, tokenizer, test_tokens, str(test.path))
 
     def scorer(rows: np.ndarray, shot: int, draw: int) -> np.ndarray:
         own_seed = int(draw_key(pool.name, shot, draw)[0]) ^ seed
-        model, _ = load_classifier(folder, n_classes, seed=own_seed, untrained=untrained)
+        model, _ = new_classifier(folder, n_classes, seed=own_seed, untrained=untrained)
         drawn = tokenise(tokenizer, [pool.sequences[row] for row in rows], str(pool.path))
         check_lengths(model, tokenizer, drawn, str(pool.path))
         fit(model, drawn.tokens, pool.labels[rows], schedule(settings, shot, model.config.hidden_size), own_seed)
-        return predict(model, test_tokens, settings.tokens_per_batch)
+        return logits(model, test_tokens.tokens, tokens_per_batch).softmax(dim=1).numpy()
 
     return scorer
 
@@ -107,15 +142,3 @@ def build_optimizer(model: PreTrainedModel, rate: float, n_steps: int) -> tuple[
         return min((step + 1) / warmup, (n_steps - step) / max(1, n_steps - warmup))
 
     return optimizer, LambdaLR(optimizer, factor)
-
-
-@torch.inference_mode()
-def predict(model: PreTrainedModel, tokenised: Tokenised, tokens_per_batch: int) -> np.ndarray:
-    """(sequences, C) float64 probabilities."""
-    model.eval()
-    parts = [
-        (numbers, forward(model, tokens).double().softmax(dim=1).cpu())
-        for numbers, tokens in batches(tokenised.tokens, tokens_per_batch)
-    ]
-    order = torch.cat([numbers for numbers, _ in parts]).argsort()
-    return torch.cat([probabilities for _, probabilities in parts])[order].numpy()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genomask.fewshot.protocol import PRETRAINED_METHODS
+from genomask.fewshot.methods import PRETRAINED
 from genomask.fewshot.statistics import MIN_SEEDS, Difference, paired_by_seed, paired_over_draws
 
 CELL = ["strategy", "method", "task", "shot"]
@@ -25,7 +25,7 @@ def against_floors(results: pd.DataFrame) -> pd.DataFrame:
     Draws are paired where fewer than MIN_SEEDS pretraining seeds were measured (the difference then speaks of these
     checkpoints, not of their recipe), else seeds, each averaged over its draws.
     """
-    own = results["method"].isin(PRETRAINED_METHODS)
+    own = results["method"].isin(PRETRAINED)
     floors = {cell: _scores(rows) for cell, rows in results[~own].groupby(["task", "shot", "method"], sort=False)}
     rows = []
     for cell, measured in results[own].groupby(CELL, sort=False):

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from genomask.data.tasks import LabelledTask
 from genomask.data.tokenizers.base import base_codes
-from genomask.fewshot.protocol import Scorer
+from genomask.fewshot.draws import Scorer
 
 KMER_SIZES = (3, 4, 5)
 SEQUENCES_AT_ONCE = 4096

@@ -3,48 +3,23 @@
 In: a model folder and the sequences that will be used. Out: nothing, or one sentence that says what does not fit.
 """
 
-import re
 from pathlib import Path
 
-from transformers import PreTrainedTokenizerBase
-
-from genomask.data.tokenizers.kmer import KmerTokenizer
-from genomask.errors import UserError
-from genomask.fewshot.probe import pooling_weights
-from genomask.inference.forward import check_lengths, load_encoder, tokenise
-
-LEAST_DNA_FRACTION = 0.5
-"""Of a vocabulary so much must spell DNA; of BERT's under 1 % do, of amino acids a quarter, of DNA's nearly all."""
-
-_NO_WORD = re.compile(r"\[.*\]|<.*>|")
-_DNA = re.compile(r"(##|\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}|\N{LOWER ONE EIGHTH BLOCK})?[ACGTUN]+", re.IGNORECASE)
+from genomask.inference.models import load
+from genomask.inference.pooling import pooling_weights
+from genomask.inference.tokens import check_lengths, tokenise
+from genomask.inference.vocabulary import refuse_text
 
 
-def check_readable(folder: Path, files: dict[str, list[str]], pool: str) -> None:
+def check_readable(folder: Path, files: dict[str, list[str]], pooling: str) -> None:
     """Raises UserError where the model of a folder cannot take the sequences of each file, or pool them as asked.
 
-    `pool`: mean, center or cls; "" where no vectors are pooled.
+    `pooling`: mean, center or cls; "" where no vectors are pooled.
     """
-    model, tokenizer = load_encoder(folder, seed=0, untrained=False)
-    refuse_text(tokenizer, folder)
+    loaded = load(folder)
+    refuse_text(loaded.tokenizer, folder)
     for where, sequences in files.items():
-        tokenised = tokenise(tokenizer, sequences, where)
-        check_lengths(model, tokenizer, tokenised, where)
-        if pool:
-            pooling_weights(tokenised, pool)
-
-
-def refuse_text(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Raises UserError for a tokenizer whose vocabulary does not spell DNA, such as a text model's.
-
-    One like BERT's cuts DNA into pieces of words and knows most of them, so a fraction of unknown tokens cannot tell.
-    """
-    if isinstance(tokenizer, KmerTokenizer):
-        return
-    words = [token for token in tokenizer.get_vocab() if not _NO_WORD.fullmatch(token)]
-    spelling = sum(bool(_DNA.fullmatch(token)) for token in words)
-    if spelling < LEAST_DNA_FRACTION * len(words):
-        raise UserError(
-            f"{folder}: this is no model of DNA: {spelling:,} of the {len(words):,} words of its vocabulary are made "
-            "of A C G T, so its accuracy on DNA would mean nothing; give the folder of a model pretrained on DNA."
-        )
+        tokenised = tokenise(loaded.tokenizer, sequences, where)
+        check_lengths(*loaded, tokenised, where)
+        if pooling:
+            pooling_weights(tokenised, pooling)

@@ -4,7 +4,6 @@ In: a model folder, a pool and a test, settings. Out: rows (see results.py), and
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +11,22 @@ import numpy as np
 import pandas as pd
 
 from genomask.data.tasks import LabelledTask
-from genomask.fewshot.finetune import finetune_scorer
-from genomask.fewshot.floors import kmer_scorer
+from genomask.fewshot.draws import align_classes, check_pool, draw_examples, number_of_draws, smallest_class
+from genomask.fewshot.methods import METHODS, Given
 from genomask.fewshot.metrics import score
-from genomask.fewshot.probe import probe_scorer
-from genomask.fewshot.protocol import (
-    FewShotSettings,
-    Scorer,
-    align_classes,
-    check_pool,
-    draw_examples,
-    number_of_draws,
-    smallest_class,
-)
+from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.readable import check_readable
 from genomask.fewshot.results import Cell, ResultsFile, read_protocol, read_results, task_digest
 from genomask.fewshot.summary import summarise
 from genomask.files.atomic import atomic_write
-from genomask.inference.forward import fingerprint
+from genomask.inference.models import fingerprint
 from genomask.training.device import choose_device, scoring_precision
 
 Progress = Callable[[int, int, str], None]
 """Called before each measurement: how many are done, how many there are, which one comes."""
 
 NO_MODEL = ("none", "none", -1)
-"""model, strategy and pretraining_seed of the floor that has no model: measured once for all models of a folder."""
+"""model, strategy and pretraining_seed of a floor that has no model: measured once for all models of a folder."""
 
 
 def run_fewshot(
@@ -60,21 +50,32 @@ def run_fewshot(
     file = ResultsFile(out, _protocol(model_dir, pool, test, settings))
     own = (str(model_dir), strategy, pretraining_seed)
     cells = [
-        Cell(*(NO_MODEL if method == "kmer-logreg" else own), pool.name, shot, draw, method)
-        for method in settings.measured_methods()
+        Cell(*(own if method.needs_model else NO_MODEL), pool.name, shot, draw, method.name)
+        for method in settings.measured
         for shot, draw in _draws(pool, settings)
     ]
     missing = [cell for cell in cells if cell not in file.done]
     rows = _drawn(pool, settings)
-    if needed := {cell.method for cell in missing} - {"kmer-logreg"}:
+    needed = [METHODS[name] for name in dict.fromkeys(cell.method for cell in missing)]
+    if any(method.needs_model for method in needed):
         used = {str(pool.path): [pool.sequences[row] for row in rows], str(test.path): test.sequences}
-        check_readable(model_dir, used, settings.pool if any(name.endswith("probe") for name in needed) else "")
+        pooling = settings.vectors.pooling if any(method.pools_vectors for method in needed) else ""
+        check_readable(model_dir, used, pooling)
+    given = Given(
+        model=model_dir,
+        pool=pool,
+        test=test,
+        rows=rows,
+        seed=pretraining_seed,
+        vectors=settings.vectors,
+        finetune=settings.finetune,
+    )
     done = len(cells) - len(missing)
-    for method in dict.fromkeys(cell.method for cell in missing):
-        progress(done, len(cells), f"{method}: reading {pool.name}")
-        scorer = _scorer(method, model_dir, pool, test, settings, rows, pretraining_seed)
-        for cell in (cell for cell in missing if cell.method == method):
-            progress(done, len(cells), f"{method}: {cell.shot} shots, draw {cell.draw}")
+    for method in needed:
+        progress(done, len(cells), f"{method.name}: reading {pool.name}")
+        scorer = method.scorer(given)
+        for cell in (cell for cell in missing if cell.method == method.name):
+            progress(done, len(cells), f"{method.name}: {cell.shot} shots, draw {cell.draw}")
             drawn = draw_examples(pool.labels, cell.shot, pool.name, cell.draw)
             file.append(cell, len(drawn), len(test.labels), score(test.labels, scorer(drawn, cell.shot, cell.draw)))
             done += 1
@@ -103,33 +104,14 @@ def _drawn(pool: LabelledTask, settings: FewShotSettings) -> np.ndarray:
     return np.unique(np.concatenate(draws))
 
 
-def _scorer(
-    method: str,
-    model_dir: Path,
-    pool: LabelledTask,
-    test: LabelledTask,
-    settings: FewShotSettings,
-    rows: np.ndarray,
-    seed: int,
-) -> Scorer:
-    untrained = method.startswith("random-init/")
-    if method == "kmer-logreg":
-        return kmer_scorer(pool, test)
-    if method.endswith("finetune"):
-        return finetune_scorer(model_dir, pool, test, settings, seed=seed, untrained=untrained)
-    return probe_scorer(model_dir, pool, test, settings, rows, seed=seed, untrained=untrained)
-
-
 def _protocol(
     model_dir: Path, pool: LabelledTask, test: LabelledTask, settings: FewShotSettings
 ) -> dict[str, dict[str, Any]]:
     """All that a row depends on and does not name."""
-    named = ("shots", "draws", "methods", "tokens_per_batch")
     task = {"pool": task_digest(pool), "test": task_digest(test), "smallest_class": smallest_class(pool)}
-    needs_model = settings.measured_methods() != ["kmer-logreg"]
-    precision = {"precision": scoring_precision(choose_device("auto"))} if needs_model else {}
+    precision = {"precision": scoring_precision(choose_device("auto"))} if settings.needs_model else {}
     return {
-        "settings": {name: value for name, value in asdict(settings).items() if name not in named} | precision,
+        "settings": settings.binding() | precision,
         "tasks": {pool.name: task},
-        "models": {str(model_dir): fingerprint(model_dir)} if needs_model else {},
+        "models": {str(model_dir): fingerprint(model_dir)} if settings.needs_model else {},
     }

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from genomask.fewshot.draws import draws_overlap
 from genomask.fewshot.metrics import METRICS
-from genomask.fewshot.protocol import draws_overlap
 from genomask.fewshot.statistics import mean_interval
 
 GROUP = ["model", "strategy", "pretraining_seed", "task", "shot", "method"]

@@ -4,8 +4,12 @@ Each function takes the text of an option and returns what it names, or raises a
 """
 
 import os
-from collections.abc import Collection, Iterable
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 from genomask.errors import DataError, SettingsError
 from genomask.files.atomic import require_folder
@@ -19,6 +23,22 @@ STRATEGY_NAMES = (
 """The strategies and built-in curricula, which register themselves where they are imported."""
 
 
+STDIN = Path("/dev/stdin")
+"""What - stands for, where a file is read: it need not be an ordinary one, and is read once."""
+STDOUT = Path("/dev/stdout")
+"""The same where a file is written."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[BufferedReader]:
+    """The bytes of a file, or of standard input, which stays open."""
+    if path == STDIN:
+        yield cast(BufferedReader, sys.stdin.buffer)
+    else:
+        with path.open("rb") as file:
+            yield file
+
+
 def input_file(text: str | Path) -> Path:
     """A file that will be read."""
     path = _local(text)
@@ -26,8 +46,20 @@ def input_file(text: str | Path) -> Path:
     return path
 
 
+def input_stream(text: str | Path) -> Path:
+    """A file that will be read, or - for standard input."""
+    return STDIN if str(text) == "-" else input_file(text)
+
+
+def output_stream(text: str | Path) -> Path:
+    """A file that will be written, or - for standard output."""
+    return STDOUT if str(text) == "-" else output_file(text)
+
+
 def require_file(path: Path, of_folder: str = "Name the file in it.", of_absent: str = "") -> None:
     """Raises DataError where `path` is not an ordinary file, with the advice given for a folder and where none is."""
+    if path == STDIN:
+        return
     if os.path.isdir(path):
         raise DataError(f"{path}: this is a folder, not a file. {of_folder}")
     if not os.path.exists(path):

@@ -22,10 +22,16 @@ HEADS = {
     "masked-lm": ("AutoModelForMaskedLM", "MosaicBertForMaskedLM"),
     "encoder": ("AutoModel", "MosaicBertModel"),
     "classification": ("AutoModelForSequenceClassification", "MosaicBertForSequenceClassification"),
+    "trained classification": ("AutoModelForSequenceClassification", "MosaicBertForSequenceClassification"),
 }
 """What can stand on the encoder: transformers' class for it, and ours."""
 
-NEW_HERE = {"masked-lm": (), "encoder": ("pooler",), "classification": ("pooler", "classifier")}
+NEW_HERE: dict[str, tuple[str, ...]] = {
+    "masked-lm": (),
+    "encoder": ("pooler",),
+    "classification": ("pooler", "classifier"),
+    "trained classification": (),
+}
 """Parts a folder need not hold: a head that fine-tuning trains from its random start."""
 
 NEW_PARAMETERS = 2**24

@@ -6,10 +6,12 @@
 import numpy as np
 import pandas as pd
 
+from genomask.fewshot.methods import ASKED, PRETRAINED
 from genomask.report.frames import shots_words, signed
 
 NO_FLOOR = (
-    "No floor was measured, so nothing here says what these accuracies are worth: ask for kmer-logreg and random-init."
+    "No floor was measured, so nothing here says what these accuracies are worth: ask for "
+    f"{' and '.join(word for word in ASKED if word not in PRETRAINED)}."
 )
 FIRST = "The best floor of those measured, and the 95 % t interval of the difference to it"
 MOST_FIGURES = 4

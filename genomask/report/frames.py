@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genomask.fewshot.protocol import PRETRAINED_METHODS
+from genomask.fewshot.methods import PRETRAINED, WITHOUT_MODEL
 from genomask.fewshot.statistics import MIN_SEEDS, mean_interval
 from genomask.report.meaning import LOSS, last_scores
 
@@ -22,10 +22,10 @@ def over_seeds(summary: pd.DataFrame) -> pd.DataFrame:
     more it is over seeds, the unit of replication. A floor has the strategy `-`, counts once rather than once an arm,
     and comes last in its task.
     """
-    is_floor = ~summary["method"].isin(PRETRAINED_METHODS)
+    is_floor = ~summary["method"].isin(PRETRAINED)
     rows = summary.assign(
         strategy=summary["strategy"].astype(str).mask(is_floor, "-"),
-        pretraining_seed=summary["pretraining_seed"].mask(summary["method"] == "kmer-logreg", -1),  # knows no seed
+        pretraining_seed=summary["pretraining_seed"].mask(summary["method"].isin(WITHOUT_MODEL), -1),  # knows no seed
     ).drop_duplicates(["strategy", "pretraining_seed", "task", "shot", "method"])
     groups = rows.groupby(["strategy", "task", "shot", "method"], sort=False)
     table = pd.DataFrame([dict(zip(groups.keys, key, strict=True)) | _pooled(group) for key, group in groups])

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from genomask.fewshot.methods import METHODS
 from genomask.report.frames import over_seeds, verdict_words
 from genomask.report.style import INK, MUTED, PAPER, label_lines, picture, strategy_colours
 from genomask.terminal.console import printable
@@ -22,12 +23,6 @@ TRAINED_LOSS, HELD_OUT_LOSS = "loss_nats_per_masked_token", "eval_loss_nats_per_
 BITS = "eval_bits_per_hidden_base"
 LOSS_BASELINES = {"ln_vocabulary_nats": "ln V", "unigram_entropy_nats": "unigrams", "flank_floor_nats": "flank floor"}
 BITS_BASELINES = {"order_0_bits": "order-0", "order_5_bits": "order-5"}
-
-_METHOD_MARKS: dict[str, tuple[str, Any]] = {  # marker, dash
-    "finetune": ("o", "-"),
-    "probe": ("s", (0, (4, 1.5))),
-    "kmer-logreg": ("D", ":"),
-}
 
 
 def learning_curves(
@@ -175,12 +170,11 @@ def _strategy(run: str) -> str:
 def _curve_marks(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Label -> colour, marker and dash of each curve, in the table's order."""
     colours = strategy_colours(table["strategy"][table["strategy"] != "-"])
-    floors = {"kmer-logreg": INK, "random-init": MUTED}
     marks = {}
     for row in table.drop_duplicates("curve").itertuples():
-        model, _, method = row.method.rpartition("/")  # the untrained encoder has the marks of the trained ones
-        colour = colours.get(row.strategy) or floors[model or method]
-        marks[row.curve] = dict(zip(("color", "marker", "linestyle"), (colour, *_METHOD_MARKS[method]), strict=True))
+        method = METHODS[row.method]
+        colour = colours.get(row.strategy) or (MUTED if method.needs_model else INK)
+        marks[row.curve] = dict(zip(("color", "marker", "linestyle"), (colour, *method.mark), strict=True))
     return marks
 
 

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from genomask.cli import app as cli
 from genomask.cli.npmi import LONGEST_WORDS
-from genomask.cli.options import ALL_METHODS, repeat_options
+from genomask.cli.options import repeat_options
 from genomask.encoders.backends import BACKENDS
 from genomask.encoders.bridges import EXPORTS
 from genomask.encoders.config import BACKEND_NAMES
-from genomask.fewshot.protocol import METHODS, POOLINGS
 from genomask.files import inputs
+from genomask.inference.pooling import POOLINGS
 from genomask.masking.curricula import CURRICULA
 from genomask.masking.npmi.counting import MAX_N
 from genomask.masking.rates import Match
@@ -70,7 +70,7 @@ BEFORE_TORCH = [
     ([*FEWSHOT, "--draws", "0"], "--draws"),
     ([*FEWSHOT, "--methods", "prob"], "Did you mean 'probe'?"),
     ([*FEWSHOT, "--methods", ","], "--methods names none"),
-    ([*FEWSHOT, "--pool", "max"], "--pool"),
+    ([*FEWSHOT, "--pooling", "max"], "--pooling"),
     ([*FEWSHOT, "--train", LONG], "no such file"),
     ([*FEWSHOT, "--methods", "probe"], "m: no model here"),
     ([*COMPARE, "--seeds", "0"], "--seeds"),
@@ -197,10 +197,9 @@ def test_quiet_and_verbose_may_stand_anywhere(folder, monkeypatch, capsys):
 
 def test_the_words_that_options_take_are_those_that_the_rooms_know():
     assert set(inputs.STRATEGY_NAMES) == {*STRATEGIES, *CURRICULA}
-    assert tuple(ALL_METHODS.split(",")) == METHODS
     assert LONGEST_WORDS == MAX_N
     assert set(BACKENDS) | {"auto"} == set(BACKEND_NAMES)
-    assert get_args(get_type_hints(cli.fewshot)["pool"]) == POOLINGS
+    assert get_args(get_type_hints(cli.fewshot)["pooling"]) == POOLINGS
     assert get_args(get_type_hints(cli.masks)["match"]) == get_args(Match)
     assert get_type_hints(cli.compare)["match"] == Match | None
     assert set(get_args(get_type_hints(cli.export)["to"])) == set(EXPORTS)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomask.data import lines
-from genomask.data.tasks import Columns, join_kmers, read_task
+from genomask.data.sequences import join_kmers
+from genomask.data.tasks import Columns, read_task
 from genomask.errors import DataError
 
 

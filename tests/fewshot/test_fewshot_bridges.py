@@ -15,9 +15,13 @@ from genomask.data import KmerTokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, MosaicBertModel
 from genomask.encoders.bridges import from_mosaicbert, to_mosaicbert
 from genomask.errors import UserError
+from genomask.fewshot.finetune import FineTuneSettings, new_classifier
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.run import run_fewshot
-from genomask.inference.forward import forward, load_classifier, load_encoder, tokenise
+from genomask.inference.forward import forward
+from genomask.inference.models import load
+from genomask.inference.pooling import VectorSettings
+from genomask.inference.tokens import tokenise
 
 pytestmark = pytest.mark.processor
 
@@ -66,7 +70,11 @@ def dnabert2(tmp_path_factory, test_task):
 def test_the_harness_measures_it_with_every_method(name, pool, test_task, request, tmp_path):
     folder = request.getfixturevalue(name)
     settings = FewShotSettings(
-        shots=(4,), draws=2, methods=("finetune", "probe", "random-init"), epochs=2, tokens_per_batch=512
+        shots=(4,),
+        draws=2,
+        methods=("finetune", "probe", "random-init"),
+        finetune=FineTuneSettings(epochs=2),
+        vectors=VectorSettings(tokens_per_batch=512),
     )
     own = {"strategy": "unknown", "pretraining_seed": -1, "out": tmp_path, "progress": lambda *_: None}
     rows = run_fewshot(folder, pool, test_task, settings, **own)
@@ -77,7 +85,7 @@ def test_the_harness_measures_it_with_every_method(name, pool, test_task, reques
 
 
 def test_dnaberts_vectors_are_transformers_own_on_its_kmers(dnabert):
-    model, tokenizer = load_encoder(dnabert, seed=0, untrained=False)
+    model, tokenizer = load(dnabert)
     assert isinstance(tokenizer, KmerTokenizer)
     assert isinstance(model, BertModel)
     vectors = forward(model.eval(), tokenise(tokenizer, ["ACGTA"], "file").tokens)
@@ -88,7 +96,7 @@ def test_dnaberts_vectors_are_transformers_own_on_its_kmers(dnabert):
 
 
 def test_dnabert2_becomes_our_encoder_with_its_own_weights_and_tokens(dnabert2):
-    model, tokenizer = load_encoder(dnabert2, seed=0, untrained=False)
+    model, tokenizer = load(dnabert2)
     assert isinstance(model, MosaicBertModel)
     assert not model.training
     plain = Tokenizer.from_file(str(dnabert2 / "tokenizer.json"))
@@ -102,7 +110,7 @@ def test_dnabert2_becomes_our_encoder_with_its_own_weights_and_tokens(dnabert2):
 
 
 def test_a_classifier_on_dnabert2_draws_its_head_from_the_seed_and_nothing_else(dnabert2):
-    first, again, other = (load_classifier(dnabert2, 3, seed=seed, untrained=False).model for seed in (1, 1, 2))
+    first, again, other = (new_classifier(dnabert2, 3, seed=seed, untrained=False).model for seed in (1, 1, 2))
     states = [model.state_dict() for model in (first, again, other)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     changed = {name for name in states[0] if not torch.equal(states[0][name], states[2][name])}
@@ -118,5 +126,5 @@ def test_a_damaged_pickle_is_one_sentence(name, request, tmp_path):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "pytorch_model.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(UserError, match="the weights are damaged or cut short, or hold more than tensors") as problem:
-        load_encoder(tmp_path, seed=0, untrained=False)
+        load(tmp_path)
     assert "\n" not in str(problem.value)

@@ -3,9 +3,16 @@ import pytest
 import torch
 
 from genomask.errors import TrainingError
-from genomask.fewshot.finetune import Schedule, build_optimizer, finetune_scorer, fit, predict, schedule
-from genomask.fewshot.protocol import FewShotSettings
-from genomask.inference.forward import load_classifier, tokenise
+from genomask.fewshot.finetune import (
+    FineTuneSettings,
+    Schedule,
+    build_optimizer,
+    finetune_scorer,
+    fit,
+    new_classifier,
+    schedule,
+)
+from genomask.inference.tokens import tokenise
 
 
 @pytest.mark.parametrize(
@@ -20,11 +27,11 @@ from genomask.inference.forward import load_classifier, tokenise
     ],
 )
 def test_auto_is_the_published_schedule_for_wide_encoders_and_a_constant_rate_below(shot, width, expected):
-    assert schedule(FewShotSettings(), shot, width) == Schedule(*expected)
+    assert schedule(FineTuneSettings(), shot, width) == Schedule(*expected)
 
 
 def test_what_is_asked_for_replaces_auto():
-    settings = FewShotSettings(learning_rate=3e-4, epochs=2)
+    settings = FineTuneSettings(learning_rate=3e-4, epochs=2)
     assert schedule(settings, 10, 768) == Schedule(3e-4, 2, 5)
 
 
@@ -46,12 +53,12 @@ def test_the_rate_warms_up_and_falls_to_zero_and_only_matrices_decay():
 def test_fine_tuning_learns_and_repeats_bit_for_bit_with_units_for_bf16_and_without(
     model_folder, pool, test_task, bf16_units
 ):
-    settings = FewShotSettings(epochs=12, learning_rate=5e-3)
+    settings = FineTuneSettings(epochs=12, learning_rate=5e-3)
     rows = np.arange(len(pool.labels))
     scores = []
     for has_units in (False, True):
         bf16_units(has_units)
-        scorer = finetune_scorer(model_folder, pool, test_task, settings, seed=1, untrained=False)
+        scorer = finetune_scorer(model_folder, pool, test_task, settings, 4096, seed=1, untrained=False)
         scores.append(scorer(rows, 12, 0))
     np.testing.assert_array_equal(*scores)
     assert (scores[0].argmax(axis=1) == test_task.labels).mean() > 0.75
@@ -59,23 +66,17 @@ def test_fine_tuning_learns_and_repeats_bit_for_bit_with_units_for_bf16_and_with
 
 
 def test_one_draw_leaves_no_trace_in_the_next(model_folder, pool, test_task):
-    settings = FewShotSettings(epochs=1)
+    settings = FineTuneSettings(epochs=1)
     rows = np.arange(len(pool.labels))
-    scorer = finetune_scorer(model_folder, pool, test_task, settings, seed=1, untrained=True)
+    scorer = finetune_scorer(model_folder, pool, test_task, settings, 4096, seed=1, untrained=True)
     first = scorer(rows, 12, 0)
     scorer(rows, 12, 1)
     np.testing.assert_array_equal(scorer(rows, 12, 0), first)
 
 
 def test_a_loss_that_is_not_finite_is_said(model_folder, pool):
-    model, tokenizer = load_classifier(model_folder, 2, seed=0, untrained=False)
+    model, tokenizer = new_classifier(model_folder, 2, seed=0, untrained=False)
     torch.nn.init.constant_(model.classifier.weight, torch.nan)
     tokens = tokenise(tokenizer, pool.sequences, "pool").tokens
     with pytest.raises(TrainingError, match="not finite"):
         fit(model, tokens, pool.labels, Schedule(1e-3, 1, 16), seed=0)
-
-
-def test_predictions_do_not_depend_on_the_batch(model_folder, test_task):
-    model, tokenizer = load_classifier(model_folder, 2, seed=0, untrained=False)
-    tokenised = tokenise(tokenizer, test_task.sequences, "test")
-    np.testing.assert_allclose(predict(model, tokenised, 100), predict(model, tokenised, 10_000), atol=1e-6)

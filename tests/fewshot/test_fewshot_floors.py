@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from genomask.data.tasks import read_task
+from genomask.fewshot.draws import draw_examples
 from genomask.fewshot.floors import kmer_features, kmer_scorer
-from genomask.fewshot.protocol import draw_examples
 
 
 def features_reference(sequence: str, one_hot: bool) -> list[float]:

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomask.errors import DataError, SettingsError
-from genomask.fewshot.protocol import (
-    FewShotSettings,
+from genomask.fewshot.draws import (
     align_classes,
     check_pool,
     draw_examples,
@@ -15,6 +14,8 @@ from genomask.fewshot.protocol import (
     number_of_draws,
     smallest_class,
 )
+from genomask.fewshot.finetune import FineTuneSettings
+from genomask.fewshot.protocol import FewShotSettings
 
 LABELS = np.tile([0, 1, 2, 1], 25)
 
@@ -69,16 +70,20 @@ def test_test_labels_are_numbered_as_the_pools(pool):
         align_classes(pool, replace(pool, classes=["at", "cg"]))
 
 
+def names_of(settings):
+    return [method.name for method in settings.measured]
+
+
 def test_random_init_stands_for_the_twin_of_each_method_asked():
-    assert FewShotSettings().measured_methods() == [
+    assert names_of(FewShotSettings()) == [
         "kmer-logreg",
         "probe",
         "random-init/probe",
         "finetune",
         "random-init/finetune",
     ]
-    assert FewShotSettings(methods=("random-init", "probe")).measured_methods() == ["probe", "random-init/probe"]
-    assert FewShotSettings(methods=("finetune",)).measured_methods() == ["finetune"]
+    assert names_of(FewShotSettings(methods=("random-init", "probe"))) == ["probe", "random-init/probe"]
+    assert names_of(FewShotSettings(methods=("finetune",))) == ["finetune"]
 
 
 @pytest.mark.parametrize(
@@ -90,11 +95,14 @@ def test_random_init_stands_for_the_twin_of_each_method_asked():
         {"draws": 0},
         {"methods": ("knn",)},
         {"methods": ("random-init", "kmer-logreg")},
-        {"pool": "max"},
-        {"learning_rate": "fast"},
-        {"epochs": 0},
     ],
 )
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(SettingsError):
         FewShotSettings(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"learning_rate": "fast"}, {"epochs": 0}])
+def test_settings_of_fine_tuning_out_of_range_are_refused(wrong):
+    with pytest.raises(SettingsError, match="'auto', or above 0"):
+        FineTuneSettings(**wrong)

@@ -7,13 +7,18 @@ import pytest
 
 from genomask.errors import DataError, SettingsError, UserError
 from genomask.fewshot import run
+from genomask.fewshot.finetune import FineTuneSettings
 from genomask.fewshot.metrics import METRICS
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import COLUMNS, Cell, ResultsFile, read_results
 from genomask.fewshot.run import run_fewshot
+from genomask.inference.pooling import VectorSettings
 
 SETTINGS = FewShotSettings(
-    shots=(3, 12), draws=2, epochs=1, methods=("kmer-logreg", "probe", "finetune", "random-init")
+    shots=(3, 12),
+    draws=2,
+    finetune=FineTuneSettings(epochs=1),
+    methods=("kmer-logreg", "probe", "finetune", "random-init"),
 )
 QUICK = FewShotSettings(shots=(3, 12), draws=3, methods=("kmer-logreg", "probe"))
 
@@ -86,8 +91,8 @@ def test_two_models_fraction_a_folder_and_its_floor(measure, tmp_path):
 def test_other_settings_data_or_weights_are_refused(measure, pool, tmp_path):
     measure()
     before = (tmp_path / "results.csv").read_bytes()
-    with pytest.raises(SettingsError, match=r"already holds results with another setting 'pool' \(mean, now cls\)"):
-        measure(replace(QUICK, pool="cls"))
+    with pytest.raises(SettingsError, match=r"already holds results with another setting 'pooling' \(mean, now cls\)"):
+        measure(replace(QUICK, vectors=VectorSettings(pooling="cls")))
     with pytest.raises(SettingsError, match="another task 'toy'"):
         measure(pool=replace(pool, sequences=pool.sequences[::-1], labels=pool.labels[::-1]))
     assert (tmp_path / "results.csv").read_bytes() == before

@@ -13,8 +13,9 @@ from genomask.data.tokenizers.kmer import SPECIAL_TOKENS
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.errors import DataError, SettingsError, UserError
 from genomask.fewshot.protocol import FewShotSettings
-from genomask.fewshot.readable import refuse_text
 from genomask.fewshot.run import run_fewshot
+from genomask.inference.pooling import VectorSettings
+from genomask.inference.vocabulary import refuse_text
 
 SETTINGS = FewShotSettings(shots=(3,), draws=2, methods=("probe", "kmer-logreg"))
 ENGLISH = [
@@ -61,7 +62,9 @@ def test_a_model_of_text_is_refused_and_leaves_nothing_that_binds_the_mended_cal
 
 
 def test_a_pooling_and_a_sequence_that_do_not_fit_leave_nothing_either(measure, model_folder, test_task, tmp_path):
-    center = FewShotSettings(shots=(3,), draws=2, methods=("kmer-logreg", "probe"), pool="center")
+    center = FewShotSettings(
+        shots=(3,), draws=2, methods=("kmer-logreg", "probe"), vectors=VectorSettings(pooling="center")
+    )
     tiny = test_task.__class__(
         "toy", ["AC", *test_task.sequences[1:]], test_task.labels, test_task.classes, test_task.path
     )
@@ -73,8 +76,11 @@ def test_a_pooling_and_a_sequence_that_do_not_fit_leave_nothing_either(measure, 
 
 def test_what_was_measured_still_binds(measure, model_folder):
     measure(model_folder)
-    with pytest.raises(SettingsError, match="another setting 'pool'"):
-        measure(model_folder, FewShotSettings(shots=(3,), draws=2, methods=("probe",), pool="cls"))
+    with pytest.raises(SettingsError, match="another setting 'pooling'"):
+        measure(
+            model_folder,
+            FewShotSettings(shots=(3,), draws=2, methods=("probe",), vectors=VectorSettings(pooling="cls")),
+        )
 
 
 def test_the_floor_alone_needs_no_model_of_dna(measure, text_folder):

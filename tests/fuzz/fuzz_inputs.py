@@ -102,6 +102,22 @@ def table(rng: random.Random, place: Path, seeds: Path) -> Case:
     return Case(arguments=arguments, changes=(out,), mended=fewshot(seed, out))
 
 
+def sequences(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """Sequences that a model reads: FASTA, tables, regions of a genome."""
+    kinds = {"genome.fa": a_fasta, "task.tsv": a_table, "task.csv": a_table, "regions.bed": a_bed}
+    seed = rng.choice(list(kinds))
+    genome = ["--genome", str(seeds / "genome.fa")] if seed == "regions.bed" else []
+    file, out = given(rng, place, seeds / seed, kinds[seed]), place / rng.choice(("out.tsv", "out.npy", "out.parquet"))
+    if rng.random() < 0.5:
+        out = place / "out.tsv"
+        verb = ["predict", "--model", str(seeds / "classifier"), "--out", str(out), *genome]
+    else:
+        pooling = rng.choice(("mean", "center", "cls", "tokens"))
+        verb = ["embed", "--model", str(seeds / "run" / "model"), "--pooling", pooling, "--out", str(out), *genome]
+    changes = (out, place / "out.names.txt")
+    return Case(arguments=[*verb, str(file)], changes=changes, mended=[*verb, str(seeds / seed)])
+
+
 def some_json_lines(rng: random.Random) -> bytes:
     """Objects with odd values."""
     values = ("the cat sat", "", None, 5, 1e400, True, ["a"], {"text": "a"}, *WORDS)

@@ -12,6 +12,7 @@ from fuzz_case import Case, Generator
 KINDS: dict[str, tuple[Generator, int]] = {
     "fasta": (fuzz_inputs.fasta, 5),
     "table": (fuzz_inputs.table, 5),
+    "sequences": (fuzz_inputs.sequences, 4),
     "jsonl": (fuzz_inputs.jsonl, 4),
     "bed": (fuzz_inputs.bed, 3),
     "jaspar": (fuzz_inputs.jaspar, 3),

@@ -139,7 +139,7 @@ def _strategy(rng: random.Random) -> str:
 
 def options(rng: random.Random, place: Path, seeds: Path) -> Case:
     """A good call of any verb, with words replaced, added, doubled or left out, and outputs where something is."""
-    for name in ("genome.fa", "task.tsv", "table.npmi", "motifs.jaspar"):
+    for name in ("genome.fa", "task.tsv", "table.npmi", "motifs.jaspar", "regions.bed"):
         shutil.copy(seeds / name, place / name)
     (place / "there").mkdir()
     (place / "there" / "notes.txt").write_text("of a person")
@@ -147,7 +147,20 @@ def options(rng: random.Random, place: Path, seeds: Path) -> Case:
     words, end = rng.choice(_calls(place, seeds / "run" / "model"))
     for _ in range(rng.choice((1, 1, 2, 3))):
         _mistype(rng, words)
-    written = [place / name for name in ("out", "out.svg", "out.tsv", "runs", "masks.svg", "table.npmi")]
+    written = [
+        place / name
+        for name in (
+            "out",
+            "out.svg",
+            "out.tsv",
+            "out.npy",
+            "out.names.txt",
+            "out.parquet",
+            "runs",
+            "masks.svg",
+            "table.npmi",
+        )
+    ]
     return Case(arguments=[typed(word) for word in [*words, *end]], changes=tuple(written))
 
 
@@ -156,7 +169,7 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
     out, genome, task, table = (str(place / name) for name in ("out", "genome.fa", "task.tsv", "table.npmi"))
     pair = f"--train {task} --test {task} --shots 2 --draws 2"
     lines = (
-        f"fewshot --model {model} {pair} --methods probe --pool center --out {out}",
+        f"fewshot --model {model} {pair} --methods probe --pooling center --out {out}",
         f"masks ACGTACGTACGT --k 3 --rate 0.2 --match none --seed 1 --out {out}.svg",
         f"masks {genome}:chr1:1-50 --k 3 --npmi {table} --masking genemask,uniform --out {out}.svg",
         f"npmi {genome} --max-n 3 --min-count 2 --strand both --out {out} --tsv {out}.tsv",
@@ -164,6 +177,10 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
         f"npmi motifs {table} --jaspar {place / 'motifs.jaspar'} --n 3 --top 5 --out {out}",
         f"export --model {model} --to bert --out {out}",
         f"tokenizer train {genome} --vocab-size 20 --seed 1 --out {out}",
+        f"embed {task} --model {model} --pooling center --both-strands --out {out}.tsv",
+        f"embed {genome} --model {model} --pooling tokens --out {out}.npy",
+        f"embed {place / 'regions.bed'} --model {model} --genome {genome} --out {out}.parquet",
+        f"predict {task} --model {model.parents[1] / 'classifier'} --out {out}.tsv",
         *(f"{verb} --help" for verb in get_command(app).commands),  # type: ignore[attr-defined]
     )
     trained = pretrain_genome(Path(genome), Path(out))

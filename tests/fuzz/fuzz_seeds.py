@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from genomask.inference.hub import open_model
+
 QUICK = (
     "tokens.k=3",
     "windows.max_tokens=32",
@@ -103,6 +105,14 @@ def make_seeds(folder: Path, run: Callable[[list[str]], None]) -> None:
     run(["export", "--model", str(folder / "run" / "model"), "--to", "mosaicbert", "--out", str(folder / "mosaicbert")])
     run(fewshot(folder / "task.tsv", folder / "fewshot"))
     shutil.rmtree(folder / "text-run" / "checkpoints")
+    _classifier(folder / "run" / "model", folder / "classifier")
+
+
+def _classifier(model: Path, folder: Path) -> None:
+    """A classifier of two labels, as transformers saves it."""
+    trained, tokenizer = open_model(model, "classification", id2label={0: "coding", 1: "other"})
+    trained.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def _bases(rng: random.Random, n: int, letters: str = "ACGT") -> str:

@@ -21,7 +21,8 @@ from genomask.data.genome import Genome
 from genomask.data.opening import Inputs
 from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
 from genomask.errors import Stopped, UserError, disk_sentence
-from genomask.fewshot.protocol import PRETRAINED_METHODS, FewShotSettings
+from genomask.fewshot.methods import WITHOUT_MODEL
+from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import RESULT_FILES, task_digest
 from genomask.fewshot.run import run_fewshot
 from genomask.files.atomic import atomic_write, sweep
@@ -60,7 +61,7 @@ class Comparison:
     @property
     def primary_method(self) -> str:
         """The first of the methods asked for that judges a pretrained encoder."""
-        return next(method for method in self.fewshot.methods if method in PRETRAINED_METHODS)
+        return self.fewshot.pretrained[0]
 
     @cached_property
     def fingerprints(self) -> tuple[str, ...]:
@@ -109,13 +110,13 @@ class Arm:
 
     @property
     def fewshot(self) -> FewShotSettings:
-        """Floors depend on no strategy (and kmer-logreg on no seed): they are measured where they are first met."""
-        methods = self.comparison.fewshot.methods
+        """Floors depend on no strategy, those without a model on no seed: measured where they are first met."""
+        settings = self.comparison.fewshot
         if self.strategy != self.comparison.control:
-            methods = tuple(method for method in methods if method in PRETRAINED_METHODS)
-        elif self.seed > 0:
-            methods = tuple(method for method in methods if method != "kmer-logreg")
-        return replace(self.comparison.fewshot, methods=methods)
+            return replace(settings, methods=settings.pretrained)
+        if self.seed > 0:
+            return replace(settings, methods=tuple(x for x in settings.methods if x not in WITHOUT_MODEL))
+        return settings
 
     @property
     def asked(self) -> str:

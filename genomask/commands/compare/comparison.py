@@ -14,7 +14,7 @@ from genomask.commands.compare.arms import Arm, Comparison
 from genomask.commands.compare.workers import run_arms
 from genomask.commands.pretrain import refuse_many_processes
 from genomask.errors import SettingsError, TrainingError
-from genomask.fewshot.protocol import PRETRAINED_METHODS, align_classes, check_pool
+from genomask.fewshot.draws import align_classes, check_pool
 from genomask.fewshot.results import read_results, read_summary
 from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
 from genomask.files.atomic import atomic_write, require_folder, sweep
@@ -134,7 +134,8 @@ def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
 
 def _asked_for(arm: Arm, rows: pd.DataFrame) -> pd.DataFrame:
     """Without what an earlier call with other shots or methods left in the same folder."""
-    return rows[rows["shot"].isin(arm.fewshot.shots) & rows["method"].isin(arm.fewshot.measured_methods())]
+    methods = [method.name for method in arm.fewshot.measured]
+    return rows[rows["shot"].isin(arm.fewshot.shots) & rows["method"].isin(methods)]
 
 
 def _check(comparison: Comparison) -> None:
@@ -146,7 +147,7 @@ def _check(comparison: Comparison) -> None:
         raise SettingsError(f"--masking names a strategy twice: {', '.join(comparison.strategies)}.")
     if comparison.seeds < 1:
         raise SettingsError(f"--seeds must be at least 1, got {comparison.seeds}.")
-    if not set(PRETRAINED_METHODS) & set(comparison.fewshot.methods):
+    if not comparison.fewshot.pretrained:
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
     for path in comparison.inputs.genome:
         require_fasta(Path(path))

@@ -9,7 +9,6 @@ from genomask.commands.compare.words import headline
 from genomask.commands.run.leaks import seen_in_pretraining
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
-from genomask.fewshot.protocol import PRETRAINED_METHODS
 from genomask.fewshot.summary import captions
 from genomask.masking.plan import needs_npmi
 from genomask.report.floor_words import floor_caption, floor_frame
@@ -65,7 +64,7 @@ def _verdict(outcome: Outcome) -> Section:
     comparison = outcome.comparison
     control = comparison.control
     parts: list[TablePart | PicturePart] = []
-    for method in (method for method in comparison.fewshot.methods if method in PRETRAINED_METHODS):
+    for method in comparison.fewshot.pretrained:
         verdict = outcome.verdict(method)
         frame = verdict_frame(verdict, outcome.arm_means(method), control)
         parts.append(TablePart(title=f"Verdict by {method}", frame=frame, caption=VERDICT_CAPTION))

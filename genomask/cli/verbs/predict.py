@@ -1,0 +1,34 @@
+"""The verb `predict`: sequences and a classifier in, labels out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genomask.cli.options import Ambiguous, BothStrands, RegionsOf, SequencesFile, TableColumn
+from genomask.files import inputs
+from genomask.terminal.console import say
+
+
+def predict(
+    sequences: SequencesFile,
+    model: Annotated[
+        Path, typer.Option(parser=inputs.model_folder, metavar="FOLDER", help="Folder of a trained classifier.")
+    ],
+    out: Annotated[
+        Path, typer.Option(parser=inputs.output_stream, metavar="FILE", help="F.tsv; - for standard output.")
+    ] = inputs.STDOUT,
+    genome: RegionsOf = [],  # noqa: B006 - typer copies it
+    sequence_column: TableColumn = "sequence",
+    ambiguous: Ambiguous = "error",
+    both_strands: BothStrands = False,
+) -> None:
+    """Label sequences by a trained classifier, with a probability for each class."""
+    inputs.require_model(model)
+
+    from genomask.commands.predict import predict as run
+    from genomask.data.sequences import SequenceFile
+
+    asked = SequenceFile(path=sequences, genome=tuple(genome), column=sequence_column, ambiguous=ambiguous)
+    if said := run(model, asked, out, both_strands=both_strands):
+        say(said)

@@ -1,0 +1,57 @@
+"""`genomask embed`: sequences in, a vector of each (or of each token) out, in the file's order, names beside them."""
+
+from pathlib import Path
+
+from genomask.data.sequences import NamedSequence, SequenceFile
+from genomask.errors import SettingsError
+from genomask.files.inputs import STDOUT
+from genomask.files.vectors import Write, names_beside, require_out, vector_file
+from genomask.inference.models import Loaded, load
+from genomask.inference.pooling import VectorSettings
+from genomask.inference.stream import chunk_tokens, chunk_vectors, chunks
+from genomask.inference.vocabulary import refuse_text
+from genomask.terminal.progress import working
+
+TOKENS = "tokens"
+"""The pooling that pools nothing: a vector of every token that covers bases, and which bases those are."""
+
+
+def embed(model: Path, sequences: SequenceFile, pooling: str, out: Path, *, both_strands: bool = False) -> str:
+    """Write the vectors; says where they are, and nothing where that is standard output.
+
+    Raises UserError before anything is written for what cannot be read, pooled or written.
+    """
+    if pooling == TOKENS and both_strands:
+        raise SettingsError("--both-strands averages vectors of whole sequences; leave it out with --pooling tokens.")
+    require_out(out, [sequences.path, *sequences.genome])
+    settings = VectorSettings() if pooling == TOKENS else VectorSettings(pooling=pooling)
+    loaded = load(model)
+    refuse_text(loaded.tokenizer, model)
+    columns = ("name", "start", "stop") if pooling == TOKENS else ("name",)
+    done = 0
+    with working("embedding", unit="sequences") as work, vector_file(out, columns) as write:
+        for chunk in chunks(sequences.read(), sequences.path):
+            if pooling == TOKENS:
+                _write_tokens(loaded, chunk, settings, str(sequences.path), write)
+            else:
+                where = str(sequences.path)
+                write(
+                    [(sequence.name,) for sequence in chunk],
+                    chunk_vectors(loaded, chunk, settings, where, both_strands=both_strands),
+                )
+            done += len(chunk)
+            work.show(done)
+    return "" if out == STDOUT else _said(out, done, loaded)
+
+
+def _write_tokens(
+    loaded: Loaded, chunk: list[NamedSequence], settings: VectorSettings, where: str, write: Write
+) -> None:
+    found = chunk_tokens(loaded, chunk, settings, where)
+    spans = zip(found.sequence.tolist(), found.start.tolist(), found.stop.tolist(), strict=True)
+    write([(chunk[number].name, start, stop) for number, start, stop in spans], found.vectors)
+
+
+def _said(out: Path, done: int, loaded: Loaded) -> str:
+    names = f", names in {names_beside(out)}" if out.suffix == ".npy" else ""
+    return f"{out}: {done:,} sequences, vectors of width {loaded.model.config.hidden_size:,}{names}"

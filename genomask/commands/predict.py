@@ -1,0 +1,53 @@
+"""`genomask predict`: sequences and a classifier in, a label and a probability of each class out, row by row as TSV."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from genomask.data.sequences import SequenceFile
+from genomask.files.atomic import atomic_file
+from genomask.files.inputs import STDOUT
+from genomask.files.vectors import line_of, require_out
+from genomask.inference.classes import class_names, read_out
+from genomask.inference.models import load
+from genomask.inference.pooling import VectorSettings
+from genomask.inference.stream import chunk_logits, chunks
+from genomask.inference.vocabulary import refuse_text
+from genomask.terminal.progress import working
+
+
+def predict(model: Path, sequences: SequenceFile, out: Path, *, both_strands: bool = False) -> str:
+    """Write `name`, `label` and a column a class (of a regression: `name` and `label`, the value), a row a sequence.
+
+    Says where it is, and nothing where that is standard output. Raises UserError before anything is written for a
+    folder without a trained classifier, and for what cannot be read or written.
+    """
+    require_out(out, [sequences.path, *sequences.genome], suffixes=(".tsv",))
+    loaded = load(model, "trained classification")
+    refuse_text(loaded.tokenizer, model)
+    done, tokens_per_batch = 0, VectorSettings().tokens_per_batch
+    with working("predicting", unit="sequences") as work, _opened(out) as file:
+        for chunk in chunks(sequences.read(), sequences.path):
+            found = chunk_logits(loaded, chunk, tokens_per_batch, str(sequences.path), both_strands=both_strands)
+            said = read_out(loaded.model, found)
+            if done == 0:
+                file.write(f"{line_of(['name', 'label', *class_names(loaded.model)])}\n".encode())
+            rows = zip(chunk, said.labels, said.figures.tolist(), strict=True)
+            lines = (line_of([sequence.name, label, *(f"{x:.6g}" for x in row)]) for sequence, label, row in rows)
+            file.write("".join(f"{line}\n" for line in lines).encode())
+            done += len(chunk)
+            work.show(done)
+    return "" if out == STDOUT else f"{out}: {done:,} sequences"
+
+
+@contextmanager
+def _opened(out: Path) -> Iterator[BinaryIO]:
+    """The file, which appears whole or not at all; or standard output."""
+    if out == STDOUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    else:
+        with atomic_file(out) as file:
+            yield file

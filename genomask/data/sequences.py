@@ -1,0 +1,142 @@
+"""Sequences to be read by a model, one after the other: FASTA, a table, or regions of a genome; names beside them.
+
+Which of these a file is, is told by its content. All come in the file's order, in the letters A C G T N.
+"""
+
+import codecs
+import itertools
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from genomask.data.bed import read_regions
+from genomask.data.fasta import read_fasta
+from genomask.data.genome import Genome
+from genomask.data.table import table_rows
+from genomask.errors import DataError
+from genomask.files.inputs import reading, require_file
+from genomask.files.unpacked import GZIP
+
+_LETTERS = "ACGTURYSWKMBDHVN"
+_AS_ACGTN = str.maketrans(_LETTERS + _LETTERS.lower(), 2 * "ACGTTNNNNNNNNNNN")
+_ODD_LETTER = re.compile("[^ACGTN]")
+_CODE_LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
+_COMPLEMENT = str.maketrans("ACGT", "TGCA")
+
+
+class NamedSequence(NamedTuple):
+    """One sequence, and what it is called."""
+
+    name: str
+    """One line, without tabs."""
+    bases: str
+    """Upper-case letters A C G T N."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceFile:
+    """Which sequences are read."""
+
+    path: Path
+    """FASTA; a TSV or CSV table; or, with a genome, a BED file of its regions. /dev/stdin: read as it comes."""
+    genome: tuple[Path, ...] = ()
+    """FASTA files."""
+    column: str = "sequence"
+    """Of a table."""
+    ambiguous: str = "error"
+    """Letters such as R in FASTA: refused, or n to read them as N (as in tables)."""
+
+    def read(self) -> Iterator[NamedSequence]:
+        """The sequences in the file's order.
+
+        Names are those of the records; of a table its column `name`, else the number of the row; of regions the fourth
+        column, else record:start-stop. A region whose sixth column is - is read on the reverse strand. Raises
+        DataError for a file that is none of these, or holds no sequence.
+        """
+        require_file(self.path)
+        if self.genome:
+            found = _of_regions(self.path, Genome.open(self.genome, ambiguous=self.ambiguous))
+        elif _is_fasta(self.path):
+            found = _of_fasta(self.path, self.ambiguous)
+        else:
+            found = _of_table(self.path, self.column)
+        first = next(found, None)
+        if first is None:
+            raise DataError(f"{self.path}: there is no sequence in it. Give a file with at least one.")
+        yield first
+        yield from found
+
+
+def reverse_complement(bases: str) -> str:
+    """The other strand of A C G T N, read in its own direction."""
+    return bases.translate(_COMPLEMENT)[::-1]
+
+
+def _is_fasta(path: Path) -> bool:
+    """By the first bytes, which standard input still has afterwards; > begins FASTA, @ what read_fasta knows better."""
+    with reading(path) as file:
+        start = file.peek(1)
+    if start.startswith(GZIP):
+        try:
+            start = zlib.decompressobj(wbits=31).decompress(start, 1 << 12)
+        except zlib.error:  # whoever reads on says so
+            return False
+    return start.removeprefix(codecs.BOM_UTF8).lstrip().startswith((b">", b"@"))
+
+
+def _of_fasta(path: Path, ambiguous: str) -> Iterator[NamedSequence]:
+    for record, pieces in itertools.groupby(read_fasta(path, ambiguous), key=lambda piece: piece.record):
+        yield NamedSequence(_one_line(record), "".join(_letters(piece.codes) for piece in pieces))
+
+
+def _of_table(path: Path, column: str) -> Iterator[NamedSequence]:
+    for row, (text, name) in table_rows(path, {"sequence": column}, optional="name"):
+        yield NamedSequence(_one_line(name) or str(row), clean_sequence(text, f"{path}, row {row}"))
+
+
+def _of_regions(path: Path, genome: Genome) -> Iterator[NamedSequence]:
+    for region in read_regions(path, genome):
+        bases = _letters(genome.codes[region.start : region.stop])
+        yield NamedSequence(_one_line(region.name), reverse_complement(bases) if region.reverse else bases)
+
+
+def _letters(codes: np.ndarray) -> str:
+    text: bytes = _CODE_LETTERS[codes].tobytes()
+    return text.decode("ascii")
+
+
+def _one_line(name: str) -> str:
+    return " ".join(name.split())
+
+
+def clean_sequence(text: str, where: str) -> str:
+    """The sequence in the letters A C G T N; `where` begins the message if it is not one."""
+    words = text.translate(_AS_ACGTN).split()
+    if not words:
+        raise DataError(f"{where}: the sequence is empty. Give the row a sequence, or remove it.")
+    sequence = words[0] if len(words) == 1 else join_kmers(words, where)
+    odd = _ODD_LETTER.search(sequence)
+    if odd:
+        raise DataError(
+            f"{where}: {odd[0]!r} at position {odd.start() + 1} is no letter of DNA. "
+            "Sequences are made of A C G T (or U), N, and the other IUPAC letters, which are read as N."
+        )
+    return sequence
+
+
+def join_kmers(words: list[str], where: str) -> str:
+    """The sequence that consecutive k-mers were cut from; DataError where they do not overlap by k - 1 letters."""
+    k = len(words[0])
+    for number, (left, right) in enumerate(itertools.pairwise(words), 1):
+        if len(right) != k or left[1:] != right[:-1]:
+            raise DataError(
+                f"{where}: {right[:20]!r}, word {number + 1}, does not go on where {left[:20]!r} ends; words "
+                f"must be k-mers of {k} letters that overlap by {k - 1}. Give k-mers of consecutive positions, "
+                "or plain sequences."
+            )
+    return words[0] + "".join(word[-1] for word in words[1:])

@@ -1,0 +1,84 @@
+"""Rows of a TSV or CSV table: told by its first line, plain or gzip, columns found by name, others ignored.
+
+A row is a line. TSV has no quoting; a cell that is quoted whole, as R writes it, is read without its quotes. Rows are
+numbered as an editor shows them: the header is row 1.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from genomask.data.lines import LONGEST_LINE, numbered_lines
+from genomask.errors import DataError, shown
+
+csv.field_size_limit(LONGEST_LINE)  # by default 131,072, fewer than a gene may have
+
+
+def table_rows(path: Path, columns: Mapping[str, str], optional: str = "") -> Iterator[tuple[int, list[str]]]:
+    """Row number and the cells of `columns` (what each holds -> its name; upper and lower case are alike) of each row.
+
+    Rows that are blank are left out. Last comes the cell of the column `optional`, "" where there is none. Raises
+    DataError with the row for whatever is wrong with the table.
+    """
+    lines = numbered_lines(path)
+    _, header = next(lines)
+    wanted = {what: name.strip().lower() for what, name in columns.items()}
+    delimiter = _delimiter(path, header, wanted)
+    names = [name.lower() for name in _split(header, delimiter, f"{path}, row 1")]
+    places = [_column(path, names, what, name) for what, name in wanted.items()]
+    extra = names.index(optional) if optional in names else None
+    for number, line in lines:
+        where = f"{path}, row {number}"
+        row = _split(line, delimiter, where)
+        if not any(row):
+            continue
+        if len(row) != len(names):
+            raise DataError(
+                f"{where}: {len(row)} columns where the header has {len(names)}. Give each row a cell for each column."
+            )
+        if [cell.lower() for cell in row] == names:
+            raise DataError(f"{where}: the header once more, as in files that were joined. Remove that row.")
+        cells = [row[place] for place in places]
+        yield number, [*cells, "" if extra is None else row[extra]] if optional else cells
+
+
+def _split(line: str, delimiter: str, where: str) -> list[str]:
+    """The cells of a row, without blanks around them and without their quotes."""
+    if delimiter == "," and '"' in line:
+        try:
+            return [cell.strip() for cell in next(csv.reader([line], strict=True, skipinitialspace=True))]
+        except csv.Error as error:
+            raise DataError(
+                f"{where}: a quote is opened and not closed in its row, or closed within a cell ({error}). "
+                "Write each row on one line, and quotes within quotes twice."
+            ) from error
+    return [_unquoted(cell.strip()) for cell in line.split(delimiter)]
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:-1].replace('""', '"').strip() if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
+
+
+def _delimiter(path: Path, header: str, wanted: Mapping[str, str]) -> str:
+    for delimiter in ("\t", ","):
+        if delimiter in header:
+            return delimiter
+    if header.strip().lower() in wanted.values():
+        return "\t"  # the only column
+    raise DataError(
+        f"{path}, row 1: neither a tab nor a comma in {header.strip()[:40]!r}, so this is no TSV or CSV table. "
+        f"Give a table with the {'columns' if len(wanted) > 1 else 'column'} {' and '.join(wanted.values())}."
+    )
+
+
+def _column(path: Path, names: list[str], option: str, wanted: str) -> int:
+    """Where the column called `wanted` is; `option` is what it holds."""
+    if names.count(wanted) == 1:
+        return names.index(wanted)
+    found = shown(", ".join(map(shown, names)), most=400)
+    if wanted in names:
+        raise DataError(f"{path}, row 1: {names.count(wanted)} columns are called {wanted!r}; keep one of: {found}.")
+    raise DataError(
+        f"{path}, row 1: no column {wanted!r} among: {found}. "
+        f"Rename the column that holds it, or name it by --{option}-column."
+    )

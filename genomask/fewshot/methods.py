@@ -1,0 +1,112 @@
+"""The methods that few-shot measures: one table, which the command line, the protocol, arms and pictures read.
+
+To add one: write what builds its scorer, and a row. Nothing heavy is imported before a scorer is built, as the command
+line reads the table for its help.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from genomask.data.tasks import LabelledTask
+    from genomask.fewshot.draws import Scorer
+    from genomask.fewshot.finetune import FineTuneSettings
+    from genomask.inference.pooling import VectorSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a scorer may be built from."""
+
+    model: "Path"
+    pool: "LabelledTask"
+    test: "LabelledTask"
+    rows: "np.ndarray"
+    """Those of the pool that any draw takes, sorted."""
+    seed: int
+    """Of new weights: the model's own pretraining seed."""
+    vectors: "VectorSettings"
+    finetune: "FineTuneSettings"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One value of the column `method`."""
+
+    name: str
+    build: "Callable[[Given, bool], Scorer]"
+    """The scorer; True asks for the untrained twin."""
+    cost: int
+    """Rank from cheap to dear: the order of measuring, and so of tables and pictures."""
+    mark: tuple[str, Any]
+    """Marker and dash of its curve, as matplotlib takes them."""
+    needs_model: bool = True
+    pools_vectors: bool = False
+    twin_of: str = ""
+    """The method whose floor it is, with the same encoder untrained."""
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Does its score belong to a masking strategy? All others are floors that need no pretraining."""
+        return self.needs_model and not self.twin_of
+
+    @property
+    def asked_as(self) -> str:
+        """What stands for it in --methods: random-init means the twins of all methods that are asked."""
+        return TWIN if self.twin_of else self.name
+
+    def scorer(self, given: Given) -> "Scorer":
+        """Ready to be measured."""
+        return self.build(given, bool(self.twin_of))
+
+
+def _finetune(given: Given, untrained: bool) -> "Scorer":
+    from genomask.fewshot.finetune import finetune_scorer
+
+    batch = given.vectors.tokens_per_batch
+    task = given.pool, given.test
+    return finetune_scorer(given.model, *task, given.finetune, batch, seed=given.seed, untrained=untrained)
+
+
+def _probe(given: Given, untrained: bool) -> "Scorer":
+    from genomask.fewshot.probe import probe_scorer
+
+    task = given.pool, given.test
+    return probe_scorer(given.model, *task, given.vectors, given.rows, seed=given.seed, untrained=untrained)
+
+
+def _kmer_logreg(given: Given, _: bool) -> "Scorer":
+    from genomask.fewshot.floors import kmer_scorer
+
+    return kmer_scorer(given.pool, given.test)
+
+
+TWIN = "random-init"
+ROUND, SQUARE, DIAMOND = ("o", "-"), ("s", (0, (4, 1.5))), ("D", ":")
+
+TABLE = (
+    Method(name="finetune", build=_finetune, cost=3, mark=ROUND),
+    Method(name="probe", build=_probe, cost=1, mark=SQUARE, pools_vectors=True),
+    Method(name="kmer-logreg", build=_kmer_logreg, cost=0, mark=DIAMOND, needs_model=False),
+    Method(name=f"{TWIN}/finetune", build=_finetune, cost=4, mark=ROUND, twin_of="finetune"),
+    Method(name=f"{TWIN}/probe", build=_probe, cost=2, mark=SQUARE, pools_vectors=True, twin_of="probe"),
+)
+
+METHODS = {method.name: method for method in TABLE}
+"""By the values of the column `method`."""
+ASKED = tuple(dict.fromkeys(method.asked_as for method in TABLE))
+"""What may be asked for."""
+PRETRAINED = tuple(method.name for method in TABLE if method.is_pretrained)
+WITHOUT_MODEL = tuple(method.name for method in TABLE if not method.needs_model)
+
+
+def measured(asked: Iterable[str]) -> list[Method]:
+    """The methods that these words ask for, cheapest first."""
+    words = set(asked)
+    found = [x for x in TABLE if x.asked_as in words and (not x.twin_of or x.twin_of in words)]
+    return sorted(found, key=lambda method: method.cost)

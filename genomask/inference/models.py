@@ -1,0 +1,49 @@
+"""The model of a folder with its tokenizer, on this machine's device.
+
+In: a model folder and the head that is wanted. Out: the pair, ready for `forward`; or a hash that names the weights.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from genomask.errors import UserError
+from genomask.inference.hub import open_model
+from genomask.training.device import choose_device
+
+
+class Loaded(NamedTuple):
+    """A model on its device, and the tokenizer of its folder."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def load(folder: Path, head: str = "encoder", *, seed: int = 0, untrained: bool = False, **settings: Any) -> Loaded:
+    """The model of a folder with a head (`hub.HEADS`), in eval mode; `settings` go to its config, as num_labels=3.
+
+    `seed` draws what the folder does not hold: the weights of a new head, or all of an `untrained` twin. Raises
+    UserError as `open_model` does.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model, tokenizer = open_model(folder, head=head, **settings)
+        if untrained:
+            model = type(model)(model.config).eval()
+    model.to(choose_device("auto"))  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
+    return Loaded(model, tokenizer)
+
+
+def fingerprint(folder: Path) -> str:
+    """Hash of a model folder's configuration and weights; raises UserError where there are none."""
+    files = [path for path in sorted(folder.glob("*")) if path.suffix in (".safetensors", ".bin")]
+    if not files or not (folder / "config.json").is_file():
+        raise UserError(f"{folder}: no model here (config.json and weights); give a run's folder 'model'.")
+    digest = hashlib.blake2b(digest_size=16)
+    for path in [folder / "config.json", *files]:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "blake2b").digest())
+    return digest.hexdigest()

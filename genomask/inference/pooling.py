@@ -1,0 +1,115 @@
+"""One vector a sequence, pooled from the vectors of its tokens.
+
+In: an encoder, its tokenizer and sequences. Out: vectors in the sequences' order.
+
+Letters: T tokens of all packed sequences, B sequences, D width.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from genomask.errors import SettingsError
+from genomask.inference.forward import batches, forward
+from genomask.inference.models import Loaded
+from genomask.inference.tokens import Tokenised, check_lengths, tokenise
+from genomask.settings.ranges import require_one_of, require_whole
+
+POOLINGS = ("mean", "center", "cls")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorSettings:
+    """How a sequence becomes a vector."""
+
+    pooling: str = "mean"
+    """mean, center or cls: see `pooling_weights`."""
+    tokens_per_batch: int = 4096
+    """Tokens that go through the encoder at once; bounds memory, changes no result."""
+    precision: str = "auto"
+    """fp32 or bf16; auto: fp32 on every CPU, so that no vector hangs on its units, bf16 on a GPU that has it."""
+
+    def __post_init__(self) -> None:
+        require_one_of("pooling", self.pooling, POOLINGS)
+        require_whole("tokens_per_batch", self.tokens_per_batch, 1)
+        require_one_of("precision", self.precision, ("auto", "fp32", "bf16"))
+
+
+def vectors(loaded: Loaded, sequences: list[str], settings: VectorSettings, where: str) -> np.ndarray:
+    """(B, D) float32: one vector a sequence; `where` names the file in messages.
+
+    Raises DataError for sequences that the model cannot take, SettingsError for a pooling that it has no token for.
+    """
+    tokenised = tokenise(loaded.tokenizer, sequences, where)
+    check_lengths(*loaded, tokenised, where)
+    return pooled(loaded.model, tokenised, settings)
+
+
+@torch.inference_mode()
+def pooled(model: PreTrainedModel, tokenised: Tokenised, settings: VectorSettings) -> np.ndarray:
+    """(B, D) float32: one vector a sequence."""
+    model.eval()
+    weights = torch.from_numpy(pooling_weights(tokenised, settings.pooling))
+    weights_of = torch.split(weights, tokenised.tokens.lengths.tolist())
+    out = np.empty((len(weights_of), model.config.hidden_size), dtype=np.float32)
+    for numbers, tokens in batches(tokenised.tokens, settings.tokens_per_batch):
+        hidden = forward(model, tokens, settings.precision)
+        weight = torch.cat([weights_of[number] for number in numbers.tolist()]).to(hidden)
+        owner = torch.repeat_interleave(torch.arange(len(numbers)), tokens.lengths).to(hidden.device)
+        sums = hidden.new_zeros(len(numbers), hidden.shape[1]).index_add_(0, owner, hidden * weight[:, None])
+        out[numbers.numpy()] = sums.cpu().numpy()
+    return out
+
+
+class TokenVectors(NamedTuple):
+    """Vectors of all tokens that cover letters, sequence by sequence."""
+
+    sequence: np.ndarray  # (T,) int64, the number of the token's sequence
+    start: np.ndarray  # (T,) int64, first letter that the token covers, from 0
+    stop: np.ndarray  # (T,) int64, the letter after its last
+    vectors: np.ndarray  # (T, D) float32
+
+
+@torch.inference_mode()
+def token_vectors(loaded: Loaded, sequences: list[str], settings: VectorSettings, where: str) -> TokenVectors:
+    """A vector of each token but [CLS] and [SEP]; raises DataError as `vectors` does."""
+    loaded.model.eval()
+    tokenised = tokenise(loaded.tokenizer, sequences, where)
+    check_lengths(*loaded, tokenised, where)
+    tokens = tokenised.tokens
+    out = np.empty((len(tokens.input_ids), loaded.model.config.hidden_size), dtype=np.float32)
+    rows = torch.split(torch.arange(len(out)), tokens.lengths.tolist())
+    for numbers, part in batches(tokens, settings.tokens_per_batch):
+        hidden = forward(loaded.model, part, settings.precision)
+        out[torch.cat([rows[number] for number in numbers.tolist()]).numpy()] = hidden.cpu().numpy()
+    content = tokenised.stop > tokenised.start
+    owner = np.repeat(np.arange(len(sequences)), tokens.lengths.numpy())
+    return TokenVectors(owner[content], tokenised.start[content], tokenised.stop[content], out[content])
+
+
+def pooling_weights(tokenised: Tokenised, pooling: str) -> np.ndarray:
+    """(T,) float32 weights of each token in its sequence's vector; they sum to 1 over a sequence.
+
+    mean: all tokens but [CLS] and [SEP]. center: the tokens that cover the sequence's middle letter, or either of its
+    two middle letters where the length is even (letters (n - 1) // 2 and n // 2 of n, counted from 0). cls: the first
+    token. Raises SettingsError where there is no such token.
+    """
+    lengths = tokenised.tokens.lengths.numpy()
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    content = tokenised.stop > tokenised.start
+    if pooling == "cls":
+        chosen = np.zeros(len(owner), dtype=bool)
+        chosen[tokenised.tokens.cu_seqlens[:-1].numpy()] = True
+        if content[chosen].any():
+            raise SettingsError("pooling = cls needs a tokenizer that puts [CLS] first; use pooling = mean or center.")
+    elif pooling == "center":
+        n = tokenised.letters[owner]
+        chosen = content & (tokenised.start <= n // 2) & (tokenised.stop > (n - 1) // 2)
+    else:
+        chosen = content
+    if not np.bincount(owner, chosen).all():
+        raise SettingsError(f"pooling = {pooling}: in one sequence no token covers the middle; use pooling = mean.")
+    return (chosen / np.bincount(owner, chosen)[owner]).astype(np.float32)

@@ -1,0 +1,75 @@
+"""Sequences through a model, some at a time, as they are read: memory does not grow with the file.
+
+Letters: B sequences of a chunk, D width, C classes.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from genomask.data.sequences import NamedSequence, reverse_complement
+from genomask.errors import DataError
+from genomask.inference.forward import logits
+from genomask.inference.models import Loaded
+from genomask.inference.pooling import TokenVectors, VectorSettings, token_vectors, vectors
+from genomask.inference.tokens import check_lengths, tokenise
+
+CHUNK_BASES = 1 << 18
+"""Read before they go through the model, so that sequences of like length can go together."""
+MOST_BASES = 100_000
+"""Of one sequence: what attention costs grows with the square of its length."""
+
+
+def chunks(sequences: Iterable[NamedSequence], path: Path) -> Iterator[list[NamedSequence]]:
+    """The sequences in their order, about CHUNK_BASES at a time; `path` names the file in messages.
+
+    Raises DataError for one that is longer than MOST_BASES.
+    """
+    chunk: list[NamedSequence] = []
+    bases = 0
+    for sequence in sequences:
+        if len(sequence.bases) > MOST_BASES:
+            raise DataError(
+                f"{path}: {sequence.name} has {len(sequence.bases):,} bases; at most {MOST_BASES:,} go through a model "
+                "at once. Give regions of it: a BED file, with the genome by --genome."
+            )
+        chunk.append(sequence)
+        bases += len(sequence.bases)
+        if bases >= CHUNK_BASES:
+            yield chunk
+            chunk, bases = [], 0
+    if chunk:
+        yield chunk
+
+
+def chunk_vectors(
+    loaded: Loaded, chunk: list[NamedSequence], settings: VectorSettings, where: str, *, both_strands: bool
+) -> np.ndarray:
+    """(B, D) float32: one vector a sequence; with both strands the mean of its own and its reverse complement's."""
+    found = [vectors(loaded, bases, settings, where) for bases in _strands(chunk, both_strands)]
+    return sum(found[1:], found[0]) / len(found)
+
+
+def chunk_tokens(loaded: Loaded, chunk: list[NamedSequence], settings: VectorSettings, where: str) -> TokenVectors:
+    """A vector of each token but special ones."""
+    return token_vectors(loaded, [sequence.bases for sequence in chunk], settings, where)
+
+
+def chunk_logits(
+    loaded: Loaded, chunk: list[NamedSequence], tokens_per_batch: int, where: str, *, both_strands: bool
+) -> list[Tensor]:
+    """(B, C) float64 logits of a classifier, of each strand that is read."""
+    found = []
+    for bases in _strands(chunk, both_strands):
+        tokenised = tokenise(loaded.tokenizer, bases, where)
+        check_lengths(*loaded, tokenised, where)
+        found.append(logits(loaded.model, tokenised.tokens, tokens_per_batch))
+    return found
+
+
+def _strands(chunk: list[NamedSequence], both: bool) -> Iterator[list[str]]:
+    yield [sequence.bases for sequence in chunk]
+    if both:
+        yield [reverse_complement(sequence.bases) for sequence in chunk]

@@ -1,0 +1,103 @@
+"""Sequences in, packed token ids out, with the letters that each token covers: for any tokenizer, ours or another's.
+
+Letters: T tokens of all packed sequences, B sequences.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from genomask.data.packing import pack
+from genomask.data.tokenizers.base import CLS, SEP, DnaTokenizer, base_codes
+from genomask.errors import DataError
+from genomask.types import TokenSequences
+
+MAX_UNKNOWN_FRACTION = 0.5
+"""Fraction of unknown tokens above which a tokenizer and a file do not belong together."""
+
+
+class Tokenised(NamedTuple):
+    """Tokens of B sequences, and the letters [start, stop) each covers: 0, 0 for [CLS] and [SEP]."""
+
+    tokens: TokenSequences
+    start: np.ndarray  # (T,) int64
+    stop: np.ndarray  # (T,) int64
+    letters: np.ndarray  # (B,) int64, length of each sequence in the same unit
+
+
+def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str) -> Tokenised:
+    """Tokens of the sequences, special tokens included, none cut.
+
+    Raises DataError, with `where` (a file), for a sequence that makes no token and for a file that is mostly unknown,
+    told by the sequences without N: where a genome has gaps no tokenizer knows them.
+    """
+    if isinstance(tokenizer, DnaTokenizer):
+        parts = [_dna_tokens(tokenizer, sequence) for sequence in sequences]
+        letters = [len(sequence) for sequence in sequences]
+    else:
+        parts, letters = _other_tokens(tokenizer, sequences)
+    for sequence, (_, start, stop) in zip(sequences, parts, strict=True):
+        if not (stop > start).any():
+            raise DataError(
+                f"{where}: the sequence {sequence[:40]!r} makes no token in this model's tokenizer; "
+                "leave it out of the file or use a model with smaller tokens."
+            )
+    ids, start, stop = zip(*parts, strict=True)
+    tokenised = Tokenised(pack(ids, np.ones(len(ids))), np.concatenate(start), np.concatenate(stop), np.array(letters))
+    without_n = np.repeat(["N" not in sequence.upper() for sequence in sequences], tokenised.tokens.lengths.numpy())
+    content = tokenised.tokens.input_ids.numpy()[(tokenised.stop > tokenised.start) & without_n]
+    unknown = (content == tokenizer.unk_token_id).sum() / max(1, len(content))
+    if unknown > MAX_UNKNOWN_FRACTION:
+        raise DataError(
+            f"{where}: {unknown:.0%} of the tokens are {tokenizer.unk_token}, so this model's tokenizer does not read "
+            "these sequences; use a model whose tokenizer takes plain DNA letters."
+        )
+    return tokenised
+
+
+def _dna_tokens(tokenizer: DnaTokenizer, sequence: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ids = np.concatenate([[CLS], tokenizer.encode_bases(base_codes(sequence)), [SEP]])
+    start, stop = (place.numpy() for place in tokenizer.token_bases.places(torch.from_numpy(ids)))
+    covers = stop > start
+    return ids, start * covers, stop * covers
+
+
+def _other_tokens(
+    tokenizer: PreTrainedTokenizerBase, sequences: list[str]
+) -> tuple[list[tuple[np.ndarray, np.ndarray, np.ndarray]], list[int]]:
+    """As above for any tokenizer; one that cannot say which letters a token covers counts in tokens."""
+    fast = tokenizer.is_fast
+    try:
+        encoded = tokenizer(sequences, return_special_tokens_mask=True, return_offsets_mapping=fast)
+    except Exception as problem:  # what the tokenizers library raises, as where the token for the unknown is not there
+        raise DataError(
+            f"{tokenizer.name_or_path}: its tokenizer cannot read these sequences ({problem}); copy the tokenizer's "
+            "files that were saved with this model."
+        ) from problem
+    parts, letters = [], []
+    for at, sequence in enumerate(sequences):
+        content = 1 - np.array(encoded["special_tokens_mask"][at])
+        places = np.array(encoded["offset_mapping"][at]) if fast else _count(content)
+        parts.append((np.array(encoded["input_ids"][at]), places[:, 0] * content, places[:, 1] * content))
+        letters.append(len(sequence) if fast else int(content.sum()))
+    return parts, letters
+
+
+def _count(content: np.ndarray) -> np.ndarray:
+    """(tokens, 2) [n - 1, n) for the n-th token that is not special."""
+    number = np.cumsum(content)
+    return np.stack([number - 1, number], axis=1)
+
+
+def check_lengths(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokenised: Tokenised, where: str) -> None:
+    """Raises DataError for a sequence longer than the model has positions for (ALiBi has no such bound)."""
+    longest = int(tokenised.tokens.lengths.max())
+    bounded = getattr(model.config, "positions", "learned") == "learned"
+    limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", longest))
+    if bounded and longest > limit:
+        raise DataError(
+            f"{where}: a sequence has {longest} tokens and this model takes {limit}; "
+            "cut the sequences or use a model for longer ones."
+        )

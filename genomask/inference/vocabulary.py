@@ -1,0 +1,31 @@
+"""Is this a model of DNA? Told by what its vocabulary spells."""
+
+import re
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from genomask.data.tokenizers.kmer import KmerTokenizer
+from genomask.errors import UserError
+
+LEAST_DNA_FRACTION = 0.5
+"""Of a vocabulary so much must spell DNA; of BERT's under 1 % do, of amino acids a quarter, of DNA's nearly all."""
+
+_NO_WORD = re.compile(r"\[.*\]|<.*>|")
+_DNA = re.compile(r"(##|\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}|\N{LOWER ONE EIGHTH BLOCK})?[ACGTUN]+", re.IGNORECASE)
+
+
+def refuse_text(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Raises UserError for a tokenizer whose vocabulary does not spell DNA, such as a text model's.
+
+    One like BERT's cuts DNA into pieces of words and knows most of them, so a fraction of unknown tokens cannot tell.
+    """
+    if isinstance(tokenizer, KmerTokenizer):
+        return
+    words = [token for token in tokenizer.get_vocab() if not _NO_WORD.fullmatch(token)]
+    spelling = sum(bool(_DNA.fullmatch(token)) for token in words)
+    if spelling < LEAST_DNA_FRACTION * len(words):
+        raise UserError(
+            f"{folder}: this is no model of DNA: {spelling:,} of the {len(words):,} words of its vocabulary are made "
+            "of A C G T, so what it says of DNA would mean nothing; give the folder of a model pretrained on DNA."
+        )

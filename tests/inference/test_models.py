@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+import torch
+
+from genomask.errors import UserError
+from genomask.inference.models import fingerprint, load
+
+
+def test_the_seed_draws_the_head_and_nothing_else(model_folder):
+    first, again, other = (load(model_folder, "classification", seed=seed, num_labels=2).model for seed in (1, 1, 2))
+    states = [model.state_dict() for model in (first, again, other)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    changed = {name for name in states[0] if not torch.equal(states[0][name], states[2][name])}
+    assert changed == {"classifier.weight", "bert.pooler.dense.weight"}
+
+
+def test_an_untrained_twin_has_the_config_but_none_of_the_weights(model_folder):
+    trained = load(model_folder, seed=1, untrained=False).model
+    twin, same, other = (load(model_folder, seed=seed, untrained=True).model for seed in (1, 1, 2))
+    name = "embeddings.word_embeddings.weight"
+    weight = {
+        label: model.state_dict()[name] for label, model in zip("abcd", (trained, twin, same, other), strict=True)
+    }
+    assert weight["a"].shape == weight["b"].shape
+    assert not torch.equal(weight["a"], weight["b"])
+    assert torch.equal(weight["b"], weight["c"])
+    assert not torch.equal(weight["b"], weight["d"])
+
+
+def test_a_fingerprint_follows_the_weights(model_folder, bert_folder, tmp_path):
+    assert fingerprint(model_folder) == fingerprint(model_folder) != fingerprint(bert_folder)
+    with pytest.raises(UserError, match="no model here"):
+        fingerprint(tmp_path)
+
+
+def test_global_random_state_is_left_alone(model_folder):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    load(model_folder, "classification", seed=1, untrained=True, num_labels=2)
+    assert torch.equal(torch.rand(1), expected)
+    assert np.isfinite(expected.item())

@@ -1,0 +1,68 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genomask.data import KmerTokenizer
+from genomask.errors import SettingsError
+from genomask.inference.forward import forward
+from genomask.inference.models import load
+from genomask.inference.pooling import VectorSettings, pooling_weights, vectors
+from genomask.inference.tokens import tokenise
+
+
+@pytest.mark.parametrize(
+    ("k", "stride", "length", "covering"),
+    [
+        (3, 1, 9, [2, 3, 4]),  # base 4 alone is the middle
+        (3, 1, 10, [2, 3, 4, 5]),  # bases 4 and 5
+        (3, 3, 10, [1]),  # tokens of bases 0-2, 3-5, 6-8
+        (3, 3, 12, [1, 2]),  # bases 5 and 6 lie in two tokens
+        (1, 1, 4, [1, 2]),
+        (6, 1, 40, list(range(14, 21))),
+    ],
+)
+def test_center_is_the_tokens_that_cover_the_middle(k, stride, length, covering):
+    tokenised = tokenise(KmerTokenizer(k=k, stride=stride), ["A" * length], "file")
+    weights = pooling_weights(tokenised, "center")
+    assert (np.flatnonzero(weights) - 1).tolist() == covering
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_mean_leaves_special_tokens_out_and_cls_takes_the_first():
+    tokenised = tokenise(KmerTokenizer(k=3), ["ACGTA", "ACGTAC"], "file")
+    third, fourth = [pytest.approx(1 / 3)] * 3, [0.25] * 4
+    assert pooling_weights(tokenised, "mean").tolist() == [0, *third, 0, 0, *fourth, 0]
+    assert np.flatnonzero(pooling_weights(tokenised, "cls")).tolist() == [0, 5]
+
+
+def test_cls_needs_a_special_token_in_front():
+    tokenised = tokenise(KmerTokenizer(k=3), ["ACGTA"], "file")
+    bare = tokenised._replace(start=tokenised.start, stop=tokenised.start + 3)
+    with pytest.raises(SettingsError, match="use pooling = mean"):
+        pooling_weights(bare, "cls")
+
+
+def test_vectors_are_the_pooled_token_vectors_in_the_files_order(model_folder):
+    loaded = load(model_folder)
+    sequences = ["ACGTTGCAACGTAGGCTA", "ACGTACG", "GGGTTTACATCAT"]
+    pooled = vectors(loaded, sequences, VectorSettings(tokens_per_batch=40), "file")
+    for sequence, vector in zip(sequences, pooled, strict=True):
+        hidden = forward(loaded.model, tokenise(loaded.tokenizer, [sequence], "file").tokens).detach().numpy()
+        np.testing.assert_allclose(vector, hidden[1:-1].mean(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("change", [{"pooling": "max"}, {"tokens_per_batch": 0}, {"precision": "fp16"}])
+def test_a_setting_that_cannot_be_is_named(change):
+    with pytest.raises(SettingsError, match=next(iter(change))):
+        VectorSettings(**change)
+
+
+def test_the_example_of_the_docs_runs(model_folder):
+    page = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+    [example] = [x for x in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "inference.pooling" in x]
+    assert "runs/yeast/model" in example
+    names = {}
+    exec(compile(example.replace("runs/yeast/model", str(model_folder)), "python.md", "exec"), names)
+    assert names["found"].shape == (2, 32)

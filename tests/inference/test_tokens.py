@@ -1,0 +1,72 @@
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
+
+from genomask.data import KmerTokenizer
+from genomask.errors import DataError
+from genomask.inference.models import load
+from genomask.inference.tokens import check_lengths, tokenise
+
+
+@pytest.mark.parametrize(("stride", "starts"), [(1, [0, 1, 2, 3]), (3, [0, 3])])
+def test_kmers_know_the_bases_they_cover(stride, starts):
+    tokenised = tokenise(KmerTokenizer(k=3, stride=stride), ["ACGTAC"], "file")
+    assert tokenised.start.tolist() == [0, *starts, 0]
+    assert tokenised.stop.tolist() == [0, *(start + 3 for start in starts), 0]
+
+
+def test_our_quick_path_gives_the_tokenizers_own_ids():
+    tokenizer = KmerTokenizer(k=3)
+    tokenised = tokenise(tokenizer, ["ACGTNAC", "acgt"], "file")
+    assert tokenised.tokens.input_ids.tolist() == [*tokenizer("ACGTNAC")["input_ids"], *tokenizer("acgt")["input_ids"]]
+
+
+def test_another_tokenizer_tells_its_letters(bert_folder):
+    tokenised = tokenise(load(bert_folder).tokenizer, ["ACGTA"], "file")
+    assert tokenised.start.tolist() == [0, 0, 2, 4, 0]
+    assert tokenised.stop.tolist() == [0, 2, 4, 5, 0]
+
+
+def test_a_tokenizer_that_cannot_tell_letters_counts_in_tokens(bert_folder, monkeypatch):
+    tokenizer = load(bert_folder).tokenizer
+    monkeypatch.setattr(type(tokenizer), "is_fast", False)
+    tokenised = tokenise(tokenizer, ["ACGTA"], "file")
+    assert tokenised.start.tolist() == [0, 0, 1, 2, 0]
+    assert tokenised.letters.tolist() == [3]
+
+
+def test_a_sequence_without_a_token_is_named():
+    with pytest.raises(DataError, match=r"test.tsv: the sequence 'AC' makes no token"):
+        tokenise(KmerTokenizer(k=3), ["ACGT", "AC"], "test.tsv")
+
+
+def test_a_tokenizer_that_lost_its_token_for_the_unknown_is_named():
+    plain = Tokenizer(WordLevel({"AC": 0}, unk_token="[UNK]"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, name_or_path="a/folder")
+    with pytest.raises(DataError, match=r"^a/folder: its tokenizer cannot read these sequences \(.*UNK.*\); copy the"):
+        tokenise(tokenizer, ["GT"], "task.tsv")
+
+
+def test_a_file_that_is_mostly_unknown_to_the_tokenizer_is_refused(bert_folder):
+    tokenizer = load(bert_folder).tokenizer
+    with pytest.raises(DataError, match=r"test.tsv: 67% of the tokens are \[UNK\]"):
+        tokenise(tokenizer, ["XXXX", "AC"], "test.tsv")
+    assert len(tokenise(tokenizer, ["XXAC"], "test.tsv").letters) == 1
+
+
+def test_a_gap_of_the_genome_says_nothing_about_the_tokenizer(bert_folder):
+    for tokenizer in (load(bert_folder).tokenizer, KmerTokenizer(k=3)):
+        tokenised = tokenise(tokenizer, ["NNNNNN", "NNACGT"], "regions.bed")
+        assert tokenizer.unk_token_id in tokenised.tokens.input_ids
+
+
+def test_too_long_a_sequence_is_refused_where_positions_end(bert_folder, model_folder):
+    for folder, refused in ((bert_folder, True), (model_folder, False)):
+        model, tokenizer = load(folder)
+        tokenised = tokenise(tokenizer, ["ACGT" * 300], "test.tsv")
+        if refused:
+            with pytest.raises(DataError, match=r"test.tsv: a sequence has 602 tokens and this model takes 16"):
+                check_lengths(model, tokenizer, tokenised, "test.tsv")
+        else:
+            check_lengths(model, tokenizer, tokenised, "test.tsv")
