@@ -5,6 +5,7 @@ them in normal and in colour-blind eyes. Each is also a CSS variable of the repo
 follows the reader's light or dark mode.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import cycle
@@ -102,7 +103,8 @@ def picture(path: Path, width: float, height: float, title: str = "") -> Iterato
         metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
         if title:
             metadata["Title"] = title
-        with atomic_file(path) as file:
+        with atomic_file(path) as file, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "constrained_layout not applied")  # numbers of hundreds of digits
             figure.savefig(file, format=path.suffix[1:], metadata=metadata)
 
 

@@ -27,3 +27,12 @@ def read_record(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise DataError(f"{path}: not a JSON object; {MEND}")
     return record
+
+
+def read_baselines(path: Path) -> dict[str, float | None]:
+    """What a model's scores are held against, by name. Raises DataError as above, and where one is no number."""
+    record = read_record(path)
+    for name, value in record.items():
+        if isinstance(value, bool) or not isinstance(value, int | float | None):
+            raise DataError(f"{path}: {name} is no number; {MEND}")
+    return record

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from genomask.errors import UserError
 from genomask.masking import STRATEGIES
 from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
-from genomask.report.style import HUES, INK, MUTED, STRATEGY_HUES, strategy_colours
+from genomask.report.style import HUES, INK, MUTED, STRATEGY_HUES, picture, strategy_colours
 
 DICHROMATS = {
     "none": np.eye(3),
@@ -155,6 +155,13 @@ def _linear(colour: str) -> np.ndarray:
 def _oklab(light: np.ndarray) -> np.ndarray:
     """Ottosson's OKLab, in which equal distances look about equally large."""
     return OKLAB @ np.cbrt(CONES @ light.clip(0, 1))
+
+
+@pytest.mark.filterwarnings("error")
+def test_words_that_leave_no_room_for_the_axes_leave_a_picture_and_no_warning(tmp_path):
+    with picture(tmp_path / "curves.png", 0.5, 0.5) as figure:
+        figure.subplots().set_ylabel("9" * 100)
+    assert (tmp_path / "curves.png").stat().st_size > 0
 
 
 def test_an_unknown_picture_format_is_refused_by_name(summary, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from genomask.errors import DataError
-from genomask.training.records import read_record, write_record
+from genomask.training.records import read_baselines, read_record, write_record
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
@@ -15,3 +15,12 @@ def test_a_record_that_is_none_is_one_sentence_that_says_how_to_mend_it(tmp_path
         (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(DataError, match=r"a.json: .*use --resume"):
         read_record(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("value", ["1.9", True, {}, [1.9]])
+def test_a_baseline_that_is_no_number_is_named(tmp_path, value):
+    write_record(tmp_path / "baselines.json", {"order_0_bits": 1.99, "flank_floor_nats": None})
+    assert read_baselines(tmp_path / "baselines.json") == {"order_0_bits": 1.99, "flank_floor_nats": None}
+    write_record(tmp_path / "baselines.json", {"order_0_bits": value})
+    with pytest.raises(DataError, match=r"baselines.json: order_0_bits is no number; .*use --resume"):
+        read_baselines(tmp_path / "baselines.json")

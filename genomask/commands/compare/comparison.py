@@ -23,7 +23,7 @@ from genomask.files.locking import locked
 from genomask.masking.names import find
 from genomask.report.meaning import last_scores
 from genomask.training.metrics_log import read_metrics
-from genomask.training.records import read_record
+from genomask.training.records import read_baselines
 
 ADVISED_SEEDS = 5
 BITS = "eval_bits_per_hidden_base"
@@ -127,7 +127,7 @@ def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
         results=pd.concat([_asked_for(arm, read_results(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
         summary=pd.concat([_asked_for(arm, read_summary(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
         runs={arm.name: pd.DataFrame(read_metrics(arm.folder / "metrics.jsonl")) for arm in arms},
-        baselines={arm.name: read_record(arm.folder / "baselines.json") for arm in arms},
+        baselines={arm.name: read_baselines(arm.folder / "baselines.json") for arm in arms},
         failed=failed,
     )
 

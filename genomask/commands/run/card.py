@@ -17,7 +17,7 @@ from genomask.recipe import GenomeRecipe, Recipe
 from genomask.report.meaning import is_evaluation, last_scores
 from genomask.training.environment import package_versions
 from genomask.training.metrics_log import read_metrics
-from genomask.training.records import read_record
+from genomask.training.records import read_baselines, read_record
 
 LOADING = "## How to load it"
 
@@ -77,7 +77,7 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
     is_dna = isinstance(recipe, GenomeRecipe)
     tags = ["fill-mask", "masked-lm", "mosaicbert", *(["dna", "genomics"] if is_dna else ["text"])]
     rows = read_metrics(out / "metrics.jsonl")
-    baselines, where = (read_record(out / f"{name}.json") for name in ("baselines", "environment"))
+    baselines, where = read_baselines(out / "baselines.json"), read_record(out / "environment.json")
     if any(map(is_evaluation, rows)):
         scores = score_frame(last_scores(rows), baselines)
         held_out = _table(scores.columns, scores.itertuples(index=False)) + f"\n\n{no_bits(recipe, rows)}".rstrip()

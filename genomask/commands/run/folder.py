@@ -44,9 +44,15 @@ def is_finished(out: Path) -> bool:
 
 
 def sweep_run(out: Path) -> None:
-    """Remove what killed writes left; for the one who holds the lock."""
+    """Remove what killed writes left; for the one who holds the lock.
+
+    Raises SettingsError where a folder stands in a file's place: hours later the run could not write it.
+    """
     sweep(out, *WRITTEN)
     sweep(out / "checkpoints", "step-*")
+    for path in (out / name for name in WRITTEN if name != "model"):
+        if path.is_dir():
+            raise SettingsError(f"{path} is a folder where the run writes a file; move it away, or give another --out.")
 
 
 def read_config(out: Path) -> tuple[Recipe, Inputs]:

@@ -19,7 +19,7 @@ from genomask.report.meaning import LOSS, Scores, evaluations_words, last_scores
 from genomask.report.plots import learning_curves
 from genomask.report.tables import rich_table
 from genomask.training.metrics_log import read_metrics
-from genomask.training.records import read_record
+from genomask.training.records import read_baselines
 
 BITS = "eval_bits_per_hidden_base"
 NOT_REPORTED = (
@@ -31,7 +31,7 @@ NOT_REPORTED = (
 def report_run(out: Path) -> Iterator[Table | str]:
     """Draw the curves; yield the table of a run's last evaluations, and what it means."""
     rows = read_metrics(out / "metrics.jsonl")
-    baselines = read_record(out / "baselines.json")
+    baselines = read_baselines(out / "baselines.json")
     for what in ("tokens_per_second", "eval_loss_nats_per_masked_token"):
         if not any(isinstance(row.get(what), int | float) for row in rows):
             raise DataError(f"{out / 'metrics.jsonl'} holds no row with {what}; bring it back from a copy.")

@@ -118,6 +118,14 @@ def test_what_killed_writes_left_is_swept_and_makes_no_folder_full(tmp_path):
         holds_run(tmp_path, resume=False)
 
 
+def test_a_folder_in_the_place_of_a_file_is_refused_before_the_work(tmp_path):
+    (tmp_path / "model").mkdir()
+    sweep_run(tmp_path)
+    (tmp_path / "curves.png").mkdir()
+    with pytest.raises(SettingsError, match=r"curves.png is a folder where the run writes a file; move it away"):
+        sweep_run(tmp_path)
+
+
 def test_a_model_folder_without_weights_or_config_is_not_finished(tmp_path):
     model = tmp_path / "model"
     model.mkdir()
