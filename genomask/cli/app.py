@@ -40,6 +40,7 @@ from genomask.cli.options import (
 from genomask.cli.tokenizer import tokenizer
 from genomask.cli.verbs.embed import embed
 from genomask.cli.verbs.predict import predict
+from genomask.cli.variants import variants
 from genomask.errors import SettingsError, Stopped, UserError, disk_sentence
 from genomask.fewshot.methods import WITHOUT_MODEL
 from genomask.files import inputs
@@ -264,6 +265,7 @@ def demo(
 app.command()(masks)
 app.command()(embed)
 app.command()(predict)
+app.command()(variants)
 
 
 @app.command()

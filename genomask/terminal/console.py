@@ -49,9 +49,11 @@ def _new_console(*, stderr: bool) -> Console:
     return PlainConsole(stderr=stderr, width=width, markup=False, emoji=False)
 
 
-def console() -> Console:
-    """A console on standard output; tables wrap at the terminal's width, elsewhere they get ELSEWHERE columns."""
-    return _new_console(stderr=False)
+def console(*, stderr: bool = False) -> Console:
+    """A console on standard output, or on standard error where the first carries data; tables wrap at the terminal's
+    width, elsewhere they get ELSEWHERE columns.
+    """
+    return _new_console(stderr=stderr)
 
 
 def say(text: str, *, stderr: bool = False) -> None:
