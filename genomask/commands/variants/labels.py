@@ -46,7 +46,7 @@ class Labels:
         """Raises DataError where there are no positives or none but positives."""
         n, positives = len(self.labels), sum(self.labels)
         if not 0 < positives < n:
-            what = f"{positives:,} of the {n:,} ALTs that have {self.criterion.key} and can be scored are positive"
+            what = f"{positives:,} of the {n:,} ALTs that have {self.criterion.key} are positive"
             raise DataError(f"--evaluate {quoted(self.criterion.text)}: {what}; both kinds are needed to rank them.")
 
     def table(self) -> Table:
