@@ -108,7 +108,7 @@ class VariantScorer:
         """A score for every ALT of every variant."""
         questions = _Questions()
         plans = [self._plans(variant, questions) for variant in variants]
-        answers = self._answers(questions.windows)
+        answers = self.log_probabilities(questions.windows)
         return [[Score(_ratio(plan, answers)) if isinstance(plan, list) else Score(np.nan, plan) for plan in each]
                 for each in plans]  # fmt: skip
 
@@ -141,7 +141,7 @@ class VariantScorer:
         return plan
 
     @torch.inference_mode()
-    def _answers(self, windows: Sequence[Haplotype]) -> list[np.ndarray]:
+    def log_probabilities(self, windows: Sequence[Haplotype]) -> list[np.ndarray]:
         """(n, 4) log-probabilities of the hidden bases of each window."""
         answers: list[np.ndarray] = [np.empty(0)] * len(windows)
         for part in self._batches(windows):
@@ -186,11 +186,14 @@ class VariantScorer:
         """(M, V) at the masked ones of ids (G, S): ours packed, and no others computed; another's rows whole."""
         ids, masked = ids.to(self.model.device), masked.to(self.model.device)
         n, length = ids.shape
-        if not isinstance(self.model.config, MosaicBertConfig):
-            return self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[masked]
-        ends = torch.arange(0, n * length + 1, length, dtype=torch.int32, device=ids.device)
-        places = masked.flatten().nonzero().squeeze(1)
-        return self.model(input_ids=ids.flatten(), cu_seqlens=ends, max_seqlen=length, masked_index=places).logits
+        logits: Tensor
+        if isinstance(self.model.config, MosaicBertConfig):
+            ends = torch.arange(0, n * length + 1, length, dtype=torch.int32, device=ids.device)
+            places = masked.flatten().nonzero().squeeze(1)
+            logits = self.model(input_ids=ids.flatten(), cu_seqlens=ends, max_seqlen=length, masked_index=places).logits
+        else:
+            logits = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[masked]
+        return logits
 
 
 def _most_tokens(model: Any, tokenizer: Any) -> int:

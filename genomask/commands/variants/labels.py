@@ -13,6 +13,8 @@ from genomask.errors import DataError, quoted
 from genomask.inference.variants import Score
 from genomask.report.tables import rich_table
 
+FEWEST = 5
+"""Positives, and negatives, below which a bootstrap interval tells nothing."""
 CAPTION = (
     "In brackets 95 % intervals over 1,000 bootstrap samples of variants. AUROC 0.5, and an AUPRC of the fraction of "
     "positives, are what blind guessing gives; above it the positives are those that the model finds less likely."
@@ -25,9 +27,9 @@ class Labels:
 
     criterion: Criterion
     per_alt: bool = False
-    labels: array = field(default_factory=lambda: array("b"))
-    llrs: array = field(default_factory=lambda: array("d"))
-    equally_long: array = field(default_factory=lambda: array("b"))
+    labels: "array[int]" = field(default_factory=lambda: array("b"))
+    llrs: "array[float]" = field(default_factory=lambda: array("d"))
+    equally_long: "array[int]" = field(default_factory=lambda: array("b"))
 
     def note(self, line: VcfLine, scores: list[Score]) -> None:
         """Take the ALTs of a line that have a label and a score; of the header, whether each ALT has its own value."""
@@ -56,16 +58,26 @@ class Labels:
         parts = {"all": np.ones(len(labels), dtype=bool)}
         if equal.any() and not equal.all():
             parts |= {"SNVs and MNVs": equal, "insertions and deletions": ~equal}
-        rows = [_row(name, labels[part], llrs[part]) for name, part in parts.items() if len(set(labels[part])) == 2]
+        rows = [
+            _row(name, labels[part], llrs[part]) for name, part in parts.items() if 0 < sum(labels[part]) < sum(part)
+        ]
         return rich_table(pd.DataFrame(rows), f"Ranked by -llr: {self.criterion.text}", CAPTION)
 
 
 def _row(name: str, labels: np.ndarray, llrs: np.ndarray) -> dict[str, str]:
     found = ranking(labels, llrs)
-    areas = {"AUROC": (found.auroc, found.auroc_interval), "AUPRC": (found.auprc, found.auprc_interval)}
+    too_few = min(found.positives, found.n - found.positives) < FEWEST
+    areas = {
+        "AUROC": (found.auroc, "[too few]" if too_few else _shown(found.auroc_interval)),
+        "AUPRC": (found.auprc, "[too few]" if too_few else _shown(found.auprc_interval)),
+    }
     return {
         "variants": name,
         "ALTs": f"{found.n:,}",
         "positive": f"{found.positives:,} ({found.positives / found.n:.1%})",
-        **{area: f"{value:.3f} [{low:.3f}, {high:.3f}]" for area, (value, (low, high)) in areas.items()},
+        **{area: f"{value:.3f} {interval}" for area, (value, interval) in areas.items()},
     }
+
+
+def _shown(interval: tuple[float, float]) -> str:
+    return "[{:.3f}, {:.3f}]".format(*interval)

@@ -130,6 +130,8 @@ def test_scores_are_held_against_labels_or_a_frequency(place, model_folder):
     )
     assert [column.header.plain for column in shown.columns] == ["variants", "ALTs", "positive", "AUROC", "AUPRC"]
     assert [next(str(cell) for cell in column.cells) for column in shown.columns][:3] == ["all", "21", "11 (52.4%)"]
+    *_, few = ask(place, model_folder, criterion=Criterion.parse("AF<0.42"))
+    assert [str(next(iter(column.cells))) for column in few.columns][3].endswith(" [too few]")
     with pytest.raises(DataError, match="0 of the 22 ALTs that have AF are positive; both kinds"):
         ask(place, model_folder, criterion=Criterion.parse("AF<0"), out=place / "not.tsv")
     assert not (place / "not.tsv").exists()
@@ -139,7 +141,7 @@ def test_standard_input_goes_to_standard_output_and_words_elsewhere(place, model
     ask(place, model_folder)
     data = gzip.compress(text().encode())
     monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(data))))
-    words = f"genomask --quiet variants --model {model_folder} --genome {place}/g.fa - --window 60 --evaluate AF<0.5"
+    words = f"genomask variants --model {model_folder} --genome {place}/g.fa - --window 60 --evaluate AF<0.5"
     monkeypatch.setattr(sys, "argv", words.split())
     with pytest.raises(SystemExit) as end:
         cli.main()
