@@ -7,7 +7,7 @@ import typer
 
 from genomask.cli.options import Ambiguous, GenomeFiles, ModelFolder
 from genomask.files import inputs
-from genomask.terminal.console import console, say
+from genomask.terminal.console import show
 
 LONGEST_WINDOW = 1_000_000
 """In bases."""
@@ -58,9 +58,4 @@ def variants(
         model=model, genome=tuple(genome), vcf=vcf, out=out, ambiguous=ambiguous, mismatch=mismatch, window=window,
         criterion=Criterion.parse(evaluate) if evaluate else None,
     )  # fmt: skip
-    aside = out == STANDARD_OUTPUT  # the table of scores is there
-    for part in score_vcf(request):
-        if isinstance(part, str):
-            say(part, stderr=aside)
-        else:
-            console(stderr=aside).print(part)
+    show(score_vcf(request), stderr=out == STANDARD_OUTPUT)  # the table of scores is on the other

@@ -8,6 +8,7 @@ import codecs
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +49,7 @@ class VcfLine(NamedTuple):
 def read_vcf(path: Path) -> Iterator[VcfLine]:
     """All lines of a VCF; `-` is standard input. Raises DataError, with the line, for what is no VCF."""
     if path == STANDARD_INPUT:
+        assert isinstance(sys.stdin.buffer, BufferedReader)
         name, lines = "standard input", numbered_bytes(sys.stdin.buffer, "standard input")
     else:
         require_file(path)

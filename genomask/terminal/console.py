@@ -65,13 +65,13 @@ class Line(str):
     """A line of a result that is not folded, so that a path in it can be copied."""
 
 
-def show(parts: Iterable[RenderableType]) -> None:
+def show(parts: Iterable[RenderableType], *, stderr: bool = False) -> None:
     """Print the parts of a result as they come: a part is seen even where the next one cannot be made."""
     for part in parts:
         if isinstance(part, Line):
-            say(part)
+            say(part, stderr=stderr)
         else:
-            console().print(part)
+            console(stderr=stderr).print(part)
 
 
 def say_error(text: str) -> None:

@@ -192,7 +192,7 @@ def test_quiet_and_verbose_may_stand_anywhere(folder, monkeypatch, capsys):
         *("--quiet", "pretrain", "--genome", "a", "--genome", "b", "--", "--verbose"),
     ]
     of_a_file = ["variants", "--model", "m", "--genome", "a", "b.vcf"]
-    assert spread(of_a_file) == of_a_file
+    assert repeat_options(of_a_file) == of_a_file
     levels = []
     monkeypatch.setattr("genomask.files.inputs.require_sequence", lambda _: levels.append(log.getEffectiveLevel()))
     log = logging.getLogger("genomask.masking")

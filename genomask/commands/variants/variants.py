@@ -21,6 +21,7 @@ from genomask.errors import DataError
 from genomask.inference.sites import Sites
 from genomask.inference.variants import NOT_THE_GENOME, Score, VariantScorer
 from genomask.recipe import GenomeRecipe
+from genomask.terminal.console import Line
 from genomask.terminal.progress import working
 
 VARIANTS_AT_ONCE = 1024
@@ -62,14 +63,14 @@ class _Misfits:
             self.named += [fault] * (len(self.named) < MOST_NAMED)
         return not fault
 
-    def sentences(self) -> Iterator[str]:
+    def sentences(self) -> Iterator[Line]:
         """What to print of those that were passed over."""
         if self.count:
             more = "; ..." if self.count > len(self.named) else "."
-            yield f"{self.count:,} variants do not fit the genome: {'; '.join(self.named)}{more}"
+            yield Line(f"{self.count:,} variants do not fit the genome: {'; '.join(self.named)}{more}")
 
 
-def score_vcf(request: VariantRequest) -> Iterator[Table | str]:
+def score_vcf(request: VariantRequest) -> Iterator[Table | Line]:
     """Score every ALT, write the scores, and yield what to print of them.
 
     Raises UserError for what cannot be read, scored or written; then nothing is written but what went to a pipe.
@@ -93,9 +94,9 @@ def score_vcf(request: VariantRequest) -> Iterator[Table | str]:
                 if labels:
                     labels.note(line, found)
             work.advance(len(variants))
-    yield f"{scored:,} ALTs scored in windows of {scorer.width} bases: {_shown(request.out)}"
+    yield Line(f"{scored:,} ALTs scored in windows of {scorer.width} bases: {_shown(request.out)}")
     yield from misfits.sentences()
-    yield from (f"{n:,} without a score: {reason}" for reason, n in reasons.most_common())
+    yield from (Line(f"{n:,} without a score: {reason}") for reason, n in reasons.most_common())
     if labels:
         labels.require_both()
         yield labels.table()
