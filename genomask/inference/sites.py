@@ -7,7 +7,7 @@ import numpy as np
 
 from genomask.data.fasta import UNKNOWN
 from genomask.data.genome import Genome
-from genomask.data.tokenizers.kmer import base_codes
+from genomask.data.tokenizers.base import base_codes
 from genomask.data.vcf import Variant, same_record
 from genomask.errors import shown
 

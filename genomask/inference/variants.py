@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from genomask.data.fasta import UNKNOWN
-from genomask.data.tokenizers.kmer import base_codes
+from genomask.data.tokenizers.base import base_codes
 from genomask.data.vcf import LETTERS, Variant
 from genomask.encoders import MosaicBertConfig
 from genomask.errors import SettingsError, UserError
@@ -91,7 +91,7 @@ class VariantScorer:
         """
         model, tokenizer = open_model(folder, head="masked-lm")
         tokens = getattr(tokenizer, "token_bases", None)
-        if tokens is None or not (tokens.is_dna and tokens.equally_long):
+        if tokens is None or not tokens.of_kmers:
             raise UserError(
                 f"{folder}: variants are scored by models of k-mers or single bases, whose tokens all have one length; "
                 f"this one's tokenizer is {type(tokenizer).__name__}."
@@ -175,12 +175,13 @@ class VariantScorer:
     def _probabilities(self, codes: np.ndarray, hidden: Tensor) -> Tensor:
         """(G, W, 4) on the CPU: each hidden base's; codes and hidden (G, W)."""
         tokens = self.tokenizer.token_bases
-        covering = covering_tokens(hidden, tokens.k, tokens.stride)
-        ids = torch.from_numpy(self.tokenizer.encode_bases(codes)).masked_fill(covering, tokens.mask_id)
+        ids = torch.from_numpy(self.tokenizer.encode_bases(codes))
         ids = pad(pad(ids, (1, 0), value=self.tokenizer.cls_token_id), (0, 1), value=self.tokenizer.sep_token_id)
+        start, stop = tokens.places(ids)
+        masked = covering_tokens(hidden, start, stop)
         with autocast(self.model.device, scoring_precision(self.model.device)):
-            logits = self._logits(ids, pad(covering, (1, 1)))
-        return hidden_base_probabilities(logits, covering, hidden, tokens).cpu()
+            logits = self._logits(ids.masked_fill(masked, tokens.mask_id), masked)
+        return hidden_base_probabilities(logits, masked, start, hidden, tokens.kmer_ids).cpu()
 
     def _logits(self, ids: Tensor, masked: Tensor) -> Tensor:
         """(M, V) at the masked ones of ids (G, S): ours packed, and no others computed; another's rows whole."""
