@@ -38,9 +38,9 @@ from genomask.cli.options import (
     usage_sentence,
 )
 from genomask.cli.tokenizer import tokenizer
+from genomask.cli.variants import variants
 from genomask.cli.verbs.embed import embed
 from genomask.cli.verbs.predict import predict
-from genomask.cli.variants import variants
 from genomask.errors import SettingsError, Stopped, UserError, disk_sentence
 from genomask.fewshot.methods import WITHOUT_MODEL
 from genomask.files import inputs

@@ -23,11 +23,11 @@ def variants(
     out: Annotated[
         Path,
         typer.Option(
-            parser=inputs.output_file,
+            parser=inputs.output_stream,
             metavar="FILE",
             help="F.tsv, or F.vcf or F.vcf.gz: the VCF with GM_LLR in INFO. - writes a table to standard output.",
         ),
-    ] = Path("-"),
+    ] = inputs.STDOUT,
     mismatch: Annotated[
         Literal["error", "skip"],
         typer.Option(help="A REF that is not the genome's: 'error', or 'skip' to leave it without a score."),
@@ -50,7 +50,6 @@ def variants(
     """Score variants without training: log-likelihood ratio of ALT against REF under a mask over the changed bases."""
     inputs.require_model(model)
 
-    from genomask.commands.variants.output import STANDARD_OUTPUT
     from genomask.commands.variants.ranking import Criterion
     from genomask.commands.variants.variants import VariantRequest, score_vcf
 
@@ -58,4 +57,4 @@ def variants(
         model=model, genome=tuple(genome), vcf=vcf, out=out, ambiguous=ambiguous, mismatch=mismatch, window=window,
         criterion=Criterion.parse(evaluate) if evaluate else None,
     )  # fmt: skip
-    show(score_vcf(request), stderr=out == STANDARD_OUTPUT)  # the table of scores is on the other
+    show(score_vcf(request), stderr=out == inputs.STDOUT)  # the table of scores is on the other

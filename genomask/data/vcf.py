@@ -6,17 +6,13 @@ looked at; genotypes are carried, not read.
 
 import codecs
 import re
-import sys
 from collections.abc import Iterable, Iterator
-from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
 from genomask.data.lines import decoded, numbered_bytes
 from genomask.errors import DataError, quoted
-from genomask.files.inputs import require_file
 
-STANDARD_INPUT = Path("-")
 COLUMNS = 8
 MOST_DIGITS = 18
 """Of a position; int64 holds no more."""
@@ -47,16 +43,10 @@ class VcfLine(NamedTuple):
 
 
 def read_vcf(path: Path) -> Iterator[VcfLine]:
-    """All lines of a VCF; `-` is standard input. Raises DataError, with the line, for what is no VCF."""
-    if path == STANDARD_INPUT:
-        assert isinstance(sys.stdin.buffer, BufferedReader)
-        name, lines = "standard input", numbered_bytes(sys.stdin.buffer, "standard input")
-    else:
-        require_file(path)
-        name, lines = str(path), numbered_bytes(path)
+    """All lines of a VCF. Raises DataError, with the line, for what is no VCF."""
     has_columns = False
-    for number, raw in lines:
-        where = f"{name}, line {number}"
+    for number, raw in numbered_bytes(path):
+        where = f"{path}, line {number}"
         if number == 1:
             _refuse_other_files(raw, where)
         if raw.startswith(b"#") or not raw.strip():
@@ -67,7 +57,7 @@ def read_vcf(path: Path) -> Iterator[VcfLine]:
             raise DataError(f"{where}: a variant before the line that begins with #CHROM. Give the whole VCF.")
         yield VcfLine(number, raw, _variant(raw, where))
     if not has_columns:
-        raise DataError(f"{name}: no line begins with #CHROM, so this is not a VCF, or only the beginning of one.")
+        raise DataError(f"{path}: no line begins with #CHROM, so this is not a VCF, or only the beginning of one.")
 
 
 def with_info(raw: bytes, entry: str) -> bytes:

@@ -7,8 +7,9 @@ from Bio import bgzf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genomask.data.vcf import STANDARD_INPUT, Variant, info_value, read_vcf, same_record, with_info
+from genomask.data.vcf import Variant, info_value, read_vcf, same_record, with_info
 from genomask.errors import DataError
+from genomask.files.inputs import STDIN
 
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 LINE = "chr1\t12\trs1\tA\tG,<DEL>,*\t.\tPASS\tAC=2;AF=0.1\n"
@@ -45,7 +46,7 @@ def test_gzip_and_bgzip_are_told_by_their_content(tmp_path, pack):
 def test_standard_input_is_read_where_the_path_is_a_dash(tmp_path, monkeypatch):
     data = gzip.compress((HEADER + LINE).encode())
     monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(data))))
-    assert list(read_vcf(STANDARD_INPUT)) == read(tmp_path, HEADER + LINE)
+    assert list(read_vcf(STDIN)) == read(tmp_path, HEADER + LINE)
 
 
 @pytest.mark.parametrize(

@@ -140,8 +140,7 @@ def _strategy(rng: random.Random) -> str:
 
 def options(rng: random.Random, place: Path, seeds: Path) -> Case:
     """A good call of any verb, with words replaced, added, doubled or left out, and outputs where something is."""
-    for name in ("genome.fa", "task.tsv", "table.npmi", "motifs.jaspar", "regions.bed"):
-    for name in ("genome.fa", "task.tsv", "table.npmi", "motifs.jaspar", "x.vcf"):
+    for name in ("genome.fa", "task.tsv", "table.npmi", "motifs.jaspar", "x.vcf", "regions.bed"):
         shutil.copy(seeds / name, place / name)
     (place / "there").mkdir()
     (place / "there" / "notes.txt").write_text("of a person")

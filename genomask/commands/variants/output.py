@@ -14,10 +14,10 @@ from genomask.data.fasta import BGZIP_END
 from genomask.data.vcf import VcfLine, read_vcf, with_info
 from genomask.errors import DataError, SettingsError, UserError
 from genomask.files.atomic import atomic_file
+from genomask.files.inputs import STDOUT
 from genomask.files.outputs import require_own, require_writable
 from genomask.inference.variants import Score
 
-STANDARD_OUTPUT = Path("-")
 COLUMNS = ("record", "position", "id", "ref", "alt", "llr")
 KEY = "GM_LLR"
 DECLARED = f"##INFO=<ID={KEY},"
@@ -37,7 +37,7 @@ class Writer(Protocol):
 
 def require_output(out: Path, inputs: Sequence[Path]) -> None:
     """Raises SettingsError for a name of no known kind, and for what must not be written over."""
-    if out == STANDARD_OUTPUT:
+    if out == STDOUT:
         return
     if not out.name.endswith((*TABLES, *VCFS)):
         raise SettingsError(f"--out {out}: give a name that ends in .tsv, .vcf or .vcf.gz, or - for standard output.")
@@ -48,7 +48,7 @@ def require_output(out: Path, inputs: Sequence[Path]) -> None:
 @contextmanager
 def writer(out: Path) -> Iterator[Writer]:
     """A writer of the kind that the name asks for; a file is there when all of it is."""
-    if out == STANDARD_OUTPUT:
+    if out == STDOUT:
         yield _Table(sys.stdout.write)
         sys.stdout.flush()
         return

@@ -13,11 +13,12 @@ from rich.table import Table
 
 from genomask.commands.run.folder import read_config
 from genomask.commands.variants.labels import Labels
-from genomask.commands.variants.output import STANDARD_OUTPUT, require_output, writer
+from genomask.commands.variants.output import require_output, writer
 from genomask.commands.variants.ranking import Criterion
 from genomask.data.genome import Genome
-from genomask.data.vcf import STANDARD_INPUT, VcfLine, read_vcf
+from genomask.data.vcf import VcfLine, read_vcf
 from genomask.errors import DataError
+from genomask.files.inputs import STDIN
 from genomask.inference.sites import Sites
 from genomask.inference.variants import NOT_THE_GENOME, Score, VariantScorer
 from genomask.recipe import GenomeRecipe
@@ -77,7 +78,7 @@ def score_vcf(request: VariantRequest) -> Iterator[Table | Line]:
     """
     require_output(request.out, [request.vcf, *request.genome])
     sites = Sites(Genome.open(request.genome, ambiguous=request.ambiguous))
-    total = None if request.vcf == STANDARD_INPUT else _look_over(request, sites)
+    total = None if request.vcf == STDIN else _look_over(request, sites)
     scorer = VariantScorer.open(request.model, sites, request.window or _window_of_run(request.model))
     labels = Labels(request.criterion) if request.criterion else None
     reasons: Counter[str] = Counter()
@@ -94,7 +95,7 @@ def score_vcf(request: VariantRequest) -> Iterator[Table | Line]:
                 if labels:
                     labels.note(line, found)
             work.advance(len(variants))
-    yield Line(f"{scored:,} ALTs scored in windows of {scorer.width} bases: {_shown(request.out)}")
+    yield Line(f"{scored:,} ALTs scored in windows of {scorer.width} bases: {request.out}")
     yield from misfits.sentences()
     yield from (Line(f"{n:,} without a score: {reason}") for reason, n in reasons.most_common())
     if labels:
@@ -128,9 +129,8 @@ def _checked(request: VariantRequest, sites: Sites, misfits: _Misfits) -> Iterat
 
 
 def _mismatch(request: VariantRequest, misfits: _Misfits, how_many: str = "") -> str:
-    name = "standard input" if request.vcf == STANDARD_INPUT else request.vcf
     return (
-        f"{name}, line {misfits.first_line}: {misfits.named[0]}.{how_many} Give the genome that the VCF was made on, "
+        f"{request.vcf}, line {misfits.first_line}: {misfits.named[0]}.{how_many} Give the genome that the VCF was made on, "
         "or leave such variants without a score by --mismatch skip."
     )
 
@@ -157,7 +157,3 @@ def _window_of_run(model: Path) -> int:
     if not isinstance(recipe, GenomeRecipe):
         return 0
     return recipe.tokens.stride * (recipe.windows.max_tokens - 1) + recipe.tokens.k
-
-
-def _shown(out: Path) -> str:
-    return "standard output" if out == STANDARD_OUTPUT else str(out)
