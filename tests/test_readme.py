@@ -31,7 +31,7 @@ def options_of(command: list[str]) -> set[str]:
 
 
 def test_the_main_verbs_are_shown():
-    assert {command[1] for command in commands()} >= {"pretrain", "fewshot", "compare", "demo", "masks"}
+    assert {command[1] for command in commands()} >= {"pretrain", "fewshot", "compare", "demo", "masks", "variants"}
 
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)

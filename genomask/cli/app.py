@@ -38,6 +38,7 @@ from genomask.cli.options import (
     usage_sentence,
 )
 from genomask.cli.tokenizer import tokenizer
+from genomask.cli.variants import variants
 from genomask.cli.verbs.embed import embed
 from genomask.cli.verbs.predict import predict
 from genomask.errors import SettingsError, Stopped, UserError, disk_sentence
@@ -264,6 +265,7 @@ def demo(
 app.command()(masks)
 app.command()(embed)
 app.command()(predict)
+app.command()(variants)
 
 
 @app.command()

@@ -25,11 +25,17 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises DataError for a file that is absent, empty, not text, has a line of over 64 MiB, or whose gzip data is cut
     short or damaged.
     """
+    for number, line in numbered_bytes(path):
+        yield number, decoded(line.rstrip(b"\r\n"), f"{path}, line {number}")
+
+
+def numbered_bytes(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Each line as it stands, its end included; DataError as above, but for text."""
     require_file(path)
     number = 0
     try:
         for number, line in enumerate(_byte_lines(path), 1):
-            yield number, _text(line, f"{path}, line {number}")
+            yield number, line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"{path}: the gzip data is cut short or damaged after line {number}. Download or compress the file again."
@@ -42,7 +48,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path}: the file is empty. Give a file with content.")
 
 
-def _text(line: bytes, where: str) -> str:
+def decoded(line: bytes, where: str) -> str:
+    """The text of a line; DataError, with `where`, for one that is not UTF-8."""
     try:
         if b"\0" not in line:  # UTF-16 has them
             return line.removeprefix(codecs.BOM_UTF8).decode("utf-8")  # joined files have such marks inside
@@ -59,7 +66,7 @@ def _byte_lines(path: Path) -> Iterator[bytes]:
 
 
 def split_lines(path: Path, file: BufferedIOBase) -> Iterator[bytes]:
-    """The lines of an open file, without their ends; DataError before one of gigabytes is read whole."""
+    """The lines of an open file, each with its end; DataError before one of gigabytes is read whole."""
     number, rest = 0, b""
     while chunk := file.read(CHUNK_BYTES):
         *lines, rest = (rest + chunk).splitlines(keepends=True)  # the last may go on: after its CR an LF may come
@@ -69,6 +76,6 @@ def split_lines(path: Path, file: BufferedIOBase) -> Iterator[bytes]:
                 f"{path}, line {number + 1}: longer than {LONGEST_LINE >> 20} MiB. Is this file what it should be? "
                 "Write it with shorter lines."
             )
-        yield from (line.rstrip(b"\r\n") for line in lines)
+        yield from lines
     if rest:
-        yield rest.rstrip(b"\r\n")
+        yield rest

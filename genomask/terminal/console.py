@@ -49,9 +49,11 @@ def _new_console(*, stderr: bool) -> Console:
     return PlainConsole(stderr=stderr, width=width, markup=False, emoji=False)
 
 
-def console() -> Console:
-    """A console on standard output; tables wrap at the terminal's width, elsewhere they get ELSEWHERE columns."""
-    return _new_console(stderr=False)
+def console(*, stderr: bool = False) -> Console:
+    """A console on standard output, or on standard error where the first carries data; tables wrap at the terminal's
+    width, elsewhere they get ELSEWHERE columns.
+    """
+    return _new_console(stderr=stderr)
 
 
 def say(text: str, *, stderr: bool = False) -> None:
@@ -63,13 +65,13 @@ class Line(str):
     """A line of a result that is not folded, so that a path in it can be copied."""
 
 
-def show(parts: Iterable[RenderableType]) -> None:
+def show(parts: Iterable[RenderableType], *, stderr: bool = False) -> None:
     """Print the parts of a result as they come: a part is seen even where the next one cannot be made."""
     for part in parts:
         if isinstance(part, Line):
-            say(part)
+            say(part, stderr=stderr)
         else:
-            console().print(part)
+            console(stderr=stderr).print(part)
 
 
 def say_error(text: str) -> None:

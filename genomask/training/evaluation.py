@@ -15,7 +15,7 @@ from genomask.hashing import make_keys
 from genomask.masking import Strategy
 from genomask.training.baselines import Baselines, entropy_nats, markov_bits, order_0_fractions
 from genomask.training.batches import Batches, cut, mask
-from genomask.training.bits import BitsPerBase, bits_per_base, true_base_probabilities
+from genomask.training.bits import BitsPerBase, bits_per_base, hidden_base_probabilities
 from genomask.training.device import autocast
 from genomask.training.evaluation_masks import ITEM_LENGTHS, covering_tokens, hidden_bases
 from genomask.types import IGNORE, PackedBatch, TokenBases
@@ -141,11 +141,8 @@ def _fractions(
             max_seqlen=length,
             masked_index=masked.flatten().nonzero().squeeze(1).to(device),
         ).logits
-    log_probs = logits.float()[:, tokens.kmer_ids.to(device)].log_softmax(-1)
-    window = torch.arange(windows)[:, None] * codes.shape[1]
-    first_base = (window + start)[masked].to(device)
-    codes, hidden = codes.flatten().to(device), hidden.flatten().to(device)
-    return true_base_probabilities(log_probs, first_base, codes, hidden).cpu()
+    probabilities = hidden_base_probabilities(logits, masked, start, hidden, tokens.kmer_ids)
+    return probabilities.gather(2, codes[..., None].to(device)).flatten().cpu()
 
 
 def _slices(n: int) -> Iterator[slice]:

@@ -31,6 +31,7 @@ TABLE = "sequence\tlabel\nACGTACGT\t0\nACGTACGA\t0\nTTGTACGT\t1\nTTGTACGA\t1\n"
 LONG = 300 * "A"
 PRETRAIN, NPMI, MASKS = ["pretrain", "--genome", "a.fa"], ["npmi", "a.fa", "--out", "o"], ["masks", "ACGTACGTAC"]
 FEWSHOT = ["fewshot", "--model", "m", "--train", "t.tsv", "--test", "t.tsv", "--methods", "kmer-logreg"]
+VARIANTS = ["variants", "--model", "m", "--genome", "a.fa", "t.tsv"]
 COMPARE = ["compare", "--genome", "a.fa", "--train", "t.tsv", "--test", "t.tsv"]
 
 BEFORE_TORCH = [
@@ -98,6 +99,11 @@ BEFORE_TORCH = [
     (["masks", "https://x.org/a.fa:chr1:1-10"], "https://x.org/a.fa:chr1:1-10: URLs are not read"),
     (["masks"], "Missing argument"),
     (["demo", "--seed", str(2**63)], "--seed"),
+    (VARIANTS, "m: no model here"),
+    ([*VARIANTS[:-1], "nothere.vcf"], "nothere.vcf: no such file"),
+    ([*VARIANTS, "--mismatch", "ignore"], "--mismatch"),
+    ([*VARIANTS, "--window", "-1"], "--window"),
+    (VARIANTS[:-1], "Missing argument"),
     (["export", "--model", "m", "--to", "bert", "--out", "o"], "m: no model here"),
     (["export", "--model", "r", "--to", "bert", "--out", "o"], "the run has not finished"),
     (["export", "--model", "r", "--to", "brt", "--out", "o"], "--to"),
@@ -185,6 +191,8 @@ def test_quiet_and_verbose_may_stand_anywhere(folder, monkeypatch, capsys):
     assert repeat_options(["pretrain", "--genome", "a", "--quiet", "b", "--", "--verbose"]) == [
         *("--quiet", "pretrain", "--genome", "a", "--genome", "b", "--", "--verbose"),
     ]
+    of_a_file = ["variants", "--model", "m", "--genome", "a", "b.vcf"]
+    assert repeat_options(of_a_file) == of_a_file
     levels = []
     monkeypatch.setattr("genomask.files.inputs.require_sequence", lambda _: levels.append(log.getEffectiveLevel()))
     log = logging.getLogger("genomask.masking")

@@ -158,6 +158,48 @@ def bed(rng: random.Random, place: Path, seeds: Path) -> Case:
     return Case(arguments=[*counted, "--bed", str(regions)], changes=(out,), mended=counted)
 
 
+def a_vcf(rng: random.Random) -> bytes:
+    """Variants with odd columns."""
+    spots = ("0", "1", "100", "3000", "3001", *NUMBERS)
+    alleles = (
+        "A",
+        "C",
+        "G",
+        "T",
+        "ACGT",
+        "N",
+        "R",
+        "acg",
+        ".",
+        "*",
+        "<DEL>",
+        "A]chr1:5]",
+        "",
+        "A,C",
+        "A,",
+        5000 * "AC",
+    )
+    infos = (".", "", "AF=0.1", "AF=x", "AF=0.1,0.2", "S=a", "DB", "AF=;S", "GM_LLR=1", any_word(rng))
+    lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    if rng.random() < 0.3:
+        lines.insert(1, rng.choice(("##INFO=<ID=GM_LLR,Number=A>", "##INFO=<ID=AF,Number=A", "##", any_word(rng))))
+    for _ in range(rng.randint(0, 6)):
+        name = rng.choice(("chr1", "chr1", "1", "chr2", "chr9", any_word(rng)))
+        cells = [name, rng.choice(spots), any_word(rng) if rng.random() < 0.1 else ".", *rng.choices(alleles, k=2)]
+        lines.append("\t".join([*cells, ".", ".", rng.choice(infos)][: rng.choice((8, 8, 8, 8, 5))]))
+    return rng.choice(("\n", "\n", "\r\n")).join([*lines, ""]).encode()
+
+
+def vcf(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """Variants to score."""
+    variants, out = given(rng, place, seeds / "x.vcf", a_vcf), place / rng.choice(("o.tsv", "o.vcf", "o.vcf.gz"))
+    asked = ["variants", "--model", str(seeds / "run" / "model"), "--genome", str(seeds / "genome.fa")]
+    skip = rng.choice(([], ["--mismatch", "skip"], ["--mismatch", "skip", "--evaluate", rng.choice(("AF<0.2", "S=a"))]))
+    where = rng.choice((["--out", str(out)], ["--out", str(out)], []))
+    mended = [*asked, "--", str(seeds / "x.vcf")]
+    return Case(arguments=[*asked, *skip, *where, "--", str(variants)], changes=(out,), mended=mended)
+
+
 def a_motif(rng: random.Random) -> bytes:
     """A matrix with odd numbers."""
     rows = (

@@ -15,6 +15,7 @@ KINDS: dict[str, tuple[Generator, int]] = {
     "sequences": (fuzz_inputs.sequences, 4),
     "jsonl": (fuzz_inputs.jsonl, 4),
     "bed": (fuzz_inputs.bed, 3),
+    "vcf": (fuzz_inputs.vcf, 4),
     "jaspar": (fuzz_inputs.jaspar, 3),
     "npmi-file": (fuzz_inputs.npmi_file, 4),
     "region": (fuzz_inputs.region, 3),

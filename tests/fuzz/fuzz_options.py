@@ -29,6 +29,7 @@ PLACES = (
 )  # fmt: skip
 OPTIONS = (
     "--out", "--set", "--seed", "--shots", "--methods", "--recipe", "--help", "--nothere", "-x", "--model", "--genome",
+    "--window", "--evaluate", "--mismatch",
 )  # fmt: skip
 
 BODIES = (
@@ -139,7 +140,7 @@ def _strategy(rng: random.Random) -> str:
 
 def options(rng: random.Random, place: Path, seeds: Path) -> Case:
     """A good call of any verb, with words replaced, added, doubled or left out, and outputs where something is."""
-    for name in ("genome.fa", "task.tsv", "table.npmi", "motifs.jaspar", "regions.bed"):
+    for name in ("genome.fa", "task.tsv", "table.npmi", "motifs.jaspar", "x.vcf", "regions.bed"):
         shutil.copy(seeds / name, place / name)
     (place / "there").mkdir()
     (place / "there" / "notes.txt").write_text("of a person")
@@ -181,6 +182,7 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
         f"embed {genome} --model {model} --pooling tokens --out {out}.npy",
         f"embed {place / 'regions.bed'} --model {model} --genome {genome} --out {out}.parquet",
         f"predict {task} --model {model.parents[1] / 'classifier'} --out {out}.tsv",
+        f"variants --model {model} --genome {genome} --out {out}.tsv --window 40 --evaluate AF<0.2 {place / 'x.vcf'}",
         *(f"{verb} --help" for verb in get_command(app).commands),  # type: ignore[attr-defined]
     )
     trained = pretrain_genome(Path(genome), Path(out))

@@ -98,6 +98,7 @@ def make_seeds(folder: Path, run: Callable[[list[str]], None]) -> None:
     (folder / "vocab.txt").write_text("\n".join([*specials, *sorted(set(words)), *"abcdefghijklmnopqrstuvwxyz"]) + "\n")
     (folder / "regions.bed").write_text("# regions\nchr1\t0\t1500\tx\t0\t+\nchr1\t1400\t2500\nchr2\t10\t800\n")
     (folder / "motifs.jaspar").write_text(MOTIFS)
+    (folder / "x.vcf").write_text(_vcf((folder / "genome.fa").read_text()))
     (folder / "mine.py").write_text(MINE)
     run(["npmi", str(folder / "genome.fa"), "--max-n", "3", "--min-count", "2", "--out", str(folder / "table.npmi")])
     run(pretrain_genome(folder / "genome.fa", folder / "run"))
@@ -113,6 +114,17 @@ def _classifier(model: Path, folder: Path) -> None:
     trained, tokenizer = open_model(model, "classification", id2label={0: "coding", 1: "other"})
     trained.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _vcf(fasta: str) -> str:
+    """Substitutions, insertions and deletions of chr1, with a frequency and a label."""
+    bases = "".join(fasta.split(">chr2")[0].splitlines()[1:])
+    head = '##fileformat=VCFv4.2\n##INFO=<ID=AF,Number=A,Type=Float,Description="x">\n'
+    rows = []
+    for at in range(100, 130):
+        ref, alt = bases[at : at + 1 + at % 3], bases[at] + "ACG"[at % 3]
+        rows.append(f"chr1\t{at + 1}\trs{at}\t{ref}\t{alt}\t.\tPASS\tAF=0.{at};S={'ab'[at % 2]}")
+    return head + "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n" + "\n".join([*rows, ""])
 
 
 def _bases(rng: random.Random, n: int, letters: str = "ACGT") -> str:

@@ -1,0 +1,159 @@
+"""A model, a genome and a VCF in; a score for each ALT, and how well the scores rank what a label tells apart, out.
+
+The VCF streams through in bounded memory. A file is read twice: the first time in a moment, to find lines that are
+malformed or do not belong to the genome before the model starts.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.table import Table
+
+from genomask.commands.run.folder import read_config
+from genomask.commands.variants.labels import Labels
+from genomask.commands.variants.output import require_output, writer
+from genomask.commands.variants.ranking import Criterion
+from genomask.data.genome import Genome
+from genomask.data.vcf import VcfLine, read_vcf
+from genomask.errors import DataError
+from genomask.files.inputs import STDIN
+from genomask.inference.sites import Sites
+from genomask.inference.variants import NOT_THE_GENOME, Score, VariantScorer
+from genomask.recipe import GenomeRecipe
+from genomask.terminal.console import Line
+from genomask.terminal.progress import working
+
+VARIANTS_AT_ONCE = 1024
+BYTES_AT_ONCE = 1 << 26
+"""Lines that are held together at most; one always is."""
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantRequest:
+    """What `genomask variants` is asked."""
+
+    model: Path
+    genome: tuple[Path, ...]
+    vcf: Path
+    out: Path
+    ambiguous: str = "error"
+    mismatch: str = "error"
+    """"error" or "skip": what to do with a REF that is not the genome's."""
+    window: int = 0
+    """Bases that the model sees at once; 0: as in the model's run, or 510 tokens."""
+    criterion: Criterion | None = None
+
+
+@dataclass
+class _Misfits:
+    """Variants that the genome does not have: how many, and the first few by record and position."""
+
+    count: int = 0
+    first_line: int = 0
+    named: list[str] = field(default_factory=list)
+
+    def fits(self, line: VcfLine, sites: Sites) -> bool:
+        """Whether a line, if it is a variant, is of this genome; it is counted where it is not."""
+        fault = sites.place(line.variant).fault if line.variant else ""
+        if fault:
+            self.count += 1
+            self.first_line = self.first_line or line.number
+            self.named += [fault] * (len(self.named) < MOST_NAMED)
+        return not fault
+
+    def sentences(self) -> Iterator[Line]:
+        """What to print of those that were passed over."""
+        if self.count:
+            more = "; ..." if self.count > len(self.named) else "."
+            yield Line(f"{self.count:,} variants do not fit the genome: {'; '.join(self.named)}{more}")
+
+
+def score_vcf(request: VariantRequest) -> Iterator[Table | Line]:
+    """Score every ALT, write the scores, and yield what to print of them.
+
+    Raises UserError for what cannot be read, scored or written; then nothing is written but what went to a pipe.
+    """
+    require_output(request.out, [request.vcf, *request.genome])
+    sites = Sites(Genome.open(request.genome, ambiguous=request.ambiguous))
+    total = None if request.vcf == STDIN else _look_over(request, sites)
+    scorer = VariantScorer.open(request.model, sites, request.window or _window_of_run(request.model))
+    labels = Labels(request.criterion) if request.criterion else None
+    reasons: Counter[str] = Counter()
+    scored, misfits = 0, _Misfits()
+    with writer(request.out) as write, working("scoring", total, "variants") as work:
+        for lines in _chunks(_checked(request, sites, misfits)):
+            variants = [line.variant for line in lines if line.variant is not None]
+            scores = iter(scorer.scores(variants))
+            for line in lines:
+                found = next(scores) if line.variant is not None else []
+                write(line, found)
+                reasons.update(score.reason for score in found if score.reason)
+                scored += sum(not score.reason for score in found)
+                if labels:
+                    labels.note(line, found)
+            work.advance(len(variants))
+    yield Line(f"{scored:,} ALTs scored in windows of {scorer.width} bases: {request.out}")
+    yield from misfits.sentences()
+    yield from (Line(f"{n:,} without a score: {reason}") for reason, n in reasons.most_common())
+    if labels:
+        labels.require_both()
+        yield labels.table()
+
+
+def _look_over(request: VariantRequest, sites: Sites) -> int:
+    """Read the whole VCF and count its variants; raises DataError for what would end the work later."""
+    n, misfits = 0, _Misfits()
+    labels = Labels(request.criterion) if request.criterion else None
+    for line in read_vcf(request.vcf):
+        n += line.variant is not None
+        fits = misfits.fits(line, sites)
+        if labels:
+            n_alts = len(line.variant.alts) if line.variant else 0
+            labels.note(line, [Score(0.0, "" if fits else NOT_THE_GENOME)] * n_alts)
+    if misfits.count and request.mismatch == "error":
+        raise DataError(_mismatch(request, misfits, f" {misfits.count:,} of {n:,} variants do not fit."))
+    if labels:
+        labels.require_both()
+    return n
+
+
+def _checked(request: VariantRequest, sites: Sites, misfits: _Misfits) -> Iterator[VcfLine]:
+    """The lines; raises DataError at the first that does not fit where that is an error."""
+    for line in read_vcf(request.vcf):
+        if not misfits.fits(line, sites) and request.mismatch == "error":
+            raise DataError(_mismatch(request, misfits))
+        yield line
+
+
+def _mismatch(request: VariantRequest, misfits: _Misfits, how_many: str = "") -> str:
+    return (
+        f"{request.vcf}, line {misfits.first_line}: {misfits.named[0]}.{how_many} "
+        "Give the genome that the VCF was made on, or leave such variants without a score by --mismatch skip."
+    )
+
+
+def _chunks(lines: Iterable[VcfLine]) -> Iterator[list[VcfLine]]:
+    """Lines that are scored together."""
+    chunk: list[VcfLine] = []
+    size = 0
+    for line in lines:
+        if chunk and (len(chunk) >= VARIANTS_AT_ONCE or size + len(line.raw) > BYTES_AT_ONCE):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(line)
+        size += len(line.raw)
+    if chunk:
+        yield chunk
+
+
+def _window_of_run(model: Path) -> int:
+    """Bases of the longest window that the model's run trained on; 0 where that is not known."""
+    if not (model.parent / "config.toml").exists():
+        return 0
+    recipe, _ = read_config(model.parent)
+    if not isinstance(recipe, GenomeRecipe):
+        return 0
+    return recipe.tokens.stride * (recipe.windows.max_tokens - 1) + recipe.tokens.k

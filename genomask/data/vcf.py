@@ -1,0 +1,110 @@
+"""A VCF in, its lines out, each as it stands and, where it holds a variant, taken apart as far as scoring needs it.
+
+Plain, gzip or bgzip, told by the first bytes; a stream in bounded memory. Of a data line the first eight columns are
+looked at; genotypes are carried, not read.
+"""
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from genomask.data.lines import decoded, numbered_bytes
+from genomask.errors import DataError, quoted
+
+COLUMNS = 8
+MOST_DIGITS = 18
+"""Of a position; int64 holds no more."""
+
+LETTERS = re.compile("[ACGTUNRYSWKMBDHV]+", re.IGNORECASE)
+"""Of an allele that is spelt out: IUPAC, though VCF itself knows no more than A C G T N."""
+UNSPELT = re.compile(r"\*|<[^<>]+>|\.?[A-Za-z]*[\[\]][^\[\]]+[\[\]][A-Za-z]*\.?|\.[A-Za-z]+|[A-Za-z]+\.")
+"""Alleles that VCF names and does not spell: one that an earlier deletion took, <DEL> and its like, breakends."""
+
+
+class Variant(NamedTuple):
+    """The columns of a data line, as they are written."""
+
+    record: str
+    position: int  # of the first letter of REF, from 1
+    id: str
+    ref: str
+    alts: tuple[str, ...]  # empty where ALT is '.'
+    info: str
+
+
+class VcfLine(NamedTuple):
+    """A line of a VCF: header, variant, or blank."""
+
+    number: int  # from 1
+    raw: bytes  # with its end
+    variant: Variant | None
+
+
+def read_vcf(path: Path) -> Iterator[VcfLine]:
+    """All lines of a VCF. Raises DataError, with the line, for what is no VCF."""
+    has_columns = False
+    for number, raw in numbered_bytes(path):
+        where = f"{path}, line {number}"
+        if number == 1:
+            _refuse_other_files(raw, where)
+        if raw.startswith(b"#") or not raw.strip():
+            has_columns |= raw.startswith(b"#CHROM\t")
+            yield VcfLine(number, raw, None)
+            continue
+        if not has_columns:
+            raise DataError(f"{where}: a variant before the line that begins with #CHROM. Give the whole VCF.")
+        yield VcfLine(number, raw, _variant(raw, where))
+    if not has_columns:
+        raise DataError(f"{path}: no line begins with #CHROM, so this is not a VCF, or only the beginning of one.")
+
+
+def with_info(raw: bytes, entry: str) -> bytes:
+    """The line with one more entry at the end of INFO, all else as it was."""
+    body = raw.rstrip(b"\r\n")
+    columns = body.split(b"\t", COLUMNS)
+    columns[7] = entry.encode() if columns[7] in (b".", b"") else columns[7] + b";" + entry.encode()
+    return b"\t".join(columns) + raw[len(body) :]
+
+
+def info_value(info: str, key: str) -> str | None:
+    """The value of an entry of INFO; "" for a flag, None where it is absent or '.'."""
+    for entry in info.split(";"):
+        name, _, value = entry.partition("=")
+        if name == key:
+            return None if value == "." else value
+    return None
+
+
+def same_record(name: str, known: Iterable[str]) -> str | None:
+    """The name among `known` of the record that others call `name`: itself, or with or without chr; M is MT."""
+    plain = name.removeprefix("chr")
+    other = {"M": "MT", "MT": "M"}.get(plain, plain)
+    spelt = (name, plain, f"chr{plain}", other, f"chr{other}")
+    return next((each for each in spelt if each in known), None)
+
+
+def _refuse_other_files(first: bytes, where: str) -> None:
+    if first.startswith(b"BCF"):
+        raise DataError(f"{where}: this is BCF, the binary form. Write a VCF by `bcftools view`.")
+    if not first.removeprefix(codecs.BOM_UTF8).startswith(b"#"):
+        raise DataError(f"{where}: a VCF begins with ##fileformat=VCF; this file does not.")
+
+
+def _variant(raw: bytes, where: str) -> Variant:
+    columns = raw.rstrip(b"\r\n").split(b"\t", COLUMNS)
+    if len(columns) < COLUMNS:
+        raise DataError(f"{where}: {len(columns)} columns; a VCF has at least {COLUMNS}, between tabs.")
+    record, position, name, ref, alt, _, _, info = decoded(b"\t".join(columns[:COLUMNS]), where).split("\t")
+    if not (position.isascii() and position.isdigit() and len(position) <= MOST_DIGITS):
+        raise DataError(f"{where}: POS is {quoted(position)}; a whole number, counted from 1, is expected.")
+    if not record or not (record + name).isprintable():
+        raise DataError(f"{where}: CHROM {quoted(record)} or ID {quoted(name)} is empty or holds control characters.")
+    if not LETTERS.fullmatch(ref):
+        raise DataError(f"{where}: REF is {quoted(ref)}; the letters of bases are expected.")
+    alts = () if alt == "." else tuple(alt.split(","))
+    for each in alts:
+        if not (LETTERS.fullmatch(each) or UNSPELT.fullmatch(each)):
+            raise DataError(f"{where}: ALT {quoted(each)} is neither letters of bases nor a symbol that VCF knows.")
+    return Variant(record, int(position), name, ref, alts, info)

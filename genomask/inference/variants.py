@@ -1,0 +1,214 @@
+"""Variants in, log-likelihood ratios of ALT against REF out, zero-shot, by any masked model of k-mers or single bases.
+
+A base's probability is the evaluation's own: all tokens that cover it are [MASK], each one's distribution over k-mers
+is summed to the base, and these are averaged (training/bits.py). An allele's is the product over its bases, each given
+the visible bases alone; `haplotypes.py` says which. The ratio's logarithm, in nats, is the mean of both strands'.
+
+Letters: G windows of one length, W bases of a window, S tokens of a window, M masked tokens, V vocabulary.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from genomask.data.fasta import UNKNOWN
+from genomask.data.tokenizers.base import base_codes
+from genomask.data.vcf import LETTERS, Variant
+from genomask.encoders import MosaicBertConfig
+from genomask.errors import SettingsError, UserError
+from genomask.inference.haplotypes import Change, Haplotype
+from genomask.inference.hub import open_model
+from genomask.inference.sites import Place, Sites
+from genomask.training.bits import SMALLEST_PROBABILITY, hidden_base_probabilities
+from genomask.training.device import autocast, choose_device, scoring_precision
+from genomask.training.evaluation_masks import covering_tokens
+
+USUAL_TOKENS = 510
+"""Of a window, where neither the person nor the model's run says how many."""
+TOKENS_AT_ONCE = {"cpu": 1 << 12, "cuda": 1 << 16}
+SCORES_AT_ONCE = 1 << 26
+"""Tokens (on two cores 4,096 took 0.8 times as long as 8,192 and more), and logits, that are computed together at most;
+one window always is.
+"""
+REACH = 3
+"""Windows of sequence on both sides of an insertion or deletion: it may move by one, and be at the end of another."""
+
+NOT_THE_GENOME = "whose REF is not the genome's"
+NOT_SPELT = "with letters other than A, C, G and T"
+
+
+class Score(NamedTuple):
+    """Of one ALT, in nats: below 0 where ALT is less likely than REF. NaN where `reason` says why there is none."""
+
+    llr: float
+    reason: str = ""
+
+
+class _Asked(NamedTuple):
+    """The probability of some bases, those hidden in a window."""
+
+    window: int
+    bases: np.ndarray
+
+
+class _Questions:
+    """Windows to ask the model about, each once: windows that are alike but for the hidden bases are one question."""
+
+    def __init__(self) -> None:
+        self.windows: list[Haplotype] = []
+        self._numbers: dict[tuple[int, int, bytes, bytes], int] = {}
+
+    def ask(self, window: Haplotype) -> _Asked:
+        codes, first, n = window
+        key = (first, n, codes[:first].tobytes(), codes[first + n :].tobytes())
+        if key not in self._numbers:
+            self._numbers[key] = len(self.windows)
+            self.windows.append(window)
+        return _Asked(self._numbers[key], window.asked)
+
+
+@dataclass(frozen=True, eq=False)
+class VariantScorer:
+    """A masked model, the genome that variants are on, and the bases that the model sees at once."""
+
+    model: Any
+    tokenizer: Any
+    sites: Sites
+    width: int
+
+    @classmethod
+    def open(cls, folder: Path, sites: Sites, width: int = 0) -> "VariantScorer":
+        """The model of a folder on this machine's device; `width` 0: 510 tokens, or as many as the model takes.
+
+        Raises UserError for a model whose tokens are not k-mers, and for a window that it does not take.
+        """
+        model, tokenizer = open_model(folder, head="masked-lm")
+        tokens = getattr(tokenizer, "token_bases", None)
+        if tokens is None or not tokens.of_kmers:
+            raise UserError(
+                f"{folder}: variants are scored by models of k-mers or single bases, whose tokens all have one length; "
+                f"this one's tokenizer is {type(tokenizer).__name__}."
+            )
+        most = _most_tokens(model, tokenizer)
+        n_tokens = (width - tokens.k) // tokens.stride + 1 if width else min(most, USUAL_TOKENS)
+        if not 1 <= n_tokens <= most:
+            longest = tokens.stride * (most - 1) + tokens.k
+            raise SettingsError(f"a window of {width:,} bases; {folder} takes from {tokens.k} to {longest:,} at once.")
+        model.to(choose_device("auto"))  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
+        return cls(model, tokenizer, sites, tokens.stride * (n_tokens - 1) + tokens.k)
+
+    def scores(self, variants: Sequence[Variant]) -> list[list[Score]]:
+        """A score for every ALT of every variant."""
+        questions = _Questions()
+        plans = [self._plans(variant, questions) for variant in variants]
+        answers = self.log_probabilities(questions.windows)
+        return [[Score(_ratio(plan, answers)) if isinstance(plan, list) else Score(np.nan, plan) for plan in each]
+                for each in plans]  # fmt: skip
+
+    def _plans(self, variant: Variant, questions: _Questions) -> list[list[tuple[_Asked, _Asked]] | str]:
+        place = self.sites.place(variant)
+        if place.fault:
+            return [NOT_THE_GENOME] * len(variant.alts)
+        return [self._plan(variant, alt, place, questions) for alt in variant.alts]
+
+    def _plan(
+        self, variant: Variant, alt: str, place: Place, questions: _Questions
+    ) -> list[tuple[_Asked, _Asked]] | str:
+        """REF and ALT on each strand; or why there is no score."""
+        codes = base_codes(alt)
+        if not LETTERS.fullmatch(alt) or UNKNOWN in codes:
+            return NOT_SPELT
+        around = self.sites.stretch(place, self.width if len(alt) == len(variant.ref) else REACH * self.width)
+        if around is None:
+            return NOT_SPELT
+        first, stretch = around
+        start = place.start - first
+        change = Change(stretch, start, stretch[start : start + len(variant.ref)], codes)
+        tokens, plan = self.tokenizer.token_bases, []
+        for strand in (change, change.reverse_complement()):
+            found = strand.haplotypes(self.width, tokens.k, tokens.stride)
+            if isinstance(found, str):
+                return found
+            if found[0].n:  # else ALT is REF
+                plan.append((questions.ask(found[0]), questions.ask(found[1])))
+        return plan
+
+    @torch.inference_mode()
+    def log_probabilities(self, windows: Sequence[Haplotype]) -> list[np.ndarray]:
+        """(n, 4) log-probabilities of the hidden bases of each window."""
+        answers: list[np.ndarray] = [np.empty(0)] * len(windows)
+        for part in self._batches(windows):
+            codes = np.stack([windows[at].codes for at in part])
+            hidden = torch.zeros(codes.shape, dtype=torch.bool)
+            for row, at in enumerate(part):
+                hidden[row, windows[at].first : windows[at].first + windows[at].n] = True
+            logs = self._probabilities(codes, hidden)[hidden].clamp(min=SMALLEST_PROBABILITY).log().numpy()
+            ends = np.cumsum([windows[at].n for at in part])[:-1]
+            for at, found in zip(part, np.split(logs, ends), strict=True):
+                answers[at] = found
+        return answers
+
+    def _batches(self, windows: Sequence[Haplotype]) -> Iterator[list[int]]:
+        """Numbers of windows of one length, as many as are computed together."""
+        tokens, is_ours = self.tokenizer.token_bases, isinstance(self.model.config, MosaicBertConfig)
+        budget = TOKENS_AT_ONCE.get(self.model.device.type, TOKENS_AT_ONCE["cuda"])
+        order = sorted(range(len(windows)), key=lambda at: (len(windows[at].codes), windows[at].n))
+        for length, group in groupby(order, key=lambda at: len(windows[at].codes)):
+            n_tokens = (length - tokens.k) // tokens.stride + 3
+            part: list[int] = []
+            for at in group:
+                masked = windows[at].n + tokens.k if is_ours else n_tokens  # at most; others compute all logits
+                full = SCORES_AT_ONCE // (masked * self.model.config.vocab_size)
+                if part and len(part) >= min(budget // n_tokens, full):
+                    yield part
+                    part = []
+                part.append(at)
+            yield part
+
+    def _probabilities(self, codes: np.ndarray, hidden: Tensor) -> Tensor:
+        """(G, W, 4) on the CPU: each hidden base's; codes and hidden (G, W)."""
+        tokens = self.tokenizer.token_bases
+        ids = torch.from_numpy(self.tokenizer.encode_bases(codes))
+        ids = pad(pad(ids, (1, 0), value=self.tokenizer.cls_token_id), (0, 1), value=self.tokenizer.sep_token_id)
+        start, stop = tokens.places(ids)
+        masked = covering_tokens(hidden, start, stop)
+        with autocast(self.model.device, scoring_precision(self.model.device)):
+            logits = self._logits(ids.masked_fill(masked, tokens.mask_id), masked)
+        return hidden_base_probabilities(logits, masked, start, hidden, tokens.kmer_ids).cpu()
+
+    def _logits(self, ids: Tensor, masked: Tensor) -> Tensor:
+        """(M, V) at the masked ones of ids (G, S): ours packed, and no others computed; another's rows whole."""
+        ids, masked = ids.to(self.model.device), masked.to(self.model.device)
+        n, length = ids.shape
+        logits: Tensor
+        if isinstance(self.model.config, MosaicBertConfig):
+            ends = torch.arange(0, n * length + 1, length, dtype=torch.int32, device=ids.device)
+            places = masked.flatten().nonzero().squeeze(1)
+            logits = self.model(input_ids=ids.flatten(), cu_seqlens=ends, max_seqlen=length, masked_index=places).logits
+        else:
+            logits = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[masked]
+        return logits
+
+
+def _most_tokens(model: Any, tokenizer: Any) -> int:
+    """Of a window, without the two special ones; ALiBi has no bound of its own."""
+    if getattr(model.config, "positions", "learned") != "learned":
+        return 1 << 20
+    return int(min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))) - 2
+
+
+def _ratio(plan: list[tuple[_Asked, _Asked]], answers: Sequence[np.ndarray]) -> float:
+    """Mean over strands of ln p(ALT) - ln p(REF); 0 where both are the same bases."""
+    ratios = [_log_probability(alt, answers) - _log_probability(ref, answers) for ref, alt in plan]
+    return sum(ratios) / max(1, len(ratios))
+
+
+def _log_probability(asked: _Asked, answers: Sequence[np.ndarray]) -> float:
+    return float(answers[asked.window][np.arange(len(asked.bases)), asked.bases].sum())
