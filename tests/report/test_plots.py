@@ -159,8 +159,8 @@ def _oklab(light: np.ndarray) -> np.ndarray:
 
 @pytest.mark.filterwarnings("error")
 def test_words_that_leave_no_room_for_the_axes_leave_a_picture_and_no_warning(tmp_path):
-    with picture(tmp_path / "curves.png", 0.5, 0.5) as figure:
-        figure.subplots().set_ylabel("9" * 100)
+    with picture(tmp_path / "curves.png", 3, 2) as figure:
+        figure.subplots().set_xlabel("9\n" * 80)
     assert (tmp_path / "curves.png").stat().st_size > 0
 
 
