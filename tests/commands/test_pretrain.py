@@ -16,7 +16,6 @@ import torch
 from quick_settings import QUICK
 from safetensors.torch import load_file
 
-from genomask.commands import pretrain as pretrain_module
 from genomask.commands.pretrain import build_run, count_npmi, pretrain
 from genomask.commands.run.folder import is_finished, read_config
 from genomask.commands.run.leaks import sentence_of_model
@@ -333,16 +332,6 @@ def test_a_run_in_use_is_left_to_the_process_that_has_it(quick_recipe, inputs, r
     with locked(run_folder), pytest.raises(SettingsError, match=f"in use by process {os.getpid()} on"):
         pretrain(quick_recipe, inputs, run_folder)
     assert not run_folder.exists()
-
-
-@pytest.mark.parametrize("world", ["2", "many"])
-def test_several_processes_of_a_launcher_are_refused(quick_recipe, inputs, run_folder, monkeypatch, world):
-    monkeypatch.setenv("WORLD_SIZE", world)
-    with pytest.raises(SettingsError, match=f"WORLD_SIZE is {world}: genomask trains in one process"):
-        pretrain(quick_recipe, inputs, run_folder)
-    assert not run_folder.exists()
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    pretrain_module.refuse_many_processes()
 
 
 def test_a_mistake_in_the_input_leaves_no_folder(quick_recipe, tmp_path):
