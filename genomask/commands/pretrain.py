@@ -11,13 +11,14 @@ import torch
 
 from genomask.commands.export import export_note
 from genomask.commands.run.card import run_card
+from genomask.commands.run.changes import STEPS, check_settings
 from genomask.commands.run.folder import (
     Facts,
     check_facts,
-    check_settings,
     facts_of,
     holds_run,
     is_finished,
+    set_model_aside,
     sweep_run,
     write_config,
 )
@@ -61,16 +62,19 @@ def chosen_recipe(kind: str, name: str, changes: Sequence[str]) -> Recipe:
     return recipe
 
 
-def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, wait: float = 0.0) -> None:
+def pretrain(
+    recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, same_length: bool = False, wait: float = 0.0
+) -> None:
     """Train `recipe` on `inputs` in the folder `out`; a run that is finished is left as it is when resumed.
 
-    Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of other settings or data, or
+    Resumed with more steps it goes on, also when it was finished, unless `same_length` forbids it. Raises SettingsError
+    where `out` holds a run and `resume` is not set, or holds a run of other data or of settings that may not change, or
     is in use by another process after `wait` seconds.
     """
     distributed.require_part(recipe.training.sequences_per_step)
     require_folder(out)
     with locked(out, wait) if distributed.is_main() else nullcontext():
-        if distributed.from_main(partial(_is_done, recipe, inputs, out, resume)):
+        if distributed.from_main(partial(_is_done, recipe, inputs, out, resume, same_length)):
             return
         run = build_run(recipe, inputs, out)  # every mistake in the input shows here, before the folder is touched
         facts = facts_of(recipe, run.batches.source.fingerprint)
@@ -81,12 +85,11 @@ def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False,
         train(run)
 
 
-def _is_done(recipe: Recipe, inputs: Inputs, out: Path, resume: bool) -> bool:
+def _is_done(recipe: Recipe, inputs: Inputs, out: Path, resume: bool, same_length: bool) -> bool:
     """Whether nothing is left to do in `out`. Raises SettingsError where this run cannot be there."""
     sweep_run(out)
-    if holds_run(out, resume):
-        check_settings(out, recipe, inputs)
-    if not is_finished(out):
+    changes = check_settings(out, recipe, inputs, same_length=same_length) if holds_run(out, resume) else []
+    if not is_finished(out) or any(change.name == STEPS for change in changes):
         return False
     check_facts(out, facts_of(recipe, recipe.open_source(inputs, out).fingerprint))
     log.info("%s is finished; nothing to do", out)
@@ -95,9 +98,16 @@ def _is_done(recipe: Recipe, inputs: Inputs, out: Path, resume: bool) -> bool:
 
 def _claim(run: Run, recipe: Recipe, inputs: Inputs, facts: Facts, resume: bool) -> None:
     """Make the folder this run's, or see to it that it is."""
+    changes = []
     if resume:
         check_facts(run.out, facts)
-    else:
+        changes = check_settings(run.out, recipe, inputs)
+    if is_finished(run.out):  # and now asked for more steps
+        kept = set_model_aside(run.out)
+        log.info("the model that this run had ended with is kept as %s", kept)
+    for change in changes:
+        log.warning("%s", change.sentence)
+    if changes or not resume:
         write_config(run.out, recipe, inputs, facts)
     recipe.keep_tokens(run.tokenizer, run.out)
     if note := export_note(recipe.encoder):

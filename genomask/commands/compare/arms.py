@@ -143,7 +143,8 @@ def folder_name(strategy: str) -> str:
 def run_arm(arm: Arm) -> None:
     """Pretrain, then measure few-shot."""
     resume = (arm.folder / "config.toml").exists()
-    pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume, wait=ORPHAN_SECONDS)
+    # every arm has had one schedule, from its first step to its last
+    pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume, same_length=True, wait=ORPHAN_SECONDS)
     assert is_finished(arm.folder)
     pool, test = arm.comparison.read_tasks()
     results = arm.folder / "fewshot"
