@@ -1,4 +1,4 @@
-"""The snippets of docs/cluster.md: shell that parses, torchrun's own options, and a job that survives being taken off."""
+"""The snippets of docs/cluster.md: shell, torchrun's own options, and a job that survives being taken off."""
 
 import os
 import re

@@ -105,12 +105,13 @@ def from_main(make: Callable[[], T]) -> T:
 
 
 def require_same(what: str, value: str | int) -> None:
-    """Raises SettingsError in a process whose value is not the main one's."""
+    """Go on when every process has this value; raises SettingsError in one whose value is not the main one's."""
     if (main := from_main(lambda: value)) != value:
         raise SettingsError(
             f"process {rank()} on {os.uname().nodename} has another {what} than process 0 ({value} and {main}); give "
             "all machines the same files, and an --out that all of them see."
         )
+    wait_for_all()
 
 
 def wait_for_all() -> None:

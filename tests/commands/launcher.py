@@ -41,16 +41,25 @@ class Launched:
 
 
 def launch(
-    arguments: list[str], folder: Path, n: int, stop: tuple[int, int] | None = None, sig: int = signal.SIGTERM
+    arguments: list[str],
+    folder: Path,
+    n: int,
+    stop: tuple[int, int] | None = None,
+    sig: int = signal.SIGTERM,
+    last: tuple[str, ...] = (),
 ) -> Launched:
-    """`genomask ARGUMENTS` in n processes; `stop` = (rank, step): that one sends itself `sig` after the step."""
+    """`genomask ARGUMENTS` in n processes; `stop` = (rank, step): that one sends itself `sig` after the step.
+
+    last: more arguments of the last process alone.
+    """
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     printed = [folder / f"printed-{rank}.txt" for rank in range(n)]
     cache = os.environ["GENOMASK_CACHE"]
     processes: list[BaseProcess] = []
     for rank, path in enumerate(printed):
         at = stop[1] if stop and stop[0] == rank else None
-        run = CONTEXT.Process(target=_be, args=(arguments, rank, n, store.port, path, cache, at, sig))
+        own = [*arguments, *last] if rank == n - 1 else arguments
+        run = CONTEXT.Process(target=_be, args=(own, rank, n, store.port, path, cache, at, sig))
         run.start()
         processes.append(run)
     return Launched(processes, printed, store)
