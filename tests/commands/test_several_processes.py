@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from genomask.training.metrics_log import read_metrics
 
 ROUNDING = 2e-5
-"""Of weights after 20 steps at 3e-3 in fp32, and of losses, relative: measured 1.3e-6."""
+"""Of weights after 20 steps at 3e-3 in fp32, and of losses, relative: measured 1.2e-7 and 1.1e-7 for four processes."""
 
 
 class Runs:
