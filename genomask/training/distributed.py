@@ -73,22 +73,29 @@ def session() -> Iterator[None]:
 
     The others leave without a word and with the same exit code.
     """
-    global _world
     if _asked_size() == 1:
         yield
         return
-    _world = _join()
+    with being(_join()):
+        try:
+            yield
+        except BaseException as error:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, once one has ended: it is late
+            raise _last_word(error) from error
+    import torch.distributed as dist
+
+    dist.destroy_process_group()
+
+
+@contextmanager
+def being(world: World) -> Iterator[None]:
+    """Within the block this process is that one; whoever joined it talks to the others."""
+    global _world
+    before, _world = _world, world
     try:
         yield
-    except BaseException as error:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, once one has ended: it is late
-        raise _last_word(error) from error
-    else:
-        import torch.distributed as dist
-
-        dist.destroy_process_group()
     finally:
-        _world = World()
+        _world = before
 
 
 def from_main(make: Callable[[], T]) -> T:
@@ -101,7 +108,8 @@ def from_main(make: Callable[[], T]) -> T:
         _world.store.set(key, json.dumps(made))
         return made
     _wait_until(lambda: _world.store.check([key]))
-    return json.loads(_world.store.get(key))
+    told: T = json.loads(_world.store.get(key))
+    return told
 
 
 def require_same(what: str, value: str | int) -> None:
@@ -222,8 +230,9 @@ def _asked_size() -> int:
 def _join() -> World:
     """Meet the other processes at the address that torchrun gave all of them."""
     import torch
-    import torch.distributed as dist
+    import torch.distributed
 
+    dist: Any = torch.distributed
     if missing := [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
         raise SettingsError(
             f"WORLD_SIZE is {_asked_size()}, but {missing[0]} is not set; start several processes with torchrun."

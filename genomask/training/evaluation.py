@@ -114,7 +114,8 @@ def _token_loss(model: nn.Module, batches: list[PackedBatch], device: torch.devi
     for number in distributed.mine(len(batches)):
         ones = batches[number]._replace(loss_weights=torch.ones_like(batches[number].loss_weights)).to(device)
         losses[number] = float(loss_sum(model, ones, device, precision))
-    return sum(distributed.add_up(losses).tolist()) / max(1, sum(len(batch.masked_index) for batch in batches))
+    total: float = sum(distributed.add_up(losses).tolist())
+    return total / max(1, sum(len(batch.masked_index) for batch in batches))
 
 
 def _score_pass(

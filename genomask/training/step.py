@@ -55,7 +55,8 @@ def train_step(
 def loss_sum(model: nn.Module, batch: PackedBatch, device: torch.device, precision: str) -> torch.Tensor:
     """The loss of a microbatch in nats, summed over its masked tokens, weighted as it says."""
     with autocast(device, precision):
-        return model(**batch._asdict(), reduction="sum").loss
+        loss: torch.Tensor = model(**batch._asdict(), reduction="sum").loss
+    return loss
 
 
 def settle(model: nn.Module, batch: PackedBatch, device: torch.device, precision: str) -> None:

@@ -7,8 +7,8 @@ import torch
 from genomask.data import KmerTokenizer
 from genomask.data.packing import pack, take
 from genomask.masking.plan import build_plan
-from genomask.training import distributed
 from genomask.training.batches import Batches
+from genomask.training.distributed import World, being
 
 
 def batches_of(seed, tokens_per_microbatch=500):
@@ -38,13 +38,13 @@ def test_masks_follow_the_seed_and_the_step_and_nothing_else():
 @pytest.mark.parametrize("processes", [2, 3, 4])
 @pytest.mark.parametrize("tokens_per_microbatch", [200, 700])
 def test_a_step_is_the_same_bit_for_bit_however_many_processes_and_microbatches_share_it(
-    monkeypatch, processes, tokens_per_microbatch
+    processes, tokens_per_microbatch
 ):
     whole = batches_of(0).of(3)
     parts = []
     for rank in range(processes):
-        monkeypatch.setattr(distributed, "_world", distributed.World(rank, processes))
-        parts.append(batches_of(0, tokens_per_microbatch).of(3))
+        with being(World(rank, processes)):
+            parts.append(batches_of(0, tokens_per_microbatch).of(3))
     for field in ("input_ids", "labels"):
         of_all = [getattr(batch, field) for part in parts for batch in part.microbatches]
         assert torch.equal(torch.cat(of_all), torch.cat([getattr(batch, field) for batch in whole.microbatches]))
