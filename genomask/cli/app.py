@@ -48,6 +48,7 @@ from genomask.machine.process import keep_freed_memory
 from genomask.settings.recipe_file import default_recipe, read_tables
 from genomask.settings.strategy_text import read_list
 from genomask.terminal.console import escape_what_the_terminal_lacks, log_to_terminal, say, say_error, show
+from genomask.training import distributed
 
 app = typer.Typer(
     help="Pretrain a masked language model on your genome or on text, and learn which masking earns its compute.",
@@ -113,6 +114,7 @@ def options(
 
 
 @app.command()
+@distributed.session()
 def pretrain(
     genome: GenomeFiles = [],  # noqa: B006 - typer copies it
     corpus: Annotated[
@@ -153,7 +155,8 @@ def pretrain(
     asked_for = any(change.startswith("masking.strategy=") for change in changes)
     log.info("%s", mask_sentence(settings, asked_for=asked_for))
     run(settings, given, out, resume=resume)
-    show(report_run(out))
+    if distributed.is_main():
+        show(report_run(out))
 
 
 @app.command()

@@ -1,8 +1,8 @@
 """From a recipe and raw input to a run folder: opens the data, builds strategy and encoder, and trains."""
 
 import logging
-import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,12 +11,14 @@ import torch
 
 from genomask.commands.export import export_note
 from genomask.commands.run.card import run_card
+from genomask.commands.run.changes import STEPS, check_settings
 from genomask.commands.run.folder import (
+    Facts,
     check_facts,
-    check_settings,
     facts_of,
     holds_run,
     is_finished,
+    set_model_aside,
     sweep_run,
     write_config,
 )
@@ -33,6 +35,7 @@ from genomask.masking.npmi import rarity_warning
 from genomask.masking.plan import needs_npmi
 from genomask.recipe import Recipe, load_recipe
 from genomask.settings.recipe_file import default_recipe
+from genomask.training import distributed
 from genomask.training.batches import Batches, masked_fraction
 from genomask.training.compiling import choose_compile, compile_model
 from genomask.training.device import choose_device, choose_precision, computed_in
@@ -59,48 +62,63 @@ def chosen_recipe(kind: str, name: str, changes: Sequence[str]) -> Recipe:
     return recipe
 
 
-def pretrain(recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, wait: float = 0.0) -> None:
+def pretrain(
+    recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, same_length: bool = False, wait: float = 0.0
+) -> None:
     """Train `recipe` on `inputs` in the folder `out`; a run that is finished is left as it is when resumed.
 
-    Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of other settings or data, or
+    Resumed with more steps it goes on, also when it was finished, unless `same_length` forbids it. Raises SettingsError
+    where `out` holds a run and `resume` is not set, or holds a run of other data or of settings that may not change, or
     is in use by another process after `wait` seconds.
     """
-    refuse_many_processes()
+    distributed.require_part(recipe.training.sequences_per_step)
     require_folder(out)
-    with locked(out, wait):
-        sweep_run(out)
-        if holds_run(out, resume):
-            check_settings(out, recipe, inputs)
-        if is_finished(out):
-            check_facts(out, facts_of(recipe, recipe.open_source(inputs, out).fingerprint))
-            log.info("%s is finished; nothing to do", out)
+    with locked(out, wait) if distributed.is_main() else nullcontext():
+        if distributed.from_main(partial(_is_done, recipe, inputs, out, resume, same_length)):
             return
         run = build_run(recipe, inputs, out)  # every mistake in the input shows here, before the folder is touched
         facts = facts_of(recipe, run.batches.source.fingerprint)
-        if resume:
-            check_facts(out, facts)
-        else:
-            write_config(out, recipe, inputs, facts)
-        recipe.keep_tokens(run.tokenizer, out)
-        if note := export_note(recipe.encoder):
-            log.info(note)
+        distributed.require_same("genome or corpus", facts.fingerprint)
+        if distributed.is_main():
+            _claim(run, recipe, inputs, facts, resume)
+        distributed.wait_for_all()
         train(run)
 
 
-def refuse_many_processes() -> None:
-    """Raises SettingsError where a launcher started several processes, each of which would train the whole run."""
-    world = os.environ.get("WORLD_SIZE", "1")
-    if world.strip() not in ("", "1"):
-        raise SettingsError(
-            f"WORLD_SIZE is {world}: genomask trains in one process so far; start it without torchrun, or with "
-            "--nproc-per-node 1, or unset WORLD_SIZE."
-        )
+def _is_done(recipe: Recipe, inputs: Inputs, out: Path, resume: bool, same_length: bool) -> bool:
+    """Whether nothing is left to do in `out`. Raises SettingsError where this run cannot be there."""
+    sweep_run(out)
+    changes = check_settings(out, recipe, inputs, same_length=same_length) if holds_run(out, resume) else []
+    if not is_finished(out) or any(change.name == STEPS for change in changes):
+        return False
+    check_facts(out, facts_of(recipe, recipe.open_source(inputs, out).fingerprint))
+    log.info("%s is finished; nothing to do", out)
+    return True
+
+
+def _claim(run: Run, recipe: Recipe, inputs: Inputs, facts: Facts, resume: bool) -> None:
+    """Make the folder this run's, or see to it that it is."""
+    changes = []
+    if resume:
+        check_facts(run.out, facts)
+        changes = check_settings(run.out, recipe, inputs)
+    if is_finished(run.out):  # and now asked for more steps
+        kept = set_model_aside(run.out)
+        log.info("the model that this run had ended with is kept as %s", kept)
+    for change in changes:
+        log.warning("%s", change.sentence)
+    if changes or not resume:
+        write_config(run.out, recipe, inputs, facts)
+    recipe.keep_tokens(run.tokenizer, run.out)
+    if note := export_note(recipe.encoder):
+        log.info(note)
 
 
 def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     """Open the data and build everything that the loop needs."""
     device, compiled = device_of(recipe)
-    source = recipe.open_source(inputs, out)
+    with distributed.in_turn():
+        source = recipe.open_source(inputs, out)
     log.info("%s", source.description)
     table = count_npmi(source, recipe)
     training, masking = recipe.training, recipe.masking
@@ -134,6 +152,8 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
 def device_of(recipe: Recipe) -> tuple[torch.device, bool]:
     """The device of the run, and whether its model is compiled; SettingsError for what cannot run here."""
     device = choose_device(recipe.training.device)
+    if device.type == "cuda":
+        distributed.require_gpu()
     dtype = computed_in(choose_precision(recipe.training.precision, device))
     backend = choose_backend(recipe.encoder.attention_backend, device, dtype)
     return device, choose_compile(recipe.training.compile, device, backend)

@@ -13,6 +13,7 @@ from genomask.data.sources import Source
 from genomask.hashing import make_keys
 from genomask.masking import MaskAccount, MaskPlan, Strategy, account, corrupt
 from genomask.masking.curricula import Phase
+from genomask.training import distributed
 from genomask.types import PackedBatch, TokenBases, TokenSequences
 
 AHEAD = 1
@@ -21,7 +22,7 @@ AHEAD = 1
 
 @dataclass(frozen=True)
 class StepBatches:
-    """What one step trains on."""
+    """What one step trains on, in this process."""
 
     step: int
     microbatches: list[PackedBatch]
@@ -43,10 +44,13 @@ class Batches:
     """What every microbatch is filled up to for a compiled model; None: as long as it is."""
 
     def of(self, step: int, switched_at: int | None = None) -> StepBatches:
-        """The microbatches of step number `step` (from 0) of a run whose curriculum switched before switched_at."""
-        first = step * self.sequences_per_step
-        sequences = self.source.train(first, self.sequences_per_step)
-        keys = make_keys(self.seed, step, np.arange(first, first + self.sequences_per_step))
+        """The microbatches of step number `step` (from 0) of a run whose curriculum switched before switched_at.
+
+        Of several processes each gets its own part of the step's sequences, masked as they always are.
+        """
+        first, count = distributed.part(step * self.sequences_per_step, self.sequences_per_step)
+        sequences = self.source.train(first, count)
+        keys = make_keys(self.seed, step, np.arange(first, first + count))
         strategy = self.plan.at(step, switched_at)
         input_ids, labels, masks = mask(
             sequences, torch.from_numpy(keys), strategy, tokens=self.source.token_bases, corruption=self.corruption

@@ -20,11 +20,12 @@ import genomask
 from genomask.errors import SettingsError
 from genomask.files.atomic import naming
 from genomask.machine.process import allocator_name
+from genomask.training import distributed
 from genomask.training.records import read_record, write_record
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "datasets", "numpy", "numba", "scikit-learn", "scipy")
 
-SHAPING = ("genomask", "device", "precision", "attention_backend", "compiled", "threads", *PACKAGES)
+SHAPING = ("genomask", "device", "precision", "attention_backend", "compiled", "processes", "threads", *PACKAGES)
 """What may change a figure, if only in its last digits: a resumed run says where it differs."""
 
 FIRST, LATER = "environment.json", "resumed.jsonl"
@@ -40,6 +41,7 @@ def describe_environment(device: torch.device, precision: str, backend: str, com
         "packages": package_versions(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
+        "processes": distributed.size(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "precision": precision,
@@ -99,4 +101,5 @@ def first_precision(out: Path) -> str | None:
 
 def _flat(environment: dict[str, Any]) -> dict[str, Any]:
     packages = environment.get("packages")
-    return environment | (packages if isinstance(packages, dict) else {})
+    before = {"processes": 1}  # of versions that knew no other number
+    return before | environment | (packages if isinstance(packages, dict) else {})

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from genomask.data.sources import GenomeSource
 from genomask.hashing import make_keys
 from genomask.masking import Strategy
+from genomask.training import distributed
 from genomask.training.baselines import Baselines, entropy_nats, markov_bits, order_0_fractions
 from genomask.training.batches import Batches, cut, mask
 from genomask.training.bits import BitsPerBase, bits_per_base, hidden_base_probabilities
 from genomask.training.device import autocast
 from genomask.training.evaluation_masks import ITEM_LENGTHS, covering_tokens, hidden_bases
+from genomask.training.step import loss_sum
 from genomask.types import IGNORE, PackedBatch, TokenBases
 
 EVALUATION_STEP = -1
@@ -84,7 +86,10 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, evaluation: Evaluation, device: torch.device, precision: str) -> dict[str, float]:
-    """The evaluation row of metrics.jsonl; the model is left in the mode it came in."""
+    """The evaluation row of metrics.jsonl; the model is left in the mode it came in.
+
+    Several processes score a part each, and all get the row that one alone would: all of them decide by it.
+    """
     was_training = model.training
     model.eval()
     row = {"eval_loss_nats_per_masked_token": _token_loss(model, evaluation.token_batches, device, precision)}
@@ -105,13 +110,12 @@ def evaluate(model: nn.Module, evaluation: Evaluation, device: torch.device, pre
 
 def _token_loss(model: nn.Module, batches: list[PackedBatch], device: torch.device, precision: str) -> float:
     """Mean nats per masked token; every held-out token counts alike, whatever its training weight."""
-    total, count = 0.0, 0
-    for batch in batches:
-        ones = batch._replace(loss_weights=torch.ones_like(batch.loss_weights)).to(device)
-        with autocast(device, precision):
-            total += float(model(**ones._asdict(), reduction="sum").loss)
-        count += len(batch.masked_index)
-    return total / max(1, count)
+    losses = torch.zeros(len(batches), dtype=torch.float64)
+    for number in distributed.mine(len(batches)):
+        ones = batches[number]._replace(loss_weights=torch.ones_like(batches[number].loss_weights)).to(device)
+        losses[number] = float(loss_sum(model, ones, device, precision))
+    total: float = sum(distributed.add_up(losses).tolist())
+    return total / max(1, sum(len(batch.masked_index) for batch in batches))
 
 
 def _score_pass(
@@ -119,8 +123,11 @@ def _score_pass(
 ) -> tuple[BitsPerBase, BitsPerBase]:
     """Bits of the model, and bits of the model less those of order 0, base by base."""
     hidden = evaluation.hidden[item]
-    parts = [_fractions(model, evaluation, part, item, device, precision) for part in _slices(len(hidden))]
-    fractions = torch.cat(parts).view(hidden.shape)
+    fractions, parts = torch.zeros(hidden.shape, dtype=torch.float64), list(_slices(len(hidden)))
+    for number in distributed.mine(len(parts)):
+        scored = _fractions(model, evaluation, parts[number], item, device, precision)
+        fractions[parts[number]] = scored.view(-1, hidden.shape[1])
+    distributed.add_up(fractions)  # each item is one process's, 0 elsewhere: the sum is exact
     return bits_per_base(fractions, hidden), bits_per_base(fractions / evaluation.order_0[item], hidden)
 
 

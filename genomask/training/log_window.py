@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from genomask.training.batches import StepBatches
+from genomask.masking import MaskAccount
+from genomask.masking.curricula import Phase
 from genomask.training.checkpoint_state import WindowSums
 
 
@@ -17,16 +18,14 @@ class LogWindow:
         self._shows_phase = shows_phase
         self.restart_clock()
 
-    def add(self, batch: StepBatches, loss: float) -> None:
-        """Count one step, which began when the clock was last restarted."""
+    def add(self, step: MaskAccount, loss: float, phase: Phase) -> None:
+        """Count one step of all processes, which began when the clock was last restarted."""
         masks, loss_before, seconds = self.sums
-        self.tokens += batch.masks.tokens
+        self.tokens += step.tokens
         self.sums = WindowSums(
-            masks + batch.masks,
-            loss_before + loss * batch.masks.tokens_masked,
-            seconds + time.perf_counter() - self._since,
+            masks + step, loss_before + loss * step.tokens_masked, seconds + time.perf_counter() - self._since
         )
-        self._phase = batch.phase
+        self._phase = phase
 
     def restart_clock(self) -> None:
         """The next step begins now."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from genomask.errors import Stopped, TrainingError
 from genomask.files.atomic import atomic_folder
 from genomask.files.digests import write_weights_digest
 from genomask.hashing import hash64
+from genomask.masking import MaskAccount
+from genomask.training import distributed
 from genomask.training.batches import AHEAD, Batches, StepBatches
 from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
 from genomask.training.checkpoint_state import Progress
@@ -31,7 +33,7 @@ from genomask.training.records import write_record
 from genomask.training.schedule import rate_factor, scale_rates
 from genomask.training.settings import EvaluationSettings, TrainingSettings
 from genomask.training.signals import listen_for_stop
-from genomask.training.step import train_step
+from genomask.training.step import settle, train_step
 
 _DROPOUT_STREAM = 201
 
@@ -60,7 +62,8 @@ def train(run: Run) -> None:
     """Train to the last step, from the newest checkpoint in `run.out` if there is one, and write `run.out/model`.
 
     Raises Stopped after saving a checkpoint when asked to stop, TrainingError where a loss, score or weight is not
-    finite or a checkpoint cannot be written; checkpoints already on disk stay whole.
+    finite or a checkpoint cannot be written; checkpoints already on disk stay whole. Several processes train together,
+    and stop after the same step, whichever of them is asked to; the main one alone writes.
     """
     steps = run.training.steps
     state = start(run)
@@ -76,13 +79,16 @@ def train(run: Run) -> None:
                 require_finite_scores(scores, state.done)
                 bar.show_evaluation(state.metrics.write({"step": state.done, "tokens": state.window.tokens, **scores}))
                 consider_switch(run, state, scores)
-            if last or state.done % run.training.checkpoint_every == 0 or stop.signal_number:
-                state.metrics.sync()
-                save_checkpoint(run.out / "checkpoints", run.model, state.optimizer, state.progress)
-            if stop.signal_number and not last:
-                raise Stopped(stop.signal_number, f"stopped after step {state.done}; go on with --resume")
+            asked = distributed.largest(stop.signal_number)
+            if last or state.done % run.training.checkpoint_every == 0 or asked:
+                save(run, state)
+            if asked and not last:
+                distributed.wait_for_all()  # torchrun ends all that are left soon after the first
+                raise Stopped(asked, f"stopped after step {state.done}; go on with --resume")
             state.window.restart_clock()
-    save_model(run)
+    if distributed.is_main():
+        save_model(run)
+    distributed.wait_for_all()
 
 
 @dataclass
@@ -93,16 +99,26 @@ class State:
     rate: float
     device: torch.device
     precision: str
+    network: nn.Module
     optimizer: torch.optim.Optimizer
     metrics: MetricsLog
     window: LogWindow
     fixed_mask_scores: tuple[float, ...]
     switched_at: int | None
+    is_settled: bool = field(default_factory=lambda: distributed.size() == 1)
+    """Whether gradients lie where they will always lie."""
 
     @property
     def progress(self) -> Progress:
         """What a checkpoint keeps."""
         return Progress(self.done, self.window.tokens, self.fixed_mask_scores, self.switched_at, self.window.sums)
+
+
+def save(run: Run, state: State) -> None:
+    """A checkpoint, by the main process; the others go on to where they need it."""
+    if distributed.is_main():
+        state.metrics.sync()
+        save_checkpoint(run.out / "checkpoints", run.model, state.optimizer, state.progress)
 
 
 def start(run: Run) -> State:
@@ -113,6 +129,7 @@ def start(run: Run) -> State:
     model.to(device)
     optimizer = build_optimizer(model, run.optimizer)
     before = restore_checkpoint(run.out / "checkpoints", model, optimizer)
+    distributed.require_same("last checkpoint", before.steps_done)
     if before.steps_done > run.training.steps:
         raise TrainingError(
             f"{run.out} holds a checkpoint of step {before.steps_done}, but the run has {run.training.steps} steps: it "
@@ -125,22 +142,27 @@ def start(run: Run) -> State:
         environment["device"], precision, backend, ", compiled" if environment["compiled"] else "",
         environment["allocator"],
     )  # fmt: skip
-    keep_environment(run.out, environment, before.steps_done)
-    write_record(run.out / "baselines.json", asdict(run.evaluation.baselines))
-    metrics = MetricsLog(run.out / "metrics.jsonl", keep_until=before.steps_done)
+    if distributed.is_main():
+        keep_environment(run.out, environment, before.steps_done)
+        write_record(run.out / "baselines.json", asdict(run.evaluation.baselines))
+    metrics = MetricsLog(run.out / "metrics.jsonl", before.steps_done, writes=distributed.is_main())
+    network = distributed.replicate(run.network, device)
     window = LogWindow(before.tokens, shows_phase=run.batches.plan.changes, sums=before.window)
     switch = before.fixed_mask_scores, before.switched_at
-    return State(before.steps_done, 0.0, device, precision, optimizer, metrics, window, *switch)
+    return State(before.steps_done, 0.0, device, precision, network, optimizer, metrics, window, *switch)
 
 
 def one_step(run: Run, state: State, batch: StepBatches) -> None:
     """Dropout, rate and update of one step."""
-    torch.manual_seed(_dropout_seed(run.training.seed, batch.step))
+    if not state.is_settled:
+        settle(state.network, batch.microbatches[0], state.device, state.precision)
+        state.is_settled = True
+    torch.manual_seed(_dropout_seed(run.training.seed, batch.step, distributed.rank()))
     factor = rate_factor(batch.step, run.training.steps, run.optimizer)
     scale_rates(state.optimizer, factor)
     state.rate = run.optimizer.learning_rate * factor
     loss = train_step(
-        run.network,
+        state.network,
         state.optimizer,
         batch.microbatches,
         step=batch.step + 1,
@@ -149,7 +171,8 @@ def one_step(run: Run, state: State, batch: StepBatches) -> None:
         precision=state.precision,
     )
     state.done = batch.step + 1
-    state.window.add(batch, loss)
+    masks = MaskAccount(*map(int, distributed.sums(batch.masks)))
+    state.window.add(masks, loss, batch.phase)
 
 
 def consider_switch(run: Run, state: State, scores: dict[str, float]) -> None:
@@ -178,6 +201,7 @@ def save_model(run: Run) -> None:
         (folder / "README.md").write_text(run.card(), encoding="utf-8")
 
 
-def _dropout_seed(seed: int, step: int) -> int:
-    """Dropout of a step depends on seed and step alone, so that a resumed run repeats it."""
-    return int(hash64(np.array([seed]), _DROPOUT_STREAM, np.array([step]))[0]) & (2**63 - 1)
+def _dropout_seed(seed: int, step: int, rank: int) -> int:
+    """Dropout depends on seed, step and process alone, so that a resumed run repeats it."""
+    of_step = hash64(np.array([seed]), _DROPOUT_STREAM, np.array([step]))
+    return int(hash64(of_step, _DROPOUT_STREAM, np.array([rank]))[0]) & (2**63 - 1)

@@ -15,15 +15,19 @@ log = logging.getLogger(__name__)
 class MetricsLog:
     """Appends rows; a resumed run first drops the rows after its checkpoint."""
 
-    def __init__(self, path: Path, keep_until: int) -> None:
-        self.path = path
+    def __init__(self, path: Path, keep_until: int, *, writes: bool = True) -> None:
+        """`writes`: False in the processes of a run that leave writing to another one."""
+        self.path, self._writes = path, writes
+        if not writes:
+            return
         rows = [row for row in read_metrics(path) if row["step"] <= keep_until]
         atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def write(self, row: dict[str, Any]) -> dict[str, Any]:
         """Append one row and give it back; closed at once, so that a killed run keeps its history."""
-        with naming(self.path), self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        if self._writes:
+            with naming(self.path), self.path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
         return row
 
     def sync(self) -> None:

@@ -1,11 +1,13 @@
 """One optimiser step: microbatches in, mean loss out. The loss is one sum over one count of masked tokens."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from genomask.errors import TrainingError
+from genomask.training import distributed
 from genomask.training.device import autocast
 from genomask.training.finite import ADVICE
 from genomask.types import PackedBatch
@@ -23,26 +25,45 @@ def train_step(
 ) -> float:
     """Update the model once; returns the loss in nats per masked token, weighted as the batch says.
 
-    The weights of masked tokens are summed over all microbatches before the first backward, so that every masked
-    token counts alike however the step was cut. Raises TrainingError, with the weights untouched, where the loss or
-    its gradient is not finite.
+    The weights of masked tokens are summed over all microbatches and processes before the first backward, so that
+    every masked token counts alike however the step was cut. Raises TrainingError, with the weights untouched, where
+    the loss or its gradient is not finite.
     """
-    total_weight = sum(float(batch.loss_weights.sum()) for batch in microbatches)
+    [total_weight] = distributed.sums([sum(float(batch.loss_weights.sum()) for batch in microbatches)])
     if total_weight == 0:
         return 0.0
     loss = torch.zeros((), device=device)
-    for batch in [microbatch.to(device) for microbatch in microbatches]:  # all first: a copy waits for the GPU
-        with autocast(device, precision):
-            part = model(**batch._asdict(), reduction="sum").loss / total_weight
-        part.backward()
+    there = [microbatch.to(device) for microbatch in microbatches]  # all first: a copy waits for the GPU
+    for number, batch in enumerate(there, start=1):
+        with distributed.averaging(model, now=number == len(there)):
+            part = loss_sum(model, batch, device, precision) / total_weight
+            (distributed.size() * part).backward()  # gradients are averaged over processes; their sum is wanted
         loss += part.detach()
+    [loss_of_all] = distributed.sums([float(loss)])
     # without clipping the norm is still needed: it tells whether every gradient is finite
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm or float("inf"))
-    if not (torch.isfinite(loss) and torch.isfinite(norm)):
+    if not (math.isfinite(loss_of_all) and torch.isfinite(norm)):
         optimizer.zero_grad()
         raise TrainingError(
-            f"the loss is not finite at step {step} (loss {float(loss)}, gradient norm {float(norm)}); {ADVICE}"
+            f"the loss is not finite at step {step} (loss {loss_of_all}, gradient norm {float(norm)}); {ADVICE}"
         )
     optimizer.step()
     optimizer.zero_grad()
-    return float(loss)
+    return loss_of_all
+
+
+def loss_sum(model: nn.Module, batch: PackedBatch, device: torch.device, precision: str) -> torch.Tensor:
+    """The loss of a microbatch in nats, summed over its masked tokens, weighted as it says."""
+    with autocast(device, precision):
+        loss: torch.Tensor = model(**batch._asdict(), reduction="sum").loss
+    return loss
+
+
+def settle(model: nn.Module, batch: PackedBatch, device: torch.device, precision: str) -> None:
+    """Let several processes average a gradient once that is thrown away.
+
+    PyTorch lays gradients out anew after the first time, and a sum over more than two processes depends in its last
+    bits on where it lies: with this a run that was resumed adds as one that was not.
+    """
+    loss_sum(model, batch.to(device), device, precision).backward()
+    model.zero_grad()

@@ -16,7 +16,6 @@ import torch
 from quick_settings import QUICK
 from safetensors.torch import load_file
 
-from genomask.commands import pretrain as pretrain_module
 from genomask.commands.pretrain import build_run, count_npmi, pretrain
 from genomask.commands.run.folder import is_finished, read_config
 from genomask.commands.run.leaks import sentence_of_model
@@ -335,14 +334,19 @@ def test_a_run_in_use_is_left_to_the_process_that_has_it(quick_recipe, inputs, r
     assert not run_folder.exists()
 
 
-@pytest.mark.parametrize("world", ["2", "many"])
-def test_several_processes_of_a_launcher_are_refused(quick_recipe, inputs, run_folder, monkeypatch, world):
-    monkeypatch.setenv("WORLD_SIZE", world)
-    with pytest.raises(SettingsError, match=f"WORLD_SIZE is {world}: genomask trains in one process"):
-        pretrain(quick_recipe, inputs, run_folder)
-    assert not run_folder.exists()
-    monkeypatch.setenv("WORLD_SIZE", "1")
-    pretrain_module.refuse_many_processes()
+def test_a_finished_run_goes_on_with_more_steps_and_keeps_its_first_model(quick_recipe, inputs, run_folder, caplog):
+    pretrain(with_training(quick_recipe, steps=10), inputs, run_folder)
+    before, first = losses(run_folder), (run_folder / "model" / "model.safetensors").read_bytes()
+    longer = with_training(quick_recipe, steps=12, tokens_per_microbatch=600)
+    pretrain(longer, inputs, run_folder, resume=True)
+    assert "training.steps was 10 and is 12 from here on" in caplog.text
+    assert "training.tokens_per_microbatch was 300 and is 600 from here on" in caplog.text
+    assert read_config(run_folder)[0] == longer
+    assert (run_folder / "model-step-10" / "model.safetensors").read_bytes() == first
+    assert (run_folder / "model" / "model.safetensors").read_bytes() != first
+    assert (len(losses(run_folder)), losses(run_folder)[:10]) == (12, before)
+    with pytest.raises(SettingsError, match="12 steps are done and saved; ask for more"):
+        pretrain(with_training(longer, steps=11), inputs, run_folder, resume=True)
 
 
 def test_a_mistake_in_the_input_leaves_no_folder(quick_recipe, tmp_path):

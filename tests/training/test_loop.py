@@ -1,6 +1,5 @@
 from genomask.masking import MaskAccount
 from genomask.masking.curricula import Phase
-from genomask.training.batches import StepBatches
 from genomask.training.log_window import LogWindow
 
 
@@ -9,7 +8,7 @@ def test_the_logged_loss_is_of_a_masked_token_and_every_row_starts_anew():
     for step, tokens in ((2, 1200), (4, 1400)):
         for masked, loss in ((10, 1.0), (30, 3.0)):
             masks = MaskAccount(tokens=100, tokens_masked=masked, bases=200, bases_hidden=4, bases_hidden_kept=1)
-            window.add(StepBatches(0, [], masks, Phase("span", "span", 0.0, 0.15)), loss)
+            window.add(masks, loss, Phase("span", "span", 0.0, 0.15))
         row = window.close(step, rate=0.5)
         assert (row["step"], row["tokens"], row["learning_rate"]) == (step, tokens, 0.5)
         assert (row["loss_nats_per_masked_token"], row["tokens_masked_fraction"]) == (2.5, 0.2)

@@ -5,6 +5,7 @@ An arm that is finished is not run again; one that was stopped goes on from its 
 
 import hashlib
 import logging
+import os
 import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -143,7 +144,8 @@ def folder_name(strategy: str) -> str:
 def run_arm(arm: Arm) -> None:
     """Pretrain, then measure few-shot."""
     resume = (arm.folder / "config.toml").exists()
-    pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume, wait=ORPHAN_SECONDS)
+    # every arm has had one schedule, from its first step to its last
+    pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume, same_length=True, wait=ORPHAN_SECONDS)
     assert is_finished(arm.folder)
     pool, test = arm.comparison.read_tasks()
     results = arm.folder / "fewshot"
@@ -162,8 +164,13 @@ def run_arm(arm: Arm) -> None:
         atomic_write(results / "done.txt", arm.asked)
 
 
-def arm_process(arm: Arm, threads: int, words: Connection) -> None:
-    """Entry of an arm's process: output goes to its log; why it failed goes to `words`, with exit 2."""
+def arm_process(arm: Arm, threads: int, gpu: str | None, words: Connection) -> None:
+    """Entry of an arm's process: output goes to its log; why it failed goes to `words`, with exit 2.
+
+    gpu: the one that it has to itself, as CUDA_VISIBLE_DEVICES names it; None: it has none of its own.
+    """
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before CUDA is first used
     stop_with_parent()
     torch.set_num_threads(threads)
     keep_freed_memory()  # set in the parent, it does not reach a process that was spawned

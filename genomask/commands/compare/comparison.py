@@ -12,7 +12,6 @@ import pandas as pd
 
 from genomask.commands.compare.arms import Arm, Comparison
 from genomask.commands.compare.workers import run_arms
-from genomask.commands.pretrain import refuse_many_processes
 from genomask.errors import SettingsError, TrainingError
 from genomask.fewshot.draws import align_classes, check_pool
 from genomask.fewshot.results import read_results, read_summary
@@ -22,6 +21,7 @@ from genomask.files.inputs import require_fasta
 from genomask.files.locking import locked
 from genomask.masking.names import find
 from genomask.report.meaning import last_scores
+from genomask.training import distributed
 from genomask.training.metrics_log import read_metrics
 from genomask.training.records import read_baselines
 
@@ -151,7 +151,7 @@ def _check(comparison: Comparison) -> None:
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
     for path in comparison.inputs.genome:
         require_fasta(Path(path))
-    refuse_many_processes()
+    distributed.refuse_several("compare")
     require_folder(comparison.out)
     pool, test = comparison.read_tasks()  # an hour of pretraining should not come first
     check_pool(pool, comparison.fewshot.shots)

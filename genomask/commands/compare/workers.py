@@ -1,7 +1,8 @@
-"""Runs arms as processes, as many side by side as there are cores (one at a time on a GPU), with a bar for each."""
+"""Runs arms as processes side by side, one on each GPU or, without GPUs, one on each core, with a bar for each."""
 
 import logging
 import multiprocessing
+import os
 import signal
 import time
 from contextlib import suppress
@@ -25,10 +26,20 @@ log = logging.getLogger(__name__)
 
 
 class Running(NamedTuple):
-    """An arm in a process, and the end of a pipe that it says there why it failed."""
+    """An arm in a process, the end of a pipe that it says there why it failed, and the GPU that it has."""
 
     arm: Arm
     words: Connection
+    gpu: str | None
+
+
+def places(arms: int, device: str) -> list[str | None]:
+    """Where arms may run side by side: the GPUs there are, as CUDA_VISIBLE_DEVICES names them, or a None a core."""
+    gpus = torch.cuda.device_count() if device != "cpu" else 0
+    if gpus == 0:
+        return [None] * min(arms, usable_cores())
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return [*(given.split(",") if given else map(str, range(gpus)))][: min(arms, gpus)]
 
 
 def run_arms(arms: list[Arm]) -> dict[str, str]:
@@ -40,24 +51,25 @@ def run_arms(arms: list[Arm]) -> dict[str, str]:
     waiting = [arm for arm in arms if not arm.is_finished]
     if not waiting:
         return failed
-    workers = 1 if torch.cuda.is_available() else min(len(waiting), usable_cores())
+    free = places(len(waiting), waiting[0].recipe.training.device)
+    workers = len(free)
     spawn = multiprocessing.get_context("spawn")
     running: dict[BaseProcess, Running] = {}
     process: BaseProcess
     with listen_for_stop() as stop, ArmBars(arms) as bars:
         try:
             while waiting or running:
-                while waiting and len(running) < workers:
-                    arm, (words, speak) = waiting.pop(0), spawn.Pipe(duplex=False)
-                    process = spawn.Process(target=arm_process, args=(arm, threads_for(workers), speak))
+                while waiting and free:
+                    arm, gpu, (words, speak) = waiting.pop(0), free.pop(0), spawn.Pipe(duplex=False)
+                    process = spawn.Process(target=arm_process, args=(arm, threads_for(workers), gpu, speak))
                     process.start()
                     speak.close()
-                    running[process] = Running(arm, words)
+                    running[process] = Running(arm, words, gpu)
                 time.sleep(POLL_SECONDS)
-                bars.update([arm for arm, _ in running.values()])
+                bars.update([at_work.arm for at_work in running.values()])
                 if stop.signal_number:
                     raise Stopped(stop.signal_number, "stopped; the same command goes on from the checkpoints")
-                failed |= _collect(running)
+                failed |= _collect(running, free)
         finally:
             for process in running:
                 process.terminate()
@@ -67,11 +79,12 @@ def run_arms(arms: list[Arm]) -> dict[str, str]:
     return failed
 
 
-def _collect(running: dict[BaseProcess, Running]) -> dict[str, str]:
-    """Drop the processes that ended; of those that ended badly, the arm and why."""
+def _collect(running: dict[BaseProcess, Running], free: list[str | None]) -> dict[str, str]:
+    """Drop the processes that ended, whose places are `free` again; of those that ended badly, the arm and why."""
     failed = {}
     for process in [process for process in running if not process.is_alive()]:
-        arm, words = running.pop(process)
+        arm, words, gpu = running.pop(process)
+        free.append(gpu)
         if process.exitcode:
             failed[arm.name] = _last_words(arm, words, process.exitcode)
             log.warning("arm %s failed, the others go on: %s", arm.name, failed[arm.name])

@@ -1,11 +1,13 @@
 """The folder of a run: config.toml says whose it is; a run goes on with the settings and data it began with, or not.
 
 config.toml holds the recipe in full, [inputs] with the paths and the fingerprint of what was read there, and
-[mask_files] with the SHA-256 of each file of one's own that masks. It is written once.
+[mask_files] with the SHA-256 of each file of one's own that masks. It is written when the run begins, and again when
+it goes on with something that may change (changes.py).
 """
 
+import shutil
 import tomllib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,6 @@ from genomask.files.digests import WEIGHTS
 from genomask.files.locking import LOCK
 from genomask.masking.names import own_files
 from genomask.recipe import Recipe, recipe_from_tables, recipe_to_toml, toml_value
-from genomask.training.environment import first_precision
 
 CONFIG = "config.toml"
 WRITTEN = (CONFIG, "environment.json", "baselines.json", "metrics.jsonl", "model", "curves.svg", "curves.png")
@@ -41,6 +42,15 @@ def facts_of(recipe: Recipe, fingerprint: str) -> Facts:
 def is_finished(out: Path) -> bool:
     """`model/` appears whole, as the last act of a run."""
     return all((out / "model" / name).is_file() for name in ("config.json", WEIGHTS))
+
+
+def set_model_aside(out: Path) -> Path:
+    """Move the model of a finished run that will go on; to model-step-N."""
+    kept = out / f"model-step-{read_config(out)[0].training.steps}"
+    if kept.exists():  # the same model: the run was killed right after it had been set aside, and ended so again
+        shutil.rmtree(kept)
+    (out / "model").rename(kept)
+    return kept
 
 
 def sweep_run(out: Path) -> None:
@@ -91,23 +101,6 @@ def holds_run(out: Path, resume: bool) -> bool:
     return False
 
 
-def check_settings(out: Path, recipe: Recipe, inputs: Inputs) -> None:
-    """Raises SettingsError where the run in `out` has other settings.
-
-    A run begun with training.precision=auto may go on with what that meant then: another machine may mean another.
-    """
-    old, old_inputs = read_config(out)
-    if old.training.precision == "auto" and recipe.training.precision == first_precision(out):
-        old = replace(old, training=replace(old.training, precision=recipe.training.precision))
-    before, now = (_must_not_change(*run) for run in ((old, old_inputs), (recipe, inputs)))
-    for was, asked in zip(before, now, strict=False):
-        if was != asked:
-            raise SettingsError(
-                f"{out} holds a run of other settings ('{was}' there, '{asked}' asked for); "
-                "resume it with the same ones, or give another --out."
-            )
-
-
 def check_facts(out: Path, facts: Facts) -> None:
     """Files may change under their names: a run goes on with the data and masks it began with, or not at all."""
     tables = _tables(out)
@@ -136,11 +129,6 @@ def _settings(recipe: Recipe, inputs: Inputs) -> str:
         + "\n[inputs]\n"
         + "".join(f"{key} = {toml_value(value)}\n" for key, value in asdict(inputs).items())
     )
-
-
-def _must_not_change(recipe: Recipe, inputs: Inputs) -> list[str]:
-    """Where files lie may change, as long as what is in them, the fingerprint, does not."""
-    return [line for line in _settings(recipe, inputs).splitlines() if not line.startswith(("genome = ", "corpus = "))]
 
 
 def _tables(out: Path) -> dict[str, Any]:

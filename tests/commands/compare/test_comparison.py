@@ -13,6 +13,7 @@ from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import compare
 from genomask.commands.compare.page import write_comparison_page
 from genomask.commands.compare.words import result
+from genomask.commands.compare.workers import places
 from genomask.commands.demo.demo import best_gain
 from genomask.data.opening import Inputs
 from genomask.errors import DataError, SettingsError, TrainingError
@@ -144,7 +145,7 @@ def test_an_arm_that_fails_gives_its_message_to_the_person(comparison):
         compare(wild)
 
 
-def finished(arm, _threads, _words):
+def finished(arm, _threads, _gpu, _words):
     """In place of an arm's process: few-shot rows of invented scores, and the last act."""
     run = arm.folder / "fewshot"
     run.mkdir(parents=True, exist_ok=True)
@@ -176,7 +177,7 @@ def arms_that(monkeypatch, fail):
             self.args, self.exitcode = args, 0
 
         def start(self):
-            arm, _, words = self.args
+            arm, _, _, words = self.args
             if arm.name in fail:
                 words.send(fail[arm.name])
                 self.exitcode = 2
@@ -262,12 +263,34 @@ def test_arms_fraction_the_cores_that_the_process_may_use(comparison, monkeypatc
 
     monkeypatch.setattr("os.cpu_count", lambda: 64)
     monkeypatch.setattr("os.sched_getaffinity", lambda _process: {3, 5, 7}, raising=False)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     spawn = SimpleNamespace(Process=process, Pipe=multiprocessing.Pipe)
     monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", lambda _kind: spawn)
     with pytest.raises(TrainingError, match="its process ended by exit 1"):
         compare(comparison)
     assert threads == [1, 1, 1, 1]
+
+
+def test_arms_run_side_by_side_one_on_each_gpu(comparison, monkeypatch):
+    gpus = []
+
+    def process(target, args):
+        gpus.append(args[2])
+        return Ended()
+
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")  # those that a job queue gave
+    monkeypatch.setattr("genomask.commands.compare.workers.POLL_SECONDS", 0)
+    spawn = SimpleNamespace(Process=process, Pipe=multiprocessing.Pipe)
+    monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", lambda _kind: spawn)
+    with pytest.raises(TrainingError, match="its process ended by exit 1"):
+        compare(comparison)
+    assert gpus == ["4", "6", "4", "6"]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert places(5, "auto") == ["0", "1"]
+    assert places(1, "cuda") == ["0"]
+    monkeypatch.setattr("genomask.commands.compare.workers.usable_cores", lambda: 3)
+    assert places(5, "cpu") == [None] * 3
 
 
 def test_a_task_that_does_not_serve_is_refused_before_anything_runs(comparison, tmp_path):

@@ -2,11 +2,11 @@ import dataclasses
 
 import pytest
 
+from genomask.commands.run.changes import MAY_CHANGE, Change, check_settings
 from genomask.commands.run.folder import (
     Facts,
     Inputs,
     check_facts,
-    check_settings,
     holds_run,
     is_finished,
     read_config,
@@ -38,10 +38,40 @@ def test_a_run_is_read_back_and_goes_on_with_what_it_began_with(quick_recipe, ou
 
 def test_other_settings_are_refused_by_name_but_not_other_paths_to_the_data(quick_recipe, out):
     check_settings(out, quick_recipe, Inputs(genome=("elsewhere/a.fa",)))  # what is in it is looked at later
-    with pytest.raises(SettingsError, match="'ambiguous = \"error\"' there, 'ambiguous = \"n\"' asked for"):
+    with pytest.raises(
+        SettingsError, match=r"'inputs\.ambiguous = \"error\"' there, 'inputs\.ambiguous = \"n\"' asked"
+    ):
         check_settings(out, quick_recipe, dataclasses.replace(INPUTS, ambiguous="n"))
-    with pytest.raises(SettingsError, match=r"'precision = \"auto\"' there, 'precision = \"fp32\"' asked for"):
+    with pytest.raises(
+        SettingsError, match=r"'training\.precision = \"auto\"' there, 'training\.precision = \"fp32\"' asked"
+    ):
         check_settings(out, with_precision(quick_recipe, "fp32"), INPUTS)
+
+
+def with_training(recipe, **changes):
+    return dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, **changes))
+
+
+def test_what_does_not_change_the_science_may_change_and_is_said(quick_recipe, out):
+    longer = with_training(quick_recipe, steps=40, log_every=2, checkpoint_every=5, tokens_per_microbatch=600)
+    changes = check_settings(out, longer, INPUTS)
+    assert Change("training.steps", 20, 40) in changes
+    assert {change.name for change in changes} == {name for name in MAY_CHANGE if name.startswith("training.")} - {
+        "training.device", "training.compile"
+    }  # fmt: skip
+    steps = next(change for change in changes if change.name == "training.steps")
+    assert steps.sentence.startswith("training.steps was 20 and is 40 from here on: the learning rate")
+    with pytest.raises(SettingsError, match=r"'training\.steps = 20' there, 'training\.steps = 40' asked for"):
+        check_settings(out, longer, INPUTS, same_length=True)
+    with pytest.raises(SettingsError, match=r"'training\.seed = 0' there, 'training\.seed = 1' asked for"):
+        check_settings(out, with_training(longer, seed=1), INPUTS)
+
+
+def test_a_run_is_not_made_shorter_than_it_already_is(quick_recipe, out):
+    (out / "checkpoints" / "step-10").mkdir(parents=True)
+    assert check_settings(out, with_training(quick_recipe, steps=11), INPUTS)
+    with pytest.raises(SettingsError, match="10 steps are done and saved; ask for more"):
+        check_settings(out, with_training(quick_recipe, steps=10), INPUTS)
 
 
 def test_a_run_of_precision_auto_may_go_on_with_what_that_meant(quick_recipe, out):

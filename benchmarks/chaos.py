@@ -1,0 +1,211 @@
+"""A run that is killed again and again, anywhere, and resumed each time ends with the bits of one that never was.
+
+Real runs of `genomask pretrain` in processes of their own, ended by SIGKILL: while the genome's cache is built (it is
+removed before), a checkpoint or the model is written, a checkpoint is read, or held-out sequences are scored, or at any
+moment at all. Where each kill fell is read from the stack of the killed process. A run that comes to its end
+before all kills are done is followed by another. Compared are the weights, every row of metrics.jsonl (but for the
+speed) and every checkpoint: weights, moments and progress (but for the clock).
+
+    python benchmarks/chaos.py
+"""
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from machine import describe_machine, save
+
+from genomask.cli import app
+from genomask.training.metrics_log import read_metrics
+
+RESULT = Path(__file__).parent / "results" / "chaos.json"
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["genomask.commands.pretrain", "genomask.commands.run.report"])
+
+PLACES = {
+    "cache": "sealed_folder",
+    "checkpoint": "save_checkpoint",
+    "evaluation": "evaluate",
+    "reading": "restore_checkpoint",
+    "model": "save_model",
+}
+"""Where a kill is aimed at, and the function that is then at work."""
+ANYWHERE = "anywhere"
+AIMS = (
+    "checkpoint",
+    "evaluation",
+    "cache",
+    ANYWHERE,
+    "checkpoint",
+    "evaluation",
+    "reading",
+    ANYWHERE,
+    "model",
+    "cache",
+)
+LATEST = {"cache": 0.03, "checkpoint": 0.03, "evaluation": 0.03, "reading": 0.01, "model": 0.03}
+"""Seconds after the function was first seen at work, at most."""
+POLL_SECONDS = 0.0005
+SETTINGS = (
+    "tokens.k=3",
+    "windows.max_tokens=64",
+    "windows.validation_windows=16",
+    "encoder.hidden_size=32",
+    "encoder.num_attention_heads=2",
+    "encoder.intermediate_size=32",
+    "encoder.hidden_dropout_prob=0.1",
+    "training.steps=60",
+    "training.sequences_per_step=16",
+    "training.tokens_per_microbatch=600",
+    "training.log_every=1",
+    "training.checkpoint_every=4",
+    "evaluation.every=6",
+    "optimizer.warmup_steps=4",
+    "training.device=cpu",
+)
+
+
+def main(
+    kills: Annotated[int, typer.Option(help="How many.")] = 20,
+    bases: Annotated[int, typer.Option(help="Length of the genome.")] = 500_000,
+    seed: Annotated[int, typer.Option(help="Of the genome and of the moments.")] = 0,
+) -> None:
+    """Kill, resume, compare, print a line, and write the JSON."""
+    machine = describe_machine(torch.device("cpu"))
+    with tempfile.TemporaryDirectory(prefix="genomask-chaos-") as folder:
+        row = chaos(Path(folder), kills, bases, seed)
+    verdict = sentence(row)
+    setup = {"bases": bases, "settings": list(SETTINGS), "seed": seed}
+    save(RESULT, {"benchmark": "chaos", "machine": machine, "setup": setup, "rows": [row], "verdict": [verdict]})
+    print(verdict)
+    sys.exit(bool(row["differences"]))
+
+
+def sentence(row: dict[str, Any]) -> str:
+    """The line of figures."""
+    found = "; ".join(row["differences"]) or "weights, metrics and checkpoints the same bit for bit"
+    where = ", ".join(f"{place} {n}" for place, n in row["killed_in"].items())
+    return (
+        f"{row['kills']} kills ({where}) in {row['runs']} runs of {row['steps']} steps: {found}; {row['seconds']:.0f} s"
+    )
+
+
+def chaos(folder: Path, kills: int, bases: int, seed: int, settings: tuple[str, ...] = SETTINGS) -> dict[str, Any]:
+    """One run that is left alone, and as many as it takes for all the kills."""
+    moments, begin = random.Random(seed), time.perf_counter()
+    genome, cache, alone = folder / "genome.fa", folder / "cache", folder / "alone"
+    letters = np.random.default_rng(seed).choice(np.frombuffer(b"ACGT", dtype=np.uint8), bases)
+    genome.write_bytes(b">chaos\n" + letters.tobytes() + b"\n")
+    words = [word for change in settings for word in ("--set", change)]
+    arguments = ["pretrain", "--genome", str(genome), "--recipe", "genome-demo", *words, "--out"]
+    start(["--version"], cache, None)  # the server imports everything
+    begun = time.perf_counter()
+    start([*arguments, str(alone)], cache, None)
+    whole_seconds = time.perf_counter() - begun
+    fell: Counter[str] = Counter()
+    differences: list[str] = []
+    runs = 0
+    while fell.total() < kills:
+        runs += 1
+        out = folder / f"killed-{runs}"
+        while not (out / "model" / "config.json").exists():
+            aim = AIMS[fell.total() % len(AIMS)] if fell.total() < kills else None
+            if aim == "cache":
+                shutil.rmtree(cache)
+            late = moments.uniform(0, LATEST.get(aim, whole_seconds)) if aim else 0.0
+            resume = ["--resume"] if (out / "config.toml").exists() else []
+            passes = moments.randrange(3) if aim in ("checkpoint", "evaluation") else 0
+            plan = (aim, passes, late) if aim else None
+            begun = time.perf_counter()
+            if place := start([*arguments, str(out), *resume], cache, plan):
+                fell[place] += 1
+                print(f"kill {fell.total()} of {kills}: {place}", flush=True)
+            else:  # the machine may be faster by now than when the first run was timed
+                whole_seconds = min(whole_seconds, time.perf_counter() - begun)
+        differences += [f"run {runs}: {difference}" for difference in compared(alone, out)]
+    steps = max(row["step"] for row in read_metrics(alone / "metrics.jsonl"))
+    done = {"kills": fell.total(), "killed_in": dict(fell), "runs": runs, "steps": steps}
+    return done | {"differences": differences, "seconds": time.perf_counter() - begin}
+
+
+def start(arguments: list[str], cache: Path, plan: tuple[str, int, float] | None) -> str | None:
+    """Run genomask to its end, or to its death: then the place where that was."""
+    hear, tell = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_live, args=(arguments, cache, plan, tell))
+    process.start()
+    tell.close()
+    process.join()
+    if process.exitcode == -signal.SIGKILL:
+        return hear.recv()
+    if process.exitcode != 0:
+        raise RuntimeError(f"genomask {' '.join(arguments)} ended by {process.exitcode}")
+    return None
+
+
+def _live(arguments: list[str], cache: Path, plan: tuple[str, int, float] | None, tell: Any) -> None:
+    """The command line, in a process that will kill itself as planned."""
+    os.environ["GENOMASK_CACHE"] = str(cache)
+    sys.argv = ["genomask", "--quiet", *arguments]
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
+    if plan:
+        threading.Thread(target=_die, args=(*plan, threading.get_ident(), tell), daemon=True).start()
+    app.main()
+
+
+def _die(aim: str, passes: int, late: float, thread: int, tell: Any) -> None:
+    """Let `passes` calls of the function aimed at pass, wait for the next, and die `late` seconds into it."""
+    for wanted in [True, False] * passes + [True] if aim in PLACES else []:
+        while (_place(thread) == aim) != wanted:
+            time.sleep(POLL_SECONDS)
+    time.sleep(late)
+    tell.send(_place(thread))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _place(thread: int) -> str:
+    """Which of the places the thread is in."""
+    frame = sys._current_frames().get(thread)
+    while frame:
+        for place, function in PLACES.items():
+            if frame.f_code.co_name == function:
+                return place
+        frame = frame.f_back
+    return "elsewhere"
+
+
+def compared(one: Path, two: Path) -> list[str]:
+    """What is not the same in two runs."""
+    names = ["model/model.safetensors"]
+    steps = [sorted(path.name for path in (run / "checkpoints").iterdir()) for run in (one, two)]
+    names += [f"checkpoints/{step}/{name}.safetensors" for step in steps[0] for name in ("model", "optimizer")]
+    found = [] if steps[0] == steps[1] else [f"checkpoints {steps[0]} and {steps[1]}"]
+    found += [name for name in names if not found and (one / name).read_bytes() != (two / name).read_bytes()]
+    if not found and any(progress(one / "checkpoints" / x) != progress(two / "checkpoints" / x) for x in steps[0]):
+        found.append("state.json")
+    rows = [read_metrics(run / "metrics.jsonl") for run in (one, two)]
+    timeless = [[{k: v for k, v in row.items() if k != "tokens_per_second"} for row in run] for run in rows]
+    return found if timeless[0] == timeless[1] else [*found, "metrics.jsonl"]
+
+
+def progress(checkpoint: Path) -> dict[str, Any]:
+    """Its state.json without the clock."""
+    state = json.loads((checkpoint / "state.json").read_text())
+    state["window"].pop("seconds")
+    return state
+
+
+if __name__ == "__main__":
+    typer.run(main)

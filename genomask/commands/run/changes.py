@@ -1,0 +1,72 @@
+"""What a run that goes on may do otherwise than it began, and what it may not: the asked recipe in, what changed out.
+
+What does not change the science may change: how long it is, how often it logs, saves and is scored, how a step is cut,
+and where it is computed. The rest is refused with both values.
+"""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from genomask.commands.run.folder import read_config
+from genomask.data.opening import Inputs
+from genomask.errors import SettingsError
+from genomask.recipe import Recipe, toml_value
+from genomask.training.checkpoint import list_checkpoints
+from genomask.training.environment import first_precision
+
+STEPS = "training.steps"
+MAY_CHANGE = (
+    *(STEPS, "training.log_every", "training.checkpoint_every", "evaluation.every", "training.tokens_per_microbatch"),
+    *("training.device", "training.compile", "encoder.attention_backend"),
+)
+
+
+class Change(NamedTuple):
+    """A setting by name, with what it was and what it is from now on."""
+
+    name: str
+    was: Any
+    now: Any
+
+    @property
+    def sentence(self) -> str:
+        """For the log."""
+        what = f"{self.name} was {toml_value(self.was)} and is {toml_value(self.now)} from here on"
+        if self.name != STEPS:
+            return what
+        return f"{what}: the learning rate, and a curriculum, go on as in a run of {self.now:,} steps"
+
+
+def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bool = False) -> list[Change]:
+    """What the run in `out` would do otherwise from now on; `same_length`: its steps may not change.
+
+    A run begun with training.precision=auto may go on with what that meant then: another machine may mean another.
+    Raises SettingsError for what may not change, and for fewer steps than are done.
+    """
+    old, old_inputs = read_config(out)
+    if old.training.precision == "auto" and recipe.training.precision == first_precision(out):
+        old = replace(old, training=replace(old.training, precision=recipe.training.precision))
+    before, now = _values(old, old_inputs), _values(recipe, inputs)
+    changes = [Change(name, before.get(name), now.get(name)) for name in before | now]
+    changes = [change for change in changes if change.was != change.now]
+    for name, was, asked in changes:
+        if name not in MAY_CHANGE or (same_length and name == STEPS):
+            raise SettingsError(
+                f"{out} holds a run of other settings ('{name} = {toml_value(was)}' there, '{name} = "
+                f"{toml_value(asked)}' asked for); resume it with the same ones, or give another --out."
+            )
+    done = max((step for step, _ in list_checkpoints(out / "checkpoints")), default=0)
+    if any(change.name == STEPS for change in changes) and recipe.training.steps <= done:
+        raise SettingsError(
+            f"{out} holds a run of which {done:,} steps are done and saved; ask for more than that with "
+            f"--set {STEPS}={recipe.training.steps}, or give another --out."
+        )
+    return changes
+
+
+def _values(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
+    """Every setting by its full name. Where files lie may change, as long as their fingerprint does not."""
+    rooms = asdict(recipe)
+    found = {f"{room}.{name}": value for room, settings in rooms.items() for name, value in settings.items()}
+    return {"kind": recipe.kind, **found, "inputs.ambiguous": inputs.ambiguous}

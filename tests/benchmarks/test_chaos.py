@@ -1,0 +1,35 @@
+"""The short form of benchmarks/chaos.py: a run that is killed three times ends as one that was not."""
+
+import importlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SHORT = (
+    "tokens.k=3", "windows.max_tokens=64", "windows.validation_windows=4", "encoder.hidden_size=32",
+    "encoder.num_attention_heads=2", "encoder.intermediate_size=32", "encoder.hidden_dropout_prob=0.1",
+    "training.steps=16", "training.sequences_per_step=8", "training.tokens_per_microbatch=300", "training.log_every=1",
+    "training.checkpoint_every=3", "evaluation.every=4", "optimizer.warmup_steps=4", "training.device=cpu",
+)  # fmt: skip
+
+
+@pytest.fixture
+def chaos(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("chaos")
+
+
+def test_a_run_that_is_killed_ends_with_the_bits_of_one_that_is_not(chaos, tmp_path):
+    row = chaos.chaos(tmp_path, kills=3, bases=20_000, seed=0, settings=SHORT)
+    assert (row["kills"], row["differences"]) == (3, [])
+    assert "bit for bit" in chaos.sentence(row)
+    shutil.copytree(tmp_path / "alone", tmp_path / "other")
+    for damage in ("model/model.safetensors", "checkpoints/step-15/optimizer.safetensors", "metrics.jsonl"):
+        path = tmp_path / "other" / damage
+        kept = path.read_bytes()
+        path.write_bytes(kept.replace(b"4", b"5") if damage == "metrics.jsonl" else kept[:-1] + b"!")
+        assert chaos.compared(tmp_path / "alone", tmp_path / "other") == [damage]
+        path.write_bytes(kept)
+    assert chaos.compared(tmp_path / "alone", tmp_path / "other") == []
