@@ -16,6 +16,7 @@ from genomask.data.settings import DnaTokenSettings, DocumentSettings, WordPiece
 from genomask.data.sources import GenomeSource, Source
 from genomask.data.tokenizers.wordpiece import VOCABULARY, write_vocabulary
 from genomask.data.windows import WindowSettings
+from genomask.encoders.positions import POSITIONS
 from genomask.encoders.settings import EncoderSettings
 from genomask.errors import SettingsError
 from genomask.masking.settings import MaskSettings
@@ -91,7 +92,7 @@ class TextRecipe:
 def _require_room(recipe: "Recipe", longest: int, what: str) -> None:
     """A sequence is never cut, so the longest must fit into a microbatch and into learned positions."""
     room = {"training.tokens_per_microbatch": recipe.training.tokens_per_microbatch}
-    if recipe.encoder.positions == "learned":
+    if POSITIONS[recipe.encoder.positions].learned:
         room["encoder.max_position_embeddings"] = recipe.encoder.max_position_embeddings
     for name, tokens in room.items():
         if tokens < longest:

@@ -26,6 +26,7 @@ from genomask.data.fixed_shape import BatchShape
 from genomask.data.opening import Inputs
 from genomask.data.sources import GenomeSource, Source
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, choose_backend
+from genomask.encoders.positions import POSITIONS
 from genomask.errors import SettingsError
 from genomask.files.atomic import require_folder
 from genomask.files.locking import locked
@@ -186,7 +187,8 @@ def new_model(recipe: Recipe, source: Source) -> MosaicBertForMaskedLM:
     """A fresh encoder; its weights depend on the seed alone."""
     tokenizer = source.tokenizer
     tokens = source.token_bases
-    if tokens.of_bases and not tokens.overlapping and recipe.encoder.positions == "alibi":
+    tells = POSITIONS[recipe.encoder.positions].tells_left_from_right
+    if tokens.of_bases and not tokens.overlapping and not tells:
         log.warning(
             "tokens do not overlap, so an encoder with plain ALiBi cannot tell left from right; "
             "set encoder.positions=alibi-directed"

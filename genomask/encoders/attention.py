@@ -4,6 +4,7 @@ Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H h
 sequence, B sequences.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -53,6 +54,10 @@ class Attention(Protocol):
         `queries`: (Q,) int64, ascending places of the queries among the T tokens; None: all of them.
         """
         ...
+
+
+Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+"""A backend with its layout filled in: q (Q, N, H), k, v (T, N, H), queries (Q,) or None -> (Q, N, H)."""
 
 
 def spread_queries(q: Tensor, queries: Tensor, n_tokens: int) -> Tensor:

@@ -6,9 +6,9 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
+from genomask.encoders.positions import POSITIONS, PositionEncoding
 from genomask.errors import SettingsError, shown
 
-POSITIONS = ("alibi", "alibi-directed", "learned")
 MLPS = ("glu", "dense")
 BACKEND_NAMES = ("auto", "sdpa", "flex", "flash")
 ROWS_MULTIPLE = 64
@@ -86,6 +86,11 @@ class MosaicBertConfig(PretrainedConfig):
     def _refuse(self, name: str, fits: Callable[[Any], bool], wanted: str) -> None:
         if not fits(getattr(self, name)):
             raise SettingsError(f"encoder: {name} must be {wanted}, got {shown(repr(getattr(self, name)))}")
+
+    @property
+    def position_encoding(self) -> PositionEncoding:
+        """What `positions` names."""
+        return POSITIONS[self.positions]
 
     @property
     def padded_vocab_size(self) -> int:

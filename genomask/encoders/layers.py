@@ -4,19 +4,15 @@ Letters: T tokens of all packed sequences, Q tokens whose vectors are wanted (T,
 N heads, H head width. Modules are named so that the parameters bear the names of the original MosaicBERT.
 """
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from genomask.encoders.attention import Attend
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.dropout import Dropout
 from genomask.encoders.linear import Linear, is_plain, linear, type_of_products
-
-Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-"""An attention backend with its layout filled in: q (Q, N, H), k, v (T, N, H), queries (Q,) or None -> (Q, N, H)."""
 
 
 class LayerNorm(nn.LayerNorm):
@@ -47,7 +43,7 @@ class Embeddings(nn.Module):
             config.padded_vocab_size, config.hidden_size, padding_idx=config.pad_token_id
         )
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
-        if config.positions == "learned":
+        if config.position_encoding.learned:
             self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.LayerNorm = LayerNorm(config)
         self.dropout = Dropout(config.hidden_dropout_prob)

@@ -12,16 +12,17 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import can_return_tuple
 
 from genomask.encoders.alibi import alibi_slopes
-from genomask.encoders.attention import Layout
+from genomask.encoders.attention import Attend, Layout
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.eager import eager
 from genomask.encoders.gathered import NOTHING, Gathered, Wanted, asked
 from genomask.encoders.implementations import attention_of, checked
 from genomask.encoders.inputs import Given, PackedTokens
-from genomask.encoders.layers import Attend, Embeddings, Layer, SelfAttention
+from genomask.encoders.layers import Embeddings, Layer, SelfAttention
 from genomask.encoders.linear import Linear, type_of_products
 from genomask.encoders.packing import pad
 from genomask.encoders.padded import attend_in_rows, places_in_rows, to_rows
+from genomask.encoders.positions import turned
 from genomask.errors import DataError
 
 
@@ -136,20 +137,24 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         if gathered.any and queries is not None:
             return self.encode(tokens, None, gathered).index_select(0, queries)
         layout = self._layout(tokens, gathered)
-        positions = self._positions(tokens, layout)
-        hidden = self.embeddings(tokens.input_ids, tokens.token_type_ids, positions, tokens.inputs_embeds)
+        places = self._places(tokens, layout)
+        added = places if self.config.position_encoding.learned else None
+        hidden = self.embeddings(tokens.input_ids, tokens.token_type_ids, added, tokens.inputs_embeds)
         if (len(hidden) if queries is None else len(queries)) == 0:
             return self._of_no_token(hidden[:0], layout, gathered)  # so that no backend need know of this
         if gathered.maps is not None:
-            return self._through_layers(hidden, partial(eager, layout=layout, maps=gathered.maps), queries, gathered)
+            attend = self._turned(partial(eager, layout=layout, maps=gathered.maps), places)
+            return self._through_layers(hidden, attend, queries, gathered)
         if self.config.unpadding or gathered.any:
             attention = attention_of(self.config, hidden.device, type_of_products(hidden))
-            return self._through_layers(hidden, partial(attention, layout=layout), queries, gathered)
-        rows, attend = to_rows(hidden, layout), partial(attend_in_rows, layout=layout)
+            attend = self._turned(partial(attention, layout=layout), places)
+            return self._through_layers(hidden, attend, queries, gathered)
+        rows, of_rows = to_rows(hidden, layout), None if places is None else to_rows(places, layout)
+        attend = self._turned(partial(attend_in_rows, layout=layout), of_rows)
         if queries is not None:
             return self._through_layers(rows, attend, places_in_rows(queries, layout), gathered)
-        places = places_in_rows(tokens.places, layout)
-        return self._through_layers(rows, attend, None, gathered).index_select(0, places)
+        in_rows = places_in_rows(tokens.places, layout)
+        return self._through_layers(rows, attend, None, gathered).index_select(0, in_rows)
 
     def _through_layers(self, hidden: Tensor, attend: Attend, queries: Tensor | None, gathered: Gathered) -> Tensor:
         """(T, D) -> (T, D), or (Q, D)."""
@@ -176,17 +181,20 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
     def _layout(self, tokens: PackedTokens, gathered: Gathered = NOTHING) -> Layout:
         """Slopes come from the config, never from a buffer: transformers loads those it did not save as zeros."""
         borders = tokens.cu_seqlens, tokens.max_seqlen
-        if self.config.positions == "learned":
-            return Layout(*borders, None, rows=gathered.unpadding)
-        slopes = alibi_slopes(self.config.num_attention_heads, tokens.device)
-        return Layout(*borders, slopes, self.config.positions == "alibi-directed", gathered.unpadding)
+        encoding = self.config.position_encoding
+        slopes = alibi_slopes(self.config.num_attention_heads, tokens.device) if encoding.alibi else None
+        return Layout(*borders, slopes, encoding.directed, gathered.unpadding)
 
-    def _positions(self, tokens: PackedTokens, layout: Layout) -> Tensor | None:
-        """(T,) place of each token in its sequence, for learned positions; DataError where the table is too short."""
-        if self.config.positions != "learned":
+    def _turned(self, attend: Attend, places: Tensor | None) -> Attend:
+        turn = self.config.position_encoding.turn
+        return attend if turn is None or places is None else turned(attend, turn, places)
+
+    def _places(self, tokens: PackedTokens, layout: Layout) -> Tensor | None:
+        """(T,) place of each token in its sequence, where the encoding reads it; DataError for one beyond a table."""
+        encoding, longest = self.config.position_encoding, self.config.max_position_embeddings
+        if not encoding.learned and encoding.turn is None:
             return None
-        longest = self.config.max_position_embeddings
-        if tokens.max_seqlen > longest:
+        if encoding.learned and tokens.max_seqlen > longest:
             raise DataError(
                 f"a sequence has {tokens.max_seqlen} tokens, but this model's learned positions end at {longest}; "
                 "cut sequences to that length"

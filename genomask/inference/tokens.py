@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.packing import pack
 from genomask.data.tokenizers.base import CLS, SEP, DnaTokenizer, base_codes
+from genomask.encoders.positions import POSITIONS
 from genomask.errors import DataError
 from genomask.types import TokenSequences
 
@@ -94,7 +95,7 @@ def _count(content: np.ndarray) -> np.ndarray:
 def check_lengths(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokenised: Tokenised, where: str) -> None:
     """Raises DataError for a sequence longer than the model has positions for (ALiBi has no such bound)."""
     longest = int(tokenised.tokens.lengths.max())
-    bounded = getattr(model.config, "positions", "learned") == "learned"
+    bounded = getattr(model.config, "position_encoding", POSITIONS["learned"]).learned
     limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", longest))
     if bounded and longest > limit:
         raise DataError(

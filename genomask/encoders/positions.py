@@ -1,0 +1,49 @@
+"""How an encoder knows where a token stands: one row an encoding, which config, model and embeddings read.
+
+Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+from genomask.encoders.attention import Attend
+
+Turn = Callable[[Tensor, Tensor], Tensor]
+"""Queries or keys (Q, N, H) and the place of each in its sequence (Q,) int64 -> the same, changed by its place."""
+
+
+class PositionEncoding(NamedTuple):
+    """What distinguishes an encoding from attention that knows no places."""
+
+    alibi: bool = False
+    """Scores fall with distance, in each head by its own slope."""
+    directed: bool = False
+    """Half of the heads look left, half right; with `alibi`."""
+    learned: bool = False
+    """Each place has a vector of its own, added to the token's: sequences have max_position_embeddings at most."""
+    turn: Turn | None = None
+    """Applied to queries and keys before their products."""
+
+    @property
+    def tells_left_from_right(self) -> bool:
+        """False where f(reverse x) = reverse f(x), whatever the weights."""
+        return self.directed or self.learned or self.turn is not None
+
+
+POSITIONS = {
+    "alibi": PositionEncoding(alibi=True),
+    "alibi-directed": PositionEncoding(alibi=True, directed=True),
+    "learned": PositionEncoding(learned=True),
+}
+
+
+def turned(attend: Attend, turn: Turn, places: Tensor) -> Attend:
+    """`attend` on queries and keys that are turned first; `places` (T,) of the keys in their sequences."""
+
+    def attend_turned(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None) -> Tensor:
+        of_queries = places if queries is None else places.index_select(0, queries)
+        return attend(turn(q, of_queries), turn(k, places), v, queries)
+
+    return attend_turned
