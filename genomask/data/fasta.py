@@ -57,12 +57,16 @@ class Piece(NamedTuple):
     soft_masked: np.ndarray  # (n,) bool, lower case in the file
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """One header line, or a stretch of sequence lines between two headers."""
 
     is_header: bool
     text: bytes
-    line: int  # number of the first line, from 1
+    line: int  # number of the first line, from 1; 0 in a format without lines
+
+    def where(self, path: Path) -> str:
+        """The file, and the line where there is one."""
+        return f"{path}, line {self.line}" if self.line else str(path)
 
 
 def read_fasta(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
@@ -70,22 +74,24 @@ def read_fasta(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
 
     Raises DataError for whatever is wrong with the file, naming the line and the record.
     """
+    return pieces_of(path, _parts(_chunks(path)), ambiguous)
+
+
+def pieces_of(path: Path, parts: Iterator[Part], ambiguous: str) -> Iterator[Piece]:
+    """The records that the parts of a file spell, as `read_fasta` says."""
     if ambiguous not in ("error", "n"):
         raise SettingsError(f"ambiguous must be 'error' or 'n', got {ambiguous!r}")
     refused_from = AMBIGUOUS if ambiguous == "error" else ILLEGAL
-    first_line: dict[str, int] = {}
+    headers: dict[str, Part] = {}
     record, n_bases = "", 0
-    for part in _parts(_chunks(path)):
+    for part in parts:
         if part.is_header:
-            _require_bases(path, first_line, record, n_bases)
+            _require_bases(path, headers, record, n_bases)
             record, n_bases = _record_name(path, part), 0
-            if record in first_line:
-                raise DataError(
-                    f"{path}, line {part.line}: record {shown(record)} was there already, on line "
-                    f"{first_line[record]}. Give each record a name of its own (the first word after '>')."
-                )
-            first_line[record] = part.line
-        elif first_line:
+            if record in headers:
+                raise _same_name(path, record, headers[record], part)
+            headers[record] = part
+        elif headers:
             symbols = np.frombuffer(part.text.translate(SYMBOLS, BLANKS), dtype=np.uint8)
             if symbols.size == 0:
                 continue
@@ -95,18 +101,25 @@ def read_fasta(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
             yield Piece(record, symbols & 7, (symbols & LOWER) != 0)
         elif part.text.strip():
             raise _not_fasta(path, part)
-    if not first_line:
+    if not headers:
         raise DataError(f"{path}: the file is empty. Give a FASTA file, whose first line begins with '>'.")
-    _require_bases(path, first_line, record, n_bases)
+    _require_bases(path, headers, record, n_bases)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
     """The unpacked bytes of a file, cut at line ends except within very long lines."""
+    with opened(path) as file:
+        while chunk := file.read(CHUNK_BYTES) + file.readline(MAX_HEADER_BYTES):
+            yield chunk
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[BufferedIOBase]:
+    """A genome file, unpacked where it is gzip or bgzip. Raises DataError for one that cannot be read, also later."""
     require_fasta(path)
     try:
         with _open(path) as file:
-            while chunk := file.read(CHUNK_BYTES) + file.readline(MAX_HEADER_BYTES):
-                yield chunk
+            yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"{path}: the gzip data is cut short or damaged ({error}). Download or compress the file again."
@@ -141,7 +154,7 @@ def _require_bgzip_end(path: Path, file: BufferedReader) -> None:
     file.seek(0)
 
 
-def _parts(chunks: Iterator[bytes]) -> Iterator[_Part]:
+def _parts(chunks: Iterator[bytes]) -> Iterator[Part]:
     """Cut a stream of bytes into header lines and stretches of sequence lines."""
     line, at_line_start = 1, True
     for number, chunk in enumerate(chunks):
@@ -153,41 +166,49 @@ def _parts(chunks: Iterator[bytes]) -> Iterator[_Part]:
             found = chunk.find(b"\n" if is_header else b"\n>", at)
             stop = len(chunk) if found < 0 else found + 1
             text = chunk[at:stop]
-            yield _Part(is_header, text, line)
+            yield Part(is_header, text, line)
             line += text.count(b"\n")
             at = stop
         at_line_start = chunk.endswith(b"\n")
 
 
-def _record_name(path: Path, part: _Part) -> str:
+def _record_name(path: Path, part: Part) -> str:
     """The first word of a header line."""
     text = part.text.rstrip(b"\r\n")
     if len(text) >= MAX_HEADER_BYTES or b"\r" in text:
         raise DataError(
-            f"{path}, line {part.line}: the header does not end where a line should. "
+            f"{part.where(path)}: the header does not end where a line should. "
             "Line ends must be LF or CR LF, and a header shorter than 64 KiB."
         )
     words = text[1:].split(maxsplit=1)
     if not words:
-        raise DataError(f"{path}, line {part.line}: a record without a name. Write a name after the '>'.")
+        raise DataError(f"{part.where(path)}: a record without a name. Write a name after the '>'.")
     return words[0].decode("utf-8", errors="replace")
 
 
-def _require_bases(path: Path, first_line: dict[str, int], record: str, n_bases: int) -> None:
+def _require_bases(path: Path, headers: dict[str, Part], record: str, n_bases: int) -> None:
     if record and n_bases == 0:
         raise DataError(
-            f"{path}, line {first_line[record]}: record {shown(record)} has no bases. "
+            f"{headers[record].where(path)}: record {shown(record)} has no bases. "
             "Remove it, or see whether the file was cut short."
         )
 
 
-def _bad_letter(path: Path, record: str, part: _Part, refused_from: int) -> DataError:
+def _same_name(path: Path, record: str, first: Part, again: Part) -> DataError:
+    before = f", on line {first.line}" if first.line else ""
+    return DataError(
+        f"{again.where(path)}: record {shown(record)} was there already{before}. Give each record a name of its own "
+        "(the first word after '>')."
+    )
+
+
+def _bad_letter(path: Path, record: str, part: Part, refused_from: int) -> DataError:
     """Name the first letter whose symbol is `refused_from` or above, and its line."""
     symbols = np.frombuffer(part.text.translate(SYMBOLS), dtype=np.uint8)
     at = int(np.flatnonzero(symbols >= refused_from)[0])
-    line = part.line + part.text.count(b"\n", 0, at)
+    line = part.line and part.line + part.text.count(b"\n", 0, at)
     letter = part.text[at : at + 1].decode("ascii", errors="backslashreplace")
-    where = f"{path}, line {line}, record {shown(record)}"
+    where = f"{part._replace(line=line).where(path)}, record {shown(record)}"
     if letter == ">":
         return DataError(
             f"{where}: a '>' inside the line: the file joined before lacks its last newline. Put one before the '>'."
@@ -201,7 +222,7 @@ def _bad_letter(path: Path, record: str, part: _Part, refused_from: int) -> Data
     return DataError(f"{where}: {letter!r} is not one of A C G T N. Pass --ambiguous n to read such letters as N.")
 
 
-def _not_fasta(path: Path, part: _Part) -> DataError:
+def _not_fasta(path: Path, part: Part) -> DataError:
     """The sentence for a file whose first text is not a header."""
     text = part.text.lstrip()
     line = part.line + part.text[: len(part.text) - len(text)].count(b"\n")

@@ -1,4 +1,4 @@
-"""Records of FASTA files in, the parts of a Genome out; codes are written as they come, so memory stays small."""
+"""Records of genome files in, the parts of a Genome out; codes are written as they come, so memory stays small."""
 
 import hashlib
 import itertools
@@ -9,7 +9,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from genomask.data.fasta import CHUNK_BYTES, UNKNOWN, Piece, read_fasta
+from genomask.data.fasta import CHUNK_BYTES, UNKNOWN, Piece
+from genomask.data.genome_formats import read_genome
 from genomask.data.intervals import intersect, intervals_of, union
 from genomask.errors import DataError, shown
 
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class GenomeBuilder:
-    """Takes FASTA files one after the other; writes their codes to `out` and remembers what is where."""
+    """Takes genome files one after the other; writes their codes to `out` and remembers what is where."""
 
     def __init__(self, out: IO[bytes], has_read: Callable[[int], None]) -> None:
         """`has_read` is called with how many more bases were read."""
@@ -39,7 +40,7 @@ class GenomeBuilder:
     def add_file(self, path: Path, ambiguous: str) -> None:
         """Append all records of a file."""
         self._files.append(path)
-        for record, pieces in itertools.groupby(read_fasta(path, ambiguous), key=lambda piece: piece.record):
+        for record, pieces in itertools.groupby(read_genome(path, ambiguous), key=lambda piece: piece.record):
             digest = self._add_bases(pieces)
             self._digests.append(digest)
             self._add_name(path, record, digest)

@@ -41,7 +41,7 @@ def forbid_parsing(monkeypatch):
     def refuse(*_):
         raise AssertionError("the files were parsed again")
 
-    monkeypatch.setattr(genome_builder, "read_fasta", refuse)
+    monkeypatch.setattr(genome_builder, "read_genome", refuse)
 
 
 def spans(pattern, sequences):
@@ -200,7 +200,7 @@ def test_a_genome_file_that_grows_while_it_is_read_is_refused(path, cache, monke
         yield from fasta.read_fasta(*arguments)
         os.utime(path, ns=(5, 5))
 
-    monkeypatch.setattr(genome_builder, "read_fasta", grow)
+    monkeypatch.setattr(genome_builder, "read_genome", grow)
     with pytest.raises(DataError, match="changed while it was read"):
         Genome.open(path, cache=cache)
     assert left_in(cache) == []
