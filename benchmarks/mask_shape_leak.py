@@ -23,7 +23,7 @@ from genomask.data.genome import Genome
 from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.files.atomic import atomic_write
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.strategies.centred import published_probability
+from genomask.masking.strategies._centred import published_probability
 
 LEAST = 1e-4
 """Smallest probability of being hidden alone: no reader is surer than that."""

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from importlib import resources
 from io import BufferedReader
 from pathlib import Path
 from typing import cast
@@ -16,17 +17,18 @@ from genomask.files.atomic import require_folder
 from genomask.settings.spelling import did_you_mean
 from genomask.settings.strategy_text import read_name
 
-STRATEGY_NAMES = (
-    *("uniform", "contiguous", "fixed-span", "random-span", "genemask", "genemask-released", "npmi-global"),
-    *("span", "whole-word", "cm-gems", "cm-step", "linear-mix", "rate-step"),
-)
-"""The strategies and built-in curricula, which register themselves where they are imported."""
-
-
+CURRICULUM_NAMES = ("cm-gems", "cm-step", "linear-mix", "rate-step")
 STDIN = Path("/dev/stdin")
 """What - stands for, where a file is read: it need not be an ordinary one, and is read once."""
 STDOUT = Path("/dev/stdout")
 """The same where a file is written."""
+
+
+def strategy_names() -> list[str]:
+    """Our strategies, by their files, which need not be imported for it, and our curricula."""
+    files = (resources.files("genomask") / "masking" / "strategies").iterdir()
+    stems = (file.name.removesuffix(".py") for file in files if file.name.endswith(".py"))
+    return [*sorted(stem.replace("_", "-") for stem in stems if not stem.startswith("_")), *CURRICULUM_NAMES]
 
 
 @contextmanager
@@ -161,7 +163,7 @@ def require_strategies(names: Iterable[str]) -> None:
     for text in names:
         written = read_name(text)
         if not written.file:
-            require_known("masking strategy", [written.name], STRATEGY_NAMES)
+            require_known("masking strategy", [written.name], strategy_names())
         elif not os.path.isfile(written.file):
             raise SettingsError(
                 f"there is no file {written.file} with masking strategies; give its path from {_here()}."

@@ -204,7 +204,7 @@ def test_quiet_and_verbose_may_stand_anywhere(folder, monkeypatch, capsys):
 
 
 def test_the_words_that_options_take_are_those_that_the_rooms_know():
-    assert set(inputs.STRATEGY_NAMES) == {*STRATEGIES, *CURRICULA}
+    assert set(inputs.strategy_names()) == {*STRATEGIES, *CURRICULA}
     assert LONGEST_WORDS == MAX_N
     assert set(BACKENDS) | {"auto"} == set(BACKEND_NAMES)
     assert get_args(get_type_hints(cli.fewshot)["pooling"]) == POOLINGS

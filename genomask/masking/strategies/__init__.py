@@ -1,25 +1,7 @@
-"""Our masking strategies, one a file; importing this registers them."""
+"""Our masking strategies, one a file that bears its name; importing this registers them."""
 
-from genomask.masking.strategies import (
-    contiguous,
-    fixed_span,
-    genemask,
-    genemask_released,
-    npmi_global,
-    random_span,
-    span,
-    uniform,
-    whole_word,
-)
+import importlib
+import pkgutil
 
-__all__ = [
-    "contiguous",
-    "fixed_span",
-    "genemask",
-    "genemask_released",
-    "npmi_global",
-    "random_span",
-    "span",
-    "uniform",
-    "whole_word",
-]
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

@@ -8,7 +8,7 @@ import numpy as np
 from genomask.masking.compiled import Int, compiled
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
-from genomask.masking.strategies.centred import around_centres, published_probability
+from genomask.masking.strategies._centred import around_centres, published_probability
 
 
 @compiled

@@ -7,7 +7,7 @@ from genomask.hashing import Purpose
 from genomask.masking.compiled import Int, compiled, draw, mix, offset_of
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
-from genomask.masking.strategies.centred import around_centres, published_probability
+from genomask.masking.strategies._centred import around_centres, published_probability
 
 _TOKEN_SCORE = offset_of(Purpose.TOKEN_SCORE)
 
