@@ -1,63 +1,28 @@
-"""The command line: parse, import the room, call one function, show the result.
+"""The command line: the verbs of genomask/cli/verbs, options of genomask itself, and how errors reach a person.
 
 Rooms are imported inside the verbs: `genomask --help` must not wait for torch.
 """
 
+import importlib
 import logging
 import os
+import pkgutil
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from genomask import __version__
-from genomask.cli.masks import masks
-from genomask.cli.npmi import npmi
-from genomask.cli.options import (
-    ALL_METHODS,
-    LOUDNESS,
-    Ambiguous,
-    Changes,
-    Draws,
-    GenomeFiles,
-    LabelColumn,
-    Methods,
-    ModelFolder,
-    RecipeName,
-    Seed,
-    SequenceColumn,
-    Shots,
-    Test,
-    Train,
-    folder,
-    read_methods,
-    read_numbers,
-    repeat_options,
-    usage_sentence,
-)
-from genomask.cli.tokenizer import tokenizer
-from genomask.cli.variants import variants
-from genomask.cli.verbs.embed import embed
-from genomask.cli.verbs.predict import predict
+from genomask.cli import verbs
+from genomask.cli.options import LOUDNESS, repeat_options, usage_sentence
 from genomask.errors import SettingsError, Stopped, UserError, disk_sentence
-from genomask.fewshot.methods import WITHOUT_MODEL
-from genomask.files import inputs
 from genomask.machine.process import keep_freed_memory
-from genomask.settings.recipe_file import default_recipe, read_tables
-from genomask.settings.strategy_text import read_list
-from genomask.terminal.console import escape_what_the_terminal_lacks, log_to_terminal, say, say_error, show
-from genomask.training import distributed
+from genomask.terminal.console import escape_what_the_terminal_lacks, log_to_terminal, say, say_error
 
 app = typer.Typer(
     help="Pretrain a masked language model on your genome or on text, and learn which masking earns its compute.",
     pretty_exceptions_enable=False,
 )
-app.add_typer(npmi, name="npmi")
-app.add_typer(tokenizer, name="tokenizer")
-
-log = logging.getLogger(__name__)
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What typer raises for a command line that it cannot take apart."""
 
@@ -113,198 +78,15 @@ def options(
         log_to_terminal(LOUDNESS["--quiet" if quiet else "--verbose"])
 
 
-@app.command()
-@distributed.session()
-def pretrain(
-    genome: GenomeFiles = [],  # noqa: B006 - typer copies it
-    corpus: Annotated[
-        list[str],
-        typer.Option(
-            parser=inputs.corpus, metavar="SHARD...", help="C4-format shards or their folder; or c4 to stream it."
-        ),
-    ] = [],  # noqa: B006
-    out: Annotated[Path, folder("Folder of the run: config, metrics, model.")] = Path("runs/pretrain"),
-    recipe: RecipeName = "",
-    masking: Annotated[
-        str, typer.Option(help="As random-span, span:p=0.1, my_masks.py:mine. Default: the recipe's.")
-    ] = "",
-    vocabulary: Annotated[
-        str, typer.Option(metavar="FILE", help="Text: a WordPiece vocab.txt. Default: learned; for c4 BERT's.")
-    ] = "",
-    ambiguous: Ambiguous = "error",
-    changes: Changes = [],  # noqa: B006
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
-) -> None:
-    """Pretrain an encoder on a genome or on text."""
-    if bool(genome) == bool(corpus):
-        raise SettingsError("pretrain takes either --genome FASTA or --corpus SHARDS; give one of them.")
-    changes = [*changes, *_changes({"masking.strategy": masking, "tokens.vocabulary": vocabulary})]
-    kind = "genome" if genome else "text"
-    _look_at(kind, recipe, changes, [masking] if masking else [])
-    if vocabulary:
-        inputs.input_file(vocabulary)
-
-    from genomask.commands.pretrain import chosen_recipe
-    from genomask.commands.pretrain import pretrain as run
-    from genomask.commands.run.mask_choice import mask_sentence
-    from genomask.commands.run.report import report_run
-    from genomask.data.opening import Inputs
-
-    given = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
-    settings = chosen_recipe(kind, recipe, changes)
-    asked_for = any(change.startswith("masking.strategy=") for change in changes)
-    log.info("%s", mask_sentence(settings, asked_for=asked_for))
-    run(settings, given, out, resume=resume)
-    if distributed.is_main():
-        show(report_run(out))
+def add_verbs(app: typer.Typer) -> None:
+    """Each file of the folder is a verb of its name: a function, or an app of further verbs."""
+    for module in pkgutil.iter_modules(verbs.__path__):
+        verb = getattr(importlib.import_module(f"{verbs.__name__}.{module.name}"), module.name)
+        name = module.name.replace("_", "-")
+        if isinstance(verb, typer.Typer):
+            app.add_typer(verb, name=name)
+        else:
+            app.command(name)(verb)
 
 
-@app.command()
-def fewshot(
-    model: ModelFolder,
-    train: Train,
-    test: Test,
-    shots: Shots = "10,50,100",
-    draws: Draws = 20,
-    methods: Methods = ALL_METHODS,
-    sequence_column: SequenceColumn = "sequence",
-    label_column: LabelColumn = "label",
-    pooling: Annotated[
-        Literal["mean", "center", "cls"],
-        typer.Option(help="The probe's vector of a sequence, from its tokens' vectors."),
-    ] = "mean",
-    out: Annotated[
-        Path,
-        folder("Folder for results.csv, summary.csv and the picture."),
-    ] = Path("runs/fewshot"),
-) -> None:
-    """Say how good an encoder is with few labelled sequences, beside floors that need no pretraining."""
-    sizes, ways = read_numbers(shots, "--shots"), read_methods(methods)
-    if not set(ways) <= set(WITHOUT_MODEL):
-        inputs.require_model(model)
-
-    from genomask.commands.fewshot import measure
-    from genomask.data.tasks import Columns
-    from genomask.fewshot.protocol import FewShotSettings
-    from genomask.inference.pooling import VectorSettings
-
-    vectors = VectorSettings(pooling=pooling)
-    settings = FewShotSettings(shots=sizes, draws=draws, methods=ways, vectors=vectors)
-    show(measure(model, train, test, settings, out, Columns(sequence_column, label_column)))
-
-
-@app.command()
-def compare(
-    genome: GenomeFiles,
-    train: Train,
-    test: Test,
-    masking: Annotated[str, typer.Option(help="Strategies, separated by commas.")] = (
-        "uniform,contiguous,random-span,genemask"
-    ),
-    seeds: Annotated[
-        int,
-        typer.Option(min=1, max=1_000, help="Pretraining seeds of each strategy, 1 to 1,000: the unit of replication."),
-    ] = 5,
-    shots: Shots = "10,50,100",
-    draws: Draws = 20,
-    methods: Annotated[str, typer.Option(help="As in fewshot; the first that needs a model is primary.")] = ALL_METHODS,
-    sequence_column: SequenceColumn = "sequence",
-    label_column: LabelColumn = "label",
-    match: Annotated[
-        Literal["tokens", "bases", "none"] | None,
-        typer.Option(help="What all strategies mask an equal share of. Default: the recipe's."),
-    ] = None,
-    recipe: RecipeName = "",
-    ambiguous: Ambiguous = "error",
-    changes: Changes = [],  # noqa: B006
-    out: Annotated[
-        Path,
-        folder("Folder of the arms and report.html; an arm that is there is kept."),
-    ] = Path("runs/compare"),
-) -> None:
-    """Compare masking strategies at equal compute: pretrain each, measure each few-shot, one verdict and one page."""
-    changes = [*changes, *_changes({"masking.match": match or ""})]
-    sizes, ways = read_numbers(shots, "--shots"), read_methods(methods)
-    _look_at("genome", recipe, changes, read_list(masking))
-
-    from genomask.commands.compare.arms import Comparison
-    from genomask.commands.compare.comparison import compare as run
-    from genomask.commands.compare.page import write_comparison_page
-    from genomask.commands.compare.words import result
-    from genomask.commands.pretrain import chosen_recipe
-    from genomask.data.opening import Inputs
-    from genomask.data.tasks import Columns
-    from genomask.fewshot.protocol import FewShotSettings
-    from genomask.recipe import GenomeRecipe
-
-    settings = chosen_recipe("genome", recipe, changes)
-    assert isinstance(settings, GenomeRecipe)  # as _look_at has seen
-    comparison = Comparison(
-        recipe=settings,
-        inputs=Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous),
-        strategies=read_list(masking),
-        seeds=seeds,
-        pool=train,
-        test=test,
-        columns=Columns(sequence_column, label_column),
-        fewshot=FewShotSettings(shots=sizes, draws=draws, methods=ways),
-        out=out,
-    )
-    outcome = run(comparison)
-    show(result(outcome, write_comparison_page(outcome)))
-
-
-@app.command()
-def demo(
-    out: Annotated[Path, folder("Folder of the demo and its report.html.")] = Path("runs/demo"),
-    seed: Seed = 0,
-) -> None:
-    """Simulate a genome, compare two masking strategies on it and write a report, in minutes on a laptop."""
-    from genomask.commands.demo.demo import run_demo
-
-    show(run_demo(out, seed))
-
-
-app.command()(masks)
-app.command()(embed)
-app.command()(predict)
-app.command()(variants)
-
-
-@app.command()
-def export(
-    model: ModelFolder,
-    to: Annotated[
-        Literal["mosaicbert", "bert"], typer.Option(help="Names to write: mosaicbert (also DNABERT-2's) or bert.")
-    ],
-    out: Annotated[
-        Path,
-        folder("New folder for config.json, model.safetensors and the tokenizer."),
-    ],
-) -> None:
-    """Write a model under the names other tools know, every weight bit by bit."""
-    inputs.require_model(model)
-
-    from genomask.commands.export import export as run
-
-    say(run(model, to, out))
-
-
-@app.command()
-def doctor() -> None:
-    """Say what is installed, which attention backend would run and why, and how fast this machine trains."""
-    from genomask.commands.doctor import findings
-
-    show(findings())
-
-
-def _look_at(kind: str, recipe: str, changes: list[str], strategies: Sequence[str]) -> None:
-    """Raises SettingsError for a recipe, a change or a strategy that cannot be, before anything heavy is imported."""
-    inputs.require_strategies(strategies)
-    found = read_tables(recipe or default_recipe(kind), changes)["kind"]
-    if found != kind:
-        raise SettingsError(f"recipe {recipe} is for {found}; this command needs one for {kind}.")
-
-
-def _changes(asked: dict[str, str]) -> list[str]:
-    return [f"{key}={value}" for key, value in asked.items() if value]
+add_verbs(app)

@@ -12,8 +12,9 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from genomask.cli import app as cli
-from genomask.cli.npmi import LONGEST_WORDS
 from genomask.cli.options import repeat_options
+from genomask.cli.verbs import compare, export, fewshot, masks
+from genomask.cli.verbs.npmi import LONGEST_WORDS
 from genomask.encoders.backends import BACKENDS
 from genomask.encoders.bridges import EXPORTS
 from genomask.encoders.config import BACKEND_NAMES
@@ -207,10 +208,10 @@ def test_the_words_that_options_take_are_those_that_the_rooms_know():
     assert set(inputs.strategy_names()) == {*STRATEGIES, *CURRICULA}
     assert LONGEST_WORDS == MAX_N
     assert set(BACKENDS) | {"auto"} == set(BACKEND_NAMES)
-    assert get_args(get_type_hints(cli.fewshot)["pooling"]) == POOLINGS
-    assert get_args(get_type_hints(cli.masks)["match"]) == get_args(Match)
-    assert get_type_hints(cli.compare)["match"] == Match | None
-    assert set(get_args(get_type_hints(cli.export)["to"])) == set(EXPORTS)
+    assert get_args(get_type_hints(fewshot.fewshot)["pooling"]) == POOLINGS
+    assert get_args(get_type_hints(masks.masks)["match"]) == get_args(Match)
+    assert get_type_hints(compare.compare)["match"] == Match | None
+    assert set(get_args(get_type_hints(export.export)["to"])) == set(EXPORTS)
 
 
 def test_help_has_a_sentence_for_every_option():

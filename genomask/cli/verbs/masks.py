@@ -1,4 +1,4 @@
-"""The verb `masks`: see what strategies hide of one sequence. Thin, as the verbs of cli.py are."""
+"""The verb `masks`: see what strategies hide of one sequence."""
 
 from pathlib import Path
 from typing import Annotated, Literal

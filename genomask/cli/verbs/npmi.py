@@ -1,4 +1,4 @@
-"""The verb `npmi`: count and score a genome's n-grams, look at a table. Each command is thin, as in cli.py.
+"""The verb `npmi`: count and score a genome's n-grams, look at a table.
 
 `genomask npmi GENOME...` is short for `genomask npmi count GENOME...`.
 """

@@ -1,4 +1,4 @@
-"""The verb `variants`: score the ALTs of a VCF. Thin, as the verbs of app.py are."""
+"""The verb `variants`: score the ALTs of a VCF."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""The verb `tokenizer`: learn the words that a genome is read in. Thin, as the verbs of app.py are."""
+"""The verb `tokenizer`: learn the words that a genome is read in."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,0 +1,61 @@
+"""The verb `pretrain`: a recipe and a genome or text in, a run folder out."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genomask.cli.options import Ambiguous, Changes, GenomeFiles, RecipeName, folder
+from genomask.cli.recipes import changes_of, look_at
+from genomask.errors import SettingsError
+from genomask.files import inputs
+from genomask.terminal.console import show
+from genomask.training import distributed
+
+log = logging.getLogger(__name__)
+
+
+@distributed.session()
+def pretrain(
+    genome: GenomeFiles = [],  # noqa: B006 - typer copies it
+    corpus: Annotated[
+        list[str],
+        typer.Option(
+            parser=inputs.corpus, metavar="SHARD...", help="C4-format shards or their folder; or c4 to stream it."
+        ),
+    ] = [],  # noqa: B006
+    out: Annotated[Path, folder("Folder of the run: config, metrics, model.")] = Path("runs/pretrain"),
+    recipe: RecipeName = "",
+    masking: Annotated[
+        str, typer.Option(help="As random-span, span:p=0.1, my_masks.py:mine. Default: the recipe's.")
+    ] = "",
+    vocabulary: Annotated[
+        str, typer.Option(metavar="FILE", help="Text: a WordPiece vocab.txt. Default: learned; for c4 BERT's.")
+    ] = "",
+    ambiguous: Ambiguous = "error",
+    changes: Changes = [],  # noqa: B006
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+) -> None:
+    """Pretrain an encoder on a genome or on text."""
+    if bool(genome) == bool(corpus):
+        raise SettingsError("pretrain takes either --genome FASTA or --corpus SHARDS; give one of them.")
+    changes = [*changes, *changes_of({"masking.strategy": masking, "tokens.vocabulary": vocabulary})]
+    kind = "genome" if genome else "text"
+    look_at(kind, recipe, changes, [masking] if masking else [])
+    if vocabulary:
+        inputs.input_file(vocabulary)
+
+    from genomask.commands.pretrain import chosen_recipe
+    from genomask.commands.pretrain import pretrain as run
+    from genomask.commands.run.mask_choice import mask_sentence
+    from genomask.commands.run.report import report_run
+    from genomask.data.opening import Inputs
+
+    given = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
+    settings = chosen_recipe(kind, recipe, changes)
+    asked_for = any(change.startswith("masking.strategy=") for change in changes)
+    log.info("%s", mask_sentence(settings, asked_for=asked_for))
+    run(settings, given, out, resume=resume)
+    if distributed.is_main():
+        show(report_run(out))
