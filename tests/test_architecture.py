@@ -1,45 +1,18 @@
 """The arrow: rooms import only from rooms before them, nothing unsafe is loaded, and help needs no torch."""
 
 import ast
+import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "genomask"
-ROOMS = [
-    "auto_classes", "errors", "types", "machine", "settings", "terminal", "hashing", "files", "data", "masking",
-    "encoders", "training", "inference", "fewshot", "report", "recipe", "commands", "cli",
-]  # fmt: skip
+SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "architecture.py"))
+PACKAGE, ROOMS = SCRIPT["PACKAGE"], SCRIPT["ROOMS"]
+room_of, module_of, imported_modules = SCRIPT["room_of"], SCRIPT["module_of"], SCRIPT["imported_modules"]
 ENTRANCES = {"__init__", "__main__"}  # of the package itself: the first imports no room, the second may import all
 FILES = sorted(PACKAGE.rglob("*.py"))
-
-
-def room_of(module: str) -> str:
-    """The room of a dotted module name: genomask.data.fasta -> data; genomask itself -> __init__."""
-    return module.split(".")[1] if "." in module else "__init__"
-
-
-def module_of(path: Path) -> str:
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def imported_modules(tree: ast.AST, path: Path) -> Iterator[str]:
-    """Every module of this package that the file names in an import, also inside functions, relative ones resolved."""
-    package = module_of(path) if path.name == "__init__.py" else module_of(path).rpartition(".")[0]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            above = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
-            source = ".".join(part for part in (above, node.module) if part)
-            names = [f"{source}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        yield from (name for name in names if name.split(".")[0] == "genomask")
 
 
 def allowed(room: str) -> set[str]:
