@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test coverage test-processors rehearse-gpu fuzz conformance check python
+.PHONY: demo test coverage test-processors rehearse-gpu fuzz conformance check docs python
 
 demo: $(STAMP)
 	$(VENV)/bin/genomask demo
@@ -48,6 +48,17 @@ check: $(STAMP)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+# The site of README.md, docs/ and the API reference: build/site/index.html. A warning is an error.
+docs: $(STAMP)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(VENV)/bin/python docs/architecture.py
+	mkdir -p build/pages
+	for page in $(PAGES); do ln -sfn ../../$$page build/pages/$$page; done
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
+
+# Linked, not copied, so that links between them are those of the checkout.
+PAGES = README.md CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE Makefile .ci benchmarks docs examples genomask tests
 
 # Redone only when the dependencies change.
 $(STAMP): pyproject.toml constraints.txt | python

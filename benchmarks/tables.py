@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-READMES = HERE / "README.md", HERE.parent / "README.md"
+READMES = HERE / "README.md", HERE.parent / "README.md", HERE.parent / "docs" / "encoder.md"
 BLOCK = re.compile(r"(<!-- (results|speed|gpu|gpu verdict): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -57,11 +57,11 @@ def imports() -> set[tuple[str, str]]:
 
 
 def purpose(room: str) -> str:
-    """The first sentence of the room's docstring."""
+    """The first line of the room's docstring, cut where it is long."""
     folder = PACKAGE / room
     path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
     said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return said.splitlines()[0].rstrip(".")
+    return escape(shorten(said.splitlines()[0].rstrip("."), 82, placeholder=" ..."))
 
 
 def picture() -> str:
@@ -80,14 +80,13 @@ def picture() -> str:
             f'<rect x="{x}" y="{y}" width="{CELL}" height="{CELL}" fill="#d5dbe1"/>',
             f'<text x="{MARGIN + 92}" y="{y + 17}" font-size="13" font-weight="bold" text-anchor="end" '
             f'fill="#1a202c">{room}</text>',
-            f'<text x="{MARGIN + 102}" y="{y + 17}" font-size="10.5" fill="#4a5568">{escape(shorten(purpose(room), 82, placeholder=" ..."))}</text>',
+            f'<text x="{MARGIN + 102}" y="{y + 17}" font-size="10.5" fill="#4a5568">{purpose(room)}</text>',
             f'<text transform="translate({x + 17} {TOP - 8}) rotate(-60)" font-size="12" fill="#1a202c">{room}</text>',
         ]
     for room, other in sorted(imports()):
         x, y = LEFT + CELL * (ROOMS.index(other) + 0.5), TOP + CELL * (ROOMS.index(room) + 0.5)
-        parts.append(
-            f'<circle cx="{x:g}" cy="{y:g}" r="6" fill="#2b6cb0"><title>{room} imports {other}</title></circle>'
-        )
+        title = f"<title>{room} imports {other}</title>"
+        parts.append(f'<circle cx="{x:g}" cy="{y:g}" r="6" fill="#2b6cb0">{title}</circle>')
     return "\n".join([*parts, "</svg>", ""])
 
 
