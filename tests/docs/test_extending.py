@@ -39,10 +39,10 @@ def write_inputs(folder: Path) -> None:
     rng = random.Random(0)
     (folder / "genome.fa").write_text(f">a\n{''.join(rng.choices('ACGT', k=8_000))}\n")
     for name in ("pool", "test"):
-        rows = [
-            f"{''.join(rng.choices('ACGT', (1, 1 + 3 * label, 1 + 3 * label, 1), k=40))}\t{label}"
-            for label in (0, 1) * 20
-        ]
+        rows = []
+        for label in (0, 1) * 20:
+            weights = (1, 1 + 3 * label, 1 + 3 * label, 1)
+            rows.append(f"{''.join(rng.choices('ACGT', weights, k=40))}\t{label}")
         (folder / f"{name}.tsv").write_text("\n".join(["sequence\tlabel", *rows, ""]))
 
 

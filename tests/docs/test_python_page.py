@@ -1,4 +1,4 @@
-"""docs/python.md is true: its blocks, one after the other in one notebook, do what they say and print what they show."""
+"""docs/python.md is true: its blocks, one after the other as in a notebook, run and print what they show."""
 
 import contextlib
 import io
