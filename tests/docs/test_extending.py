@@ -46,6 +46,7 @@ def write_inputs(folder: Path) -> None:
         (folder / f"{name}.tsv").write_text("\n".join(["sequence\tlabel", *rows, ""]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("walk", WALKS, ids=lambda walk: walk.title)
 def test_the_change_works_as_the_page_has_it(walk: Walk, outcome):
     assert outcome[walk.title] == ""
