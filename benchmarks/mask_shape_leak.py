@@ -22,8 +22,8 @@ import genomask
 from genomask.data.genome import Genome
 from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.files.atomic import atomic_write
+from genomask.masking.centred import published_probability
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.strategies._centred import published_probability
 
 LEAST = 1e-4
 """Smallest probability of being hidden alone: no reader is surer than that."""

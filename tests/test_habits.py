@@ -16,7 +16,7 @@ OF_THE_WHOLE = {
 }  # fmt: skip
 """Test files beside the rooms that look at all of them, or at what lies beside the package."""
 
-NO_ROOMS = {"benchmarks", "conformance", "fuzz"}
+NO_ROOMS = {"benchmarks", "conformance", "docs", "fuzz"}
 """Folders of tests that mirror no room."""
 
 THEIRS = {"_attn_implementation"}

@@ -27,8 +27,8 @@ STDOUT = Path("/dev/stdout")
 def strategy_names() -> list[str]:
     """Our strategies, by their files, which need not be imported for it, and our curricula."""
     files = (resources.files("genomask") / "masking" / "strategies").iterdir()
-    stems = (file.name.removesuffix(".py") for file in files if file.name.endswith(".py"))
-    return [*sorted(stem.replace("_", "-") for stem in stems if not stem.startswith("_")), *CURRICULUM_NAMES]
+    stems = {file.name.removesuffix(".py") for file in files if file.name.endswith(".py")} - {"__init__"}
+    return [*sorted(stem.replace("_", "-") for stem in stems), *CURRICULUM_NAMES]
 
 
 @contextmanager

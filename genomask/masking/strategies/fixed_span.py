@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from genomask.masking.centred import around_centres
 from genomask.masking.compiled import Int, compiled
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
-from genomask.masking.strategies._centred import around_centres
 from genomask.types import TokenBases
 
 

@@ -5,10 +5,10 @@ Source: GeneMask (Roy et al., ECAI 2023).
 
 import numpy as np
 
+from genomask.masking.centred import around_centres, published_probability
 from genomask.masking.compiled import Int, compiled
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
-from genomask.masking.strategies._centred import around_centres, published_probability
 
 
 @compiled

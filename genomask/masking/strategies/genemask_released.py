@@ -7,10 +7,10 @@ fewer than nine centres all are good.
 
 import numpy as np
 
+from genomask.masking.centred import around_centres, published_probability
 from genomask.masking.compiled import Int, compiled
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
-from genomask.masking.strategies._centred import around_centres, published_probability
 
 ALL_GOOD_BELOW = 9
 """Centres in a sequence from which on only the better half is good."""

@@ -4,10 +4,10 @@ The centres are genemask's, and so are the numbers of long and short spans; only
 """
 
 from genomask.hashing import Purpose
+from genomask.masking.centred import around_centres, published_probability
 from genomask.masking.compiled import Int, compiled, draw, mix, offset_of
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
-from genomask.masking.strategies._centred import around_centres, published_probability
 
 _TOKEN_SCORE = offset_of(Purpose.TOKEN_SCORE)
 
