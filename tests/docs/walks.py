@@ -122,5 +122,8 @@ def failures(walks: list[Walk]) -> dict[str, str]:
 if __name__ == "__main__":
     os.chdir(sys.argv[1])
     sys.path.insert(0, sys.argv[1])
+    import genomask
+
+    assert Path(genomask.__file__).is_relative_to(sys.argv[1]), "the changed copy is what runs"
     outcome = failures(read_walks(PAGE.read_text(encoding="utf-8")))
     Path("outcome.json").write_text(json.dumps(outcome), encoding="utf-8")
