@@ -153,7 +153,7 @@ def test_a_mix_over_a_single_step_is_refused():
 def test_a_curriculum_that_waits_needs_a_score_to_wait_for(tokens):
     with pytest.raises(SettingsError, match="waits for the bits per hidden base"):
         build_plan("cm-gems:first=uniform:second=span", steps=9, tokens=tokens, mask_rate=0.15, match="none")
-    build_plan("cm-step:first=uniform:second=span:at=5", steps=9, tokens=tokens, mask_rate=0.15, match="none")
+    build_plan("cm-step:first=uniform:second=uniform:at=5", steps=9, tokens=tokens, mask_rate=0.15)
 
 
 def test_who_looks_at_the_npmi():
