@@ -153,7 +153,8 @@ def test_a_mix_over_a_single_step_is_refused():
 def test_a_curriculum_that_waits_needs_a_score_to_wait_for(tokens):
     with pytest.raises(SettingsError, match="waits for the bits per hidden base"):
         build_plan("cm-gems:first=uniform:second=span", steps=9, tokens=tokens, mask_rate=0.15, match="none")
-    build_plan("cm-step:first=uniform:second=uniform:at=5", steps=9, tokens=tokens, mask_rate=0.15)
+    plan = build_plan("rate-step:strategy=uniform:then=0.3:at=5", steps=9, tokens=tokens, mask_rate=0.15)
+    assert set(plan.strategies) == {("uniform", 0.15), ("uniform", 0.3)}
 
 
 def test_who_looks_at_the_npmi():
