@@ -13,6 +13,7 @@ KINDS: dict[str, tuple[Generator, int]] = {
     "fasta": (fuzz_inputs.fasta, 5),
     "table": (fuzz_inputs.table, 5),
     "sequences": (fuzz_inputs.sequences, 4),
+    "leaks": (fuzz_inputs.leaks, 3),
     "jsonl": (fuzz_inputs.jsonl, 4),
     "bed": (fuzz_inputs.bed, 3),
     "vcf": (fuzz_inputs.vcf, 4),
