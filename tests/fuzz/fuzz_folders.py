@@ -46,7 +46,7 @@ def edit_json(rng: random.Random, data: bytes) -> bytes:
     """An object of one line or several with a value that is another, or missing, or new; else any damage."""
     try:
         item = json.loads(data)
-        key = rng.choice(sorted(item))
+        key = rng.choice(sorted(item if isinstance(item, dict) else {}))
     except (ValueError, TypeError, IndexError):
         return damaged(rng, data)
     if rng.random() < 0.2:
@@ -124,5 +124,6 @@ def cache(rng: random.Random, place: Path, seeds: Path) -> Case:
         damage_some_file(rng, root)
     counted = ["npmi", str(seeds / "genome.fa"), "--max-n", "3", "--min-count", "2", "--out", str(out)]
     masked = ["masks", "ACGTACGTTACA", "--k", "3", "--out", str(out / "m.svg")]
-    asked = rng.choice((counted, masked, pretrain_genome(seeds / "genome.fa", out)))
+    listed, cleared = ["cache"], ["cache", "clear", "--yes", "--older-than", rng.choice(("0", "0", "1", "1e-9"))]
+    asked = rng.choice((counted, masked, pretrain_genome(seeds / "genome.fa", out), listed, cleared, cleared))
     return Case(arguments=asked, changes=(out, root), cache=root)

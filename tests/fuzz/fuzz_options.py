@@ -181,6 +181,7 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
         f"embed {task} --model {model} --pooling center --both-strands --out {out}.tsv",
         f"embed {genome} --model {model} --pooling tokens --out {out}.npy",
         f"embed {place / 'regions.bed'} --model {model} --genome {genome} --out {out}.parquet",
+        "cache clear --older-than 30 --yes",
         f"leaks {task} {genome} --out {out}.tsv",
         f"predict {task} --model {model.parents[1] / 'classifier'} --out {out}.tsv",
         f"variants --model {model} --genome {genome} --out {out}.tsv --window 40 --evaluate AF<0.2 {place / 'x.vcf'}",
