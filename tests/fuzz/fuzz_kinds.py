@@ -22,6 +22,7 @@ KINDS: dict[str, tuple[Generator, int]] = {
     "region": (fuzz_inputs.region, 3),
     "model": (fuzz_folders.model, 5),
     "run": (fuzz_folders.run, 5),
+    "runs": (fuzz_folders.runs, 3),
     "results": (fuzz_folders.results, 2),
     "cache": (fuzz_folders.cache, 2),
     "options": (fuzz_options.options, 6),
