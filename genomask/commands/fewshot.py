@@ -3,22 +3,25 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 from rich.table import Table
 
 from genomask.commands.run.folder import read_config
-from genomask.commands.run.leaks import sentence_of_model
-from genomask.data.tasks import USUAL, Columns, read_task
+from genomask.commands.run.leaks import seen_by_model
+from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
+from genomask.fewshot.correct import CorrectFile, accuracy_by_leak
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.methods import PRETRAINED
 from genomask.fewshot.protocol import FewShotSettings
-from genomask.fewshot.results import RESULT_FILES, read_summary
+from genomask.fewshot.results import RESULT_FILES, Cell, read_summary
 from genomask.fewshot.run import run_fewshot
 from genomask.fewshot.summary import captions
 from genomask.files.atomic import require_folder, sweep
 from genomask.files.inputs import require_model
 from genomask.files.locking import locked
 from genomask.report.floor_words import floor_sentence
+from genomask.report.leak_rows import leak_table
 from genomask.report.plots import fewshot_curves
 from genomask.report.tables import fewshot_table, floor_table
 from genomask.terminal.progress import working
@@ -60,9 +63,22 @@ def _measure(
         floors = against_floors(rows)
         yield from floor_table(floors)
         yield floor_sentence(floors)
-    yield leaks_in_pool(held_out.sequences, pool.sequences).sentence("the training pool")
-    yield sentence_of_model(model, held_out.sequences)
+    yield from _leaks(model, rows, pool, held_out, out)
     yield f"{len(rows)} measurements: {out / 'results.csv'}; picture: {out / 'fewshot.png'}"
+
+
+def _leaks(model: Path, rows: pd.DataFrame, pool: LabelledTask, test: LabelledTask, out: Path) -> Iterator[Table | str]:
+    """What of the test the model may have seen, and the scores without it."""
+    in_pool = leaks_in_pool(test.sequences, pool.sequences)
+    in_pretraining = seen_by_model(model, test.sequences)
+    yield in_pool.sentence("the training pool")
+    yield in_pretraining.sentence
+    leaked = in_pool.found if in_pretraining.leaks is None else in_pool.found | in_pretraining.leaks.found
+    if leaked.any():
+        cells = [Cell(*row) for row in rows[list(Cell._fields)].itertuples(index=False, name=None)]
+        correct = CorrectFile(out).of(cells, len(leaked))
+        scores = accuracy_by_leak(correct, leaked)
+        yield leak_table(scores, len(leaked), int(leaked.sum()), n_unknown=len(cells) - len(correct))
 
 
 def provenance(model: Path) -> tuple[str, int]:

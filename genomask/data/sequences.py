@@ -61,7 +61,7 @@ class SequenceFile:
         require_file(self.path)
         if self.genome:
             found = _of_regions(self.path, Genome.open(self.genome, ambiguous=self.ambiguous))
-        elif _is_fasta(self.path):
+        elif is_fasta(self.path):
             found = _of_fasta(self.path, self.ambiguous)
         else:
             found = _of_table(self.path, self.column)
@@ -77,7 +77,7 @@ def reverse_complement(bases: str) -> str:
     return bases.translate(_COMPLEMENT)[::-1]
 
 
-def _is_fasta(path: Path) -> bool:
+def is_fasta(path: Path) -> bool:
     """By the first bytes, which standard input still has afterwards; > begins FASTA, @ what read_fasta knows better."""
     with reading(path) as file:
         start = file.peek(1)
@@ -91,7 +91,7 @@ def _is_fasta(path: Path) -> bool:
 
 def _of_fasta(path: Path, ambiguous: str) -> Iterator[NamedSequence]:
     for record, pieces in itertools.groupby(read_fasta(path, ambiguous), key=lambda piece: piece.record):
-        yield NamedSequence(_one_line(record), "".join(_letters(piece.codes) for piece in pieces))
+        yield NamedSequence(_one_line(record), "".join(letters_of(piece.codes) for piece in pieces))
 
 
 def _of_table(path: Path, column: str) -> Iterator[NamedSequence]:
@@ -101,11 +101,12 @@ def _of_table(path: Path, column: str) -> Iterator[NamedSequence]:
 
 def _of_regions(path: Path, genome: Genome) -> Iterator[NamedSequence]:
     for region in read_regions(path, genome):
-        bases = _letters(genome.codes[region.start : region.stop])
+        bases = letters_of(genome.codes[region.start : region.stop])
         yield NamedSequence(_one_line(region.name), reverse_complement(bases) if region.reverse else bases)
 
 
-def _letters(codes: np.ndarray) -> str:
+def letters_of(codes: np.ndarray) -> str:
+    """Base codes as letters A C G T N."""
     text: bytes = _CODE_LETTERS[codes].tobytes()
     return text.decode("ascii")
 

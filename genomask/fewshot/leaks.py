@@ -1,7 +1,8 @@
 """Test sequences that the model may have seen: in the training pool, or in the genome it was pretrained on.
 
 In: the test's sequences, and the pool's sequences or the codes of a genome. Out: for each test sequence whether the
-same bases, or their reverse complement, are there. Only whole, exact occurrences count; case is ignored.
+same bases, or their reverse complement, are there whole, and whether 32 of them in a row are (see shared_words): nearly
+the same sequence, or the same with other ends. Case is ignored.
 
 Letters: N test sequences, B bases of a chunk, W bases of a window.
 """
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genomask.data.tokenizers.base import base_codes
+from genomask.fewshot.shared_words import WORD, Bases, bases_of, shared_words
 
 CHUNK_BASES = 1 << 22
 TABLE_BITS = 20
@@ -28,32 +30,54 @@ class Leaks(NamedTuple):
 
     exact: np.ndarray  # (N,) bool
     reverse: np.ndarray  # (N,) bool, the reverse complement occurs
+    near: np.ndarray  # (N,) bool, 32 bases in a row occur on either strand
+
+    @property
+    def found(self) -> np.ndarray:
+        """(N,) bool, any of the three."""
+        any_of_them: np.ndarray = self.exact | self.reverse | self.near
+        return any_of_them
 
     def sentence(self, where: str) -> str:
         """What to print, for instance with `where` = 'the training pool'."""
         return (
             f"{int((self.exact | self.reverse).sum())} of {len(self.exact)} test sequences are in {where} "
-            f"({int(self.exact.sum())} as they are, {int(self.reverse.sum())} as reverse complement)."
+            f"({int(self.exact.sum())} as they are, {int(self.reverse.sum())} as reverse complement); "
+            f"{int(self.near.sum())} share {WORD} bases in a row with it, on either strand."
         )
 
 
 def leaks_in_pool(test: list[str], pool: list[str]) -> Leaks:
-    """Test sequences that are also, whole, training sequences."""
-    known = {sequence.upper() for sequence in pool}
-    upper = [sequence.upper() for sequence in test]
-    return Leaks(
-        exact=np.array([sequence in known for sequence in upper], dtype=bool),
-        reverse=np.array([sequence.translate(COMPLEMENT)[::-1] in known for sequence in upper], dtype=bool),
-    )
+    """Test sequences that are also, whole, training sequences, or share 32 bases in a row with one."""
+    near = shared_words(bases_of(test), bases_of(pool)).shared > 0
+    exact, reverse = whole_in_pool(test, pool)
+    return Leaks(exact, reverse, near)
 
 
 def leaks_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -> Leaks:
-    """Test sequences that lie whole inside one of the intervals [start, stop) of a genome's codes, all of it ACGT.
+    """Test sequences that lie inside one of the intervals [start, stop) of a genome's codes, or have 32 bases there.
 
-    `intervals` are Genome.runs, or those of GenomeWindows.training for what pretraining has really seen. Each
-    sequence's first 32 bases (16 for one shorter than 32) are looked up at every place of the genome, and the whole
-    sequence is compared where they are found. Not looked up: sequences shorter than 16 bases, which any genome holds
-    by chance, and those with a letter other than A, C, G, T.
+    `intervals` are Genome.runs, or those of GenomeWindows.training for what pretraining has really seen.
+    """
+    near = shared_words(bases_of(test), Bases(codes, intervals)).shared > 0
+    exact, reverse = whole_in_genome(test, codes, intervals)
+    return Leaks(exact, reverse, near)
+
+
+def whole_in_pool(test: list[str], pool: list[str]) -> np.ndarray:
+    """(2, N) bool: is a sequence of the pool the same, and is one its reverse complement?"""
+    known = {sequence.upper() for sequence in pool}
+    upper = [sequence.upper() for sequence in test]
+    strands = (upper, [sequence.translate(COMPLEMENT)[::-1] for sequence in upper])
+    return np.array([[sequence in known for sequence in strand] for strand in strands], dtype=bool)
+
+
+def whole_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -> np.ndarray:
+    """(2, N) bool: does a sequence lie whole inside one of the intervals, all of it ACGT, and its reverse complement?
+
+    Each sequence's first 32 bases (16 for one shorter than 32) are looked up at every place of the genome, and the
+    whole sequence is compared where they are found. Not looked up: sequences shorter than 16 bases, which any genome
+    holds by chance, and those with a letter other than A, C, G, T.
     """
     sequences = [base_codes(sequence) for sequence in test]
     plain = [at for at, bases in enumerate(sequences) if len(bases) and bases.max() < 4]
@@ -64,7 +88,7 @@ def leaks_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -
             longest = max(len(bases) for group in patterns.values() for _, _, bases in group)
             for chunk in _chunks(codes, intervals, window, longest):
                 _search(chunk, window, patterns, found)
-    return Leaks(*found)
+    return found
 
 
 def _patterns(sequences: dict[int, np.ndarray], window: int) -> dict[int, list[Pattern]]:

@@ -33,7 +33,7 @@ class Cell(NamedTuple):
     method: str
 
 
-RESULT_FILES = ("results.csv", "summary.csv", "protocol.json", "fewshot.svg", "fewshot.png")
+RESULT_FILES = ("results.csv", "correct.csv", "summary.csv", "protocol.json", "fewshot.svg", "fewshot.png")
 """What lies in a folder of few-shot results."""
 
 NAMES = ("model", "strategy", "task")
@@ -55,7 +55,7 @@ class ResultsFile:
         self.done: set[tuple[Any, ...]] = set()
         if self.path.exists() and (self.path.is_dir() or self.path.stat().st_size):
             self.done.update(read_results(folder)[list(Cell._fields)].itertuples(index=False, name=None))
-            _cut_torn_line(self.path)
+            cut_torn_line(self.path)
         kept = read_protocol(folder) if self.done else {"tasks": {}}
         if not {Cell(*cell).task for cell in self.done} <= kept["tasks"].keys():
             raise damaged(folder / "protocol.json")
@@ -159,7 +159,7 @@ def _joined(folder: Path, kept: dict[str, dict[str, Any]], protocol: dict[str, d
     return json.dumps(kept, indent=2, sort_keys=True) + "\n"
 
 
-def _cut_torn_line(path: Path) -> None:
+def cut_torn_line(path: Path) -> None:
     """Drop a last line that a kill left without its end."""
     content = path.read_bytes()
     if content and not content.endswith(b"\n"):

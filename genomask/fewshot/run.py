@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from genomask.data.tasks import LabelledTask
+from genomask.fewshot.correct import CorrectFile
 from genomask.fewshot.draws import align_classes, check_pool, draw_examples, number_of_draws, smallest_class
 from genomask.fewshot.methods import METHODS, Given
 from genomask.fewshot.metrics import score
@@ -48,6 +49,7 @@ def run_fewshot(
     check_pool(pool, settings.shots)
     test = LabelledTask(pool.name, test.sequences, align_classes(pool, test), pool.classes, test.path)
     file = ResultsFile(out, _protocol(model_dir, pool, test, settings))
+    answers = CorrectFile(out)
     own = (str(model_dir), strategy, pretraining_seed)
     cells = [
         Cell(*(own if method.needs_model else NO_MODEL), pool.name, shot, draw, method.name)
@@ -77,7 +79,9 @@ def run_fewshot(
         for cell in (cell for cell in missing if cell.method == method.name):
             progress(done, len(cells), f"{method.name}: {cell.shot} shots, draw {cell.draw}")
             drawn = draw_examples(pool.labels, cell.shot, pool.name, cell.draw)
-            file.append(cell, len(drawn), len(test.labels), score(test.labels, scorer(drawn, cell.shot, cell.draw)))
+            probabilities = scorer(drawn, cell.shot, cell.draw)
+            answers.append(cell, probabilities.argmax(axis=1) == test.labels)
+            file.append(cell, len(drawn), len(test.labels), score(test.labels, probabilities))
             done += 1
     progress(done, len(cells), "done")
     write_summary(out)

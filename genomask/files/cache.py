@@ -2,7 +2,8 @@
 
 What is read from the cache is what was written there. A folder carries a seal: the checksum of each of its files, and
 each file's stamp at the time. A file whose stamp has changed is read through once; what is not as it was written, or
-was made of sources that have been replaced since, is made anew.
+was made of sources that have been replaced since, is made anew. The time of the seal, or of a file that stands alone,
+is that of its last use; a process holds the folders it uses, so that none is removed under it.
 """
 
 import errno
@@ -20,6 +21,7 @@ from typing import Any
 
 from genomask.errors import DataError, SettingsError
 from genomask.files.atomic import atomic_folder, atomic_write
+from genomask.files.locking import hold
 
 SEAL = "seal.json"
 STALE_SECONDS = 24 * 3600
@@ -55,7 +57,9 @@ def sealed_folder(folder: Path, sources: Sequence[Path], build: Callable[[Path],
 
     Raises DataError where a source changes while it is read.
     """
+    hold(folder)
     if _stands(folder, sources):
+        _used_now(folder / SEAL)
         return
     if folder.exists():
         log.warning("%s: damaged, or its source was replaced since it was made; it is made anew", folder)
@@ -66,7 +70,9 @@ def sealed_folder(folder: Path, sources: Sequence[Path], build: Callable[[Path],
         if _stamps(sources) != before:
             raise DataError(f"{sources[0]}: a file changed while it was read. Wait until it is complete.")
         files = {path.name: [checksum(path), _stamp(path)] for path in sorted(building.iterdir())}
-        (building / SEAL).write_text(json.dumps({"sources": before, "files": files}), encoding="utf-8")
+        seal = {"sources": before, "files": files, "paths": [str(path.resolve()) for path in sources]}
+        (building / SEAL).write_text(json.dumps(seal), encoding="utf-8")
+    hold(folder)
 
 
 def remember(file: Path, content: Any) -> None:
@@ -78,7 +84,9 @@ def recall(file: Path) -> Any:
     """What `remember` kept there; None where it cannot be read as it was written."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        return kept["content"] if kept["digest"] == key_of(kept["content"]) else None
+        content = kept["content"] if kept["digest"] == key_of(kept["content"]) else None
+        _used_now(file)
+        return content
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
 
@@ -124,6 +132,11 @@ def _stands(folder: Path, sources: Sequence[Path]) -> bool:
         with suppress(OSError):  # a cache that others own is read through each time
             atomic_write(folder / SEAL, json.dumps(seal))
     return True
+
+
+def _used_now(file: Path) -> None:
+    with suppress(OSError):  # a cache that others own
+        os.utime(file)
 
 
 def _stamps(files: Sequence[Path]) -> list[list[int]]:

@@ -71,6 +71,17 @@ def require_file(path: Path, of_folder: str = "Name the file in it.", of_absent:
         raise DataError(f"{path}: not an ordinary file. Write its content to a file on disk and name that.")
 
 
+def input_folder(text: str | Path) -> Path:
+    """A folder that will be read."""
+    path = _local(text)
+    if os.path.isfile(path):
+        raise DataError(f"{path}: this is a file, not a folder. Name the folder that it lies in.")
+    if not os.path.isdir(path):
+        near = did_you_mean(path.name, _neighbours(path))
+        raise DataError(f"{path}: no such folder. Check the spelling, and the folder you are in ({_here()}).{near}")
+    return path
+
+
 def input_fasta(text: str | Path) -> Path:
     """A FASTA file that will be read."""
     path = _local(text)

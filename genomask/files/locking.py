@@ -1,10 +1,14 @@
-"""One process at a time in a folder: a lock of the operating system, which a killed process gives up by itself."""
+"""One process at a time in a folder: a lock of the operating system, which a killed process gives up by itself.
+
+And many at a time that read a folder, which no one removes meanwhile.
+"""
 
 import fcntl
 import logging
 import os
 import socket
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +20,12 @@ LOCK = ".lock"
 """The file in a folder that is locked; it names its holder, and goes with the lock."""
 
 RETRY_SECONDS = 0.2
+
+MOST_HELD = 32
+"""Folders that this process holds: the last that it asked for."""
+
+held: OrderedDict[tuple[int, int], int] = OrderedDict()
+"""Device and inode of a folder -> the handle that holds it, until the process ends."""
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +49,35 @@ def locked(folder: Path, wait: float = 0.0) -> Iterator[None]:
         with suppress(OSError):  # not empty
             for place in missing:
                 place.rmdir()
+
+
+def hold(folder: Path) -> None:
+    """Be one of those that read `folder`, if it is there, for as long as this process lasts; see `unheld`."""
+    with suppress(OSError):  # not there, or on a disk without locks
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        stat = os.fstat(handle)
+        if (stat.st_dev, stat.st_ino) in held:
+            os.close(handle)
+            return
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        held[stat.st_dev, stat.st_ino] = handle
+        if len(held) > MOST_HELD:
+            os.close(held.popitem(last=False)[1])
+
+
+@contextmanager
+def unheld(folder: Path) -> Iterator[bool]:
+    """Whether no process holds `folder`; if so none can before the block ends."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_free = True
+    except OSError:  # held, or on a disk without locks, where no one knows
+        is_free = False
+    try:
+        yield is_free
+    finally:
+        os.close(handle)
 
 
 def _take(path: Path, deadline: float) -> int:

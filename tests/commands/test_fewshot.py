@@ -2,7 +2,7 @@ import pandas as pd
 
 from genomask.commands.fewshot import measure, provenance
 from genomask.commands.pretrain import pretrain
-from genomask.commands.run.leaks import sentence_of_model
+from genomask.commands.run.leaks import seen_by_model
 from genomask.fewshot.protocol import FewShotSettings
 
 
@@ -36,11 +36,28 @@ def test_a_test_that_pretraining_saw_is_counted(quick_recipe, inputs, simulated,
     pretrain(quick_recipe, inputs, tmp_path / "run")
     genome = "".join(simulated.genome.read_text().split("\n")[1:])
     windows = [genome[at : at + 60] for at in range(0, len(genome) - 60, 60)]
-    found = sentence_of_model(tmp_path / "run" / "model", windows)
+    found = seen_by_model(tmp_path / "run" / "model", windows).sentence
     seen = int(found.split(" ")[0])
     assert 0.8 * len(windows) < seen < len(windows)  # the validation windows were held out
-    assert "not known" in sentence_of_model(tmp_path / "elsewhere" / "model", windows)
+    assert "not known" in seen_by_model(tmp_path / "elsewhere" / "model", windows).sentence
 
 
 def test_a_model_from_elsewhere_has_no_strategy_and_no_seed(tmp_path):
     assert provenance(tmp_path / "model") == ("unknown", -1)
+
+
+def test_scores_with_and_without_what_the_pool_holds_of_the_test(simulated, tmp_path):
+    rows = simulated.test.read_text().splitlines()
+    taken = simulated.pool.read_text().splitlines()[1:8]
+    (tmp_path / "test.tsv").write_text("\n".join([*rows, *taken]) + "\n")
+    settings = FewShotSettings(shots=(5,), draws=3, methods=("kmer-logreg",))
+    said = list(measure(tmp_path / "model", simulated.pool, tmp_path / "test.tsv", settings, tmp_path / "out"))
+    assert "7 of 107 test sequences are in the training pool" in said[1]
+    assert "7 share 32 bases" in said[1]
+    header = [str(column.header) for column in said[3].columns]
+    assert header[2:5] == ["all 107", "without the 7 found", "these alone"]
+    row = [next(iter(column.cells)) for column in said[3].columns]
+    results = pd.read_csv(tmp_path / "out" / "results.csv")
+    everything, without, alone = (float(str(x)) / 100 for x in row[2:5])
+    assert abs(everything - results["accuracy"].mean()) < 0.001
+    assert abs(107 * everything - 100 * without - 7 * alone) < 0.2

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from genomask.commands.pretrain import build_run, count_npmi, pretrain
 from genomask.commands.run.folder import is_finished, read_config
-from genomask.commands.run.leaks import sentence_of_model
+from genomask.commands.run.leaks import seen_by_model
 from genomask.commands.run.report import report_run
 from genomask.data.opening import Inputs
 from genomask.data.streamed import StreamedText
@@ -174,7 +174,9 @@ def test_inputs_are_noted_by_absolute_paths_and_may_be_named_from_anywhere(
     assert read_config(run_folder)[1].genome == (str(simulated.genome),)
     config = run_folder / "config.toml"
     config.write_text(config.read_text().replace(f"{simulated.genome.parent}/", ""))  # as earlier versions noted it
-    assert "was named from the folder where the run was started" in sentence_of_model(run_folder / "model", ["ACGT"])
+    assert (
+        "was named from the folder where the run was started" in seen_by_model(run_folder / "model", ["ACGT"]).sentence
+    )
     pretrain(quick_recipe, Inputs(genome=(str(simulated.genome),)), run_folder, resume=True)
     assert is_finished(run_folder)
 

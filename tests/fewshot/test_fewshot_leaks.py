@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from genomask.data.tokenizers.kmer import base_codes
+from genomask.data.tokenizers.base import base_codes
 from genomask.fewshot import leaks
 from genomask.fewshot.leaks import leaks_in_genome, leaks_in_pool
 
@@ -20,8 +20,20 @@ def test_the_pool_is_searched_on_both_strands_whole_sequences_only():
     assert found.exact.tolist() == [True, False, False, False]
     assert found.reverse.tolist() == [False, True, True, False]
     assert found.sentence("the training pool") == (
-        "3 of 4 test sequences are in the training pool (1 as they are, 2 as reverse complement)."
+        "3 of 4 test sequences are in the training pool (1 as they are, 2 as reverse complement); "
+        "0 share 32 bases in a row with it, on either strand."
     )
+
+
+def test_near_duplicates_share_32_bases_with_the_pool_or_the_genome_on_either_strand():
+    genome = random_bases(400, seed=8)
+    test = [genome[50:90] + "C", reverse_complement("G" + genome[150:182]), genome[300:331], random_bases(60, seed=9)]
+    for found in (
+        leaks_in_pool(test, [genome[:200], genome[200:]]),
+        leaks_in_genome(test, base_codes(genome), np.array([[0, 400]])),
+    ):
+        assert found.near.tolist() == [True, True, False, False]
+        assert found.found.tolist() == [True, True, bool(found.exact[2]), False]
 
 
 @pytest.mark.parametrize("chunk", [64, 1 << 22])

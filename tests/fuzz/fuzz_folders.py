@@ -46,7 +46,7 @@ def edit_json(rng: random.Random, data: bytes) -> bytes:
     """An object of one line or several with a value that is another, or missing, or new; else any damage."""
     try:
         item = json.loads(data)
-        key = rng.choice(sorted(item))
+        key = rng.choice(sorted(item if isinstance(item, dict) else {}))
     except (ValueError, TypeError, IndexError):
         return damaged(rng, data)
     if rng.random() < 0.2:
@@ -107,6 +107,20 @@ def run(rng: random.Random, place: Path, seeds: Path) -> Case:
     return Case(arguments=[*resumed, *(["--resume"] if changes else [])], changes=changes, earned=earned)
 
 
+def runs(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """Runs side by side, one of them damaged or cut short."""
+    folders, out = [linked(seeds / name, place / "runs" / name) for name in ("run", "text-run")], place / "picture"
+    for _ in range(rng.choice((0, 1, 1, 3))):
+        damage_some_file(rng, rng.choice(folders))
+    if rng.random() < 0.7:
+        path = rng.choice(folders) / rng.choice(("config.toml", "metrics.jsonl"))
+        if path.is_file():
+            path.write_bytes(damaged(rng, path.read_bytes()))
+    asked = rng.choice(([place / "runs"], folders, [folders[0], place / "nothere"], folders * 2))
+    pictures = tuple(out.with_name(out.name + kind) for kind in (".svg", ".png"))
+    return Case(arguments=["runs", *map(str, asked), "--out", str(out)], changes=pictures)
+
+
 def results(rng: random.Random, place: Path, seeds: Path) -> Case:
     """Few-shot results that were cut short or edited, gone on with."""
     out = linked(seeds / "fewshot", place / "fewshot")
@@ -124,5 +138,6 @@ def cache(rng: random.Random, place: Path, seeds: Path) -> Case:
         damage_some_file(rng, root)
     counted = ["npmi", str(seeds / "genome.fa"), "--max-n", "3", "--min-count", "2", "--out", str(out)]
     masked = ["masks", "ACGTACGTTACA", "--k", "3", "--out", str(out / "m.svg")]
-    asked = rng.choice((counted, masked, pretrain_genome(seeds / "genome.fa", out)))
+    listed, cleared = ["cache"], ["cache", "clear", "--yes", "--older-than", rng.choice(("0", "0", "1", "1e-9"))]
+    asked = rng.choice((counted, masked, pretrain_genome(seeds / "genome.fa", out), listed, cleared, cleared))
     return Case(arguments=asked, changes=(out, root), cache=root)

@@ -118,6 +118,16 @@ def sequences(rng: random.Random, place: Path, seeds: Path) -> Case:
     return Case(arguments=[*verb, str(file)], changes=changes, mended=[*verb, str(seeds / seed)])
 
 
+def leaks(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """Sequences that are looked for among others: tables and FASTA in each place."""
+    kinds = {"genome.fa": a_fasta, "task.tsv": a_table, "task.csv": a_table}
+    seed, other = rng.choice(list(kinds)), str(seeds / rng.choice(list(kinds)))
+    file, out, is_first = str(given(rng, place, seeds / seed, kinds[seed])), place / "out.tsv", rng.random() < 0.5
+    asked = [["leaks", *((x, other) if is_first else (other, x))] for x in (file, str(seeds / seed))]
+    damaged_file, whole = ([*words, "--out", str(out)] for words in asked)
+    return Case(arguments=damaged_file, changes=(out,), mended=whole)
+
+
 def some_json_lines(rng: random.Random) -> bytes:
     """Objects with odd values."""
     values = ("the cat sat", "", None, 5, 1e400, True, ["a"], {"text": "a"}, *WORDS)

@@ -153,6 +153,9 @@ def options(rng: random.Random, place: Path, seeds: Path) -> Case:
         for name in (
             "out",
             "out.svg",
+            "out.png",
+            "runs-compared.svg",
+            "runs-compared.png",
             "out.tsv",
             "out.npy",
             "out.names.txt",
@@ -181,6 +184,9 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
         f"embed {task} --model {model} --pooling center --both-strands --out {out}.tsv",
         f"embed {genome} --model {model} --pooling tokens --out {out}.npy",
         f"embed {place / 'regions.bed'} --model {model} --genome {genome} --out {out}.parquet",
+        f"runs {model.parent} --out {out}.svg",
+        "cache clear --older-than 30 --yes",
+        f"leaks {task} {genome} --out {out}.tsv",
         f"predict {task} --model {model.parents[1] / 'classifier'} --out {out}.tsv",
         f"variants --model {model} --genome {genome} --out {out}.tsv --window 40 --evaluate AF<0.2 {place / 'x.vcf'}",
         *(f"{verb} --help" for verb in get_command(app).commands),  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """Did pretraining see the test? Test sequences in; those that lie in the bases a run could train on out."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from genomask.commands.run.folder import read_config
 from genomask.data.genome import Genome
@@ -18,22 +19,33 @@ def seen_in_pretraining(recipe: GenomeRecipe, inputs: Inputs, test: list[str]) -
     return leaks_in_genome(test, genome.codes, windows.training)
 
 
-def sentence_of_model(model: Path, test: list[str]) -> str:
-    """What to print of a model folder: the finding, or why nothing could be looked up."""
+class Lookup(NamedTuple):
+    """What there is to say of a model and a test."""
+
+    sentence: str
+    leaks: Leaks | None = None
+    """None where nothing could be looked up."""
+
+
+def seen_by_model(model: Path, test: list[str]) -> Lookup:
+    """What a model folder's pretraining could see of a test, or why that is not known."""
     if not (model.parent / "config.toml").exists():
-        return "What this model was pretrained on is not known here, so test sequences in it were not looked for."
+        return Lookup(
+            "What this model was pretrained on is not known here, so test sequences in it were not looked for."
+        )
     recipe, inputs = read_config(model.parent)
     if not isinstance(recipe, GenomeRecipe):
-        return "This model was pretrained on text, which holds no test sequences."
+        return Lookup("This model was pretrained on text, which holds no test sequences.")
     missing = [path for path in inputs.genome if not Path(path).exists()]
     if missing:
         why = "is not there any more"
         if not Path(missing[0]).is_absolute():  # as earlier versions saved them
             why = "was named from the folder where the run was started; call this from there"
-        return f"{missing[0]} {why}, so test sequences in the pretraining genome were not looked for."
+        return Lookup(f"{missing[0]} {why}, so test sequences in the pretraining genome were not looked for.")
     if recipe.tokens.folder and not Path(recipe.tokens.folder).is_dir():
-        return (
+        return Lookup(
             f"{recipe.tokens.folder}, the tokenizer of the run, is not there any more, so test sequences in the "
             "pretraining genome were not looked for."
         )
-    return seen_in_pretraining(recipe, inputs, test).sentence("the bases that pretraining could see")
+    leaks = seen_in_pretraining(recipe, inputs, test)
+    return Lookup(leaks.sentence("the bases that pretraining could see"), leaks)

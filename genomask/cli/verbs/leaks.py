@@ -1,0 +1,34 @@
+"""The verb `leaks`: which sequences of one file are in another."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genomask.cli.options import Ambiguous, TableColumn
+from genomask.files import inputs
+from genomask.terminal.console import show
+
+FILES = "TSV or CSV with a column sequence (and name), or FASTA, such as a genome."
+
+
+def leaks(
+    a: Annotated[
+        Path, typer.Argument(parser=inputs.input_file, metavar="A", help=f"What is looked for, as a test. {FILES}")
+    ],
+    b: Annotated[
+        Path, typer.Argument(parser=inputs.input_file, metavar="B", help="Where: a training set or a genome. The same.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=inputs.output_file, metavar="FILE", help="F.tsv for the sequences of A that were found, a row each."
+        ),
+    ] = None,
+    sequence_column: TableColumn = "sequence",
+    ambiguous: Ambiguous = "error",
+) -> None:
+    """Find sequences of A in B: whole, as reverse complement, or by 32 bases in a row on either strand."""
+    from genomask.commands.leaks import find_leaks
+
+    show(find_leaks(a, b, out, column=sequence_column, ambiguous=ambiguous))

@@ -1,0 +1,102 @@
+"""`genomask leaks`: two files of sequences in; how many of the first are in the second, and which, out.
+
+In a table a sequence is there whole if a row is the same; in FASTA if it lies in a record.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from rich.table import Table
+
+from genomask.data.genome import Genome
+from genomask.data.sequences import SequenceFile, is_fasta, letters_of
+from genomask.fewshot.leaks import Leaks, whole_in_genome, whole_in_pool
+from genomask.fewshot.shared_words import WORD, Bases, SharedWords, bases_of, shared_words
+from genomask.files.atomic import atomic_write
+from genomask.files.vectors import line_of, require_out
+from genomask.report.tables import rich_table
+from genomask.terminal.console import Line
+
+LONGEST_WHOLE = 1 << 20
+"""Bases of a sequence that is looked for whole; a chromosome is looked for by its 32-mers alone."""
+COLUMNS = ("name", "exact", "reverse_complement", "shared_32mers", "of_32mers")
+
+
+class Sequences(NamedTuple):
+    """What one of the two files holds."""
+
+    names: list[str]
+    bases: Bases
+    runs: np.ndarray | None
+    """Of a genome, its longest stretches of ACGT."""
+
+    def letters(self, longest: int) -> list[str]:
+        """Each sequence; none of a longer one."""
+        codes, intervals = self.bases
+        return [letters_of(codes[at:end]) if end - at <= longest else "" for at, end in intervals.tolist()]
+
+
+def find_leaks(a: Path, b: Path, out: Path | None, *, column: str, ambiguous: str) -> Iterator[Table | str]:
+    """Look for the sequences of `a` in `b`; write those found to `out`, and yield what to print.
+
+    Raises UserError for a file that holds no sequences, and for an `out` that cannot be written or is not ours.
+    """
+    if out:
+        require_out(out, [a, b], suffixes=(".tsv",))
+    these, those = (_read(path, column, ambiguous) for path in (a, b))
+    words = shared_words(these.bases, those.bases)
+    asked = these.letters(LONGEST_WHOLE)
+    if those.runs is None:
+        exact, reverse = whole_in_pool(asked, those.letters(those.bases.size))
+    else:
+        exact, reverse = whole_in_genome(asked, those.bases.codes, those.runs)
+    leaks = Leaks(exact, reverse, words.shared > 0)
+    yield rich_table(leak_frame(leaks), f"Sequences of {a.name} that are in {b.name}", _caption(words))
+    if out:
+        _write(out, these.names, leaks, words)
+        yield Line(f"{out}: {int(leaks.found.sum()):,} sequences")
+
+
+def leak_frame(leaks: Leaks) -> pd.DataFrame:
+    """A row for each way to be found: how many sequences, and which share of all."""
+    ways = {
+        "whole, as they are": leaks.exact,
+        "whole, as reverse complement": leaks.reverse,
+        f"{WORD} bases in a row, on either strand": leaks.near,
+        "any of these": leaks.found,
+        "all that were looked for": np.ones(len(leaks.found), dtype=bool),
+    }
+    rows = [(name, f"{int(found.sum()):,}", f"{100 * found.mean():.2f}") for name, found in ways.items()]
+    return pd.DataFrame(rows, columns=["found", "sequences", "%"])
+
+
+def _read(path: Path, column: str, ambiguous: str) -> Sequences:
+    if is_fasta(path):
+        genome = Genome.open(path, ambiguous=ambiguous)
+        records = np.stack([genome.offsets[:-1], genome.offsets[1:]], axis=1)
+        return Sequences(genome.names, Bases(genome.codes, records), genome.runs)
+    rows = list(SequenceFile(path=path, column=column).read())
+    return Sequences([row.name for row in rows], bases_of([row.bases for row in rows]), None)
+
+
+def _caption(words: SharedWords) -> str:
+    """What the counts mean."""
+    shared, all_words, too_short = int(words.shared.sum()), int(words.words.sum()), int((words.words == 0).sum())
+    said = (
+        f"{shared:,} of {all_words:,} places of 32 bases are shared ({100 * shared / max(all_words, 1):.2f} %). "
+        "Repeats that a genome has many of are shared too."
+    )
+    if too_short:
+        said += f" Sequences without {WORD} letters A C G T in a row, looked for only whole: {too_short:,}."
+    return said
+
+
+def _write(out: Path, names: list[str], leaks: Leaks, words: SharedWords) -> None:
+    lines = [line_of(COLUMNS)]
+    for at in np.flatnonzero(leaks.found).tolist():
+        row = (leaks.exact[at], leaks.reverse[at], words.shared[at], words.words[at])
+        lines.append(line_of([names[at], *map(int, row)]))
+    atomic_write(out, "".join(f"{line}\n" for line in lines))

@@ -1,0 +1,82 @@
+"""correct.csv: which test sequences each measurement got right, so that scores can be had without some of them.
+
+A row a measurement, beside results.csv: the columns that name it, and a bit a test sequence, written as hexadecimal
+digits (numpy.packbits). It is written before the measurement's row there; of two rows of one name the later one counts.
+
+Letters: N test sequences.
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genomask.fewshot.results import Cell, cut_torn_line, damaged
+from genomask.fewshot.statistics import mean_interval
+from genomask.files.atomic import atomic_write, naming
+
+NAME = "correct.csv"
+COLUMNS = (*Cell._fields, "correct")
+
+
+class CorrectFile:
+    """The rows of one folder's correct.csv."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises DataError for a file that was not written here; nothing is written before the first row."""
+        self.path = folder / NAME
+        self.bits: dict[tuple[str, ...], str] = {}
+        if not self.path.exists():
+            return
+        try:
+            cut_torn_line(self.path)
+            header, *rows = csv.reader(io.StringIO(self.path.read_bytes().decode(), newline=""))
+            self.bits = {tuple(cell): bits for *cell, bits in rows}
+            whole = tuple(header) == COLUMNS and all(len(cell) == len(Cell._fields) for cell in self.bits)
+            whole = whole and all(bytes.fromhex(bits) for bits in self.bits.values())
+        except (OSError, ValueError, csv.Error) as error:
+            raise damaged(self.path) from error
+        if not whole:
+            raise damaged(self.path)
+
+    def append(self, cell: Cell, correct: np.ndarray) -> None:
+        """Add one row; `correct` is (N,) bool."""
+        if not self.path.exists():
+            atomic_write(self.path, ",".join(COLUMNS) + "\n")
+        named, bits = tuple(map(str, cell)), np.packbits(correct).tobytes().hex()
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow([*named, bits])
+        with naming(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(text.getvalue())
+        self.bits[named] = bits
+
+    def of(self, cells: list[Cell], n_test: int) -> dict[Cell, np.ndarray]:
+        """(N,) bool of each of the cells that has a row; those that earlier versions measured have none."""
+        found = {cell: self.bits[key] for cell in cells if (key := tuple(map(str, cell))) in self.bits}
+        packed = {cell: np.frombuffer(bytes.fromhex(bits), dtype=np.uint8) for cell, bits in found.items()}
+        if any(len(bits) != -(-n_test // 8) for bits in packed.values()):
+            raise damaged(self.path)
+        return {cell: np.unpackbits(bits, count=n_test).astype(bool) for cell, bits in packed.items()}
+
+
+def accuracy_by_leak(correct: Mapping[Cell, np.ndarray], leaked: np.ndarray) -> pd.DataFrame:
+    """A row a method and shot: mean accuracy over draws of all test sequences, without those `leaked`, of them alone.
+
+    `gained` is what they add: the accuracy of all less that without them, `half_width` its 95 % t interval over draws.
+    """
+    rows = [
+        (cell.method, cell.shot, *(bits[chosen].mean() if chosen.any() else np.nan for chosen in _parts(leaked)))
+        for cell, bits in correct.items()
+    ]
+    table = pd.DataFrame(rows, columns=["method", "shot", "all", "without", "alone"])
+    table["gained"] = table["all"] - table["without"]
+    means = table.groupby(["method", "shot"], sort=False)
+    widths = means["gained"].apply(lambda values: mean_interval(values).half_width)
+    return means.mean().assign(half_width=widths).reset_index()
+
+
+def _parts(leaked: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.ones_like(leaked), ~leaked, leaked

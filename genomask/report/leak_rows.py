@@ -1,0 +1,40 @@
+"""Few-shot scores with and without the test sequences that were found in the pool or in pretraining: a table."""
+
+import pandas as pd
+from rich.table import Table
+
+from genomask.report.frames import plus_minus, signed
+from genomask.report.tables import rich_table
+
+
+def leak_table(scores: pd.DataFrame, n_test: int, n_found: int, n_unknown: int) -> Table:
+    """`scores` as `fewshot.correct.accuracy_by_leak` makes them; `n_unknown` measurements are not among them."""
+    frame = pd.DataFrame(
+        {
+            "method": scores["method"],
+            "shots": scores["shot"],
+            f"all {n_test:,}": _per_cent(scores["all"]),
+            f"without the {n_found:,} found": _per_cent(scores["without"]),
+            "these alone": _per_cent(scores["alone"]),
+            "points they add": [
+                _points(mean, half) for mean, half in zip(scores["gained"], scores["half_width"], strict=True)
+            ],
+        }
+    )
+    caption = (
+        "Found: test sequences that are in the training pool or in what pretraining could see, whole or by 32 bases in "
+        "a row on either strand. The points are all less without, with a 95 % t interval over draws."
+    )
+    if n_unknown:
+        caption += f" {n_unknown:,} measurements of an earlier version are left out: it did not keep what was right."
+    return rich_table(frame, "Accuracy, %, with and without test sequences that may have been seen", caption)
+
+
+def _per_cent(values: pd.Series) -> list[str]:
+    return [plus_minus(value, float("nan")) if pd.notna(value) else "" for value in values]
+
+
+def _points(mean: float, half_width: float) -> str:
+    if pd.isna(mean):
+        return ""
+    return signed(100 * mean) + (f" ± {100 * half_width:.1f}" if pd.notna(half_width) else "")

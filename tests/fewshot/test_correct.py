@@ -1,0 +1,73 @@
+"""correct.csv: which test sequences were right, kept over kills, and the accuracy with and without some of them."""
+
+import numpy as np
+import pytest
+
+from genomask.errors import DataError
+from genomask.fewshot.correct import CorrectFile, accuracy_by_leak
+from genomask.fewshot.results import Cell
+
+
+def cell(draw, method="probe", shot=5):
+    return Cell("a, model", "span:p=0.1", 0, "task", shot, draw, method)
+
+
+def some_bits(seed, n=13):
+    return np.random.default_rng(seed).random(n) < 0.5
+
+
+def test_what_was_right_is_read_as_it_was_written_and_the_later_row_counts(tmp_path):
+    file = CorrectFile(tmp_path)
+    for draw in (0, 1):
+        file.append(cell(draw), some_bits(9))
+        file.append(cell(draw), some_bits(draw))
+    for read in (file, CorrectFile(tmp_path)):
+        found = read.of([cell(0), cell(1), cell(2)], 13)
+        assert list(found) == [cell(0), cell(1)]
+        for draw in (0, 1):
+            np.testing.assert_array_equal(found[cell(draw)], some_bits(draw))
+
+
+def test_a_torn_last_line_is_cut_and_no_file_is_none(tmp_path):
+    assert CorrectFile(tmp_path).of([cell(0)], 13) == {}
+    CorrectFile(tmp_path).append(cell(0), some_bits(0))
+    with (tmp_path / "correct.csv").open("a") as file:
+        file.write('"a, model",span')
+    again = CorrectFile(tmp_path)
+    again.append(cell(1), some_bits(1))
+    assert len(CorrectFile(tmp_path).of([cell(0), cell(1)], 13)) == 2
+
+
+@pytest.mark.parametrize("text", ["x\n", "\n", "model,strategy,correct\na,b,00\n", "\x00\n", ""])
+def test_a_file_that_was_not_written_here_is_refused(tmp_path, text):
+    (tmp_path / "correct.csv").write_text(text)
+    with pytest.raises(DataError, match=r"correct\.csv is missing or damaged"):
+        CorrectFile(tmp_path)
+
+
+def test_rows_of_another_test_are_refused(tmp_path):
+    file = CorrectFile(tmp_path)
+    file.append(cell(0), some_bits(0))
+    with pytest.raises(DataError, match="damaged"):
+        file.of([cell(0)], 17)
+
+
+def test_accuracy_with_without_and_of_the_leaked_alone_by_hand():
+    leaked = np.array([True, False, False, False])
+    correct = {
+        cell(0): np.array([True, True, False, False]),
+        cell(1): np.array([True, True, True, False]),
+        cell(0, "knn"): np.array([False, True, True, True]),
+    }
+    table = accuracy_by_leak(correct, leaked).set_index("method")
+    np.testing.assert_allclose(table.loc["probe", ["all", "without", "alone"]].astype(float), [5 / 8, 1 / 2, 1])
+    np.testing.assert_allclose(table.loc["knn", ["all", "without", "alone"]].astype(float), [3 / 4, 1, 0])
+    assert table.loc["probe", "gained"] == pytest.approx(1 / 8)
+    assert np.isfinite(table.loc["probe", "half_width"])
+    assert np.isnan(table.loc["knn", "half_width"])
+
+
+def test_where_all_was_leaked_there_is_nothing_without():
+    table = accuracy_by_leak({cell(0): np.array([True, False])}, np.array([True, True]))
+    assert table[["all", "alone"]].to_numpy().tolist() == [[0.5, 0.5]]
+    assert np.isnan(table["without"][0])
