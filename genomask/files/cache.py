@@ -70,7 +70,7 @@ def sealed_folder(folder: Path, sources: Sequence[Path], build: Callable[[Path],
         if _stamps(sources) != before:
             raise DataError(f"{sources[0]}: a file changed while it was read. Wait until it is complete.")
         files = {path.name: [checksum(path), _stamp(path)] for path in sorted(building.iterdir())}
-        seal = {"sources": before, "files": files, "paths": [str(path.resolve()) for path in sources]}
+        seal = {"sources": before, "files": files, "paths": _paths(sources)}
         (building / SEAL).write_text(json.dumps(seal), encoding="utf-8")
     hold(folder)
 
@@ -121,7 +121,9 @@ def _stands(folder: Path, sources: Sequence[Path]) -> bool:
     try:
         seal = json.loads((folder / SEAL).read_text(encoding="utf-8"))
         changed = [name for name, (_, stamp) in seal["files"].items() if _stamp(folder / name) != stamp]
-        if seal["sources"] != _stamps(sources) or not all(
+        paths = seal.get("paths", _paths(sources))  # seals of earlier versions name none
+        known = (seal.keys() - {"paths"}, seal["sources"], paths)
+        if known != ({"sources", "files"}, _stamps(sources), _paths(sources)) or not all(
             checksum(folder / name) == seal["files"][name][0] for name in changed
         ):
             return False
@@ -137,6 +139,10 @@ def _stands(folder: Path, sources: Sequence[Path]) -> bool:
 def _used_now(file: Path) -> None:
     with suppress(OSError):  # a cache that others own
         os.utime(file)
+
+
+def _paths(files: Sequence[Path]) -> list[str]:
+    return [str(path.resolve()) for path in files]
 
 
 def _stamps(files: Sequence[Path]) -> list[list[int]]:

@@ -217,7 +217,7 @@ def test_a_damaged_cache_is_built_anew(path, cache, file, damage, caplog):
     else:
         content = victim.read_bytes()
         victim.unlink()  # a new file: cutting the old one would pull the memory map from under `first`
-        middle = len(content) // 2
+        middle = content.index(b"files") if file == "seal.json" else len(content) // 2  # a stamp is only looked into
         flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
         victim.write_bytes({"cut": content[:middle], "flipped": flipped, "zeros": bytes(len(content))}.get(damage, b""))
     again = Genome.open(path, cache=cache)
