@@ -95,7 +95,7 @@ def _of_fasta(path: Path, ambiguous: str) -> Iterator[NamedSequence]:
 
 
 def _of_table(path: Path, column: str) -> Iterator[NamedSequence]:
-    for row, (text, name) in table_rows(path, {"sequence": column}, optional="name"):
+    for row, (text, name) in table_rows(path, {"sequence-column": column}, optional="name"):
         yield NamedSequence(_one_line(name) or str(row), clean_sequence(text, f"{path}, row {row}"))
 
 

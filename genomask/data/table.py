@@ -5,7 +5,7 @@ numbered as an editor shows them: the header is row 1.
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from genomask.data.lines import LONGEST_LINE, numbered_lines
@@ -14,18 +14,26 @@ from genomask.errors import DataError, shown
 csv.field_size_limit(LONGEST_LINE)  # by default 131,072, fewer than a gene may have
 
 
-def table_rows(path: Path, columns: Mapping[str, str], optional: str = "") -> Iterator[tuple[int, list[str]]]:
-    """Row number and the cells of `columns` (what each holds -> its name; upper and lower case are alike) of each row.
+def table_rows(
+    path: Path, columns: Mapping[str, str | Sequence[str]], optional: str = ""
+) -> Iterator[tuple[int, list[str]]]:
+    """Row number and the cells of `columns` of each row; upper and lower case are alike in names.
+
+    `columns`: the option that names a column, without its dashes -> the name, or the names of several.
 
     Rows that are blank are left out. Last comes the cell of the column `optional`, "" where there is none. Raises
     DataError with the row for whatever is wrong with the table.
     """
     lines = numbered_lines(path)
     _, header = next(lines)
-    wanted = {what: name.strip().lower() for what, name in columns.items()}
-    delimiter = _delimiter(path, header, wanted)
+    wanted = [
+        (option, name.strip().lower())
+        for option, named in columns.items()
+        for name in ([named] if isinstance(named, str) else named)
+    ]
+    delimiter = _delimiter(path, header, [name for _, name in wanted])
     names = [name.lower() for name in _split(header, delimiter, f"{path}, row 1")]
-    places = [_column(path, names, what, name) for what, name in wanted.items()]
+    places = [_column(path, names, option, name) for option, name in wanted]
     extra = names.index(optional) if optional in names else None
     for number, line in lines:
         where = f"{path}, row {number}"
@@ -59,20 +67,20 @@ def _unquoted(cell: str) -> str:
     return cell[1:-1].replace('""', '"').strip() if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
 
 
-def _delimiter(path: Path, header: str, wanted: Mapping[str, str]) -> str:
+def _delimiter(path: Path, header: str, wanted: Sequence[str]) -> str:
     for delimiter in ("\t", ","):
         if delimiter in header:
             return delimiter
-    if header.strip().lower() in wanted.values():
+    if header.strip().lower() in wanted:
         return "\t"  # the only column
     raise DataError(
         f"{path}, row 1: neither a tab nor a comma in {header.strip()[:40]!r}, so this is no TSV or CSV table. "
-        f"Give a table with the {'columns' if len(wanted) > 1 else 'column'} {' and '.join(wanted.values())}."
+        f"Give a table with the {'columns' if len(wanted) > 1 else 'column'} {' and '.join(wanted)}."
     )
 
 
 def _column(path: Path, names: list[str], option: str, wanted: str) -> int:
-    """Where the column called `wanted` is; `option` is what it holds."""
+    """Where the column called `wanted`, by `option`, is."""
     if names.count(wanted) == 1:
         return names.index(wanted)
     found = shown(", ".join(map(shown, names)), most=400)
@@ -80,5 +88,5 @@ def _column(path: Path, names: list[str], option: str, wanted: str) -> int:
         raise DataError(f"{path}, row 1: {names.count(wanted)} columns are called {wanted!r}; keep one of: {found}.")
     raise DataError(
         f"{path}, row 1: no column {wanted!r} among: {found}. "
-        f"Rename the column that holds it, or name it by --{option}-column."
+        f"Rename the column that holds it, or name it by --{option}."
     )

@@ -52,24 +52,14 @@ def read_task(path: Path | str, name: str | None = None, columns: Columns = USUA
     """
     path = Path(path)
     sequences, labels = [], []
-    for row, (sequence, label) in table_rows(path, {"sequence": columns.sequence, "label": columns.label}):
+    for row, (sequence, label) in table_rows(
+        path, {"sequence-column": columns.sequence, "label-column": columns.label}
+    ):
         sequences.append(clean_sequence(sequence, f"{path}, row {row}"))
         if not label:
             raise DataError(f"{path}, row {row}: the label is empty. Give the row a label, or remove it.")
         labels.append(label)
-    classes = _sorted_classes(labels)
-    if len(classes) < 2:
-        found = (
-            f"all {len(labels):,} rows have label {quoted(classes[0])}"
-            if classes
-            else "there are no rows below the header"
-        )
-        raise DataError(f"{path}: {found}; a task needs at least two classes. Give a file with rows of each.")
-    if _are_measurements(classes, len(labels)):
-        raise DataError(
-            f"{path}: these labels look like measurements ({len(classes):,} different numbers in {len(labels):,} rows, "
-            f"such as {shown(classes[0])}); few-shot needs classes. Sort the rows into some, or name classes by words."
-        )
+    classes = classes_of(labels, path, "few-shot needs classes. Sort the rows into some, or name classes by words.")
     number = {text: i for i, text in enumerate(classes)}
     indices = np.array([number[text] for text in labels], dtype=np.int64)
     return LabelledTask(name or task_name(path), sequences, indices, classes, path)
@@ -82,9 +72,24 @@ def task_name(path: Path) -> str:
     return path.resolve().parent.name if is_generic else stem
 
 
-def _sorted_classes(labels: list[str]) -> list[str]:
-    distinct = sorted(set(labels))
-    return sorted(distinct, key=int) if all(_INTEGER.fullmatch(text) for text in distinct) else distinct
+def classes_of(labels: Sequence[str], path: Path, of_measurements: str) -> list[str]:
+    """The different labels in their order. Raises DataError where there are fewer than two, and for measurements, with
+    the advice given for them.
+    """
+    classes = sorted(set(labels))
+    if len(classes) < 2:
+        found = (
+            f"all {len(labels):,} rows have label {quoted(classes[0])}"
+            if classes
+            else "there are no rows below the header"
+        )
+        raise DataError(f"{path}: {found}; a task needs at least two classes. Give a file with rows of each.")
+    if _are_measurements(classes, len(labels)):
+        raise DataError(
+            f"{path}: these labels look like measurements ({len(classes):,} different numbers in {len(labels):,} rows, "
+            f"such as {shown(classes[0])}); {of_measurements}"
+        )
+    return sorted(classes, key=int) if all(_INTEGER.fullmatch(text) for text in classes) else classes
 
 
 def _are_measurements(classes: Sequence[str], n_rows: int) -> bool:

@@ -8,32 +8,21 @@ batch 5; above, 5e-5, 5 epochs, batch 15; warm-up 10 %, then linear to 0; decay 
 Narrower encoders keep the epochs, with one rate of 1e-3 and batch 16: constants, never chosen on a test set.
 """
 
-import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch.optim.lr_scheduler import LambdaLR
-from transformers import PreTrainedModel
 
-from genomask.data.packing import pack
 from genomask.data.tasks import LabelledTask
-from genomask.errors import TrainingError
+from genomask.encoders.bridges import read_config
 from genomask.fewshot.draws import Scorer, draw_key
-from genomask.inference.forward import forward, logits
+from genomask.fewshot.fitting import Schedule, fit
+from genomask.inference.forward import logits
 from genomask.inference.models import Loaded, load
 from genomask.inference.tokens import check_lengths, tokenise
 from genomask.settings.ranges import MANY, require
-from genomask.training.optimizer import parameter_groups
-from genomask.types import TokenSequences
 
-WARMUP_FRACTION = 0.1
-WEIGHT_DECAY = 0.01
-CLIP_NORM = 1.0
 PUBLISHED_WIDTH = 512
 NARROW_RATE = 1e-3
 NARROW_BATCH = 16
@@ -58,14 +47,6 @@ class FineTuneSettings:
             require(fits, name, f"'auto', or above 0 and at most {MANY:,}", value)
 
 
-class Schedule(NamedTuple):
-    """How long and how fast one draw is trained."""
-
-    learning_rate: float
-    epochs: int
-    batch_size: int
-
-
 def schedule(settings: FineTuneSettings, shot: int, hidden_size: int) -> Schedule:
     """The settings with every 'auto' filled in for this shot and encoder."""
     few, narrow = shot <= 100, hidden_size < PUBLISHED_WIDTH
@@ -75,11 +56,14 @@ def schedule(settings: FineTuneSettings, shot: int, hidden_size: int) -> Schedul
     return auto._replace(**{name: value for name, value in vars(settings).items() if value != "auto"})
 
 
-def new_classifier(folder: Path, n_classes: int, *, seed: int, untrained: bool) -> Loaded:
-    """The encoder of a folder with a new head; `seed` draws the head, or all weights of an untrained twin."""
-    saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+def new_classifier(folder: Path, *, seed: int, untrained: bool = False, **settings: Any) -> Loaded:
+    """The encoder of a folder with a new head; `seed` draws the head, or all weights of an untrained twin.
+
+    `settings` go to its config: num_labels=3, or id2label, problem_type ...
+    """
+    saved = read_config(folder)
     dropout = {"hidden_dropout_prob": DROPOUT} if "hidden_dropout_prob" in saved else {}
-    return load(folder, "classification", seed=seed, untrained=untrained, num_labels=n_classes, **dropout)
+    return load(folder, "classification", seed=seed, untrained=untrained, **settings, **dropout)
 
 
 def finetune_scorer(
@@ -94,51 +78,16 @@ def finetune_scorer(
 ) -> Scorer:
     """`finetune`, or `random-init/finetune` where untrained; the test goes through in batches of so many tokens."""
     n_classes = len(pool.classes)
-    model, tokenizer = new_classifier(folder, n_classes, seed=seed, untrained=untrained)
+    model, tokenizer = new_classifier(folder, seed=seed, untrained=untrained, num_labels=n_classes)
     test_tokens = tokenise(tokenizer, test.sequences, str(test.path))
     check_lengths(model, tokenizer, test_tokens, str(test.path))
 
     def scorer(rows: np.ndarray, shot: int, draw: int) -> np.ndarray:
         own_seed = int(draw_key(pool.name, shot, draw)[0]) ^ seed
-        model, _ = new_classifier(folder, n_classes, seed=own_seed, untrained=untrained)
+        model, _ = new_classifier(folder, seed=own_seed, untrained=untrained, num_labels=n_classes)
         drawn = tokenise(tokenizer, [pool.sequences[row] for row in rows], str(pool.path))
         check_lengths(model, tokenizer, drawn, str(pool.path))
         fit(model, drawn.tokens, pool.labels[rows], schedule(settings, shot, model.config.hidden_size), own_seed)
         return logits(model, test_tokens.tokens, tokens_per_batch).softmax(dim=1).numpy()
 
     return scorer
-
-
-def fit(model: PreTrainedModel, tokens: TokenSequences, labels: np.ndarray, plan: Schedule, seed: int) -> None:
-    """Train the model in place; order and dropout are drawn from `seed` alone."""
-    sequences = [ids.numpy() for ids in torch.split(tokens.input_ids, tokens.lengths.tolist())]
-    targets = torch.from_numpy(labels)
-    n_steps = plan.epochs * math.ceil(len(labels) / plan.batch_size)
-    optimizer, scheduler = build_optimizer(model, plan.learning_rate, n_steps)
-    model.train()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for _ in range(plan.epochs):
-            for rows in torch.randperm(len(labels)).split(plan.batch_size):
-                batch = pack([sequences[row] for row in rows.tolist()], np.ones(len(rows)))
-                loss = F.cross_entropy(forward(model, batch), targets[rows].to(model.device))
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                norm = torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
-                if not torch.isfinite(norm):
-                    raise TrainingError(
-                        f"fine-tuning at learning_rate {plan.learning_rate} met a loss that is not finite; lower it."
-                    )
-                optimizer.step()
-                scheduler.step()
-
-
-def build_optimizer(model: PreTrainedModel, rate: float, n_steps: int) -> tuple[torch.optim.AdamW, LambdaLR]:
-    """AdamW without decay of biases and norms; linear warm-up, then linear to 0."""
-    optimizer = torch.optim.AdamW(parameter_groups(model, WEIGHT_DECAY), lr=rate)
-    warmup = max(1, round(WARMUP_FRACTION * n_steps))
-
-    def factor(step: int) -> float:
-        return min((step + 1) / warmup, (n_steps - step) / max(1, n_steps - warmup))
-
-    return optimizer, LambdaLR(optimizer, factor)

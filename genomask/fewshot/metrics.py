@@ -1,4 +1,4 @@
-"""Scores of predicted class probabilities: accuracy, f1_macro, mcc, auroc, auprc.
+"""Scores of predicted class probabilities: accuracy, f1_macro, mcc, auroc, auprc; and of predicted numbers.
 
 Binary tasks: the positive class is class 1. More classes: auroc and auprc are the plain mean of one class against the
 rest, over the classes that the test set has.
@@ -9,7 +9,10 @@ Letters: N test sequences, C classes.
 from collections.abc import Callable
 
 import numpy as np
+from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, matthews_corrcoef, roc_auc_score
+
+from genomask.inference.classes import AT_LEAST
 
 METRICS = ("accuracy", "f1_macro", "mcc", "auroc", "auprc")
 
@@ -20,10 +23,48 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
         "f1_macro": float(f1_score(labels, predicted, average="macro", zero_division=0.0)),
-        "mcc": float(matthews_corrcoef(labels, predicted)),
+        "mcc": _mcc(labels, predicted),
         "auroc": _one_against_rest(roc_auc_score, labels, probabilities),
         "auprc": _one_against_rest(average_precision_score, labels, probabilities),
     }
+
+
+def score_labels(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """The five scores of sequences of several labels: 0 and 1 (N, C), against probabilities (N, C).
+
+    Accuracy is the fraction of sequences with every label right, as scikit-learn takes it. The others are the plain
+    mean over labels: mcc over all; auroc and auprc over those that some sequences have and some have not.
+    """
+    predicted = probabilities >= AT_LEAST
+    columns = list(zip(labels.T, probabilities.T, strict=True))
+    told_apart = [(truth, found) for truth, found in columns if len(np.unique(truth)) == 2]
+    ranked = {"auroc": roc_auc_score, "auprc": average_precision_score}
+    return {
+        "accuracy": float((predicted == labels.astype(bool)).all(axis=1).mean()),
+        "f1_macro": float(f1_score(labels, predicted, average="macro", zero_division=0.0)),
+        "mcc": float(np.mean([_mcc(truth, found >= AT_LEAST) for truth, found in columns])),
+        **{
+            name: float(np.mean([metric(*column) for column in told_apart])) if told_apart else float("nan")
+            for name, metric in ranked.items()
+        },
+    }
+
+
+def score_numbers(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Pearson's and Spearman's correlation of numbers (N,), NaN where one side is constant, and mean squared error."""
+    varies = len(np.unique(targets)) > 1 and len(np.unique(predicted)) > 1
+    return {
+        "pearson": float(pearsonr(targets, predicted).statistic) if varies else float("nan"),
+        "spearman": float(spearmanr(targets, predicted).statistic) if varies else float("nan"),
+        "mse": float(np.mean((targets - predicted) ** 2)),
+    }
+
+
+def _mcc(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """0 where all is one class, of which scikit-learn warns."""
+    if len(np.union1d(labels, predicted)) == 1:
+        return 0.0
+    return float(matthews_corrcoef(labels, predicted))
 
 
 def _one_against_rest(metric: Callable[..., float], labels: np.ndarray, probabilities: np.ndarray) -> float:

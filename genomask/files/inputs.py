@@ -18,6 +18,10 @@ from genomask.settings.spelling import did_you_mean
 from genomask.settings.strategy_text import read_name
 
 CURRICULUM_NAMES = ("cm-gems", "cm-step", "linear-mix", "rate-step")
+
+RUN_RECORDS = ("config.toml", "finetune.json")
+"""What says whose a run's folder is: pretraining's, and fine-tuning's."""
+
 STDIN = Path("/dev/stdin")
 """What - stands for, where a file is read: it need not be an ordinary one, and is read once."""
 STDOUT = Path("/dev/stdout")
@@ -137,7 +141,7 @@ def model_folder(text: str | Path) -> Path:
 
 def is_run(path: Path) -> bool:
     """Whether a folder is that of a run, with or without a model yet."""
-    return not os.path.isfile(path / "config.json") and os.path.isfile(path / "config.toml")
+    return not os.path.isfile(path / "config.json") and any(os.path.isfile(path / name) for name in RUN_RECORDS)
 
 
 def require_model(folder: Path) -> None:

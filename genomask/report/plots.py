@@ -40,15 +40,15 @@ def learning_curves(
         panels = figure.subplots(1, 2 if shows_bits else 1, squeeze=False, sharex=True)[0]
         for name, frame in runs.items():
             colour = colours[_strategy(name)]
-            trained = _block_means(frame, TRAINED_LOSS)
+            trained = block_means(frame, TRAINED_LOSS)
             panels[0].plot(trained["step"], trained[TRAINED_LOSS], color=colour, alpha=0.35, linewidth=0.9)
             for axes, metric in zip(panels, (HELD_OUT_LOSS, BITS), strict=False):
                 held_out = _rows_with(frame, metric)
                 axes.plot(held_out["step"], held_out[metric], "o-", color=colour, markersize=3.2, linewidth=width)
-        _dress(panels[0], "Loss under the run's own mask", "nats per masked token")
+        dress(panels[0], "Loss under the run's own mask", "nats per masked token")
         _draw_baselines(panels[0], baselines or {}, LOSS_BASELINES, colours)
         if shows_bits:
-            _dress(panels[1], "Evaluation masks, the same for all", "bits per hidden base")
+            dress(panels[1], "Evaluation masks, the same for all", "bits per hidden base")
             _draw_baselines(panels[1], baselines or {}, BITS_BASELINES, colours)
         legend = [Line2D([], [], color=colour, label=_shown(name)) for name, colour in colours.items()]
         legend += [Line2D([], [], color=MUTED, marker="o", markersize=3.2, label="held out")]
@@ -125,13 +125,14 @@ def _rows_with(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return frame.reindex(columns=["step", metric]).dropna()
 
 
-def _block_means(frame: pd.DataFrame, metric: str, blocks: int = 150) -> pd.DataFrame:
+def block_means(frame: pd.DataFrame, metric: str, blocks: int = 150) -> pd.DataFrame:
     """At most `blocks` points of a noisy metric, each the mean of as many neighbours."""
     rows = _rows_with(frame, metric)
     return rows.groupby(np.arange(len(rows)) * blocks // max(len(rows), blocks)).mean()
 
 
-def _dress(axes: Axes, title: str, unit: str) -> None:
+def dress(axes: Axes, title: str, unit: str) -> None:
+    """Title, unit and whole steps."""
     axes.set(title=title, ylabel=unit, xlabel="step")
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))  # there is no step 2.5

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -30,8 +31,15 @@ DIGESTS = "checkpoint.sha256"
 log = logging.getLogger(__name__)
 
 
-def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write folder/step-N and drop all but the newest KEPT; an OSError (no disk left) leaves the older ones whole.
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    spared: Collection[int] = (),
+) -> None:
+    """Write folder/step-N and drop all but the newest KEPT and those of the steps `spared`; an OSError (no disk left)
+    leaves the older ones whole.
 
     Raises TrainingError for that, and for weights or moments that are not finite, which are not written.
     """
@@ -49,8 +57,22 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
             f"the checkpoint of step {progress.steps_done} could not be written to {folder} ({error.strerror}); "
             "older checkpoints are untouched: make room on the disk, then use --resume"
         ) from error
-    for _, old in list_checkpoints(folder)[:-KEPT]:
-        shutil.rmtree(old)
+    for step, old in list_checkpoints(folder)[:-KEPT]:
+        if step not in spared:
+            shutil.rmtree(old)
+
+
+def load_weights(folder: Path, step: int, model: nn.Module) -> None:
+    """The weights of folder/step-N into the model. Raises TrainingError where they are damaged or not there."""
+    path = folder / f"step-{step}"
+    try:
+        check_digests(path / DIGESTS)
+        weights = load_file(path / "model.safetensors")
+        _check_weights(weights, _unshared(dict(model.state_dict())))
+    except (OSError, SafetensorError, ValueError, UserError) as error:
+        reason = str(error).split("\n")[0]
+        raise TrainingError(f"checkpoint {path} cannot be used ({reason}); start again with another --out") from error
+    _load_weights(model, weights)
 
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:

@@ -35,6 +35,8 @@ FEWSHOT = ["fewshot", "--model", "m", "--train", "t.tsv", "--test", "t.tsv", "--
 VARIANTS = ["variants", "--model", "m", "--genome", "a.fa", "t.tsv"]
 COMPARE = ["compare", "--genome", "a.fa", "--train", "t.tsv", "--test", "t.tsv"]
 
+FINETUNE = ["finetune", "--model", "m", "--train", "t.tsv"]
+
 BEFORE_TORCH = [
     (["pretain"], "Did you mean 'pretrain'?"),
     (["pretrain", "--genom", "a.fa"], "--genome"),
@@ -100,6 +102,14 @@ BEFORE_TORCH = [
     (["masks", "https://x.org/a.fa:chr1:1-10"], "https://x.org/a.fa:chr1:1-10: URLs are not read"),
     (["masks"], "Missing argument"),
     (["demo", "--seed", str(2**63)], "--seed"),
+    (FINETUNE, "m: no model here"),
+    (FINETUNE[:-2], "Missing option"),
+    ([*FINETUNE, "--valid", "nothere.tsv"], "nothere.tsv: no such file"),
+    ([*FINETUNE, "--epochs", "0"], "--epochs"),
+    ([*FINETUNE, "--batch-size", "99999999"], "--batch-size"),
+    ([*FINETUNE, "--learning-rate", "fast"], "--learning-rate"),
+    ([*FINETUNE, "--target", "x", "--label-column", "y"], "--target is of numbers, --label-column of classes"),
+    ([*FINETUNE, "--out", "a.fa"], "is no folder that you may write to"),
     (VARIANTS, "m: no model here"),
     ([*VARIANTS[:-1], "nothere.vcf"], "nothere.vcf: no such file"),
     ([*VARIANTS, "--mismatch", "ignore"], "--mismatch"),
@@ -112,7 +122,14 @@ BEFORE_TORCH = [
     (["pretrain", "--genome", "\x1b[31mred.fa"], r"\x1b[31mred.fa: no such file"),
     (["pretrain", "--\x1b[31m"], "No such option"),
 ]
+GIVEN = ["finetune", "--model", "given", "--train", "t.tsv"]
 AFTER_TORCH = [
+    *(([*GIVEN, "--learning-rate", rate], "learning_rate must be") for rate in ("nan", "inf", "0", "-1")),
+    ([*GIVEN, "--label-column", ","], "--label-column takes one name"),
+    ([*GIVEN, "--label-column", "class"], "no column 'class' among: sequence, label"),
+    ([*GIVEN, "--target", "sequence"], "row 2: the target 'ACGTACGT' is no number"),
+    ([*GIVEN, "--sequence-column", "dna"], "by --sequence-column"),
+    (GIVEN, "given/config.json: has no model_type"),
     *(([*MASKS, "--rate", rate], "mask_rate must lie between 0 and 1") for rate in ("nan", "inf", "-1", "2")),
     ([*MASKS, "--masking", ",,"], "no strategy was named"),
     ([*MASKS, "--out", "picture.bmp"], "a picture is saved as"),
@@ -150,6 +167,8 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "t.tsv").write_text(TABLE)
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "config.toml").write_text("")
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "config.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     logs = [logging.getLogger(name) for name in ("", "genomask")]
     before = [log.level for log in logs]

@@ -1,18 +1,8 @@
 import numpy as np
 import pytest
-import torch
 
-from genomask.errors import TrainingError
-from genomask.fewshot.finetune import (
-    FineTuneSettings,
-    Schedule,
-    build_optimizer,
-    finetune_scorer,
-    fit,
-    new_classifier,
-    schedule,
-)
-from genomask.inference.tokens import tokenise
+from genomask.fewshot.finetune import FineTuneSettings, finetune_scorer, schedule
+from genomask.fewshot.fitting import Schedule
 
 
 @pytest.mark.parametrize(
@@ -33,20 +23,6 @@ def test_auto_is_the_published_schedule_for_wide_encoders_and_a_constant_rate_be
 def test_what_is_asked_for_replaces_auto():
     settings = FineTuneSettings(learning_rate=3e-4, epochs=2)
     assert schedule(settings, 10, 768) == Schedule(3e-4, 2, 5)
-
-
-def test_the_rate_warms_up_and_falls_to_zero_and_only_matrices_decay():
-    model = torch.nn.Linear(2, 2)
-    optimizer, scheduler = build_optimizer(model, rate=1.0, n_steps=20)
-    rates = []
-    for _ in range(20):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    assert rates[:3] == [0.5, 1.0, 1.0]
-    np.testing.assert_allclose(np.diff(rates[2:]), -1 / 18)
-    assert optimizer.param_groups[0]["lr"] == 0
-    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0]
 
 
 @pytest.mark.processor
@@ -72,11 +48,3 @@ def test_one_draw_leaves_no_trace_in_the_next(model_folder, pool, test_task):
     first = scorer(rows, 12, 0)
     scorer(rows, 12, 1)
     np.testing.assert_array_equal(scorer(rows, 12, 0), first)
-
-
-def test_a_loss_that_is_not_finite_is_said(model_folder, pool):
-    model, tokenizer = new_classifier(model_folder, 2, seed=0, untrained=False)
-    torch.nn.init.constant_(model.classifier.weight, torch.nan)
-    tokens = tokenise(tokenizer, pool.sequences, "pool").tokens
-    with pytest.raises(TrainingError, match="not finite"):
-        fit(model, tokens, pool.labels, Schedule(1e-3, 1, 16), seed=0)

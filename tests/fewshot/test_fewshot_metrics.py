@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from genomask.fewshot.metrics import METRICS, score
+from genomask.fewshot.metrics import METRICS, score, score_labels, score_numbers
 
 
 def test_a_hand_made_binary_case():
@@ -39,3 +39,25 @@ def test_a_test_set_of_one_class_has_no_ranking():
     scores = score(np.zeros(3, dtype=int), np.eye(2)[[0, 0, 1]])
     assert np.isnan(scores["auroc"])
     assert scores["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_several_labels_are_right_together_and_ranked_one_by_one():
+    labels = np.array([[1, 0, 1], [0, 0, 1], [1, 0, 1], [0, 0, 1]])
+    probabilities = np.array([[0.9, 0.1, 0.6], [0.6, 0.2, 0.7], [0.7, 0.4, 0.8], [0.1, 0.1, 0.4]])
+    scores = score_labels(labels, probabilities)
+    assert list(scores) == list(METRICS)
+    assert scores["accuracy"] == 0.5  # the first and the third row
+    assert scores["f1_macro"] == pytest.approx((0.8 + 0 + 6 / 7) / 3)
+    assert scores["mcc"] == pytest.approx((1 / 3**0.5 + 0 + 0) / 3)
+    assert scores["auroc"] == scores["auprc"] == 1  # of the first label; the others tell nothing apart
+    assert np.isnan(score_labels(labels[:, 1:], probabilities[:, 1:])["auroc"])
+
+
+def test_numbers_are_correlated_by_value_and_by_rank():
+    scores = score_numbers(np.array([0.0, 1, 2, 3]), np.array([0.0, 1, 4, 9]))
+    assert scores["spearman"] == pytest.approx(1)
+    assert scores["pearson"] == pytest.approx(15 / (5 * 49) ** 0.5)
+    assert scores["mse"] == (4 + 36) / 4
+    constant = score_numbers(np.array([0.0, 1]), np.ones(2))
+    assert np.isnan([constant["pearson"], constant["spearman"]]).all()
+    assert constant["mse"] == 0.5

@@ -102,6 +102,18 @@ def table(rng: random.Random, place: Path, seeds: Path) -> Case:
     return Case(arguments=arguments, changes=(out,), mended=fewshot(seed, out))
 
 
+def examples(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """Examples to fine-tune on, and to stop by; one of the two may be good."""
+    seed, out = seeds / rng.choice(("task.tsv", "task.csv")), place / "out"
+    verb = ["finetune", "--model", str(seeds / "run" / "model"), "--epochs", "1", "--out", str(out)]
+    if seed.suffix == ".tsv" and rng.random() < 0.4:
+        verb += ["--target", "label"]
+    files = [str(given(rng, place, seed, a_table)), str(seed)]
+    train, valid = rng.choice((files, files[::-1], files[:1] * 2))
+    mended = [*verb, "--train", str(seed), "--valid", str(seed)]
+    return Case(arguments=[*verb, "--train", train, "--valid", valid], changes=(out,), mended=mended)
+
+
 def sequences(rng: random.Random, place: Path, seeds: Path) -> Case:
     """Sequences that a model reads: FASTA, tables, regions of a genome."""
     kinds = {"genome.fa": a_fasta, "task.tsv": a_table, "task.csv": a_table, "regions.bed": a_bed}

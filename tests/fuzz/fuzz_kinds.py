@@ -14,6 +14,7 @@ KINDS: dict[str, tuple[Generator, int]] = {
     "table": (fuzz_inputs.table, 5),
     "sequences": (fuzz_inputs.sequences, 4),
     "leaks": (fuzz_inputs.leaks, 3),
+    "examples": (fuzz_inputs.examples, 4),
     "jsonl": (fuzz_inputs.jsonl, 4),
     "bed": (fuzz_inputs.bed, 3),
     "vcf": (fuzz_inputs.vcf, 4),

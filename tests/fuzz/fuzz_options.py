@@ -29,7 +29,7 @@ PLACES = (
 )  # fmt: skip
 OPTIONS = (
     "--out", "--set", "--seed", "--shots", "--methods", "--recipe", "--help", "--nothere", "-x", "--model", "--genome",
-    "--window", "--evaluate", "--mismatch",
+    "--window", "--evaluate", "--mismatch", "--target", "--resume", "--epochs",
 )  # fmt: skip
 
 BODIES = (
@@ -188,6 +188,8 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
         "cache clear --older-than 30 --yes",
         f"leaks {task} {genome} --out {out}.tsv",
         f"predict {task} --model {model.parents[1] / 'classifier'} --out {out}.tsv",
+        f"finetune --model {model} --train {task} --valid {task} --epochs 1 --batch-size 4 --out {out}",
+        f"finetune --model {model} --train {task} --target label --learning-rate 0.01 --epochs 1 --out {out}",
         f"variants --model {model} --genome {genome} --out {out}.tsv --window 40 --evaluate AF<0.2 {place / 'x.vcf'}",
         *(f"{verb} --help" for verb in get_command(app).commands),  # type: ignore[attr-defined]
     )

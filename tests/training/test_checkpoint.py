@@ -11,7 +11,7 @@ from genomask.errors import TrainingError
 from genomask.files.digests import write_digests
 from genomask.masking import MaskAccount
 from genomask.training import checkpoint
-from genomask.training.checkpoint import list_checkpoints, restore_checkpoint, save_checkpoint
+from genomask.training.checkpoint import list_checkpoints, load_weights, restore_checkpoint, save_checkpoint
 from genomask.training.checkpoint_state import Progress, WindowSums
 
 
@@ -54,6 +54,23 @@ def test_the_last_two_are_kept_and_nothing_else_lies_beside_them(tmp_path):
         save_checkpoint(tmp_path, model, optimizer, Progress(step, step))
     assert [step for step, _ in list_checkpoints(tmp_path)] == [10, 100]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-10", "step-100"]
+
+
+def test_those_that_are_spared_stay_and_their_weights_come_back_or_are_said_to_be_damaged(tmp_path):
+    model, optimizer = trained(0)
+    save_checkpoint(tmp_path, model, optimizer, Progress(1))
+    wanted = model.decoder.bias.detach().clone()
+    torch.nn.init.zeros_(model.decoder.bias)
+    for step in (2, 3, 4):
+        save_checkpoint(tmp_path, model, optimizer, Progress(step), spared=[1])
+    assert [step for step, _ in list_checkpoints(tmp_path)] == [1, 3, 4]
+    load_weights(tmp_path, 1, model)
+    assert torch.equal(model.decoder.bias, wanted)
+    assert model.decoder.weight is model.embedding.weight
+    flip_a_bit(tmp_path / "step-1" / "model.safetensors")
+    for step in (1, 2):
+        with pytest.raises(TrainingError, match=f"step-{step} cannot be used"):
+            load_weights(tmp_path, step, model)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])

@@ -80,7 +80,8 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
     baselines, where = read_baselines(out / "baselines.json"), read_record(out / "environment.json")
     if any(map(is_evaluation, rows)):
         scores = score_frame(last_scores(rows), baselines)
-        held_out = _table(scores.columns, scores.itertuples(index=False)) + f"\n\n{no_bits(recipe, rows)}".rstrip()
+        table = markdown_table(scores.columns, scores.itertuples(index=False))
+        held_out = table + f"\n\n{no_bits(recipe, rows)}".rstrip()
     else:  # it was damaged on disk; the model is whole
         held_out = "The run's metrics.jsonl holds no evaluation any more."
     auto = AUTO.format(imports=NEEDED, example=f'"{DNA}"' if is_dna else Reads.TEXT.value[0])
@@ -90,11 +91,11 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
         LOADING,
         OURS.format(auto=auto),
         "## What it was made of",
-        _table(["", ""], _facts(recipe, data, fingerprint, model, _tokens(rows), where).items()),
+        markdown_table(["", ""], _facts(recipe, data, fingerprint, model, _tokens(rows), where).items()),
         "## Scores on held-out sequences",
         held_out,
     ]
-    return _card(ModelCardData(library_name="genomask", tags=tags, pipeline_tag="fill-mask"), parts)
+    return card_text(ModelCardData(library_name="genomask", tags=tags, pipeline_tag="fill-mask"), parts)
 
 
 def _tokens(rows: Sequence[dict[str, Any]]) -> int:
@@ -115,7 +116,7 @@ def export_card(before: str, scheme: str, reads: Reads) -> str:
     example, imports, word = reads.value
     how = how.format(example=example, auto=AUTO.format(imports=imports, example=example))
     header = {"tags": ["fill-mask", "masked-lm", scheme]} | header | {"library_name": library}
-    return _card(ModelCardData(**header), [part for part in (title.strip(), LOADING, how, word, *kept) if part])
+    return card_text(ModelCardData(**header), [part for part in (title.strip(), LOADING, how, word, *kept) if part])
 
 
 def _parts_of(card: str) -> tuple[dict[str, Any], str]:
@@ -154,11 +155,13 @@ def _facts(
     }
 
 
-def _card(header: ModelCardData, parts: Sequence[str]) -> str:
+def card_text(header: ModelCardData, parts: Sequence[str]) -> str:
+    """A card: its YAML header, then the parts with a blank line between them."""
     return "\n\n".join([f"---\n{header.to_yaml()}\n---", *parts]) + "\n"
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of Markdown."""
     lines = [[str(cell).replace("|", r"\|") for cell in line] for line in (head, *rows)]
     lines.insert(1, ["---"] * len(lines[0]))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

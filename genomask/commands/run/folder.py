@@ -88,14 +88,16 @@ def write_config(out: Path, recipe: Recipe, inputs: Inputs, facts: Facts) -> Non
     )
 
 
-def holds_run(out: Path, resume: bool) -> bool:
-    """Whether `out` holds a run. Raises SettingsError where it does and `resume` is not set, or the other way round."""
-    if (out / CONFIG).exists():
+def holds_run(out: Path, resume: bool, record: str = CONFIG) -> bool:
+    """Whether `out` holds a run, by the file `record`. Raises SettingsError where it does and `resume` is not set, or
+    the other way round.
+    """
+    if (out / record).exists():
         if not resume:
             raise SettingsError(f"{out} already holds a run; go on with it by --resume, or give another --out.")
         return True
     if resume:
-        raise SettingsError(f"{out} holds no run to resume (no config.toml); leave --resume out to start one.")
+        raise SettingsError(f"{out} holds no run to resume (no {record}); leave --resume out to start one.")
     if any(path.name != LOCK for path in out.iterdir()):
         raise SettingsError(f"{out} is not empty and holds no run; give another --out.")
     return False

@@ -1,0 +1,71 @@
+"""The verb `finetune`: a model and labelled sequences in, a classifier out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from genomask.cli.options import ModelFolder, Seed, folder, words
+from genomask.errors import SettingsError
+from genomask.files import inputs
+from genomask.terminal.console import show
+
+MOST_EPOCHS, MOST_BATCH = 10_000, 100_000
+BY_NUMBER = "Default: the published one for so many examples, or a constant for narrow encoders."
+
+
+def finetune(
+    model: ModelFolder,
+    train: Annotated[
+        Path,
+        typer.Option(
+            parser=inputs.input_file,
+            metavar="TABLE",
+            help="TSV or CSV with columns sequence and label: any words; several are joined by ;.",
+        ),
+    ],
+    valid: Annotated[
+        Path | None,
+        typer.Option(
+            parser=inputs.input_file,
+            metavar="TABLE",
+            help="The same: its loss says which epoch is kept, and when to stop. Never give a test here.",
+        ),
+    ] = None,
+    out: Annotated[Path, folder("Folder of the run: metrics, pictures, model.")] = Path("runs/finetune"),
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="Learn the numbers of this column: a regression.")] = "",
+    label_column: Annotated[
+        str, typer.Option(help="Header of the labels; or headers of columns of 0 and 1, separated by commas.")
+    ] = "label",
+    sequence_column: Annotated[str, typer.Option(help="Header of the sequences.")] = "sequence",
+    learning_rate: Annotated[float | None, typer.Option(help=f"Peak rate. {BY_NUMBER}")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, max=MOST_EPOCHS, help=f"At most so many passes, 1 to 10,000. {BY_NUMBER}")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, max=MOST_BATCH, help=f"Sequences a step, 1 to 100,000. {BY_NUMBER}")
+    ] = None,
+    seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+) -> None:
+    """Fine-tune a model on labelled sequences: classes, several labels each, or numbers."""
+    if target and label_column != "label":
+        raise SettingsError("--target is of numbers, --label-column of classes; give one of them.")
+    inputs.require_model(model)
+
+    from genomask.commands.finetune.finetune import finetune as run
+    from genomask.commands.finetune.job import Request
+    from genomask.data.examples import ExampleColumns
+    from genomask.fewshot.finetune import FineTuneSettings
+
+    asked: dict[str, Any] = {"learning_rate": learning_rate, "epochs": epochs, "batch_size": batch_size}
+    request = Request(
+        model=model,
+        train=train,
+        valid=valid,
+        columns=ExampleColumns(sequence=sequence_column, labels=words(label_column), target=target),
+        settings=FineTuneSettings(**{name: value for name, value in asked.items() if value is not None}),
+        seed=seed,
+        out=out,
+    )
+    show(run(request, resume=resume))

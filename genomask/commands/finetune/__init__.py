@@ -1,0 +1,1 @@
+"""`genomask finetune`: a model folder and a table of examples in, a trained classifier with its scores out."""

@@ -1,0 +1,54 @@
+"""README.md of a classifier's folder: how to use it, what it was made of, and its scores."""
+
+from huggingface_hub import ModelCardData
+
+from genomask.commands.finetune.job import Job
+from genomask.commands.run.card import LOADING, card_text, markdown_table
+from genomask.data.examples import NUMBER, ONE, SEVERAL
+from genomask.data.tokenizers.base import DnaTokenizer
+from genomask.training.environment import package_versions
+
+MOST_CLASSES = 40
+"""Named in the card; config.json names all."""
+PREDICT = """```sh
+genomask predict sequences.tsv --model path/to/this/folder --out labels.tsv
+```"""
+PIPELINE = """```python
+import genomask  # teaches the Auto classes this model and its tokenizer
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="path/to/this/folder"{how})
+print(classify("ACGTACGTACGT"))
+```"""
+HOW = {ONE: "", SEVERAL: ", top_k=None", NUMBER: ""}
+TITLES = {ONE: "A classifier of DNA", SEVERAL: "A classifier of DNA with several labels", NUMBER: "A regression on DNA"}
+
+
+def classifier_card(job: Job, scores: dict[str, float], where: str) -> str:
+    """The card of the model that a job has trained; `where`: what its scores are of."""
+    train, plan, problem = job.train.examples, job.plan, job.problem
+    named = ", ".join(train.classes[:MOST_CLASSES]) + (" ..." if len(train.classes) > MOST_CLASSES else "")
+    facts = {
+        "from": f"`{job.request.model.name}`, {job.loaded.model.num_parameters():,} parameters",
+        "target" if problem == NUMBER else f"{len(train.classes):,} classes": named,
+        "examples": f"{len(train.sequences):,} of {train.path.name}",
+        "stopped by": job.valid.examples.path.name if job.valid else "no validation examples: the last epoch is kept",
+        "training": f"at most {plan.epochs} epochs, batches of {plan.batch_size}, "
+        f"learning rate {plan.learning_rate:g}, seed {job.request.seed}",
+        "computed": f"by torch {package_versions()['torch']}",
+    }
+    reads_dna = isinstance(job.loaded.tokenizer, DnaTokenizer)
+    parts = [
+        f"# {TITLES[problem]}",
+        "Fine-tuned by genomask.",
+        LOADING,
+        PREDICT,
+        *([PIPELINE.format(how=HOW[problem])] if reads_dna else []),
+        "## What it was made of",
+        markdown_table(["", ""], facts.items()),
+        "## Scores",
+        f"Of {where}.",
+        markdown_table(["score", "value"], [(name, f"{value:.4f}") for name, value in scores.items()]),
+    ]
+    tags = ["dna", "genomics", "text-classification"]
+    return card_text(ModelCardData(library_name="genomask", tags=tags, pipeline_tag="text-classification"), parts)

@@ -1,0 +1,140 @@
+"""The epochs of a fine-tuning: train, score the validation examples, keep the best epoch, stop when it stays the best.
+
+metrics.jsonl has a row a step, with the loss of its batch, and a row an epoch with the scores of --valid. The rows say
+by themselves which epoch is the best, so that a run that was killed knows it again.
+"""
+
+import math
+from collections import deque
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from genomask.commands.finetune.job import Job, Read, Scale
+from genomask.data.examples import NUMBER, ONE, SEVERAL
+from genomask.encoders import MosaicBertConfig, choose_backend
+from genomask.errors import Stopped, TrainingError
+from genomask.fewshot.fitting import Fitting, loss_of
+from genomask.fewshot.metrics import score, score_labels, score_numbers
+from genomask.inference.classes import read_out
+from genomask.inference.forward import logits
+from genomask.inference.pooling import VectorSettings
+from genomask.terminal.progress import working
+from genomask.training.checkpoint import load_weights, restore_checkpoint, save_checkpoint
+from genomask.training.checkpoint_state import Progress
+from genomask.training.device import computed_in, scoring_precision
+from genomask.training.environment import describe_environment, keep_environment
+from genomask.training.metrics_log import MetricsLog, read_metrics
+from genomask.training.signals import listen_for_stop
+
+LEAST_PATIENCE = 3
+"""Epochs without a lower loss on --valid after which training stops are half of all, and no fewer: the loss of a new
+head is flat at first, and stopping late costs time alone, as the best epoch is kept.
+"""
+CHECKPOINT_STEPS = 500
+"""Steps between checkpoints, of which there is one after each epoch too."""
+
+LOSS = {ONE: "loss_nats", SEVERAL: "loss_nats_per_label", NUMBER: "loss_fraction_of_variance"}
+"""What the loss is called, by problem: its unit."""
+VALID_LOSS = {problem: f"valid_{name}" for problem, name in LOSS.items()}
+"""The same on --valid."""
+
+Row = dict[str, Any]
+
+
+def train(job: Job) -> None:
+    """Train from the newest checkpoint, if there is one, and leave the best epoch's weights in the model (the last's
+    where there is no --valid).
+
+    Raises Stopped after saving a checkpoint when asked to stop, TrainingError where the loss is not finite.
+    """
+    model, checkpoints = job.loaded.model, job.out / "checkpoints"
+    fitting = Fitting(model, job.train.tokens, job.scale.down(job.train.examples.targets), job.plan, job.request.seed)
+    before = restore_checkpoint(checkpoints, model, fitting.optimizer).steps_done
+    _note_environment(job, before)
+    metrics = MetricsLog(job.out / "metrics.jsonl", keep_until=before)
+    epochs = scored_epochs(read_metrics(metrics.path))
+    recent: deque[float] = deque(maxlen=50)
+    with listen_for_stop() as stop, working("fine-tuning", fitting.steps, "steps") as work:
+        for number in range(before, fitting.steps):
+            if _is_over(epochs, job.plan.epochs):
+                break
+            done = number + 1
+            recent.append(_one_step(job, fitting, number, metrics))
+            if job.valid and done % fitting.steps_per_epoch == 0:
+                epochs.append(metrics.write(_scores_after(job, job.valid, done, done // fitting.steps_per_epoch)))
+            work.show(done, status=_status(recent, epochs))
+            if done % fitting.steps_per_epoch == 0 or done % CHECKPOINT_STEPS == 0 or stop.signal_number:
+                metrics.sync()
+                spared = [best_epoch(epochs)["step"]] if epochs else []
+                save_checkpoint(checkpoints, model, fitting.optimizer, Progress(done), spared)
+            if stop.signal_number and done < fitting.steps:
+                raise Stopped(stop.signal_number, f"stopped after step {done}; go on with --resume")
+    if epochs:
+        load_weights(checkpoints, best_epoch(epochs)["step"], model)
+
+
+def _one_step(job: Job, fitting: Fitting, number: int, metrics: MetricsLog) -> float:
+    """Train, and note the loss."""
+    loss = fitting.step(number)
+    at = {"step": number + 1, "epoch": (number + 1) / fitting.steps_per_epoch}
+    metrics.write({**at, LOSS[job.problem]: loss, "learning_rate": fitting.rate(number)})
+    return loss
+
+
+def _scores_after(job: Job, valid: Read, step: int, epoch: int) -> Row:
+    """The row of an epoch: the loss on --valid, and whichever scores its examples allow."""
+    loss, scores = evaluate(job.loaded.model, valid, job.scale)
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss on {valid.examples.path} is not finite after step {step}; lower --learning-rate."
+        )
+    known = {f"valid_{name}": value for name, value in scores.items() if math.isfinite(value)}
+    return {"step": step, "epoch": epoch, VALID_LOSS[job.problem]: loss, **known}
+
+
+def evaluate(model: PreTrainedModel, read: Read, scale: Scale) -> tuple[float, dict[str, float]]:
+    """The loss, and the scores of the problem, of examples; `scale` is that of what the model says."""
+    examples, tokens = read
+    found = logits(model, tokens, VectorSettings().tokens_per_batch)
+    loss = float(loss_of(model, found, torch.from_numpy(scale.down(examples.targets))))
+    if examples.problem == NUMBER:
+        return loss, score_numbers(examples.targets[:, 0], found[:, 0].numpy() * scale.deviation + scale.mean)
+    scored = score if examples.problem == ONE else score_labels
+    return loss, scored(examples.targets, read_out(model, [found]).figures)
+
+
+def scored_epochs(rows: list[Row]) -> list[Row]:
+    """The rows with scores of --valid."""
+    return [row for row in rows if any(key in row for key in VALID_LOSS.values())]
+
+
+def best_epoch(epochs: list[Row]) -> Row:
+    """The first with the lowest loss on --valid."""
+    return min(epochs, key=_valid_loss)
+
+
+def _valid_loss(row: Row) -> float:
+    return float(next(row[key] for key in VALID_LOSS.values() if key in row))
+
+
+def _is_over(epochs: list[Row], most: int) -> bool:
+    """Has the best epoch stayed the best for so long?"""
+    return bool(epochs) and epochs[-1]["epoch"] - best_epoch(epochs)["epoch"] >= max(LEAST_PATIENCE, most // 2)
+
+
+def _status(recent: deque[float], epochs: list[Row]) -> str:
+    """As 'loss 0.412, on --valid 0.433'."""
+    said = f"loss {np.mean(recent):.3f}"
+    return f"{said}, on --valid {_valid_loss(epochs[-1]):.3f}" if epochs else said
+
+
+def _note_environment(job: Job, steps_done: int) -> None:
+    """environment.json, or a line of resumed.jsonl."""
+    model, precision = job.loaded.model, scoring_precision(job.loaded.model.device)
+    config, backend = model.config, "transformers"
+    if isinstance(config, MosaicBertConfig):
+        backend = choose_backend(config.attention_backend, model.device, computed_in(precision))
+    keep_environment(job.out, describe_environment(model.device, precision, backend, compiled=False), steps_done)

@@ -1,0 +1,122 @@
+"""`genomask finetune`: train, draw what was learnt, and save the classifier as a Hugging Face folder."""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import torch
+from rich.table import Table
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from genomask.commands.finetune.card import classifier_card
+from genomask.commands.finetune.epochs import LOSS, VALID_LOSS, best_epoch, evaluate, scored_epochs, train
+from genomask.commands.finetune.job import RECORD, Job, Read, Request, Scale, note, prepare
+from genomask.commands.run.folder import holds_run, is_finished
+from genomask.data.examples import NUMBER, ONE
+from genomask.files.atomic import atomic_folder, require_folder, sweep
+from genomask.files.digests import write_weights_digest
+from genomask.files.locking import locked
+from genomask.inference.classes import read_out
+from genomask.inference.forward import logits
+from genomask.inference.pooling import VectorSettings
+from genomask.report.classifier_plots import answers, loss_curves, predictions
+from genomask.report.tables import rich_table
+from genomask.training.finite import require_finite
+from genomask.training.metrics_log import read_metrics
+
+WRITTEN = (RECORD, "environment.json", "metrics.jsonl", "model", "curves.*", "confusion.*", "scatter.*")
+"""What a run writes whole or not at all, besides its checkpoints."""
+
+log = logging.getLogger(__name__)
+
+
+def finetune(request: Request, *, resume: bool = False) -> Iterator[Table | str]:
+    """Train a classifier in the folder `request.out`, and yield what to print.
+
+    Resumed it goes on from the newest checkpoint; one that is finished is left as it is. Raises UserError for bad
+    input before the folder is touched, and where it holds another run, or one and `resume` is not set.
+    """
+    require_folder(request.out)
+    with locked(request.out):
+        sweep(request.out, *WRITTEN)
+        sweep(request.out / "checkpoints", "step-*")
+        holds_run(request.out, resume, RECORD)
+        job = prepare(request)
+        note(job, resume=resume)
+        if is_finished(request.out):
+            log.info("%s is finished; nothing to do", request.out)
+        else:
+            _say_repeats(job)
+            train(job)
+            yield from _finish(job)
+        shutil.rmtree(request.out / "checkpoints", ignore_errors=True)  # three times the model
+
+
+def _finish(job: Job) -> Iterator[Table | str]:
+    """Pictures, then `model/`, which ends the run; the scores, and where everything is."""
+    model, out = job.loaded.model, job.out
+    _unscale(model, job.scale)
+    read, where = (job.valid, "--valid") if job.valid else (job.train, "--train, which it has seen")
+    _, scores = evaluate(model, read, Scale())
+    picture = _draw(job, read, where)
+    _save(job, scores, where)
+    kept = scored_epochs(read_metrics(out / "metrics.jsonl"))
+    first = {"sequences": f"{len(read.examples.sequences):,} of {where}"}
+    if kept:
+        first["epoch kept"] = f"{best_epoch(kept)['epoch']} of {len(kept)}"
+    yield rich_table(pd.DataFrame([first | {name: f"{value:.4f}" for name, value in scores.items()}]))
+    yield f"model: {out / 'model'}; curves: {out / 'curves.png'}; answers: {picture}"
+
+
+def _unscale(model: PreTrainedModel, scale: Scale) -> None:
+    """Let a regression say its targets in their own unit, by its last layer."""
+    if scale == Scale():
+        return
+    last = [layer for layer in model.modules() if isinstance(layer, nn.Linear) and layer.out_features == 1][-1]
+    with torch.no_grad():
+        last.weight.mul_(scale.deviation)
+        last.bias.mul_(scale.deviation).add_(scale.mean)
+
+
+def _draw(job: Job, read: Read, where: str) -> Path:
+    """The curves, and the answers beside the truth; the path of the latter."""
+    problem, out, examples = job.problem, job.out, read.examples
+    found = logits(job.loaded.model, read.tokens, VectorSettings().tokens_per_batch)
+    rows = pd.DataFrame(read_metrics(out / "metrics.jsonl"))
+    for suffix in ("svg", "png"):
+        loss_curves(rows, LOSS[problem], VALID_LOSS[problem], out / f"curves.{suffix}")
+        if problem == NUMBER:
+            path = out / f"scatter.{suffix}"
+            predictions(examples.targets[:, 0], found[:, 0].numpy(), examples.classes[0], path, where)
+        else:
+            path = out / f"confusion.{suffix}"
+            figures = read_out(job.loaded.model, [found]).figures
+            answers(examples.targets, figures, examples.classes, path, where, several=problem != ONE)
+    return path
+
+
+def _save(job: Job, scores: dict[str, float], where: str) -> None:
+    """`model/` in Hugging Face layout, whole or not at all."""
+    model = job.loaded.model
+    require_finite(model.state_dict(), job.plan.epochs)
+    transformers_logging.disable_progress_bar()
+    with atomic_folder(job.out / "model") as folder:
+        model.save_pretrained(folder)
+        write_weights_digest(folder)
+        job.loaded.tokenizer.save_pretrained(folder)
+        (folder / "README.md").write_text(classifier_card(job, scores, where), encoding="utf-8")
+
+
+def _say_repeats(job: Job) -> None:
+    """A sequence that is also trained on tells nothing about others."""
+    if job.valid:
+        known = set(job.train.examples.sequences)
+        if repeats := sum(sequence in known for sequence in job.valid.examples.sequences):
+            log.warning(
+                "%d of the %d sequences of --valid are in --train too, so its scores flatter and training stops late",
+                repeats, len(job.valid.examples.sequences),
+            )  # fmt: skip

@@ -1,0 +1,148 @@
+"""What a fine-tuning is: everything read and checked before its folder is touched, and the note of it in the folder.
+
+finetune.json says which model, data and settings a run began with; it goes on with the same, or not.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from genomask.data.examples import NUMBER, ExampleColumns, Examples, read_examples
+from genomask.errors import SettingsError
+from genomask.fewshot.finetune import FineTuneSettings, new_classifier, schedule
+from genomask.fewshot.fitting import Schedule
+from genomask.inference.models import Loaded, fingerprint
+from genomask.inference.tokens import check_lengths, tokenise
+from genomask.inference.vocabulary import refuse_text
+from genomask.training.device import scoring_precision
+from genomask.training.records import write_record
+from genomask.types import TokenSequences
+
+RECORD = "finetune.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for."""
+
+    model: Path
+    train: Path
+    valid: Path | None
+    """Decides when to stop and which epoch is kept; None: the last one is."""
+    columns: ExampleColumns
+    settings: FineTuneSettings
+    seed: int
+    """Of the head's first weights, the order of the examples, and dropout."""
+    out: Path
+
+
+class Scale(NamedTuple):
+    """What a regression's targets are brought to mean 0 and variance 1 by, while it learns them; else as they are."""
+
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    def down(self, targets: np.ndarray) -> np.ndarray:
+        """As they are learnt; classes have no scale."""
+        return targets if targets.dtype == np.int64 else (targets - self.mean) / self.deviation
+
+
+class Read(NamedTuple):
+    """Examples, and their sequences in the model's tokens."""
+
+    examples: Examples
+    tokens: TokenSequences
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """All that training needs."""
+
+    request: Request
+    loaded: Loaded
+    train: Read
+    valid: Read | None
+    scale: Scale
+    plan: Schedule
+
+    @property
+    def problem(self) -> str:
+        """What is learnt: ONE, SEVERAL or NUMBER."""
+        return self.train.examples.problem
+
+    @property
+    def out(self) -> Path:
+        """The run's folder."""
+        return self.request.out
+
+    def binding(self) -> dict[str, Any]:
+        """All that the weights depend on, but for the versions and the machine."""
+        return {
+            "model": fingerprint(self.request.model),
+            "train": _digest(self.train.examples),
+            "valid": _digest(self.valid.examples) if self.valid else None,
+            **self.plan._asdict(),
+            "seed": self.request.seed,
+            "precision": scoring_precision(self.loaded.model.device),
+        }
+
+
+def prepare(request: Request) -> Job:
+    """Read and check everything. Raises UserError for the first thing that is wrong."""
+    train = read_examples(request.train, request.columns)
+    valid = read_examples(request.valid, request.columns, like=train) if request.valid else None
+    is_number = train.problem == NUMBER
+    names = dict(enumerate(train.classes))
+    settings: dict[str, Any] = {"id2label": names, "label2id": {name: at for at, name in names.items()}}
+    loaded = new_classifier(request.model, seed=request.seed, problem_type=train.problem, **settings)
+    refuse_text(loaded.tokenizer, request.model)
+    groups = 2 if is_number else len(train.classes)
+    shot = -(-len(train.sequences) // groups)
+    return Job(
+        request=request,
+        loaded=loaded,
+        train=_read(loaded, train),
+        valid=_read(loaded, valid) if valid else None,
+        scale=Scale(float(train.targets.mean()), float(train.targets.std())) if is_number else Scale(),
+        plan=schedule(request.settings, shot, loaded.model.config.hidden_size),
+    )
+
+
+def note(job: Job, *, resume: bool) -> None:
+    """Make the folder this run's or, resumed, see to it that it is. Raises SettingsError where it is another's."""
+    path, now = job.out / RECORD, job.binding()
+    if not resume:
+        request = job.request
+        files = {"model": request.model, "train": request.train, "valid": request.valid}
+        write_record(
+            path, {"files": {name: str(file.absolute()) for name, file in files.items() if file}} | {"run": now}
+        )
+        return
+    try:
+        began = json.loads(path.read_text(encoding="utf-8"))["run"]
+        changed = [name for name, value in now.items() if began[name] != value]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{path} does not say what the run began with ({error}); give another --out.") from error
+    if changed:
+        name = changed[0]
+        raise SettingsError(
+            f"{job.out} holds a run with another {name} ({began[name]} there, {now[name]} now); give what it began "
+            "with, or another --out."
+        )
+
+
+def _read(loaded: Loaded, examples: Examples) -> Read:
+    tokenised = tokenise(loaded.tokenizer, examples.sequences, str(examples.path))
+    check_lengths(*loaded, tokenised, str(examples.path))
+    return Read(examples, tokenised.tokens)
+
+
+def _digest(examples: Examples) -> str:
+    """Hash of what is learnt from."""
+    digest = hashlib.blake2b("\n".join([examples.problem, *examples.classes, *examples.sequences]).encode())
+    digest.update(np.ascontiguousarray(examples.targets).tobytes())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,167 @@
+"""A table of sequences, and what is to be learnt of each, in; examples out: a class, several labels, or a number each.
+
+The table is read as a task's is (tasks.py). A `;` in any label makes all rows those of several labels, and so do
+several label columns, of 0 and 1.
+
+Letters: N examples, C classes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from genomask.data.sequences import clean_sequence
+from genomask.data.table import table_rows
+from genomask.data.tasks import classes_of
+from genomask.errors import DataError, SettingsError, quoted, shown
+
+ONE, SEVERAL, NUMBER = "single_label_classification", "multi_label_classification", "regression"
+"""What is learnt of a sequence, as transformers calls it (`problem_type`)."""
+
+LARGEST_TARGET = 1e30
+"""Beyond it the squares of fp32 end."""
+T = TypeVar("T")
+MEASUREMENTS = "for a regression name their column by --target."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleColumns:
+    """Which columns of a table are read; upper and lower case are alike."""
+
+    sequence: str = "sequence"
+    labels: tuple[str, ...] = ("label",)
+    target: str = ""
+    """Of numbers: it makes a regression, and `labels` are not read."""
+
+    def __post_init__(self) -> None:
+        if not self.target and (not self.labels or len({name.lower() for name in self.labels}) < len(self.labels)):
+            raise SettingsError("--label-column takes one name, or different ones separated by commas.")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N sequences and what is known of them."""
+
+    path: Path
+    sequences: list[str]
+    """Upper-case letters A C G T N."""
+    problem: str
+    """ONE, SEVERAL or NUMBER."""
+    classes: list[str]
+    """C names; of a regression the one of its target."""
+    targets: np.ndarray
+    """ONE: (N,) int64, numbers of classes. SEVERAL: (N, C) float64, 0 and 1. NUMBER: (N, 1) float64."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The cells beside the sequences, with the numbers of their rows."""
+
+    path: Path
+    numbers: list[int]
+    cells: list[list[str]]
+
+    def each(self, read: Callable[[str, str], T]) -> list[list[T]]:
+        """Every cell, read by a function of it and of where it stands."""
+        return [
+            [read(cell, f"{self.path}, row {number}") for cell in cells]
+            for number, cells in zip(self.numbers, self.cells, strict=True)
+        ]
+
+
+def read_examples(path: Path, columns: ExampleColumns, like: Examples | None = None) -> Examples:
+    """The examples of a table, with the classes and kind of `like` where another table was read before it.
+
+    Raises DataError with the row for whatever is wrong: an empty or odd sequence, a label that is empty or that `like`
+    does not have, a target that is no number, fewer than two classes, targets that are all the same.
+    """
+    asked = {"target": columns.target} if columns.target else {"label-column": columns.labels}
+    sequences: list[str] = []
+    rows = _Rows(path, [], [])
+    for row, (sequence, *cells) in table_rows(path, {"sequence-column": columns.sequence, **asked}):
+        sequences.append(clean_sequence(sequence, f"{path}, row {row}"))
+        rows.numbers.append(row)
+        rows.cells.append(cells)
+    if not sequences:
+        raise DataError(f"{path}: there are no rows below the header. Give a file with examples.")
+    if columns.target:
+        return Examples(path, sequences, NUMBER, [columns.target], _numbers(rows, columns.target, is_first=not like))
+    if len(columns.labels) > 1:
+        return Examples(path, sequences, SEVERAL, list(columns.labels), np.array(rows.each(_zero_or_one)))
+    if like.problem == SEVERAL if like else any(";" in cell for [cell] in rows.cells):
+        return Examples(path, sequences, SEVERAL, *_several(rows, like))
+    return Examples(path, sequences, ONE, *_one(rows, like))
+
+
+def _one(rows: _Rows, like: Examples | None) -> tuple[list[str], np.ndarray]:
+    labels = [label for [label] in rows.each(_label)]
+    classes = like.classes if like else classes_of(labels, rows.path, MEASUREMENTS)
+    number = {name: at for at, name in enumerate(classes)}
+    if like:
+        _refuse_unknown(rows, [[label] for label in labels], like)
+    return classes, np.array([number[label] for label in labels], dtype=np.int64)
+
+
+def _several(rows: _Rows, like: Examples | None) -> tuple[list[str], np.ndarray]:
+    labels = [found for [found] in rows.each(lambda cell, _: _labels(cell))]
+    classes = like.classes if like else sorted({label for found in labels for label in found})
+    if len(classes) < 2:
+        raise DataError(
+            f"{rows.path}: there is no label but {quoted(classes[0] if classes else '')}; give rows of two."
+        )
+    if like:
+        _refuse_unknown(rows, labels, like)
+    return classes, np.array([[float(name in found) for name in classes] for found in labels])
+
+
+def _refuse_unknown(rows: _Rows, labels: Sequence[Sequence[str]], like: Examples) -> None:
+    known = set(like.classes)
+    for number, found in zip(rows.numbers, labels, strict=True):
+        if other := [label for label in found if label not in known]:
+            raise DataError(
+                f"{rows.path}, row {number}: label {quoted(other[0])} is not in the training file {like.path}, whose "
+                f"labels are {shown(', '.join(like.classes), most=400)}. Give both files the same labels."
+            )
+
+
+def _numbers(rows: _Rows, name: str, *, is_first: bool) -> np.ndarray:
+    numbers = np.array(rows.each(_number))
+    if is_first and (numbers == numbers[0]).all():
+        raise DataError(
+            f"{rows.path}: all {len(numbers):,} rows have {numbers[0, 0]:g} in column {quoted(name)}, so there is "
+            "nothing to learn. Give rows whose targets differ."
+        )
+    return numbers
+
+
+def _label(cell: str, where: str) -> str:
+    if not cell:
+        raise DataError(f"{where}: the label is empty. Give the row a label, or remove it.")
+    return " ".join(cell.split())
+
+
+def _labels(cell: str) -> list[str]:
+    """Those between semicolons; none for an empty cell."""
+    return [" ".join(label.split()) for label in cell.split(";") if label.strip()]
+
+
+def _zero_or_one(cell: str, where: str) -> float:
+    if cell not in ("0", "1"):
+        raise DataError(f"{where}: {quoted(cell)} in a column of labels, where 0 or 1 should be.")
+    return float(cell)
+
+
+def _number(cell: str, where: str) -> float:
+    try:
+        value = float("nan" if "_" in cell else cell)  # Python reads 1_000
+    except ValueError:
+        value = float("nan")
+    if not abs(value) <= LARGEST_TARGET:
+        raise DataError(
+            f"{where}: the target {quoted(cell)} is no number of at most {LARGEST_TARGET:g}. Give a number, or remove "
+            "the row."
+        )
+    return value

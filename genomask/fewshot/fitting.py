@@ -1,0 +1,116 @@
+"""Training a classifier on labelled sequences, step by step: few-shot's draws and `genomask finetune` alike.
+
+The order of an epoch and the dropout of a step are pure functions of the seed and of their number, so that training
+may go on from any step, and ends with the same weights.
+
+Letters: N examples, B sequences of a batch, C classes.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from genomask.data.examples import NUMBER, ONE, SEVERAL
+from genomask.data.packing import pack
+from genomask.errors import TrainingError
+from genomask.hashing import hash64
+from genomask.inference.classes import problem
+from genomask.inference.forward import forward
+from genomask.training.optimizer import OptimizerSettings, build_optimizer
+from genomask.training.schedule import rate_factor, scale_rates
+from genomask.types import TokenSequences
+
+WARMUP_FRACTION = 0.1
+ORDER_STREAM, ROW_STREAM, DROPOUT_STREAM = 111, 112, 113
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    ONE: F.cross_entropy,
+    SEVERAL: F.binary_cross_entropy_with_logits,
+    NUMBER: F.mse_loss,
+}
+"""A classifier's problem_type -> its mean loss, of logits (B, C) and targets (B,) or (B, C)."""
+
+
+class Schedule(NamedTuple):
+    """How long and how fast a classifier is trained."""
+
+    learning_rate: float
+    epochs: int
+    batch_size: int
+
+
+def optimizer_settings(rate: float, steps: int) -> OptimizerSettings:
+    """As published: AdamW without decay of biases and norms; linear warm-up, then linear to 0."""
+    return OptimizerSettings(
+        learning_rate=rate,
+        warmup_steps=max(1, round(WARMUP_FRACTION * steps)),
+        beta_1=0.9,
+        beta_2=0.999,
+        eps=1e-8,
+        weight_decay=0.01,
+        clip_norm=1.0,
+    )
+
+
+def loss_of(model: PreTrainedModel, logits: Tensor, targets: Tensor) -> Tensor:
+    """The model's own loss of logits (B, C), a mean."""
+    return LOSSES[problem(model)](logits, targets.to(logits.dtype) if targets.is_floating_point() else targets)
+
+
+class Fitting:
+    """A classifier in training, in place, on N packed sequences; `targets` (N,) int64, or (N, C) floats."""
+
+    def __init__(
+        self, model: PreTrainedModel, tokens: TokenSequences, targets: np.ndarray, plan: Schedule, seed: int
+    ) -> None:
+        self.model, self.plan, self._seed = model, plan, np.array([seed])
+        self._sequences = [ids.numpy() for ids in torch.split(tokens.input_ids, tokens.lengths.tolist())]
+        self._targets = torch.from_numpy(targets)
+        self.steps_per_epoch = math.ceil(len(targets) / plan.batch_size)
+        self.steps = plan.epochs * self.steps_per_epoch
+        self._settings = optimizer_settings(plan.learning_rate, self.steps)
+        self.optimizer = build_optimizer(model, self._settings)
+        self._order = -1, np.zeros(0, dtype=np.int64)
+
+    def rate(self, number: int) -> float:
+        """The learning rate of a step, from 0."""
+        return self.plan.learning_rate * rate_factor(number, self.steps, self._settings)
+
+    def step(self, number: int) -> float:
+        """Train on the batch of a step, from 0; its mean loss. Raises TrainingError where that is not finite."""
+        model, rows = self.model.train(), self._rows(number)
+        batch = pack([self._sequences[row] for row in rows], np.ones(len(rows)))
+        scale_rates(self.optimizer, rate_factor(number, self.steps, self._settings))
+        with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+            torch.manual_seed(int(hash64(self._seed, DROPOUT_STREAM, np.array([number]))[0]) & (2**63 - 1))
+            loss = loss_of(model, forward(model, batch), self._targets[rows].to(model.device))
+            loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self._settings.clip_norm)
+        if not torch.isfinite(norm):
+            rate = self.plan.learning_rate
+            raise TrainingError(f"fine-tuning at learning_rate {rate} met a loss that is not finite; lower it.")
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return float(loss.detach())
+
+    def _rows(self, number: int) -> np.ndarray:
+        """(B,) the examples of a step: each once an epoch, in an order of that epoch."""
+        epoch, at = divmod(number, self.steps_per_epoch)
+        if self._order[0] != epoch:
+            key = hash64(self._seed, ORDER_STREAM, np.array([epoch]))
+            drawn = hash64(key, ROW_STREAM, np.arange(len(self._targets)))
+            self._order = epoch, np.argsort(drawn, kind="stable")
+        return self._order[1][at * self.plan.batch_size : (at + 1) * self.plan.batch_size]
+
+
+def fit(model: PreTrainedModel, tokens: TokenSequences, targets: np.ndarray, plan: Schedule, seed: int) -> None:
+    """Train the model in place, from the first step to the last."""
+    fitting = Fitting(model, tokens, targets, plan, seed)
+    for number in range(fitting.steps):
+        fitting.step(number)
