@@ -128,7 +128,7 @@ def _refuse_unknown(rows: _Rows, labels: Sequence[Sequence[str]], like: Examples
 
 
 def _numbers(rows: _Rows, name: str, *, is_first: bool) -> np.ndarray:
-    numbers = np.array(rows.each(_number))
+    numbers: np.ndarray = np.array(rows.each(_number))
     if is_first and (numbers == numbers[0]).all():
         raise DataError(
             f"{rows.path}: all {len(numbers):,} rows have {numbers[0, 0]:g} in column {quoted(name)}, so there is "
