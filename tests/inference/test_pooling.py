@@ -1,6 +1,3 @@
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -57,12 +54,3 @@ def test_vectors_are_the_pooled_token_vectors_in_the_files_order(model_folder):
 def test_a_setting_that_cannot_be_is_named(change):
     with pytest.raises(SettingsError, match=next(iter(change))):
         VectorSettings(**change)
-
-
-def test_the_example_of_the_docs_runs(model_folder):
-    page = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
-    [example] = [x for x in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "inference.pooling" in x]
-    assert "runs/yeast/model" in example
-    names = {}
-    exec(compile(example.replace("runs/yeast/model", str(model_folder)), "python.md", "exec"), names)
-    assert names["found"].shape == (2, 32)
