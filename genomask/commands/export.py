@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from genomask.auto_classes import tokenizer_classes
 from genomask.commands.run.card import Reads, export_card
-from genomask.data.tokenizers.saved import kmer_size
+from genomask.data.tokenizers.saved import TOKENIZER_FILES, kmer_size
 from genomask.encoders.bridges import EXPORTS
 from genomask.encoders.settings import EncoderSettings
 from genomask.errors import DataError, SettingsError
@@ -18,10 +18,6 @@ from genomask.files.atomic import atomic_folder, require_folder, sweep
 from genomask.files.digests import WEIGHTS, write_weights_digest
 from genomask.inference.hub import open_as_ours
 
-TOKENIZER_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.txt", "vocab.json", "merges.txt"),
-)
 DNABERTS = {"tokenizer_class": "BertTokenizer", "do_lower_case": False}
 """What tokenizer_config.json says where vocab.txt holds k-mers: others read them between spaces, we in plain DNA."""
 

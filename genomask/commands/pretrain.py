@@ -13,15 +13,18 @@ from genomask.commands.export import export_note
 from genomask.commands.run.card import run_card
 from genomask.commands.run.changes import STEPS, check_settings
 from genomask.commands.run.folder import (
+    CONFIG,
     Facts,
     check_facts,
     facts_of,
     holds_run,
     is_finished,
+    read_origin,
     set_model_aside,
     sweep_run,
     write_config,
 )
+from genomask.commands.run.origin import Origin, read_model, take_along
 from genomask.data.fixed_shape import BatchShape
 from genomask.data.opening import Inputs
 from genomask.data.sources import GenomeSource, Source
@@ -34,10 +37,11 @@ from genomask.machine.process import usable_memory
 from genomask.masking import MaskPlan, NpmiTable, build_plan
 from genomask.masking.npmi import rarity_warning
 from genomask.masking.plan import needs_npmi
-from genomask.recipe import Recipe, load_recipe
-from genomask.settings.recipe_file import default_recipe
+from genomask.recipe import Recipe, recipe_from_tables
+from genomask.settings.recipe_file import apply_changes, default_recipe, read_tables
 from genomask.training import distributed
 from genomask.training.batches import Batches, masked_fraction
+from genomask.training.checkpoint import list_checkpoints
 from genomask.training.compiling import choose_compile, compile_model
 from genomask.training.device import choose_device, choose_precision, computed_in
 from genomask.training.evaluation import prepare_evaluation
@@ -52,33 +56,54 @@ BYTES_PER_PARAMETER = 16
 log = logging.getLogger(__name__)
 
 
-def chosen_recipe(kind: str, name: str, changes: Sequence[str]) -> Recipe:
-    """The recipe named, or the default of this machine, which is said; with changes such as training.steps=60."""
-    if name:
-        return load_recipe(name, changes)
+def chosen_recipe(kind: str, name: str, changes: Sequence[str], origin: Origin | None = None) -> Recipe:
+    """The recipe named, or the default of this machine, which is said; with changes such as training.steps=60.
+
+    Of an `origin` it takes shape and tokens. Raises SettingsError where the recipe named, or a change, says otherwise.
+    """
     has_gpu = torch.cuda.is_available()
-    name = default_recipe(kind, has_gpu=has_gpu)
-    recipe = load_recipe(name, changes)
-    log.info("recipe %s: the default %s a GPU", name, "with" if has_gpu else "without")
+    found = name or default_recipe(kind, has_gpu=has_gpu)
+    tables = read_tables(found, changes)
+    if origin:
+        take_along(tables, read_tables(name, changes) if name else apply_changes({}, changes), origin)
+    recipe = recipe_from_tables(tables, found)
+    if not name:
+        log.info("recipe %s: the default %s a GPU", found, "with" if has_gpu else "without")
     return recipe
 
 
+def origin_of(model: Path | None, kind: str, out: Path, *, resume: bool) -> Origin | None:
+    """The model that a run goes on from: the one named, or that of the run in `out` which is resumed; None for none."""
+    if model is not None:
+        return read_model(model, kind)
+    return read_origin(out) if resume and (out / CONFIG).exists() else None
+
+
 def pretrain(
-    recipe: Recipe, inputs: Inputs, out: Path, *, resume: bool = False, same_length: bool = False, wait: float = 0.0
+    recipe: Recipe,
+    inputs: Inputs,
+    out: Path,
+    *,
+    origin: Origin | None = None,
+    resume: bool = False,
+    same_length: bool = False,
+    wait: float = 0.0,
 ) -> None:
     """Train `recipe` on `inputs` in the folder `out`; a run that is finished is left as it is when resumed.
 
-    Resumed with more steps it goes on, also when it was finished, unless `same_length` forbids it. Raises SettingsError
-    where `out` holds a run and `resume` is not set, or holds a run of other data or of settings that may not change, or
-    is in use by another process after `wait` seconds.
+    It begins with the weights of `origin`, whose shape and tokens the recipe has, or with random ones. Resumed with
+    more steps it goes on, also when it was finished, unless `same_length` forbids it. Raises SettingsError where `out`
+    holds a run and `resume` is not set, or holds a run of other data, of another origin or of settings that may not
+    change, or is in use by another process after `wait` seconds.
     """
     distributed.require_part(recipe.training.sequences_per_step)
     require_folder(out)
     with locked(out, wait) if distributed.is_main() else nullcontext():
-        if distributed.from_main(partial(_is_done, recipe, inputs, out, resume, same_length)):
+        if distributed.from_main(partial(_is_done, recipe, inputs, out, origin, resume, same_length)):
             return
-        run = build_run(recipe, inputs, out)  # every mistake in the input shows here, before the folder is touched
-        facts = facts_of(recipe, run.batches.source.fingerprint)
+        # every mistake in the input shows here, before the folder is touched
+        run = build_run(recipe, inputs, out, origin)
+        facts = facts_of(recipe, run.batches.source.fingerprint, origin)
         distributed.require_same("genome or corpus", facts.fingerprint)
         if distributed.is_main():
             _claim(run, recipe, inputs, facts, resume)
@@ -86,13 +111,13 @@ def pretrain(
         train(run)
 
 
-def _is_done(recipe: Recipe, inputs: Inputs, out: Path, resume: bool, same_length: bool) -> bool:
+def _is_done(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None, resume: bool, same_length: bool) -> bool:
     """Whether nothing is left to do in `out`. Raises SettingsError where this run cannot be there."""
     sweep_run(out)
     changes = check_settings(out, recipe, inputs, same_length=same_length) if holds_run(out, resume) else []
     if not is_finished(out) or any(change.name == STEPS for change in changes):
         return False
-    check_facts(out, facts_of(recipe, recipe.open_source(inputs, out).fingerprint))
+    check_facts(out, facts_of(recipe, recipe.open_source(inputs, out).fingerprint, origin))
     log.info("%s is finished; nothing to do", out)
     return True
 
@@ -115,12 +140,15 @@ def _claim(run: Run, recipe: Recipe, inputs: Inputs, facts: Facts, resume: bool)
         log.info(note)
 
 
-def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
+def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None = None) -> Run:
     """Open the data and build everything that the loop needs."""
     device, compiled = device_of(recipe)
     with distributed.in_turn():
         source = recipe.open_source(inputs, out)
     log.info("%s", source.description)
+    if origin:
+        origin.require_vocabulary(len(source.tokenizer), of_kmers=source.token_bases.of_kmers)
+        log.info("going on from %s", origin.words)
     table = count_npmi(source, recipe)
     training, masking = recipe.training, recipe.masking
     plan = _plan(source, recipe, masking.mask_rate, table)
@@ -134,7 +162,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
     # under a curriculum masked as in its first step, throughout: so the token loss can be followed
     scored = _plan(source, recipe, recipe.evaluation.mask_rate, table).at(0)
     evaluation = prepare_evaluation(batches, scored, table.counts(6) if table else None)
-    model = new_model(recipe, source)
+    model = new_model(recipe, source, origin, begins=not list_checkpoints(out / "checkpoints"))
     data = inputs.genome or inputs.corpus
     return Run(
         model=model,
@@ -147,6 +175,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path) -> Run:
         scoring=recipe.evaluation,
         out=out,
         card=partial(run_card, recipe, data, source.fingerprint, model, out),
+        origin=origin.words if origin else "",
     )
 
 
@@ -183,8 +212,8 @@ def count_npmi(source: Source, recipe: Recipe) -> NpmiTable | None:
     return table
 
 
-def new_model(recipe: Recipe, source: Source) -> MosaicBertForMaskedLM:
-    """A fresh encoder; its weights depend on the seed alone."""
+def new_model(recipe: Recipe, source: Source, origin: Origin | None, *, begins: bool) -> MosaicBertForMaskedLM:
+    """An encoder whose weights are those of `origin`, or depend on the seed alone; only shaped so where it goes on."""
     tokenizer = source.tokenizer
     tokens = source.token_bases
     tells = POSITIONS[recipe.encoder.positions].tells_left_from_right
@@ -193,11 +222,15 @@ def new_model(recipe: Recipe, source: Source) -> MosaicBertForMaskedLM:
             "tokens do not overlap, so an encoder with plain ALiBi cannot tell left from right; "
             "set encoder.positions=alibi-directed"
         )
-    config = recipe.encoder.config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    config = (
+        origin.config(recipe.encoder)
+        if origin
+        else recipe.encoder.config(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id)
+    )
     require_memory(config)
     tokenizer.model_max_length = max(recipe.longest, config.max_position_embeddings)
     torch.manual_seed(recipe.training.seed)
-    return MosaicBertForMaskedLM(config)
+    return origin.model(config) if origin and begins else MosaicBertForMaskedLM(config)
 
 
 def require_memory(config: MosaicBertConfig) -> None:

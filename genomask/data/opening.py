@@ -48,7 +48,8 @@ def open_text(
     if is_streamed:
         require_hub()
     kept = out / VOCABULARY
-    vocabulary = tokens.vocabulary or (kept if kept.exists() else _vocabulary(inputs, tokens.vocab_size, is_streamed))
+    given = kept if kept.exists() else tokens.vocabulary
+    vocabulary = given or _vocabulary(inputs, tokens.vocab_size, is_streamed)
     tokenizer = wordpiece_tokenizer(vocabulary)
     if is_streamed:
         return StreamedText(tokenizer, documents)

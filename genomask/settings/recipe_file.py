@@ -36,6 +36,11 @@ def read_tables(name: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]
     """
     tables = _tables_of(name)
     kind_of(tables, str(name))
+    return apply_changes(tables, changes)
+
+
+def apply_changes(tables: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Apply changes such as 'training.steps=60' to the tables. Raises SettingsError for one of another form."""
     for change in changes:
         _apply(tables, change)
     return tables

@@ -56,6 +56,8 @@ class Run:
     out: Path
     card: Callable[[], str]
     """Makes the README of the trained model."""
+    origin: str = ""
+    """Of which model the weights are that it began with; "" for random ones."""
 
 
 def train(run: Run) -> None:
@@ -137,6 +139,7 @@ def start(run: Run) -> State:
         )
     backend = choose_backend(model.config.attention_backend, device, computed_in(precision))
     environment = describe_environment(device, precision, backend, compiled=run.network is not model)
+    environment |= {"from": run.origin} if run.origin else {}
     log.info(
         "training on %s in %s; attention by %s%s; memory: %s",
         environment["device"], precision, backend, ", compiled" if environment["compiled"] else "",

@@ -29,7 +29,7 @@ PLACES = (
 )  # fmt: skip
 OPTIONS = (
     "--out", "--set", "--seed", "--shots", "--methods", "--recipe", "--help", "--nothere", "-x", "--model", "--genome",
-    "--window", "--evaluate", "--mismatch", "--target", "--resume", "--epochs",
+    "--window", "--evaluate", "--mismatch", "--target", "--resume", "--epochs", "--from",
 )  # fmt: skip
 
 BODIES = (
@@ -197,6 +197,7 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
     return [
         (trained, []),
         ([*trained, "--ambiguous", "n", "--masking", "uniform", "--resume"], []),
+        ([*trained, "--from", str(model)], []),
         (fewshot(Path(task), Path(out)), []),
         *((line.split(), []) for line in lines),
         (f"compare {pair} --seeds 1 --masking uniform --out {out}".split(), ["--genome", "nothere.fa"]),

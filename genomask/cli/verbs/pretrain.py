@@ -35,6 +35,15 @@ def pretrain(
     ] = "",
     ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            parser=inputs.model_folder,
+            metavar="MODEL",
+            help="Begin with the weights of a run or model (ours, DNABERT, BERT, MosaicBERT), in its shape and tokens.",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
 ) -> None:
     """Pretrain an encoder on a genome or on text."""
@@ -45,17 +54,20 @@ def pretrain(
     look_at(kind, recipe, changes, [masking] if masking else [])
     if vocabulary:
         inputs.input_file(vocabulary)
+    if model is not None:
+        inputs.require_model(model)
 
-    from genomask.commands.pretrain import chosen_recipe
+    from genomask.commands.pretrain import chosen_recipe, origin_of
     from genomask.commands.pretrain import pretrain as run
     from genomask.commands.run.mask_choice import mask_sentence
     from genomask.commands.run.report import report_run
     from genomask.data.opening import Inputs
 
     given = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
-    settings = chosen_recipe(kind, recipe, changes)
+    origin = origin_of(model, kind, out, resume=resume)
+    settings = chosen_recipe(kind, recipe, changes, origin)
     asked_for = any(change.startswith("masking.strategy=") for change in changes)
     log.info("%s", mask_sentence(settings, asked_for=asked_for))
-    run(settings, given, out, resume=resume)
+    run(settings, given, out, origin=origin, resume=resume)
     if distributed.is_main():
         show(report_run(out))

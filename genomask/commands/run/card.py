@@ -148,6 +148,7 @@ def _facts(
         f"{'bases' if masking.match == 'bases' else 'tokens'} asked for",
         "encoder": f"{config.num_hidden_layers} layers of {config.hidden_size}, {config.num_attention_heads} heads, "
         f"positions {config.positions}, MLP {config.mlp}: {model.num_parameters():,} parameters",
+        **({"went on from": where["from"]} if "from" in where else {}),
         "training": f"{training.steps:,} steps of {training.sequences_per_step:,} sequences, {tokens:,} tokens seen, "
         f"seed {training.seed}",
         "computed": f"on {where.get('device')} in {where.get('precision')}, attention by "

@@ -1,8 +1,8 @@
 """The folder of a run: config.toml says whose it is; a run goes on with the settings and data it began with, or not.
 
-config.toml holds the recipe in full, [inputs] with the paths and the fingerprint of what was read there, and
-[mask_files] with the SHA-256 of each file of one's own that masks. It is written when the run begins, and again when
-it goes on with something that may change (changes.py).
+config.toml holds the recipe in full, [inputs] with the paths and the fingerprint of what was read there, [mask_files]
+with the SHA-256 of each file of one's own that masks, and [from] with the model that a continued run began from. It is
+written when the run begins, and again when it goes on with something that may change (changes.py).
 """
 
 import shutil
@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from genomask.commands.run.origin import Origin
 from genomask.data.opening import Inputs
 from genomask.errors import SettingsError
 from genomask.files.atomic import atomic_write, sweep
@@ -20,6 +21,8 @@ from genomask.masking.names import own_files
 from genomask.recipe import Recipe, recipe_from_tables, recipe_to_toml, toml_value
 
 CONFIG = "config.toml"
+NO_SETTINGS = ("inputs", "mask_files", "from")
+"""Tables of config.toml beside those of the recipe."""
 WRITTEN = (CONFIG, "environment.json", "baselines.json", "metrics.jsonl", "model", "curves.svg", "curves.png")
 """What a run writes whole or not at all, besides its checkpoints."""
 
@@ -32,11 +35,13 @@ class Facts:
     """Of the bases or text."""
     mask_files: dict[str, str]
     """File of one's own -> SHA-256."""
+    origin: Origin | None = None
+    """The model that it goes on from; None: it begins with random weights."""
 
 
-def facts_of(recipe: Recipe, fingerprint: str) -> Facts:
+def facts_of(recipe: Recipe, fingerprint: str, origin: Origin | None = None) -> Facts:
     """The facts of a run on the source of that fingerprint."""
-    return Facts(fingerprint, own_files(recipe.masking.strategy))
+    return Facts(fingerprint, own_files(recipe.masking.strategy), origin)
 
 
 def is_finished(out: Path) -> bool:
@@ -70,11 +75,22 @@ def read_config(out: Path) -> tuple[Recipe, Inputs]:
     tables = _tables(out)
     given = tables["inputs"]
     inputs = Inputs(genome=tuple(given["genome"]), ambiguous=given["ambiguous"], corpus=tuple(given["corpus"]))
-    recipe = {name: table for name, table in tables.items() if name not in ("inputs", "mask_files")}
+    recipe = {name: table for name, table in tables.items() if name not in NO_SETTINGS}
     try:
         return recipe_from_tables(recipe, CONFIG), inputs
     except SettingsError as error:
         raise SettingsError(f"{out / CONFIG} does not hold the settings of a run ({error}); {MEND}") from error
+
+
+def read_origin(out: Path) -> Origin | None:
+    """The model that the run in `out` went on from; None for random weights. Raises SettingsError as read_config."""
+    table = _tables(out).get("from")
+    if table is None:
+        return None
+    kinds = {"folder": str, "fingerprint": str, "encoder": dict, "tokens": dict, "beside": dict}
+    if not isinstance(table, dict) or {name: type(value) for name, value in table.items()} != kinds:
+        raise SettingsError(f"{out / CONFIG} has no whole table [from]; {MEND}")
+    return Origin(**table)
 
 
 def write_config(out: Path, recipe: Recipe, inputs: Inputs, facts: Facts) -> None:
@@ -84,7 +100,8 @@ def write_config(out: Path, recipe: Recipe, inputs: Inputs, facts: Facts) -> Non
         out / CONFIG,
         _settings(recipe, inputs.absolute())
         + f"fingerprint = {toml_value(facts.fingerprint)}\n"
-        + (f"\n[mask_files]\n{files}" if files else ""),
+        + (f"\n[mask_files]\n{files}" if files else "")
+        + (_origin(facts.origin) if facts.origin else ""),
     )
 
 
@@ -105,6 +122,7 @@ def holds_run(out: Path, resume: bool, record: str = CONFIG) -> bool:
 
 def check_facts(out: Path, facts: Facts) -> None:
     """Files may change under their names: a run goes on with the data and masks it began with, or not at all."""
+    _check_origin(out, facts.origin)
     tables = _tables(out)
     noted = {"fingerprint": tables["inputs"].get("fingerprint")} | tables.get("mask_files", {})
     found = {"fingerprint": facts.fingerprint} | facts.mask_files
@@ -122,6 +140,27 @@ def check_facts(out: Path, facts: Facts) -> None:
                 f"{out} holds a run on other data: its {what} has changed since it began ({noted[name]} there, {now} "
                 "now); bring the old files back, or give another --out."
             )
+
+
+def _check_origin(out: Path, now: Origin | None) -> None:
+    """SettingsError where the run in `out` began with other weights than are asked for now."""
+    noted = read_origin(out)
+    if (noted and noted.fingerprint) != (now and now.fingerprint):
+        there, asked = (f"the model {origin.words}" if origin else "random weights" for origin in (noted, now))
+        raise SettingsError(
+            f"{out} holds a run that began from {there}, and {asked} was asked for; go on with it without --from, or "
+            "give another --out."
+        )
+
+
+def _origin(origin: Origin) -> str:
+    """[from] as config.toml holds it."""
+    plain = {name: value for name, value in asdict(origin).items() if isinstance(value, str)}
+    tables = {"from": plain, **{f"from.{name}": asdict(origin)[name] for name in ("encoder", "tokens", "beside")}}
+    return "".join(
+        f"\n[{name}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in table.items())
+        for name, table in tables.items()
+    )
 
 
 def _settings(recipe: Recipe, inputs: Inputs) -> str:

@@ -11,6 +11,11 @@ from genomask.data.tokenizers.base import SPECIAL_NAMES, SPECIAL_TOKENS, DnaToke
 from genomask.data.tokenizers.kmer import MAX_K, KmerTokenizer
 from genomask.errors import SettingsError, quoted
 
+TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.txt", "vocab.json", "merges.txt"),
+)
+"""What a tokenizer may consist of in a model's folder."""
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 

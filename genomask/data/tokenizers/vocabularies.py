@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
+from transformers import PreTrainedTokenizerBase
 
 from genomask.data.text import read_documents
-from genomask.data.tokenizers.wordpiece import VOCABULARY, train_wordpiece
+from genomask.data.tokenizers.wordpiece import VOCABULARY, train_wordpiece, wordpiece_tokenizer, write_vocabulary
+from genomask.errors import DataError
 from genomask.files.cache import cache_errors, default_cache, files_key, key_of, sealed_folder
 from genomask.terminal.progress import Work, working
 
 BERT = "bert-base-uncased"
 """The repository on the hub; of it one file is read, and that is text."""
+
+PROBE = "The café's 12 UNUSUAL words, re-read: naïve (of course)!"
+"""Capitals, accents, digits and signs: what tokenizers of one vocabulary may still cut or spell differently."""
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +44,23 @@ def bert_vocabulary() -> Path | None:
         return None
     log.info("the word pieces are those of %s, from the hub", BERT)
     return path
+
+
+def vocabulary_of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Path | None:
+    """The vocab.txt, in the cache, of a tokenizer that reads text as bert-base-uncased's does; None for another."""
+    vocabulary = tokenizer.get_vocab()
+    if sorted(vocabulary.values()) != list(range(len(vocabulary))):
+        return None
+    words = "\n".join(sorted(vocabulary, key=vocabulary.__getitem__))
+    root = default_cache() / "vocabularies"
+    key = key_of(hashlib.blake2b(words.encode(), digest_size=16).hexdigest())
+    with cache_errors(root):
+        sealed_folder(root / key, (), lambda folder: write_vocabulary(vocabulary, folder / VOCABULARY))
+    try:
+        ours = wordpiece_tokenizer(root / key / VOCABULARY)
+    except DataError:  # no [MASK], say
+        return None
+    return root / key / VOCABULARY if ours(PROBE)["input_ids"] == tokenizer(PROBE)["input_ids"] else None
 
 
 def _learned(

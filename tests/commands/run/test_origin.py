@@ -1,0 +1,207 @@
+"""Continued pretraining: what is taken from a model's folder, what is refused, and that it resumes bit by bit."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+
+import pytest
+import torch
+from quick_settings import QUICK
+from safetensors.torch import load_file, save_file
+from transformers import BertConfig, BertForMaskedLM, BertTokenizer
+
+from genomask.commands.pretrain import chosen_recipe, origin_of, pretrain
+from genomask.commands.run.folder import read_config, read_origin
+from genomask.data import BpeTokenizer, Genome, KmerTokenizer
+from genomask.data.opening import Inputs
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.encoders.bridges import to_mosaicbert
+from genomask.errors import SettingsError, Stopped, UserError
+from genomask.training import loop
+from genomask.training.metrics_log import read_metrics
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 48}
+QUICKER = [x for x in QUICK if not x.startswith(("encoder.", "tokens."))] + ["training.steps=4", "evaluation.every=4"]
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def folder_of(path, tokenizer, scheme="ours", **settings):
+    """A model folder in names of ours, BERT's or MosaicBERT's, with its tokenizer if there is one."""
+    torch.manual_seed(1)
+    sizes = {"vocab_size": 4**3 + 5, **SIZES, **settings}
+    if scheme == "bert":
+        BertForMaskedLM(BertConfig(**sizes)).save_pretrained(path)
+    elif scheme == "mosaicbert":
+        path.mkdir()
+        config, tensors = to_mosaicbert(MosaicBertForMaskedLM(MosaicBertConfig(**sizes)))
+        (path / "config.json").write_text(json.dumps(config | {"model_type": "bert"}))
+        save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
+    else:
+        MosaicBertForMaskedLM(MosaicBertConfig(**sizes)).save_pretrained(path)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(path)
+    return path
+
+
+def asked(model, out, *changes, kind="genome", name="", resume=False):
+    """(recipe, origin) as the command line makes them."""
+    origin = origin_of(model, kind, out, resume=resume)
+    return chosen_recipe(kind, name, [*QUICKER, *changes], origin), origin
+
+
+@pytest.mark.parametrize(
+    ("scheme", "positions", "mlp"),
+    [("ours", "alibi", "glu"), ("bert", "learned", "dense"), ("mosaicbert", "alibi", "glu")],
+)
+def test_a_run_begins_with_the_weights_in_the_shape_and_the_tokens_of_the_model(
+    scheme, positions, mlp, inputs, tmp_path
+):
+    model, out = folder_of(tmp_path / "model", KmerTokenizer(k=3), scheme), tmp_path / "run"
+    recipe, origin = asked(model, out, "optimizer.learning_rate=1e-12")
+    assert (recipe.tokens.k, recipe.encoder.positions, recipe.encoder.mlp) == (3, positions, mlp)
+    assert recipe.encoder.hidden_size == SIZES["hidden_size"]
+    pretrain(recipe, inputs, out, origin=origin)
+    now = load_file(out / "model" / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
+    before = load_file(model / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
+    torch.testing.assert_close(now[: len(before)], before, rtol=0, atol=1e-6)
+    assert read_origin(out) == origin
+    assert json.loads((out / "environment.json").read_text())["from"] == origin.words
+    assert f"| went on from | {model} (fingerprint" in (out / "model" / "README.md").read_text()
+
+
+def test_a_continued_run_resumes_without_from_and_ends_with_the_same_bits(inputs, tmp_path, monkeypatch):
+    model, whole, parts = folder_of(tmp_path / "model", KmerTokenizer(k=3)), tmp_path / "whole", tmp_path / "parts"
+    recipe, origin = asked(model, whole)
+    pretrain(recipe, inputs, whole, origin=origin)
+    train_one = loop.one_step
+
+    def stopped(run, state, batch):
+        train_one(run, state, batch)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "one_step", stopped)
+        with pytest.raises(Stopped):
+            pretrain(recipe, inputs, parts, origin=origin)
+    shutil.rmtree(model)  # the checkpoint has all
+    again, noted = asked(None, parts, resume=True)
+    assert (again, noted) == (recipe, origin)
+    pretrain(again, inputs, parts, origin=noted, resume=True)
+    one, other = (load_file(out / "model" / "model.safetensors") for out in (whole, parts))
+    assert all(torch.equal(x, other[name]) for name, x in one.items())
+    losses = [
+        [row.get("loss_nats_per_masked_token") for row in read_metrics(out / "metrics.jsonl")] for out in (whole, parts)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_a_run_that_lost_its_model_before_the_first_checkpoint_says_so(inputs, tmp_path, monkeypatch):
+    model, out = folder_of(tmp_path / "model", KmerTokenizer(k=3)), tmp_path / "run"
+    recipe, origin = asked(model, out)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "one_step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(recipe, inputs, out, origin=origin)
+    weights = load_file(model / "model.safetensors")
+    save_file({name: x + 1 for name, x in weights.items()}, model / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(SettingsError, match="does not hold the weights any more that this run is to begin from"):
+        pretrain(recipe, inputs, out, origin=read_origin(out), resume=True)
+
+
+def test_another_origin_than_the_run_began_with_is_refused(inputs, tmp_path):
+    model, out = folder_of(tmp_path / "model", KmerTokenizer(k=3)), tmp_path / "run"
+    recipe, origin = asked(model, out)
+    pretrain(recipe, inputs, out, origin=origin)
+    other = folder_of(tmp_path / "other", KmerTokenizer(k=3), initializer_range=0.5)
+    for asks in (asked(other, out)[1], None):
+        with pytest.raises(
+            SettingsError, match=r"holds a run that began from the model .*go on with it without --from"
+        ):
+            pretrain(recipe, inputs, out, origin=asks, resume=True)
+    assert read_config(out)[0] == recipe
+
+
+def test_what_the_recipe_says_otherwise_is_refused_with_both_values(tmp_path):
+    model = folder_of(tmp_path / "model", KmerTokenizer(k=3))
+    for change, value in (("encoder.hidden_size=64", "32"), ("tokens.k=6", "3"), ('encoder.mlp="dense"', '"glu"')):
+        key, _, given = change.partition("=")
+        with pytest.raises(
+            SettingsError, match=f"^{key} = {given} was asked for, and .*model, to go on from, has {value}"
+        ):
+            asked(model, tmp_path / "run", change)
+    with pytest.raises(
+        SettingsError, match=r"^encoder.num_hidden_layers = \d+ was asked for.*other too: encoder.hidden"
+    ):
+        asked(model, tmp_path / "run", name="genome-base")
+    asked(model, tmp_path / "run", "encoder.hidden_size=32", "tokens.k=3")
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_kmers_of_another_number_than_the_model_has_vectors_for_are_refused(k, inputs, tmp_path):
+    recipe, origin = asked(folder_of(tmp_path / "model", None), tmp_path / "run", f"tokens.k={k}")
+    with pytest.raises(SettingsError, match=rf"has vectors for 69 tokens, and the recipe's tokens are {4**k + 5}; set"):
+        pretrain(recipe, inputs, tmp_path / "run", origin=origin)
+    assert not (tmp_path / "run" / "config.toml").exists()
+
+
+def test_learned_words_of_dna_come_along_from_their_folder(simulated, inputs, tmp_path):
+    words = BpeTokenizer.learn(Genome.open([simulated.genome]), 64)
+    words.save_pretrained(tmp_path / "words")
+    model = folder_of(tmp_path / "model", words, vocab_size=len(words))
+    recipe, origin = asked(model, tmp_path / "run", f"tokens.folder={tmp_path / 'words'}")
+    assert recipe.tokens.folder == str(model)
+    pretrain(recipe, inputs, tmp_path / "run", origin=origin)
+
+
+def test_a_text_model_goes_on_with_its_pieces(tmp_path):
+    pieces = [
+        *SPECIAL,
+        *"abcdefghijklmnopqrstuvwxyz",
+        *(f"##{x}" for x in "abcdefghijklmnopqrstuvwxyz"),
+        "1",
+        "2",
+        "12",
+    ]
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text(
+        "".join(json.dumps({"text": f"some words about {'abcdefghij'[i % 10] * 5} {i}"}) + "\n" for i in range(60))
+    )
+    model = folder_of(tmp_path / "model", BertTokenizer(vocab=vocabulary), "bert", vocab_size=len(pieces))
+    changes = [x for x in QUICKER if not x.startswith("windows.")] + ["documents.max_tokens=32"]
+    origin = origin_of(model, "text", tmp_path / "run", resume=False)
+    recipe = chosen_recipe("text", "", changes, origin)
+    pretrain(recipe, Inputs(corpus=(str(corpus),)), tmp_path / "run", origin=origin)
+    assert (tmp_path / "run" / "vocab.txt").read_text().split() == pieces
+    cased = folder_of(
+        tmp_path / "cased", BertTokenizer(vocab=vocabulary, do_lower_case=False), "bert", vocab_size=len(pieces)
+    )
+    with pytest.raises(SettingsError, match="does not read text as bert-base-uncased's does"):
+        origin_of(cased, "text", tmp_path / "x", resume=False)
+    with pytest.raises(SettingsError, match="does not read plain DNA, so pretraining on a genome cannot go on from it"):
+        origin_of(model, "genome", tmp_path / "x", resume=False)
+    with pytest.raises(SettingsError, match="comes with a KmerTokenizer"):
+        origin_of(folder_of(tmp_path / "kmers", KmerTokenizer(k=3)), "text", tmp_path / "x", resume=False)
+
+
+def test_a_folder_that_holds_no_such_model_is_one_sentence(tmp_path):
+    folder = folder_of(tmp_path / "model", KmerTokenizer(k=3))
+    (folder / "tokenizer_config.json").write_text("{")
+    (folder / "vocab.txt").unlink(missing_ok=True)
+    with pytest.raises(UserError, match=r"its tokenizer does not open .*copy the tokenizer's files again"):
+        origin_of(folder, "genome", tmp_path / "run", resume=False)
+    (folder / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(UserError, match="gpt2"):
+        origin_of(folder, "genome", tmp_path / "run", resume=False)
+
+
+def test_a_damaged_note_of_the_origin_is_one_sentence(inputs, tmp_path):
+    out = tmp_path / "run"
+    recipe, origin = asked(folder_of(tmp_path / "model", KmerTokenizer(k=3)), out)
+    pretrain(dataclasses.replace(recipe), inputs, out, origin=origin)
+    config = out / "config.toml"
+    config.write_text(config.read_text().replace("fingerprint", "fingerprints"))
+    with pytest.raises(SettingsError, match=r"has no whole table \[from\]; bring it back"):
+        read_origin(out)
