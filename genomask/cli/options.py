@@ -30,6 +30,9 @@ ModelFolder = Annotated[
     Path,
     typer.Option(parser=inputs.model_folder, metavar="FOLDER", help="Folder of a model, or of a run, which holds one."),
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what it would take (time, memory, disk, tokens) and stop.")
+]
 RecipeName = Annotated[
     str, typer.Option(help="Recipe name or TOML file. Default: tiny without a GPU, base with one.", metavar="RECIPE")
 ]

@@ -9,6 +9,7 @@ import ctypes
 import logging
 import os
 import resource
+import sys
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,12 @@ def usable_memory() -> int:
     built_in = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     return built_in if limit == resource.RLIM_INFINITY else min(built_in, limit)
+
+
+def peak_memory() -> int:
+    """The most bytes of main memory that this process has held at once."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def keep_freed_memory() -> bool:

@@ -25,6 +25,9 @@ from genomask.training.finite import first_not_finite, require_finite
 KEPT = 2
 """Checkpoints that stay on disk: the last, and the one before it in case the last is damaged."""
 
+CHECKPOINTS_AT_ONCE = KEPT + 1
+"""On disk while one is written."""
+
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
 DIGESTS = "checkpoint.sha256"
 
@@ -73,6 +76,12 @@ def load_weights(folder: Path, step: int, model: nn.Module) -> None:
         reason = str(error).split("\n")[0]
         raise TrainingError(f"checkpoint {path} cannot be used ({reason}); start again with another --out") from error
     _load_weights(model, weights)
+
+
+def checkpoint_bytes(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """What one takes on disk, to a few kilobytes; the optimizer has done a step."""
+    tensors = [*_unshared(dict(model.state_dict())).values(), *_optimizer_tensors(model, optimizer).values()]
+    return sum(x.numel() * x.element_size() for x in tensors)
 
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:

@@ -7,6 +7,12 @@ import torch
 
 from genomask.errors import SettingsError
 from genomask.machine import processor as hardware
+from genomask.machine.process import peak_memory
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory that this process has held at once on the device; on a CPU, in all."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_memory()
 
 
 def choose_device(name: str) -> torch.device:

@@ -29,7 +29,7 @@ PLACES = (
 )  # fmt: skip
 OPTIONS = (
     "--out", "--set", "--seed", "--shots", "--methods", "--recipe", "--help", "--nothere", "-x", "--model", "--genome",
-    "--window", "--evaluate", "--mismatch", "--target", "--resume", "--epochs", "--from",
+    "--window", "--evaluate", "--mismatch", "--target", "--resume", "--epochs", "--from", "--dry-run",
 )  # fmt: skip
 
 BODIES = (
@@ -198,6 +198,7 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
         (trained, []),
         ([*trained, "--ambiguous", "n", "--masking", "uniform", "--resume"], []),
         ([*trained, "--from", str(model)], []),
+        ([*trained, "--dry-run"], []),
         (fewshot(Path(task), Path(out)), []),
         *((line.split(), []) for line in lines),
         (f"compare {pair} --seeds 1 --masking uniform --out {out}".split(), ["--genome", "nothere.fa"]),

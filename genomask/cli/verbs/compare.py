@@ -10,6 +10,7 @@ from genomask.cli.options import (
     Ambiguous,
     Changes,
     Draws,
+    DryRun,
     GenomeFiles,
     LabelColumn,
     RecipeName,
@@ -53,6 +54,7 @@ def compare(
         Path,
         folder("Folder of the arms and report.html; an arm that is there is kept."),
     ] = Path("runs/compare"),
+    dry_run: DryRun = False,
 ) -> None:
     """Compare masking strategies at equal compute: pretrain each, measure each few-shot, one verdict and one page."""
     changes = [*changes, *changes_of({"masking.match": match or ""})]
@@ -82,5 +84,10 @@ def compare(
         fewshot=FewShotSettings(shots=sizes, draws=draws, methods=ways),
         out=out,
     )
+    if dry_run:
+        from genomask.commands.dry_run import compare_estimate
+
+        show(compare_estimate(comparison))
+        return
     outcome = run(comparison)
     show(result(outcome, write_comparison_page(outcome)))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from genomask.cli.options import Ambiguous, Changes, GenomeFiles, RecipeName, folder
+from genomask.cli.options import Ambiguous, Changes, DryRun, GenomeFiles, RecipeName, folder
 from genomask.cli.recipes import changes_of, look_at
 from genomask.errors import SettingsError
 from genomask.files import inputs
@@ -45,6 +45,7 @@ def pretrain(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Pretrain an encoder on a genome or on text."""
     if bool(genome) == bool(corpus):
@@ -68,6 +69,11 @@ def pretrain(
     settings = chosen_recipe(kind, recipe, changes, origin)
     asked_for = any(change.startswith("masking.strategy=") for change in changes)
     log.info("%s", mask_sentence(settings, asked_for=asked_for))
+    if dry_run:
+        from genomask.commands.dry_run import pretrain_estimate
+
+        show(pretrain_estimate(settings, given, out, origin, resume))
+        return
     run(settings, given, out, origin=origin, resume=resume)
     if distributed.is_main():
         show(report_run(out))

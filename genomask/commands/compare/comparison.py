@@ -100,7 +100,7 @@ def compare(comparison: Comparison) -> Outcome:
     An arm that fails is missing from the outcome, which names it. Raises SettingsError for a comparison that cannot
     answer its question, TrainingError where too few arms are left to compare.
     """
-    _check(comparison)
+    check_comparison(comparison)
     with locked(comparison.out):
         sweep(comparison.out, *WRITTEN)
         failed = run_arms(comparison.arms())
@@ -138,7 +138,8 @@ def _asked_for(arm: Arm, rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["shot"].isin(arm.fewshot.shots) & rows["method"].isin(methods)]
 
 
-def _check(comparison: Comparison) -> None:
+def check_comparison(comparison: Comparison) -> None:
+    """Raises UserError for one that cannot answer its question, or whose files cannot be read."""
     for strategy in comparison.strategies:
         find(strategy)
     if len(set(comparison.strategies)) < 2:

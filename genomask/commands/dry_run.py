@@ -1,0 +1,209 @@
+"""What a run would take on this machine, from a probe of seconds: a recipe and its input in, figures out.
+
+Nothing is written, but for the caches that the run would fill too.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import pandas as pd
+import torch
+from rich.table import Table
+
+from genomask.commands.compare.arms import Comparison, threads_for
+from genomask.commands.compare.comparison import check_comparison
+from genomask.commands.compare.workers import places
+from genomask.commands.pretrain import build_run
+from genomask.commands.run.folder import holds_run
+from genomask.commands.run.origin import Origin
+from genomask.data.opening import Inputs
+from genomask.errors import SettingsError
+from genomask.files.atomic import require_folder
+from genomask.recipe import Recipe
+from genomask.report.tables import rich_table
+from genomask.training import distributed
+from genomask.training.batches import StepBatches
+from genomask.training.checkpoint import CHECKPOINTS_AT_ONCE, checkpoint_bytes
+from genomask.training.device import choose_device, choose_precision, peak_bytes
+from genomask.training.evaluation import Evaluation, evaluate
+from genomask.training.loop import Run
+from genomask.training.optimizer import build_optimizer
+from genomask.training.step import loss_sum
+
+PROBE_SECONDS = 4.0
+"""That microbatches are trained on to know the speed."""
+EVALUATED_FRACTION = 0.1
+"""Of the held-out sequences, scored to know how long an evaluation takes."""
+GIB, MIB = 2**30, 2**20
+
+T = TypeVar("T")
+
+
+class Estimate(NamedTuple):
+    """What one run takes."""
+
+    parameters: int
+    steps: int
+    tokens_per_step: int
+    """Special tokens included; of the first step."""
+    start_seconds: float
+    """Reading, counting, building and the first microbatch, on which a model is compiled."""
+    step_seconds: float
+    evaluation_seconds: float
+    evaluations: int
+    memory_bytes: int
+    disk_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """From the first byte read to the last step, without the writing of checkpoints."""
+        return self.start_seconds + self.steps * self.step_seconds + self.evaluations * self.evaluation_seconds
+
+
+def estimate(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None = None) -> Estimate:
+    """Build the run and try a few microbatches. Raises what the run itself would raise before its first step."""
+    if distributed.size() > 1:
+        raise SettingsError("--dry-run tries what one process does; start it without torchrun.")
+    began = time.perf_counter()
+    run = build_run(recipe, inputs, out, origin)
+    return _probe(run, began)
+
+
+def pretrain_estimate(
+    recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None, resume: bool
+) -> Iterator[Table]:
+    """`genomask pretrain --dry-run`: what to print."""
+    require_folder(out)
+    if out.exists():
+        holds_run(out, resume)
+    found = estimate(recipe, inputs, out, origin)
+    yield _table(found, f"{out} would take, on this machine", "Nothing was written.")
+
+
+def compare_estimate(comparison: Comparison) -> Iterator[Table]:
+    """`genomask compare --dry-run`: what the arms that are not finished would take."""
+    check_comparison(comparison)
+    waiting = [arm for arm in comparison.arms() if not arm.is_finished]
+    if not waiting:
+        raise SettingsError(f"{comparison.out}: every arm is finished, so there is nothing to estimate.")
+    side_by_side = len(places(len(waiting), comparison.recipe.training.device))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads_for(side_by_side))
+    try:
+        found = estimate(waiting[0].recipe, comparison.inputs, waiting[0].folder)
+    finally:
+        torch.set_num_threads(before)
+    rounds = -(-len(waiting) // side_by_side)
+    whole = [
+        ("arms", f"{len(waiting)}, {side_by_side} side by side"),
+        ("time of all arms", duration(rounds * found.seconds)),
+        ("memory of all arms", size(side_by_side * found.memory_bytes)),
+        ("disk of all arms", size(len(waiting) * found.disk_bytes)),
+    ]
+    yield _table(
+        found,
+        f"{comparison.out}: each arm would take, on this machine",
+        "Pretraining alone: few-shot measurements come on top. Nothing was written.",
+        whole,
+    )
+
+
+def _probe(run: Run, began: float) -> Estimate:
+    """Train and score a little, and time it. Leaves the model changed."""
+    device = choose_device(run.training.device)
+    precision = choose_precision(run.training.precision, device)
+    model = run.model.train()
+    model.to(device)
+    optimizer = build_optimizer(model, run.optimizer)
+    making, batch = _timed(partial(run.batches.of, 0), device)
+    train = partial(_train_on, run, batch, device, precision)
+    _timed(partial(train, 0), device)
+    optimizer.step()  # makes its moments
+    started = time.perf_counter() - began
+    numbers, seconds, tokens = itertools.cycle(range(len(batch.microbatches))), 0.0, 0
+    while seconds < PROBE_SECONDS:
+        taken, seen = _timed(partial(train, next(numbers)), device)
+        seconds, tokens = seconds + taken, tokens + seen
+    updating, _ = _timed(optimizer.step, device)
+    of_step = sum(len(part.input_ids) for part in batch.microbatches)
+    part, times = _part_of(run.evaluation, EVALUATED_FRACTION)
+    evaluate(model, _part_of(run.evaluation, 0)[0], device, precision)  # the first takes longer
+    scoring, _ = _timed(partial(evaluate, model, part, device, precision), device)
+    steps, every = run.training.steps, run.scoring.every
+    return Estimate(
+        parameters=model.num_parameters(),
+        steps=steps,
+        tokens_per_step=of_step,
+        start_seconds=started,
+        step_seconds=max(making, of_step * seconds / tokens + updating),  # the next batch is made meanwhile
+        evaluation_seconds=times * scoring,
+        evaluations=-(-steps // every),
+        memory_bytes=peak_bytes(device),
+        disk_bytes=CHECKPOINTS_AT_ONCE * checkpoint_bytes(model, optimizer) + 4 * model.num_parameters(),
+    )
+
+
+def _train_on(run: Run, batch: StepBatches, device: torch.device, precision: str, number: int) -> int:
+    """Forward and backward of one microbatch, as in a step; its tokens."""
+    microbatch = batch.microbatches[number].to(device)
+    (loss_sum(run.network, microbatch, device, precision) / max(1, len(microbatch.masked_index))).backward()
+    return len(microbatch.input_ids)
+
+
+def _part_of(whole: Evaluation, fraction: float) -> tuple[Evaluation, float]:
+    """A part of what is scored, and how many times its tokens the whole has."""
+    n_batches, n_windows = (max(1, int(fraction * len(x))) for x in (whole.token_batches, whole.codes))
+    part = replace(
+        whole,
+        token_batches=whole.token_batches[:n_batches],
+        hidden={item: hidden[:n_windows] for item, hidden in whole.hidden.items()},
+        order_0={item: fractions[:n_windows] for item, fractions in whole.order_0.items()},
+        codes=whole.codes[:n_windows],
+        input_ids=whole.input_ids[:n_windows],
+    )
+    return part, _tokens(whole) / _tokens(part)
+
+
+def _tokens(scored: Evaluation) -> int:
+    return sum(len(x.input_ids) for x in scored.token_batches) + len(scored.hidden) * scored.input_ids.numel()
+
+
+def _timed(work: Callable[[], T], device: torch.device) -> tuple[float, T]:
+    """Seconds, and what came of it."""
+    began = time.perf_counter()
+    result = work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began, result
+
+
+def _table(found: Estimate, title: str, caption: str, more: list[tuple[str, str]] | None = None) -> Table:
+    rows = [
+        ("parameters", f"{found.parameters:,}"),
+        ("tokens a step", f"{found.tokens_per_step:,}"),
+        ("tokens in all", f"{found.steps * found.tokens_per_step:,} in {found.steps:,} steps"),
+        ("speed", f"{found.tokens_per_step / found.step_seconds:,.0f} tokens/s"),
+        ("memory", size(found.memory_bytes)),
+        ("time", f"{duration(found.seconds)}, {found.evaluations} evaluations of "
+                 f"{duration(found.evaluation_seconds)} included"),
+        ("disk", size(found.disk_bytes)),
+        *(more or []),
+    ]  # fmt: skip
+    return rich_table(pd.DataFrame(rows, columns=["", "estimate"]), title, caption)
+
+
+def size(n_bytes: int) -> str:
+    """As '1.25 GiB'."""
+    return f"{n_bytes / GIB:.2f} GiB" if n_bytes >= GIB else f"{n_bytes / MIB:.1f} MiB"
+
+
+def duration(seconds: float) -> str:
+    """As '3.4 s', '12 min' or '5.2 h'."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,76 @@
+"""What a run would take: the figures that can be counted are those of the run itself, and nothing is written."""
+
+import dataclasses
+
+import pytest
+
+from genomask.commands import dry_run
+from genomask.commands.compare.arms import Comparison
+from genomask.commands.dry_run import compare_estimate, duration, estimate, pretrain_estimate, size
+from genomask.commands.pretrain import pretrain
+from genomask.errors import SettingsError
+from genomask.fewshot.protocol import FewShotSettings
+from genomask.inference.hub import open_model
+from genomask.training import distributed
+from genomask.training.distributed import World
+from genomask.training.metrics_log import read_metrics
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(dry_run, "PROBE_SECONDS", 0.05)
+
+
+def cells(table):
+    return [str(cell) for column in table.columns for cell in column.cells]
+
+
+def bytes_in(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_can_be_counted_is_what_the_run_then_has(quick_recipe, inputs, run_folder):
+    found = estimate(quick_recipe, inputs, run_folder)
+    assert not run_folder.exists()
+    pretrain(quick_recipe, inputs, run_folder)
+    model, _ = open_model(run_folder / "model")
+    assert found.parameters == model.num_parameters()
+    rows = read_metrics(run_folder / "metrics.jsonl")
+    assert found.evaluations == sum("eval_loss_nats_per_masked_token" in row for row in rows) == 2
+    first = rows[0]["tokens"]
+    specials = 2 * quick_recipe.training.sequences_per_step
+    assert first < found.tokens_per_step <= first + specials
+    one = bytes_in(run_folder / "checkpoints" / "step-20")
+    assert found.disk_bytes == pytest.approx(3 * one + bytes_in(run_folder / "model"), rel=0.2)
+    assert found.seconds == pytest.approx(found.start_seconds + 20 * found.step_seconds + 2 * found.evaluation_seconds)
+    assert min(found.start_seconds, found.step_seconds, found.evaluation_seconds) > 0
+    assert found.memory_bytes > 2**20
+
+
+def test_pretrain_says_what_it_would_take_and_what_would_stop_it(quick_recipe, inputs, run_folder, monkeypatch):
+    [table] = pretrain_estimate(quick_recipe, inputs, run_folder, None, resume=False)
+    assert {"parameters", "tokens a step", "memory", "time", "disk"} < set(cells(table))
+    assert not run_folder.exists()
+    pretrain(quick_recipe, inputs, run_folder)
+    with pytest.raises(SettingsError, match="already holds a run"):
+        next(pretrain_estimate(quick_recipe, inputs, run_folder, None, resume=False))
+    with distributed.being(World(0, 2)), pytest.raises(SettingsError, match="start it without torchrun"):
+        estimate(quick_recipe, inputs, run_folder)
+
+
+def test_compare_counts_the_arms_that_are_not_finished(quick_recipe, inputs, simulated, tmp_path, monkeypatch):
+    monkeypatch.setattr(dry_run, "places", lambda arms, device: [None] * 2)
+    asked = Comparison(
+        recipe=dataclasses.replace(quick_recipe), inputs=inputs, strategies=("uniform", "random-span"), seeds=3,
+        pool=simulated.pool, test=simulated.test, fewshot=FewShotSettings(shots=(2,), draws=2, methods=("probe",)),
+        out=tmp_path / "compare",
+    )  # fmt: skip
+    [table] = compare_estimate(asked)
+    assert "6, 2 side by side" in cells(table)
+    assert "few-shot measurements come on top" in str(table.caption)
+    assert not asked.out.exists()
+
+
+def test_sizes_and_durations_are_read_at_a_glance():
+    assert (size(3 * 2**29), size(2**19)) == ("1.50 GiB", "0.5 MiB")
+    assert (duration(3.44), duration(600), duration(18_720)) == ("3.4 s", "10 min", "5.2 h")
