@@ -23,10 +23,10 @@ from genomask.training.checkpoint_state import Progress, from_state, to_state
 from genomask.training.finite import first_not_finite, require_finite
 
 KEPT = 2
-"""Checkpoints that stay on disk: the last, and the one before it in case the last is damaged."""
+"""Checkpoints that stay on disk: the last, and the one before it in case the last is damaged. The best stays too."""
 
-CHECKPOINTS_AT_ONCE = KEPT + 1
-"""On disk while one is written."""
+CHECKPOINTS_AT_ONCE = KEPT + 2
+"""On disk while one is written, the best beside them."""
 
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
 DIGESTS = "checkpoint.sha256"

@@ -14,6 +14,13 @@ class WindowSums(NamedTuple):
     seconds: float = 0.0
 
 
+class Best(NamedTuple):
+    """The evaluation that was best so far."""
+
+    step: int
+    score: float
+
+
 class Progress(NamedTuple):
     """How far a run is: with weights and moments all that it needs to go on."""
 
@@ -24,6 +31,7 @@ class Progress(NamedTuple):
     ] = ()  # bits per hidden base at each evaluation, where a curriculum waits for them
     switched_at: int | None = None  # first step after the curriculum's switch
     window: WindowSums = WindowSums()
+    best: Best | None = None  # of the evaluations so far
 
 
 def to_state(progress: Progress, n_moments: int) -> dict[str, Any]:
@@ -32,6 +40,7 @@ def to_state(progress: Progress, n_moments: int) -> dict[str, Any]:
     return {
         **progress._asdict(),
         "window": {**masks._asdict(), "loss": loss, "seconds": seconds},
+        "best": progress.best and progress.best._asdict(),
         "optimizer_tensors": n_moments,
     }
 
@@ -53,6 +62,7 @@ def from_state(state: Any) -> tuple[Progress, int | None]:
             tuple(map(_number, state["fixed_mask_scores"])),
             None if state["switched_at"] is None else _count(state["switched_at"]),
             sums,
+            Best(_count(best["step"]), _number(best["score"])) if (best := state.get("best")) is not None else None,
         )
         return progress, _count(state["optimizer_tensors"]) if "optimizer_tensors" in state else None
     except (AttributeError, KeyError, TypeError) as error:

@@ -20,7 +20,7 @@ from genomask.masking import MaskAccount
 from genomask.training import distributed
 from genomask.training.batches import AHEAD, Batches, StepBatches
 from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
-from genomask.training.checkpoint_state import Progress
+from genomask.training.checkpoint_state import Best, Progress
 from genomask.training.device import choose_device, choose_precision, computed_in
 from genomask.training.environment import describe_environment, keep_environment
 from genomask.training.evaluation import Evaluation, evaluate
@@ -36,6 +36,7 @@ from genomask.training.signals import listen_for_stop
 from genomask.training.step import settle, train_step
 
 _DROPOUT_STREAM = 201
+BITS = "eval_bits_per_hidden_base"
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def train(run: Run) -> None:
         for batch in run.batches.stream(state.done, steps, lambda: state.switched_at):
             one_step(run, state, batch)
             bar.step(state.done)
-            last = state.done == steps
+            last, is_best = state.done == steps, False
             if last or state.done % run.training.log_every == 0:
                 bar.show_metrics(state.metrics.write(state.window.close(state.done, state.rate)))
             if last or state.done % run.scoring.every == 0:
@@ -81,8 +82,9 @@ def train(run: Run) -> None:
                 require_finite_scores(scores, state.done)
                 bar.show_evaluation(state.metrics.write({"step": state.done, "tokens": state.window.tokens, **scores}))
                 consider_switch(run, state, scores)
+                is_best = consider_best(state, scores)
             asked = distributed.largest(stop.signal_number)
-            if last or state.done % run.training.checkpoint_every == 0 or asked:
+            if last or state.done % run.training.checkpoint_every == 0 or asked or is_best:
                 save(run, state)
             if asked and not last:
                 distributed.wait_for_all()  # torchrun ends all that are left soon after the first
@@ -107,20 +109,23 @@ class State:
     window: LogWindow
     fixed_mask_scores: tuple[float, ...]
     switched_at: int | None
+    best: Best | None
     is_settled: bool = field(default_factory=lambda: distributed.size() == 1)
     """Whether gradients lie where they will always lie."""
 
     @property
     def progress(self) -> Progress:
         """What a checkpoint keeps."""
-        return Progress(self.done, self.window.tokens, self.fixed_mask_scores, self.switched_at, self.window.sums)
+        window = self.window
+        return Progress(self.done, window.tokens, self.fixed_mask_scores, self.switched_at, window.sums, self.best)
 
 
 def save(run: Run, state: State) -> None:
     """A checkpoint, by the main process; the others go on to where they need it."""
     if distributed.is_main():
         state.metrics.sync()
-        save_checkpoint(run.out / "checkpoints", run.model, state.optimizer, state.progress)
+        spared = (state.best.step,) if state.best else ()
+        save_checkpoint(run.out / "checkpoints", run.model, state.optimizer, state.progress, spared)
 
 
 def start(run: Run) -> State:
@@ -151,8 +156,8 @@ def start(run: Run) -> State:
     metrics = MetricsLog(run.out / "metrics.jsonl", before.steps_done, writes=distributed.is_main())
     network = distributed.replicate(run.network, device)
     window = LogWindow(before.tokens, shows_phase=run.batches.plan.changes, sums=before.window)
-    switch = before.fixed_mask_scores, before.switched_at
-    return State(before.steps_done, 0.0, device, precision, network, optimizer, metrics, window, *switch)
+    scored = before.fixed_mask_scores, before.switched_at, before.best
+    return State(before.steps_done, 0.0, device, precision, network, optimizer, metrics, window, *scored)
 
 
 def one_step(run: Run, state: State, batch: StepBatches) -> None:
@@ -183,7 +188,7 @@ def consider_switch(run: Run, state: State, scores: dict[str, float]) -> None:
     plan = run.batches.plan
     if not plan.patience or state.switched_at is not None:
         return
-    state.fixed_mask_scores += (scores["eval_bits_per_hidden_base"],)
+    state.fixed_mask_scores += (scores[BITS],)
     if plan.wants_to_switch(state.fixed_mask_scores):
         state.switched_at = state.done + AHEAD
         log.info(
@@ -191,6 +196,18 @@ def consider_switch(run: Run, state: State, scores: dict[str, float]) -> None:
             state.done, ", ".join(f"{bits:.4f}" for bits in state.fixed_mask_scores[-plan.patience - 1 :]),
             state.switched_at,
         )  # fmt: skip
+
+
+def consider_best(state: State, scores: dict[str, float]) -> bool:
+    """Whether this evaluation is the best so far, by bits per hidden base or, without them, the token loss."""
+    name = next(name for name in (BITS, "eval_loss_nats_per_masked_token") if name in scores)
+    if state.best is not None and scores[name] >= state.best.score:
+        return False
+    state.best = Best(state.done, scores[name])
+    log.info(
+        "best so far: step %d (%s %.4f); its checkpoint is kept beside the last two", state.done, name, scores[name]
+    )
+    return True
 
 
 def save_model(run: Run) -> None:

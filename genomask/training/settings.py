@@ -25,7 +25,8 @@ class TrainingSettings(Table, name="training"):
     log_every: Count = 20
     """Steps between two rows of metrics.jsonl; a recipe that does not say logs short runs at least 20 times."""
     checkpoint_every: Count = 500
-    """Steps between two checkpoints, of which the last two are kept; if not said, short runs are saved 5 times."""
+    """Steps between two checkpoints, of which the last two and the best are kept; if not said, short runs are saved 5
+    times."""
 
 
 @dataclass(frozen=True, kw_only=True)

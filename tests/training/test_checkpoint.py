@@ -1,6 +1,9 @@
 import errno
 import json
 import logging
+import os
+import resource
+import signal
 
 import pytest
 import torch
@@ -12,7 +15,8 @@ from genomask.files.digests import write_digests
 from genomask.masking import MaskAccount
 from genomask.training import checkpoint
 from genomask.training.checkpoint import list_checkpoints, load_weights, restore_checkpoint, save_checkpoint
-from genomask.training.checkpoint_state import Progress, WindowSums
+from genomask.training.checkpoint_state import Best, Progress, WindowSums
+from genomask.training.signals import listen_for_stop
 
 
 class Tied(nn.Module):
@@ -105,6 +109,43 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["step-5"]
     monkeypatch.undo()
     assert restore_checkpoint(tmp_path, *trained(1)) == Progress(5, 50)
+
+
+def test_the_best_by_evaluation_stays_beside_the_last_two(tmp_path):
+    model, optimizer = trained(0)
+    for step, best in ((5, 5), (10, 5), (15, 5), (20, 20), (25, 20), (30, 20), (35, 20)):
+        save_checkpoint(tmp_path, model, optimizer, Progress(step, step), spared=(best,))
+        kept = [step for step, _ in list_checkpoints(tmp_path)]
+        assert kept == sorted({best, *range(5, step + 1, 5)[-2:]})
+
+
+def test_a_limit_on_the_size_of_files_leaves_the_last_checkpoint_whole(tmp_path):
+    model, optimizer = trained(0)
+    save_checkpoint(tmp_path, model, optimizer, Progress(5, 5))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    try:
+        with pytest.raises(TrainingError, match=r"checkpoint of step 10 could not be written .*older checkpoints are"):
+            save_checkpoint(tmp_path, model, optimizer, Progress(10, 10))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-5"]
+    assert restore_checkpoint(tmp_path, *trained(1, steps=0)) == Progress(5, 5)
+
+
+def test_a_signal_while_a_checkpoint_is_written_waits_for_it(tmp_path, monkeypatch):
+    model, optimizer = trained(0)
+    write = checkpoint.save_file
+
+    def asked_to_stop(tensors, path):
+        os.kill(os.getpid(), signal.SIGTERM)
+        write(tensors, path)
+
+    monkeypatch.setattr(checkpoint, "save_file", asked_to_stop)
+    with listen_for_stop() as stop:
+        save_checkpoint(tmp_path, model, optimizer, Progress(5, 5))
+    assert stop.signal_number == signal.SIGTERM
+    assert restore_checkpoint(tmp_path, *trained(1, steps=0)) == Progress(5, 5)
 
 
 def test_no_checkpoint_means_a_start_from_step_zero(tmp_path):
@@ -204,7 +245,7 @@ def test_a_checkpoint_from_before_there_were_digests_is_used_and_that_is_said(tm
 
 def test_all_of_the_progress_comes_back(tmp_path):
     window = WindowSums(MaskAccount(100, 15, 200, 20, 2), loss=1 / 3, seconds=0.1)
-    whole = Progress(10, 1234, (1.9, 1.8), switched_at=7, window=window)
+    whole = Progress(10, 1234, (1.9, 1.8), switched_at=7, window=window, best=Best(4, 1.8))
     two_checkpoints(tmp_path, whole)
     assert restore_checkpoint(tmp_path, *trained(1)) == whole
 

@@ -59,7 +59,7 @@ class Origin:
                 "there yet; bring them back, or give another --out and --from."
             )
         model = MosaicBertForMaskedLM(config)
-        model.load_state_dict(open_as_ours(folder).float().state_dict())
+        model.load_state_dict(open_as_ours(folder).state_dict())  # copied: halves become float32
         return model
 
     def require_vocabulary(self, n_tokens: int, *, of_kmers: bool) -> None:
