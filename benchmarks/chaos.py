@@ -29,7 +29,7 @@ import typer
 from machine import describe_machine, save
 
 from genomask.cli import app
-from genomask.training.metrics_log import read_metrics
+from genomask.training.metrics_log import OF_THE_MOMENT, read_metrics
 
 RESULT = Path(__file__).parent / "results" / "chaos.json"
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -196,15 +196,14 @@ def compared(one: Path, two: Path) -> list[str]:
     if not found and any(progress(one / "checkpoints" / x) != progress(two / "checkpoints" / x) for x in steps[0]):
         found.append("state.json")
     rows = [read_metrics(run / "metrics.jsonl") for run in (one, two)]
-    timeless = [[{k: v for k, v in row.items() if k != "tokens_per_second"} for row in run] for run in rows]
+    timeless = [[{k: v for k, v in row.items() if k not in OF_THE_MOMENT} for row in run] for run in rows]
     return found if timeless[0] == timeless[1] else [*found, "metrics.jsonl"]
 
 
 def progress(checkpoint: Path) -> dict[str, Any]:
     """Its state.json without the clock."""
     state = json.loads((checkpoint / "state.json").read_text())
-    state["window"].pop("seconds")
-    return state
+    return state | {"window": {k: v for k, v in state["window"].items() if k not in ("seconds", "waited")}}
 
 
 if __name__ == "__main__":

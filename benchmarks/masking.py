@@ -165,7 +165,7 @@ def seconds_of_a_training_step(batch: tuple[Tensor, Tensor, Tensor], tokenizer: 
     packed = [to_batch(corrupted, labels, cu_seqlens, torch.ones(len(keys)))]
 
     def step(n: int) -> object:
-        return train_step(model, optimizer, packed, step=n, clip_norm=1.0, device=CPU, precision="fp32")
+        return train_step(model, optimizer, packed, clip_norm=1.0, device=CPU, precision="fp32")
 
     return statistics.median(turn.cpu_s for turn in take_turns({"step": step}, 5, CPU)["step"])
 

@@ -87,7 +87,7 @@ def trained(switches, device):
     model.to(device)
     optimizer = build_optimizer(model, OptimizerSettings(learning_rate=1e-3))
     settings = {"clip_norm": 1.0, "device": device, "precision": "fp32"}
-    losses = [train_step(model, optimizer, batches, step=step, **settings) for step in range(3)]
+    losses = [train_step(model, optimizer, batches, **settings).loss for _ in range(3)]
     assert losses[0] > losses[2]
     return [x.detach() for x in model.parameters()], losses[-1]
 

@@ -140,7 +140,6 @@ def measure_tokens_per_second(recipe: Recipe, device: torch.device, precision: s
             model,
             optimizer,
             [batch],
-            step=0,
             clip_norm=recipe.optimizer.clip_norm,
             device=device,
             precision=precision,

@@ -12,6 +12,10 @@ class WindowSums(NamedTuple):
     masks: MaskAccount = MaskAccount(0, 0, 0, 0, 0)
     loss: float = 0.0  # nats, over the masked tokens
     seconds: float = 0.0
+    waited: float = 0.0  # seconds of these, for data
+    gradient_norm: float = 0.0  # over the steps
+    steps: int = 0  # skipped ones left out, as in all sums but those of seconds
+    skipped: int = 0  # steps whose loss or gradient was not finite
 
 
 class Best(NamedTuple):
@@ -32,14 +36,15 @@ class Progress(NamedTuple):
     switched_at: int | None = None  # first step after the curriculum's switch
     window: WindowSums = WindowSums()
     best: Best | None = None  # of the evaluations so far
+    skipped_in_a_row: int = 0  # up to the last step
 
 
 def to_state(progress: Progress, n_moments: int) -> dict[str, Any]:
     """The contents of state.json: plain numbers by name."""
-    masks, loss, seconds = progress.window
+    window = progress.window._asdict()
     return {
         **progress._asdict(),
-        "window": {**masks._asdict(), "loss": loss, "seconds": seconds},
+        "window": {**window.pop("masks")._asdict(), **window},
         "best": progress.best and progress.best._asdict(),
         "optimizer_tensors": n_moments,
     }
@@ -55,7 +60,15 @@ def from_state(state: Any) -> tuple[Progress, int | None]:
         sums = WindowSums()
         if window is not None:
             masks = MaskAccount(*(_count(window[name]) for name in MaskAccount._fields))
-            sums = WindowSums(masks, _number(window["loss"]), _number(window["seconds"]))
+            sums = WindowSums(
+                masks,
+                loss=_number(window["loss"]),
+                seconds=_number(window["seconds"]),
+                waited=_number(window.get("waited", 0)),  # an earlier version's holds no more
+                gradient_norm=_number(window.get("gradient_norm", 0)),
+                steps=_count(window.get("steps", 0)),
+                skipped=_count(window.get("skipped", 0)),
+            )
         progress = Progress(
             _count(state["steps_done"]),
             _count(state["tokens"]),
@@ -63,6 +76,7 @@ def from_state(state: Any) -> tuple[Progress, int | None]:
             None if state["switched_at"] is None else _count(state["switched_at"]),
             sums,
             Best(_count(best["step"]), _number(best["score"])) if (best := state.get("best")) is not None else None,
+            _count(state.get("skipped_in_a_row", 0)),
         )
         return progress, _count(state["optimizer_tensors"]) if "optimizer_tensors" in state else None
     except (AttributeError, KeyError, TypeError) as error:

@@ -1,7 +1,9 @@
 """Numbers that are not finite stop a run before they are believed: never a model, never a good checkpoint."""
 
+import logging
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +15,38 @@ ADVICE = (
     "training.precision=fp32; what was saved before that step stays as it is"
 )
 """A run goes on with its own settings alone, so --resume would only meet the same step again."""
+
+
+MOST_SKIPPED = 10
+"""Steps in a row whose loss or gradient is not finite, after which the run stops."""
+
+log = logging.getLogger(__name__)
+
+
+class StepResult(NamedTuple):
+    """What one step came to, of all processes."""
+
+    loss: float  # nats per masked token, weighted as the batch says
+    gradient_norm: float  # before clipping
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the step was taken; one that is not finite leaves the weights as they were."""
+        return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)
+
+
+def count_skipped(result: StepResult, step: int, before: int) -> int:
+    """Steps in a row that were skipped, this one included; `before`: without it.
+
+    Raises TrainingError where they are MOST_SKIPPED.
+    """
+    if result.is_finite:
+        return 0
+    what = f"the loss is not finite at step {step} (loss {result.loss}, gradient norm {result.gradient_norm})"
+    if before + 1 >= MOST_SKIPPED:
+        raise TrainingError(f"{what}, nor was it at the {before} steps before, which were skipped; {ADVICE}")
+    log.warning("%s: the step is skipped, the weights stay as they are", what)
+    return before + 1
 
 
 def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:

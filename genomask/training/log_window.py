@@ -6,6 +6,7 @@ from typing import Any
 from genomask.masking import MaskAccount
 from genomask.masking.curricula import Phase
 from genomask.training.checkpoint_state import WindowSums
+from genomask.training.finite import StepResult
 
 
 class LogWindow:
@@ -18,31 +19,48 @@ class LogWindow:
         self._shows_phase = shows_phase
         self.restart_clock()
 
-    def add(self, step: MaskAccount, loss: float, phase: Phase) -> None:
+    def add(self, masks: MaskAccount, step: StepResult, phase: Phase) -> None:
         """Count one step of all processes, which began when the clock was last restarted."""
-        masks, loss_before, seconds = self.sums
-        self.tokens += step.tokens
-        self.sums = WindowSums(
-            masks + step, loss_before + loss * step.tokens_masked, seconds + time.perf_counter() - self._since
-        )
+        sums = self.sums._replace(seconds=self.sums.seconds + time.perf_counter() - self._since)
         self._phase = phase
+        if not step.is_finite:  # nothing was learned in it
+            self.sums = sums._replace(skipped=sums.skipped + 1)
+            return
+        self.tokens += masks.tokens
+        self.sums = sums._replace(
+            masks=sums.masks + masks,
+            loss=sums.loss + step.loss * masks.tokens_masked,
+            gradient_norm=sums.gradient_norm + step.gradient_norm,
+            steps=sums.steps + 1,
+        )
 
     def restart_clock(self) -> None:
-        """The next step begins now."""
+        """The next step begins now, with the wait for its data."""
         self._since = time.perf_counter()
 
-    def close(self, step: int, rate: float) -> dict[str, Any]:
-        """The row of metrics.jsonl, and start anew."""
-        masks, loss, seconds = self.sums
-        row = {
-            "step": step,
-            "tokens": self.tokens,
-            "loss_nats_per_masked_token": loss / max(1, masks.tokens_masked),
-            "tokens_masked_fraction": masks.tokens_masked_fraction,
-            "bases_hidden_fraction": masks.bases_hidden_fraction,
-            "bases_hidden_kept_fraction": masks.bases_hidden_kept_fraction,
-            "tokens_per_second": masks.tokens / seconds,
+    def has_data(self) -> None:
+        """The wait for the step's data is over."""
+        self.sums = self.sums._replace(waited=self.sums.waited + time.perf_counter() - self._since)
+
+    def close(self, step: int, rate: float, peak_memory: int) -> dict[str, Any]:
+        """The row of metrics.jsonl, and start anew; peak_memory in bytes. Without a step that counts it has no loss."""
+        sums, masks = self.sums, self.sums.masks
+        row: dict[str, Any] = {"step": step, "tokens": self.tokens}
+        if sums.steps:
+            row |= {
+                "loss_nats_per_masked_token": sums.loss / max(1, masks.tokens_masked),
+                "tokens_masked_fraction": masks.tokens_masked_fraction,
+                "bases_hidden_fraction": masks.bases_hidden_fraction,
+                "bases_hidden_kept_fraction": masks.bases_hidden_kept_fraction,
+                "gradient_norm": sums.gradient_norm / sums.steps,
+                "tokens_per_second": masks.tokens / sums.seconds,
+                "masked_tokens_per_second": masks.tokens_masked / sums.seconds,
+            }
+        row |= {
+            "skipped_steps": sums.skipped,
             "learning_rate": rate,
+            "data_wait_fraction": sums.waited / sums.seconds,
+            "peak_memory_bytes": peak_memory,
         }
         if self._shows_phase:
             row |= {"masked_by_second_fraction": self._phase.fraction, "mask_rate_asked": self._phase.mask_rate}

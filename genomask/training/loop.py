@@ -21,10 +21,10 @@ from genomask.training import distributed
 from genomask.training.batches import AHEAD, Batches, StepBatches
 from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
 from genomask.training.checkpoint_state import Best, Progress
-from genomask.training.device import choose_device, choose_precision, computed_in
+from genomask.training.device import choose_device, choose_precision, computed_in, peak_bytes
 from genomask.training.environment import describe_environment, keep_environment
 from genomask.training.evaluation import Evaluation, evaluate
-from genomask.training.finite import require_finite, require_finite_scores
+from genomask.training.finite import count_skipped, require_finite, require_finite_scores
 from genomask.training.log_window import LogWindow
 from genomask.training.metrics_log import MetricsLog
 from genomask.training.optimizer import OptimizerSettings, build_optimizer
@@ -64,9 +64,9 @@ class Run:
 def train(run: Run) -> None:
     """Train to the last step, from the newest checkpoint in `run.out` if there is one, and write `run.out/model`.
 
-    Raises Stopped after saving a checkpoint when asked to stop, TrainingError where a loss, score or weight is not
-    finite or a checkpoint cannot be written; checkpoints already on disk stay whole. Several processes train together,
-    and stop after the same step, whichever of them is asked to; the main one alone writes.
+    Raises Stopped after saving a checkpoint when asked to stop, TrainingError where a score or weight is not finite, or
+    the loss again and again, or a checkpoint cannot be written; checkpoints already on disk stay whole. Several
+    processes train together, and stop after the same step, whichever of them is asked to; the main one alone writes.
     """
     steps = run.training.steps
     state = start(run)
@@ -76,7 +76,8 @@ def train(run: Run) -> None:
             bar.step(state.done)
             last, is_best = state.done == steps, False
             if last or state.done % run.training.log_every == 0:
-                bar.show_metrics(state.metrics.write(state.window.close(state.done, state.rate)))
+                peak = distributed.largest(peak_bytes(state.device))
+                bar.show_metrics(state.metrics.write(state.window.close(state.done, state.rate, peak)))
             if last or state.done % run.scoring.every == 0:
                 scores = evaluate(run.model, run.evaluation, state.device, state.precision)
                 require_finite_scores(scores, state.done)
@@ -110,14 +111,16 @@ class State:
     fixed_mask_scores: tuple[float, ...]
     switched_at: int | None
     best: Best | None
+    skipped: int
+    """Steps in a row, up to the last, whose loss or gradient was not finite."""
     is_settled: bool = field(default_factory=lambda: distributed.size() == 1)
     """Whether gradients lie where they will always lie."""
 
     @property
     def progress(self) -> Progress:
         """What a checkpoint keeps."""
-        window = self.window
-        return Progress(self.done, window.tokens, self.fixed_mask_scores, self.switched_at, window.sums, self.best)
+        window, scored = self.window, (self.fixed_mask_scores, self.switched_at)
+        return Progress(self.done, window.tokens, *scored, window.sums, self.best, self.skipped)
 
 
 def save(run: Run, state: State) -> None:
@@ -156,12 +159,13 @@ def start(run: Run) -> State:
     metrics = MetricsLog(run.out / "metrics.jsonl", before.steps_done, writes=distributed.is_main())
     network = distributed.replicate(run.network, device)
     window = LogWindow(before.tokens, shows_phase=run.batches.plan.changes, sums=before.window)
-    scored = before.fixed_mask_scores, before.switched_at, before.best
+    scored = before.fixed_mask_scores, before.switched_at, before.best, before.skipped_in_a_row
     return State(before.steps_done, 0.0, device, precision, network, optimizer, metrics, window, *scored)
 
 
 def one_step(run: Run, state: State, batch: StepBatches) -> None:
     """Dropout, rate and update of one step."""
+    state.window.has_data()
     if not state.is_settled:
         settle(state.network, batch.microbatches[0], state.device, state.precision)
         state.is_settled = True
@@ -169,18 +173,18 @@ def one_step(run: Run, state: State, batch: StepBatches) -> None:
     factor = rate_factor(batch.step, run.training.steps, run.optimizer)
     scale_rates(state.optimizer, factor)
     state.rate = run.optimizer.learning_rate * factor
-    loss = train_step(
+    result = train_step(
         state.network,
         state.optimizer,
         batch.microbatches,
-        step=batch.step + 1,
         clip_norm=run.optimizer.clip_norm,
         device=state.device,
         precision=state.precision,
     )
     state.done = batch.step + 1
+    state.skipped = count_skipped(result, state.done, state.skipped)
     masks = MaskAccount(*map(int, distributed.sums(batch.masks)))
-    state.window.add(masks, loss, batch.phase)
+    state.window.add(masks, result, batch.phase)
 
 
 def consider_switch(run: Run, state: State, scores: dict[str, float]) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from genomask.files.atomic import atomic_write, naming
 
+OF_THE_MOMENT = ("tokens_per_second", "masked_tokens_per_second", "data_wait_fraction", "peak_memory_bytes")
+"""What is another number each time, on the same machine too."""
+
 log = logging.getLogger(__name__)
 
 

@@ -22,7 +22,9 @@ class TrainingBar(Bars):
         self._work.show(done)
 
     def show_metrics(self, row: dict[str, Any]) -> None:
-        """Loss and speed of the last logged steps."""
+        """Loss and speed of the last logged steps; of none but skipped ones there is no loss."""
+        if "loss_nats_per_masked_token" not in row:
+            return
         self._show("loss", f"loss {row['loss_nats_per_masked_token']:.3f} nats, {row['tokens_per_second']:,.0f} tok/s")
 
     def show_evaluation(self, row: dict[str, Any]) -> None:

@@ -1,15 +1,13 @@
 """One optimiser step: microbatches in, mean loss out. The loss is one sum over one count of masked tokens."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from genomask.errors import TrainingError
 from genomask.training import distributed
 from genomask.training.device import autocast
-from genomask.training.finite import ADVICE
+from genomask.training.finite import StepResult
 from genomask.types import PackedBatch
 
 
@@ -18,20 +16,19 @@ def train_step(
     optimizer: torch.optim.Optimizer,
     microbatches: Sequence[PackedBatch],
     *,
-    step: int,
     clip_norm: float,
     device: torch.device,
     precision: str,
-) -> float:
-    """Update the model once; returns the loss in nats per masked token, weighted as the batch says.
+) -> StepResult:
+    """Update the model once; returns the loss in nats per masked token, weighted as the batch says, and its gradient.
 
     The weights of masked tokens are summed over all microbatches and processes before the first backward, so that
-    every masked token counts alike however the step was cut. Raises TrainingError, with the weights untouched, where
-    the loss or its gradient is not finite.
+    every masked token counts alike however the step was cut. Where the loss or its gradient is not finite, which the
+    result says, the weights stay untouched, in all processes.
     """
     [total_weight] = distributed.sums([sum(float(batch.loss_weights.sum()) for batch in microbatches)])
     if total_weight == 0:
-        return 0.0
+        return StepResult(0.0, 0.0)
     loss = torch.zeros((), device=device)
     there = [microbatch.to(device) for microbatch in microbatches]  # all first: a copy waits for the GPU
     for number, batch in enumerate(there, start=1):
@@ -42,14 +39,11 @@ def train_step(
     [loss_of_all] = distributed.sums([float(loss)])
     # without clipping the norm is still needed: it tells whether every gradient is finite
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm or float("inf"))
-    if not (math.isfinite(loss_of_all) and torch.isfinite(norm)):
-        optimizer.zero_grad()
-        raise TrainingError(
-            f"the loss is not finite at step {step} (loss {loss_of_all}, gradient norm {float(norm)}); {ADVICE}"
-        )
-    optimizer.step()
+    result = StepResult(loss_of_all, float(norm))
+    if result.is_finite:
+        optimizer.step()
     optimizer.zero_grad()
-    return loss_of_all
+    return result
 
 
 def loss_sum(model: nn.Module, batch: PackedBatch, device: torch.device, precision: str) -> torch.Tensor:

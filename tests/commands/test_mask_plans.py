@@ -26,7 +26,7 @@ from genomask.fewshot.protocol import FewShotSettings
 from genomask.recipe import load_recipe
 from genomask.training import loop
 from genomask.training.batches import AHEAD
-from genomask.training.metrics_log import read_metrics
+from genomask.training.metrics_log import OF_THE_MOMENT, read_metrics
 
 MY_MASKS = Path(__file__).parents[2] / "examples" / "my_masks.py"
 
@@ -49,7 +49,7 @@ def rows_of(folder):
 
 
 def without_clock(folder):
-    return [{key: x for key, x in row.items() if key != "tokens_per_second"}
+    return [{key: x for key, x in row.items() if key not in OF_THE_MOMENT}
             for row in read_metrics(folder / "metrics.jsonl")]  # fmt: skip
 
 

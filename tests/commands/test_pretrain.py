@@ -32,7 +32,7 @@ from genomask.masking.npmi.segmentation import reverse_complemented
 from genomask.recipe import load_recipe
 from genomask.settings.ranges import LARGE
 from genomask.training import loop
-from genomask.training.metrics_log import read_metrics
+from genomask.training.metrics_log import OF_THE_MOMENT, read_metrics
 
 
 def losses(folder, first=0):
@@ -81,7 +81,8 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
         (scored if "eval_loss_nats_per_masked_token" in row else trained).update(row)
     assert trained.keys() >= {
         "step", "tokens", "loss_nats_per_masked_token", "tokens_masked_fraction", "bases_hidden_fraction",
-        "tokens_per_second", "learning_rate",
+        "tokens_per_second", "learning_rate", "masked_tokens_per_second", "gradient_norm", "data_wait_fraction",
+        "peak_memory_bytes", "skipped_steps",
     }  # fmt: skip
     assert scored.keys() >= {
         "step", "eval_loss_nats_per_masked_token", "eval_bits_per_hidden_base", "eval_bits_per_hidden_base_single",
@@ -202,11 +203,31 @@ def test_resume_without_a_run_and_a_folder_of_something_else_are_refused(quick_r
     assert (tmp_path / "letters" / "dear.txt").read_text() == "hello"
 
 
+def test_a_step_that_is_not_finite_is_skipped_and_the_run_goes_on(quick_recipe, inputs, run_folder, monkeypatch):
+    train_step, steps = loop.train_step, iter(range(1, 21))
+
+    def with_one_bad(model, optimizer, microbatches, **how):
+        if next(steps) != 7:
+            return train_step(model, optimizer, microbatches, **how)
+        bad = [batch._replace(loss_weights=batch.loss_weights * float("inf")) for batch in microbatches]
+        return train_step(model, optimizer, bad, **how)
+
+    monkeypatch.setattr(loop, "train_step", with_one_bad)
+    pretrain(quick_recipe, inputs, run_folder)
+    assert [row["step"] for row in read_metrics(run_folder / "metrics.jsonl") if row.get("skipped_steps")] == [7]
+    assert is_finished(run_folder)
+
+
 def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_checkpoint(quick_recipe, inputs, run_folder):
-    wild = dataclasses.replace(quick_recipe, optimizer=dataclasses.replace(quick_recipe.optimizer, learning_rate=LARGE))
-    with pytest.raises(TrainingError, match=r"not finite at step \d+"):
+    wild = dataclasses.replace(
+        with_training(quick_recipe, checkpoint_every=1),
+        optimizer=dataclasses.replace(quick_recipe.optimizer, learning_rate=LARGE),
+        evaluation=dataclasses.replace(quick_recipe.evaluation, every=20),
+    )
+    with pytest.raises(TrainingError, match=r"not finite at step 11 .*nor was it at the 9 steps before"):
         pretrain(wild, inputs, run_folder)
     assert not is_finished(run_folder)
+    assert {path.name for path in (run_folder / "checkpoints").iterdir()} == {"step-9", "step-10"}
 
 
 def test_a_genome_whose_words_are_rare_is_warned_about(quick_recipe, inputs, run_folder, caplog):
@@ -297,7 +318,7 @@ def test_a_signal_to_the_command_leaves_a_checkpoint_and_its_exit_code(simulated
 def numbers(folder):
     """The rows of a run, but for its speed."""
     rows = read_metrics(folder / "metrics.jsonl")
-    return [{key: value for key, value in row.items() if key != "tokens_per_second"} for row in rows]
+    return [{key: value for key, value in row.items() if key not in OF_THE_MOMENT} for row in rows]
 
 
 def pretrain_until(step, monkeypatch, *run, **how):

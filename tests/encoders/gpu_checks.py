@@ -206,7 +206,7 @@ def follows_cpu(device: torch.device, backend: str, *, positions: str) -> None:
 
 def train(model, optimizer, batches, device, precision, steps):
     how = {"clip_norm": 1.0, "device": device, "precision": precision}
-    return [train_step(model, optimizer, [batches[n]], step=n, **how) for n in steps]
+    return [train_step(model, optimizer, [batches[n]], **how).loss for n in steps]
 
 
 def resumes(device: torch.device, backend: str) -> None:

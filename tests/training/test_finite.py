@@ -2,7 +2,14 @@ import pytest
 import torch
 
 from genomask.errors import TrainingError
-from genomask.training.finite import first_not_finite, require_finite, require_finite_scores
+from genomask.training.finite import (
+    MOST_SKIPPED,
+    StepResult,
+    count_skipped,
+    first_not_finite,
+    require_finite,
+    require_finite_scores,
+)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
@@ -15,3 +22,14 @@ def test_the_first_tensor_with_such_a_number_is_named(value):
     with pytest.raises(TrainingError, match=r"the evaluation after step 7 is not finite \(eval_loss is"):
         require_finite_scores({"eval_bits": 1.9, "eval_loss": value}, 7)
     require_finite_scores({"eval_bits": 1.9, "eval_hidden_bases": 8}, 7)
+
+
+def test_steps_that_are_not_finite_are_skipped_up_to_a_limit_in_a_row(caplog):
+    wild, skipped = StepResult(float("nan"), 1.0), 0
+    for step in range(1, MOST_SKIPPED):
+        skipped = count_skipped(wild, step, skipped)
+        assert skipped == step
+    assert "the loss is not finite at step 3 (loss nan, gradient norm 1.0): the step is skipped" in caplog.text
+    assert count_skipped(StepResult(1.0, 1.0), 10, skipped) == 0
+    with pytest.raises(TrainingError, match=r"not finite at step 10 .*nor was it at the 9 steps before"):
+        count_skipped(StepResult(1.0, float("inf")), 10, skipped)

@@ -1,6 +1,13 @@
+import time
+
+import pytest
+
 from genomask.masking import MaskAccount
 from genomask.masking.curricula import Phase
+from genomask.training.finite import StepResult
 from genomask.training.log_window import LogWindow
+
+PHASE = Phase("span", "span", 0.0, 0.15)
 
 
 def test_the_logged_loss_is_of_a_masked_token_and_every_row_starts_anew():
@@ -8,8 +15,32 @@ def test_the_logged_loss_is_of_a_masked_token_and_every_row_starts_anew():
     for step, tokens in ((2, 1200), (4, 1400)):
         for masked, loss in ((10, 1.0), (30, 3.0)):
             masks = MaskAccount(tokens=100, tokens_masked=masked, bases=200, bases_hidden=4, bases_hidden_kept=1)
-            window.add(masks, loss, Phase("span", "span", 0.0, 0.15))
-        row = window.close(step, rate=0.5)
+            window.has_data()
+            window.add(masks, StepResult(loss, gradient_norm=loss + 1), PHASE)
+        row = window.close(step, rate=0.5, peak_memory=7)
         assert (row["step"], row["tokens"], row["learning_rate"]) == (step, tokens, 0.5)
         assert (row["loss_nats_per_masked_token"], row["tokens_masked_fraction"]) == (2.5, 0.2)
         assert (row["bases_hidden_fraction"], row["bases_hidden_kept_fraction"]) == (0.02, 0.25)
+        assert (row["gradient_norm"], row["peak_memory_bytes"], row["skipped_steps"]) == (3.0, 7, 0)
+        assert row["masked_tokens_per_second"] == pytest.approx(0.2 * row["tokens_per_second"])
+
+
+def test_the_time_that_is_waited_for_data_is_a_fraction_of_all():
+    window = LogWindow(tokens=0, shows_phase=False)
+    time.sleep(0.03)
+    window.has_data()
+    time.sleep(0.03)
+    window.add(MaskAccount(100, 10, 200, 4, 1), StepResult(1.0, 1.0), PHASE)
+    assert 0.1 < window.close(1, 0.5, 0)["data_wait_fraction"] < 0.9
+
+
+def test_skipped_steps_are_counted_and_are_in_no_mean():
+    window, nothing = LogWindow(tokens=0, shows_phase=False), StepResult(float("nan"), float("inf"))
+    for result in (StepResult(2.0, 1.0), nothing):
+        window.add(MaskAccount(100, 10, 200, 4, 1), result, PHASE)
+    row = window.close(2, 0.5, 0)
+    assert (row["loss_nats_per_masked_token"], row["skipped_steps"], row["tokens"]) == (2.0, 1, 100)
+    window.add(MaskAccount(100, 10, 200, 4, 1), nothing, PHASE)
+    row = window.close(3, 0.5, 0)
+    assert (row["skipped_steps"], row["tokens"]) == (1, 100)
+    assert "loss_nats_per_masked_token" not in row
