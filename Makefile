@@ -30,8 +30,8 @@ test-processors: $(STAMP)
 AS_IF = ATEN_CPU_CAPABILITY=$(2) ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=$(3) MKL_NUM_THREADS=$(3) \
 	$(VENV)/bin/python -m pytest -m processor --bf16-units $(1)
 
-# Damaged and absurd inputs for a minute. More, or one again: make fuzz FUZZ="--fuzz-cases 10000 --fuzz-seed 1".
-FUZZ ?= --fuzz-seconds 50
+# Damaged and absurd inputs for half a minute. More, or one again: make fuzz FUZZ="--fuzz-cases 10000 --fuzz-seed 1".
+FUZZ ?= --fuzz-seconds 30
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest tests/fuzz $(FUZZ)
 

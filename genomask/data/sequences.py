@@ -1,6 +1,6 @@
 """Sequences to be read by a model, one after the other: FASTA, a table, or regions of a genome; names beside them.
 
-Which of these a file is, is told by its content. All come in the file's order, in the letters A C G T N.
+Which of these a file is, is known by its content. All come in the file's order, in the letters A C G T N.
 """
 
 import codecs

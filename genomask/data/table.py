@@ -1,4 +1,4 @@
-"""Rows of a TSV or CSV table: told by its first line, plain or gzip, columns found by name, others ignored.
+"""Rows of a TSV or CSV table, known by its first line: plain or gzip, columns found by name, others ignored.
 
 A row is a line. TSV has no quoting; a cell that is quoted whole, as R writes it, is read without its quotes. Rows are
 numbered as an editor shows them: the header is row 1.

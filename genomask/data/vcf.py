@@ -1,6 +1,6 @@
 """A VCF in, its lines out, each as it stands and, where it holds a variant, taken apart as far as scoring needs it.
 
-Plain, gzip or bgzip, told by the first bytes; a stream in bounded memory. Of a data line the first eight columns are
+Plain, gzip or bgzip, known by the first bytes; a stream in bounded memory. Of a data line the first eight columns are
 looked at; genotypes are carried, not read.
 """
 

@@ -23,7 +23,7 @@ from genomask.files.atomic import atomic_write
 from genomask.inference.models import fingerprint
 from genomask.training.device import choose_device, scoring_precision
 
-Progress = Callable[[int, int, str], None]
+Measured = Callable[[int, int, str], None]
 """Called before each measurement: how many are done, how many there are, which one comes."""
 
 NO_MODEL = ("none", "none", -1)
@@ -39,7 +39,7 @@ def run_fewshot(
     strategy: str,
     pretraining_seed: int,
     out: Path,
-    progress: Progress,
+    progress: Measured,
 ) -> pd.DataFrame:
     """Measure what is not yet in `out`/results.csv, rewrite `out`/summary.csv, return the rows asked for.
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genomask.data.tokenizers.base import base_codes
-from genomask.masking.compiled import Array, Int, compiled, mix
+from genomask.masking.jit import Array, Int, jit, mix
 from genomask.terminal.progress import working
 
 WORD = 32
@@ -90,7 +90,7 @@ def _pieces(bases: Bases) -> Iterator[tuple[np.ndarray, int]]:
         yield np.array(group, dtype=np.int64), n
 
 
-@compiled
+@jit
 def _word(codes: Array, at: Int, forward: np.uint64, backward: np.uint64) -> tuple[np.uint64, np.uint64]:
     """The last 32 bases on both strands, one base further."""
     code = np.uint64(codes[at])
@@ -98,7 +98,7 @@ def _word(codes: Array, at: Int, forward: np.uint64, backward: np.uint64) -> tup
     return ahead, (backward >> np.uint64(2)) | ((np.uint64(3) - code) << np.uint64(62))
 
 
-@compiled
+@jit
 def _place(table: Array, word: np.uint64) -> np.int64:
     """Where the word stands in the table, or would stand."""
     last = np.uint64(table.size - 1)
@@ -108,13 +108,13 @@ def _place(table: Array, word: np.uint64) -> np.int64:
     return np.int64(at)
 
 
-@compiled
+@jit
 def _has_turn(word: np.uint64, turn: Int, turns: Int) -> bool:
     """By bits of the hash that no place in a table is taken from."""
     return turns == 1 or np.int64(mix(word) >> np.uint64(40)) % turns == turn
 
 
-@compiled
+@jit
 def _keep(codes: Array, pieces: Array, table: Array, turn: Int, turns: Int) -> None:
     for start, stop, _ in pieces:
         forward, backward, length = np.uint64(0), np.uint64(0), 0
@@ -126,7 +126,7 @@ def _keep(codes: Array, pieces: Array, table: Array, turn: Int, turns: Int) -> N
                 table[_place(table, word)] = word
 
 
-@compiled
+@jit
 def _mark(codes: Array, pieces: Array, table: Array, is_shared: Array) -> None:
     for start, stop, _ in pieces:
         forward, backward, length = np.uint64(0), np.uint64(0), 0
@@ -140,7 +140,7 @@ def _mark(codes: Array, pieces: Array, table: Array, is_shared: Array) -> None:
                     is_shared[place] = True
 
 
-@compiled
+@jit
 def _count(
     codes: Array, pieces: Array, table: Array, is_shared: Array, turn: Int, turns: Int, shared: Array, words: Array
 ) -> None:

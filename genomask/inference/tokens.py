@@ -32,7 +32,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
     """Tokens of the sequences, special tokens included, none cut.
 
     Raises DataError, with `where` (a file), for a sequence that makes no token and for a file that is mostly unknown,
-    told by the sequences without N: where a genome has gaps no tokenizer knows them.
+    judged by the sequences without N: where a genome has gaps no tokenizer knows them.
     """
     if isinstance(tokenizer, DnaTokenizer):
         parts = [_dna_tokens(tokenizer, sequence) for sequence in sequences]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genomask.masking.checks import checked, checked_spans
-from genomask.masking.compiled import Array, compiled
+from genomask.masking.jit import Array, jit
 from genomask.masking.sequence import Packed, Vocabulary, lay_out
 from genomask.types import TokenBases
 
@@ -55,7 +55,7 @@ def account(
     return MaskAccount(*account_each(batch, after, numbers, Vocabulary.of(tokens)).sum(0).tolist())
 
 
-@compiled
+@jit
 def account_each(batch: Packed, after: Array, spans: Array, vocabulary: Vocabulary) -> Array:
     """(B, 5) int64 fields of MaskAccount, of every sequence."""
     counts = np.zeros((len(batch.bounds) - 1, 5), dtype=np.int64)
@@ -96,7 +96,7 @@ def hidden_bases(input_ids: Tensor, spans: Tensor, cu_seqlens: Tensor, tokens: T
     return torch.from_numpy(np.concatenate([np.zeros(0, dtype=np.bool_), *each]))
 
 
-@compiled
+@jit
 def _hidden_bases(ids: Array, spans: Array, vocabulary: Vocabulary) -> Array:
     """The same of one sequence."""
     start, n_bases, maskable, length = lay_out(ids, vocabulary)

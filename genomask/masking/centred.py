@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from genomask.hashing import Purpose
-from genomask.masking.compiled import Array, Int, bits_at, compiled, mix, offset_of
+from genomask.masking.jit import Array, Int, bits_at, jit, mix, offset_of
 from genomask.masking.sequence import Sequence, centres, hide_base, hide_token
 from genomask.types import TokenBases
 
@@ -80,7 +80,7 @@ def around_centres(score_of: Score, *, all_long_below: int = 0, ties_at_random: 
     return hide
 
 
-@compiled
+@jit
 def _hide_better_half(sequence: Sequence, found: Array, best: Array, score: Array, all_long: bool) -> None:
     ties = mix(sequence.key + _CENTRE_TIE)
     tie = np.empty_like(found)
@@ -93,7 +93,7 @@ def _hide_better_half(sequence: Sequence, found: Array, best: Array, score: Arra
             hide_base(sequence, found[c])
 
 
-@compiled
+@jit
 def _n_better(c: int, score: Array, tie: Array) -> int:
     """How many centres beat centre c: a higher score, or the same and the lower draw."""
     n = 0

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from genomask.errors import DataError
-from genomask.masking.compiled import Array, Int, compiled
+from genomask.masking.jit import Array, Int, jit
 from genomask.masking.sequence import Packed
 
 _FINE, _BAD_BOUNDS, _BAD_ID = range(3)
@@ -40,7 +40,7 @@ def checked(input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor, n_ids: int) -> 
     return Packed(ids, bounds, numbers.view("uint64"))
 
 
-@compiled
+@jit
 def _fault(ids: Array, bounds: Array, n_keys: Int, n_ids: Int) -> int:
     """What is wrong."""
     if n_keys >= len(bounds) or bounds[0] != 0 or bounds[n_keys] != len(ids):

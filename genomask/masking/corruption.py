@@ -10,7 +10,7 @@ from torch import Tensor
 from genomask.errors import SettingsError
 from genomask.hashing import Purpose
 from genomask.masking.checks import checked, checked_spans
-from genomask.masking.compiled import Array, Int, below, bits_at, compiled, draw, limit_of, mix, offset_of
+from genomask.masking.jit import Array, Int, below, bits_at, draw, jit, limit_of, mix, offset_of
 from genomask.masking.sequence import Packed, Vocabulary
 from genomask.types import IGNORE, TokenBases
 
@@ -45,7 +45,7 @@ def corrupt(
     return torch.from_numpy(out).to(device, input_ids.dtype), torch.from_numpy(labels).to(device, input_ids.dtype)
 
 
-@compiled
+@jit
 def _corrupt_tokens(
     batch: Packed, spans: Array, drawable: Array, per_span: bool,
     mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array,
@@ -63,7 +63,7 @@ def _corrupt_tokens(
                     out[t] = drawable[below(bits_at(new_tokens, position), len(drawable))]
 
 
-@compiled
+@jit
 def _corrupt_bases(
     batch: Packed, spans: Array, vocabulary: Vocabulary,
     mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array,
@@ -94,13 +94,13 @@ def _corrupt_bases(
                 out[t] = kmer_ids[_redrawn(letters[ids[t]], start, visible_left, visible_right, new_bases)]
 
 
-@compiled
+@jit
 def _step(token: Int, vocabulary: Vocabulary) -> np.int64:
     """From the start of a token to the start of the next."""
     return max(vocabulary.n_bases[token] - (vocabulary.k - vocabulary.stride), 0)
 
 
-@compiled
+@jit
 def _bases_between(ids: Array, first: Int, stop: Int, vocabulary: Vocabulary) -> np.int64:
     """From the start of token `first` to the start of token `stop`."""
     n = np.int64(0)
@@ -109,7 +109,7 @@ def _bases_between(ids: Array, first: Int, stop: Int, vocabulary: Vocabulary) ->
     return n
 
 
-@compiled
+@jit
 def _redrawn(letters: Array, start: Int, visible_left: Int, visible_right: Int, new_bases: np.uint64) -> np.int64:
     """The k-mer's number in ACGT order, with bases from visible_left to visible_right drawn anew."""
     word = np.int64(0)
@@ -120,7 +120,7 @@ def _redrawn(letters: Array, start: Int, visible_left: Int, visible_right: Int, 
     return word
 
 
-@compiled
+@jit
 def _visible_before(ids: Array, spans: Array, first: Int, stop: Int, start: Int, vocabulary: Vocabulary) -> np.int64:
     """The base after the last that a visible token before `stop`, which starts at base `start`, tells."""
     for t in range(stop - 1, first - 1, -1):
@@ -130,7 +130,7 @@ def _visible_before(ids: Array, spans: Array, first: Int, stop: Int, start: Int,
     return np.int64(0)
 
 
-@compiled
+@jit
 def _visible_after(ids: Array, spans: Array, first: Int, stop: Int, start: Int, vocabulary: Vocabulary) -> np.int64:
     """The first base that a visible token after `first`, which starts at base `start`, tells."""
     for t in range(first, stop):

@@ -22,7 +22,7 @@ import numpy as np
 from torch import Tensor
 
 from genomask.errors import SettingsError
-from genomask.masking.compiled import compiled
+from genomask.masking.jit import jit
 from genomask.masking.sequence import PACKED, SETTINGS, VOCABULARY, over_sequences
 
 Units = Literal["any", "dna", "text"]
@@ -84,7 +84,7 @@ class StrategySpec:
             if self.source:
                 select = numba.njit(nogil=True)(over_sequences(numba.njit(nogil=True, boundscheck=True)(self.mask)))
             else:
-                select = compiled(over_sequences(compiled(self.mask)))
+                select = jit(over_sequences(jit(self.mask)))
             select.compile(numba.void(PACKED, VOCABULARY, SETTINGS, parameters, numba.int32[::1]))
         except Exception as error:  # numba raises errors of all kinds for what it does not know
             if not self.source:

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from genomask.hashing import Purpose
-from genomask.masking.compiled import Array, Int, compiled, draw, mix, offset_of
+from genomask.masking.jit import Array, Int, draw, jit, mix, offset_of
 from genomask.types import TokenBases
 
 _CENTRE, _TOKEN, _OWN = offset_of(Purpose.CENTRE), offset_of(Purpose.TOKEN), offset_of(Purpose.OWN)
@@ -81,7 +81,7 @@ class Layout(NamedTuple):
     length: Int  # G
 
 
-@compiled
+@jit
 def lay_out(ids: Array, vocabulary: Vocabulary) -> Layout:
     """Place of each token (S,) of one sequence in its bases."""
     start, n_bases = np.empty_like(ids), np.empty_like(ids)
@@ -99,7 +99,7 @@ def lay_out(ids: Array, vocabulary: Vocabulary) -> Layout:
     return Layout(start, n_bases, maskable, at)
 
 
-@compiled
+@jit
 def open_sequence(batch: Packed, s: Int, vocabulary: Vocabulary, settings: Settings) -> Sequence:
     """Sequence number s, nothing of it hidden yet."""
     ids = batch.input_ids[batch.bounds[s] : batch.bounds[s + 1]]
@@ -131,7 +131,7 @@ SETTINGS = numba.typeof(Settings(_REAL, _REAL))
 """The types that every strategy is compiled for."""
 
 
-@compiled
+@jit
 def centres(sequence: Sequence) -> Array:
     """(C,) int64 bases, each drawn independently with the strategy's probability."""
     key = mix(sequence.key + _CENTRE)
@@ -147,7 +147,7 @@ def centres(sequence: Sequence) -> Array:
     return found[:n]
 
 
-@compiled
+@jit
 def tokens_drawn(sequence: Sequence) -> Array:
     """(S,) bool: each token drawn independently with the strategy's probability."""
     key = mix(sequence.key + _TOKEN)
@@ -157,13 +157,13 @@ def tokens_drawn(sequence: Sequence) -> Array:
     return drawn
 
 
-@compiled
+@jit
 def uniform_at(sequence: Sequence, position: Int) -> float:
     """A number in [0, 1) for a strategy's own purposes, another one at each position (any whole number)."""
     return draw(mix(sequence.key + _OWN), position) * 2.0**-53
 
 
-@compiled
+@jit
 def bases(sequence: Sequence) -> Array:
     """(G,) uint8 bases A0 C1 G2 T3 as its tokens tell them, 4 where none does."""
     found = np.full(len(sequence.hidden) - 1, 4, dtype=np.uint8)
@@ -175,33 +175,33 @@ def bases(sequence: Sequence) -> Array:
     return found
 
 
-@compiled
+@jit
 def hide_bases(sequence: Sequence, first: Int, stop: Int) -> None:
     """Hide the bases from `first` up to, but not, `stop`, as far as the sequence goes."""
     sequence.hidden[max(0, first) : max(0, min(len(sequence.hidden) - 1, stop))] = True
 
 
-@compiled
+@jit
 def hide_base(sequence: Sequence, base: Int) -> None:
     """Hide one base; one beyond the sequence is none."""
     if 0 <= base < len(sequence.hidden) - 1:
         sequence.hidden[base] = True
 
 
-@compiled
+@jit
 def hide_token(sequence: Sequence, t: Int) -> None:
     """Hide all bases of a token, so that every token that overlaps it is masked too."""
     hide_bases(sequence, sequence.start[t], sequence.start[t] + sequence.n_bases[t])
 
 
-@compiled
+@jit
 def mask_token(sequence: Sequence, t: Int) -> None:
     """Mask one token alone, which on overlapping k-mers hides nearly nothing; one beyond the sequence is none."""
     if 0 <= t < len(sequence.masked):
         sequence.masked[t] = True
 
 
-@compiled
+@jit
 def write_spans(sequence: Sequence, spans: Array) -> None:
     """(S,) int32: 0 where a token stays visible, else the number of its run of masked tokens, from 1.
 

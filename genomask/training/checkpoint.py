@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from genomask.errors import TrainingError, UserError
 from genomask.files.atomic import atomic_folder
 from genomask.files.digests import check_digests, write_digests
-from genomask.training.checkpoint_state import Progress, from_state, to_state
+from genomask.training.checkpoint_state import CheckpointState, from_state, to_state
 from genomask.training.finite import first_not_finite, require_finite
 
 KEPT = 2
@@ -38,7 +38,7 @@ def save_checkpoint(
     folder: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    progress: Progress,
+    progress: CheckpointState,
     spared: Collection[int] = (),
 ) -> None:
     """Write folder/step-N and drop all but the newest KEPT and those of the steps `spared`; an OSError (no disk left)
@@ -90,7 +90,7 @@ def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
     return sorted((int(path.name.removeprefix("step-")), path) for path in paths if path.is_dir())
 
 
-def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> CheckpointState:
     """Load the newest whole checkpoint into model and optimiser; returns how far it is, the beginning for none.
 
     One that is not what was written, is not finite, or belongs to another model is passed over for the one before it,
@@ -110,10 +110,10 @@ def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Op
             f"none of the {len(found)} checkpoints in {folder} can be used; "
             "restore one from a copy, or start again with another --out"
         )
-    return Progress()
+    return CheckpointState()
 
 
-def _restore(path: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def _restore(path: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> CheckpointState:
     """Everything is checked before anything is loaded; raises what `restore_checkpoint` expects."""
     if (path / DIGESTS).exists():
         check_digests(path / DIGESTS)

@@ -25,7 +25,7 @@ class Best(NamedTuple):
     score: float
 
 
-class Progress(NamedTuple):
+class CheckpointState(NamedTuple):
     """How far a run is: with weights and moments all that it needs to go on."""
 
     steps_done: int = 0
@@ -39,7 +39,7 @@ class Progress(NamedTuple):
     skipped_in_a_row: int = 0  # up to the last step
 
 
-def to_state(progress: Progress, n_moments: int) -> dict[str, Any]:
+def to_state(progress: CheckpointState, n_moments: int) -> dict[str, Any]:
     """The contents of state.json: plain numbers by name."""
     window = progress.window._asdict()
     return {
@@ -50,7 +50,7 @@ def to_state(progress: Progress, n_moments: int) -> dict[str, Any]:
     }
 
 
-def from_state(state: Any) -> tuple[Progress, int | None]:
+def from_state(state: Any) -> tuple[CheckpointState, int | None]:
     """The progress, and how many tensors the optimizer has (None: unknown, written by an earlier version).
 
     Raises ValueError for what `to_state` never gives.
@@ -69,7 +69,7 @@ def from_state(state: Any) -> tuple[Progress, int | None]:
                 steps=_count(window.get("steps", 0)),
                 skipped=_count(window.get("skipped", 0)),
             )
-        progress = Progress(
+        progress = CheckpointState(
             _count(state["steps_done"]),
             _count(state["tokens"]),
             tuple(map(_number, state["fixed_mask_scores"])),

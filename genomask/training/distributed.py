@@ -108,8 +108,8 @@ def from_main(make: Callable[[], T]) -> T:
         _world.store.set(key, json.dumps(made))
         return made
     _wait_until(lambda: _world.store.check([key]))
-    told: T = json.loads(_world.store.get(key))
-    return told
+    made_there: T = json.loads(_world.store.get(key))
+    return made_there
 
 
 def require_same(what: str, value: str | int) -> None:

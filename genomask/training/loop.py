@@ -20,7 +20,7 @@ from genomask.masking import MaskAccount
 from genomask.training import distributed
 from genomask.training.batches import AHEAD, Batches, StepBatches
 from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
-from genomask.training.checkpoint_state import Best, Progress
+from genomask.training.checkpoint_state import Best, CheckpointState
 from genomask.training.device import choose_device, choose_precision, computed_in, peak_bytes
 from genomask.training.environment import describe_environment, keep_environment
 from genomask.training.evaluation import Evaluation, evaluate
@@ -117,10 +117,10 @@ class State:
     """Whether gradients lie where they will always lie."""
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> CheckpointState:
         """What a checkpoint keeps."""
         window, scored = self.window, (self.fixed_mask_scores, self.switched_at)
-        return Progress(self.done, window.tokens, *scored, window.sums, self.best, self.skipped)
+        return CheckpointState(self.done, window.tokens, *scored, window.sums, self.best, self.skipped)
 
 
 def save(run: Run, state: State) -> None:

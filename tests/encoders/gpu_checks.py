@@ -22,7 +22,7 @@ from genomask.encoders.alibi import alibi_slopes
 from genomask.encoders.attention import Layout
 from genomask.encoders.backends import BACKENDS
 from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
-from genomask.training.checkpoint_state import Progress
+from genomask.training.checkpoint_state import CheckpointState
 from genomask.training.compiling import compile_model
 from genomask.training.device import autocast
 from genomask.training.step import train_step
@@ -215,7 +215,7 @@ def resumes(device: torch.device, backend: str) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     train(model, optimizer, batches, device, precision, range(2))
     with tempfile.TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder), model, optimizer, Progress(2, 0))
+        save_checkpoint(Path(folder), model, optimizer, CheckpointState(2, 0))
         other, _ = model_and_batches(device, backend)
         its_optimizer = torch.optim.AdamW(other.parameters(), lr=1e-3, fused=True)
         assert restore_checkpoint(Path(folder), other, its_optimizer).steps_done == 2

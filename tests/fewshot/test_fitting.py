@@ -10,7 +10,7 @@ from genomask.fewshot.finetune import new_classifier
 from genomask.fewshot.fitting import Fitting, Schedule, fit, loss_of
 from genomask.inference.tokens import tokenise
 from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
-from genomask.training.checkpoint_state import Progress
+from genomask.training.checkpoint_state import CheckpointState
 
 PLAN = Schedule(learning_rate=1e-3, epochs=2, batch_size=5)
 
@@ -50,7 +50,7 @@ def test_a_step_depends_on_its_number_and_not_on_what_was_drawn_before(model_fol
         whole.step(number)
     for number in range(3):
         parts.step(number)
-    save_checkpoint(tmp_path, parts.model, parts.optimizer, Progress(3))
+    save_checkpoint(tmp_path, parts.model, parts.optimizer, CheckpointState(3))
     again = fitting(model_folder, pool)
     assert restore_checkpoint(tmp_path, again.model, again.optimizer).steps_done == 3
     torch.manual_seed(99)

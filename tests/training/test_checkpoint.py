@@ -15,7 +15,7 @@ from genomask.files.digests import write_digests
 from genomask.masking import MaskAccount
 from genomask.training import checkpoint
 from genomask.training.checkpoint import list_checkpoints, load_weights, restore_checkpoint, save_checkpoint
-from genomask.training.checkpoint_state import Best, Progress, WindowSums
+from genomask.training.checkpoint_state import Best, CheckpointState, WindowSums
 from genomask.training.signals import listen_for_stop
 
 
@@ -42,9 +42,9 @@ def trained(seed: int, steps: int = 3) -> tuple[Tied, torch.optim.AdamW]:
 
 def test_a_restored_model_takes_the_same_next_steps(tmp_path):
     model, optimizer = trained(0)
-    save_checkpoint(tmp_path, model, optimizer, Progress(3, 600))
+    save_checkpoint(tmp_path, model, optimizer, CheckpointState(3, 600))
     other, other_optimizer = trained(1, steps=0)
-    assert restore_checkpoint(tmp_path, other, other_optimizer) == Progress(3, 600)
+    assert restore_checkpoint(tmp_path, other, other_optimizer) == CheckpointState(3, 600)
     assert other.decoder.weight is other.embedding.weight
     for m, o in ((model, optimizer), (other, other_optimizer)):
         m.decoder(m.embedding(torch.tensor([3]))).square().sum().backward()
@@ -55,18 +55,18 @@ def test_a_restored_model_takes_the_same_next_steps(tmp_path):
 def test_the_last_two_are_kept_and_nothing_else_lies_beside_them(tmp_path):
     model, optimizer = trained(0)
     for step in (5, 10, 100):
-        save_checkpoint(tmp_path, model, optimizer, Progress(step, step))
+        save_checkpoint(tmp_path, model, optimizer, CheckpointState(step, step))
     assert [step for step, _ in list_checkpoints(tmp_path)] == [10, 100]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-10", "step-100"]
 
 
 def test_those_that_are_spared_stay_and_their_weights_come_back_or_are_said_to_be_damaged(tmp_path):
     model, optimizer = trained(0)
-    save_checkpoint(tmp_path, model, optimizer, Progress(1))
+    save_checkpoint(tmp_path, model, optimizer, CheckpointState(1))
     wanted = model.decoder.bias.detach().clone()
     torch.nn.init.zeros_(model.decoder.bias)
     for step in (2, 3, 4):
-        save_checkpoint(tmp_path, model, optimizer, Progress(step), spared=[1])
+        save_checkpoint(tmp_path, model, optimizer, CheckpointState(step), spared=[1])
     assert [step for step, _ in list_checkpoints(tmp_path)] == [1, 3, 4]
     load_weights(tmp_path, 1, model)
     assert torch.equal(model.decoder.bias, wanted)
@@ -80,17 +80,17 @@ def test_those_that_are_spared_stay_and_their_weights_come_back_or_are_said_to_b
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_and_that_is_said(tmp_path, caplog, name):
     model, optimizer = trained(0)
-    save_checkpoint(tmp_path, model, optimizer, Progress(5, 50))
-    save_checkpoint(tmp_path, model, optimizer, Progress(10, 100))
+    save_checkpoint(tmp_path, model, optimizer, CheckpointState(5, 50))
+    save_checkpoint(tmp_path, model, optimizer, CheckpointState(10, 100))
     damaged = tmp_path / "step-10" / name
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
     with caplog.at_level(logging.WARNING):
-        assert restore_checkpoint(tmp_path, *trained(1)) == Progress(5, 50)
+        assert restore_checkpoint(tmp_path, *trained(1)) == CheckpointState(5, 50)
     assert "step-10" in caplog.text
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    save_checkpoint(tmp_path, *trained(0), Progress(5, 50))
+    save_checkpoint(tmp_path, *trained(0), CheckpointState(5, 50))
     other = Tied(width=6)
     with pytest.raises(TrainingError, match="none of the 1 checkpoints"):
         restore_checkpoint(tmp_path, other, torch.optim.AdamW(other.parameters()))
@@ -98,39 +98,39 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
 
 def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     model, optimizer = trained(0)
-    save_checkpoint(tmp_path, model, optimizer, Progress(5, 50))
+    save_checkpoint(tmp_path, model, optimizer, CheckpointState(5, 50))
 
     def no_space(*_args, **_kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "save_file", no_space)
     with pytest.raises(TrainingError, match="No space left"):
-        save_checkpoint(tmp_path, model, optimizer, Progress(10, 100))
+        save_checkpoint(tmp_path, model, optimizer, CheckpointState(10, 100))
     assert [p.name for p in tmp_path.iterdir()] == ["step-5"]
     monkeypatch.undo()
-    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(5, 50)
+    assert restore_checkpoint(tmp_path, *trained(1)) == CheckpointState(5, 50)
 
 
 def test_the_best_by_evaluation_stays_beside_the_last_two(tmp_path):
     model, optimizer = trained(0)
     for step, best in ((5, 5), (10, 5), (15, 5), (20, 20), (25, 20), (30, 20), (35, 20)):
-        save_checkpoint(tmp_path, model, optimizer, Progress(step, step), spared=(best,))
+        save_checkpoint(tmp_path, model, optimizer, CheckpointState(step, step), spared=(best,))
         kept = [step for step, _ in list_checkpoints(tmp_path)]
         assert kept == sorted({best, *range(5, step + 1, 5)[-2:]})
 
 
 def test_a_limit_on_the_size_of_files_leaves_the_last_checkpoint_whole(tmp_path):
     model, optimizer = trained(0)
-    save_checkpoint(tmp_path, model, optimizer, Progress(5, 5))
+    save_checkpoint(tmp_path, model, optimizer, CheckpointState(5, 5))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
     try:
         with pytest.raises(TrainingError, match=r"checkpoint of step 10 could not be written .*older checkpoints are"):
-            save_checkpoint(tmp_path, model, optimizer, Progress(10, 10))
+            save_checkpoint(tmp_path, model, optimizer, CheckpointState(10, 10))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir()] == ["step-5"]
-    assert restore_checkpoint(tmp_path, *trained(1, steps=0)) == Progress(5, 5)
+    assert restore_checkpoint(tmp_path, *trained(1, steps=0)) == CheckpointState(5, 5)
 
 
 def test_a_signal_while_a_checkpoint_is_written_waits_for_it(tmp_path, monkeypatch):
@@ -143,13 +143,13 @@ def test_a_signal_while_a_checkpoint_is_written_waits_for_it(tmp_path, monkeypat
 
     monkeypatch.setattr(checkpoint, "save_file", asked_to_stop)
     with listen_for_stop() as stop:
-        save_checkpoint(tmp_path, model, optimizer, Progress(5, 5))
+        save_checkpoint(tmp_path, model, optimizer, CheckpointState(5, 5))
     assert stop.signal_number == signal.SIGTERM
-    assert restore_checkpoint(tmp_path, *trained(1, steps=0)) == Progress(5, 5)
+    assert restore_checkpoint(tmp_path, *trained(1, steps=0)) == CheckpointState(5, 5)
 
 
 def test_no_checkpoint_means_a_start_from_step_zero(tmp_path):
-    assert restore_checkpoint(tmp_path / "none", *trained(0)) == Progress()
+    assert restore_checkpoint(tmp_path / "none", *trained(0)) == CheckpointState()
 
 
 def flip_a_bit(path, at=-1):
@@ -158,9 +158,9 @@ def flip_a_bit(path, at=-1):
     path.write_bytes(content)
 
 
-def two_checkpoints(folder, progress=Progress(10, 100)):  # noqa: B008
+def two_checkpoints(folder, progress=CheckpointState(10, 100)):  # noqa: B008
     model, optimizer = trained(0)
-    save_checkpoint(folder, model, optimizer, Progress(5, 50))
+    save_checkpoint(folder, model, optimizer, CheckpointState(5, 50))
     save_checkpoint(folder, model, optimizer, progress)
     return folder / f"step-{progress.steps_done}"
 
@@ -168,7 +168,7 @@ def two_checkpoints(folder, progress=Progress(10, 100)):  # noqa: B008
 @pytest.mark.parametrize("name", [*checkpoint.FILES, checkpoint.DIGESTS])
 def test_one_flipped_bit_anywhere_is_named_and_the_checkpoint_before_is_used(tmp_path, caplog, name):
     flip_a_bit(two_checkpoints(tmp_path) / name)
-    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(5, 50)
+    assert restore_checkpoint(tmp_path, *trained(1)) == CheckpointState(5, 50)
     assert "step-10 cannot be used" in caplog.text
     assert name in caplog.text
 
@@ -228,7 +228,7 @@ def test_what_no_save_could_have_written_is_passed_over_even_where_the_digests_f
     DAMAGE[damage](path)
     if (path / "state.json").is_file():
         write_digests(path / checkpoint.DIGESTS, checkpoint.FILES)
-    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(5, 50)
+    assert restore_checkpoint(tmp_path, *trained(1)) == CheckpointState(5, 50)
     assert "step-10 cannot be used" in caplog.text
 
 
@@ -236,16 +236,16 @@ def test_a_checkpoint_from_before_there_were_digests_is_used_and_that_is_said(tm
     path = two_checkpoints(tmp_path)
     (path / checkpoint.DIGESTS).unlink()
     (path / "state.json").write_text('{"steps_done": 10, "tokens": 7, "fixed_mask_scores": [], "switched_at": null}')
-    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(10, 7)
+    assert restore_checkpoint(tmp_path, *trained(1)) == CheckpointState(10, 7)
     assert "step-10 has no digests" in caplog.text
     DAMAGE["a moment is missing"](path)
     DAMAGE["no moments"](path)
-    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(5, 50)
+    assert restore_checkpoint(tmp_path, *trained(1)) == CheckpointState(5, 50)
 
 
 def test_all_of_the_progress_comes_back(tmp_path):
     window = WindowSums(MaskAccount(100, 15, 200, 20, 2), loss=1 / 3, seconds=0.1)
-    whole = Progress(10, 1234, (1.9, 1.8), switched_at=7, window=window, best=Best(4, 1.8))
+    whole = CheckpointState(10, 1234, (1.9, 1.8), switched_at=7, window=window, best=Best(4, 1.8))
     two_checkpoints(tmp_path, whole)
     assert restore_checkpoint(tmp_path, *trained(1)) == whole
 
@@ -257,7 +257,7 @@ def test_whatever_else_lies_among_the_checkpoints_is_none_of_them(tmp_path):
     (tmp_path / "step-99").touch()
     before = sorted(tmp_path.iterdir())
     assert [step for step, _ in list_checkpoints(tmp_path)] == [5, 10]
-    assert restore_checkpoint(tmp_path, *trained(1)) == Progress(10, 100)
+    assert restore_checkpoint(tmp_path, *trained(1)) == CheckpointState(10, 100)
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -270,10 +270,10 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
 @pytest.mark.parametrize("where", ["weights", "moments"])
 def test_what_is_not_finite_is_never_saved(tmp_path, where):
     model, optimizer = trained(0)
-    save_checkpoint(tmp_path, model, optimizer, Progress(5, 50))
+    save_checkpoint(tmp_path, model, optimizer, CheckpointState(5, 50))
     tensor = model.decoder.bias if where == "weights" else optimizer.state[model.decoder.bias]["exp_avg"]
     with torch.no_grad():
         tensor[0] = float("nan")
     with pytest.raises(TrainingError, match=r"decoder\.bias.* is not finite after step 10.*another --out"):
-        save_checkpoint(tmp_path, model, optimizer, Progress(10, 100))
+        save_checkpoint(tmp_path, model, optimizer, CheckpointState(10, 100))
     assert [path.name for path in tmp_path.iterdir()] == ["step-5"]

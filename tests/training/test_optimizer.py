@@ -4,7 +4,7 @@ from torch import nn
 
 from genomask.errors import SettingsError
 from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
-from genomask.training.checkpoint_state import Progress
+from genomask.training.checkpoint_state import CheckpointState
 from genomask.training.optimizer import OPTIMIZERS, OptimizerSettings, build_optimizer
 from genomask.training.schedule import scale_rates
 from genomask.training.settings import TrainingSettings
@@ -61,7 +61,7 @@ def test_a_second_optimizer_is_a_function_and_a_row_and_goes_on_from_a_checkpoin
     before = [p.detach().clone() for p in through.parameters()]
     a_step(through, optimizer)
     assert not any(torch.equal(a, b) for a, b in zip(before, through.parameters(), strict=True))
-    save_checkpoint(tmp_path, through, optimizer, Progress(steps_done=1))
+    save_checkpoint(tmp_path, through, optimizer, CheckpointState(steps_done=1))
     again = build_optimizer(stopped, settings)
     scale_rates(again, 0.5)
     assert restore_checkpoint(tmp_path, stopped, again).steps_done == 1

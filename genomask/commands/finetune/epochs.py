@@ -23,7 +23,7 @@ from genomask.inference.forward import logits
 from genomask.inference.pooling import VectorSettings
 from genomask.terminal.progress import working
 from genomask.training.checkpoint import load_weights, restore_checkpoint, save_checkpoint
-from genomask.training.checkpoint_state import Progress
+from genomask.training.checkpoint_state import CheckpointState
 from genomask.training.device import computed_in, scoring_precision
 from genomask.training.environment import describe_environment, keep_environment
 from genomask.training.metrics_log import MetricsLog, read_metrics
@@ -69,7 +69,7 @@ def train(job: Job) -> None:
             if done % fitting.steps_per_epoch == 0 or done % CHECKPOINT_STEPS == 0 or stop.signal_number:
                 metrics.sync()
                 spared = [best_epoch(epochs)["step"]] if epochs else []
-                save_checkpoint(checkpoints, model, fitting.optimizer, Progress(done), spared)
+                save_checkpoint(checkpoints, model, fitting.optimizer, CheckpointState(done), spared)
             if stop.signal_number and done < fitting.steps:
                 raise Stopped(stop.signal_number, f"stopped after step {done}; go on with --resume")
     if epochs:

@@ -10,7 +10,7 @@ Words are uint32: n letters of two bits, the last letter lowest. `keep` = 4**n -
 import numba
 import numpy as np
 
-from genomask.masking.compiled import compiled
+from genomask.masking.jit import jit
 
 BLOCK = 1 << 16
 """Bases that are first looked through for N, then counted from the cache."""
@@ -28,7 +28,7 @@ def count_pieces(codes: np.ndarray, pieces: np.ndarray, n: int) -> tuple[np.ndar
     return many, last_ngrams
 
 
-@compiled
+@jit
 def _count(
     codes: np.ndarray, pieces: np.ndarray, n: int, few: np.ndarray, many: np.ndarray, last_ngrams: np.ndarray
 ) -> None:  # pragma: no cover  (compiled)
@@ -48,7 +48,7 @@ def _count(
             _close_run(word, length, n, last_ngrams)
 
 
-@compiled
+@jit
 def _read(codes: np.ndarray, n: int) -> tuple[np.uint32, int]:  # pragma: no cover  (compiled)
     """The word that codes end with, and how many letters of it are ACGT in a row."""
     word, length = np.uint32(0), 0
@@ -58,7 +58,7 @@ def _read(codes: np.ndarray, n: int) -> tuple[np.uint32, int]:  # pragma: no cov
     return word, length
 
 
-@compiled
+@jit
 def _is_clean(codes: np.ndarray) -> bool:  # pragma: no cover  (compiled)
     together = np.uint8(0)
     for code in codes:
@@ -66,7 +66,7 @@ def _is_clean(codes: np.ndarray) -> bool:  # pragma: no cover  (compiled)
     return bool(together < 4)
 
 
-@compiled
+@jit
 def _count_any(
     codes: np.ndarray, n: int, word: np.uint32, length: int, few: np.ndarray, many: np.ndarray, last_ngrams: np.ndarray
 ) -> tuple[np.uint32, int]:  # pragma: no cover  (compiled)
@@ -85,7 +85,7 @@ def _count_any(
     return word, length
 
 
-@compiled
+@jit
 def _count_clean(
     codes: np.ndarray, n: int, few: np.ndarray, many: np.ndarray
 ) -> np.uint32:  # pragma: no cover  (compiled)
@@ -121,13 +121,13 @@ def _add(word: np.uint32, few: np.ndarray, many: np.ndarray) -> None:  # pragma:
         many[word] += 256
 
 
-@compiled
+@jit
 def _close_run(word: np.uint32, length: int, n: int, last_ngrams: np.ndarray) -> None:  # pragma: no cover  (compiled)
     for m in range(1, min(length, n - 1) + 1):
         last_ngrams[first_of(m) + (word & np.uint32(4**m - 1))] += 1
 
 
-@compiled
+@jit
 def first_of(m: int) -> int:
     """Where m-grams begin in a table of all 1-grams, then all 2-grams, and so on."""
     return (4**m - 4) // 3

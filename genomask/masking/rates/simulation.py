@@ -15,7 +15,7 @@ from genomask.errors import SettingsError
 from genomask.hashing import below, hash64
 from genomask.masking.accounting import account_each
 from genomask.masking.checks import checked
-from genomask.masking.compiled import Array, compiled
+from genomask.masking.jit import Array, jit
 from genomask.masking.registry import Strategy
 from genomask.masking.sequence import (
     Packed,
@@ -98,7 +98,7 @@ class Simulation:
         return torch.stack(columns, 1)
 
 
-@compiled
+@jit
 def _lengths(batch: Packed, vocabulary: Vocabulary) -> Array:
     """(n,) int64 bases of each sequence."""
     lengths = np.empty(len(batch.keys), dtype=np.int64)
@@ -107,7 +107,7 @@ def _lengths(batch: Packed, vocabulary: Vocabulary) -> Array:
     return lengths
 
 
-@compiled
+@jit
 def _draws(batch: Packed, vocabulary: Vocabulary, settings: Settings) -> tuple[Array, Array]:
     """(n, 2) int64 centres and drawn maskable tokens of each sequence; (T,) int32 above 0 where a centre is covered."""
     counts, covered = np.empty((len(batch.keys), 2), dtype=np.int64), np.empty(len(batch.input_ids), dtype=np.int32)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from genomask.masking.centred import around_centres
-from genomask.masking.compiled import Int, compiled
+from genomask.masking.jit import Int, jit
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
 from genomask.types import TokenBases
@@ -27,14 +27,14 @@ def visible(probability: float, n_tokens: int, tokens: TokenBases) -> np.ndarray
     return (1 - probability) ** n_centres
 
 
-@compiled
+@jit
 def _sought(k: Int, stride: Int) -> Int:
     """Twice the bases that the middle token over a centre has before it, in the middle of all centres it can have."""
     middle = (-(-k // stride) - 1) // 2
     return (2 * middle + 1) * stride - 1
 
 
-@compiled
+@jit
 def nearness(sequence: Sequence, t: Int, centre: Int) -> float:
     """How near a centre is to the middle of a token; of two as near the one that starts later is nearer."""
     sought = _sought(sequence.vocabulary.k, sequence.vocabulary.stride)

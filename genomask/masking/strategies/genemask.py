@@ -6,12 +6,12 @@ Source: GeneMask (Roy et al., ECAI 2023).
 import numpy as np
 
 from genomask.masking.centred import around_centres, published_probability
-from genomask.masking.compiled import Int, compiled
+from genomask.masking.jit import Int, jit
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
 
 
-@compiled
+@jit
 def npmi_of(sequence: Sequence, t: Int, centre: Int) -> float:
     """NPMI of a token."""
     return sequence.scores[np.uint64(sequence.input_ids[t])]

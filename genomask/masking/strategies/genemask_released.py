@@ -8,7 +8,7 @@ fewer than nine centres all are good.
 import numpy as np
 
 from genomask.masking.centred import around_centres, published_probability
-from genomask.masking.compiled import Int, compiled
+from genomask.masking.jit import Int, jit
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
 
@@ -17,7 +17,7 @@ ALL_GOOD_BELOW = 9
 _LOWEST = np.finfo(np.float64).min
 
 
-@compiled
+@jit
 def npmi_of_number(sequence: Sequence, t: Int, centre: Int) -> float:
     """NPMI of the k-mer whose id is the token's number, counted from [CLS], which is 0; unknown ids come last."""
     number = sequence.start[t] // sequence.vocabulary.stride + 1

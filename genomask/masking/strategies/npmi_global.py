@@ -6,7 +6,7 @@ Source: CM-GEMS (Roy, Sural and Ganguly, 2024), in bases.
 import numpy as np
 
 from genomask.hashing import Purpose
-from genomask.masking.compiled import Array, bits_at, compiled, mix, offset_of
+from genomask.masking.jit import Array, bits_at, jit, mix, offset_of
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence, hide_token, tokens_drawn
 from genomask.masking.strategies.fixed_span import published_probability
@@ -14,7 +14,7 @@ from genomask.masking.strategies.fixed_span import published_probability
 _GLOBAL_TIE = offset_of(Purpose.GLOBAL_TIE)
 
 
-@compiled
+@jit
 def _best_tokens(sequence: Sequence, n: int) -> Array:
     """(n,) int64: the best maskable tokens, ties to the lowest draw, in one pass that keeps the best so far."""
     ties = mix(sequence.key + _GLOBAL_TIE)

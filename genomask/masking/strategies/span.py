@@ -9,7 +9,7 @@ import numpy as np
 
 from genomask.errors import SettingsError
 from genomask.hashing import Purpose
-from genomask.masking.compiled import Array, compiled, draw, mix, offset_of
+from genomask.masking.jit import Array, draw, jit, mix, offset_of
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence, centres, hide_bases
 from genomask.types import TokenBases
@@ -27,7 +27,7 @@ def require_parameters(p: float, longest: int) -> None:
         raise SettingsError(f"masking strategy 'span': longest must lie between 1 and {LONGEST:,}, got {longest}.")
 
 
-@compiled
+@jit
 def probabilities_to_be_longer(p: float, longest: int) -> Array:
     """For n = 1 .. longest - 1 the probability that a run is longer than n: geometric, and not above `longest`."""
     longer_than = np.empty(longest - 1, dtype=np.float64)
@@ -37,7 +37,7 @@ def probabilities_to_be_longer(p: float, longest: int) -> Array:
     return longer_than
 
 
-@compiled
+@jit
 def _up_to(n: int, p: float) -> float:
     """The probability of at most n, were there no longest."""
     return 1 - (1 - p) ** float(n) if p > 0.01 else -math.expm1(n * math.log1p(-p))  # which keeps its digits near 0

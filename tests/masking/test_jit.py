@@ -6,15 +6,15 @@ import numba
 import pytest
 
 from genomask.errors import SettingsError
-from genomask.masking import STRATEGIES, compiled
-from genomask.masking.compiled import keep_loops_in_the_cache
+from genomask.masking import STRATEGIES, jit
+from genomask.masking.jit import keep_loops_in_the_cache
 from genomask.masking.sequence import over_sequences
 
 
 def compile_again(name):
     spec = STRATEGIES[name]
     signature = spec.machine_code.nopython_signatures[0]  # compiled and kept, if it was not before
-    select = compiled.compiled(over_sequences(compiled.compiled(spec.mask)))
+    select = jit.jit(over_sequences(jit.jit(spec.mask)))
     select.compile(signature)
     return sum(select.stats.cache_hits.values())
 
@@ -27,18 +27,18 @@ def test_a_strategy_is_found_again_and_never_taken_for_another():
 
 def test_what_other_sources_were_compiled_to_is_not_taken(monkeypatch, tmp_path):
     assert compile_again("uniform") == 1
-    monkeypatch.setattr(compiled, "SOURCES", str(tmp_path))  # another one each time
+    monkeypatch.setattr(jit, "SOURCES", str(tmp_path))  # another one each time
     assert compile_again("uniform") == 0
 
 
 def test_the_digest_changes_with_any_file_of_the_room(tmp_path):
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "a.py").write_text("1")
-    first = compiled.digest_of_sources(tmp_path)
+    first = jit.digest_of_sources(tmp_path)
     (tmp_path / "inner" / "a.py").write_text("2")
-    second = compiled.digest_of_sources(tmp_path)
+    second = jit.digest_of_sources(tmp_path)
     (tmp_path / "b.py").write_text("")
-    assert len({first, second, compiled.digest_of_sources(tmp_path)}) == 3
+    assert len({first, second, jit.digest_of_sources(tmp_path)}) == 3
 
 
 def test_loops_are_kept_in_the_cache_where_nothing_can_be_written_beside_them(tmp_path, monkeypatch):

@@ -56,7 +56,7 @@ class RoomCache(FunctionCache):
         return sig, codegen.magic_tuple(), self._py_func.__code__.co_code, tuple(names), SOURCES
 
 
-def compiled(function: Callable[..., Any]) -> Any:
+def jit(function: Callable[..., Any]) -> Any:
     """A compiled function, without Python's lock: masking runs beside training."""
     dispatcher: Any = numba.njit(nogil=True)(function)
     dispatcher._cache = RoomCache(function)
@@ -82,7 +82,7 @@ def limit_of(probability: float) -> np.uint64:
     return np.uint64(math.ceil(probability * 2.0**53))
 
 
-@compiled
+@jit
 def mix(x: np.uint64) -> np.uint64:
     """SplitMix64's finaliser."""
     x = (x ^ (x >> np.uint64(30))) * _MIX_1
@@ -90,19 +90,19 @@ def mix(x: np.uint64) -> np.uint64:
     return x ^ (x >> np.uint64(31))
 
 
-@compiled
+@jit
 def bits_at(key_for_purpose: np.uint64, position: Int) -> np.uint64:
     """`hash64`, given mix(key + offset_of(purpose)), which is worth keeping for a whole sequence."""
     return mix(key_for_purpose + np.uint64(position) * GOLDEN)
 
 
-@compiled
+@jit
 def draw(key_for_purpose: np.uint64, position: Int) -> np.uint64:
     """The 53 bits of `hashing.uniform`."""
     return bits_at(key_for_purpose, position) >> np.uint64(11)
 
 
-@compiled
+@jit
 def below(bits: np.uint64, bound: Int) -> np.int64:
     """`hashing.below`."""
     return np.int64(bits & np.uint64(2**63 - 1)) % bound
