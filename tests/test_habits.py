@@ -11,8 +11,8 @@ PACKAGE, BENCHMARKS = TESTS.parent / "genomask", TESTS.parent / "benchmarks"
 FILES = sorted(TESTS.rglob("*.py"))
 
 OF_THE_WHOLE = {
-    "architecture", "cluster_page", "every_setting", "example_files", "habits", "readme", "second_device", "stream_from_hub",
-    "wheel",
+    "architecture", "cluster_page", "every_setting", "example_files", "habits", "readme", "second_device",
+    "stream_from_hub", "wheel",
 }  # fmt: skip
 """Test files beside the rooms that look at all of them, or at what lies beside the package."""
 
