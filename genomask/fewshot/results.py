@@ -92,14 +92,15 @@ def read_results(folder: Path) -> pd.DataFrame:
     path = folder / "results.csv"
     try:
         text = path.read_bytes().decode()
-        rows = pd.read_csv(
-            io.StringIO(text[: text.rfind("\n") + 1]),
-            dtype=KINDS,
-            keep_default_na=False,
-            na_values={metric: [""] for metric in METRICS},
-            float_precision="round_trip",
-        )
-    except (OSError, ValueError) as error:
+        with np.errstate(invalid="raise"):
+            rows = pd.read_csv(
+                io.StringIO(text[: text.rfind("\n") + 1]),
+                dtype=KINDS,
+                keep_default_na=False,
+                na_values={metric: [""] for metric in METRICS},
+                float_precision="round_trip",
+            )
+    except (OSError, ValueError, ArithmeticError) as error:  # the last of a number beyond its column's type
         raise damaged(path) from error
     out_of_range = (rows[rows.columns.intersection(METRICS)].abs() > 1).any(axis=None)
     if list(rows.columns) != COLUMNS or rows.duplicated(list(Cell._fields)).any() or out_of_range:
