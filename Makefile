@@ -21,17 +21,16 @@ coverage: $(STAMP)
 # What may hang on the processor, whatever this one is: units for bf16, vectors of ATen, threads. In four runs each
 # pair of answers meets once; `default` is ATen without vectors, oneDNN emulates bf16 as it does where nothing has
 # units for it, and this machine's own answers are those of `test`.
-test-processors: $(STAMP)
-	$(call AS_IF,yes,default,1)
-	$(call AS_IF,yes,avx2,2)
-	$(call AS_IF,no,default,2)
-	$(call AS_IF,no,avx2,1)
+test-processors: as-yes-default-1 as-yes-avx2-2 as-no-default-2 as-no-avx2-1
 
-AS_IF = ATEN_CPU_CAPABILITY=$(2) ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=$(3) MKL_NUM_THREADS=$(3) \
-	$(VENV)/bin/python -m pytest -m processor --bf16-units $(1)
+# as-UNITS-VECTORS-THREADS
+as-%: PART = $(word $(1),$(subst -, ,$*))
+as-%: $(STAMP)
+	ATEN_CPU_CAPABILITY=$(call PART,2) ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=$(call PART,3) \
+	  MKL_NUM_THREADS=$(call PART,3) $(VENV)/bin/python -m pytest -m processor --bf16-units $(call PART,1)
 
-# Damaged and absurd inputs for half a minute. More, or one again: make fuzz FUZZ="--fuzz-cases 10000 --fuzz-seed 1".
-FUZZ ?= --fuzz-seconds 30
+# Damaged and absurd inputs for 20 seconds. More, or one again: make fuzz FUZZ="--fuzz-cases 10000 --fuzz-seed 1".
+FUZZ ?= --fuzz-seconds 20
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest tests/fuzz $(FUZZ)
 
