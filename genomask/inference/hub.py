@@ -177,14 +177,14 @@ def _refuse_lacking(folder: Path, head: str, found: dict[str, Any]) -> None:
 
 def _refuse_other_vocabulary(folder: Path, tokenizer: Any, vocab_size: int | None) -> None:
     """UserError for a tokenizer without a vocabulary, or of another model; vocab_size None: the config says none."""
-    from genomask.data.tokenizers.kmer import KmerTokenizer
+    from genomask.data.tokenizers.base import DnaTokenizer
 
     words = tokenizer.get_vocab()
     if not words.keys() - set(tokenizer.all_special_tokens):
         raise UserError(f"{folder}: the tokenizer has no vocabulary; copy vocab.txt or tokenizer.json too")
     last = max(words.values())
-    kmers_of_others = isinstance(tokenizer, KmerTokenizer) and len(words) != vocab_size  # each k-mer has its own row
-    if vocab_size is not None and (last >= vocab_size or kmers_of_others):
+    rows_of_others = isinstance(tokenizer, DnaTokenizer) and len(words) != vocab_size  # in ours each id has a row
+    if vocab_size is not None and (last >= vocab_size or rows_of_others):
         raise UserError(
             f"{folder}: the tokenizer has ids up to {last:,}, the model vectors for {vocab_size:,} tokens; copy the "
             "tokenizer's files that were saved with this model"

@@ -1,11 +1,11 @@
-"""Is this a model of DNA? Told by what its vocabulary spells."""
+"""Is this a model of DNA? Its vocabulary spells it, or its tokenizer is one of ours."""
 
 import re
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from genomask.data.tokenizers.kmer import KmerTokenizer
+from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.errors import UserError
 
 LEAST_DNA_FRACTION = 0.5
@@ -20,7 +20,7 @@ def refuse_text(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
 
     One like BERT's cuts DNA into pieces of words and knows most of them, so a fraction of unknown tokens cannot tell.
     """
-    if isinstance(tokenizer, KmerTokenizer):
+    if isinstance(tokenizer, DnaTokenizer):
         return
     words = [token for token in tokenizer.get_vocab() if not _NO_WORD.fullmatch(token)]
     spelling = sum(bool(_DNA.fullmatch(token)) for token in words)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from genomask.data import KmerTokenizer
+from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.tokenizers.wordpiece import token_bases_of
 from genomask.masking.build import build_strategy
 from genomask.masking.corruption import corrupt
@@ -40,7 +40,7 @@ class DataCollatorForBaseMasking:
     @cached_property
     def tokens(self) -> TokenBases:
         """What masking must know of the vocabulary."""
-        if isinstance(self.tokenizer, KmerTokenizer):
+        if isinstance(self.tokenizer, DnaTokenizer):
             return self.tokenizer.token_bases
         return token_bases_of(self.tokenizer, len(self.tokenizer))
 

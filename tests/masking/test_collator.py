@@ -9,6 +9,7 @@ import torch
 from transformers import set_seed
 
 from genomask.data import KmerTokenizer
+from genomask.data.tokenizers.bpe import BpeTokenizer, learn_rules
 from genomask.data.tokenizers.wordpiece import wordpiece_tokenizer
 from genomask.errors import SettingsError
 from genomask.masking import build_strategy
@@ -55,6 +56,12 @@ def test_masks_are_new_each_time_and_follow_the_seed_of_torch():
     set_seed(3)
     assert torch.equal(collator(FEATURES)["labels"], first)
     assert not torch.equal(first, second)
+
+
+def test_words_of_unequal_length_are_masked_as_the_dna_they_are():
+    rules = learn_rules([dna(2_000, 0)], 32)
+    tokenizer = BpeTokenizer(tokenizer_object=rules)
+    assert DataCollatorForBaseMasking(tokenizer).tokens.of_bases
 
 
 def test_padding_that_the_encodings_bring_is_taken_off_first():
