@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from rich.table import Table
 
+from genomask.commands.cache import sized
 from genomask.commands.compare.arms import Comparison, threads_for
 from genomask.commands.compare.comparison import check_comparison
 from genomask.commands.compare.workers import places
@@ -39,7 +40,6 @@ PROBE_SECONDS = 4.0
 """That microbatches are trained on to know the speed."""
 EVALUATED_FRACTION = 0.1
 """Of the held-out sequences, scored to know how long an evaluation takes."""
-GIB, MIB = 2**30, 2**20
 
 T = TypeVar("T")
 
@@ -102,8 +102,8 @@ def compare_estimate(comparison: Comparison) -> Iterator[Table]:
     whole = [
         ("arms", f"{len(waiting)}, {side_by_side} side by side"),
         ("time of all arms", duration(rounds * found.seconds)),
-        ("memory of all arms", size(side_by_side * found.memory_bytes)),
-        ("disk of all arms", size(len(waiting) * found.disk_bytes)),
+        ("memory of all arms", sized(side_by_side * found.memory_bytes)),
+        ("disk of all arms", sized(len(waiting) * found.disk_bytes)),
     ]
     yield _table(
         found,
@@ -188,18 +188,13 @@ def _table(found: Estimate, title: str, caption: str, more: list[tuple[str, str]
         ("tokens a step", f"{found.tokens_per_step:,}"),
         ("tokens in all", f"{found.steps * found.tokens_per_step:,} in {found.steps:,} steps"),
         ("speed", f"{found.tokens_per_step / found.step_seconds:,.0f} tokens/s"),
-        ("memory", size(found.memory_bytes)),
+        ("memory", sized(found.memory_bytes)),
         ("time", f"{duration(found.seconds)}, {found.evaluations} evaluations of "
                  f"{duration(found.evaluation_seconds)} included"),
-        ("disk", size(found.disk_bytes)),
+        ("disk", sized(found.disk_bytes)),
         *(more or []),
     ]  # fmt: skip
     return rich_table(pd.DataFrame(rows, columns=["", "estimate"]), title, caption)
-
-
-def size(n_bytes: int) -> str:
-    """As '1.25 GiB'."""
-    return f"{n_bytes / GIB:.2f} GiB" if n_bytes >= GIB else f"{n_bytes / MIB:.1f} MiB"
 
 
 def duration(seconds: float) -> str:
