@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from genomask.errors import SettingsError
-from genomask.fewshot.methods import ASKED
+from genomask.fewshot.methods import ASKED, USUAL
 from genomask.files import inputs
 from genomask.settings.ranges import shown
 
@@ -18,7 +18,7 @@ WITH_A_FILE = ("embed", "predict", "variants")
 """Verbs whose argument may stand behind such an option, which then takes one value."""
 LOUDNESS = {"--quiet": logging.ERROR, "--verbose": logging.DEBUG}
 
-ALL_METHODS = ",".join(ASKED)
+USUAL_METHODS = ",".join(USUAL)
 MOST_SEED = 2**63 - 1
 MOST_DIGITS = 12
 """Of a number in a list."""
@@ -103,7 +103,7 @@ def read_methods(text: str) -> tuple[str, ...]:
     methods = words(text)
     inputs.require_known("method", methods, ASKED)
     if not methods:
-        raise SettingsError(f"--methods names none; give some of {ALL_METHODS}.")
+        raise SettingsError(f"--methods names none; give some of {', '.join(ASKED)}.")
     return methods
 
 

@@ -1,13 +1,16 @@
-"""The floor that needs no pretraining: logistic regression on k-mer counts.
+"""The floors that need no encoder: logistic regression on k-mer counts, and on composition and length alone.
 
-In: sequences. Out: per sequence the square roots of its 3-, 4- and 5-mer counts, each block of unit length, and where
-all sequences are equally long one-hot bases divided by the root of the length.
+In: sequences. Out, for `kmer-logreg`: per sequence the square roots of its 3-, 4- and 5-mer counts, each block of unit
+length, and where all sequences are equally long one-hot bases divided by the root of the length. For `gc`: the shares
+of G and C, of G among these, and of A among A and T, and the logarithm of the length.
 
 Letters: N sequences, F features.
 """
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from genomask.data.tasks import LabelledTask
 from genomask.data.tokenizers.base import base_codes
@@ -29,6 +32,32 @@ def kmer_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:
         return probabilities
 
     return scorer
+
+
+def gc_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:
+    """`gc`: what composition and length alone tell; features standardised on the drawn examples."""
+    pool_features, test_features = composition(pool.sequences), composition(test.sequences)
+
+    def scorer(rows: np.ndarray, shot: int, draw: int) -> np.ndarray:
+        classifier = make_pipeline(StandardScaler(), LogisticRegression(C=1))
+        classifier.fit(pool_features[rows], pool.labels[rows])
+        probabilities: np.ndarray = classifier.predict_proba(test_features)
+        return probabilities
+
+    return scorer
+
+
+def composition(sequences: list[str]) -> np.ndarray:
+    """(N, 4) float64: share of G and C, of G in these, of A in A and T, ln length; a share of nothing is 0.5."""
+    counts = np.array([[sequence.count(base) for base in "ACGT"] for sequence in sequences], dtype=np.float64)
+    a, c, g, t = counts.T
+    shares = [_share(g + c, a + t), _share(g, c), _share(a, t)]
+    return np.stack([*shares, np.log([len(sequence) for sequence in sequences])], axis=1)
+
+
+def _share(part: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    whole = part + rest
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1), 0.5)
 
 
 def kmer_features(sequences: list[str], one_hot: bool) -> np.ndarray:

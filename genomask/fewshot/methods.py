@@ -47,6 +47,8 @@ class Method:
     """Marker and dash of its curve, as matplotlib takes them."""
     needs_model: bool = True
     pools_vectors: bool = False
+    is_usual: bool = True
+    """Is it measured where no methods are named?"""
     twin_of: str = ""
     """The method whose floor it is, with the same encoder untrained."""
 
@@ -73,11 +75,25 @@ def _finetune(given: Given, untrained: bool) -> "Scorer":
     return finetune_scorer(given.model, *task, given.finetune, batch, seed=given.seed, untrained=untrained)
 
 
-def _probe(given: Given, untrained: bool) -> "Scorer":
-    from genomask.fewshot.probe import probe_scorer
+def _on_vectors(given: Given, untrained: bool, classifier_of: "Callable[[int], Any]") -> "Scorer":
+    from genomask.fewshot.probe import vector_scorer
 
     task = given.pool, given.test
-    return probe_scorer(given.model, *task, given.vectors, given.rows, seed=given.seed, untrained=untrained)
+    return vector_scorer(
+        classifier_of, given.model, *task, given.vectors, given.rows, seed=given.seed, untrained=untrained
+    )
+
+
+def _probe(given: Given, untrained: bool) -> "Scorer":
+    from genomask.fewshot.probe import linear
+
+    return _on_vectors(given, untrained, linear)
+
+
+def _knn(given: Given, untrained: bool) -> "Scorer":
+    from genomask.fewshot.probe import nearest
+
+    return _on_vectors(given, untrained, nearest)
 
 
 def _kmer_logreg(given: Given, _: bool) -> "Scorer":
@@ -86,21 +102,41 @@ def _kmer_logreg(given: Given, _: bool) -> "Scorer":
     return kmer_scorer(given.pool, given.test)
 
 
+def _gc(given: Given, _: bool) -> "Scorer":
+    from genomask.fewshot.floors import gc_scorer
+
+    return gc_scorer(given.pool, given.test)
+
+
+def _cnn(given: Given, _: bool) -> "Scorer":
+    from genomask.fewshot.cnn import cnn_scorer
+
+    return cnn_scorer(given.pool, given.test)
+
+
 TWIN = "random-init"
-ROUND, SQUARE, DIAMOND = ("o", "-"), ("s", (0, (4, 1.5))), ("D", ":")
+ROUND, SQUARE, DIAMOND, UP, CROSS, STAR = (
+    ("o", "-"), ("s", (0, (4, 1.5))), ("D", ":"), ("^", (0, (1, 1))), ("X", "-."), ("*", (0, (6, 2, 1, 2))),
+)  # fmt: skip
 
 TABLE = (
-    Method(name="finetune", build=_finetune, cost=3, mark=ROUND),
-    Method(name="probe", build=_probe, cost=1, mark=SQUARE, pools_vectors=True),
-    Method(name="kmer-logreg", build=_kmer_logreg, cost=0, mark=DIAMOND, needs_model=False),
-    Method(name=f"{TWIN}/finetune", build=_finetune, cost=4, mark=ROUND, twin_of="finetune"),
-    Method(name=f"{TWIN}/probe", build=_probe, cost=2, mark=SQUARE, pools_vectors=True, twin_of="probe"),
+    Method(name="finetune", build=_finetune, cost=6, mark=ROUND),
+    Method(name="probe", build=_probe, cost=2, mark=SQUARE, pools_vectors=True),
+    Method(name="knn", build=_knn, cost=4, mark=UP, pools_vectors=True, is_usual=False),
+    Method(name="kmer-logreg", build=_kmer_logreg, cost=1, mark=DIAMOND, needs_model=False),
+    Method(name="gc", build=_gc, cost=0, mark=CROSS, needs_model=False, is_usual=False),
+    Method(name="cnn", build=_cnn, cost=8, mark=STAR, needs_model=False, is_usual=False),
+    Method(name=f"{TWIN}/finetune", build=_finetune, cost=7, mark=ROUND, twin_of="finetune"),
+    Method(name=f"{TWIN}/probe", build=_probe, cost=3, mark=SQUARE, pools_vectors=True, twin_of="probe"),
+    Method(name=f"{TWIN}/knn", build=_knn, cost=5, mark=UP, pools_vectors=True, twin_of="knn"),
 )
 
 METHODS = {method.name: method for method in TABLE}
 """By the values of the column `method`."""
 ASKED = tuple(dict.fromkeys(method.asked_as for method in TABLE))
 """What may be asked for."""
+USUAL = tuple(dict.fromkeys(method.asked_as for method in TABLE if method.is_usual))
+"""What is measured where nothing is asked for."""
 PRETRAINED = tuple(method.name for method in TABLE if method.is_pretrained)
 WITHOUT_MODEL = tuple(method.name for method in TABLE if not method.needs_model)
 

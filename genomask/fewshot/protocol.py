@@ -5,7 +5,7 @@ from typing import Any
 
 from genomask.errors import SettingsError
 from genomask.fewshot.finetune import FineTuneSettings
-from genomask.fewshot.methods import ASKED, METHODS, PRETRAINED, TWIN, Method, measured
+from genomask.fewshot.methods import ASKED, METHODS, PRETRAINED, TWIN, USUAL, Method, measured
 from genomask.inference.pooling import VectorSettings
 from genomask.settings.ranges import require_whole
 
@@ -20,7 +20,7 @@ class FewShotSettings:
     """Training examples of each class."""
     draws: int = 20
     """Training sets drawn for each shot; one where the shot takes a whole class of the pool."""
-    methods: tuple[str, ...] = ASKED
+    methods: tuple[str, ...] = USUAL
     """Any of methods.ASKED; random-init stands for the untrained twin of each method that is asked."""
     vectors: VectorSettings = field(default_factory=VectorSettings)
     """How the probe makes one vector of a sequence; fine-tuning scores the test in batches of the same size."""

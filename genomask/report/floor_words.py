@@ -10,8 +10,8 @@ from genomask.fewshot.methods import ASKED, PRETRAINED
 from genomask.report.frames import shots_words, signed
 
 NO_FLOOR = (
-    "No floor was measured, so nothing here says what these accuracies are worth: ask for "
-    f"{' and '.join(word for word in ASKED if word not in PRETRAINED)}."
+    "No floor was measured, so nothing here says what these accuracies are worth: ask for some of "
+    f"{', '.join(word for word in ASKED if word not in PRETRAINED)}."
 )
 FIRST = "The best floor of those measured, and the 95 % t interval of the difference to it"
 MOST_FIGURES = 4

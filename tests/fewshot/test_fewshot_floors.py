@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from genomask.data.tasks import read_task
+from genomask.data.tasks import LabelledTask, read_task
 from genomask.fewshot.draws import draw_examples
-from genomask.fewshot.floors import kmer_features, kmer_scorer
+from genomask.fewshot.floors import composition, gc_scorer, kmer_features, kmer_scorer
 
 
 def features_reference(sequence: str, one_hot: bool) -> list[float]:
@@ -36,6 +36,20 @@ def test_features_are_those_of_the_plain_definition(sequences, one_hot):
 
 def test_lower_case_counts_as_upper():
     np.testing.assert_array_equal(kmer_features(["acgtTT"], True), kmer_features(["ACGTTT"], True))
+
+
+def test_composition_is_shares_and_the_length_and_a_share_of_nothing_is_a_half():
+    np.testing.assert_allclose(
+        composition(["GGGCAAAT", "AT", "NN"]),
+        [[0.5, 0.75, 0.75, math.log(8)], [0, 0.5, 0.5, math.log(2)], [0.5, 0.5, 0.5, math.log(2)]],
+    )
+
+
+def test_composition_alone_tells_sequences_that_differ_in_it_and_no_others(pool, test_task):
+    rows = np.arange(len(pool.labels))
+    assert (gc_scorer(pool, test_task)(rows, 12, 0).argmax(axis=1) == test_task.labels).mean() > 0.8
+    ordered = LabelledTask("order", ["ACGT", "TGCA"] * 6, np.tile([0, 1], 6), ["a", "b"], pool.path)
+    assert (gc_scorer(ordered, ordered)(np.arange(12), 6, 0) == 0.5).all()
 
 
 @pytest.mark.parametrize(

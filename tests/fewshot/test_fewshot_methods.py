@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from genomask.fewshot import methods
-from genomask.fewshot.methods import ASKED, METHODS, PRETRAINED, TABLE, WITHOUT_MODEL, Method, measured
+from genomask.fewshot.methods import ASKED, METHODS, PRETRAINED, TABLE, USUAL, WITHOUT_MODEL, Method, measured
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.run import run_fewshot
 
 
 def test_the_words_asked_for_and_what_they_mean():
-    assert ASKED == ("finetune", "probe", "kmer-logreg", "random-init")
-    assert PRETRAINED == ("finetune", "probe")
-    assert WITHOUT_MODEL == ("kmer-logreg",)
-    assert [method.name for method in measured(ASKED)] == [
+    assert ASKED == ("finetune", "probe", "knn", "kmer-logreg", "gc", "cnn", "random-init")
+    assert USUAL == ("finetune", "probe", "kmer-logreg", "random-init")
+    assert PRETRAINED == ("finetune", "probe", "knn")
+    assert WITHOUT_MODEL == ("kmer-logreg", "gc", "cnn")
+    assert [method.name for method in measured(USUAL)] == [
         "kmer-logreg", "probe", "random-init/probe", "finetune", "random-init/finetune",
     ]  # fmt: skip
 

@@ -93,7 +93,7 @@ def test_random_init_stands_for_the_twin_of_each_method_asked():
         {"shots": (10, 10)},
         {"shots": (0,)},
         {"draws": 0},
-        {"methods": ("knn",)},
+        {"methods": ("majority",)},
         {"methods": ("random-init", "kmer-logreg")},
     ],
 )

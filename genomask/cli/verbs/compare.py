@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from genomask.cli.options import (
-    ALL_METHODS,
+    USUAL_METHODS,
     Ambiguous,
     Changes,
     Draws,
@@ -40,7 +40,9 @@ def compare(
     ] = 5,
     shots: Shots = "10,50,100",
     draws: Draws = 20,
-    methods: Annotated[str, typer.Option(help="As in fewshot; the first that needs a model is primary.")] = ALL_METHODS,
+    methods: Annotated[
+        str, typer.Option(help="As in fewshot; the first that needs a model is primary.")
+    ] = USUAL_METHODS,
     sequence_column: SequenceColumn = "sequence",
     label_column: LabelColumn = "label",
     match: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from genomask.cli.options import (
-    ALL_METHODS,
+    USUAL_METHODS,
     Draws,
     LabelColumn,
     Methods,
@@ -30,7 +30,7 @@ def fewshot(
     test: Test,
     shots: Shots = "10,50,100",
     draws: Draws = 20,
-    methods: Methods = ALL_METHODS,
+    methods: Methods = USUAL_METHODS,
     sequence_column: SequenceColumn = "sequence",
     label_column: LabelColumn = "label",
     pooling: Annotated[
