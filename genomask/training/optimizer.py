@@ -4,7 +4,7 @@ A further one is a function and a row of OPTIMIZERS. It may give several of torc
 and peak rates of its own; the schedule (schedule.py) multiplies the rate of every group.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,25 +13,45 @@ from torch import nn
 
 from genomask.settings.ranges import LARGE, MANY
 from genomask.settings.table import Bounds, Fraction, OneOf, Table
+from genomask.training.muon import Muon
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """What AdamW takes for weight decay on matrices only, not on biases and norms."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
+def parameter_groups(model: nn.Module, weight_decay: float, apart: Iterable[nn.Parameter] = ()) -> list[dict[str, Any]]:
+    """What AdamW takes for weight decay on matrices only, not on biases and norms; `apart` are left out."""
+    elsewhere = set(apart)
+    parameters = [p for p in model.parameters() if p.requires_grad and p not in elsewhere]
     return [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
 
 
-def adamw(model: nn.Module, settings: "OptimizerSettings") -> list[torch.optim.Optimizer]:
-    """Fused AdamW; biases and norms do not decay."""
-    groups = parameter_groups(model, settings.weight_decay)
+def adamw(
+    model: nn.Module, settings: "OptimizerSettings", apart: Iterable[nn.Parameter] = ()
+) -> list[torch.optim.Optimizer]:
+    """Fused AdamW for all parameters but those `apart`; biases and norms do not decay."""
+    groups = parameter_groups(model, settings.weight_decay, apart)
     betas = (settings.beta_1, settings.beta_2)
     return [torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, eps=settings.eps, fused=True)]
 
 
-OPTIMIZERS: dict[str, Callable[[nn.Module, "OptimizerSettings"], list[torch.optim.Optimizer]]] = {"adamw": adamw}
+def muon(model: nn.Module, settings: "OptimizerSettings") -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, with q, k and v apart; AdamW for embeddings, biases, norms and the head."""
+    of_layers = {
+        name: p for name, p in model.named_parameters() if p.requires_grad and p.ndim == 2 and ".layer." in name
+    }
+    fused = [p for name, p in of_layers.items() if name.endswith(".Wqkv.weight")]
+    single = [p for name, p in of_layers.items() if not name.endswith(".Wqkv.weight")]
+    groups = [{"params": fused, "stacked": 3}, {"params": single}]
+    rate, decay = settings.muon_learning_rate, settings.weight_decay
+    matrices = Muon(groups, lr=rate, momentum=settings.muon_momentum, weight_decay=decay)
+    return [matrices, *adamw(model, settings, apart=of_layers.values())]
+
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, "OptimizerSettings"], list[torch.optim.Optimizer]]] = {
+    "adamw": adamw,
+    "muon": muon,
+}
 """Name in a recipe -> what builds its optimizers, whose parameters are disjoint."""
 
 
@@ -42,7 +62,7 @@ class OptimizerSettings(Table, name="optimizer"):
     name: Annotated[str, OneOf(OPTIMIZERS)] = "adamw"
     """One of OPTIMIZERS."""
     learning_rate: Annotated[float, Bounds(above=0, most=LARGE)] = 4e-4
-    """Peak learning rate."""
+    """Peak learning rate; under muon of all but the layers' matrices."""
     warmup_steps: Annotated[int, Bounds(least=0, most=MANY)] = 500
     """Steps from 0 to the peak."""
     min_lr_ratio: Fraction = 0.0
@@ -57,6 +77,10 @@ class OptimizerSettings(Table, name="optimizer"):
     """As torch's AdamW takes it; a decoupled decay d at peak rate lr is d / lr here. Not on biases and norms."""
     clip_norm: Annotated[float, Bounds(least=0, most=LARGE)] = 1.0
     """Largest norm of the gradient; longer ones are scaled down. 0 clips nothing."""
+    muon_learning_rate: Annotated[float, Bounds(above=0, most=LARGE)] = 0.01
+    """Under muon: peak learning rate of the layers' matrices."""
+    muon_momentum: Annotated[float, Bounds(least=0, below=1)] = 0.95
+    """Under muon: decay of those matrices' mean gradient from step to step."""
 
 
 def build_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:

@@ -1,0 +1,58 @@
+"""Muon: a matrix moves by its momentum with all singular values brought near 1 (Jordan et al., 2024).
+
+Of torch's own Muon this has the rule, the coefficients and the scale of the update; it differs in two ways. Matrices that
+lie in one parameter, as queries, keys and values do, are each brought to 1 apart. And all is computed in float32, where
+torch rounds to bf16: so the weights do not depend on whether a processor has units for bf16, nor is one without them slow.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the polynomial a x + b x^3 + c x^5, steep at 0, which takes singular values to between 0.7 and 1.2 in STEPS."""
+STEPS = 5
+TINY = 1e-7
+"""Least norm that a matrix is divided by."""
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """(..., R, C) -> the same with singular values near 1, by Newton-Schulz iterations; zeros stay zeros."""
+    wide = matrices.mT if matrices.shape[-2] > matrices.shape[-1] else matrices
+    x = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp_min(TINY)
+    a, b, c = COEFFICIENTS
+    for _ in range(STEPS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if wide is not matrices else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Over matrices (R, C), in groups whose `stacked` says how many of equal size lie one below the other in each."""
+
+    def __init__(
+        self, params: Iterable[nn.Parameter | dict[str, Any]], *, lr: float, momentum: float, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "stacked": 1})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Move every matrix that has a gradient; torch's `closure` is not used."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, parameter.grad, group)
+
+    def _move(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
+        state, momentum = self.state[parameter], group["momentum"]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        mean = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+        ahead = gradient.lerp(mean, momentum)  # Nesterov
+        update = orthogonalised(ahead.unflatten(0, (group["stacked"], -1)).float())
+        rows, columns = update.shape[-2:]
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.add_(update.flatten(0, 1), alpha=-group["lr"] * math.sqrt(max(1.0, rows / columns)))
