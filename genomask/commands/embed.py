@@ -30,7 +30,7 @@ def embed(model: Path, sequences: SequenceFile, pooling: str, out: Path, *, both
     columns = ("name", "start", "stop") if pooling == TOKENS else ("name",)
     done = 0
     with working("embedding", unit="sequences") as work, vector_file(out, columns) as write:
-        for chunk in chunks(sequences.read(), sequences.path):
+        for chunk in chunks(sequences.read()):
             if pooling == TOKENS:
                 _write_tokens(loaded, chunk, settings, str(sequences.path), write)
             else:

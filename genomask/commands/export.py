@@ -34,7 +34,7 @@ def export(model: Path, to: str, out: Path) -> str:
     if out.exists():
         raise SettingsError(f"{out} is already there; give another --out, or move it away.")
     config, tensors = EXPORTS[to].write(open_as_ours(model))
-    sweep(out.parent, glob.escape(out.name))
+    sweep(out.parent, f"{glob.escape(out.name)}/")
     with atomic_folder(out) as folder:
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})

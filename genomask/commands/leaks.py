@@ -78,7 +78,7 @@ def _read(path: Path, column: str, ambiguous: str) -> Sequences:
         genome = Genome.open(path, ambiguous=ambiguous)
         records = np.stack([genome.offsets[:-1], genome.offsets[1:]], axis=1)
         return Sequences(genome.names, Bases(genome.codes, records), genome.runs)
-    rows = list(SequenceFile(path=path, column=column).read())
+    rows = list(SequenceFile(path=path, column=column, most_bases=LONGEST_WHOLE).read())
     return Sequences([row.name for row in rows], bases_of([row.bases for row in rows]), None)
 
 

@@ -29,7 +29,7 @@ def predict(model: Path, sequences: SequenceFile, out: Path, *, both_strands: bo
     refuse_text(loaded.tokenizer, model)
     done, tokens_per_batch = 0, VectorSettings().tokens_per_batch
     with working("predicting", unit="sequences") as work, _opened(out) as file:
-        for chunk in chunks(sequences.read(), sequences.path):
+        for chunk in chunks(sequences.read()):
             found = chunk_logits(loaded, chunk, tokens_per_batch, str(sequences.path), both_strands=both_strands)
             said = read_out(loaded.model, found)
             if done == 0:

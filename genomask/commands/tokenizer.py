@@ -26,7 +26,7 @@ def train_tokenizer(genome: Sequence[Path], vocab_size: int, out: Path, *, ambig
         log.warning(
             "the genome gave %s tokens, not %s: no further word occurs twice", f"{len(tokenizer):,}", f"{vocab_size:,}"
         )
-    sweep(out.parent, glob.escape(out.name))
+    sweep(out.parent, f"{glob.escape(out.name)}/")
     with atomic_folder(out) as folder:
         tokenizer.save_pretrained(folder)
     longest, mean = tokenizer.token_bases.letters.shape[1], tokenizer.bases_in_100_tokens / 100

@@ -50,26 +50,58 @@ class SequenceFile:
     """Of a table."""
     ambiguous: str = "error"
     """Letters such as R in FASTA: refused, or n to read them as N (as in tables)."""
+    most_bases: int = 100_000
+    """Of one sequence, none is read further: what attention costs grows with the square of its length."""
 
     def read(self) -> Iterator[NamedSequence]:
         """The sequences in the file's order.
 
         Names are those of the records; of a table its column `name`, else the number of the row; of regions the fourth
         column, else record:start-stop. A region whose sixth column is - is read on the reverse strand. Raises
-        DataError for a file that is none of these, or holds no sequence.
+        DataError for a file that is none of these, holds no sequence, or one of more than `most_bases` bases.
         """
         require_file(self.path)
         if self.genome:
-            found = _of_regions(self.path, Genome.open(self.genome, ambiguous=self.ambiguous))
+            found = self._of_regions(Genome.open(self.genome, ambiguous=self.ambiguous))
         elif is_fasta(self.path):
-            found = _of_fasta(self.path, self.ambiguous)
+            found = self._of_fasta()
         else:
-            found = _of_table(self.path, self.column)
+            found = self._of_table()
         first = next(found, None)
         if first is None:
             raise DataError(f"{self.path}: there is no sequence in it. Give a file with at least one.")
         yield first
         yield from found
+
+    def _of_fasta(self) -> Iterator[NamedSequence]:
+        for record, pieces in itertools.groupby(read_fasta(self.path, self.ambiguous), key=lambda piece: piece.record):
+            name, bases = _one_line(record), 0
+            letters = []
+            for piece in pieces:
+                bases += len(piece.codes)
+                self._check_length(name, bases)
+                letters.append(letters_of(piece.codes))
+            yield NamedSequence(name, "".join(letters))
+
+    def _of_table(self) -> Iterator[NamedSequence]:
+        for row, (text, name) in table_rows(self.path, {"sequence-column": self.column}, optional="name"):
+            sequence = NamedSequence(_one_line(name) or str(row), clean_sequence(text, f"{self.path}, row {row}"))
+            self._check_length(sequence.name, len(sequence.bases))
+            yield sequence
+
+    def _of_regions(self, genome: Genome) -> Iterator[NamedSequence]:
+        for region in read_regions(self.path, genome):
+            name = _one_line(region.name)
+            self._check_length(name, region.stop - region.start)
+            bases = letters_of(genome.codes[region.start : region.stop])
+            yield NamedSequence(name, reverse_complement(bases) if region.reverse else bases)
+
+    def _check_length(self, name: str, bases: int) -> None:
+        if bases > self.most_bases:
+            raise DataError(
+                f"{self.path}: {name} has more than {self.most_bases:,} bases, which is the most that is read as one "
+                "sequence. Give parts of it: the regions of a BED file, with the genome by --genome."
+            )
 
 
 def reverse_complement(bases: str) -> str:
@@ -87,22 +119,6 @@ def is_fasta(path: Path) -> bool:
         except zlib.error:  # whoever reads on says so
             return False
     return start.removeprefix(codecs.BOM_UTF8).lstrip().startswith((b">", b"@"))
-
-
-def _of_fasta(path: Path, ambiguous: str) -> Iterator[NamedSequence]:
-    for record, pieces in itertools.groupby(read_fasta(path, ambiguous), key=lambda piece: piece.record):
-        yield NamedSequence(_one_line(record), "".join(letters_of(piece.codes) for piece in pieces))
-
-
-def _of_table(path: Path, column: str) -> Iterator[NamedSequence]:
-    for row, (text, name) in table_rows(path, {"sequence-column": column}, optional="name"):
-        yield NamedSequence(_one_line(name) or str(row), clean_sequence(text, f"{path}, row {row}"))
-
-
-def _of_regions(path: Path, genome: Genome) -> Iterator[NamedSequence]:
-    for region in read_regions(path, genome):
-        bases = letters_of(genome.codes[region.start : region.stop])
-        yield NamedSequence(_one_line(region.name), reverse_complement(bases) if region.reverse else bases)
 
 
 def letters_of(codes: np.ndarray) -> str:

@@ -35,14 +35,19 @@ def require_folder(path: Path) -> None:
 
 
 def sweep(folder: Path, *names: str) -> None:
-    """Remove what killed writes of these names (or patterns) left in `folder`; for the one who holds its lock."""
-    for left in [left for name in names for left in folder.glob(f".{name}.*")]:
-        if not re.fullmatch(ASIDE, left.suffix):  # .config.toml.swp is an editor's
-            continue
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left)
-        else:
-            left.unlink()
+    """Remove what killed writes of these names (or patterns) left in `folder`; for the one who holds its lock.
+
+    A name that ends in / is a folder's. What is not of its name's kind is not ours, and stays.
+    """
+    for name in names:
+        for left in list(folder.glob(f".{name.rstrip('/')}.*")):
+            if not re.fullmatch(ASIDE, left.suffix):  # .config.toml.swp is an editor's
+                continue
+            is_folder = left.is_dir() and not left.is_symlink()
+            if is_folder and name.endswith("/"):
+                shutil.rmtree(left)
+            elif not is_folder and not name.endswith("/"):
+                left.unlink()
 
 
 @contextmanager

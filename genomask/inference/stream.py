@@ -4,13 +4,11 @@ Letters: B sequences of a chunk, D width, C classes.
 """
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from genomask.data.sequences import NamedSequence, reverse_complement
-from genomask.errors import DataError
 from genomask.inference.forward import logits
 from genomask.inference.models import Loaded
 from genomask.inference.pooling import TokenVectors, VectorSettings, token_vectors, vectors
@@ -18,23 +16,13 @@ from genomask.inference.tokens import check_lengths, tokenise
 
 CHUNK_BASES = 1 << 18
 """Read before they go through the model, so that sequences of like length can go together."""
-MOST_BASES = 100_000
-"""Of one sequence: what attention costs grows with the square of its length."""
 
 
-def chunks(sequences: Iterable[NamedSequence], path: Path) -> Iterator[list[NamedSequence]]:
-    """The sequences in their order, about CHUNK_BASES at a time; `path` names the file in messages.
-
-    Raises DataError for one that is longer than MOST_BASES.
-    """
+def chunks(sequences: Iterable[NamedSequence]) -> Iterator[list[NamedSequence]]:
+    """The sequences in their order, about CHUNK_BASES at a time."""
     chunk: list[NamedSequence] = []
     bases = 0
     for sequence in sequences:
-        if len(sequence.bases) > MOST_BASES:
-            raise DataError(
-                f"{path}: {sequence.name} has {len(sequence.bases):,} bases; at most {MOST_BASES:,} go through a model "
-                "at once. Give regions of it: a BED file, with the genome by --genome."
-            )
         chunk.append(sequence)
         bases += len(sequence.bases)
         if bases >= CHUNK_BASES:

@@ -187,6 +187,6 @@ def _dodges(n: int, shots: int) -> np.ndarray:
 def _end_at_ticks(axes: Axes) -> float:
     """Let the y axis begin and end at a numbered tick; returns where it begins."""
     axes.margins(y=0)
-    (low, high), ticks = axes.get_ylim(), axes.get_yticks()
-    axes.set_ylim(ticks[ticks <= low].max(), ticks[ticks >= high].min())
+    ticks = axes.yaxis.get_major_locator().tick_values(*axes.get_ylim())  # they reach over both ends
+    axes.set_ylim(ticks[0], ticks[-1])
     return axes.get_ylim()[0]

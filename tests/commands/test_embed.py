@@ -117,7 +117,6 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(run, model_folder, fasta, 
     assert sorted(path.name for path in fasta.parent.iterdir()) == before
 
 
-def test_a_sequence_as_long_as_a_chromosome_is_refused(model_folder, fasta, monkeypatch):
-    monkeypatch.setattr(stream, "MOST_BASES", 50)
-    with pytest.raises(DataError, match=r"r2 has 60 bases; at most 50 .* a BED file, with the genome by --genome"):
-        embed(model_folder, SequenceFile(path=fasta), "mean", fasta.with_name("v.npy"))
+def test_a_sequence_as_long_as_a_chromosome_is_refused(model_folder, fasta):
+    with pytest.raises(DataError, match=r"r2 has more than 50 bases.* a BED file, with the genome by --genome"):
+        embed(model_folder, SequenceFile(path=fasta, most_bases=50), "mean", fasta.with_name("v.npy"))

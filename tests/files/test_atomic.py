@@ -61,8 +61,12 @@ def test_the_sweep_takes_what_killed_writes_of_these_names_left_and_nothing_else
         (tmp_path / name).touch()
     (tmp_path / ".step-15.0a1b2c3d").mkdir()
     (tmp_path / ".step-15.0a1b2c3d" / "model.safetensors").touch()
-    sweep(tmp_path, "config.toml", "step-*")
-    assert names(tmp_path) == [".config.toml.swp", ".lock", ".notes.txt", ".other.toml.1a2b3c4d", "config.toml"]
+    (tmp_path / ".step-20.0a1b2c3d").touch()
+    (tmp_path / ".config.toml.0a1b2c3d").mkdir()
+    sweep(tmp_path, "config.toml", "step-*/")
+    not_of_their_kind = [".config.toml.0a1b2c3d", ".step-20.0a1b2c3d"]
+    others = [".config.toml.swp", ".lock", ".notes.txt", ".other.toml.1a2b3c4d", "config.toml"]
+    assert names(tmp_path) == sorted(not_of_their_kind + others)
     sweep(tmp_path / "nowhere", "config.toml")
 
 

@@ -99,6 +99,12 @@ def test_the_axis_of_accuracy_begins_at_a_number_and_says_so(summary, tmp_path):
     assert float(start) == min(number for number in numbers if number > 50)  # 50 is a number of examples
 
 
+@pytest.mark.parametrize("accuracy", [0.0, 11 / 21, 1.0])
+def test_one_accuracy_of_all_draws_can_be_drawn(summary, tmp_path, accuracy):
+    fewshot_curves(summary[:1].assign(accuracy=accuracy, accuracy_half_width=0.0), tmp_path / "fewshot.svg")
+    assert any(text.startswith("accuracy") for text in texts(tmp_path / "fewshot.svg"))
+
+
 def test_points_stand_close_to_their_number_of_examples(summary, tmp_path):
     fewshot_curves(summary, tmp_path / "fewshot.svg")
     panel = (tmp_path / "fewshot.svg").read_text().split('<g id="legend_1">')[0]

@@ -28,7 +28,7 @@ from genomask.report.tables import rich_table
 from genomask.training.finite import require_finite
 from genomask.training.metrics_log import read_metrics
 
-WRITTEN = (RECORD, "environment.json", "metrics.jsonl", "model", "curves.*", "confusion.*", "scatter.*")
+WRITTEN = (RECORD, "environment.json", "metrics.jsonl", "model/", "curves.*", "confusion.*", "scatter.*")
 """What a run writes whole or not at all, besides its checkpoints."""
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def finetune(request: Request, *, resume: bool = False) -> Iterator[Table | str]
     require_folder(request.out)
     with locked(request.out):
         sweep(request.out, *WRITTEN)
-        sweep(request.out / "checkpoints", "step-*")
+        sweep(request.out / "checkpoints", "step-*/")
         holds_run(request.out, resume, RECORD)
         job = prepare(request)
         note(job, resume=resume)

@@ -23,7 +23,7 @@ from genomask.recipe import Recipe, recipe_from_tables, recipe_to_toml, toml_val
 CONFIG = "config.toml"
 NO_SETTINGS = ("inputs", "mask_files", "from")
 """Tables of config.toml beside those of the recipe."""
-WRITTEN = (CONFIG, "environment.json", "baselines.json", "metrics.jsonl", "model", "curves.svg", "curves.png")
+WRITTEN = (CONFIG, "environment.json", "baselines.json", "metrics.jsonl", "model/", "curves.svg", "curves.png")
 """What a run writes whole or not at all, besides its checkpoints."""
 
 
@@ -64,8 +64,8 @@ def sweep_run(out: Path) -> None:
     Raises SettingsError where a folder stands in a file's place: hours later the run could not write it.
     """
     sweep(out, *WRITTEN)
-    sweep(out / "checkpoints", "step-*")
-    for path in (out / name for name in WRITTEN if name != "model"):
+    sweep(out / "checkpoints", "step-*/")
+    for path in (out / name for name in WRITTEN if not name.endswith("/")):
         if path.is_dir():
             raise SettingsError(f"{path} is a folder where the run writes a file; move it away, or give another --out.")
 
