@@ -10,6 +10,7 @@ import typer
 from genomask.errors import SettingsError
 from genomask.fewshot.methods import ASKED, USUAL
 from genomask.files import inputs
+from genomask.inference.hub import found_model
 from genomask.settings.ranges import shown
 
 MANY_VALUES = ("--genome", "--corpus")
@@ -28,7 +29,11 @@ GenomeFiles = Annotated[
 ]
 ModelFolder = Annotated[
     Path,
-    typer.Option(parser=inputs.model_folder, metavar="FOLDER", help="Folder of a model, or of a run, which holds one."),
+    typer.Option(
+        parser=found_model,
+        metavar="MODEL",
+        help="Folder of a model, or of a run, which holds one; or owner/name on the Hugging Face hub.",
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what it would take (time, memory, disk, tokens) and stop.")

@@ -4,6 +4,7 @@ Each function takes the text of an option and returns what it names, or raises a
 """
 
 import os
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ CURRICULUM_NAMES = ("cm-gems", "cm-step", "linear-mix", "rate-step")
 
 RUN_RECORDS = ("config.toml", "finetune.json")
 """What says whose a run's folder is: pretraining's, and fine-tuning's."""
+
+_HUB_WORD = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 STDIN = Path("/dev/stdin")
 """What - stands for, where a file is read: it need not be an ordinary one, and is read once."""
@@ -139,6 +142,13 @@ def model_folder(text: str | Path) -> Path:
     return path / "model" if is_run(path) else path
 
 
+def is_hub_name(text: str | Path) -> bool:
+    """Whether it can only be a repository's name, owner/name: there is no such folder, nor one called as the owner."""
+    owner, _, name = str(text).partition("/")
+    is_name = _HUB_WORD.fullmatch(owner) and _HUB_WORD.fullmatch(name)
+    return bool(is_name) and not os.path.exists(text) and not os.path.exists(owner)
+
+
 def is_run(path: Path) -> bool:
     """Whether a folder is that of a run, with or without a model yet."""
     return not os.path.isfile(path / "config.json") and any(os.path.isfile(path / name) for name in RUN_RECORDS)
@@ -151,7 +161,8 @@ def require_model(folder: Path) -> None:
     if is_run(folder.parent):
         raise DataError(f"{folder}: the run has not finished, so there is no model yet; go on with it by --resume.")
     raise DataError(
-        f"{folder}: no model here (no config.json); give a run's folder, its folder 'model', or a Hugging Face folder."
+        f"{folder}: no model here (no config.json); give a run's folder, its folder 'model', a Hugging Face "
+        "folder, or the name of a model on the hub (owner/name)."
     )
 
 

@@ -1,7 +1,7 @@
-"""Model folders: a path in, the model and its tokenizer out. The heavy imports wait until a folder is opened.
+"""Model folders: a path or a hub's name in, the model and its tokenizer out. Heavy imports wait until one is opened.
 
 Read as they are: ours, and any Hugging Face encoder that needs no code of its own (BERT, DNABERT ...). MosaicBERT's
-(DNABERT-2 ...), whose code would come with the weights, become ours.
+(DNABERT-2 ...), whose code would come with the weights, become ours. Of a hub's repository no code is even downloaded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from genomask.errors import UserError
 from genomask.files.digests import check_weights
+from genomask.files.inputs import is_hub_name, model_folder
+from genomask.terminal.progress import working
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -26,16 +28,24 @@ HEADS = {
 }
 """What can stand on the encoder: transformers' class for it, and ours."""
 
-NEW_HERE: dict[str, tuple[str, ...]] = {
-    "masked-lm": (),
-    "encoder": ("pooler",),
-    "classification": ("pooler", "classifier"),
-    "trained classification": (),
-}
-"""Parts a folder need not hold: a head that fine-tuning trains from its random start."""
-
 NEW_PARAMETERS = 2**24
 """Parameters of a new head, whatever the size of the encoder."""
+
+DOWNLOADED = (
+    "config.json",
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab*",
+    "*.txt",
+    "*.model",
+)
+"""What is wanted of a hub's repository beside the weights."""
+WEIGHTS = (
+    ("model*.safetensors", "model.safetensors.index.json"),
+    ("pytorch_model*.bin", "pytorch_model.bin.index.json"),
+)
+"""Files of weights; pickles, of which only tensors are read, where there are none without code."""
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
@@ -62,6 +72,34 @@ def open_model(
         ) from problem
     _refuse_other_vocabulary(folder, tokenizer, getattr(model.config, "vocab_size", None))
     return model, tokenizer
+
+
+def found_model(text: str | Path) -> Path:
+    """The folder of a model or of a run; `owner/name`, where there is no such folder, is downloaded from the hub.
+
+    What was downloaded once is not asked for again where the hub is out of reach. Raises UserError where it is neither.
+    """
+    folder = model_folder(text)
+    return _downloaded(str(text)) if is_hub_name(text) else folder
+
+
+def _downloaded(name: str) -> Path:
+    import huggingface_hub as hub
+    from huggingface_hub.utils import disable_progress_bars, httpx
+
+    disable_progress_bars()
+    try:
+        with working(f"downloading {name}", unit="files"):
+            for weights in WEIGHTS:
+                folder = Path(hub.snapshot_download(name, allow_patterns=[*DOWNLOADED, *weights]))
+                if any(folder.glob(weights[0])):
+                    break
+    except (OSError, ValueError, httpx.HTTPError) as problem:
+        raise UserError(
+            f"{name}: no such folder here, and no such model on the hub ({_first_line(problem).rstrip('.')}). Check "
+            f"the name, and the connection to {hub.constants.ENDPOINT} (HF_ENDPOINT, HF_HUB_OFFLINE, HF_TOKEN)."
+        ) from problem
+    return folder
 
 
 def open_as_ours(folder: Path) -> "MosaicBertForMaskedLM":
@@ -97,7 +135,7 @@ def _open_weights(folder: Path, head: str, settings: dict[str, Any]) -> Any:
         raise type(problem)(f"{folder}: {problem}") from problem
     except Exception as problem:  # as above
         raise UserError(f"{folder}: cannot be opened as a {head} model: {_first_line(problem)}") from problem
-    _refuse_lacking(folder, head, found)
+    _refuse_lacking(folder, head, found, f"{model.base_model_prefix}.")
     refuse_not_finite(model, folder)
     return model
 
@@ -164,10 +202,17 @@ def _quiet_loading() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _refuse_lacking(folder: Path, head: str, found: dict[str, Any]) -> None:
-    """UserError where tensors that the head needs are not in the file, or are of another shape."""
+def _refuse_lacking(folder: Path, head: str, found: dict[str, Any], encoder: str) -> None:
+    """UserError where tensors that the head needs are not in the file, or are of another shape.
+
+    `encoder`: what the names of its tensors begin with. A head that is to be trained need not be there.
+    """
     lacking = [*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])]
-    lacking = sorted(name for name in lacking if not any(part in name for part in NEW_HERE[head]))
+    if head == "classification":
+        lacking = [name for name in lacking if name.startswith(encoder)]
+    if head in ("encoder", "classification"):
+        lacking = [name for name in lacking if "pooler" not in name]
+    lacking.sort()
     if lacking:
         raise UserError(
             f"{folder}: the weights lack {lacking[0]} in the shape its config asks of a {head} model ({len(lacking)} "

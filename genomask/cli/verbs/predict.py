@@ -7,13 +7,17 @@ import typer
 
 from genomask.cli.options import Ambiguous, BothStrands, RegionsOf, SequencesFile, TableColumn
 from genomask.files import inputs
+from genomask.inference.hub import found_model
 from genomask.terminal.console import say
 
 
 def predict(
     sequences: SequencesFile,
     model: Annotated[
-        Path, typer.Option(parser=inputs.model_folder, metavar="FOLDER", help="Folder of a trained classifier.")
+        Path,
+        typer.Option(
+            parser=found_model, metavar="MODEL", help="Folder of a trained classifier, or owner/name on the hub."
+        ),
     ],
     out: Annotated[
         Path, typer.Option(parser=inputs.output_stream, metavar="FILE", help="F.tsv; - for standard output.")

@@ -10,6 +10,7 @@ from genomask.cli.options import Ambiguous, Changes, DryRun, GenomeFiles, Recipe
 from genomask.cli.recipes import changes_of, look_at
 from genomask.errors import SettingsError
 from genomask.files import inputs
+from genomask.inference.hub import found_model
 from genomask.terminal.console import show
 from genomask.training import distributed
 
@@ -39,7 +40,7 @@ def pretrain(
         Path | None,
         typer.Option(
             "--from",
-            parser=inputs.model_folder,
+            parser=found_model,
             metavar="MODEL",
             help="Begin with the weights of a run or model (ours, DNABERT, BERT, MosaicBERT), in its shape and tokens.",
         ),
