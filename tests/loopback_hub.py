@@ -20,6 +20,7 @@ Repositories = dict[str, dict[str, bytes]]
 class _Handler(BaseHTTPRequestHandler):
     repositories: Repositories
     asked: list[str]
+    faults: dict[str, list[str]]
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -34,6 +35,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(self.path.partition("?")[0]).strip("/")
         self.asked.append(f"{self.command} {path}")
         if file := re.fullmatch(r"(.+)/resolve/[^/]+/(.+)", path):
+            if self.command == "GET" and (due := self.faults.get(file[2])):
+                return self._fail(due.pop(0), self.repositories[file[1]][file[2]])
             return self._file(self.repositories.get(file[1], {}).get(file[2]))
         call = re.fullmatch(r"api/(?:models/)?(.+?)(?:/(revision|tree|paths-info)/[^/]+(?:/(.+))?)?", path)
         files = self.repositories.get(call[1]) if call else None
@@ -57,6 +60,17 @@ class _Handler(BaseHTTPRequestHandler):
         first, last = int(part[1]), min(int(part[2] or len(content)), len(content) - 1)
         facts["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
         return self._send(206, content[first : last + 1], facts)
+
+    def _fail(self, how: str, content: bytes) -> None:
+        """Once: `busy` says 503; `cut` ends the connection in the middle of what it had promised."""
+        if how == "busy":
+            self._send(503, b"", {})
+            return
+        self.send_response(206)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+        self.close_connection = True
 
     def _json(self, content: object) -> None:
         self._send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
@@ -86,9 +100,12 @@ def _oid(content: bytes) -> str:
 
 
 @contextmanager
-def serving(repositories: Repositories) -> Iterator[tuple[str, list[str]]]:
-    """The address of a hub with these repositories, and the list of what it was asked."""
-    handler = type("Handler", (_Handler,), {"repositories": repositories, "asked": []})
+def serving(repositories: Repositories, faults: dict[str, list[str]] | None = None) -> Iterator[tuple[str, list[str]]]:
+    """The address of a hub with these repositories, and the list of what it was asked.
+
+    `faults`: a file's path -> how the next requests for it fail, each `busy` or `cut`.
+    """
+    handler = type("Handler", (_Handler,), {"repositories": repositories, "asked": [], "faults": faults or {}})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -1,7 +1,13 @@
 """A process of its own, for the hub's address is read when its client is imported: runs `genomask pretrain --corpus c4`
-against a hub on this machine and prints what became of it. Arguments: a recipe, a shard, BERT's vocab.txt, a folder."""
+against a hub on this machine and prints what became of it. Arguments: a recipe, a shard, BERT's vocab.txt, a folder.
+
+The hub is busy once and cuts a connection once, in the middle of what a run reads. A second data set is one file of
+Parquet, without a configuration and without validation.
+"""
 
 import functools
+import gzip
+import io
 import json
 import os
 import signal
@@ -9,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from loopback_hub import serving
 
 CARD = """---
@@ -25,18 +33,29 @@ def main() -> None:
     recipe, shard, vocabulary, folder = sys.argv[1:]
     data = Path(shard).read_bytes()
     shards = {f"en/c4-{split}.json.gz": data for split in ("train.0-of-2", "train.1-of-2", "validation.0-of-1")}
-    repositories = {"datasets/allenai/c4": {"README.md": CARD.encode(), **shards}}
-    with serving(repositories) as (url, asked):
+    table = {"datasets/some/table": {"data/train-0.parquet": parquet(gzip.decompress(data).decode().splitlines())}}
+    repositories = {"datasets/allenai/c4": {"README.md": CARD.encode(), **shards}, **table}
+    faults = {"en/c4-train.0-of-2.json.gz": ["busy", "cut"], "data/train-0.parquet": ["cut"]}
+    with serving(repositories, faults) as (url, asked):
         os.environ |= {"HF_ENDPOINT": url, "HF_HOME": f"{folder}/hf", "HF_HUB_OFFLINE": "0"}
         run = functools.partial(pretrain, recipe, folder)
         ended = {"stopped": run("learned", stop_at=3)}
         repositories["bert-base-uncased"] = {"vocab.txt": Path(vocabulary).read_bytes()}
         ended |= {"resumed": run("learned", "--resume"), "bert": run("bert")}
+        ended |= {"table": run("table", "--set", "documents.column=said", corpus="hf:some/table")}
+        assert not any(faults.values())
     ended["unreachable"] = run("unreachable")
     print(json.dumps({"ended": ended, "asked": asked}))
 
 
-def pretrain(recipe: str, folder: str, out: str, *more: str, stop_at: int = 0) -> tuple[int, float]:
+def parquet(lines: list[str]) -> bytes:
+    """The texts as a column called `said`."""
+    out = io.BytesIO()
+    pq.write_table(pa.table({"said": [json.loads(line)["text"] for line in lines]}), out)
+    return out.getvalue()
+
+
+def pretrain(recipe: str, folder: str, out: str, *more: str, corpus: str = "c4", stop_at: int = 0) -> tuple[int, float]:
     """Exit code and seconds of one command."""
     from genomask.cli import app as cli
     from genomask.commands.run import report as run_report
@@ -51,7 +70,7 @@ def pretrain(recipe: str, folder: str, out: str, *more: str, stop_at: int = 0) -
         if state.done == stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    sys.argv = ["genomask", "pretrain", "--corpus", "c4", "--recipe", recipe, "--out", f"{folder}/{out}", *more]
+    sys.argv = ["genomask", "pretrain", "--corpus", corpus, "--recipe", recipe, "--out", f"{folder}/{out}", *more]
     since = time.monotonic()
     loop.one_step = one_step
     try:

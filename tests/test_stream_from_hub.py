@@ -80,10 +80,21 @@ def test_a_resumed_stream_keeps_the_word_pieces_it_began_with(session):
     assert sorted(vocab, key=vocab.__getitem__) == (run / "vocab.txt").read_text().split()
 
 
+def test_any_data_set_of_the_hub_is_streamed_by_its_name(session):
+    assert session.ended["table"][0] == 0
+    assert "a stream of some/table to train on (1 shards), 4 sequences held out" in session.said
+
+
+def test_a_busy_hub_and_a_cut_connection_are_asked_again(session):
+    """The session checks that both happened, and the runs ended well."""
+    asked = [asked for asked in session.asked if asked.startswith("GET") and asked.endswith("c4-train.0-of-2.json.gz")]
+    assert len(asked) >= 3
+
+
 def test_a_hub_that_cannot_be_reached_is_one_sentence_within_seconds(session):
     code, seconds = session.ended["unreachable"]
     assert code == 2
     assert seconds < 20
     assert "error: allenai/c4: the stream cannot be read (" in session.said
-    assert "Retrying" not in session.said
+    assert "Retrying" not in session.said.rpartition("INFO masking")[2]
     assert not (session.folder / "unreachable").exists()

@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genomask.data.genome import Genome
+from genomask.data.hub_corpus import HubCorpus
 from genomask.data.settings import DnaTokenSettings, DocumentSettings, WordPieceSettings
 from genomask.data.sources import GenomeSource, TextSource
-from genomask.data.streamed import StreamedText, first_documents, require_hub
+from genomask.data.streamed import MARKS, StreamedText, first_documents, require_train
 from genomask.data.text import corpus_files
 from genomask.data.tokenizers.saved import dna_tokenizer
 from genomask.data.tokenizers.vocabularies import bert_vocabulary, vocabulary_of_files, vocabulary_of_stream
 from genomask.data.tokenizers.wordpiece import VOCABULARY, wordpiece_tokenizer
 from genomask.data.windows import WindowSettings
+from genomask.errors import SettingsError
 
-STREAMED = ("c4",)
-"""The corpus that is streamed from the hub instead of read from disk."""
 STREAM_SAMPLE = 20_000
 """Documents of the stream from which word pieces are learned where BERT's cannot be had: of C4, 45 MB of text."""
 
@@ -29,8 +29,8 @@ class Inputs:
     corpus: tuple[str, ...] = ()
 
     def absolute(self) -> "Inputs":
-        """The same files by absolute paths, so that they are found from any folder; C4, streamed, is no file."""
-        corpus = self.corpus if self.corpus == STREAMED else tuple(map(os.path.abspath, self.corpus))
+        """The same files by absolute paths, so that they are found from any folder; what is streamed is no file."""
+        corpus = tuple(name if HubCorpus.named(name) else os.path.abspath(name) for name in self.corpus)
         return replace(self, genome=tuple(map(os.path.abspath, self.genome)), corpus=corpus)
 
 
@@ -44,20 +44,24 @@ def open_text(
     inputs: Inputs, tokens: WordPieceSettings, documents: DocumentSettings, seed: int, out: Path
 ) -> TextSource | StreamedText:
     """Documents of the corpus; a vocabulary that the run in the folder `out` has kept is taken again."""
-    is_streamed = inputs.corpus == STREAMED
-    if is_streamed:
-        require_hub()
     kept = out / VOCABULARY
-    given = kept if kept.exists() else tokens.vocabulary
-    vocabulary = given or _vocabulary(inputs, tokens.vocab_size, is_streamed)
-    tokenizer = wordpiece_tokenizer(vocabulary)
-    if is_streamed:
-        return StreamedText(tokenizer, documents)
-    return TextSource(inputs.corpus, tokenizer, documents, seed)
+    vocabulary = kept if kept.exists() else tokens.vocabulary
+    hub = _streamed(inputs.corpus)
+    if hub is None:
+        files = corpus_files(inputs.corpus)
+        vocabulary = vocabulary or vocabulary_of_files(files, tokens.vocab_size, documents)
+        return TextSource(files, wordpiece_tokenizer(vocabulary), documents, seed)
+    shards = hub.shards()
+    if not vocabulary:
+        vocabulary = bert_vocabulary() or vocabulary_of_stream(
+            first_documents(hub.name, require_train(hub.name, shards), STREAM_SAMPLE, documents), tokens.vocab_size
+        )
+    return StreamedText(hub.name, shards, wordpiece_tokenizer(vocabulary), documents, out / MARKS)
 
 
-def _vocabulary(inputs: Inputs, size: int, is_streamed: bool) -> Path:
-    """For someone who names none: of local shards their own; for a stream BERT's, or that of its first documents."""
-    if not is_streamed:
-        return vocabulary_of_files(corpus_files(inputs.corpus), size)
-    return bert_vocabulary() or vocabulary_of_stream(first_documents(STREAM_SAMPLE), size)
+def _streamed(corpus: tuple[str, ...]) -> HubCorpus | None:
+    """The data set of the hub, where it is one."""
+    streamed = [hub for name in corpus if (hub := HubCorpus.named(name))]
+    if streamed and len(corpus) > 1:
+        raise SettingsError(f"--corpus {' '.join(corpus)}: a data set of the hub stands alone; give it or files.")
+    return streamed[0] if streamed else None

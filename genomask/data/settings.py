@@ -49,12 +49,23 @@ class WordPieceSettings(Table, name="tokens"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DocumentSettings(Table, name="documents"):
+class ReadingSettings(Table, name="documents"):
+    """What of a shard is a document."""
+
+    column: str = "text"
+    """The field or column that holds the text."""
+    bad: Literal["error", "skip"] = "error"
+    """A row that is no document, or a shard that is cut short: "error" stops, "skip" goes on, names and counts them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentSettings(ReadingSettings, name="documents"):
     """How documents become sequences."""
 
     max_tokens: Annotated[int, Bounds(least=8, most=MANY)] = 128
     """Longest sequence, [CLS] and [SEP] included."""
-    overflow: Literal["truncate", "split"] = "truncate"
-    """What becomes of a document's text beyond max_tokens: "truncate" drops it, "split" makes it further sequences."""
+    overflow: Literal["truncate", "split", "pack"] = "truncate"
+    """What becomes of a document's text beyond max_tokens: "truncate" drops it, "split" makes it further sequences,
+    "pack" also puts short ones together, each into the fullest sequence that has room."""
     validation_documents: Count = 2_000
     """Sequences held out for evaluation, whole documents, at most a tenth of the corpus."""

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from genomask.data.best_fit import best_fit, joined
 from genomask.data.genome import Genome
 from genomask.data.packing import pack, shortened
 from genomask.data.permutation import permute
@@ -129,11 +130,11 @@ class TextSource:
         self.token_bases = token_bases_of(tokenizer, len(tokenizer))
         self.seed = seed
         files = corpus_files(paths)
-        self.store = TokenStore.open(files, tokenizer, settings.max_tokens, settings.overflow, cache or default_cache())
+        self.store = TokenStore.open(files, tokenizer, settings, cache or default_cache())
         is_held_out = _held_out(self.store.contents, settings.validation_documents, seed)
-        self.training_sequences = np.flatnonzero(~is_held_out)
-        self.validation_sequences = np.flatnonzero(is_held_out)
-        if len(self.validation_sequences) == 0:
+        self.validation_pieces = np.flatnonzero(is_held_out)
+        self.training_pieces, self._bounds = self._groups(np.flatnonzero(~is_held_out), settings)
+        if len(self.validation_pieces) == 0:
             raise DataError(
                 f"{files[0]}: of {len(is_held_out)} documents none can be held out for validation without leaving its "
                 "double, or nothing, to training. Give a corpus of at least two different documents."
@@ -147,20 +148,30 @@ class TextSource:
     @property
     def description(self) -> str:
         """How much there is to train on, and what is held out, for a person."""
-        return f"{len(self.training_sequences):,} sequences to train on, {len(self.validation_sequences):,} held out"
+        return f"{len(self._bounds) - 1:,} sequences to train on, {len(self.validation_pieces):,} held out"
 
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the endless stream."""
-        epoch, place = np.divmod(np.arange(first, first + count, dtype=np.int64), len(self.training_sequences))
+        size = len(self._bounds) - 1
+        epoch, place = np.divmod(np.arange(first, first + count, dtype=np.int64), size)
         keys = hash64(np.full(1, self.seed, dtype=np.int64), _EPOCH, epoch)
-        return self._pack(self.training_sequences[permute(place, len(self.training_sequences), keys)])
+        drawn = permute(place, size, keys)
+        bounds = zip(self._bounds[drawn].tolist(), self._bounds[drawn + 1].tolist(), strict=True)
+        return self._pack([self.training_pieces[start:stop] for start, stop in bounds])
 
     def validation(self) -> TokenSequences:
-        """The sequences of the held-out documents."""
-        return self._pack(self.validation_sequences)
+        """The sequences of the held-out documents, each by itself."""
+        return self._pack([*self.validation_pieces[:, None]])
 
-    def _pack(self, sequences: np.ndarray) -> TokenSequences:
-        return pack(self.store.read(sequences), np.ones(len(sequences)))
+    def _groups(self, pieces: np.ndarray, settings: DocumentSettings) -> tuple[np.ndarray, np.ndarray]:
+        """The pieces in the order of the sequences that they make, and where in it each sequence begins."""
+        if settings.overflow != "pack":
+            return pieces, np.arange(len(pieces) + 1)
+        groups = best_fit(np.diff(self.store.offsets)[pieces], settings.max_tokens)
+        return pieces[np.concatenate(groups)], np.cumsum([0, *map(len, groups)])
+
+    def _pack(self, groups: list[np.ndarray]) -> TokenSequences:
+        return pack([joined(self.store.read(pieces)) for pieces in groups], np.ones(len(groups)))
 
 
 def _held_out(contents: np.ndarray, asked: int, seed: int) -> np.ndarray:

@@ -1,32 +1,40 @@
-"""Text corpora in, documents out: C4's layout, one JSON object a line with its text under `text`."""
+"""Text corpora in, documents out: what shards are meant, and what becomes of a row that is bad."""
 
-import json
+import glob
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from genomask.data.lines import numbered_lines
-from genomask.errors import DataError, shown
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import httpx
+
+from genomask.data.corpus_formats import FORMATS, Rows, Shard, ShardDamaged, rows
+from genomask.data.settings import ReadingSettings
+from genomask.errors import DataError
 from genomask.files.inputs import require_file
 
-_ESCAPES = ("\\ud", "\\uD")
-"""A line without them has no surrogates: UTF-8 cannot hold them."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-SUFFIXES = (".json.gz", ".jsonl.gz", ".json", ".jsonl")
+USUAL = ReadingSettings()
+LONGEST_WAIT = 30.0
+"""Seconds between two tries of a connection that was lost; they begin at one and double."""
 
 log = logging.getLogger(__name__)
 
 
 def corpus_files(paths: Path | str | Sequence[Path | str]) -> list[Path]:
-    """The shards that are meant: the files given, and those of each folder given, in the order of their names."""
+    """The shards that are meant: the files given, those of each folder and of each pattern, in the order of names."""
     files = []
     for path in [Path(paths)] if isinstance(paths, str | Path) else map(Path, paths):
-        shards = sorted(x for x in path.iterdir() if x.name.endswith(SUFFIXES)) if os.path.isdir(path) else [path]
+        shards = [path]
+        if os.path.isdir(path):
+            shards = sorted(x for x in path.iterdir() if x.name.endswith(tuple(FORMATS)))
+        elif glob.has_magic(str(path)) and not path.exists():
+            shards = sorted(map(Path, glob.glob(str(path), recursive=True)))
         if not shards:
-            raise DataError(f"{path}: no file in this folder ends in {', '.join(SUFFIXES)}. Give a folder of shards.")
+            raise DataError(f"{path}: no file here ends in {', '.join(FORMATS)}. Give shards, or a folder of them.")
         files += shards
     for path in files:
         require_file(path)
@@ -35,36 +43,71 @@ def corpus_files(paths: Path | str | Sequence[Path | str]) -> list[Path]:
     return files
 
 
-def read_documents(files: Sequence[Path]) -> Iterator[str]:
-    """The text of each document, in order; blank lines are passed over.
+def read_documents(files: Sequence[Path], settings: ReadingSettings = USUAL) -> Iterator[str]:
+    """The text of each document, in order; as `documents`."""
+    for path in files:
+        require_file(path)
+        for _, text in documents(Shard(str(path), lambda path=path: path.open("rb")), settings):  # type: ignore[misc]
+            yield text
+
+
+def documents(shard: Shard, settings: ReadingSettings = USUAL, first: int = 0) -> Iterator[tuple[int, str]]:
+    """Row and text of each document of a shard from row `first` on.
 
     Half a character (a lone surrogate, such as "\\ud83d") is no text: it is read as U+FFFD, and a log line counts them.
-    Raises DataError with the line for what is not a JSON object with a string `text`.
+    A bad row, or the damaged end of a shard, raises DataError or is skipped, which a log line names and counts, as
+    `settings.bad` says. A connection that is lost raises one after as many tries as the shard has.
     """
-    for path in files:
-        n_mended = 0
-        for number, line in numbered_lines(path):
-            if line.strip():
-                text = _text_of(line, f"{path}, line {number}")
-                is_plain = text.isascii() or not any(escape in line for escape in _ESCAPES)
-                mended = text if is_plain else _SURROGATE.sub("\ufffd", text)
-                n_mended += mended != text
-                yield mended
-        if n_mended:
-            log.warning("%s: documents with half characters (lone surrogates), read as U+FFFD: %d", path, n_mended)
-
-
-def _text_of(line: str, where: str) -> str:
+    n_mended, n_bad, first_bad = 0, 0, ""
     try:
-        document = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON ({error}). Give JSON lines: one object with a 'text' a line.") from error
-    if not isinstance(document, dict):
-        raise DataError(f"{where}: not a JSON object. Give JSON lines: one object with a 'text' a line.")
-    if "text" not in document:
-        found = shown(", ".join(map(repr, document)), most=400) or "nothing"
-        raise DataError(f"{where}: no string under 'text', found {found}. Rename the field that holds the text.")
-    if not isinstance(document["text"], str):
-        found = shown(json.dumps(document["text"]))
-        raise DataError(f"{where}: no string under 'text' but {found}. Give each document a text, or remove its line.")
-    return document["text"]
+        for row, found in _insisting(shard, settings.column, first):
+            if isinstance(found, DataError):
+                _refuse(found, settings)
+                n_bad, first_bad = n_bad + 1, first_bad or str(found)
+                continue
+            mended = found if found.isascii() else _SURROGATE.sub("\ufffd", found)
+            n_mended += mended != found
+            yield row, mended
+    except ShardDamaged as error:
+        _refuse(error, settings)
+        log.warning("%s The rest of it is skipped.", error)
+    if n_bad:
+        log.warning("%s: bad rows skipped: %d; the first: %s", shard.name, n_bad, first_bad)
+    if n_mended:
+        log.warning("%s: documents with half characters (lone surrogates), read as U+FFFD: %d", shard.name, n_mended)
+
+
+def _refuse(error: DataError, settings: ReadingSettings) -> None:
+    if settings.bad == "error":
+        raise DataError(f"{error} Or leave out what is bad: --set documents.bad=skip.") from error
+
+
+def _insisting(shard: Shard, column: str, row: int) -> Rows:
+    """The rows of a shard; where its connection is lost it is opened again, at the row that comes next."""
+    failures = 0
+    while True:
+        try:
+            for at, found in rows(shard, column, row):
+                yield at, found
+                row, failures = at + 1, 0
+            return
+        except (OSError, httpx.HTTPError) as error:
+            failures += 1
+            said = getattr(error, "strerror", None) or str(error)
+            reason = (said.splitlines() or [type(error).__name__])[0].rstrip(".")
+            if failures >= shard.tries or _is_final(error):
+                raise DataError(
+                    f"{shard.name}: cannot be read from row {row + 1} on ({reason}). Check the file and its rights, or "
+                    "the connection to it; a run goes on from there by --resume."
+                ) from error
+            wait = min(LONGEST_WAIT, 2.0 ** (failures - 1))
+            log.warning("%s: lost at row %d (%s); trying again in %g s", shard.name, row + 1, reason, wait)
+            time.sleep(wait)
+
+
+def _is_final(error: Exception) -> bool:
+    """Has the hub said no, rather than not now?"""
+    if not isinstance(error, HfHubHTTPError):
+        return False
+    status = error.response.status_code
+    return 400 <= status < 500 and status not in (408, 429)

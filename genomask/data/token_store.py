@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from genomask.data.settings import DocumentSettings
 from genomask.data.text import read_documents
 from genomask.data.tokenizers.wordpiece import split_documents, tokenize_documents, tokenizer_content
 from genomask.errors import DataError
 from genomask.files.cache import cache_errors, files_key, sealed_folder
 from genomask.terminal.progress import working
 
-FORMAT = 1
+FORMAT = 2
 """Part of the key; raise it when the files change their meaning."""
 DOCUMENTS_AT_ONCE = 1000
 
@@ -40,17 +41,19 @@ class TokenStore:
 
     @staticmethod
     def open(
-        files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str, cache: Path
+        files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, settings: DocumentSettings, cache: Path
     ) -> "TokenStore":
-        """The store of these files, tokenizer and length, from the cache folder, or built there first.
+        """The store of these files, tokenizer and settings, from the cache folder, or built there first.
 
-        overflow: "truncate" keeps the first max_tokens of a document, "split" all of it, as several sequences.
+        Of a document the first max_tokens are kept, or, unless settings.overflow is "truncate", all, as several
+        sequences.
         """
-        key = files_key(files, FORMAT, tokenizer_content(tokenizer), max_tokens, overflow)
+        kept = settings.max_tokens, settings.overflow == "truncate", settings.column, settings.bad
+        key = files_key(files, FORMAT, tokenizer_content(tokenizer), *kept)
         root = cache / "text"
         folder = root / f"{files[0].name.split('.')[0]}-{key}"
         with cache_errors(root):
-            sealed_folder(folder, files, lambda building: _write(building, files, tokenizer, max_tokens, overflow))
+            sealed_folder(folder, files, lambda building: _write(building, files, tokenizer, settings))
             return _load(folder, _id_type(tokenizer))
 
     def read(self, sequences: np.ndarray) -> list[np.ndarray]:
@@ -71,15 +74,13 @@ def _load(folder: Path, dtype: np.dtype) -> TokenStore:
     return TokenStore(ids, offsets, contents)
 
 
-def _write(
-    folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, max_tokens: int, overflow: str
-) -> None:
+def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, settings: DocumentSettings) -> None:
     log.info("tokenising %d corpus file(s) into the cache at %s", len(files), folder.parent)
     lengths, contents, n_empty = [0], [], 0
     with working("tokenising", unit="documents") as work, (folder / "ids.bin").open("wb") as out:
-        for texts in _batches(read_documents(files)):
+        for texts in _batches(read_documents(files, settings)):
             work.advance(len(texts))
-            for pieces in _sequences(tokenizer, texts, max_tokens, overflow):
+            for pieces in _sequences(tokenizer, texts, settings):
                 if len(pieces[0]) <= 2:  # [CLS] [SEP]
                     n_empty += 1
                     continue
@@ -97,12 +98,12 @@ def _write(
 
 
 def _sequences(
-    tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int, overflow: str
+    tokenizer: PreTrainedTokenizerBase, texts: list[str], settings: DocumentSettings
 ) -> list[list[list[int]]]:
     """For each text its sequences."""
-    if overflow == "split":
-        return split_documents(tokenizer, texts, max_tokens)
-    return [[ids] for ids in tokenize_documents(tokenizer, texts, max_tokens)]
+    if settings.overflow == "truncate":
+        return [[ids] for ids in tokenize_documents(tokenizer, texts, settings.max_tokens)]
+    return split_documents(tokenizer, texts, settings.max_tokens)
 
 
 def _batches(texts: Iterable[str]) -> Iterable[list[str]]:

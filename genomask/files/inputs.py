@@ -3,6 +3,7 @@
 Each function takes the text of an option and returns what it names, or raises a UserError that says what is wrong.
 """
 
+import glob
 import os
 import re
 import sys
@@ -24,6 +25,9 @@ RUN_RECORDS = ("config.toml", "finetune.json")
 """What says whose a run's folder is: pretraining's, and fine-tuning's."""
 
 _HUB_WORD = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+
+HUB = "hf:"
+"""What the name of a data set on the Hugging Face hub begins with."""
 
 STDIN = Path("/dev/stdin")
 """What - stands for, where a file is read: it need not be an ordinary one, and is read once."""
@@ -118,8 +122,11 @@ def require_table(path: Path) -> None:
 
 
 def corpus(text: str) -> str:
-    """A shard, a folder of shards, or c4."""
-    if text != "c4" and not os.path.isdir(_local(text)):
+    """A shard, a folder or a pattern of shards, or a data set of the hub: c4, hf:NAME or hf:NAME:CONFIG."""
+    if text.startswith(HUB):
+        if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[^\s:/]+)?", text.removeprefix(HUB)):
+            raise SettingsError(f"{text}: no name of a data set; give it as hf:NAME, hf:OWNER/NAME or hf:NAME:CONFIG.")
+    elif text != "c4" and not os.path.isdir(_local(text)) and not glob.glob(text, recursive=True):
         require_file(Path(text))
     return text
 

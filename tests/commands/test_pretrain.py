@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,9 @@ from genomask.commands.pretrain import build_run, count_npmi, pretrain
 from genomask.commands.run.folder import is_finished, read_config
 from genomask.commands.run.leaks import seen_by_model
 from genomask.commands.run.report import report_run
+from genomask.data.corpus_formats import Shard
+from genomask.data.hub_corpus import HubCorpus
 from genomask.data.opening import Inputs
-from genomask.data.streamed import StreamedText
 from genomask.data.tokenizers.kmer import SPECIAL_TOKENS
 from genomask.data.tokenizers.wordpiece import train_wordpiece
 from genomask.errors import DataError, SettingsError, Stopped, TrainingError
@@ -286,9 +286,8 @@ def test_streamed_text_is_split_where_the_recipe_says_so(tmp_path, monkeypatch):
     shard = tmp_path / "c4.jsonl"
     shard.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
     vocabulary = train_wordpiece(documents, 256, tmp_path / "vocab.txt")
-    origin = {"path": "json", "data_files": {"train": [str(shard)], "validation": [str(shard)]}}
-    monkeypatch.setattr("genomask.data.opening.StreamedText", partial(StreamedText, origin=origin))
-    monkeypatch.setattr("genomask.data.opening.require_hub", lambda: None)
+    shards = [Shard(str(shard), lambda: shard.open("rb"))]
+    monkeypatch.setattr(HubCorpus, "shards", lambda _: {"train": shards, "validation": shards})
     changes = [change for change in QUICK if not change.startswith(("tokens", "windows"))]
     changes += [f"tokens.vocabulary={vocabulary}", "masking.strategy=uniform"]
     recipe, streamed = load_recipe("c4-tiny", changes), Inputs(corpus=("c4",))

@@ -130,7 +130,7 @@ def test_documents_are_cut_to_max_tokens_and_a_tenth_at_most_is_held_out(corpus,
     tokens = source.train(0, 20)
     assert tokens.lengths.tolist() == [8] * 20
     assert (tokens.input_ids[tokens.cu_seqlens[1:].long() - 1] == tokenizer.sep_token_id).all()
-    assert len(source.validation_sequences) <= 8
+    assert len(source.validation_pieces) <= 8
 
 
 def test_split_documents_keep_every_token_and_are_held_out_whole(corpus, tmp_path):
@@ -147,8 +147,25 @@ def test_split_documents_keep_every_token_and_are_held_out_whole(corpus, tmp_pat
     whole = [token for ids in tokenizer(documents, add_special_tokens=False)["input_ids"] for token in ids]
     assert [token for piece in pieces for token in piece[1:-1]] == whole
     contents = source.store.contents
-    assert not set(contents[source.validation_sequences]) & set(contents[source.training_sequences])
-    assert 0 < len(source.validation_sequences) <= 8
+    assert not set(contents[source.validation_pieces]) & set(contents[source.training_pieces])
+    assert 0 < len(source.validation_pieces) <= 8
+
+
+def test_packed_documents_fill_sequences_and_no_token_is_lost_or_trained_on_twice(corpus, tmp_path):
+    folder, tokenizer = corpus
+    split, packed = (text_source(folder, tokenizer, 64, 8, 1, tmp_path, overflow=how) for how in ("split", "pack"))
+    count = int(packed.description.split()[0])
+    sequences = texts_of(packed, packed.train(0, count))
+    assert max(map(len, sequences)) <= 64
+    assert count < len(split.training_pieces) / 3
+
+    def parts(sequences):
+        """The documents between [SEP]s."""
+        text = "".join(f"{token} " for ids in sequences for token in ids[1:])
+        return sorted(part for part in text.split(f"{tokenizer.sep_token_id} ") if part)
+
+    assert parts(sequences) == parts(texts_of(split, split.train(0, len(split.training_pieces))))
+    assert texts_of(packed, packed.validation()) == texts_of(split, split.validation())
 
 
 def test_doubles_are_never_parted_between_training_and_validation(corpus, tmp_path):
@@ -157,7 +174,7 @@ def test_doubles_are_never_parted_between_training_and_validation(corpus, tmp_pa
     path.write_text("".join(json.dumps({"text": x}) + "\n" for x in DOCUMENTS * 3))
     for seed in range(5):
         source = text_source(path, tokenizer, 128, 20, seed, tmp_path)
-        train = texts_of(source, source.train(0, len(source.training_sequences)))
+        train = texts_of(source, source.train(0, len(source.training_pieces)))
         assert not set(train) & set(texts_of(source, source.validation()))
 
 

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from genomask.data.settings import ReadingSettings
 from genomask.data.text import corpus_files, read_documents
 from genomask.errors import DataError
 
@@ -46,6 +47,19 @@ def test_a_bad_line_is_named(tmp_path, case):
     assert "\n" not in str(caught.value)
 
 
+def test_bad_rows_and_the_cut_end_of_a_shard_are_skipped_where_asked_for_named_and_counted(tmp_path, caplog):
+    path, cut = tmp_path / "shard.jsonl", tmp_path / "cut.jsonl.gz"
+    path.write_bytes(lines("one").encode() + b'{"text": 3}\n\xff\n' + lines("two").encode())
+    cut.write_bytes(gzip.compress(lines(*(f"{i} {i * 7919 % 10007}" for i in range(90_000))).encode())[:-30])
+    texts = list(read_documents([path, cut, path], ReadingSettings(bad="skip")))
+    assert (texts[:2], texts[-2:]) == (["one", "two"], ["one", "two"])
+    assert 20_000 < len(texts) < 90_004
+    assert f"{path}: bad rows skipped: 2; the first: {path}, line 2: no string under 'text' but 3" in caplog.text
+    assert f"{cut}: cut short or damaged after line {len(texts) - 4}" in caplog.text
+    with pytest.raises(DataError, match=r"line 2: .* Or leave out what is bad: --set documents.bad=skip"):
+        list(read_documents([path]))
+
+
 def test_half_characters_are_read_as_the_replacement_character_and_counted(tmp_path, caplog):
     (tmp_path / "a.jsonl").write_text(lines("fine ü", "half \ud83d of one", "\udc00\ud800", "whole \U0001f600"))
     assert list(read_documents([tmp_path / "a.jsonl"])) == [
@@ -68,9 +82,11 @@ def test_a_shard_that_is_cut_short_or_empty_or_absent_is_named(tmp_path):
 
 
 def test_a_folder_without_shards_and_a_shard_given_twice_are_refused(tmp_path):
-    with pytest.raises(DataError, match="no file in this folder ends in"):
-        corpus_files(tmp_path)
+    for none in (tmp_path, tmp_path / "*.jsonl"):
+        with pytest.raises(DataError, match="no file here ends in"):
+            corpus_files(none)
     (tmp_path / "a.jsonl").write_text(lines("x"))
+    assert corpus_files(tmp_path / "*.jsonl") == [tmp_path / "a.jsonl"]
     with pytest.raises(DataError, match="given twice"):
         corpus_files([tmp_path, tmp_path / "a.jsonl"])
 

@@ -159,8 +159,10 @@ def jsonl(rng: random.Random, place: Path, seeds: Path) -> Case:
     if rng.random() < 0.25:
         vocabulary = given(rng, place, seeds / "vocab.txt")
         return Case(arguments=[*good, "--vocabulary", str(vocabulary)], changes=(out,), mended=good)
-    shard = given(rng, place, seeds / "shard.jsonl", some_json_lines)
-    return Case(arguments=pretrain_text(shard, out), changes=(out,), mended=good)
+    name = rng.choice(("shard.jsonl", "shard.jsonl", "shard.jsonl.zst", "shard.parquet"))
+    shard = given(rng, place, seeds / name, some_json_lines if name == "shard.jsonl" else None)
+    policy = rng.choice(([], ["--set", "documents.bad=skip"]))
+    return Case(arguments=[*pretrain_text(shard, out), *policy], changes=(out,), mended=good)
 
 
 def a_bed(rng: random.Random) -> bytes:

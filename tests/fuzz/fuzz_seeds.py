@@ -6,6 +6,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from genomask.inference.hub import open_model
 
 QUICK = (
@@ -94,6 +97,10 @@ def make_seeds(folder: Path, run: Callable[[list[str]], None]) -> None:
     words = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "the", "rat", "run", "to", "its", "hat"]
     documents = [{"text": " ".join(rng.choices(words, k=rng.randint(3, 20))), "url": f"u{i}"} for i in range(30)]
     (folder / "shard.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
+    (folder / "shard.jsonl.zst").write_bytes(
+        pa.compress((folder / "shard.jsonl").read_bytes(), codec="zstd", asbytes=True)
+    )
+    pq.write_table(pa.Table.from_pylist(documents), folder / "shard.parquet", row_group_size=10)
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     (folder / "vocab.txt").write_text("\n".join([*specials, *sorted(set(words)), *"abcdefghijklmnopqrstuvwxyz"]) + "\n")
     (folder / "regions.bed").write_text("# regions\nchr1\t0\t1500\tx\t0\t+\nchr1\t1400\t2500\nchr2\t10\t800\n")

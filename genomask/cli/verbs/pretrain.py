@@ -23,7 +23,9 @@ def pretrain(
     corpus: Annotated[
         list[str],
         typer.Option(
-            parser=inputs.corpus, metavar="SHARD...", help="C4-format shards or their folder; or c4 to stream it."
+            parser=inputs.corpus,
+            metavar="SHARD...",
+            help="JSON lines or Parquet: files, folders, patterns; or c4, hf:NAME, hf:NAME:CONFIG to stream.",
         ),
     ] = [],  # noqa: B006
     out: Annotated[Path, folder("Folder of the run: config, metrics, model.")] = Path("runs/pretrain"),

@@ -8,7 +8,8 @@ from pathlib import Path
 from huggingface_hub import hf_hub_download
 from transformers import PreTrainedTokenizerBase
 
-from genomask.data.text import read_documents
+from genomask.data.settings import ReadingSettings
+from genomask.data.text import USUAL, read_documents
 from genomask.data.tokenizers.wordpiece import VOCABULARY, train_wordpiece, wordpiece_tokenizer, write_vocabulary
 from genomask.errors import DataError
 from genomask.files.cache import cache_errors, default_cache, files_key, key_of, sealed_folder
@@ -23,9 +24,10 @@ PROBE = "The café's 12 UNUSUAL words, re-read: naïve (of course)!"
 log = logging.getLogger(__name__)
 
 
-def vocabulary_of_files(files: Sequence[Path], vocab_size: int) -> Path:
+def vocabulary_of_files(files: Sequence[Path], vocab_size: int, settings: ReadingSettings = USUAL) -> Path:
     """The vocab.txt learned from a corpus, from the cache where it has one, else learned first."""
-    return _learned(files_key(files, vocab_size), files, lambda: read_documents(files), vocab_size, "the corpus")
+    key = files_key(files, vocab_size, settings.column, settings.bad)
+    return _learned(key, files, lambda: read_documents(files, settings), vocab_size, "the corpus")
 
 
 def vocabulary_of_stream(documents: list[str], vocab_size: int) -> Path:
