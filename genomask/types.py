@@ -35,7 +35,7 @@ class PackedBatch(NamedTuple):
     cu_seqlens: Tensor  # (B + 1,) int32, starts at 0, ends at T
     max_seqlen: int  # at least the longest sequence, in tokens
     masked_index: Tensor  # (M,) int64, positions of the tokens whose label is not IGNORE
-    loss_weights: Tensor  # (M,) float32, weight of each masked token in the loss
+    loss_weights: Tensor  # (M,) float32, weight of each masked token in the loss: its sequence's times its own
 
     def to(self, device: torch.device) -> "PackedBatch":
         """The same batch on `device`."""

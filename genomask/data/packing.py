@@ -63,12 +63,22 @@ def split_microbatches(tokens: TokenSequences, tokens_per_microbatch: int) -> li
     return slices
 
 
-def to_batch(input_ids: Tensor, labels: Tensor, cu_seqlens: Tensor, weights: Tensor) -> PackedBatch:
-    """What the encoder takes, from corrupted ids (T,) and labels (T,); a masked token has its sequence's weight."""
+def to_batch(
+    input_ids: Tensor, labels: Tensor, cu_seqlens: Tensor, weights: Tensor, *weights_of_tokens: Tensor | None
+) -> PackedBatch:
+    """What the encoder takes, from corrupted ids (T,) and labels (T,).
+
+    The weight of a masked token in the loss is that of its sequence, in `weights` (B,), times those that it has itself,
+    each (T,) or None where all are 1. Here alone weights meet.
+    """
     masked_index = (labels != IGNORE).nonzero().flatten()
     sequence = torch.searchsorted(cu_seqlens[1:].long(), masked_index, right=True)
     max_seqlen = int(cu_seqlens.diff().max()) if len(weights) else 0
-    return PackedBatch(input_ids, labels, cu_seqlens, max_seqlen, masked_index, weights[sequence])
+    loss_weights = weights[sequence]
+    for of_tokens in weights_of_tokens:
+        if of_tokens is not None:
+            loss_weights = loss_weights * of_tokens[masked_index]
+    return PackedBatch(input_ids, labels, cu_seqlens, max_seqlen, masked_index, loss_weights)
 
 
 def take_batch(batch: PackedBatch, part: slice) -> PackedBatch:

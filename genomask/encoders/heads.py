@@ -107,7 +107,8 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: Wanted = None,
     ) -> MaskedLMOutput:
-        """Padded (B, S): logits (B, S, V), and with labels (B, S) the loss, the mean over labels that are not -100.
+        """Padded (B, S): logits (B, S, V), and with labels (B, S) the loss, the mean over labels that are not -100,
+        weighted by `loss_weights` (B, S; default 1).
 
         Packed (T,) with cu_seqlens and max_seqlen:
         with labels (T,): the loss alone, over `masked_index` (M,; default: every label that is not -100) with
@@ -125,7 +126,8 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         loss = logits = None
         if unpadding is not None:
             scores = predict(self.bert.encode(tokens, gathered=gathered))
-            loss = None if labels is None else masked_loss(scores, labels_of(labels, unpadding))
+            weights = None if loss_weights is None else pack(loss_weights, unpadding)
+            loss = None if labels is None else masked_loss(scores, labels_of(labels, unpadding), weights)
             logits = pad(scores[:, : self.config.vocab_size], unpadding)
         elif labels is None:
             logits = predict(self.bert.encode(tokens, masked_index, gathered))[:, : self.config.vocab_size]
@@ -172,7 +174,10 @@ def _never_empty(masked_index: Tensor, n_tokens: int) -> Tensor:
 
 
 def masked_loss(scores: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
-    """Cross-entropy in nats of scores (M, V) against labels (M,), weighted; 0 where no label counts."""
+    """Cross-entropy in nats of scores (M, V) against labels (M,); 0 where no label counts.
+
+    'mean' is the weighted sum over the sum of the weights, which leaves it as it is when all are twice as large.
+    """
     counted = labels.ne(IGNORE).float()
     if weights is not None and weights.numel():
         counted = counted * weights

@@ -6,7 +6,7 @@ from genomask.masking.build import build_strategy
 from genomask.masking.corruption import corrupt
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.plan import MaskPlan, build_plan
-from genomask.masking.registry import STRATEGIES, Strategy, strategy
+from genomask.masking.registry import STRATEGIES, Selection, Strategy, strategy
 from genomask.masking.sequence import (
     Sequence,
     bases,
@@ -26,6 +26,7 @@ __all__ = [
     "MaskPlan",
     "MaskSettings",
     "NpmiTable",
+    "Selection",
     "Sequence",
     "Strategy",
     "account",

@@ -18,7 +18,7 @@ from genomask.masking import rates
 from genomask.masking.checks import checked
 from genomask.masking.names import find_strategy
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.registry import STRATEGIES, Strategy, StrategySpec
+from genomask.masking.registry import STRATEGIES, Selection, Strategy, StrategySpec
 from genomask.masking.sequence import Sequence, Settings, Vocabulary, over_sequences
 from genomask.types import TokenBases
 
@@ -39,14 +39,20 @@ class BuiltStrategy:
         Masking runs on the host: tensors of another device are copied there, and the spans back to it. Raises DataError
         for a batch that does not fit itself or the vocabulary.
         """
+        return self.select_weighted(input_ids, cu_seqlens, keys).spans
+
+    def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
+        """The same spans, and the weight that each of their tokens has in the loss."""
         batch = checked(input_ids, cu_seqlens, keys, len(self.tokens.maskable))
         if self.spec.source:  # a person's own function may write to it
             batch = batch._replace(input_ids=batch.input_ids.copy())
-        spans = np.empty(len(batch.input_ids), dtype=np.int32)
+        n, device = len(batch.input_ids), input_ids.device
+        spans, weights = np.empty(n, dtype=np.int32), np.zeros(n, dtype=np.float32)  # whose memory none touches as yet
         select = self.spec.machine_code or over_sequences(self._interpreted)
         with self.spec.blamed("on a sequence"):
-            select(batch, *self._tables, tuple(self.parameters.values()), spans)
-        return torch.from_numpy(spans).to(input_ids.device)
+            weighted = select(batch, *self._tables, tuple(self.parameters.values()), spans, weights)
+        weights_T = torch.from_numpy(np.where(weights == 0, np.float32(1), weights)).to(device) if weighted else None
+        return Selection(torch.from_numpy(spans).to(device), weights_T)
 
     @cached_property
     def _tables(self) -> tuple[Vocabulary, Settings]:

@@ -54,21 +54,24 @@ class DataCollatorForBaseMasking:
     def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """B encodings, each with input_ids -> input_ids, attention_mask and labels (B, S), -100 where none counts.
 
-        Padding that they bring (attention_mask 0) is taken off first.
+        A strategy that weighs its spans adds loss_weights (B, S), which our encoders take and those of others refuse.
+        Padding that the encodings bring (attention_mask 0) is taken off first.
         """
         sequences = [_without_padding(feature) for feature in features]
         cu_seqlens = torch.tensor([0, *map(len, sequences)]).cumsum(0).int()
         input_ids = torch.cat(sequences)
         keys = torch.randint(-(2**63), 2**63 - 1, (len(sequences),))
-        spans = self.built.select(input_ids, cu_seqlens, keys)
+        spans, weights = self.built.select_weighted(input_ids, cu_seqlens, keys)
         input_ids, labels = corrupt(input_ids, spans, cu_seqlens, keys, tokens=self.tokens, per=self.corruption)
         rows = [{"input_ids": x.tolist()} for x in input_ids.tensor_split(cu_seqlens[1:-1].long())]
         batch = self.tokenizer.pad(
             rows, pad_to_multiple_of=self.pad_to_multiple_of, return_attention_mask=True, return_tensors="pt"
         )
-        in_rows = torch.full_like(batch["input_ids"], IGNORE)
-        in_rows[batch["attention_mask"].bool()] = labels
-        return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "labels": in_rows}
+        real = batch["attention_mask"].bool()
+        rows_of = {"labels": torch.full_like(batch["input_ids"], IGNORE).masked_scatter(real, labels)}
+        if weights is not None:
+            rows_of["loss_weights"] = torch.zeros(real.shape).masked_scatter(real, weights)
+        return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], **rows_of}
 
 
 def _without_padding(feature: Mapping[str, Any]) -> Tensor:

@@ -15,7 +15,7 @@ from genomask.masking.build import build_strategy
 from genomask.masking.curricula import Curriculum, Phase, has_stopped_falling
 from genomask.masking.names import find, find_strategy
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.registry import Strategy
+from genomask.masking.registry import Selection, Strategy
 from genomask.types import TokenBases
 
 
@@ -56,11 +56,22 @@ class Mixed:
 
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
         """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
-        first, second = (s.select(input_ids, cu_seqlens, keys) for s in (self.first, self.second))
+        return self.select_weighted(input_ids, cu_seqlens, keys).spans
+
+    def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
+        """The same spans, and the weight that each of their tokens has in the loss."""
+        (first, first_weights), (second, second_weights) = (
+            s.select_weighted(input_ids, cu_seqlens, keys) for s in (self.first, self.second)
+        )
         by_second = uniform(keys, Purpose.MIXED, torch.zeros_like(keys)) < self.fraction
         lengths = cu_seqlens[: len(keys) + 1].long().diff()  # the bounds after those are padding
         token_by_second = torch.repeat_interleave(by_second, lengths, output_size=len(input_ids))
-        return torch.where(token_by_second, second, first)
+        spans = torch.where(token_by_second, second, first)
+        if first_weights is None and second_weights is None:
+            return Selection(spans, None)
+        ones = torch.ones(len(spans), device=spans.device)
+        weights = (ones if w is None else w for w in (second_weights, first_weights))
+        return Selection(spans, torch.where(token_by_second, *weights))
 
 
 def build_plan(

@@ -33,11 +33,21 @@ depends much on the sequence; its rate solved at every short length, since its f
 log = logging.getLogger(__name__)
 
 
+class Selection(NamedTuple):
+    """What a strategy hides of packed ids (T,)."""
+
+    spans: Tensor  # (T,) int32, 0 visible, n > 0 the number of the span, from 1 in each sequence
+    weights: Tensor | None  # (T,) float32, weight of each masked token in the loss; None where all are 1
+
+
 class Strategy(Protocol):
     """Chooses what to hide."""
 
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
         """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
+
+    def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
+        """The same spans, and the weight that each of their tokens has in the loss."""
 
 
 Published = Callable[..., float]
@@ -85,7 +95,8 @@ class StrategySpec:
                 select = numba.njit(nogil=True)(over_sequences(numba.njit(nogil=True, boundscheck=True)(self.mask)))
             else:
                 select = jit(over_sequences(jit(self.mask)))
-            select.compile(numba.void(PACKED, VOCABULARY, SETTINGS, parameters, numba.int32[::1]))
+            out = numba.int32[::1], numba.float32[::1]
+            select.compile(numba.boolean(PACKED, VOCABULARY, SETTINGS, parameters, *out))
         except Exception as error:  # numba raises errors of all kinds for what it does not know
             if not self.source:
                 raise

@@ -66,6 +66,7 @@ class Sequence(NamedTuple):
     maskable: Array  # (S,) bool
     masked: Array  # (S,) bool, all False: tokens that are masked whatever is hidden
     hidden: Array  # (G + 1,) bool, all False: bases whose tokens are all masked; the last entry is no base
+    weights: Array  # (G + 1,) float32, weight in the loss that hid each base, the lowest of several; inf where none
     vocabulary: Vocabulary
     scores: Array  # (V,) float64 NPMI of each id, or (0,)
     key: np.uint64
@@ -106,20 +107,34 @@ def open_sequence(batch: Packed, s: Int, vocabulary: Vocabulary, settings: Setti
     start, n_bases, maskable, length = lay_out(ids, vocabulary)
     probability = settings.probabilities[min(length, len(settings.probabilities) - 1)]
     masked, hidden = np.zeros(len(ids), dtype=np.bool_), np.zeros(length + 1, dtype=np.bool_)
+    weights = np.full(length + 1, np.inf, dtype=np.float32)
     limit = np.uint64(math.ceil(probability * 2.0**53))
-    return Sequence(ids, start, n_bases, maskable, masked, hidden, vocabulary, settings.scores, batch.keys[s], limit)
+    return Sequence(
+        ids, start, n_bases, maskable, masked, hidden, weights, vocabulary, settings.scores, batch.keys[s], limit
+    )
 
 
-def over_sequences(mask: Callable[..., None]) -> Callable[[Packed, Vocabulary, Settings, tuple[Any, ...], Array], None]:
-    """What writes the spans (T,) of a whole batch, given what marks one sequence and the strategy's own parameters."""
+Select = Callable[[Packed, Vocabulary, Settings, tuple[Any, ...], Array, Array], bool]
+
+
+def over_sequences(mask: Callable[..., None]) -> Select:
+    """What masks a whole batch, given what marks one sequence and the strategy's own parameters.
+
+    It writes the spans (T,) and, for sequences where one is not 1, the weights (T,). Is there any such sequence?
+    """
 
     def select(
-        batch: Packed, vocabulary: Vocabulary, settings: Settings, parameters: tuple[Any, ...], spans: Array
-    ) -> None:
+        batch: Packed, vocabulary: Vocabulary, settings: Settings, parameters: tuple[Any, ...],
+        spans: Array, weights: Array,
+    ) -> bool:  # fmt: skip
+        weighted = False
         for s in range(len(batch.keys)):
             sequence = open_sequence(batch, s, vocabulary, settings)
             mask(sequence, *parameters)
-            write_spans(sequence, spans[batch.bounds[s] : batch.bounds[s + 1]])
+            first, stop = batch.bounds[s], batch.bounds[s + 1]
+            write_spans(sequence, spans[first:stop])
+            weighted |= write_weights(sequence, spans[first:stop], weights[first:stop])
+        return weighted
 
     return select
 
@@ -176,22 +191,29 @@ def bases(sequence: Sequence) -> Array:
 
 
 @jit
-def hide_bases(sequence: Sequence, first: Int, stop: Int) -> None:
-    """Hide the bases from `first` up to, but not, `stop`, as far as the sequence goes."""
-    sequence.hidden[max(0, first) : max(0, min(len(sequence.hidden) - 1, stop))] = True
+def hide_bases(sequence: Sequence, first: Int, stop: Int, weight: float = 1.0) -> None:
+    """Hide the bases from `first` up to, but not, `stop`, as far as the sequence goes.
 
-
-@jit
-def hide_base(sequence: Sequence, base: Int) -> None:
-    """Hide one base; one beyond the sequence is none."""
-    if 0 <= base < len(sequence.hidden) - 1:
+    `weight`, above 0, is that of every token of their span in the training loss. It should be 1 on average. Of spans
+    that touch, and so are one, the lowest weight holds. Raises ValueError for a weight that is no such number.
+    """
+    if not 0 < weight < np.inf:
+        raise ValueError("the weight of a span must be a number above 0")
+    for base in range(max(0, first), min(len(sequence.hidden) - 1, stop)):
         sequence.hidden[base] = True
+        sequence.weights[base] = min(sequence.weights[base], np.float32(weight))
 
 
 @jit
-def hide_token(sequence: Sequence, t: Int) -> None:
+def hide_base(sequence: Sequence, base: Int, weight: float = 1.0) -> None:
+    """Hide one base; one beyond the sequence is none."""
+    hide_bases(sequence, base, base + 1, weight)
+
+
+@jit
+def hide_token(sequence: Sequence, t: Int, weight: float = 1.0) -> None:
     """Hide all bases of a token, so that every token that overlaps it is masked too."""
-    hide_bases(sequence, sequence.start[t], sequence.start[t] + sequence.n_bases[t])
+    hide_bases(sequence, sequence.start[t], sequence.start[t] + sequence.n_bases[t], weight)
 
 
 @jit
@@ -224,3 +246,28 @@ def write_spans(sequence: Sequence, spans: Array) -> None:
         n += here & ~before
         before = here
         spans[t] = n * here
+
+
+@jit
+def write_weights(sequence: Sequence, spans: Array, weights: Array) -> bool:
+    """(S,) float32: of a span's tokens the lowest weight that hid a base of it, and 1 for a token marked alone.
+
+    Returns False, and writes nothing, where all weights are 1.
+    """
+    all_one = True
+    for weight in sequence.weights:  # without a way out, as above
+        all_one &= (weight == 1) | (weight == np.inf)
+    if all_one:
+        return False
+    t = 0
+    while t < len(spans):
+        stop, lowest = t, np.float32(np.inf if spans[t] > 0 else 1)
+        while stop < len(spans) and spans[stop] == spans[t]:
+            lowest = min(lowest, np.float32(1 if sequence.masked[stop] else np.inf))
+            stop += 1
+        if spans[t] > 0:
+            for base in range(sequence.start[t], sequence.start[stop - 1] + sequence.n_bases[stop - 1]):
+                lowest = min(lowest, sequence.weights[base])
+        weights[t:stop] = lowest
+        t = stop
+    return True

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -52,13 +53,13 @@ class Batches:
         sequences = self.source.train(first, count)
         keys = make_keys(self.seed, step, np.arange(first, first + count))
         strategy = self.plan.at(step, switched_at)
-        input_ids, labels, masks = mask(
+        masked = mask(
             sequences, torch.from_numpy(keys), strategy, tokens=self.source.token_bases, corruption=self.corruption
         )
-        microbatches = cut(sequences, input_ids, labels, self.tokens_per_microbatch)
+        microbatches = cut(sequences, masked, self.tokens_per_microbatch)
         if self.shape is not None:
             microbatches = [fixed for batch in microbatches for fixed in to_fixed_shape(batch, self.shape)]
-        return StepBatches(step, microbatches, masks, self.plan.phase_of(step, switched_at))
+        return StepBatches(step, microbatches, masked.account, self.plan.phase_of(step, switched_at))
 
     def stream(self, first_step: int, steps: int, switched_at: Callable[[], int | None]) -> Iterator[StepBatches]:
         """Steps first_step .. steps - 1, each made while the one before it trains.
@@ -75,13 +76,23 @@ class Batches:
                 yield ready
 
 
+class Masked(NamedTuple):
+    """Sequences as they are trained on."""
+
+    input_ids: torch.Tensor  # (T,) corrupted
+    labels: torch.Tensor  # (T,)
+    weights: torch.Tensor | None  # (T,) float32, what the strategy weighs each masked token by; None where all are 1
+    account: MaskAccount
+
+
 def mask(
     sequences: TokenSequences, keys: torch.Tensor, strategy: Strategy, *, tokens: TokenBases, corruption: str
-) -> tuple[torch.Tensor, torch.Tensor, MaskAccount]:
-    """Corrupted ids (T,), labels (T,) and the account of what was hidden."""
-    spans = strategy.select(sequences.input_ids, sequences.cu_seqlens, keys)
-    input_ids, labels = corrupt(sequences.input_ids, spans, sequences.cu_seqlens, keys, tokens=tokens, per=corruption)
-    return input_ids, labels, account(sequences.input_ids, input_ids, spans, sequences.cu_seqlens, tokens)
+) -> Masked:
+    """Mask and corrupt every sequence by its key."""
+    ids, cu_seqlens, _ = sequences
+    spans, weights = strategy.select_weighted(ids, cu_seqlens, keys)
+    input_ids, labels = corrupt(ids, spans, cu_seqlens, keys, tokens=tokens, per=corruption)
+    return Masked(input_ids, labels, weights, account(ids, input_ids, spans, cu_seqlens, tokens))
 
 
 def masked_fraction(how: Batches, count: int) -> float:
@@ -89,15 +100,13 @@ def masked_fraction(how: Batches, count: int) -> float:
     sequences = how.source.train(0, count)
     keys = torch.from_numpy(make_keys(how.seed, 0, np.arange(count)))
     accounts = [
-        mask(sequences, keys, strategy, tokens=how.source.token_bases, corruption=how.corruption)[2]
+        mask(sequences, keys, strategy, tokens=how.source.token_bases, corruption=how.corruption).account
         for strategy in how.plan.strategies.values()
     ]
     return max(account.tokens_masked_fraction for account in accounts)
 
 
-def cut(
-    sequences: TokenSequences, input_ids: torch.Tensor, labels: torch.Tensor, tokens_per_microbatch: int
-) -> list[PackedBatch]:
+def cut(sequences: TokenSequences, masked: Masked, tokens_per_microbatch: int) -> list[PackedBatch]:
     """Packed batches of whole sequences, in order, each within the token budget."""
-    whole = to_batch(input_ids, labels, sequences.cu_seqlens, sequences.weights)
+    whole = to_batch(masked.input_ids, masked.labels, sequences.cu_seqlens, sequences.weights, masked.weights)
     return [take_batch(whole, part) for part in split_microbatches(sequences, tokens_per_microbatch)]

@@ -50,11 +50,11 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
     source, tokens = how.source, how.source.token_bases
     sequences = source.validation()
     keys = torch.from_numpy(make_keys(how.seed, EVALUATION_STEP, np.arange(len(sequences.lengths))))
-    input_ids, labels, masks = mask(sequences, keys, strategy, tokens=tokens, corruption=how.corruption)
+    hidden_tokens = mask(sequences, keys, strategy, tokens=tokens, corruption=how.corruption)
     # validation windows may be longer than any of training
     budget = max(how.tokens_per_microbatch, int(sequences.lengths.max()))
-    batches = cut(sequences, input_ids, labels, budget)
-    masked = labels[labels != IGNORE]
+    batches = cut(sequences, hidden_tokens, budget)
+    masked = hidden_tokens.labels[hidden_tokens.labels != IGNORE]
     entropy = entropy_nats(masked)
     probability = float(np.log(int(tokens.maskable.sum())))
     if not tokens.of_kmers:  # the probabilities of other tokens do not sum to those of a base
@@ -67,6 +67,7 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
     fractions = {item: order_0_fractions(codes, hidden[item]) for item in hidden}
     order_0 = {item: bits_per_base(fractions[item], hidden[item]).mean for item in hidden}
     order_5 = {item: markov_bits(codes, hidden[item], six_mer_counts).mean for item in hidden}
+    masks = hidden_tokens.account
     hidden_per_token = masks.bases_hidden * tokens.tokens_over_a_base / max(1, masks.tokens_masked)
     baselines = Baselines(
         ln_vocabulary_nats=probability,
@@ -109,7 +110,7 @@ def evaluate(model: nn.Module, evaluation: Evaluation, device: torch.device, pre
 
 
 def _token_loss(model: nn.Module, batches: list[PackedBatch], device: torch.device, precision: str) -> float:
-    """Mean nats per masked token; every held-out token counts alike, whatever its training weight."""
+    """Mean nats per masked token; every held-out token counts alike, whatever its weight in training."""
     losses = torch.zeros(len(batches), dtype=torch.float64)
     for number in distributed.mine(len(batches)):
         ones = batches[number]._replace(loss_weights=torch.ones_like(batches[number].loss_weights)).to(device)

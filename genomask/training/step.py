@@ -22,8 +22,9 @@ def train_step(
 ) -> StepResult:
     """Update the model once; returns the loss in nats per masked token, weighted as the batch says, and its gradient.
 
-    The weights of masked tokens are summed over all microbatches and processes before the first backward, so that
-    every masked token counts alike however the step was cut. Where the loss or its gradient is not finite, which the
+    It is the weighted sum of the losses over the sum of the weights, which is their number where weights are 1 on
+    average. The weights are summed over all microbatches and processes before the first backward, so that a masked
+    token counts alike however the step was cut. Where the loss or its gradient is not finite, which the
     result says, the weights stay untouched, in all processes.
     """
     [total_weight] = distributed.sums([sum(float(batch.loss_weights.sum()) for batch in microbatches)])
