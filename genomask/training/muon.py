@@ -1,8 +1,9 @@
 """Muon: a matrix moves by its momentum with all singular values brought near 1 (Jordan et al., 2024).
 
-Of torch's own Muon this has the rule, the coefficients and the scale of the update; it differs in two ways. Matrices that
-lie in one parameter, as queries, keys and values do, are each brought to 1 apart. And all is computed in float32, where
-torch rounds to bf16: so the weights do not depend on whether a processor has units for bf16, nor is one without them slow.
+Of torch's own Muon this has the rule, the coefficients and the scale of the update; it differs in two ways. Matrices
+that lie in one parameter, as queries, keys and values do, are each brought to 1 apart. And all is computed in float32,
+where torch rounds to bf16: so the weights do not depend on whether a processor has units for bf16, nor is one without
+them slow.
 """
 
 import math
