@@ -70,8 +70,8 @@ class Mixed:
         if first_weights is None and second_weights is None:
             return Selection(spans, None)
         ones = torch.ones(len(spans), device=spans.device)
-        weights = (ones if w is None else w for w in (second_weights, first_weights))
-        return Selection(spans, torch.where(token_by_second, *weights))
+        of_second, of_first = (ones if w is None else w for w in (second_weights, first_weights))
+        return Selection(spans, torch.where(token_by_second, of_second, of_first))
 
 
 def build_plan(

@@ -23,7 +23,7 @@ TINY = 1e-7
 def orthogonalised(matrices: Tensor) -> Tensor:
     """(..., R, C) -> the same with singular values near 1, by Newton-Schulz iterations; zeros stay zeros."""
     wide = matrices.mT if matrices.shape[-2] > matrices.shape[-1] else matrices
-    x = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp_min(TINY)
+    x: Tensor = wide / wide.norm(dim=(-2, -1), keepdim=True).clamp_min(TINY)
     a, b, c = COEFFICIENTS
     for _ in range(STEPS):
         gram = x @ x.mT
@@ -35,9 +35,9 @@ class Muon(torch.optim.Optimizer):
     """Over matrices (R, C), in groups whose `stacked` says how many of equal size lie one below the other in each."""
 
     def __init__(
-        self, params: Iterable[nn.Parameter | dict[str, Any]], *, lr: float, momentum: float, weight_decay: float = 0.0
+        self, groups: Iterable[dict[str, Any]], *, lr: float, momentum: float, weight_decay: float = 0.0
     ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "stacked": 1})
+        super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "stacked": 1})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]

@@ -42,7 +42,7 @@ def muon(model: nn.Module, settings: "OptimizerSettings") -> list[torch.optim.Op
     }
     fused = [p for name, p in of_layers.items() if name.endswith(".Wqkv.weight")]
     single = [p for name, p in of_layers.items() if not name.endswith(".Wqkv.weight")]
-    groups = [{"params": fused, "stacked": 3}, {"params": single}]
+    groups: list[dict[str, Any]] = [{"params": fused, "stacked": 3}, {"params": single}]
     rate, decay = settings.muon_learning_rate, settings.weight_decay
     matrices = Muon(groups, lr=rate, momentum=settings.muon_momentum, weight_decay=decay)
     return [matrices, *adamw(model, settings, apart=of_layers.values())]

@@ -92,7 +92,7 @@ def test_it_is_torchs_muon_but_for_bf16():
     weight = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
     ours, theirs = nn.Parameter(weight.clone()), nn.Parameter(weight.clone())
     ours.grad = theirs.grad = torch.randn(8, 6, generator=torch.Generator().manual_seed(1))
-    Muon([ours], lr=0.1, momentum=0.9, weight_decay=0.1).step()
+    Muon([{"params": [ours]}], lr=0.1, momentum=0.9, weight_decay=0.1).step()
     torch.optim.Muon([theirs], lr=0.1, momentum=0.9, weight_decay=0.1).step()
     assert torch.allclose(ours, theirs, atol=5e-3)
     assert not torch.allclose(ours, weight, atol=5e-2)
