@@ -19,7 +19,7 @@ from genomask.files.atomic import require_folder
 from genomask.settings.spelling import did_you_mean
 from genomask.settings.strategy_text import read_name
 
-CURRICULUM_NAMES = ("cm-gems", "cm-step", "linear-mix", "rate-step")
+CURRICULUM_NAMES = ("cm-gems", "cm-step", "linear-mix", "rate-step", "random-mask")
 
 RUN_RECORDS = ("config.toml", "finetune.json")
 """What says whose a run's folder is: pretraining's, and fine-tuning's."""

@@ -46,6 +46,8 @@ class Curriculum:
 
 
 CURRICULA: dict[str, Curriculum] = {}
+EVENLY = 1e-9
+"""The `p` with which the lengths of `span`, geometric up to the longest, are all as likely."""
 
 
 def curriculum(name: str, *, waits: bool = False) -> Callable[[PhaseOf], PhaseOf]:
@@ -133,6 +135,33 @@ def rate_step(
     if not 0 < then < 1:
         raise SettingsError(f"rate-step: the rate `then` must lie between 0 and 1, got {then}.")
     return Phase(strategy, strategy, 0.0, then if step >= at else mask_rate)
+
+
+@curriculum("random-mask")
+def random_mask(
+    step: int,
+    steps: int,
+    mask_rate: float,
+    switched_at: int | None,
+    *,
+    phases: int = 5,
+    wider: int = 2,
+) -> Phase:
+    """Runs of k tokens around each centre, DNABERT's mask, that may be `wider` tokens longer with each phase.
+
+    Source: RandomMask (Liang et al., arXiv 2310.07644): five phases, in each of which the runs reach further. Ours are
+    phases of equal length, widths that grow by two tokens and are drawn evenly from k to the phase's widest, and a mask
+    rate that stays as it is.
+    """
+    if not 1 < phases <= steps:
+        raise SettingsError(
+            f"random-mask: phases must be at least 2 and at most the run's {steps} steps, got {phases}."
+        )
+    if wider < 1:
+        raise SettingsError(f"random-mask: wider must be at least 1 token, got {wider}.")
+    longest = 1 + wider * (step * phases // steps)  # n tokens more than k hide n + 1 bases
+    name = f"span:p={EVENLY}:longest={longest}"
+    return Phase(name, name, 0.0, mask_rate)
 
 
 def has_stopped_falling(scores: Sequence[float], patience: int, least: float) -> bool:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from masking_tables import bpe_tokens, kmer_tokens, made_up_npmi, random_batch, sequences_of, text_tokens
+from masking_tables import bpe_tokens, kmer_tokens, made_up_npmi, random_batch, runs_of, sequences_of, text_tokens
 
 from genomask.errors import SettingsError
 from genomask.masking import account, build_plan, build_strategy
@@ -97,6 +97,21 @@ def test_rate_step_raises_the_rate():
         assert seen.tokens_masked_fraction == pytest.approx(rate, abs=0.005)
 
 
+def test_random_mask_widens_its_runs_phase_by_phase_at_one_rate():
+    plan = plan_of("random-mask", match="tokens")
+    assert [step for step in range(1, STEPS) if plan.at(step) is not plan.at(step - 1)] == [20, 40, 60, 80]
+    ids, cu_seqlens, keys = random_batch(kmer_tokens(4), 300, 400, specials=False)
+    for step in (0, 20, 99):
+        spans = plan.at(step).select(ids, cu_seqlens, keys)
+        assert (spans > 0).float().mean() == pytest.approx(0.15, abs=0.005)
+    ids, cu_seqlens, keys = random_batch(kmer_tokens(4), 1500, 400, specials=False)
+    sparse = plan_of("random-mask", rate=0.01).at(99).select(ids, cu_seqlens, keys)  # where runs hardly ever meet
+    widths = [last + 1 - first for row in sequences_of(sparse, cu_seqlens) for first, last in runs_of(row)]
+    counts = np.bincount(widths, minlength=13)[:13]
+    assert counts[:4].sum() < 0.05 * len(widths)  # but for the ends
+    assert counts[4:13] == pytest.approx([len(widths) / 9] * 9, rel=0.4)
+
+
 def test_scores_have_stopped_falling_when_none_of_the_last_is_well_below_the_best_before():
     falling = [1.99, 1.98, 1.97, 1.96]
     assert not has_stopped_falling(falling, patience=2, least=0.001)
@@ -136,6 +151,8 @@ def test_all_that_a_run_may_need_is_built_before_it_starts():
         ("cm-gems:least=inf", "least must be a number of bits, 0 or more, got inf"),
         ("cm-step:second=genemask:at=5", "cm-step would go from genemask to genemask, which changes nothing"),
         ("cm-gems:first=magic", "unknown masking strategy 'magic'"),
+        ("random-mask:phases=1", "phases must be at least 2 and at most the run's 100 steps, got 1"),
+        ("random-mask:wider=0", "wider must be at least 1 token, got 0"),
         ("linear-mix:second=cm-gems", "'cm-gems' is a curriculum"),
     ],
 )
