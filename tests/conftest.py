@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from genomask.data import KmerTokenizer
+from genomask.data.tokenizers.wordpiece import train_wordpiece, wordpiece_tokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 
 BF16_UNITS = {"yes": True, "no": False}
@@ -69,6 +70,21 @@ def model_folder(tmp_path_factory) -> Path:
     MosaicBertForMaskedLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def text_model_folder(tmp_path_factory) -> Path:
+    """One layer of width 16 over word pieces of a few sentences, in Hugging Face layout."""
+    folder = tmp_path_factory.mktemp("text-model")
+    words = "good bad fine poor film book day the a was very not it is they say so what ?"
+    tokenizer = wordpiece_tokenizer(train_wordpiece([words] * 20, 256, folder / "words.txt"))
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = MosaicBertConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **sizes)
+    MosaicBertForMaskedLM(config).save_pretrained(folder / "model")
+    tokenizer.model_max_length = 64
+    tokenizer.save_pretrained(folder / "model")
+    return folder / "model"
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,8 @@ SequencesFile = Annotated[
     typer.Argument(
         parser=inputs.input_stream,
         metavar="FILE",
-        help="FASTA; TSV or CSV with a column sequence (and name); with --genome a BED file; - for standard input.",
+        help="FASTA; TSV or CSV with a column sequence (and name); with --genome a BED file; for a model of text its "
+        "lines, or a table with a column text; - for standard input.",
     ),
 ]
 RegionsOf = Annotated[
@@ -78,7 +79,13 @@ RegionsOf = Annotated[
         parser=inputs.input_fasta, metavar="FASTA...", help="The genome that FILE, a BED file, gives regions of."
     ),
 ]
-TableColumn = Annotated[str, typer.Option(help="Header of the sequences in a table.")]
+TableColumn = Annotated[
+    str,
+    typer.Option(
+        metavar="HEADER",
+        help="Of the sequences in a table. Default: sequence; for a model of text text, or two, as question,sentence.",
+    ),
+]
 BothStrands = Annotated[
     bool, typer.Option("--both-strands", help="Average over each sequence and its reverse complement.")
 ]

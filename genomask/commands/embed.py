@@ -8,8 +8,7 @@ from genomask.files.inputs import STDOUT
 from genomask.files.vectors import Write, names_beside, require_out, vector_file
 from genomask.inference.models import Loaded, load
 from genomask.inference.pooling import VectorSettings
-from genomask.inference.stream import chunk_tokens, chunk_vectors, chunks
-from genomask.inference.vocabulary import refuse_text
+from genomask.inference.stream import chunk_tokens, chunk_vectors, chunks, read_for
 from genomask.terminal.progress import working
 
 TOKENS = "tokens"
@@ -26,11 +25,10 @@ def embed(model: Path, sequences: SequenceFile, pooling: str, out: Path, *, both
     require_out(out, [sequences.path, *sequences.genome])
     settings = VectorSettings() if pooling == TOKENS else VectorSettings(pooling=pooling)
     loaded = load(model)
-    refuse_text(loaded.tokenizer, model)
     columns = ("name", "start", "stop") if pooling == TOKENS else ("name",)
     done = 0
     with working("embedding", unit="sequences") as work, vector_file(out, columns) as write:
-        for chunk in chunks(sequences.read()):
+        for chunk in chunks(read_for(loaded, sequences, both_strands=both_strands)):
             if pooling == TOKENS:
                 _write_tokens(loaded, chunk, settings, str(sequences.path), write)
             else:

@@ -13,8 +13,7 @@ from genomask.files.vectors import line_of, require_out
 from genomask.inference.classes import class_names, read_out
 from genomask.inference.models import load
 from genomask.inference.pooling import VectorSettings
-from genomask.inference.stream import chunk_logits, chunks
-from genomask.inference.vocabulary import refuse_text
+from genomask.inference.stream import chunk_logits, chunks, read_for
 from genomask.terminal.progress import working
 
 
@@ -26,10 +25,9 @@ def predict(model: Path, sequences: SequenceFile, out: Path, *, both_strands: bo
     """
     require_out(out, [sequences.path, *sequences.genome], suffixes=(".tsv",))
     loaded = load(model, "trained classification")
-    refuse_text(loaded.tokenizer, model)
     done, tokens_per_batch = 0, VectorSettings().tokens_per_batch
     with working("predicting", unit="sequences") as work, _opened(out) as file:
-        for chunk in chunks(sequences.read()):
+        for chunk in chunks(read_for(loaded, sequences, both_strands=both_strands)):
             found = chunk_logits(loaded, chunk, tokens_per_batch, str(sequences.path), both_strands=both_strands)
             said = read_out(loaded.model, found)
             if done == 0:

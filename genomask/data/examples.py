@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from genomask.data.sequences import clean_sequence
+from genomask.data.reading import DNA, Reading
 from genomask.data.table import table_rows
 from genomask.data.tasks import classes_of
 from genomask.errors import DataError, SettingsError, quoted, shown
@@ -31,7 +31,8 @@ MEASUREMENTS = "for a regression name their column by --target."
 class ExampleColumns:
     """Which columns of a table are read; upper and lower case are alike."""
 
-    sequence: str = "sequence"
+    sequence: str = ""
+    """The usual one where it is empty; of texts two, with a comma between, make pairs."""
     labels: tuple[str, ...] = ("label",)
     target: str = ""
     """Of numbers: it makes a regression, and `labels` are not read."""
@@ -47,7 +48,7 @@ class Examples:
 
     path: Path
     sequences: list[str]
-    """Upper-case letters A C G T N."""
+    """Upper-case letters A C G T N; for a model of text its text, of a pair both with a tab between."""
     problem: str
     """ONE, SEVERAL or NUMBER."""
     classes: list[str]
@@ -72,8 +73,10 @@ class _Rows:
         ]
 
 
-def read_examples(path: Path, columns: ExampleColumns, like: Examples | None = None) -> Examples:
-    """The examples of a table, with the classes and kind of `like` where another table was read before it.
+def read_examples(
+    path: Path, columns: ExampleColumns, like: Examples | None = None, reading: Reading = DNA
+) -> Examples:
+    """The examples of a table, as `reading` takes them, with the classes and kind of `like`, a table read before it.
 
     Raises DataError with the row for whatever is wrong: an empty or odd sequence, a label that is empty or that `like`
     does not have, a target that is no number, fewer than two classes, targets that are all the same.
@@ -81,10 +84,11 @@ def read_examples(path: Path, columns: ExampleColumns, like: Examples | None = N
     asked = {"target": columns.target} if columns.target else {"label-column": columns.labels}
     sequences: list[str] = []
     rows = _Rows(path, [], [])
-    for row, (sequence, *cells) in table_rows(path, {"sequence-column": columns.sequence, **asked}):
-        sequences.append(clean_sequence(sequence, f"{path}, row {row}"))
+    names = reading.columns(columns.sequence)
+    for row, cells in table_rows(path, {"sequence-column": names, **asked}):
+        sequences.append(reading.joined(cells[: len(names)], f"{path}, row {row}"))
         rows.numbers.append(row)
-        rows.cells.append(cells)
+        rows.cells.append(cells[len(names) :])
     if not sequences:
         raise DataError(f"{path}: there are no rows below the header. Give a file with examples.")
     if columns.target:

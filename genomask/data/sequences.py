@@ -35,7 +35,7 @@ class NamedSequence(NamedTuple):
     name: str
     """One line, without tabs."""
     bases: str
-    """Upper-case letters A C G T N."""
+    """Upper-case letters A C G T N; for a model of text its text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ class SequenceFile:
     """FASTA; a TSV or CSV table; or, with a genome, a BED file of its regions. /dev/stdin: read as it comes."""
     genome: tuple[Path, ...] = ()
     """FASTA files."""
-    column: str = "sequence"
-    """Of a table."""
+    column: str = ""
+    """Of a table; the usual one where it is empty."""
     ambiguous: str = "error"
     """Letters such as R in FASTA: refused, or n to read them as N (as in tables)."""
     most_bases: int = 100_000
@@ -84,7 +84,7 @@ class SequenceFile:
             yield NamedSequence(name, "".join(letters))
 
     def _of_table(self) -> Iterator[NamedSequence]:
-        for row, (text, name) in table_rows(self.path, {"sequence-column": self.column}, optional="name"):
+        for row, (text, name) in table_rows(self.path, {"sequence-column": self.column or "sequence"}, optional="name"):
             sequence = NamedSequence(_one_line(name) or str(row), clean_sequence(text, f"{self.path}, row {row}"))
             self._check_length(sequence.name, len(sequence.bases))
             yield sequence

@@ -32,20 +32,41 @@ def forward(model: PreTrainedModel, tokens: TokenSequences, precision: str = "au
 
     `precision`: fp32, bf16, or auto, which is fp32 on every CPU (see `scoring_precision`).
     """
+    types = _segments(model, tokens)
     with autocast(model.device, scoring_precision(model.device) if precision == "auto" else precision):
         if isinstance(model.config, MosaicBertConfig):
             output = model(
                 input_ids=tokens.input_ids.to(model.device),
                 cu_seqlens=tokens.cu_seqlens.to(model.device),
                 max_seqlen=int(tokens.lengths.max()),
+                token_type_ids=types if types is None else types.to(model.device),
             )
             return _result(output).float()
-        sequences = list(torch.split(tokens.input_ids, tokens.lengths.tolist()))
-        rows = pad_sequence(sequences, batch_first=True, padding_value=model.config.pad_token_id or 0)
+        rows = _rows(tokens.input_ids, tokens, model.config.pad_token_id or 0)
         mask = torch.arange(rows.shape[1]) < tokens.lengths[:, None]
-        output = model(input_ids=rows.to(model.device), attention_mask=mask.long().to(model.device))
+        given = {"input_ids": rows, "attention_mask": mask.long()}
+        if types is not None:
+            given["token_type_ids"] = _rows(types, tokens, 0)
+        output = model(**{name: x.to(model.device) for name, x in given.items()})
         result = _result(output).float()
         return result if "logits" in output else result[mask.to(model.device)]
+
+
+def _rows(values: Tensor, tokens: TokenSequences, padding: int) -> Tensor:
+    """(T,) -> (B, S)."""
+    return pad_sequence(list(torch.split(values, tokens.lengths.tolist())), batch_first=True, padding_value=padding)
+
+
+def _segments(model: PreTrainedModel, tokens: TokenSequences) -> Tensor | None:
+    """(T,) 1 for the tokens behind the first [SEP] of a sequence, as of a pair's second; None where there are none."""
+    separator = getattr(model.config, "sep_token_id", None)
+    if separator is None or getattr(model.config, "type_vocab_size", 0) < 2:
+        return None
+    ends = (tokens.input_ids == separator).long()
+    before = ends.cumsum(0) - ends
+    begun = before[tokens.cu_seqlens[:-1].long()]
+    types = (before > torch.repeat_interleave(begun, tokens.lengths)).long()
+    return types if types.any() else None
 
 
 def _result(output: dict[str, Tensor]) -> Tensor:

@@ -58,20 +58,27 @@ def open_model(
     `settings` go to the model's config (num_labels=3 ...). Raises UserError for what is no such folder, or one whose
     weights are damaged, of another config, or without the head asked for.
     """
-    from genomask.data.tokenizers.saved import open_tokenizer
-
     folder = Path(folder)
     model = _open_weights(folder, head, settings)
+    tokenizer = tokenizer_of(folder)
+    _refuse_other_vocabulary(folder, tokenizer, getattr(model.config, "vocab_size", None))
+    return model, tokenizer
+
+
+def tokenizer_of(folder: Path) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a model's folder. Raises UserError where none opens, and where there is no model."""
+    from genomask.data.tokenizers.saved import open_tokenizer
+    from genomask.encoders.bridges import read_config
+
+    read_config(folder)
     try:
         with _quiet_loading():
-            tokenizer = open_tokenizer(folder)
+            return open_tokenizer(folder)
     except Exception as problem:  # a stranger's files make transformers and tokenizers raise any kind
         raise UserError(
             f"{folder}: the model opens but its tokenizer does not ({_first_line(problem)}); copy the tokenizer's "
             "files (tokenizer.json, or vocab.txt) too"
         ) from problem
-    _refuse_other_vocabulary(folder, tokenizer, getattr(model.config, "vocab_size", None))
-    return model, tokenizer
 
 
 def found_model(text: str | Path) -> Path:

@@ -33,6 +33,7 @@ def load(folder: Path, head: str = "encoder", *, seed: int = 0, untrained: bool 
         model, tokenizer = open_model(folder, head=head, **settings)
         if untrained:
             model = type(model)(model.config).eval()
+    model.config.sep_token_id = tokenizer.sep_token_id  # which tells the segments of a pair apart
     model.to(choose_device("auto"))  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
     return Loaded(model, tokenizer)
 

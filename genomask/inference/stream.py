@@ -8,11 +8,14 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from torch import Tensor
 
-from genomask.data.sequences import NamedSequence, reverse_complement
+from genomask.data.reading import TEXT
+from genomask.data.sequences import NamedSequence, SequenceFile, reverse_complement
+from genomask.errors import SettingsError
 from genomask.inference.forward import logits
 from genomask.inference.models import Loaded
 from genomask.inference.pooling import TokenVectors, VectorSettings, token_vectors, vectors
 from genomask.inference.tokens import check_lengths, tokenise
+from genomask.inference.vocabulary import reading_of
 
 CHUNK_BASES = 1 << 18
 """Read before they go through the model, so that sequences of like length can go together."""
@@ -30,6 +33,14 @@ def chunks(sequences: Iterable[NamedSequence]) -> Iterator[list[NamedSequence]]:
             chunk, bases = [], 0
     if chunk:
         yield chunk
+
+
+def read_for(loaded: Loaded, asked: SequenceFile, *, both_strands: bool) -> Iterator[NamedSequence]:
+    """What is in a file, as the model reads: DNA or text."""
+    reading = reading_of(loaded.tokenizer)
+    if both_strands and reading is TEXT:
+        raise SettingsError("--both-strands is for DNA, and this is a model of text; leave it out.")
+    return reading.read(asked)
 
 
 def chunk_vectors(

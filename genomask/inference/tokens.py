@@ -3,6 +3,7 @@
 Letters: T tokens of all packed sequences, B sequences.
 """
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +11,19 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.packing import pack
+from genomask.data.reading import PAIR, TEXT
 from genomask.data.tokenizers.base import CLS, SEP, DnaTokenizer, base_codes
 from genomask.encoders.positions import POSITIONS
 from genomask.errors import DataError
+from genomask.inference.vocabulary import reading_of
 from genomask.types import TokenSequences
 
+LARGEST_LIMIT = 1 << 24
+"""A tokenizer that takes more tokens says nothing of the kind."""
 MAX_UNKNOWN_FRACTION = 0.5
 """Fraction of unknown tokens above which a tokenizer and a file do not belong together."""
+
+log = logging.getLogger(__name__)
 
 
 class Tokenised(NamedTuple):
@@ -29,7 +36,7 @@ class Tokenised(NamedTuple):
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str) -> Tokenised:
-    """Tokens of the sequences, special tokens included, none cut.
+    """Tokens of the sequences, special tokens included; DNA is never cut, text to what its tokenizer says.
 
     Raises DataError, with `where` (a file), for a sequence that makes no token and for a file that is mostly unknown,
     judged by the sequences without N: where a genome has gaps no tokenizer knows them.
@@ -38,7 +45,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
         parts = [_dna_tokens(tokenizer, sequence) for sequence in sequences]
         letters = [len(sequence) for sequence in sequences]
     else:
-        parts, letters = _other_tokens(tokenizer, sequences)
+        parts, letters = _other_tokens(tokenizer, sequences, where)
     for sequence, (_, start, stop) in zip(sequences, parts, strict=True):
         if not (stop > start).any():
             raise DataError(
@@ -66,23 +73,36 @@ def _dna_tokens(tokenizer: DnaTokenizer, sequence: str) -> tuple[np.ndarray, np.
 
 
 def _other_tokens(
-    tokenizer: PreTrainedTokenizerBase, sequences: list[str]
+    tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str
 ) -> tuple[list[tuple[np.ndarray, np.ndarray, np.ndarray]], list[int]]:
     """As above for any tokenizer; one that cannot say which letters a token covers counts in tokens."""
-    fast = tokenizer.is_fast
+    fast, is_text = tokenizer.is_fast, reading_of(tokenizer) is TEXT
+    given = [sequence.partition(PAIR) for sequence in sequences]
+    content = [(first, second) if tab else first for first, tab, second in given]
+    limit = tokenizer.model_max_length if is_text and tokenizer.model_max_length < LARGEST_LIMIT else None
     try:
-        encoded = tokenizer(sequences, return_special_tokens_mask=True, return_offsets_mapping=fast)
+        encoded = tokenizer(
+            content,
+            return_special_tokens_mask=True,
+            return_offsets_mapping=fast,
+            truncation=limit is not None,
+            max_length=limit,
+        )
     except Exception as problem:  # what the tokenizers library raises, as where the token for the unknown is not there
         raise DataError(
             f"{tokenizer.name_or_path}: its tokenizer cannot read these sequences ({problem}); copy the tokenizer's "
             "files that were saved with this model."
         ) from problem
+    if limit and (cut := sum(len(ids) == limit for ids in encoded["input_ids"])):
+        log.warning("%s: texts that fill the %d tokens of this model, and may have been cut: %d", where, limit, cut)
     parts, letters = [], []
-    for at, sequence in enumerate(sequences):
-        content = 1 - np.array(encoded["special_tokens_mask"][at])
-        places = np.array(encoded["offset_mapping"][at]) if fast else _count(content)
-        parts.append((np.array(encoded["input_ids"][at]), places[:, 0] * content, places[:, 1] * content))
-        letters.append(len(sequence) if fast else int(content.sum()))
+    for at, (first, tab, _) in enumerate(given):
+        covers = 1 - np.array(encoded["special_tokens_mask"][at])
+        places = np.array(encoded["offset_mapping"][at]) if fast else _count(covers)
+        if tab and fast:
+            places += (np.array(encoded.sequence_ids(at)) == 1)[:, None] * (len(first) + 1)
+        parts.append((np.array(encoded["input_ids"][at]), places[:, 0] * covers, places[:, 1] * covers))
+        letters.append(len(sequences[at]) if fast else int(covers.sum()))
     return parts, letters
 
 

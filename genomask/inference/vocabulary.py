@@ -1,10 +1,12 @@
-"""Is this a model of DNA? Its vocabulary spells it, or its tokenizer is one of ours."""
+"""Is this a model of DNA? Its vocabulary spells it, or its tokenizer is one of ours. Any other is one of text."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
+from genomask.data.reading import DNA, TEXT, Reading
 from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.errors import UserError
 
@@ -20,12 +22,24 @@ def refuse_text(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
 
     One like BERT's cuts DNA into pieces of words and knows most of them, so a fraction of unknown tokens cannot tell.
     """
-    if isinstance(tokenizer, DnaTokenizer):
-        return
-    words = [token for token in tokenizer.get_vocab() if not _NO_WORD.fullmatch(token)]
-    spelling = sum(bool(_DNA.fullmatch(token)) for token in words)
-    if spelling < LEAST_DNA_FRACTION * len(words):
+    if reading_of(tokenizer) is not DNA:
+        spelling, words = _spelling(tokenizer)
         raise UserError(
-            f"{folder}: this is no model of DNA: {spelling:,} of the {len(words):,} words of its vocabulary are made "
+            f"{folder}: this is no model of DNA: {spelling:,} of the {words:,} words of its vocabulary are made "
             "of A C G T, so what it says of DNA would mean nothing; give the folder of a model pretrained on DNA."
         )
+
+
+def reading_of(tokenizer: PreTrainedTokenizerBase) -> Reading:
+    """How a model with this tokenizer reads: DNA where its vocabulary spells it, else text."""
+    if isinstance(tokenizer, DnaTokenizer):
+        return DNA
+    spelling, words = _spelling(tokenizer)
+    return TEXT if spelling < LEAST_DNA_FRACTION * words else DNA
+
+
+@lru_cache(maxsize=4)
+def _spelling(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
+    """How many words of the vocabulary spell DNA, and of how many."""
+    words = [token for token in tokenizer.get_vocab() if not _NO_WORD.fullmatch(token)]
+    return sum(bool(_DNA.fullmatch(token)) for token in words), len(words)

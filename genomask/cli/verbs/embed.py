@@ -26,7 +26,7 @@ def embed(
         typer.Option(help="A sequence's vector, from its tokens'; tokens: all of them, with the bases they cover."),
     ] = "mean",
     genome: RegionsOf = [],  # noqa: B006 - typer copies it
-    sequence_column: TableColumn = "sequence",
+    sequence_column: TableColumn = "",
     ambiguous: Ambiguous = "error",
     both_strands: BothStrands = False,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from genomask.cli.options import ModelFolder, Seed, folder, words
+from genomask.cli.options import ModelFolder, Seed, TableColumn, folder, words
 from genomask.errors import SettingsError
 from genomask.files import inputs
 from genomask.terminal.console import show
@@ -21,7 +21,7 @@ def finetune(
         typer.Option(
             parser=inputs.input_file,
             metavar="TABLE",
-            help="TSV or CSV with columns sequence and label: any words; several are joined by ;.",
+            help="TSV or CSV with columns sequence (for a model of text: text) and label: any words; several by ;.",
         ),
     ],
     valid: Annotated[
@@ -37,7 +37,7 @@ def finetune(
     label_column: Annotated[
         str, typer.Option(help="Header of the labels; or headers of columns of 0 and 1, separated by commas.")
     ] = "label",
-    sequence_column: Annotated[str, typer.Option(help="Header of the sequences.")] = "sequence",
+    sequence_column: TableColumn = "",
     learning_rate: Annotated[float | None, typer.Option(help=f"Peak rate. {BY_NUMBER}")] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, max=MOST_EPOCHS, help=f"At most so many passes, 1 to 10,000. {BY_NUMBER}")

@@ -25,7 +25,7 @@ def leaks(
             parser=inputs.output_file, metavar="FILE", help="F.tsv for the sequences of A that were found, a row each."
         ),
     ] = None,
-    sequence_column: TableColumn = "sequence",
+    sequence_column: TableColumn = "",
     ambiguous: Ambiguous = "error",
 ) -> None:
     """Find sequences of A in B: whole, as reverse complement, or by 32 bases in a row on either strand."""

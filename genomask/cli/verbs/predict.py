@@ -23,7 +23,7 @@ def predict(
         Path, typer.Option(parser=inputs.output_stream, metavar="FILE", help="F.tsv; - for standard output.")
     ] = inputs.STDOUT,
     genome: RegionsOf = [],  # noqa: B006 - typer copies it
-    sequence_column: TableColumn = "sequence",
+    sequence_column: TableColumn = "",
     ambiguous: Ambiguous = "error",
     both_strands: BothStrands = False,
 ) -> None:

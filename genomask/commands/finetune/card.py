@@ -5,7 +5,9 @@ from huggingface_hub import ModelCardData
 from genomask.commands.finetune.job import Job
 from genomask.commands.run.card import LOADING, card_text, markdown_table
 from genomask.data.examples import NUMBER, ONE, SEVERAL
+from genomask.data.reading import DNA
 from genomask.data.tokenizers.base import DnaTokenizer
+from genomask.inference.vocabulary import reading_of
 from genomask.training.environment import package_versions
 
 MOST_CLASSES = 40
@@ -18,10 +20,11 @@ import genomask  # teaches the Auto classes this model and its tokenizer
 from transformers import pipeline
 
 classify = pipeline("text-classification", model="path/to/this/folder"{how})
-print(classify("ACGTACGTACGT"))
+print(classify("{example}"))
 ```"""
 HOW = {ONE: "", SEVERAL: ", top_k=None", NUMBER: ""}
-TITLES = {ONE: "A classifier of DNA", SEVERAL: "A classifier of DNA with several labels", NUMBER: "A regression on DNA"}
+TITLES = {ONE: "A classifier of {}", SEVERAL: "A classifier of {} with several labels", NUMBER: "A regression on {}"}
+EXAMPLES = {"DNA": "ACGTACGTACGT", "text": "Two sentences, or one."}
 
 
 def classifier_card(job: Job, scores: dict[str, float], where: str) -> str:
@@ -37,18 +40,19 @@ def classifier_card(job: Job, scores: dict[str, float], where: str) -> str:
         f"learning rate {plan.learning_rate:g}, seed {job.request.seed}",
         "computed": f"by torch {package_versions()['torch']}",
     }
-    reads_dna = isinstance(job.loaded.tokenizer, DnaTokenizer)
+    what = "DNA" if reading_of(job.loaded.tokenizer) is DNA else "text"
+    has_pipeline = what == "text" or isinstance(job.loaded.tokenizer, DnaTokenizer)
     parts = [
-        f"# {TITLES[problem]}",
+        f"# {TITLES[problem].format(what)}",
         "Fine-tuned by genomask.",
         LOADING,
         PREDICT,
-        *([PIPELINE.format(how=HOW[problem])] if reads_dna else []),
+        *([PIPELINE.format(how=HOW[problem], example=EXAMPLES[what])] if has_pipeline else []),
         "## What it was made of",
         markdown_table(["", ""], facts.items()),
         "## Scores",
         f"Of {where}.",
         markdown_table(["score", "value"], [(name, f"{value:.4f}") for name, value in scores.items()]),
     ]
-    tags = ["dna", "genomics", "text-classification"]
+    tags = [*(["dna", "genomics"] if what == "DNA" else []), "text-classification"]
     return card_text(ModelCardData(library_name="genomask", tags=tags, pipeline_tag="text-classification"), parts)

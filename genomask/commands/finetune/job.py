@@ -15,9 +15,10 @@ from genomask.data.examples import NUMBER, ExampleColumns, Examples, read_exampl
 from genomask.errors import SettingsError
 from genomask.fewshot.finetune import FineTuneSettings, new_classifier, schedule
 from genomask.fewshot.fitting import Schedule
+from genomask.inference.hub import tokenizer_of
 from genomask.inference.models import Loaded, fingerprint
 from genomask.inference.tokens import check_lengths, tokenise
-from genomask.inference.vocabulary import refuse_text
+from genomask.inference.vocabulary import reading_of
 from genomask.training.device import scoring_precision
 from genomask.training.records import write_record
 from genomask.types import TokenSequences
@@ -93,13 +94,18 @@ class Job:
 
 def prepare(request: Request) -> Job:
     """Read and check everything. Raises UserError for the first thing that is wrong."""
-    train = read_examples(request.train, request.columns)
-    valid = read_examples(request.valid, request.columns, like=train) if request.valid else None
+    reading = reading_of(tokenizer_of(request.model))
+    train = read_examples(request.train, request.columns, reading=reading)
+    valid = read_examples(request.valid, request.columns, train, reading) if request.valid else None
+    return job_of(request, train, valid)
+
+
+def job_of(request: Request, train: Examples, valid: Examples | None, plan: Schedule | None = None) -> Job:
+    """The job of examples that were read; `plan` None: the usual one for so many. Raises UserError as above."""
     is_number = train.problem == NUMBER
     names = dict(enumerate(train.classes))
     settings: dict[str, Any] = {"id2label": names, "label2id": {name: at for at, name in names.items()}}
     loaded = new_classifier(request.model, seed=request.seed, problem_type=train.problem, **settings)
-    refuse_text(loaded.tokenizer, request.model)
     groups = 2 if is_number else len(train.classes)
     shot = -(-len(train.sequences) // groups)
     return Job(
@@ -108,7 +114,7 @@ def prepare(request: Request) -> Job:
         train=_read(loaded, train),
         valid=_read(loaded, valid) if valid else None,
         scale=Scale(float(train.targets.mean()), float(train.targets.std())) if is_number else Scale(),
-        plan=schedule(request.settings, shot, loaded.model.config.hidden_size),
+        plan=plan or schedule(request.settings, shot, loaded.model.config.hidden_size),
     )
 
 

@@ -1,0 +1,93 @@
+"""What a model reads, DNA or text: which column of a table it takes, what a cell must be, and how a file is read.
+
+A pair of texts is one line with a tab between the two; within a text every blank is a space.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from genomask.data.lines import numbered_lines
+from genomask.data.sequences import NamedSequence, SequenceFile, clean_sequence, is_fasta
+from genomask.data.table import table_rows
+from genomask.errors import DataError, SettingsError
+from genomask.files.inputs import STDIN, require_file
+
+PAIR = "\t"
+"""Between two texts."""
+TABLES = (".tsv", ".csv", ".tsv.gz", ".csv.gz")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a kind of model reads."""
+
+    column: str
+    """The usual header of what is read."""
+    several: bool
+    """May a row have two of them, as pairs of sentences?"""
+    clean: Callable[[str, str], str]
+    """A cell, and where it stands, as the model takes it. Raises DataError."""
+    read: Callable[[SequenceFile], Iterator[NamedSequence]]
+    """Everything in a file."""
+
+    def columns(self, asked: str) -> tuple[str, ...]:
+        """The headers that an option names, the usual one where it names none."""
+        names = tuple(asked.split(",")) if self.several else (asked,)
+        return names if asked else (self.column,)
+
+    def joined(self, cells: Sequence[str], where: str) -> str:
+        """The cells of a row as one sequence."""
+        return PAIR.join(self.clean(cell, where) for cell in cells)
+
+
+def clean_text(text: str, where: str) -> str:
+    """A text on one line, its blanks single; DataError for an empty one."""
+    if not (words := text.split()):
+        raise DataError(f"{where}: the text is empty. Give the row a text, or remove it.")
+    return " ".join(words)
+
+
+def read_texts(asked: SequenceFile) -> Iterator[NamedSequence]:
+    """The texts of a file in its order: of a table (.tsv, .csv, or with the column in its first line), else its lines.
+
+    Names are those of a table's column `name`, else the number of the row or line; blank lines are passed over. Raises
+    SettingsError for a genome's regions, DataError for FASTA and for a file without text.
+    """
+    path = asked.path
+    require_file(path)
+    if asked.genome:
+        raise SettingsError("--genome gives regions of DNA, and this is a model of text; leave it out.")
+    if is_fasta(path):
+        raise DataError(f"{path}: this is FASTA, and the model is one of text. Give a model of DNA, or a file of text.")
+    names = TEXT.columns(asked.column)
+    found = _of_table(asked, names) if _is_table(asked, names) else _of_lines(asked)
+    first = next(found, None)
+    if first is None:
+        raise DataError(f"{path}: there is no text in it. Give a file with at least one.")
+    yield from itertools.chain([first], found)
+
+
+def _is_table(asked: SequenceFile, names: Sequence[str]) -> bool:
+    if asked.column or asked.path.name.lower().endswith(TABLES):
+        return True
+    if asked.path == STDIN:  # read once, as it comes
+        return False
+    _, first = next(numbered_lines(asked.path))
+    header = {cell.strip().lower() for delimiter in "\t," for cell in first.split(delimiter)}
+    return header >= set(names)
+
+
+def _of_table(asked: SequenceFile, names: Sequence[str]) -> Iterator[NamedSequence]:
+    for row, (*cells, name) in table_rows(asked.path, {"sequence-column": names}, optional="name"):
+        yield NamedSequence(" ".join(name.split()) or str(row), TEXT.joined(cells, f"{asked.path}, row {row}"))
+
+
+def _of_lines(asked: SequenceFile) -> Iterator[NamedSequence]:
+    for number, line in numbered_lines(asked.path):
+        if line.strip():
+            yield NamedSequence(str(number), TEXT.joined(line.split(PAIR), f"{asked.path}, line {number}"))
+
+
+DNA = Reading("sequence", several=False, clean=clean_sequence, read=SequenceFile.read)
+TEXT = Reading("text", several=True, clean=clean_text, read=read_texts)
