@@ -29,8 +29,8 @@ as-%: $(STAMP)
 	ATEN_CPU_CAPABILITY=$(call PART,2) ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=$(call PART,3) \
 	  MKL_NUM_THREADS=$(call PART,3) $(VENV)/bin/python -m pytest -m processor --bf16-units $(call PART,1)
 
-# Damaged and absurd inputs for 20 seconds. More, or one again: make fuzz FUZZ="--fuzz-cases 10000 --fuzz-seed 1".
-FUZZ ?= --fuzz-seconds 20
+# Damaged and absurd inputs for a minute. More, or one again: make fuzz FUZZ="--fuzz-cases 10000 --fuzz-seed 1".
+FUZZ ?= --fuzz-seconds 60
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest tests/fuzz $(FUZZ)
 
