@@ -17,7 +17,7 @@ import typer
 import genomask
 from genomask.errors import SettingsError
 from genomask.files.atomic import atomic_write
-from genomask.machine.processor import multiplies_in_bf16
+from genomask.machine import processor
 from genomask.training.device import choose_device
 from genomask.training.environment import package_versions
 
@@ -48,26 +48,16 @@ def describe_machine(device: torch.device) -> dict:
     """Machine, versions and date."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "processor": _processor(),
+        "processor": processor.name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "bf16_units": multiplies_in_bf16(),
+        "bf16_units": processor.multiplies_in_bf16(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "platform": platform.platform(),
         "genomask": genomask.__version__,
         "packages": package_versions(),
         "load_at_start": os.getloadavg()[0],
     }
-
-
-def _processor() -> str:
-    """Name, and family and model, by which a virtual machine's processor is known better than by its name."""
-    path = Path("/proc/cpuinfo")
-    if not path.exists():
-        return platform.processor() or platform.machine()
-    fields = dict(line.split(":", 1) for line in path.read_text().split("\n\n")[0].splitlines() if ":" in line)
-    found = {name.strip(): value.strip() for name, value in fields.items()}
-    return f"{found.get('model name')} (family {found.get('cpu family')}, model {found.get('model')})"
 
 
 def allocator_environment(name: str) -> dict[str, str]:

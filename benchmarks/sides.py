@@ -1,7 +1,4 @@
-"""Who is compared: a shape in, models of equal parameters out, each with how it takes a batch and what it multiplies.
-
-Letters: T tokens that a layer computes, M of them masked.
-"""
+"""Who is compared: a shape in, models of equal parameters out, how each takes a batch, and its products."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ from torch import nn
 from transformers import BertConfig, BertForMaskedLM, ModernBertConfig, ModernBertForMaskedLM
 
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.encoders.flops import training_flops
 
 
 @dataclass(frozen=True)
@@ -57,14 +55,17 @@ def build_sides(shape: Shape, backend: str) -> Iterator[Side]:
 def build_side(name: str, shape: Shape, backend: str = "sdpa") -> Side:
     """One of NAMES; `backend` is that of ours."""
     if name == "ours":
-        return Side(name, _ours(shape, backend), lambda batch: batch.packed._asdict(), lambda batch: ours(shape, batch))
+        model = _ours(shape, backend)
+        return Side(
+            name, model, lambda batch: batch.packed._asdict(), lambda batch: training_flops(model.config, batch.packed)
+        )
     model, mlp = PEERS[name](shape), 2 * shape.width * shape.intermediate
     if isinstance(model, ModernBertForMaskedLM):
         mlp = 3 * shape.width * shape.gated
     return Side(name, model, lambda batch: batch.padded, lambda batch: padded(shape, mlp, batch))
 
 
-def _ours(shape: Shape, backend: str) -> nn.Module:
+def _ours(shape: Shape, backend: str) -> MosaicBertForMaskedLM:
     config = MosaicBertConfig(
         vocab_size=shape.vocabulary,
         hidden_size=shape.width,
@@ -114,29 +115,13 @@ PEERS: dict[str, Callable[[Shape], nn.Module]] = {
 NAMES = ("ours", *PEERS)
 
 
-def ours(shape: Shape, batch: Batch) -> int:
-    """FLOPs of one step of ours: no padding; last layer and head for masked tokens only, keys and values for all."""
-    width, tokens, masked = shape.width, sum(batch.lengths), sum(batch.masked)
-    dense = width * width + 3 * width * shape.gated  # weights that follow attention: its output and the gated MLP
-    full = tokens * (3 * width * width + dense) + 2 * width * sum(n * n for n in batch.lengths)
-    pairs = sum(m * n for m, n in zip(batch.masked, batch.lengths, strict=True))
-    last = tokens * 2 * width * width + masked * (width * width + dense) + 2 * width * pairs
-    head = masked * (width * width + width * shape.vocabulary)
-    return _forward_and_backward((shape.layers - 1) * full + last + head)
-
-
 def padded(shape: Shape, mlp: int, batch: Batch) -> int:
     """FLOPs of one step of a padded model whose MLP has `mlp` weights a layer: every token, padding too."""
     sequences, longest = batch.padded["input_ids"].shape
     width, tokens = shape.width, sequences * longest
     layer = tokens * (4 * width * width + mlp) + 2 * width * sequences * longest**2
     head = tokens * (width * width + width * shape.vocabulary)
-    return _forward_and_backward(shape.layers * layer + head)
-
-
-def _forward_and_backward(products: int) -> int:
-    """A multiplication and an addition each; backward takes two products for each of the forward pass."""
-    return 3 * 2 * products
+    return 3 * 2 * (shape.layers * layer + head)  # a multiplication and an addition; backward is twice forward
 
 
 def parameters(model: nn.Module) -> int:

@@ -11,6 +11,7 @@ import torch
 from genomask.data import KmerTokenizer
 from genomask.data.tokenizers.wordpiece import train_wordpiece, wordpiece_tokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.machine import matmul
 
 BF16_UNITS = {"yes": True, "no": False}
 
@@ -40,6 +41,14 @@ def processor_as_asked(request: pytest.FixtureRequest) -> Iterator[None]:
 def bf16_units(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Call it with True or False to answer, for the rest of the test, whether the processor has units for bf16."""
     return partial(_answer, monkeypatch)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_products() -> Iterator[None]:
+    """How fast this machine multiplies is measured on products that take no time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(matmul.SIZES, "cpu", (64,))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,6 @@ import traceback
 from contextlib import nullcontext
 from dataclasses import replace
 
-import ceiling
 import gpu_checks
 import mixes
 import second_device
@@ -24,6 +23,7 @@ import torch
 import trial
 
 from genomask.encoders import backends
+from genomask.machine import matmul
 from genomask.training import device
 
 ON_THE_CPU = "gpu_run.py"
@@ -42,7 +42,7 @@ def shrink() -> None:
     for name, case in trial.CASES.items():
         trial.CASES[name] = replace(case, shape=toy)
     sides.SHAPES["small"] = toy
-    ceiling.SIZES[second_device.NAME] = (64,)
+    matmul.SIZES[second_device.NAME] = (64,)
     gpu_checks.LENGTHS, gpu_checks.SEQUENCES, gpu_checks.LONGEST = (128, 256), 4, 32
     gc.collect = lambda *_: 0  # between turns; it takes most of the time here
 

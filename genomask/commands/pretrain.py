@@ -88,13 +88,15 @@ def pretrain(
     resume: bool = False,
     same_length: bool = False,
     wait: float = 0.0,
+    track: str = "",
 ) -> None:
     """Train `recipe` on `inputs` in the folder `out`; a run that is finished is left as it is when resumed.
 
     It begins with the weights of `origin`, whose shape and tokens the recipe has, or with random ones. Resumed with
-    more steps it goes on, also when it was finished, unless `same_length` forbids it. Raises SettingsError where `out`
-    holds a run and `resume` is not set, or holds a run of other data, of another origin or of settings that may not
-    change, or is in use by another process after `wait` seconds.
+    more steps it goes on, also when it was finished, unless `same_length` forbids it. `track` names a tracker that
+    hears of each logged row. Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of
+    other data, of another origin or of settings that may not change, or is in use by another process after `wait`
+    seconds.
     """
     distributed.require_part(recipe.training.sequences_per_step)
     require_folder(out)
@@ -108,7 +110,7 @@ def pretrain(
         if distributed.is_main():
             _claim(run, recipe, inputs, facts, resume)
         distributed.wait_for_all()
-        train(run)
+        train(replace(run, track=track))
 
 
 def _is_done(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None, resume: bool, same_length: bool) -> bool:

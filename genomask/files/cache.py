@@ -1,4 +1,4 @@
-"""Where what is costly to make is kept between runs: genomes, tokenised text, vocabularies, calibrated mask rates.
+"""Where what is costly to make is kept between runs: genomes, tokenised text, vocabularies, mask rates, speeds.
 
 What is read from the cache is what was written there. A folder carries a seal: the checksum of each of its files, and
 each file's stamp at the time. A file whose stamp has changed is read through once; what is not as it was written, or

@@ -18,7 +18,7 @@ from genomask.files.locking import unheld
 
 SEALED = {"genomes": "genome", "text": "tokenised text", "vocabularies": "vocabulary"}
 """Rooms of sealed folders, and what one of them is."""
-ALONE = {"rates": "mask rate", "streams": "places in a stream"}
+ALONE = {"rates": "mask rate", "streams": "places in a stream", "speeds": "measured speed"}
 """Rooms of files, each named by a digest."""
 LOOPS = "loops"
 """The room of compiled loops, laid out by numba."""

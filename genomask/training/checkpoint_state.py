@@ -15,6 +15,7 @@ class WindowSums(NamedTuple):
     waited: float = 0.0  # seconds of these, for data
     gradient_norm: float = 0.0  # over the steps
     steps: int = 0  # skipped ones left out, as in all sums but those of seconds
+    flops: int = 0  # of the products executed, forward and backward
     skipped: int = 0  # steps whose loss or gradient was not finite
 
 
@@ -67,6 +68,7 @@ def from_state(state: Any) -> tuple[CheckpointState, int | None]:
                 waited=_number(window.get("waited", 0)),  # an earlier version's holds no more
                 gradient_norm=_number(window.get("gradient_norm", 0)),
                 steps=_count(window.get("steps", 0)),
+                flops=_count(window.get("flops", 0)),
                 skipped=_count(window.get("skipped", 0)),
             )
         progress = CheckpointState(

@@ -12,15 +12,22 @@ from genomask.training.finite import StepResult
 class LogWindow:
     """Sums since the last logged row. Evaluations and checkpoints are not training: their time is left out."""
 
-    def __init__(self, tokens: int, shows_phase: bool, sums: WindowSums = WindowSums()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        tokens: int,
+        shows_phase: bool,
+        sums: WindowSums = WindowSums(),  # noqa: B008 - frozen
+        matmul_peak: float | None = None,
+    ) -> None:
+        """`matmul_peak`: FLOP/s of all devices at most; None where it is not known."""
         self.tokens = tokens
         self.sums = sums
         """Of a resumed run: those of its checkpoint, so that the next row covers all its steps."""
-        self._shows_phase = shows_phase
+        self._shows_phase, self._matmul_peak = shows_phase, matmul_peak
         self.restart_clock()
 
-    def add(self, masks: MaskAccount, step: StepResult, phase: Phase) -> None:
-        """Count one step of all processes, which began when the clock was last restarted."""
+    def add(self, masks: MaskAccount, step: StepResult, phase: Phase, flops: int = 0) -> None:
+        """Count one step of all processes, which began when the clock was last restarted; `flops` of its products."""
         sums = self.sums._replace(seconds=self.sums.seconds + time.perf_counter() - self._since)
         self._phase = phase
         if not step.is_finite:  # nothing was learned in it
@@ -31,6 +38,7 @@ class LogWindow:
             masks=sums.masks + masks,
             loss=sums.loss + step.loss * masks.tokens_masked,
             gradient_norm=sums.gradient_norm + step.gradient_norm,
+            flops=sums.flops + flops,
             steps=sums.steps + 1,
         )
 
@@ -55,7 +63,10 @@ class LogWindow:
                 "gradient_norm": sums.gradient_norm / sums.steps,
                 "tokens_per_second": masks.tokens / sums.seconds,
                 "masked_tokens_per_second": masks.tokens_masked / sums.seconds,
+                "matmul_flops_per_second": sums.flops / sums.seconds,
             }
+            if self._matmul_peak is not None:
+                row["model_flops_utilization"] = sums.flops / sums.seconds / self._matmul_peak
         row |= {
             "skipped_steps": sums.skipped,
             "learning_rate": rate,

@@ -3,15 +3,18 @@
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from genomask.encoders import MosaicBertForMaskedLM
 from genomask.encoders.backends import choose_backend
+from genomask.encoders.flops import training_flops
 from genomask.errors import Stopped, TrainingError
 from genomask.files.atomic import atomic_folder
 from genomask.files.digests import write_weights_digest
@@ -28,12 +31,14 @@ from genomask.training.finite import count_skipped, require_finite, require_fini
 from genomask.training.log_window import LogWindow
 from genomask.training.metrics_log import MetricsLog
 from genomask.training.optimizer import OptimizerSettings, build_optimizer
+from genomask.training.peak import matmul_peak
 from genomask.training.progress import TrainingBar
 from genomask.training.records import write_record
 from genomask.training.schedule import rate_factor, scale_rates
 from genomask.training.settings import EvaluationSettings, TrainingSettings
 from genomask.training.signals import listen_for_stop
 from genomask.training.step import settle, train_step
+from genomask.training.track import Row, tracking
 
 _DROPOUT_STREAM = 201
 BITS = "eval_bits_per_hidden_base"
@@ -45,7 +50,7 @@ log = logging.getLogger(__name__)
 class Run:
     """All that a run needs; `out` is its folder."""
 
-    model: PreTrainedModel
+    model: MosaicBertForMaskedLM
     network: nn.Module
     """The model, or its compiled form."""
     tokenizer: PreTrainedTokenizerBase
@@ -59,6 +64,8 @@ class Run:
     """Makes the README of the trained model."""
     origin: str = ""
     """Of which model the weights are that it began with; "" for random ones."""
+    track: str = ""
+    """Which tracker hears of each logged row, too; "" for none."""
 
 
 def train(run: Run) -> None:
@@ -68,29 +75,8 @@ def train(run: Run) -> None:
     the loss again and again, or a checkpoint cannot be written; checkpoints already on disk stay whole. Several
     processes train together, and stop after the same step, whichever of them is asked to; the main one alone writes.
     """
-    steps = run.training.steps
-    state = start(run)
-    with listen_for_stop() as stop, TrainingBar(steps, state.done) as bar:
-        for batch in run.batches.stream(state.done, steps, lambda: state.switched_at):
-            one_step(run, state, batch)
-            bar.step(state.done)
-            last, is_best = state.done == steps, False
-            if last or state.done % run.training.log_every == 0:
-                peak = distributed.largest(peak_bytes(state.device))
-                bar.show_metrics(state.metrics.write(state.window.close(state.done, state.rate, peak)))
-            if last or state.done % run.scoring.every == 0:
-                scores = evaluate(run.model, run.evaluation, state.device, state.precision)
-                require_finite_scores(scores, state.done)
-                bar.show_evaluation(state.metrics.write({"step": state.done, "tokens": state.window.tokens, **scores}))
-                consider_switch(run, state, scores)
-                is_best = consider_best(state, scores)
-            asked = distributed.largest(stop.signal_number)
-            if last or state.done % run.training.checkpoint_every == 0 or asked or is_best:
-                save(run, state)
-            if asked and not last:
-                distributed.wait_for_all()  # torchrun ends all that are left soon after the first
-                raise Stopped(asked, f"stopped after step {state.done}; go on with --resume")
-            state.window.restart_clock()
+    with tracking(run.track, run.out) as tell:
+        _train(run, start(run, tell))
     if distributed.is_main():
         save_model(run)
     distributed.wait_for_all()
@@ -123,6 +109,32 @@ class State:
         return CheckpointState(self.done, window.tokens, *scored, window.sums, self.best, self.skipped)
 
 
+def _train(run: Run, state: State) -> None:
+    """All steps that are left."""
+    steps = run.training.steps
+    with listen_for_stop() as stop, TrainingBar(steps, state.done) as bar:
+        for batch in run.batches.stream(state.done, steps, lambda: state.switched_at):
+            one_step(run, state, batch)
+            bar.step(state.done)
+            last, is_best = state.done == steps, False
+            if last or state.done % run.training.log_every == 0:
+                peak = distributed.largest(peak_bytes(state.device))
+                bar.show_metrics(state.metrics.write(state.window.close(state.done, state.rate, peak)))
+            if last or state.done % run.scoring.every == 0:
+                scores = evaluate(run.model, run.evaluation, state.device, state.precision)
+                require_finite_scores(scores, state.done)
+                bar.show_evaluation(state.metrics.write({"step": state.done, "tokens": state.window.tokens, **scores}))
+                consider_switch(run, state, scores)
+                is_best = consider_best(state, scores)
+            asked = distributed.largest(stop.signal_number)
+            if last or state.done % run.training.checkpoint_every == 0 or asked or is_best:
+                save(run, state)
+            if asked and not last:
+                distributed.wait_for_all()  # torchrun ends all that are left soon after the first
+                raise Stopped(asked, f"stopped after step {state.done}; go on with --resume")
+            state.window.restart_clock()
+
+
 def save(run: Run, state: State) -> None:
     """A checkpoint, by the main process; the others go on to where they need it."""
     if distributed.is_main():
@@ -131,8 +143,8 @@ def save(run: Run, state: State) -> None:
         save_checkpoint(run.out / "checkpoints", run.model, state.optimizer, state.progress, spared)
 
 
-def start(run: Run) -> State:
-    """Choose device and precision, load the newest checkpoint, write what describes the run."""
+def start(run: Run, tell: Callable[[Row], None]) -> State:
+    """Choose device and precision, load the newest checkpoint, write what describes the run; `tell` hears its rows."""
     device = choose_device(run.training.device)
     precision = choose_precision(run.training.precision, device)
     model = run.model.train()
@@ -148,6 +160,8 @@ def start(run: Run) -> State:
     backend = choose_backend(model.config.attention_backend, device, computed_in(precision))
     environment = describe_environment(device, precision, backend, compiled=run.network is not model)
     environment |= {"from": run.origin} if run.origin else {}
+    peak = distributed.from_main(partial(matmul_peak, device, precision))
+    environment["matmul_flops_per_second"] = peak
     log.info(
         "training on %s in %s; attention by %s%s; memory: %s",
         environment["device"], precision, backend, ", compiled" if environment["compiled"] else "",
@@ -156,9 +170,10 @@ def start(run: Run) -> State:
     if distributed.is_main():
         keep_environment(run.out, environment, before.steps_done)
         write_record(run.out / "baselines.json", asdict(run.evaluation.baselines))
-    metrics = MetricsLog(run.out / "metrics.jsonl", before.steps_done, writes=distributed.is_main())
+    metrics = MetricsLog(run.out / "metrics.jsonl", before.steps_done, writes=distributed.is_main(), tell=tell)
     network = distributed.replicate(run.network, device)
-    window = LogWindow(before.tokens, shows_phase=run.batches.plan.changes, sums=before.window)
+    peaks = peak and distributed.size() * peak
+    window = LogWindow(before.tokens, run.batches.plan.changes, before.window, peaks)
     scored = before.fixed_mask_scores, before.switched_at, before.best, before.skipped_in_a_row
     return State(before.steps_done, 0.0, device, precision, network, optimizer, metrics, window, *scored)
 
@@ -183,8 +198,9 @@ def one_step(run: Run, state: State, batch: StepBatches) -> None:
     )
     state.done = batch.step + 1
     state.skipped = count_skipped(result, state.done, state.skipped)
-    masks = MaskAccount(*map(int, distributed.sums(batch.masks)))
-    state.window.add(masks, result, batch.phase)
+    flops = sum(training_flops(run.model.config, part) for part in batch.microbatches)
+    *masks, flops_of_all = map(int, distributed.sums([*batch.masks, flops]))
+    state.window.add(MaskAccount(*masks), result, batch.phase, flops_of_all)
 
 
 def consider_switch(run: Run, state: State, scores: dict[str, float]) -> None:

@@ -4,12 +4,16 @@ import json
 import logging
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from genomask.files.atomic import atomic_write, naming
 
-OF_THE_MOMENT = ("tokens_per_second", "masked_tokens_per_second", "data_wait_fraction", "peak_memory_bytes")
+OF_THE_MOMENT = (
+    *("tokens_per_second", "masked_tokens_per_second", "matmul_flops_per_second", "model_flops_utilization"),
+    *("data_wait_fraction", "peak_memory_bytes"),
+)
 """What is another number each time, on the same machine too."""
 
 log = logging.getLogger(__name__)
@@ -18,9 +22,16 @@ log = logging.getLogger(__name__)
 class MetricsLog:
     """Appends rows; a resumed run first drops the rows after its checkpoint."""
 
-    def __init__(self, path: Path, keep_until: int, *, writes: bool = True) -> None:
-        """`writes`: False in the processes of a run that leave writing to another one."""
-        self.path, self._writes = path, writes
+    def __init__(
+        self,
+        path: Path,
+        keep_until: int,
+        *,
+        writes: bool = True,
+        tell: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> None:
+        """`writes`: False in processes of a run that leave writing to another one; `tell` hears each row written."""
+        self.path, self._writes, self._tell = path, writes, tell
         if not writes:
             return
         rows = [row for row in read_metrics(path) if row["step"] <= keep_until]
@@ -31,6 +42,7 @@ class MetricsLog:
         if self._writes:
             with naming(self.path), self.path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
+            self._tell(row)
         return row
 
     def sync(self) -> None:

@@ -25,7 +25,9 @@ class TrainingBar(Bars):
         """Loss and speed of the last logged steps; of none but skipped ones there is no loss."""
         if "loss_nats_per_masked_token" not in row:
             return
-        self._show("loss", f"loss {row['loss_nats_per_masked_token']:.3f} nats, {row['tokens_per_second']:,.0f} tok/s")
+        text = f"loss {row['loss_nats_per_masked_token']:.3f} nats, {row['tokens_per_second']:,.0f} tok/s"
+        mfu = row.get("model_flops_utilization")
+        self._show("loss", text if mfu is None else f"{text}, MFU {mfu:.0%}")
 
     def show_evaluation(self, row: dict[str, Any]) -> None:
         """Scores on held-out sequences."""

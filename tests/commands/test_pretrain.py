@@ -82,7 +82,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     assert trained.keys() >= {
         "step", "tokens", "loss_nats_per_masked_token", "tokens_masked_fraction", "bases_hidden_fraction",
         "tokens_per_second", "learning_rate", "masked_tokens_per_second", "gradient_norm", "data_wait_fraction",
-        "peak_memory_bytes", "skipped_steps",
+        "peak_memory_bytes", "skipped_steps", "matmul_flops_per_second", "model_flops_utilization",
     }  # fmt: skip
     assert scored.keys() >= {
         "step", "eval_loss_nats_per_masked_token", "eval_bits_per_hidden_base", "eval_bits_per_hidden_base_single",

@@ -25,6 +25,17 @@ def test_the_logged_loss_is_of_a_masked_token_and_every_row_starts_anew():
         assert row["masked_tokens_per_second"] == pytest.approx(0.2 * row["tokens_per_second"])
 
 
+def test_the_speed_is_held_against_what_the_devices_can_do_where_that_is_known():
+    for peak, expected in ((2e9, True), (None, False)):
+        window = LogWindow(tokens=0, shows_phase=False, matmul_peak=peak)
+        for _ in range(2):
+            window.add(MaskAccount(100, 10, 200, 4, 1), StepResult(1.0, 1.0), PHASE, flops=1_000)
+        row = window.close(2, 0.5, 0)
+        assert row["matmul_flops_per_second"] / row["tokens_per_second"] == pytest.approx(2_000 / 200)
+        assert ("model_flops_utilization" in row) == expected
+        assert not expected or row["model_flops_utilization"] == row["matmul_flops_per_second"] / peak
+
+
 def test_the_time_that_is_waited_for_data_is_a_fraction_of_all():
     window = LogWindow(tokens=0, shows_phase=False)
     time.sleep(0.03)

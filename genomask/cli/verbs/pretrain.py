@@ -13,6 +13,7 @@ from genomask.files import inputs
 from genomask.inference.hub import found_model
 from genomask.terminal.console import show
 from genomask.training import distributed
+from genomask.training.track import require_tracker
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,9 @@ def pretrain(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
     dry_run: DryRun = False,
+    track: Annotated[
+        str, typer.Option(metavar="NAME", help="Log to tensorboard or wandb as well (pip install 'genomask[track]').")
+    ] = "",
 ) -> None:
     """Pretrain an encoder on a genome or on text."""
     if bool(genome) == bool(corpus):
@@ -60,6 +64,7 @@ def pretrain(
         inputs.input_file(vocabulary)
     if model is not None:
         inputs.require_model(model)
+    require_tracker(track)
 
     from genomask.commands.pretrain import chosen_recipe, origin_of
     from genomask.commands.pretrain import pretrain as run
@@ -77,6 +82,6 @@ def pretrain(
 
         show(pretrain_estimate(settings, given, out, origin, resume))
         return
-    run(settings, given, out, origin=origin, resume=resume)
+    run(settings, given, out, origin=origin, resume=resume, track=track)
     if distributed.is_main():
         show(report_run(out))

@@ -1,0 +1,109 @@
+"""The rows of metrics.jsonl as they come, also in TensorBoard or Weights & Biases (the extra `track`).
+
+A tracker is opened with its first row: a resumed run thus knows what comes again, and a run that ends before has none.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from genomask.errors import SettingsError
+from genomask.files.cache import key_of
+from genomask.training.records import read_record
+
+Row = dict[str, Any]
+
+
+class Tracker(Protocol):
+    """Where rows go."""
+
+    def log(self, row: Row) -> None:
+        """One row, with its step."""
+        ...
+
+    def close(self, *, failed: bool) -> None:
+        """No more rows come."""
+        ...
+
+
+class TensorBoard:
+    """Events in OUT/tensorboard; of a resumed run those after its checkpoint are given again, and replaced."""
+
+    def __init__(self, out: Path, first_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer: Any = SummaryWriter(str(out / "tensorboard"), purge_step=first_step)
+
+    def log(self, row: Row) -> None:
+        """A curve for each number."""
+        for name, value in row.items():
+            if name != "step":
+                self._writer.add_scalar(name, value, row["step"])
+
+    def close(self, *, failed: bool) -> None:
+        """Write what is left."""
+        self._writer.close()
+
+
+class Wandb:
+    """A run in the project `genomask`, or WANDB_PROJECT, named after its folder; with WANDB_MODE=offline it stays here.
+
+    A resumed run goes on in the same one; rows that it had already are not taken twice.
+    """
+
+    def __init__(self, out: Path, first_step: int) -> None:
+        import wandb
+
+        began = read_record(out / "environment.json")["date"]
+        self._run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "genomask"),
+            name=out.name,
+            id=key_of(str(out.absolute()), began),
+            resume="allow",
+            dir=out,
+            config=tomllib.loads((out / "config.toml").read_text(encoding="utf-8")),
+        )
+
+    def log(self, row: Row) -> None:
+        """The numbers by name."""
+        self._run.log({name: value for name, value in row.items() if name != "step"}, step=row["step"])
+
+    def close(self, *, failed: bool) -> None:
+        """Send what is left."""
+        self._run.finish(exit_code=int(failed))
+
+
+TRACKERS: dict[str, Callable[[Path, int], Tracker]] = {"tensorboard": TensorBoard, "wandb": Wandb}
+"""By the name of the option and of the package."""
+
+
+def require_tracker(name: str) -> None:
+    """Raises SettingsError for an unknown tracker, and for one whose package is not installed."""
+    if name and name not in TRACKERS:
+        raise SettingsError(f"--track takes {' or '.join(TRACKERS)}, got {name!r}.")
+    if name and find_spec(name) is None:
+        raise SettingsError(f"--track {name} needs the package {name}; install it: pip install 'genomask[track]'")
+
+
+@contextmanager
+def tracking(name: str, out: Path) -> Iterator[Callable[[Row], None]]:
+    """A function that takes each row of the run in `out`; without a name it does nothing."""
+    opened: list[Tracker] = []
+
+    def tell(row: Row) -> None:
+        if name and not opened:
+            opened.append(TRACKERS[name](out, row["step"]))
+        for tracker in opened:
+            tracker.log(row)
+
+    failed = True
+    try:
+        yield tell
+        failed = False
+    finally:
+        for tracker in opened:
+            tracker.close(failed=failed)

@@ -1,0 +1,82 @@
+import json
+
+import pytest
+
+from genomask.errors import SettingsError
+from genomask.training import track
+from genomask.training.track import require_tracker, tracking
+
+ROWS = [{"step": 5, "loss": 2.5, "tokens": 100}, {"step": 5, "eval_loss": 2.75}, {"step": 10, "loss": 2.25}]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a run that has begun."""
+    (tmp_path / "config.toml").write_text('kind = "genome"\n[training]\nsteps = 10\n')
+    (tmp_path / "environment.json").write_text(json.dumps({"date": "2026-11-28"}))
+    return tmp_path
+
+
+def scalars(folder, name):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars(name)]
+
+
+def test_tensorboard_has_each_number_at_its_step_and_of_a_resumed_run_the_later_ones(run):
+    pytest.importorskip("tensorboard", reason="pip install 'genomask[track]'")
+    with tracking("tensorboard", run) as tell:
+        for row in ROWS:
+            tell(row)
+    assert scalars(run / "tensorboard", "loss") == [(5, 2.5), (10, 2.25)]
+    assert scalars(run / "tensorboard", "eval_loss") == [(5, 2.75)]
+    with tracking("tensorboard", run) as tell:
+        tell({"step": 10, "loss": 2.0})
+    assert scalars(run / "tensorboard", "loss") == [(5, 2.5), (10, 2.0)]
+
+
+@pytest.mark.slow
+def test_wandb_offline_holds_the_rows_and_the_settings(run, monkeypatch):
+    wandb = pytest.importorskip("wandb", reason="pip install 'genomask[track]'")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    with tracking("wandb", run) as tell:
+        for row in ROWS:
+            tell(row)
+    wandb.teardown()  # as at the end of the process: then all of it is on the disk
+    [log] = run.glob("wandb/offline-run-*/run-*.wandb")
+    content = log.read_bytes()
+    assert [word for word in (b"eval_loss", b"2.25", b"training", b"genome") if word not in content] == []
+
+
+def test_a_tracker_is_closed_also_where_the_run_fails_and_none_is_opened_without_a_row(run, monkeypatch):
+    said = []
+
+    class Fake:
+        def __init__(self, out, first_step):
+            said.append((out, first_step))
+
+        def log(self, row):
+            said.append(row["loss"])
+
+        def close(self, *, failed):
+            said.append(failed)
+
+    monkeypatch.setitem(track.TRACKERS, "wandb", Fake)
+    with pytest.raises(KeyError), tracking("wandb", run) as tell:
+        list(map(tell, ROWS[:2]))  # the second has none
+    assert said == [(run, 5), 2.5, True]
+    with tracking("wandb", run), tracking("", run) as tell:
+        tell(ROWS[0])
+    assert len(said) == 3
+
+
+def test_a_package_that_is_missing_is_named_with_the_extra(monkeypatch):
+    monkeypatch.setattr(track, "find_spec", lambda _: None)
+    require_tracker("")
+    with pytest.raises(SettingsError, match=r"--track wandb needs .*pip install 'genomask\[track\]'"):
+        require_tracker("wandb")
+    with pytest.raises(SettingsError, match="takes tensorboard or wandb, got 'mlflow'"):
+        require_tracker("mlflow")
