@@ -25,9 +25,10 @@ from genomask.files.cache import default_cache
 from genomask.machine.process import usable_cores
 from genomask.recipe import Recipe, load_recipe
 from genomask.report.tables import rich_table
-from genomask.training.device import choose_device, choose_precision, computes_in_bf16
+from genomask.training.device import choose_device, computes_in_bf16
 from genomask.training.environment import package_versions
 from genomask.training.optimizer import build_optimizer
+from genomask.training.precision import choose_precision
 from genomask.training.step import train_step
 from genomask.types import IGNORE, PackedBatch
 
@@ -88,9 +89,14 @@ def _backend(device: torch.device) -> Finding:
 
 def bf16_finding(device: torch.device) -> Finding:
     """What this device multiplies bf16 in, and what a run would train in."""
-    precision = choose_precision("auto", device)
     found = "in hardware" if computes_in_bf16(device) else "emulated"
-    return Finding("bf16", found, f"training.precision = auto trains in {precision}")
+    return Finding("bf16", found, f"training.precision = auto trains {MEASURED_RECIPE} in {_precision(device)}")
+
+
+def _precision(device: torch.device) -> str:
+    recipe = load_recipe(MEASURED_RECIPE)
+    config = recipe.encoder.config(vocab_size=VOCABULARY)
+    return choose_precision("auto", device, config, recipe.longest)
 
 
 def _memory(device: torch.device) -> Finding:
@@ -118,7 +124,7 @@ def _cache(folder: Path) -> Finding:
 
 def _speed(device: torch.device) -> Finding:
     recipe = load_recipe(MEASURED_RECIPE)
-    precision = choose_precision("auto", device)
+    precision = _precision(device)
     speed = measure_tokens_per_second(recipe, device, precision)
     return Finding(
         "training speed",

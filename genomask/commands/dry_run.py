@@ -30,7 +30,7 @@ from genomask.report.tables import rich_table
 from genomask.training import distributed
 from genomask.training.batches import StepBatches
 from genomask.training.checkpoint import CHECKPOINTS_AT_ONCE, checkpoint_bytes
-from genomask.training.device import choose_device, choose_precision, peak_bytes
+from genomask.training.device import choose_device, peak_bytes
 from genomask.training.evaluation import Evaluation, evaluate
 from genomask.training.loop import Run
 from genomask.training.optimizer import build_optimizer
@@ -116,7 +116,7 @@ def compare_estimate(comparison: Comparison) -> Iterator[Table]:
 def _probe(run: Run, began: float) -> Estimate:
     """Train and score a little, and time it. Leaves the model changed."""
     device = choose_device(run.training.device)
-    precision = choose_precision(run.training.precision, device)
+    precision = run.precision
     model = run.model.train()
     model.to(device)
     optimizer = build_optimizer(model, run.optimizer)

@@ -43,9 +43,11 @@ from genomask.training import distributed
 from genomask.training.batches import Batches, masked_fraction
 from genomask.training.checkpoint import list_checkpoints
 from genomask.training.compiling import choose_compile, compile_model
-from genomask.training.device import choose_device, choose_precision, computed_in
+from genomask.training.device import choose_device, computed_in, scoring_precision
+from genomask.training.environment import first_precision
 from genomask.training.evaluation import prepare_evaluation
 from genomask.training.loop import Run, train
+from genomask.training.precision import choose_precision
 
 SAMPLE_WINDOWS = 2_000
 """The first sequences of training, on which the rates of strategies that depend on them are solved and measured."""
@@ -164,7 +166,8 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
     # under a curriculum masked as in its first step, throughout: so the token loss can be followed
     scored = _plan(source, recipe, recipe.evaluation.mask_rate, table).at(0)
     evaluation = prepare_evaluation(batches, scored, table.counts(6) if table else None)
-    model = new_model(recipe, source, origin, begins=not list_checkpoints(out / "checkpoints"))
+    begins = not list_checkpoints(out / "checkpoints")
+    model = new_model(recipe, source, origin, begins=begins)
     data = inputs.genome or inputs.corpus
     return Run(
         model=model,
@@ -175,10 +178,20 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
         optimizer=recipe.optimizer,
         training=training,
         scoring=recipe.evaluation,
+        precision=distributed.from_main(partial(_precision, recipe, device, model.config, out, begins)),
         out=out,
         card=partial(run_card, recipe, data, source.fingerprint, model, out),
         origin=origin.words if origin else "",
     )
+
+
+def _precision(recipe: Recipe, device: torch.device, config: MosaicBertConfig, out: Path, begins: bool) -> str:
+    """What the run computes in; one that goes on keeps what it began in, wherever it is now."""
+    asked = recipe.training.precision
+    kept = None if begins or asked != "auto" else first_precision(out)
+    if kept:
+        log.info("precision %s, as this run began", kept)
+    return kept or choose_precision(asked, device, config, recipe.longest)
 
 
 def device_of(recipe: Recipe) -> tuple[torch.device, bool]:
@@ -186,7 +199,8 @@ def device_of(recipe: Recipe) -> tuple[torch.device, bool]:
     device = choose_device(recipe.training.device)
     if device.type == "cuda":
         distributed.require_gpu()
-    dtype = computed_in(choose_precision(recipe.training.precision, device))
+    asked = recipe.training.precision
+    dtype = computed_in(scoring_precision(device) if asked == "auto" else asked)  # a CPU's backend suits either
     backend = choose_backend(recipe.encoder.attention_backend, device, dtype)
     return device, choose_compile(recipe.training.compile, device, backend)
 

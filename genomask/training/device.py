@@ -1,4 +1,4 @@
-"""Where and how precisely a run computes: device and precision, chosen once and said."""
+"""Where a run computes and what its hardware can do; the device is chosen once and said."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -34,16 +34,9 @@ def computes_in_bf16(device: torch.device) -> bool:
     return bool(hardware.multiplies_in_bf16())
 
 
-def choose_precision(name: str, device: torch.device) -> str:
-    """Turn 'auto' into 'bf16' or 'fp32' for this device."""
-    if name == "auto":
-        return "bf16" if computes_in_bf16(device) else "fp32"
-    return name
-
-
 def scoring_precision(device: torch.device) -> str:
-    """What a finished model is measured in: fp32 on every CPU, so that no score hangs on its units; 'auto' on a GPU."""
-    return "fp32" if device.type == "cpu" else choose_precision("auto", device)
+    """What a finished model is measured in: fp32 on every CPU, so that no score hangs on its units."""
+    return "bf16" if device.type == "cuda" and computes_in_bf16(device) else "fp32"
 
 
 def computed_in(precision: str) -> torch.dtype:

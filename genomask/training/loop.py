@@ -24,7 +24,7 @@ from genomask.training import distributed
 from genomask.training.batches import AHEAD, Batches, StepBatches
 from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
 from genomask.training.checkpoint_state import Best, CheckpointState
-from genomask.training.device import choose_device, choose_precision, computed_in, peak_bytes
+from genomask.training.device import choose_device, computed_in, peak_bytes
 from genomask.training.environment import describe_environment, keep_environment
 from genomask.training.evaluation import Evaluation, evaluate
 from genomask.training.finite import count_skipped, require_finite, require_finite_scores
@@ -59,6 +59,8 @@ class Run:
     optimizer: OptimizerSettings
     training: TrainingSettings
     scoring: EvaluationSettings
+    precision: str
+    """bf16 or fp32."""
     out: Path
     card: Callable[[], str]
     """Makes the README of the trained model."""
@@ -89,7 +91,6 @@ class State:
     done: int
     rate: float
     device: torch.device
-    precision: str
     network: nn.Module
     optimizer: torch.optim.Optimizer
     metrics: MetricsLog
@@ -121,7 +122,7 @@ def _train(run: Run, state: State) -> None:
                 peak = distributed.largest(peak_bytes(state.device))
                 bar.show_metrics(state.metrics.write(state.window.close(state.done, state.rate, peak)))
             if last or state.done % run.scoring.every == 0:
-                scores = evaluate(run.model, run.evaluation, state.device, state.precision)
+                scores = evaluate(run.model, run.evaluation, state.device, run.precision)
                 require_finite_scores(scores, state.done)
                 bar.show_evaluation(state.metrics.write({"step": state.done, "tokens": state.window.tokens, **scores}))
                 consider_switch(run, state, scores)
@@ -144,9 +145,8 @@ def save(run: Run, state: State) -> None:
 
 
 def start(run: Run, tell: Callable[[Row], None]) -> State:
-    """Choose device and precision, load the newest checkpoint, write what describes the run; `tell` hears its rows."""
+    """Choose the device, load the newest checkpoint, write what describes the run; `tell` hears its rows."""
     device = choose_device(run.training.device)
-    precision = choose_precision(run.training.precision, device)
     model = run.model.train()
     model.to(device)
     optimizer = build_optimizer(model, run.optimizer)
@@ -157,14 +157,14 @@ def start(run: Run, tell: Callable[[Row], None]) -> State:
             f"{run.out} holds a checkpoint of step {before.steps_done}, but the run has {run.training.steps} steps: it "
             "belongs to another run; move it away"
         )
-    backend = choose_backend(model.config.attention_backend, device, computed_in(precision))
-    environment = describe_environment(device, precision, backend, compiled=run.network is not model)
+    backend = choose_backend(model.config.attention_backend, device, computed_in(run.precision))
+    environment = describe_environment(device, run.precision, backend, compiled=run.network is not model)
     environment |= {"from": run.origin} if run.origin else {}
-    peak = distributed.from_main(partial(matmul_peak, device, precision))
+    peak = distributed.from_main(partial(matmul_peak, device, run.precision))
     environment["matmul_flops_per_second"] = peak
     log.info(
         "training on %s in %s; attention by %s%s; memory: %s",
-        environment["device"], precision, backend, ", compiled" if environment["compiled"] else "",
+        environment["device"], run.precision, backend, ", compiled" if environment["compiled"] else "",
         environment["allocator"],
     )  # fmt: skip
     if distributed.is_main():
@@ -175,14 +175,14 @@ def start(run: Run, tell: Callable[[Row], None]) -> State:
     peaks = peak and distributed.size() * peak
     window = LogWindow(before.tokens, run.batches.plan.changes, before.window, peaks)
     scored = before.fixed_mask_scores, before.switched_at, before.best, before.skipped_in_a_row
-    return State(before.steps_done, 0.0, device, precision, network, optimizer, metrics, window, *scored)
+    return State(before.steps_done, 0.0, device, network, optimizer, metrics, window, *scored)
 
 
 def one_step(run: Run, state: State, batch: StepBatches) -> None:
     """Dropout, rate and update of one step."""
     state.window.has_data()
     if not state.is_settled:
-        settle(state.network, batch.microbatches[0], state.device, state.precision)
+        settle(state.network, batch.microbatches[0], state.device, run.precision)
         state.is_settled = True
     torch.manual_seed(_dropout_seed(run.training.seed, batch.step, distributed.rank()))
     factor = rate_factor(batch.step, run.training.steps, run.optimizer)
@@ -194,7 +194,7 @@ def one_step(run: Run, state: State, batch: StepBatches) -> None:
         batch.microbatches,
         clip_norm=run.optimizer.clip_norm,
         device=state.device,
-        precision=state.precision,
+        precision=run.precision,
     )
     state.done = batch.step + 1
     state.skipped = count_skipped(result, state.done, state.skipped)

@@ -1,16 +1,16 @@
 """What a device's products could come to at most, beside which a run's speed is held (its MFU)."""
 
+from functools import partial
+
 import torch
 
-from genomask.files.cache import default_cache, key_of, recall, remember
 from genomask.machine import processor
 from genomask.machine.matmul import known_rate, measured_rate
 from genomask.training.device import computed_in
+from genomask.training.measured import measured_once
 
 SECONDS_EACH = 0.1
 """That each size of product is tried."""
-ROOM = "speeds"
-"""Of the cache; what was measured is kept there for this processor, torch and number of threads."""
 
 
 def matmul_peak(device: torch.device, precision: str) -> float | None:
@@ -23,10 +23,4 @@ def matmul_peak(device: torch.device, precision: str) -> float | None:
         return known_rate(torch.cuda.get_device_name(device), dtype)
     if dtype is torch.bfloat16 and not processor.multiplies_in_bf16():
         dtype = torch.float32  # linear.py computes so what would be emulated
-    facts = (processor.name(), torch.__version__, torch.get_num_threads(), str(dtype))
-    kept = default_cache() / ROOM / f"{key_of('matmul', *facts)}.json"
-    if isinstance(known := recall(kept), float):
-        return known
-    rate = measured_rate(device, dtype, SECONDS_EACH)
-    remember(kept, rate)
-    return rate
+    return measured_once(partial(measured_rate, device, dtype, SECONDS_EACH), "products", str(dtype))

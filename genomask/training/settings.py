@@ -17,7 +17,7 @@ class TrainingSettings(Table, name="training"):
     seed: Annotated[int, Bounds(least=0, below=2**63)] = 0
     """Of the weights, the windows, the masks and dropout."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """fp32, bf16 (autocast), or auto: bf16 where the hardware computes in it, fp32 elsewhere."""
+    """fp32, bf16 (autocast), or auto: on a CPU with units for bf16 the faster, tried for a second; a run keeps it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """cpu, cuda, or auto: cuda where there is one."""
     compile: Literal["auto", "on", "off"] = "auto"

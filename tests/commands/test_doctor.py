@@ -44,7 +44,7 @@ def test_a_cache_folder_that_does_not_exist_yet_is_no_problem(findings):
 def test_it_says_what_this_processor_would_train_in(bf16_units, has_units, found, precision):
     bf16_units(has_units)
     said = doctor.bf16_finding(torch.device("cpu"))
-    assert (said.found, said.meaning) == (found, f"training.precision = auto trains in {precision}")
+    assert (said.found, said.meaning) == (found, f"training.precision = auto trains genome-tiny in {precision}")
 
 
 def test_a_container_limit_is_read_and_no_limit_is_none(tmp_path):

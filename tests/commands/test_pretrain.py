@@ -411,17 +411,18 @@ def test_an_own_mask_file_edited_since_the_run_began_is_refused(quick_recipe, in
         pretrain(recipe, inputs, out, resume=True)
 
 
-def test_a_run_that_began_in_another_precision_goes_on_as_the_message_says(
-    quick_recipe, inputs, run_folder, monkeypatch
+def test_a_run_that_goes_on_keeps_its_precision_where_auto_would_be_another(
+    quick_recipe, inputs, run_folder, monkeypatch, bf16_units, caplog
 ):
     recipe = with_training(quick_recipe, precision="auto")
-    monkeypatch.setattr("genomask.training.device.computes_in_bf16", lambda _device: True)
+    bf16_units(True)
     pretrain_until(7, monkeypatch, recipe, inputs, run_folder)
-    monkeypatch.setattr("genomask.training.device.computes_in_bf16", lambda _device: False)
-    with pytest.raises(SettingsError, match=r"began in bf16 and would go on in fp32.*training\.precision=bf16"):
+    bf16_units(False)
+    with caplog.at_level("INFO", logger="genomask"):
         pretrain(recipe, inputs, run_folder, resume=True)
-    pretrain(with_training(recipe, precision="bf16"), inputs, run_folder, resume=True)
-    assert is_finished(run_folder)
+    assert "precision bf16, as this run began" in caplog.text
+    environments = [(run_folder / "environment.json").read_text(), (run_folder / "resumed.jsonl").read_text()]
+    assert [json.loads(text)["precision"] for text in environments] == ["bf16", "bf16"]
     assert read_config(run_folder)[0].training.precision == "auto"
 
 

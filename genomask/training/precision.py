@@ -1,0 +1,75 @@
+"""Whether a run computes in bf16 or fp32: a setting, a device and an encoder in, one of the two out.
+
+What `auto` means: on a GPU bf16 where it computes in it; on a CPU without units for bf16 fp32; on one with units what
+is faster for this encoder, which is tried for a second. Units do not tell: casts and attention cost, too.
+"""
+
+import logging
+import time
+from functools import partial
+
+import torch
+
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.machine import processor
+from genomask.training.device import scoring_precision
+from genomask.training.measured import measured_once
+from genomask.training.step import loss_sum
+from genomask.types import IGNORE, PackedBatch
+
+PROBE_SECONDS = 1.0
+PROBE_TOKENS = 1024
+PROBE_LAYERS = 2
+MASKED = 0.15
+"""Of the probe's tokens."""
+LEAST_GAIN = 1.1
+"""For which the coarser numbers are taken."""
+SHAPE = ("hidden_size", "num_attention_heads", "intermediate_size", "mlp", "positions", "vocab_size", "unpadding",
+         "head_on_masked_only", "low_precision_layernorm")  # fmt: skip
+"""What of an encoder decides; layers are all alike."""
+
+log = logging.getLogger(__name__)
+
+
+def choose_precision(name: str, device: torch.device, config: MosaicBertConfig, longest: int) -> str:
+    """Turn 'auto' into 'bf16' or 'fp32' for training this encoder on sequences of up to `longest` tokens."""
+    if name != "auto":
+        return name
+    if device.type != "cpu" or not processor.multiplies_in_bf16():
+        return scoring_precision(device)
+    gain = bf16_gain(config, longest)
+    chosen = "bf16" if gain >= LEAST_GAIN else "fp32"
+    log.info("precision %s: bf16 makes %.2f times the tokens of fp32 with this encoder here", chosen, gain)
+    return chosen
+
+
+def bf16_gain(config: MosaicBertConfig, longest: int) -> float:
+    """Tokens a second in bf16 over those in fp32 on this CPU, as it was measured once."""
+    shape = [getattr(config, name) for name in SHAPE]
+    return measured_once(partial(measure_gain, config, longest), "bf16", longest, shape)
+
+
+def measure_gain(config: MosaicBertConfig, longest: int) -> float:
+    """The best times of forward and backward passes over one batch, in turns; the first of each is not counted."""
+    batch = _batch(config.vocab_size, longest)
+    seconds: dict[str, list[float]] = {"bf16": [], "fp32": []}
+    layers = min(config.num_hidden_layers, PROBE_LAYERS)
+    with torch.random.fork_rng(devices=[]):
+        model = MosaicBertForMaskedLM(type(config)(**config.to_dict() | {"num_hidden_layers": layers})).train()
+        until = time.perf_counter() + PROBE_SECONDS
+        while len(seconds["fp32"]) < 2 or time.perf_counter() < until:
+            for precision, times in seconds.items():
+                began = time.perf_counter()
+                loss_sum(model, batch, torch.device("cpu"), precision).backward()
+                times.append(time.perf_counter() - began)
+    return min(seconds["fp32"][1:]) / min(seconds["bf16"][1:])
+
+
+def _batch(vocab_size: int, longest: int) -> PackedBatch:
+    """Sequences of the greatest length, evenly masked."""
+    count = -(-PROBE_TOKENS // longest)
+    ids = torch.arange(count * longest) % vocab_size
+    masked = torch.arange(0, len(ids), round(1 / MASKED))
+    labels = torch.full_like(ids, IGNORE).index_copy(0, masked, ids[masked])
+    bounds = torch.arange(0, len(ids) + 1, longest, dtype=torch.int32)
+    return PackedBatch(ids, labels, bounds, longest, masked, torch.ones(len(masked)))

@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from genomask.encoders import MosaicBertConfig
+from genomask.training import precision
+from genomask.training.precision import choose_precision, measure_gain
+
+CPU = torch.device("cpu")
+CONFIG = MosaicBertConfig(
+    vocab_size=69, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "has_units", "gain", "chosen"),
+    [("auto", True, 1.5, "bf16"), ("auto", True, 1.05, "fp32"), ("auto", True, 0.5, "fp32"),
+     ("auto", False, 1.5, "fp32"), ("bf16", False, 0.5, "bf16"), ("fp32", True, 1.5, "fp32")],
+)  # fmt: skip
+def test_auto_is_bf16_on_a_processor_where_that_was_measured_to_be_faster(
+    asked, has_units, gain, chosen, bf16_units, monkeypatch, caplog
+):
+    bf16_units(has_units)
+    monkeypatch.setattr(precision, "bf16_gain", lambda *_: gain)
+    with caplog.at_level("INFO", logger="genomask"):
+        assert choose_precision(asked, CPU, CONFIG, 64) == chosen
+    was_tried = asked == "auto" and has_units
+    assert (f"precision {chosen}: bf16 makes {gain:.2f} times" in caplog.text) == was_tried
+
+
+@pytest.mark.parametrize("computes", [True, False])
+def test_a_gpu_computes_in_what_it_has(computes, monkeypatch):
+    monkeypatch.setattr("genomask.training.device.computes_in_bf16", lambda _: computes)
+    assert choose_precision("auto", torch.device("cuda"), CONFIG, 64) == ("bf16" if computes else "fp32")
+
+
+def test_the_trial_leaves_no_trace_in_random_numbers_and_gives_a_ratio_of_times(monkeypatch):
+    monkeypatch.setattr(precision, "PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(precision, "PROBE_TOKENS", 64)
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    assert 0.01 < measure_gain(CONFIG, 16) < 100
+    assert torch.equal(torch.get_rng_state(), before)
