@@ -37,7 +37,7 @@ CONTEXT.set_forkserver_preload(["genomask.commands.pretrain", "genomask.commands
 
 PLACES = {
     "cache": "sealed_folder",
-    "checkpoint": "save_checkpoint",
+    "checkpoint": "write_checkpoint",
     "evaluation": "evaluate",
     "reading": "restore_checkpoint",
     "model": "save_model",
@@ -75,6 +75,7 @@ SETTINGS = (
     "evaluation.every=6",
     "optimizer.warmup_steps=4",
     "training.device=cpu",
+    "training.precision=fp32",
 )
 
 
@@ -161,29 +162,29 @@ def _live(arguments: list[str], cache: Path, plan: tuple[str, int, float] | None
     sys.argv = ["genomask", "--quiet", *arguments]
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
     if plan:
-        threading.Thread(target=_die, args=(*plan, threading.get_ident(), tell), daemon=True).start()
+        threading.Thread(target=_die, args=(*plan, tell), daemon=True).start()
     app.main()
 
 
-def _die(aim: str, passes: int, late: float, thread: int, tell: Any) -> None:
+def _die(aim: str, passes: int, late: float, tell: Any) -> None:
     """Let `passes` calls of the function aimed at pass, wait for the next, and die `late` seconds into it."""
     for wanted in [True, False] * passes + [True] if aim in PLACES else []:
-        while (_place(thread) == aim) != wanted:
+        while (aim in _places()) != wanted:
             time.sleep(POLL_SECONDS)
     time.sleep(late)
-    tell.send(_place(thread))
+    places = _places()
+    tell.send(aim if aim in places else min(places, default="elsewhere"))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _place(thread: int) -> str:
-    """Which of the places the thread is in."""
-    frame = sys._current_frames().get(thread)
-    while frame:
-        for place, function in PLACES.items():
-            if frame.f_code.co_name == function:
-                return place
-        frame = frame.f_back
-    return "elsewhere"
+def _places() -> set[str]:
+    """Which of the places this process is in, in whatever thread."""
+    at_work = set()
+    for frame in sys._current_frames().values():
+        while frame:
+            at_work.add(frame.f_code.co_name)
+            frame = frame.f_back
+    return {place for place, function in PLACES.items() if function in at_work}
 
 
 def compared(one: Path, two: Path) -> list[str]:

@@ -135,6 +135,7 @@ def _probe(run: Run, began: float) -> Estimate:
     evaluate(model, _part_of(run.evaluation, 0)[0], device, precision)  # the first takes longer
     scoring, _ = _timed(partial(evaluate, model, part, device, precision), device)
     steps, every = run.training.steps, run.scoring.every
+    checkpoint = checkpoint_bytes(model, optimizer)
     return Estimate(
         parameters=model.num_parameters(),
         steps=steps,
@@ -143,8 +144,8 @@ def _probe(run: Run, began: float) -> Estimate:
         step_seconds=max(making, of_step * seconds / tokens + updating),  # the next batch is made meanwhile
         evaluation_seconds=times * scoring,
         evaluations=-(-steps // every),
-        memory_bytes=peak_bytes(device),
-        disk_bytes=CHECKPOINTS_AT_ONCE * checkpoint_bytes(model, optimizer) + 4 * model.num_parameters(),
+        memory_bytes=peak_bytes(device) + (checkpoint if device.type == "cpu" else 0),  # a copy of it is written
+        disk_bytes=CHECKPOINTS_AT_ONCE * checkpoint + 4 * model.num_parameters(),
     )
 
 

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -34,6 +35,27 @@ DIGESTS = "checkpoint.sha256"
 log = logging.getLogger(__name__)
 
 
+class Snapshot(NamedTuple):
+    """What a checkpoint holds."""
+
+    progress: CheckpointState
+    weights: dict[str, Tensor]
+    moments: dict[str, Tensor]
+
+    def copied(self) -> "Snapshot":
+        """The same in main memory, untouched by what training does next."""
+        weights, moments = (
+            {name: x.detach().to("cpu", copy=True) for name, x in tensors.items()}
+            for tensors in (self.weights, self.moments)
+        )
+        return Snapshot(self.progress, weights, moments)
+
+
+def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, progress: CheckpointState) -> Snapshot:
+    """What a checkpoint of this moment holds; the tensors are those that are trained."""
+    return Snapshot(progress, _unshared(dict(model.state_dict())), _optimizer_tensors(model, optimizer))
+
+
 def save_checkpoint(
     folder: Path,
     model: nn.Module,
@@ -41,12 +63,17 @@ def save_checkpoint(
     progress: CheckpointState,
     spared: Collection[int] = (),
 ) -> None:
+    """Write this moment by `write_checkpoint`, and wait for it."""
+    write_checkpoint(folder, snapshot(model, optimizer, progress), spared)
+
+
+def write_checkpoint(folder: Path, contents: Snapshot, spared: Collection[int] = ()) -> None:
     """Write folder/step-N and drop all but the newest KEPT and those of the steps `spared`; an OSError (no disk left)
     leaves the older ones whole.
 
     Raises TrainingError for that, and for weights or moments that are not finite, which are not written.
     """
-    weights, moments = _unshared(dict(model.state_dict())), _optimizer_tensors(model, optimizer)
+    progress, weights, moments = contents
     require_finite(weights | moments, progress.steps_done)
     target = folder / f"step-{progress.steps_done}"
     try:

@@ -22,7 +22,7 @@ from genomask.hashing import hash64
 from genomask.masking import MaskAccount
 from genomask.training import distributed
 from genomask.training.batches import AHEAD, Batches, StepBatches
-from genomask.training.checkpoint import restore_checkpoint, save_checkpoint
+from genomask.training.checkpoint import restore_checkpoint
 from genomask.training.checkpoint_state import Best, CheckpointState
 from genomask.training.device import choose_device, computed_in, peak_bytes
 from genomask.training.environment import describe_environment, keep_environment
@@ -39,6 +39,7 @@ from genomask.training.settings import EvaluationSettings, TrainingSettings
 from genomask.training.signals import listen_for_stop
 from genomask.training.step import settle, train_step
 from genomask.training.track import Row, tracking
+from genomask.training.writer import CheckpointWriter
 
 _DROPOUT_STREAM = 201
 BITS = "eval_bits_per_hidden_base"
@@ -113,9 +114,11 @@ class State:
 def _train(run: Run, state: State) -> None:
     """All steps that are left."""
     steps = run.training.steps
-    with listen_for_stop() as stop, TrainingBar(steps, state.done) as bar:
+    writer = CheckpointWriter(run.out / "checkpoints")
+    with listen_for_stop() as stop, writer, TrainingBar(steps, state.done) as bar:
         for batch in run.batches.stream(state.done, steps, lambda: state.switched_at):
             one_step(run, state, batch)
+            writer.check()
             bar.step(state.done)
             last, is_best = state.done == steps, False
             if last or state.done % run.training.log_every == 0:
@@ -129,19 +132,19 @@ def _train(run: Run, state: State) -> None:
                 is_best = consider_best(state, scores)
             asked = distributed.largest(stop.signal_number)
             if last or state.done % run.training.checkpoint_every == 0 or asked or is_best:
-                save(run, state)
+                save(run, state, writer)
             if asked and not last:
+                writer.wait()
                 distributed.wait_for_all()  # torchrun ends all that are left soon after the first
                 raise Stopped(asked, f"stopped after step {state.done}; go on with --resume")
             state.window.restart_clock()
 
 
-def save(run: Run, state: State) -> None:
+def save(run: Run, state: State, writer: CheckpointWriter) -> None:
     """A checkpoint, by the main process; the others go on to where they need it."""
     if distributed.is_main():
-        state.metrics.sync()
         spared = (state.best.step,) if state.best else ()
-        save_checkpoint(run.out / "checkpoints", run.model, state.optimizer, state.progress, spared)
+        writer.save(run.model, state.optimizer, state.progress, spared, first=state.metrics.sync)
 
 
 def start(run: Run, tell: Callable[[Row], None]) -> State:
