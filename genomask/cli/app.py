@@ -16,7 +16,7 @@ from genomask import __version__
 from genomask.cli import verbs
 from genomask.cli.options import LOUDNESS, repeat_options, usage_sentence
 from genomask.errors import SettingsError, Stopped, UserError, disk_sentence
-from genomask.machine.process import keep_freed_memory
+from genomask.machine.process import keep_few_kernels, keep_freed_memory
 from genomask.terminal.console import escape_what_the_terminal_lacks, log_to_terminal, say, say_error
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ def main() -> None:
     escape_what_the_terminal_lacks()
     log_to_terminal(logging.INFO)
     keep_freed_memory()
+    keep_few_kernels()
     try:
         sys.exit(app(repeat_options(sys.argv[1:]) or ["--help"], standalone_mode=False) or 0)
     except UsageError as error:

@@ -163,7 +163,6 @@ def _part_of(whole: Evaluation, fraction: float) -> tuple[Evaluation, float]:
         whole,
         token_batches=whole.token_batches[:n_batches],
         hidden={item: hidden[:n_windows] for item, hidden in whole.hidden.items()},
-        order_0={item: fractions[:n_windows] for item, fractions in whole.order_0.items()},
         codes=whole.codes[:n_windows],
         input_ids=whole.input_ids[:n_windows],
     )

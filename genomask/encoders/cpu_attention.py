@@ -7,6 +7,9 @@ PyTorch's own CPU kernel is as fast as this where no key is far away. Under ALiB
 denormal numbers: the probabilities of far keys lie near 1e-40, and processors need a hundred times as long for a
 product of such. Here they are exactly 0 before any product takes them, forward or backward, and so is all that the
 backward pass derives from them. The price: the probabilities are kept for the backward pass.
+
+Where bf16 is asked for, short sequences are multiplied in float32 all the same: for bf16 oneDNN compiles a kernel for
+every new pair of lengths, which takes longer than the products of a short sequence, and half a megabyte.
 """
 
 from typing import Any, NamedTuple
@@ -17,6 +20,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from genomask.encoders.attention import Layout
+from genomask.machine import processor as hardware
+
+LONGEST_IN_FLOAT32 = 256
+"""Keys up to which a sequence asked for in bf16 is multiplied in float32."""
 
 SCORES_AT_ONCE = 2**20
 """Neighbours of equal length share their products while they have at most so many scores, about a cache full."""
@@ -31,9 +38,14 @@ class Group(NamedTuple):
     queries: slice
     keys: slice
 
-    def heads_first(self, x: Tensor) -> Tensor:
+    def type_of_products(self, asked: torch.dtype) -> torch.dtype:
+        """The one asked for, or float32 where bf16 is slower, emulated or not, than it."""
+        is_slow = self.n <= LONGEST_IN_FLOAT32 or not hardware.multiplies_in_bf16()
+        return torch.float32 if asked == torch.bfloat16 and is_slow else asked
+
+    def heads_first(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """(b * m, N, H), or n instead of m -> (b * N, m, H)."""
-        return x.unflatten(0, (self.b, -1)).transpose(1, 2).flatten(0, 1)
+        return x.unflatten(0, (self.b, -1)).transpose(1, 2).to(dtype).flatten(0, 1)
 
     def put(self, target: Tensor, x: Tensor) -> None:
         """Write x (b * N, m, H), or n instead of m, into target (b * m, N, H)."""
@@ -59,6 +71,7 @@ class ShortAttention(torch.autograd.Function):
     """softmax(q k^T / sqrt(H) + bias) v within each sequence, with a backward pass of its own."""
 
     @staticmethod
+    @torch.autocast("cpu", enabled=False)  # each group says itself what it is multiplied in
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
         """The signature of all backends."""
         counts, rows = (layout.lengths, None) if queries is None else places(queries, layout)
@@ -66,7 +79,7 @@ class ShortAttention(torch.autograd.Function):
         out, kept = q.new_empty(q.shape), []
         for group in ctx.groups:
             p = _probabilities(group, q, k, _bias(group, rows, layout))
-            group.put(out[group.queries], p @ group.heads_first(v[group.keys]))
+            group.put(out[group.queries], p @ group.heads_first(v[group.keys], p.dtype))
             if any(ctx.needs_input_grad):
                 kept.append(p)
         ctx.save_for_backward(q, k, v, *kept)
@@ -79,8 +92,8 @@ class ShortAttention(torch.autograd.Function):
         q, k, v, *kept = ctx.saved_tensors
         dq, dk, dv = q.new_empty(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
         for group, p in zip(ctx.groups, kept, strict=True):
-            g, q_group = (group.heads_first(x[group.queries]) for x in (grad, q))
-            k_group, v_group = (group.heads_first(x[group.keys]) for x in (k, v))
+            g, q_group = (group.heads_first(x[group.queries], p.dtype) for x in (grad, q))
+            k_group, v_group = (group.heads_first(x[group.keys], p.dtype) for x in (k, v))
             ds = g @ v_group.mT
             torch._softmax_backward_data(ds, p, -1, p.dtype, grad_input=ds)
             group.put(dq[group.queries], ds @ k_group)
@@ -111,8 +124,9 @@ def _probabilities(group: Group, q: Tensor, k: Tensor, bias: Tensor | None) -> T
 
     The limit is the same for every row, so that a sequence's values and gradients are its own, bit by bit.
     """
-    q_group, k_group = group.heads_first(q[group.queries]), group.heads_first(k[group.keys])
-    p = q.new_empty(len(q_group), group.m, group.n)
+    dtype = group.type_of_products(q.dtype)
+    q_group, k_group = group.heads_first(q[group.queries], dtype), group.heads_first(k[group.keys], dtype)
+    p = q_group.new_empty(len(q_group), group.m, group.n)
     if bias is not None:
         p.unflatten(0, (group.b, -1)).copy_(bias)
     p.baddbmm_(q_group, k_group.mT, beta=0 if bias is None else 1, alpha=q.shape[-1] ** -0.5)

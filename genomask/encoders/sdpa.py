@@ -13,7 +13,6 @@ from torch import Tensor
 from genomask.encoders.alibi import alibi_line
 from genomask.encoders.attention import Layout, spread_queries
 from genomask.encoders.cpu_attention import ShortAttention, places
-from genomask.machine import processor as hardware
 
 LONGEST_SHORT = 1024
 """Tokens of a sequence up to which the CPU keeps its probabilities, N * n numbers a token and layer."""
@@ -25,9 +24,6 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout
         return in_runs(q, k, v, queries, layout)
     if max(layout.lengths, default=0) > LONGEST_SHORT:
         return long_attention(q, k, v, queries, layout)
-    if q.dtype == torch.bfloat16 and not hardware.multiplies_in_bf16():
-        with torch.autocast("cpu", enabled=False):  # emulated products are slower than those of float32, and coarser
-            return ShortAttention.apply(q.float(), k.float(), v.float(), queries, layout).to(q.dtype)
     return ShortAttention.apply(q, k, v, queries, layout)
 
 

@@ -2,7 +2,13 @@
 
 A training step frees and takes the same hundreds of megabytes again. glibc gives large blocks back to the system each
 time, which then fills them with zeros anew: up to 1.7 times the step. Our processes let
-it keep them, from their start on. Importing genomask changes nothing.
+it keep them, from their start on.
+
+oneDNN, with which PyTorch multiplies in bf16 on a CPU, compiles a kernel for every shape and keeps 1,024 of them, and
+PyTorch's layer above it as many again. Packed batches hardly ever have the same shape twice, so these grow to
+half a gigabyte that is of no use: our processes keep the kernels of the last few batches.
+
+Importing genomask changes nothing of this.
 """
 
 import ctypes
@@ -15,6 +21,10 @@ log = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Numbers of the options in glibc's malloc.h."""
+
+KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
+"""How many oneDNN and PyTorch keep, as environment variables that they read at their first product. A microbatch of
+an encoder, however deep, needs about 40."""
 
 state = {"kept": False}
 """What was done for this process."""
@@ -46,6 +56,12 @@ def keep_freed_memory() -> bool:
     state["kept"] = bool(libc.mallopt(M_TRIM_THRESHOLD, -1) and libc.mallopt(M_MMAP_MAX, 0))
     log.debug("mallopt(M_TRIM_THRESHOLD, -1), mallopt(M_MMAP_MAX, 0): %s", "done" if state["kept"] else "refused")
     return state["kept"]
+
+
+def keep_few_kernels() -> None:
+    """Bound what oneDNN keeps, here and in processes that are started from here, unless the environment says how."""
+    for name, count in KERNELS.items():
+        os.environ.setdefault(name, count)
 
 
 def allocator_name() -> str:

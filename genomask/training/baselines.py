@@ -23,12 +23,12 @@ def entropy_nats(labels: Tensor) -> float:
 
 
 def order_0_fractions(codes: Tensor, hidden: Tensor) -> Tensor:
-    """(W, L) fraction of each base among the hidden ones; codes (W, L) int64, hidden (W, L) bool.
+    """(W, L) fraction of each base among the hidden ones; codes (W, L), hidden (W, L) bool.
 
     Their bits per base are the entropy of the hidden bases under their own composition.
     """
     counts = torch.bincount(codes[hidden], minlength=4).double()
-    return (counts / counts.sum())[codes]
+    return (counts / counts.sum())[codes.long()]
 
 
 def markov_bits(codes: Tensor, hidden: Tensor, counts: np.ndarray) -> BitsPerBase:
@@ -39,8 +39,10 @@ def markov_bits(codes: Tensor, hidden: Tensor, counts: np.ndarray) -> BitsPerBas
     """
     table = torch.from_numpy(counts).double().view(-1, 4) + 1
     table = table / table.sum(1, keepdim=True)
-    weights = 4 ** torch.arange(MARKOV_ORDER - 1, -1, -1)
-    context = (codes.unfold(1, MARKOV_ORDER, 1)[:, :-1] * weights).sum(-1)
+    codes = codes.long()
+    context = torch.zeros_like(codes[:, MARKOV_ORDER:])
+    for offset in range(MARKOV_ORDER):
+        context = 4 * context + codes[:, offset : offset + context.shape[1]]
     fractions = torch.ones(codes.shape, dtype=torch.float64)
     fractions[:, MARKOV_ORDER:] = table[context, codes[:, MARKOV_ORDER:]]
     return bits_per_base(fractions, hidden)

@@ -56,7 +56,7 @@ def hidden_base_probabilities(
 
 def bits_per_base(fractions: Tensor, hidden: Tensor) -> BitsPerBase:
     """Mean of -log2 of the true base's fraction over hidden bases; both arguments are (W, L)."""
-    bits = torch.where(hidden, -fractions.clamp(min=SMALLEST_PROBABILITY).log2(), 0.0)
+    bits = fractions.clamp(min=SMALLEST_PROBABILITY).log2_().neg_().masked_fill_(~hidden, 0.0)
     return BitsPerBase(*clustered_mean(bits.sum(1), hidden.sum(1)), int(hidden.sum()))
 
 

@@ -25,8 +25,8 @@ from genomask.types import IGNORE, PackedBatch, TokenBases
 EVALUATION_STEP = -1
 """The step that enters the keys of evaluation masks, so that they differ from every training step's."""
 
-WINDOWS_AT_ONCE = 64
-"""Windows scored together; bounds the (M, 4**k) distributions held at once."""
+WINDOWS_AT_ONCE = 16
+"""Windows scored together, about a small microbatch; bounds the (M, 4**k) distributions held at once."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ class Evaluation:
 
     token_batches: list[PackedBatch]
     hidden: dict[str, Tensor]  # (W, L) bool for each pass; empty where ids are no k-mers
-    order_0: dict[str, Tensor]  # (W, L) fraction of the true base in the composition of the pass's hidden bases
-    codes: Tensor  # (W, L) int64 true bases; (0, 0) where ids are no k-mers
+    codes: Tensor  # (W, L) uint8 true bases; (0, 0) where ids are no k-mers
     input_ids: Tensor  # (W, tokens with specials) int64; (0, 0) where ids are no k-mers
     tokens: TokenBases
     baselines: Baselines
@@ -59,13 +58,12 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
     probability = float(np.log(int(tokens.maskable.sum())))
     if not tokens.of_kmers:  # the probabilities of other tokens do not sum to those of a base
         empty = torch.zeros(0, 0, dtype=torch.int64)
-        return Evaluation(batches, {}, {}, empty, empty, tokens, Baselines(probability, entropy))
+        return Evaluation(batches, {}, empty, empty, tokens, Baselines(probability, entropy))
     assert isinstance(source, GenomeSource)
     assert six_mer_counts is not None
-    codes = torch.from_numpy(source.validation_codes.astype(np.int64))
+    codes = torch.from_numpy(source.validation_codes)
     hidden = {item: hidden_bases(keys, codes.shape[1], item) for item in ITEM_LENGTHS}
-    fractions = {item: order_0_fractions(codes, hidden[item]) for item in hidden}
-    order_0 = {item: bits_per_base(fractions[item], hidden[item]).mean for item in hidden}
+    order_0 = {item: bits_per_base(order_0_fractions(codes, hidden[item]), hidden[item]).mean for item in hidden}
     order_5 = {item: markov_bits(codes, hidden[item], six_mer_counts).mean for item in hidden}
     masks = hidden_tokens.account
     hidden_per_token = masks.bases_hidden * tokens.tokens_over_a_base / max(1, masks.tokens_masked)
@@ -82,7 +80,7 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
         window_bases=codes.shape[1],
     )
     ids = sequences.input_ids.view(len(codes), -1)
-    return Evaluation(batches, hidden, fractions, codes, ids, tokens, baselines)
+    return Evaluation(batches, hidden, codes, ids, tokens, baselines)
 
 
 @torch.inference_mode()
@@ -129,7 +127,8 @@ def _score_pass(
         scored = _fractions(model, evaluation, parts[number], item, device, precision)
         fractions[parts[number]] = scored.view(-1, hidden.shape[1])
     distributed.add_up(fractions)  # each item is one process's, 0 elsewhere: the sum is exact
-    return bits_per_base(fractions, hidden), bits_per_base(fractions / evaluation.order_0[item], hidden)
+    order_0 = order_0_fractions(evaluation.codes, hidden)
+    return bits_per_base(fractions, hidden), bits_per_base(fractions / order_0, hidden)
 
 
 def _fractions(
@@ -150,7 +149,7 @@ def _fractions(
             masked_index=masked.flatten().nonzero().squeeze(1).to(device),
         ).logits
     probabilities = hidden_base_probabilities(logits, masked, start, hidden, tokens.kmer_ids)
-    return probabilities.gather(2, codes[..., None].to(device)).flatten().cpu()
+    return probabilities.gather(2, codes[..., None].to(device, torch.int64)).flatten().cpu()
 
 
 def _slices(n: int) -> Iterator[slice]:

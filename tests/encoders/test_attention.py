@@ -3,7 +3,7 @@ import torch
 from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
 from reference import reference_attention
 
-from genomask.encoders.cpu_attention import SCORES_AT_ONCE, ShortAttention, grouped
+from genomask.encoders.cpu_attention import LONGEST_IN_FLOAT32, SCORES_AT_ONCE, ShortAttention, grouped
 from genomask.encoders.eager import eager
 from genomask.encoders.sdpa import LONGEST_SHORT, in_runs, long_attention, sdpa
 
@@ -32,19 +32,20 @@ def test_sdpa_errs_at_most_twice_as_much_as_the_plain_formula(way, lengths, head
     assert (ours - exact).abs().max() <= 2 * plain_error + 1e-6
 
 
-def test_where_bf16_is_emulated_attention_is_that_of_float32_rounded_once(bf16_units):
-    q, k, v, cu_seqlens = packed_qkv([40, 7, 40])
-    q, k, v = (x.bfloat16() for x in (q, k, v))
-    layout = layout_of(cu_seqlens, 4, "alibi")
-    exact = ShortAttention.apply(q.float(), k.float(), v.float(), None, layout)
-    units = {}
-    for has_units in (False, True):
-        bf16_units(has_units)
+@pytest.mark.parametrize("has_units", [False, True])
+def test_bf16_attention_is_that_of_float32_rounded_once_where_short_or_emulated(bf16_units, has_units):
+    bf16_units(has_units)
+    of_length = []
+    for length in (40, LONGEST_IN_FLOAT32, LONGEST_IN_FLOAT32 + 1):
+        q, k, v, cu_seqlens = packed_qkv([length])
+        q, k, v = (x.bfloat16() for x in (q, k, v))
+        layout = layout_of(cu_seqlens, 4, "alibi")
+        exact = ShortAttention.apply(q.float(), k.float(), v.float(), None, layout)
         with torch.autocast("cpu", torch.bfloat16):
-            units[has_units] = sdpa(q, k, v, None, layout)
-    assert units[False].equal(exact.bfloat16())
-    assert not units[True].equal(units[False])
-    assert units[True].dtype == torch.bfloat16
+            asked_for = sdpa(q, k, v, None, layout)
+        assert asked_for.dtype == torch.bfloat16
+        of_length.append(asked_for.equal(exact.bfloat16()))
+    assert of_length == [True, True, not has_units]
 
 
 @pytest.mark.parametrize("way", WAYS)

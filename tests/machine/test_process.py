@@ -86,3 +86,11 @@ def test_memory_is_what_is_built_in_or_the_limit_of_the_process(monkeypatch):
     for limit, usable in ((1000, 1000), (2 * built_in, built_in)):
         monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: (limit, limit))
         assert usable_memory() == usable
+
+
+def test_kernels_are_bounded_unless_the_environment_says_how_many(monkeypatch):
+    ours, asked = process.KERNELS
+    monkeypatch.delenv(ours, raising=False)
+    monkeypatch.setenv(asked, "7")
+    process.keep_few_kernels()
+    assert (os.environ[ours], os.environ[asked]) == (process.KERNELS[ours], "7")

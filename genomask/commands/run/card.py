@@ -11,10 +11,8 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData
 from yaml import YAMLError
 
-from genomask.commands.run.report import no_bits, score_frame
 from genomask.encoders import MosaicBertForMaskedLM
 from genomask.recipe import GenomeRecipe, Recipe
-from genomask.report.meaning import is_evaluation, last_scores
 from genomask.training.environment import package_versions
 from genomask.training.metrics_log import read_metrics
 from genomask.training.records import read_baselines, read_record
@@ -74,6 +72,9 @@ class Reads(Enum):
 
 def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: MosaicBertForMaskedLM, out: Path) -> str:
     """The card of the model that the run in `out` has trained on the files `data`; its scores are read from there."""
+    from genomask.commands.run.report import no_bits, score_frame  # a run needs pandas and matplotlib at its end alone
+    from genomask.report.meaning import is_evaluation, last_scores
+
     is_dna = isinstance(recipe, GenomeRecipe)
     tags = ["fill-mask", "masked-lm", "mosaicbert", *(["dna", "genomics"] if is_dna else ["text"])]
     rows = read_metrics(out / "metrics.jsonl")
