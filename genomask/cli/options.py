@@ -64,6 +64,13 @@ Draws = Annotated[
     int, typer.Option(min=1, max=10_000, help="Random draws of the examples at each number of shots, 1 to 10,000.")
 ]
 Methods = Annotated[str, typer.Option(help=f"Some of {', '.join(ASKED)}, separated by commas.")]
+FineTuning = Annotated[
+    Literal["linear-first", "published"],
+    typer.Option(
+        "--schedule",
+        help="How fine-tuning goes: the head begins at the linear solution, or at random with the published rates.",
+    ),
+]
 SequencesFile = Annotated[
     Path,
     typer.Argument(

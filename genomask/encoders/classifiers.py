@@ -10,9 +10,9 @@ from transformers.modeling_outputs import SequenceClassifierOutput, TokenClassif
 from transformers.utils import can_return_tuple
 
 from genomask.encoders.config import MosaicBertConfig
-from genomask.encoders.gathered import Wanted, asked
+from genomask.encoders.gathered import Gathered, Wanted, asked
 from genomask.encoders.heads import labels_of, masked_loss, refuse_other_labels
-from genomask.encoders.inputs import Given
+from genomask.encoders.inputs import Given, PackedTokens
 from genomask.encoders.linear import Linear
 from genomask.encoders.model import MosaicBertModel, MosaicBertPreTrainedModel
 from genomask.encoders.packing import pad
@@ -20,18 +20,19 @@ from genomask.errors import DataError
 
 
 class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
-    """The encoder, BERT's pooler on the first token, dropout and a linear classifier.
+    """The encoder, one vector a sequence, dropout and a linear classifier.
 
+    The vector is BERT's pooler on the first token or, with config.classifier_pooling "mean", the mean of all tokens.
     The loss is config.problem_type's, as in transformers: "regression" (mean squared error),
     "single_label_classification" (cross-entropy) or "multi_label_classification" (binary cross-entropy of each class).
     Where it is None: regression for num_labels == 1, else by the labels, whole numbers (B,) or floats (B, C).
     """
 
-    _keys_to_ignore_on_load_unexpected = [r"^cls\."]  # noqa: RUF012  the masked-token head
+    _keys_to_ignore_on_load_unexpected = [r"^cls\.", r"pooler\."]  # noqa: RUF012  heads of others
 
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__(config)
-        self.bert = MosaicBertModel(config, add_pooling_layer=True)
+        self.bert = MosaicBertModel(config, add_pooling_layer=config.classifier_pooling == "cls")
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.classifier = Linear(config.hidden_size, config.num_labels or 2)
         self.post_init()
@@ -59,10 +60,17 @@ class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
         tokens, unpadding = given.packed(self.config.vocab_size)
         _refuse_empty_rows(tokens.cu_seqlens)
         gathered = asked(self.config, unpadding, output_attentions, output_hidden_states)
-        first_tokens = self.bert.encode(tokens, tokens.cu_seqlens[:-1].long(), gathered)
-        logits = self.classifier(self.dropout(self.bert.pooler(first_tokens)))
+        logits = self.classifier(self.dropout(self._vectors(tokens, gathered)))
         loss = None if labels is None else self._loss(logits.float(), labels)
         return SequenceClassifierOutput(loss=loss, logits=logits, **gathered.given)
+
+    def _vectors(self, tokens: PackedTokens, gathered: Gathered) -> Tensor:
+        """(B, D), one a sequence."""
+        if self.config.classifier_pooling == "cls":
+            pooled: Tensor = self.bert.pooler(self.bert.encode(tokens, tokens.cu_seqlens[:-1].long(), gathered))
+            return pooled
+        hidden = self.bert.encode(tokens, gathered=gathered)
+        return torch.segment_reduce(hidden.float(), "mean", lengths=tokens.cu_seqlens.diff().long()).to(hidden.dtype)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         problem = self.config.problem_type or _problem_of(labels, logits.shape[1])

@@ -10,6 +10,7 @@ from genomask.encoders.positions import POSITIONS, PositionEncoding
 from genomask.errors import SettingsError, shown
 
 MLPS = ("glu", "dense")
+CLASSIFIER_POOLINGS = ("cls", "mean")
 BACKEND_NAMES = ("auto", "sdpa", "flex", "flash")
 ROWS_MULTIPLE = 64
 MOST = {
@@ -30,7 +31,8 @@ class MosaicBertConfig(PretrainedConfig):
     positions: 'alibi' (symmetric), 'alibi-directed' (heads 0, 2 ... see only keys to the left of the query, heads 1, 3
     ... only keys to the right), 'learned' (BERT's, at most max_position_embeddings tokens).
     mlp: 'glu' or 'dense'. vocab_rows: rows of the embedding where they came with a checkpoint; None: vocab_size rounded
-    up to a multiple of 64. Raises SettingsError for a value out of range.
+    up to a multiple of 64. classifier_pooling: what a classifier of sequences reads, 'cls' (the first token, through
+    BERT's pooler) or 'mean' (of all tokens). Raises SettingsError for a value out of range.
     """
 
     model_type = "genomask-mosaicbert"
@@ -53,6 +55,7 @@ class MosaicBertConfig(PretrainedConfig):
     pad_token_id: int | None = 0
     initializer_range: float = 0.02
     vocab_rows: int | None = None
+    classifier_pooling: str = "cls"
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -79,7 +82,9 @@ class MosaicBertConfig(PretrainedConfig):
             self._refuse(name, _is_number, "a number of at least 0")
         for name in ("low_precision_layernorm", "unpadding", "head_on_masked_only"):
             self._refuse(name, lambda value: isinstance(value, bool), "true or false")
-        for name, known in (("positions", POSITIONS), ("mlp", MLPS), ("attention_backend", BACKEND_NAMES)):
+        tables = {"positions": POSITIONS, "mlp": MLPS, "attention_backend": BACKEND_NAMES,
+                  "classifier_pooling": CLASSIFIER_POOLINGS}  # fmt: skip
+        for name, known in tables.items():
             if getattr(self, name) not in known:
                 raise SettingsError(f"encoder: {name} = {getattr(self, name)!r} is not one of {', '.join(known)}")
 

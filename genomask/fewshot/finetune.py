@@ -3,37 +3,48 @@
 In: a model folder, a pool and a test. Out: probabilities for any drawn training set; each draw starts from the saved
 weights (or new untrained ones) with a head of its own seed.
 
-The schedule by shot is the published one for encoders of width 512 and more: up to 100 shots rate 1e-4, 20 epochs,
-batch 5; above, 5e-5, 5 epochs, batch 15; warm-up 10 %, then linear to 0; decay 0.01; dropout 0.1; no development set.
-Narrower encoders keep the epochs, with one rate of 1e-3 and batch 16: constants, never chosen on a test set.
+`published`, for encoders of width 512 and more: up to 100 shots rate 1e-4, 20 epochs, batch 5; above, 5e-5, 5 epochs,
+batch 15; warm-up 10 %, then linear to 0; decay 0.01; dropout 0.1; no development set. Narrower encoders keep the
+epochs, with one rate of 1e-3 and batch 16. The head reads the first token, as in BERT.
+
+`linear-first`, the default, keeps all of that, but the head starts at the linear solution (linear_first.py), ours reads
+the mean of all tokens (no pretraining here has trained the first one), and narrow encoders take another rate. These are
+constants, chosen on other tasks' pools and never on a test set: docs/fewshot.md.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from genomask.data.tasks import LabelledTask
-from genomask.encoders.bridges import read_config
+from genomask.encoders import MosaicBertConfig
+from genomask.encoders.bridges import is_mosaicbert, read_config
 from genomask.fewshot.draws import Scorer, draw_key
 from genomask.fewshot.fitting import Schedule, fit
+from genomask.fewshot.linear_first import start_linear
 from genomask.inference.forward import logits
 from genomask.inference.models import Loaded, load
 from genomask.inference.tokens import check_lengths, tokenise
-from genomask.settings.ranges import MANY, require
+from genomask.settings.ranges import MANY, require, require_one_of
 
 PUBLISHED_WIDTH = 512
-NARROW_RATE = 1e-3
+NARROW_RATES = {"linear-first": 3e-4, "published": 1e-3}
+"""Peak rate of narrower encoders, by the name of the schedule."""
 NARROW_BATCH = 16
+SCHEDULES = tuple(NARROW_RATES)
 DROPOUT = 0.1
 """As published, whatever the pretraining used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuneSettings:
-    """How one draw is trained; 'auto' fills in by shot and width."""
+    """How one draw is trained; 'auto' fills in by schedule, shot and width."""
 
+    schedule: str = "linear-first"
+    """linear-first or published: see above."""
     learning_rate: float | str = "auto"
     """Peak rate; auto: by shot as published for hidden_size >= 512, else one constant (see above)."""
     epochs: int | str = "auto"
@@ -42,7 +53,9 @@ class FineTuneSettings:
     """Sequences a step; auto: 5 up to 100 shots, 15 above, and 16 for hidden_size < 512."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        require_one_of("schedule", self.schedule, SCHEDULES)
+        for name in ("learning_rate", "epochs", "batch_size"):
+            value = getattr(self, name)
             fits = value == "auto" if isinstance(value, str) else 0 < value <= MANY
             require(fits, name, f"'auto', or above 0 and at most {MANY:,}", value)
 
@@ -52,18 +65,24 @@ def schedule(settings: FineTuneSettings, shot: int, hidden_size: int) -> Schedul
     few, narrow = shot <= 100, hidden_size < PUBLISHED_WIDTH
     auto = Schedule(1e-4, 20, 5) if few else Schedule(5e-5, 5, 15)
     if narrow:
-        auto = auto._replace(learning_rate=NARROW_RATE, batch_size=NARROW_BATCH)
-    return auto._replace(**{name: value for name, value in vars(settings).items() if value != "auto"})
+        auto = auto._replace(learning_rate=NARROW_RATES[settings.schedule], batch_size=NARROW_BATCH)
+    asked = {name: getattr(settings, name) for name in Schedule._fields}
+    return auto._replace(**{name: value for name, value in asked.items() if value != "auto"})
 
 
-def new_classifier(folder: Path, *, seed: int, untrained: bool = False, **settings: Any) -> Loaded:
+def new_classifier(
+    folder: Path, schedule: str = "linear-first", *, seed: int, untrained: bool = False, **settings: Any
+) -> Loaded:
     """The encoder of a folder with a new head; `seed` draws the head, or all weights of an untrained twin.
 
     `settings` go to its config: num_labels=3, or id2label, problem_type ...
     """
     saved = read_config(folder)
-    dropout = {"hidden_dropout_prob": DROPOUT} if "hidden_dropout_prob" in saved else {}
-    return load(folder, "classification", seed=seed, untrained=untrained, **settings, **dropout)
+    if "hidden_dropout_prob" in saved:
+        settings["hidden_dropout_prob"] = DROPOUT
+    if schedule == "linear-first" and (is_mosaicbert(saved) or saved.get("model_type") == MosaicBertConfig.model_type):
+        settings["classifier_pooling"] = "mean"
+    return load(folder, "classification", seed=seed, untrained=untrained, **settings)
 
 
 def finetune_scorer(
@@ -78,15 +97,18 @@ def finetune_scorer(
 ) -> Scorer:
     """`finetune`, or `random-init/finetune` where untrained; the test goes through in batches of so many tokens."""
     n_classes = len(pool.classes)
-    model, tokenizer = new_classifier(folder, seed=seed, untrained=untrained, num_labels=n_classes)
+    new = partial(new_classifier, folder, settings.schedule, untrained=untrained, num_labels=n_classes)
+    model, tokenizer = new(seed=seed)
     test_tokens = tokenise(tokenizer, test.sequences, str(test.path))
     check_lengths(model, tokenizer, test_tokens, str(test.path))
 
     def scorer(rows: np.ndarray, shot: int, draw: int) -> np.ndarray:
         own_seed = int(draw_key(pool.name, shot, draw)[0]) ^ seed
-        model, _ = new_classifier(folder, seed=own_seed, untrained=untrained, num_labels=n_classes)
+        model, _ = new(seed=own_seed)
         drawn = tokenise(tokenizer, [pool.sequences[row] for row in rows], str(pool.path))
         check_lengths(model, tokenizer, drawn, str(pool.path))
+        if settings.schedule == "linear-first":
+            start_linear(model, drawn.tokens, pool.labels[rows], tokens_per_batch)
         fit(model, drawn.tokens, pool.labels[rows], schedule(settings, shot, model.config.hidden_size), own_seed)
         return logits(model, test_tokens.tokens, tokens_per_batch).softmax(dim=1).numpy()
 

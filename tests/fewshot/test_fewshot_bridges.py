@@ -110,7 +110,7 @@ def test_dnabert2_becomes_our_encoder_with_its_own_weights_and_tokens(dnabert2):
 
 
 def test_a_classifier_on_dnabert2_draws_its_head_from_the_seed_and_nothing_else(dnabert2):
-    first, again, other = (new_classifier(dnabert2, seed=seed, num_labels=3).model for seed in (1, 1, 2))
+    first, again, other = (new_classifier(dnabert2, "published", seed=seed, num_labels=3).model for seed in (1, 1, 2))
     states = [model.state_dict() for model in (first, again, other)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     changed = {name for name in states[0] if not torch.equal(states[0][name], states[2][name])}

@@ -17,7 +17,12 @@ from genomask.fewshot.fitting import Schedule
     ],
 )
 def test_auto_is_the_published_schedule_for_wide_encoders_and_a_constant_rate_below(shot, width, expected):
-    assert schedule(FineTuneSettings(), shot, width) == Schedule(*expected)
+    assert schedule(FineTuneSettings(schedule="published"), shot, width) == Schedule(*expected)
+
+
+def test_where_the_head_starts_linear_narrow_encoders_take_a_lower_rate_and_all_else_is_as_published():
+    assert schedule(FineTuneSettings(), 50, 128) == Schedule(3e-4, 20, 16)
+    assert schedule(FineTuneSettings(), 50, 768) == schedule(FineTuneSettings(schedule="published"), 50, 768)
 
 
 def test_what_is_asked_for_replaces_auto():

@@ -8,6 +8,7 @@ import typer
 from genomask.cli.options import (
     USUAL_METHODS,
     Draws,
+    FineTuning,
     LabelColumn,
     Methods,
     ModelFolder,
@@ -37,6 +38,7 @@ def fewshot(
         Literal["mean", "center", "cls"],
         typer.Option(help="The probe's vector of a sequence, from its tokens' vectors."),
     ] = "mean",
+    schedule: FineTuning = "linear-first",
     out: Annotated[
         Path,
         folder("Folder for results.csv, summary.csv and the picture."),
@@ -49,9 +51,11 @@ def fewshot(
 
     from genomask.commands.fewshot import measure
     from genomask.data.tasks import Columns
+    from genomask.fewshot.finetune import FineTuneSettings
     from genomask.fewshot.protocol import FewShotSettings
     from genomask.inference.pooling import VectorSettings
 
     vectors = VectorSettings(pooling=pooling)
-    settings = FewShotSettings(shots=sizes, draws=draws, methods=ways, vectors=vectors)
+    trained = FineTuneSettings(schedule=schedule)
+    settings = FewShotSettings(shots=sizes, draws=draws, methods=ways, vectors=vectors, finetune=trained)
     show(measure(model, train, test, settings, out, Columns(sequence_column, label_column)))

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from genomask.cli.options import ModelFolder, Seed, TableColumn, folder, words
+from genomask.cli.options import FineTuning, ModelFolder, Seed, TableColumn, folder, words
 from genomask.errors import SettingsError
 from genomask.files import inputs
 from genomask.terminal.console import show
 
 MOST_EPOCHS, MOST_BATCH = 10_000, 100_000
-BY_NUMBER = "Default: the published one for so many examples, or a constant for narrow encoders."
+BY_NUMBER = "Default: the schedule's for so many examples."
 
 
 def finetune(
@@ -38,6 +38,7 @@ def finetune(
         str, typer.Option(help="Header of the labels; or headers of columns of 0 and 1, separated by commas.")
     ] = "label",
     sequence_column: TableColumn = "",
+    schedule: FineTuning = "linear-first",
     learning_rate: Annotated[float | None, typer.Option(help=f"Peak rate. {BY_NUMBER}")] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, max=MOST_EPOCHS, help=f"At most so many passes, 1 to 10,000. {BY_NUMBER}")
@@ -64,7 +65,9 @@ def finetune(
         train=train,
         valid=valid,
         columns=ExampleColumns(sequence=sequence_column, labels=words(label_column), target=target),
-        settings=FineTuneSettings(**{name: value for name, value in asked.items() if value is not None}),
+        settings=FineTuneSettings(
+            schedule=schedule, **{name: value for name, value in asked.items() if value is not None}
+        ),
         seed=seed,
         out=out,
     )

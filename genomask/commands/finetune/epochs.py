@@ -17,6 +17,7 @@ from genomask.data.examples import NUMBER, ONE, SEVERAL
 from genomask.encoders import MosaicBertConfig, choose_backend
 from genomask.errors import Stopped, TrainingError
 from genomask.fewshot.fitting import Fitting, loss_of
+from genomask.fewshot.linear_first import start_linear
 from genomask.fewshot.metrics import score, score_labels, score_numbers
 from genomask.inference.classes import read_out
 from genomask.inference.forward import logits
@@ -51,8 +52,11 @@ def train(job: Job) -> None:
     Raises Stopped after saving a checkpoint when asked to stop, TrainingError where the loss is not finite.
     """
     model, checkpoints = job.loaded.model, job.out / "checkpoints"
-    fitting = Fitting(model, job.train.tokens, job.scale.down(job.train.examples.targets), job.plan, job.request.seed)
+    targets = job.scale.down(job.train.examples.targets)
+    fitting = Fitting(model, job.train.tokens, targets, job.plan, job.request.seed)
     before = restore_checkpoint(checkpoints, model, fitting.optimizer).steps_done
+    if before == 0 and job.request.settings.schedule == "linear-first":
+        start_linear(model, job.train.tokens, targets, VectorSettings().tokens_per_batch)
     _note_environment(job, before)
     metrics = MetricsLog(job.out / "metrics.jsonl", keep_until=before)
     epochs = scored_epochs(read_metrics(metrics.path))

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import torch
 from rich.table import Table
-from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -17,6 +16,7 @@ from genomask.commands.finetune.epochs import LOSS, VALID_LOSS, best_epoch, eval
 from genomask.commands.finetune.job import RECORD, Job, Read, Request, Scale, note, prepare
 from genomask.commands.run.folder import holds_run, is_finished
 from genomask.data.examples import NUMBER, ONE
+from genomask.fewshot.linear_first import last_layer
 from genomask.files.atomic import atomic_folder, require_folder, sweep
 from genomask.files.digests import write_weights_digest
 from genomask.files.locking import locked
@@ -76,7 +76,7 @@ def _unscale(model: PreTrainedModel, scale: Scale) -> None:
     """Let a regression say its targets in their own unit, by its last layer."""
     if scale == Scale():
         return
-    last = [layer for layer in model.modules() if isinstance(layer, nn.Linear) and layer.out_features == 1][-1]
+    last = last_layer(model)
     with torch.no_grad():
         last.weight.mul_(scale.deviation)
         last.bias.mul_(scale.deviation).add_(scale.mean)

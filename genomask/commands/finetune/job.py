@@ -86,6 +86,7 @@ class Job:
             "model": fingerprint(self.request.model),
             "train": _digest(self.train.examples),
             "valid": _digest(self.valid.examples) if self.valid else None,
+            "schedule": self.request.settings.schedule,
             **self.plan._asdict(),
             "seed": self.request.seed,
             "precision": scoring_precision(self.loaded.model.device),
@@ -105,7 +106,8 @@ def job_of(request: Request, train: Examples, valid: Examples | None, plan: Sche
     is_number = train.problem == NUMBER
     names = dict(enumerate(train.classes))
     settings: dict[str, Any] = {"id2label": names, "label2id": {name: at for at, name in names.items()}}
-    loaded = new_classifier(request.model, seed=request.seed, problem_type=train.problem, **settings)
+    schedule_name = request.settings.schedule
+    loaded = new_classifier(request.model, schedule_name, seed=request.seed, problem_type=train.problem, **settings)
     groups = 2 if is_number else len(train.classes)
     shot = -(-len(train.sequences) // groups)
     return Job(
