@@ -15,7 +15,7 @@ from genomask.settings.ranges import shown
 
 MANY_VALUES = ("--genome", "--corpus")
 """Options that take all the values up to the next option, as a shell's *.fa.gz gives them."""
-WITH_A_FILE = ("embed", "predict", "variants")
+WITH_A_FILE = ("bench", "embed", "predict", "variants")
 """Verbs whose argument may stand behind such an option, which then takes one value."""
 LOUDNESS = {"--quiet": logging.ERROR, "--verbose": logging.DEBUG}
 

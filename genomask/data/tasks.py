@@ -59,6 +59,11 @@ def read_task(path: Path | str, name: str | None = None, columns: Columns = USUA
         if not label:
             raise DataError(f"{path}, row {row}: the label is empty. Give the row a label, or remove it.")
         labels.append(label)
+    return task_of(path, sequences, labels, name)
+
+
+def task_of(path: Path, sequences: list[str], labels: list[str], name: str | None = None) -> LabelledTask:
+    """The task that sequences and the labels of each make; as `read_task` says."""
     classes = classes_of(labels, path, "few-shot needs classes. Sort the rows into some, or name classes by words.")
     number = {text: i for i, text in enumerate(classes)}
     indices = np.array([number[text] for text in labels], dtype=np.int64)

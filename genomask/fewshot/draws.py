@@ -49,9 +49,9 @@ def smallest_class(pool: LabelledTask) -> int:
 
 
 def check_pool(pool: LabelledTask, shots: tuple[int, ...]) -> None:
-    """Raises DataError, with the counts, where a class has fewer examples than the largest shot."""
+    """Raises DataError, with the counts, where a class has fewer examples than the largest shot, or none."""
     counts = np.bincount(pool.labels, minlength=len(pool.classes))
-    rarest, shot = int(counts.argmin()), max(shots)
+    rarest, shot = int(counts.argmin()), max(shots, default=1)
     if counts[rarest] < shot:
         times = "once" if counts[rarest] == 1 else f"{counts[rarest]} times"
         found = ", ".join(f"{name} ({count})" for name, count in zip(pool.classes, counts, strict=True))

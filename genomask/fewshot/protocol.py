@@ -18,6 +18,8 @@ class FewShotSettings:
 
     shots: tuple[int, ...] = (10, 50, 100)
     """Training examples of each class."""
+    whole: bool = False
+    """Train on all of the pool instead, once a seed (`draws` of them) where a method has one: shots are not read."""
     draws: int = 20
     """Training sets drawn for each shot; one where the shot takes a whole class of the pool."""
     methods: tuple[str, ...] = USUAL
@@ -55,4 +57,5 @@ class FewShotSettings:
 
     def binding(self) -> dict[str, Any]:
         """The settings that change a measurement, by name; others only add rows, or change the speed."""
-        return {"pooling": self.vectors.pooling, **vars(self.finetune)}
+        whole = {"whole": True} if self.whole else {}
+        return {"pooling": self.vectors.pooling, **vars(self.finetune)} | whole

@@ -13,7 +13,7 @@ import pandas as pd
 from genomask.data.tasks import LabelledTask
 from genomask.fewshot.correct import CorrectFile
 from genomask.fewshot.draws import align_classes, check_pool, draw_examples, number_of_draws, smallest_class
-from genomask.fewshot.methods import METHODS, Given
+from genomask.fewshot.methods import METHODS, Given, Method
 from genomask.fewshot.metrics import score
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.readable import check_readable
@@ -46,7 +46,7 @@ def run_fewshot(
     The task's name is the pool's. Raises DataError for a pool or test that does not serve, SettingsError where `out`
     holds results of other settings, data or weights.
     """
-    check_pool(pool, settings.shots)
+    check_pool(pool, () if settings.whole else settings.shots)
     test = LabelledTask(pool.name, test.sequences, align_classes(pool, test), pool.classes, test.path)
     file = ResultsFile(out, _protocol(model_dir, pool, test, settings))
     answers = CorrectFile(out)
@@ -54,7 +54,7 @@ def run_fewshot(
     cells = [
         Cell(*(own if method.needs_model else NO_MODEL), pool.name, shot, draw, method.name)
         for method in settings.measured
-        for shot, draw in _draws(pool, settings)
+        for shot, draw in _draws(pool, settings, method)
     ]
     missing = [cell for cell in cells if cell not in file.done]
     rows = _drawn(pool, settings)
@@ -78,7 +78,7 @@ def run_fewshot(
         scorer = method.scorer(given)
         for cell in (cell for cell in missing if cell.method == method.name):
             progress(done, len(cells), f"{method.name}: {cell.shot} shots, draw {cell.draw}")
-            drawn = draw_examples(pool.labels, cell.shot, pool.name, cell.draw)
+            drawn = rows if settings.whole else draw_examples(pool.labels, cell.shot, pool.name, cell.draw)
             probabilities = scorer(drawn, cell.shot, cell.draw)
             answers.append(cell, probabilities.argmax(axis=1) == test.labels)
             file.append(cell, len(drawn), len(test.labels), score(test.labels, probabilities))
@@ -96,16 +96,21 @@ def write_summary(out: Path) -> pd.DataFrame:
     return summary
 
 
-def _draws(pool: LabelledTask, settings: FewShotSettings) -> list[tuple[int, int]]:
-    """Every (shot, draw) to measure."""
+def _draws(pool: LabelledTask, settings: FewShotSettings, method: Method) -> list[tuple[int, int]]:
+    """Every (shot, draw) to measure; of a whole pool the shot is what there is of a class on average."""
+    if settings.whole:
+        average = -(-len(pool.labels) // len(pool.classes))
+        return [(average, seed) for seed in range(settings.draws if method.is_drawn else 1)]
     smallest = smallest_class(pool)
     return [(shot, draw) for shot in settings.shots for draw in range(number_of_draws(smallest, shot, settings.draws))]
 
 
 def _drawn(pool: LabelledTask, settings: FewShotSettings) -> np.ndarray:
     """The rows of the pool that any draw takes."""
-    draws = [draw_examples(pool.labels, shot, pool.name, draw) for shot, draw in _draws(pool, settings)]
-    return np.unique(np.concatenate(draws))
+    if settings.whole:
+        return np.arange(len(pool.labels))
+    cells = {cell for method in settings.measured for cell in _draws(pool, settings, method)}
+    return np.unique(np.concatenate([draw_examples(pool.labels, shot, pool.name, draw) for shot, draw in cells]))
 
 
 def _protocol(

@@ -7,6 +7,7 @@ from pathlib import Path
 import fuzz_folders
 import fuzz_inputs
 import fuzz_options
+import fuzz_suites
 from fuzz_case import Case, Generator
 
 KINDS: dict[str, tuple[Generator, int]] = {
@@ -14,6 +15,7 @@ KINDS: dict[str, tuple[Generator, int]] = {
     "table": (fuzz_inputs.table, 5),
     "sequences": (fuzz_inputs.sequences, 4),
     "leaks": (fuzz_inputs.leaks, 3),
+    "suite": (fuzz_suites.suite, 3),
     "examples": (fuzz_inputs.examples, 4),
     "jsonl": (fuzz_inputs.jsonl, 4),
     "bed": (fuzz_inputs.bed, 3),

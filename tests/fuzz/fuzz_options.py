@@ -187,6 +187,7 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
         f"runs {model.parent} --out {out}.svg",
         "cache clear --older-than 30 --yes",
         f"leaks {task} {genome} --out {out}.tsv",
+        f"bench {place} --model {model} --methods gc --seeds 2 --out {out}",
         f"predict {task} --model {model.parents[1] / 'classifier'} --out {out}.tsv",
         f"finetune --model {model} --train {task} --valid {task} --epochs 1 --batch-size 4 --out {out}",
         f"finetune --model {model} --train {task} --target label --learning-rate 0.01 --epochs 1 --out {out}",

@@ -104,6 +104,10 @@ def make_seeds(folder: Path, run: Callable[[list[str]], None]) -> None:
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     (folder / "vocab.txt").write_text("\n".join([*specials, *sorted(set(words)), *"abcdefghijklmnopqrstuvwxyz"]) + "\n")
     (folder / "regions.bed").write_text("# regions\nchr1\t0\t1500\tx\t0\t+\nchr1\t1400\t2500\nchr2\t10\t800\n")
+    (folder / "regions.csv").write_text("id,region,start,end,strand\na,chr1,5,50,+\nb,1,60,90,-\n")
+    (folder / "labelled.fa").write_text(
+        "".join(f">r{at}|{label}\n{bases}\n" for at, (bases, label, _) in enumerate(rows))
+    )
     (folder / "motifs.jaspar").write_text(MOTIFS)
     (folder / "x.vcf").write_text(_vcf((folder / "genome.fa").read_text()))
     (folder / "mine.py").write_text(MINE)

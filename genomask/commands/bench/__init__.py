@@ -1,0 +1,1 @@
+"""`genomask bench`: models on a suite of tasks, beside the floors."""

@@ -1,0 +1,110 @@
+"""`genomask bench`: models and a suite in; a table, results.csv, summary.csv and report.html out.
+
+Every task is trained on whole, by the methods of few-shot and beside its floors; a method with a seed is repeated.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+
+from genomask.commands.fewshot import provenance
+from genomask.data.suites import LAYOUTS, Regions, SuiteTask, suite_tasks
+from genomask.fewshot.floor_test import against_floors
+from genomask.fewshot.leaks import leaks_in_pool
+from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.results import RESULT_FILES
+from genomask.fewshot.run import run_fewshot
+from genomask.files.atomic import require_folder, sweep
+from genomask.files.locking import locked
+from genomask.report.bench_frames import CAPTION, NO_MODEL, bench_frame
+from genomask.report.floor_words import floor_sentence
+from genomask.report.html import ReportPage, Section, TablePart, write_page
+from genomask.report.tables import rich_table
+from genomask.terminal.progress import working
+
+PAGE = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchRequest:
+    """What is asked for."""
+
+    suite: Path
+    models: tuple[Path, ...]
+    genome: tuple[Path, ...]
+    """That a suite of coordinates is read from."""
+    settings: FewShotSettings
+    """`whole`, and `draws` seeds."""
+    out: Path
+
+
+def bench(request: BenchRequest) -> Iterator[Table | str]:
+    """Measure what `out` has not yet, and yield what to print.
+
+    Raises UserError for a suite that has no task or cannot be read, and where `out` holds results of other settings.
+    """
+    tasks = suite_tasks(request.suite)
+    require_folder(request.out)
+    with locked(request.out):
+        sweep(request.out, *RESULT_FILES, PAGE)
+        measured, notes = _measured(request, tasks)
+        metrics = {task.name: task.layout.metric for task in tasks}
+        frame = bench_frame(measured, metrics)
+        sentences, verdict = [*_protocols(tasks), *notes], list(_floors(measured))
+        _write_page(request, frame, " ".join(verdict), sentences)
+        yield rich_table(frame, f"{request.suite.name}, % of each metric", CAPTION)
+        yield from (*sentences, *verdict)
+        yield f"{len(measured)} measurements: {request.out / 'results.csv'}; page: {request.out / PAGE}"
+
+
+def _measured(request: BenchRequest, tasks: list[SuiteTask]) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of results.csv that were asked for, and what is to be said of each task's split."""
+    genome, rows, notes = Regions(request.genome), [], []
+    with working("bench", unit="measurements") as work:
+        for number, task in enumerate(tasks, 1):
+            train, test = task.read(genome)
+            notes += _leaks(task.name, train.sequences, test.sequences)
+
+            def show(done: int, total: int, what: str, at: str = f"task {number} of {len(tasks)}") -> None:
+                work.show(done, total=total, status=f"{at}, {what}")
+
+            for model in request.models:
+                strategy, seed = provenance(model)
+                measure = partial(run_fewshot, model, train, test, request.settings, out=request.out, progress=show)
+                rows.append(measure(strategy=strategy, pretraining_seed=seed))
+    return pd.concat(rows).drop_duplicates(["model", "task", "method", "draw"]), notes
+
+
+def _leaks(name: str, train: list[str], test: list[str]) -> list[str]:
+    """That test sequences are in the training set too, where they are."""
+    leaks = leaks_in_pool(test, train)
+    return [f"{name}: {leaks.sentence('the training set')}"] if leaks.found.any() else []
+
+
+def _protocols(tasks: list[SuiteTask]) -> list[str]:
+    found = {task.layout.suite for task in tasks}
+    return [f"{x.suite}: {x.protocol}; metric: {x.metric}." for x in LAYOUTS if x.suite in found]
+
+
+def _floors(measured: pd.DataFrame) -> Iterator[str]:
+    """What the floors say of each model: by accuracy, as in few-shot."""
+    is_floor = measured["model"] == NO_MODEL
+    for model, rows in measured[~is_floor].groupby("model", sort=False):
+        floors = measured[is_floor]
+        yield f"{model}: {floor_sentence(against_floors(pd.concat([rows, floors])))}"
+
+
+def _write_page(request: BenchRequest, frame: pd.DataFrame, verdict: str, sentences: list[str]) -> None:
+    table = TablePart(title="Score on the published test set, %", frame=frame, caption=CAPTION)
+    page = ReportPage(
+        title=f"Benchmark: {request.suite.name}",
+        verdict=verdict,
+        about=f"{', '.join(map(str, request.models))} on the tasks in {request.suite}.",
+        sections=(Section(title="Scores", parts=(table,), paragraphs=tuple(sentences)),),
+        settings=asdict(request.settings),
+    )
+    write_page(page, request.out / PAGE)

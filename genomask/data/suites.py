@@ -1,0 +1,236 @@
+"""Suites of benchmarks as they are downloaded: a folder in, its tasks out, each with its published split and metric.
+
+What a folder holds is told by its layout, one row of LAYOUTS each. To add a suite: write what finds its files and, if
+none here does, what reads one, and a row.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from genomask.data.fasta import read_fasta
+from genomask.data.genome import Genome
+from genomask.data.sequences import letters_of, reverse_complement
+from genomask.data.table import table_rows
+from genomask.data.tasks import LabelledTask, read_task, task_of
+from genomask.data.vcf import same_record
+from genomask.errors import DataError, shown
+
+DEEPEST = 3
+"""Folders between a suite's and a task's."""
+FASTA_ENDINGS = (".fna", ".fa", ".fasta")
+MOST_DIGITS = 18
+"""Of a position; int64 holds no more."""
+
+log = logging.getLogger(__name__)
+
+
+class Split(NamedTuple):
+    """What is trained on and what is tested on: a file each, or a folder of files."""
+
+    name: str
+    """Of several in one folder; else ""."""
+    train: Path
+    test: Path
+
+
+class Regions:
+    """The genome that coordinates are of, opened when it is first asked."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = list(files)
+
+    def bases(self, record: str, start: int, stop: int, *, reverse: bool) -> str:
+        """The letters of an interval, from 0, the stop left out; "" where the genome has not all of it, or only N.
+
+        Raises DataError where no genome was given.
+        """
+        name = same_record(record, self._records)
+        offset, end = self._records.get(name or "", (0, 0))
+        letters = letters_of(self._genome.codes[offset + start : offset + stop])
+        if not 0 <= start < stop <= end - offset or set(letters) == {"N"}:
+            return ""
+        return reverse_complement(letters) if reverse else letters
+
+    @cached_property
+    def _genome(self) -> Genome:
+        if not self._files:
+            raise DataError("this suite gives coordinates, not sequences: name the genome they are of by --genome.")
+        return Genome.open(self._files)
+
+    @cached_property
+    def _records(self) -> dict[str, tuple[int, int]]:
+        ends = zip(self._genome.offsets[:-1].tolist(), self._genome.offsets[1:].tolist(), strict=True)
+        return dict(zip(self._genome.names, ends, strict=True))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one suite lies on disk, and how it is measured."""
+
+    suite: str
+    files: str
+    """In words: what a task's folder holds."""
+    metric: str
+    """One of few-shot's metrics, which the suite's authors report."""
+    protocol: str
+    """What is done here, in a sentence."""
+    splits: Callable[[Path], list[Split]]
+    """The splits of a folder; none where it is of another layout."""
+    read: Callable[[Path, Regions], LabelledTask]
+    """The labelled sequences of one side of a split."""
+
+
+class SuiteTask(NamedTuple):
+    """One split, read when it is wanted."""
+
+    name: str
+    layout: Layout
+    split: Split
+
+    def read(self, genome: Regions) -> tuple[LabelledTask, LabelledTask]:
+        """Train and test, both of this task's name. Raises DataError for whatever is wrong with the files."""
+        train, test = (self.layout.read(path, genome) for path in (self.split.train, self.split.test))
+        return replace(train, name=self.name), replace(test, name=self.name)
+
+
+def suite_tasks(suite: Path) -> list[SuiteTask]:
+    """The tasks in a folder, itself one or with tasks below, in the order of their names.
+
+    Raises DataError where there is none, with the layouts that are known.
+    """
+    tasks = []
+    for folder in _folders(suite, DEEPEST):
+        layout, splits = next(((x, found) for x in LAYOUTS if (found := x.splits(folder))), (None, []))
+        name = folder.resolve().name if folder == suite else folder.relative_to(suite).as_posix()
+        tasks += [SuiteTask(f"{name}/{x.name}" if x.name else name, layout, x) for x in splits if layout]
+    if not tasks:
+        known = "; ".join(f"{x.suite}: {x.files}" for x in LAYOUTS)
+        raise DataError(f"{suite}: no task is in this folder, nor below it. Known layouts are {known}.")
+    return tasks
+
+
+def _folders(folder: Path, depth: int) -> Iterator[Path]:
+    """A folder and those below it; below one that holds a task none is looked at."""
+    yield folder
+    if depth and not any(layout.splits(folder) for layout in LAYOUTS):
+        for below in sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir()):
+            yield from _folders(below, depth - 1)
+
+
+def _file(folder: Path, stem: str, *endings: str) -> Path | None:
+    """The file of this name, plain or gzip."""
+    names = (folder / f"{stem}{ending}{packed}" for ending in endings for packed in ("", ".gz"))
+    return next((path for path in names if path.is_file()), None)
+
+
+def _two_files(folder: Path, *endings: str) -> list[Split]:
+    train, test = (_file(folder, stem, *endings) for stem in ("train", "test"))
+    return [Split("", train, test)] if train and test else []
+
+
+def _shot_files(folder: Path) -> list[Split]:
+    """<N>.tsv, or <N>/train*.tsv, beside test.tsv."""
+    test = _file(folder, "test", ".tsv")
+    if not test:
+        return []
+    found = {path.name.split(".")[0]: path for ending in (".tsv", ".tsv.gz") for path in folder.glob(f"*{ending}")}
+    found |= {path.parent.name: path for path in sorted(folder.glob("*/train*.tsv*"), reverse=True)}
+    return [Split(name, found[name], test) for name in sorted(filter(str.isdecimal, found), key=int)]
+
+
+def _class_folders(folder: Path) -> list[Split]:
+    """train/ and test/, a file a class in each."""
+    sides = folder / "train", folder / "test"
+    return [Split("", *sides)] if all(len(class_files(side)) > 1 for side in sides) else []
+
+
+def class_files(folder: Path) -> dict[str, Path]:
+    """Class -> its file of coordinates."""
+    return {path.name.split(".csv")[0]: path for path in sorted(folder.glob("*.csv*")) if path.is_file()}
+
+
+def _read_table(path: Path, _: Regions) -> LabelledTask:
+    return read_task(path)
+
+
+def _read_fasta(path: Path, _: Regions) -> LabelledTask:
+    """`>name|label`."""
+    sequences, labels = [], []
+    for record, pieces in groupby(read_fasta(path, "n"), key=lambda piece: piece.record):
+        _, bar, label = record.rpartition("|")
+        if not bar or not label.strip():
+            raise DataError(f"{path}: record {shown(record)} has no label; headers of this layout are >name|label.")
+        sequences.append("".join(letters_of(piece.codes) for piece in pieces))
+        labels.append(label.strip())
+    return task_of(path, sequences, labels)
+
+
+def _read_coordinates(folder: Path, genome: Regions) -> LabelledTask:
+    sequences, labels = [], []
+    for label, path in class_files(folder).items():
+        found = [genome.bases(*interval[:3], reverse=interval[3]) for interval in _intervals(path)]
+        here = list(filter(None, found))
+        if not here:
+            raise DataError(
+                f"{path}: none of its {len(found):,} intervals lies in the genome given; give the right one."
+            )
+        if len(here) < len(found):
+            log.warning(
+                "%s: %s of %s intervals are not in the genome given, and are left out",
+                path, f"{len(found) - len(here):,}", f"{len(found):,}",
+            )  # fmt: skip
+        sequences += here
+        labels += [label] * len(here)
+    return task_of(folder, sequences, labels)
+
+
+def _intervals(path: Path) -> Iterator[tuple[str, int, int, bool]]:
+    """Record, start, stop, and whether it is the reverse strand."""
+    columns: Mapping[str, str] = {name: name for name in ("region", "start", "end", "strand")}
+    for row, (record, start, stop, strand) in table_rows(path, columns):
+        if not all(word.isdecimal() and len(word) <= MOST_DIGITS for word in (start, stop)):
+            raise DataError(f"{path}, row {row}: {shown(start)} to {shown(stop)} are no positions; give whole numbers.")
+        yield record, int(start), int(stop), strand == "-"
+
+
+LAYOUTS = (
+    Layout(
+        "GUE",
+        "train.csv and test.csv with columns sequence and label",
+        "mcc",
+        "trained on train; dev, by which the authors choose an epoch, chooses nothing here",
+        lambda folder: _two_files(folder, ".csv"),
+        _read_table,
+    ),
+    Layout(
+        "Genomic Benchmarks",
+        "train/ and test/ with a CSV of coordinates for each class",
+        "accuracy",
+        "trained on train, scored on test; no part of train is held out",
+        _class_folders,
+        _read_coordinates,
+    ),
+    Layout(
+        "GeneMask",
+        "10.tsv, 50.tsv ... and test.tsv",
+        "accuracy",
+        "trained on each file of shots as it is, scored on test",
+        _shot_files,
+        _read_table,
+    ),
+    Layout(
+        "Nucleotide Transformer",
+        "train.fna and test.fna with headers >name|label",
+        "mcc",
+        "trained on train, scored on test; no part of train is held out",
+        lambda folder: _two_files(folder, *FASTA_ENDINGS),
+        _read_fasta,
+    ),
+)
+"""The first that fits a folder is taken."""

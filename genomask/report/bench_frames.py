@@ -1,0 +1,52 @@
+"""Models on the tasks of a suite: rows of results.csv in, one table of short texts out."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from genomask.fewshot.methods import METHODS
+from genomask.fewshot.statistics import mean_interval
+from genomask.report.frames import plus_minus
+
+NO_MODEL = "none"
+"""Model of a floor that needs none."""
+
+CAPTION = (
+    "One training set, the published one. Plus or minus: 95 % t interval over training seeds of the methods that have "
+    "one; the sampling of the test set comes to that."
+)
+
+
+def bench_frame(results: pd.DataFrame, metrics: Mapping[str, str]) -> pd.DataFrame:
+    """A row a task and model, a column a method, cheapest first; floors without a model stand in every row.
+
+    `metrics`: task -> the column of `results` that is shown of it.
+    """
+    methods = sorted(set(results["method"]), key=lambda name: METHODS[name].cost)
+    models = [model for model in dict.fromkeys(results["model"]) if model != NO_MODEL]
+    names = short_names(models) or {NO_MODEL: "-"}
+    table = []
+    for task, rows in results.groupby("task", sort=False):
+        metric = metrics[str(task)]
+        for model, name in names.items():
+            own = rows[rows["model"].isin([model, NO_MODEL])]
+            cells = {method: _cell(own.loc[own["method"] == method, metric]) for method in methods}
+            table.append(
+                {"task": task, "metric": metric, "train": f"{rows['n_train'].iloc[0]:,}", "model": name} | cells
+            )
+    return pd.DataFrame(table)
+
+
+def _cell(scores: pd.Series) -> str:
+    interval = mean_interval(scores)
+    return plus_minus(interval.mean, interval.half_width)
+
+
+def short_names(models: list[str]) -> dict[str, str]:
+    """Each model's path -> the last parts of it that tell it from the others; a folder `model` is called as its run."""
+    parts = {model: [x for x in model.split("/") if x not in ("", "model")] or [model] for model in models}
+    for n in range(1, max(map(len, parts.values()), default=0) + 1):
+        short = {model: "/".join(words[-n:]) for model, words in parts.items()}
+        if len(set(short.values())) == len(models):
+            return short
+    return {model: model for model in models}

@@ -1,0 +1,83 @@
+"""`genomask bench` on a small suite: several models, one table, one page."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genomask.commands.bench.bench import BenchRequest, bench
+from genomask.fewshot.protocol import FewShotSettings
+from genomask.report.bench_frames import short_names
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    """Two tasks of GUE's layout; a sequence of the second's test is in its train."""
+    folder, rng = tmp_path_factory.mktemp("gue"), np.random.default_rng(0)
+    shares = [0.1, 0.4, 0.4, 0.1], [0.4, 0.1, 0.1, 0.4]
+    for task in ("easy", "leaky"):
+        (folder / task).mkdir()
+        for split, n in (("train", 12), ("dev", 2), ("test", 10)):
+            rows = ["".join(rng.choice(list("ACGT"), 20, p=shares[i % 2])) for i in range(n)]
+            if (task, split) == ("leaky", "train"):
+                first = rows[0]
+            if (task, split) == ("leaky", "test"):
+                rows[0] = first
+            lines = [f"{row},{i % 2}" for i, row in enumerate(rows)]
+            (folder / task / f"{split}.csv").write_text("\n".join(["sequence,label", *lines, ""]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(suite, model_folder, tmp_path_factory):
+    """The request, and what was printed, of two models."""
+    out = tmp_path_factory.mktemp("bench")
+    models = [shutil.copytree(model_folder, out / name / "model") for name in ("first", "second")]
+    settings = FewShotSettings(whole=True, draws=2, methods=("probe", "cnn", "gc", "random-init"))
+    request = BenchRequest(suite=suite, models=tuple(models), genome=(), settings=settings, out=out / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genomask.fewshot.cnn.MIN_STEPS", 5)
+        patch.setattr("genomask.fewshot.cnn.EPOCHS", 5)
+        return request, list(bench(request))
+
+
+def test_a_method_with_a_seed_is_repeated_and_a_floor_without_a_model_is_measured_once(measured):
+    request, _ = measured
+    rows = pd.read_csv(request.out / "results.csv", keep_default_na=False)
+    assert set(rows["n_train"]) == {12}
+    assert rows.groupby(["task", "method"]).size().to_dict() == {
+        (task, method): n
+        for task in ("easy", "leaky")
+        for method, n in (("probe", 2), ("random-init/probe", 2), ("cnn", 2), ("gc", 1))
+    }
+
+
+def test_the_table_has_a_row_a_task_and_model_and_the_suites_metric(measured):
+    _, (table, *sentences) = measured
+    cells = {str(column.header): [str(cell) for cell in column.cells] for column in table.columns}
+    assert list(cells) == ["task", "metric", "train", "model", "gc", "probe", "random-init/probe", "cnn"]
+    assert cells["task"] == ["easy", "easy", "leaky", "leaky"]
+    assert cells["model"] == ["first", "second"] * 2
+    assert set(cells["metric"]) == {"mcc"}
+    assert all("±" in cell for cell in cells["cnn"])
+    assert any(x.startswith("leaky: 1 of 10 test sequences are in the training set") for x in sentences)
+    assert not any(x.startswith("easy: ") for x in sentences)
+    assert any("dev, by which the authors choose" in x for x in sentences)
+    assert sum("floor" in x.lower() and "/model: " in x for x in sentences) == 2
+
+
+def test_the_page_shows_the_same_and_a_second_call_measures_nothing_new(measured, monkeypatch):
+    request, printed = measured
+    page = (request.out / "report.html").read_text()
+    assert "random-init/probe" in page
+    assert "leaky: 1 of 10" in page
+    monkeypatch.setattr("genomask.fewshot.methods.Method.scorer", None)
+    again = list(bench(request))
+    assert again[1:] == printed[1:]
+
+
+def test_models_are_called_by_what_tells_them_apart():
+    assert short_names(["runs/a/model", "runs/b/model"]) == {"runs/a/model": "a", "runs/b/model": "b"}
+    assert short_names(["x/a/model", "y/a/model"]) == {"x/a/model": "x/a", "y/a/model": "y/a"}
+    assert short_names(["hub"]) == {"hub": "hub"}
