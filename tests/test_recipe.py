@@ -32,6 +32,7 @@ def test_small_genome_recipes_take_the_strategy_of_the_evidence_and_those_of_gen
     strategies = {name: load_recipe(name).masking.strategy for name in recipe_names() if name.startswith("genome")}
     assert strategies == {
         "genome-tiny": "random-span",
+        "genome-fast": "random-span",
         "genome-demo": "random-span",
         "genome-base": "genemask",
         "genome-logo": "genemask",

@@ -1,0 +1,79 @@
+"""How soon does an encoder know as much as HF BERT under DNABERT's recipe does at the end of its budget?
+
+Every arm is a recipe (speedrun_arms.py), trained on the same genome for the same CPU seconds, its schedule stretched
+over them, and scored on the same held-out windows under the same masks: bits per hidden base. The arms take turns, from
+one validation to the next; seconds of validation do not count. The target of each seed is what the first arm reaches in
+its whole budget; the table has the seconds and tokens of each arm until there, and splits the factor into tokens a
+second (throughput) and tokens needed. Runs that are finished are kept in the JSON and not made again.
+
+    python benchmarks/speedrun.py human/*.fa.gz
+    python benchmarks/speedrun.py human/*.fa.gz --budget 60 --seeds 1
+    python benchmarks/speedrun.py human/*.fa.gz --arms switches
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from machine import describe_machine, save
+from speedrun_arms import ARMS, MATCHED, Arm
+from speedrun_lap import Lap, marks
+from speedrun_table import draw, sentences, summary
+from tables import section
+
+HERE = Path(__file__).parent
+
+
+def main(
+    genome: Annotated[list[Path], typer.Argument(help="FASTA files.")],
+    budget: Annotated[float, typer.Option(help="CPU seconds of a run.")] = 600.0,
+    seeds: Annotated[int, typer.Option(help="Runs of each arm.")] = 3,
+    arms: Annotated[str, typer.Option(help=f"One of {', '.join(ARMS)}.")] = "race",
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="SVG file of the curves.")] = None,
+) -> None:
+    """Run what is not finished, print the table, write JSON and picture."""
+    torch.set_num_threads(threads)
+    out = out or HERE / "results" / f"speedrun-{arms}.json"
+    setup = {"genome": [path.name for path in genome], "budget_cpu_s": budget, "settings": " ".join(MATCHED)}
+    result = {"benchmark": "speedrun", "machine": describe_machine(torch.device("cpu")), "setup": setup, "runs": []}
+    result["runs"] = finished(out, setup)
+    for seed in range(seeds):
+        done = {run["arm"] for run in result["runs"] if run["seed"] == seed}
+        result["runs"] += race([arm for arm in ARMS[arms] if arm.name not in done], seed, genome, budget)
+        result |= {"rows": summary(result["runs"]), "verdict": sentences(result["runs"])}
+        save(out, result)
+    print(section(result))
+    if picture:
+        draw(result["runs"], picture)
+
+
+def finished(out: Path, setup: dict) -> list[dict]:
+    """The runs of an earlier call with the same setup; SystemExit for a file of another one."""
+    if not out.exists():
+        return []
+    before = json.loads(out.read_text(encoding="utf-8"))
+    if before["setup"] != setup:
+        raise SystemExit(f"{out} holds runs of another setup ({before['setup']}); give another --out")
+    return before["runs"]
+
+
+def race(arms: Sequence[Arm], seed: int, genome: Sequence[Path], budget: float) -> list[dict]:
+    """The arms in turns, from one validation to the next; each takes a step beforehand that does not count."""
+    files = tuple(map(str, genome))
+    for arm in arms:
+        Lap(arm, seed, files, budget).step()
+    laps = [Lap(arm, seed, files, arm.fraction * budget) for arm in arms]
+    for turn in zip(*(marks(lap.budget) for lap in laps), strict=True):
+        for lap, until in zip(laps, turn, strict=True):
+            lap.advance(until)
+            print(f"seed {seed}, {lap.arm.name}: {lap.curve[-1]}", flush=True)
+    return [{"arm": lap.arm.name, "seed": seed, "budget": lap.budget, "curve": lap.curve} for lap in laps]
+
+
+if __name__ == "__main__":
+    typer.run(main)

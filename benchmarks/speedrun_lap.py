@@ -1,0 +1,79 @@
+"""One arm in training, a slice of CPU seconds at a time, with what it reached at each mark."""
+
+import logging
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from speedrun_arms import Arm
+
+from genomask.commands.pretrain import build_run
+from genomask.data.opening import Inputs
+from genomask.training.device import choose_device
+from genomask.training.evaluation import evaluate
+from genomask.training.optimizer import build_optimizer
+from genomask.training.schedule import rate_factor, scale_rates
+from genomask.training.step import train_step
+
+MARKS = 6
+"""Validations of a run; the last is at the end of its budget."""
+RATIO = 1.6
+"""Of the seconds of a validation to those of the one before."""
+
+
+def marks(budget: float) -> list[float]:
+    """CPU seconds at which a run is scored."""
+    return [budget / RATIO**n for n in reversed(range(MARKS))]
+
+
+@dataclass
+class Lap:
+    """A model of an arm and a seed, and how far it is: seconds of validation do not count, those of batches do."""
+
+    arm: Arm
+    seed: int
+    genome: tuple[str, ...]
+    budget: float
+    """CPU seconds over which the schedule runs."""
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    tokens: int = 0
+    steps: int = 0
+    curve: list[dict] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.recipe = self.arm.settings(self.seed)
+        logging.disable(logging.WARNING)
+        self.run = build_run(self.recipe, Inputs(genome=self.genome), Path("nowhere"))
+        self.device = choose_device("cpu")
+        self.precision = self.recipe.training.precision
+        peer = self.arm.peer
+        self.model = self.run.model if peer is None else peer(self.recipe, len(self.run.tokenizer))
+        self.model.train()
+        self.optimizer = build_optimizer(self.model, self.recipe.optimizer)
+        self.evaluation = replace(self.run.evaluation, token_batches=[])
+        self.run.batches.of(0)  # compiles the masking, which is no training
+
+    def advance(self, until: float) -> None:
+        """Train to `until` CPU seconds, then score the held-out windows."""
+        while self.cpu_s < until:
+            cpu, wall = time.process_time(), time.perf_counter()
+            self.step()
+            self.cpu_s += time.process_time() - cpu
+            self.wall_s += time.perf_counter() - wall
+        scores = evaluate(self.model, self.evaluation, self.device, self.precision)
+        row = {"cpu_s": self.cpu_s, "wall_s": self.wall_s, "tokens": self.tokens, "steps": self.steps}
+        names = {"bits": "", "bits_single": "_single", "bits_six": "_six"}
+        self.curve.append(row | {name: scores[f"eval_bits_per_hidden_base{end}"] for name, end in names.items()})
+
+    def step(self) -> None:
+        """One step; the schedule follows the seconds, so that every arm's ends with its budget."""
+        batch = self.run.batches.of(self.steps)
+        settings, steps = self.recipe.optimizer, self.recipe.training.steps
+        scale_rates(self.optimizer, rate_factor(int(steps * self.cpu_s / self.budget), steps, settings))
+        torch.manual_seed(self.seed * 2**32 + self.steps)
+        clip, where = settings.clip_norm, {"device": self.device, "precision": self.precision}
+        train_step(self.model, self.optimizer, batch.microbatches, clip_norm=clip, **where)
+        self.steps += 1
+        self.tokens += batch.masks.tokens
