@@ -40,15 +40,28 @@ def filled(text: str, results: Path) -> str:
     return BLOCK.sub(block, text)
 
 
+STRICTEST = "HF BERT, attention dropout 0"
+"""The peer that has our dropout; it stands before the others."""
+
+
 def speed(results: Sequence[dict[str, Any]]) -> str:
-    """A row for each result: our real tokens per second in times each peer's, by the clock of the verdict."""
+    """A row for each result: our real tokens per second in times each peer's, by the clock of the verdict.
+
+    What a processor has units for comes before what it emulates.
+    """
     lines = []
-    for result in results:
+    for result in sorted(results, key=_is_emulated):
         clock = "cpu" if "CPU seconds" in result["verdict"][0] else "wall"
-        line = {"encoder": f"{result['setup']['config']}, {result['setup']['precision']}", "clock": clock}
-        peers = (row for row in result["rows"] if row["side"] != "ours")
-        lines.append(line | {row["side"]: f"{row[f'{clock}_ratio']:.2f} x" for row in peers})
+        kind = " (emulated)" * _is_emulated(result)
+        name = result["machine"]["processor"].split(" (")[0]
+        line = {"processor": name, "encoder": f"{result['setup']['config']}, {result['setup']['precision']}{kind}"}
+        peers = sorted((row for row in result["rows"] if row["side"] != "ours"), key=lambda x: x["side"] != STRICTEST)
+        lines.append(line | {"clock": clock} | {row["side"]: f"{row[f'{clock}_ratio']:.2f} x" for row in peers})
     return table(lines) + "\n"
+
+
+def _is_emulated(result: dict[str, Any]) -> bool:
+    return result["setup"]["precision"] == "bf16" and not result["machine"]["bf16_units"]
 
 
 def gpu_section(summary: dict[str, Any]) -> str:

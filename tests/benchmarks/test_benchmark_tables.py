@@ -50,12 +50,18 @@ def test_a_pattern_without_files_is_refused(tables, tmp_path):
 
 
 def test_the_short_form_has_a_row_a_file_by_the_clock_of_its_verdict(tables):
-    rows = [{"side": side, "wall_ratio": ratio, "cpu_ratio": 2 * ratio} for side, ratio in (("ours", 1.0), ("A", 1.5))]
-    result = {"setup": {"config": "small", "precision": "fp32"}, "rows": rows, "verdict": ["wall clock"]}
-    noisy = result | {"verdict": ["CPU seconds"]}
-    assert tables["speed"]([result, noisy]).splitlines()[2:] == [
-        "| small, fp32 | wall | 1.50 x |",
-        "| small, fp32 | cpu | 3.00 x |",
+    ratios = {"ours": 1.0, "A": 1.5, tables["STRICTEST"]: 1.25}
+    rows = [{"side": side, "wall_ratio": ratio, "cpu_ratio": 2 * ratio} for side, ratio in ratios.items()]
+    machine = {"processor": "A Processor (family 1, model 2)", "bf16_units": False}
+    result = {"machine": machine, "setup": {"config": "small"}, "rows": rows, "verdict": ["wall clock"]}
+    emulated, exact = (result | {"setup": {"config": "small", "precision": name}} for name in ("bf16", "fp32"))
+    noisy = exact | {"verdict": ["CPU seconds"]}
+    header, _, *lines = tables["speed"]([emulated, exact, noisy]).splitlines()
+    assert header == f"| processor | encoder | clock | {tables['STRICTEST']} | A |"
+    assert lines == [
+        "| A Processor | small, fp32 | wall | 1.25 x | 1.50 x |",
+        "| A Processor | small, fp32 | cpu | 2.50 x | 3.00 x |",
+        "| A Processor | small, bf16 (emulated) | wall | 1.25 x | 1.50 x |",
     ]
 
 
