@@ -10,6 +10,7 @@ import typer
 from genomask.errors import SettingsError
 from genomask.fewshot.methods import ASKED, USUAL
 from genomask.files import inputs
+from genomask.files.genomes import input_genome
 from genomask.inference.hub import found_model
 from genomask.settings.ranges import shown
 
@@ -24,9 +25,8 @@ MOST_SEED = 2**63 - 1
 MOST_DIGITS = 12
 """Of a number in a list."""
 
-GenomeFiles = Annotated[
-    list[Path], typer.Option(parser=inputs.input_fasta, metavar="FASTA...", help="FASTA files, plain, gzip or bgzip.")
-]
+GENOME_HELP = "FASTA, GenBank or 2bit files, also gzip or bgzip; folders of them; - for standard input"
+GenomeFiles = Annotated[list[Path], typer.Option(parser=input_genome, metavar="FILE...", help=f"{GENOME_HELP}.")]
 ModelFolder = Annotated[
     Path,
     typer.Option(
@@ -74,17 +74,15 @@ FineTuning = Annotated[
 SequencesFile = Annotated[
     Path,
     typer.Argument(
-        parser=inputs.input_stream,
+        parser=inputs.input_sequences,
         metavar="FILE",
-        help="FASTA; TSV or CSV with a column sequence (and name); with --genome a BED file; for a model of text its "
-        "lines, or a table with a column text; - for standard input.",
+        help="Genome, FASTA:RECORD:FIRST-LAST, TSV or CSV with a column sequence, BED with --genome; for a model of "
+        "text its lines, or a table with a column text; - for standard input.",
     ),
 ]
 RegionsOf = Annotated[
     list[Path],
-    typer.Option(
-        parser=inputs.input_fasta, metavar="FASTA...", help="The genome that FILE, a BED file, gives regions of."
-    ),
+    typer.Option(parser=input_genome, metavar="FILE...", help="The genome that FILE, a BED file, gives regions of."),
 ]
 TableColumn = Annotated[
     str,

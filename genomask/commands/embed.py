@@ -22,7 +22,7 @@ def embed(model: Path, sequences: SequenceFile, pooling: str, out: Path, *, both
     """
     if pooling == TOKENS and both_strands:
         raise SettingsError("--both-strands averages vectors of whole sequences; leave it out with --pooling tokens.")
-    require_out(out, [sequences.path, *sequences.genome])
+    require_out(out, sequences.files)
     settings = VectorSettings() if pooling == TOKENS else VectorSettings(pooling=pooling)
     loaded = load(model)
     columns = ("name", "start", "stop") if pooling == TOKENS else ("name",)

@@ -12,7 +12,8 @@ import pandas as pd
 from rich.table import Table
 
 from genomask.data.genome import Genome
-from genomask.data.sequences import SequenceFile, is_fasta, letters_of
+from genomask.data.genome_formats import is_genome
+from genomask.data.sequences import SequenceFile, letters_of
 from genomask.fewshot.leaks import Leaks, whole_in_genome, whole_in_pool
 from genomask.fewshot.shared_words import WORD, Bases, SharedWords, bases_of, shared_words
 from genomask.files.atomic import atomic_write
@@ -74,7 +75,7 @@ def leak_frame(leaks: Leaks) -> pd.DataFrame:
 
 
 def _read(path: Path, column: str, ambiguous: str) -> Sequences:
-    if is_fasta(path):
+    if is_genome(path):
         genome = Genome.open(path, ambiguous=ambiguous)
         records = np.stack([genome.offsets[:-1], genome.offsets[1:]], axis=1)
         return Sequences(genome.names, Bases(genome.codes, records), genome.runs)

@@ -15,7 +15,9 @@ from rich.console import RenderableType
 from torch import Tensor
 
 from genomask.data.fasta import AMBIGUOUS_LETTERS, UNKNOWN
+from genomask.data.fasta_index import read_part
 from genomask.data.genome import Genome
+from genomask.data.genome_formats import read_genome
 from genomask.data.tokenizers.base import CLS, SEP, base_codes
 from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.window_sampling import place_evenly
@@ -55,7 +57,7 @@ class MaskQuestion:
     rate: float = 0.15
     match: str = "tokens"
     npmi: Path | None = None
-    """A saved table; without one it is counted in `genome`, or else in the FASTA that the sequence comes from."""
+    """A saved table; without one it is counted in `genome`, or, where a strategy needs it, in the sequence's FASTA."""
     genome: tuple[Path, ...] = ()
     ambiguous: str = "error"
     seed: int = 0
@@ -73,7 +75,7 @@ class Stretch(NamedTuple):
     name: str  # record, empty for letters that were given as such
     first: int  # number of the first base in its record, from 1
     codes: np.ndarray  # (L,) uint8
-    genome: Genome | None
+    file: Path | None
 
 
 def draw_masks(question: MaskQuestion, out: Path, width: int) -> Iterator[RenderableType]:
@@ -99,7 +101,7 @@ def show_masks(question: MaskQuestion) -> MaskedSequence:
     tokenizer = KmerTokenizer(k=question.k)
     stretch = read_stretch(question.sequence, question.ambiguous)
     input_ids = _encode(stretch, tokenizer)
-    genome = Genome.open(question.genome, ambiguous=question.ambiguous) if question.genome else stretch.genome
+    genome = _open_genome(question, stretch)
     table = _open_table(question, genome)
     sample = _windows(genome, len(stretch.codes), tokenizer) if genome else None
     rows = []
@@ -140,15 +142,13 @@ def read_stretch(text: str, ambiguous: str = "error") -> Stretch:
             f"{text[:60]!r} is neither a sequence of the letters A C G T N nor a part of a file that is there; "
             "give letters, or FASTA:RECORD:FIRST-LAST such as genome.fa:chr1:1001-1120."
         )
-    genome = Genome.open(file, ambiguous=ambiguous)
     if not region:
+        record = next(read_genome(file, ambiguous)).record
         raise SettingsError(
-            f"{file}: name the part of it to look at, such as {file}:{genome.names[0]}:1-120, counted from 1, "
-            "both ends included."
+            f"{file}: name the part of it to look at, such as {file}:{record}:1-120, from 1, both ends included."
         )
-    start, stop = genome.interval(region)
-    record = int(np.searchsorted(genome.offsets, start, side="right")) - 1
-    return Stretch(genome.names[record], start - int(genome.offsets[record]) + 1, genome.codes[start:stop], genome)
+    part = read_part(file, region, ambiguous)
+    return Stretch(part.record, part.start + 1, part.codes, file)
 
 
 def _read_letters(text: str, ambiguous: str) -> np.ndarray:
@@ -183,6 +183,14 @@ def _encode(stretch: Stretch, tokenizer: KmerTokenizer) -> Tensor:
     if not tokenizer.token_bases.maskable[ids].any():
         raise SettingsError(f"the sequence has no {k} known bases in a row, only N; give another part.")
     return ids
+
+
+def _open_genome(question: MaskQuestion, stretch: Stretch) -> Genome | None:
+    """What NPMI is counted in and rates are set on: the genome named, or the stretch's, where a strategy needs that."""
+    needs = {need for name in question.strategies for need in find_strategy(name)[0].needs}
+    is_needed = "windows" in needs or ("npmi" in needs and question.npmi is None)
+    files = question.genome or ((stretch.file,) if stretch.file and is_needed else ())
+    return Genome.open(files, ambiguous=question.ambiguous) if files else None
 
 
 def _open_table(question: MaskQuestion, genome: Genome | None) -> NpmiTable | None:

@@ -23,7 +23,7 @@ def predict(model: Path, sequences: SequenceFile, out: Path, *, both_strands: bo
     Says where it is, and nothing where that is standard output. Raises UserError before anything is written for a
     folder without a trained classifier, and for what cannot be read or written.
     """
-    require_out(out, [sequences.path, *sequences.genome], suffixes=(".tsv",))
+    require_out(out, sequences.files, suffixes=(".tsv",))
     loaded = load(model, "trained classification")
     done, tokens_per_batch = 0, VectorSettings().tokens_per_batch
     with working("predicting", unit="sequences") as work, _opened(out) as file:

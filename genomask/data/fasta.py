@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genomask.errors import DataError, SettingsError, shown
-from genomask.files.inputs import STDIN, reading, require_fasta
+from genomask.files.inputs import STDIN, reading, require_file
 from genomask.files.unpacked import unpacked
 
 CHUNK_BYTES = 1 << 22
@@ -62,7 +62,7 @@ class Part(NamedTuple):
 
     is_header: bool
     text: bytes
-    line: int  # number of the first line, from 1; 0 in a format without lines
+    line: int = 0  # number of the first line, from 1; 0 in a format without lines
 
     def where(self, path: Path) -> str:
         """The file, and the line where there is one."""
@@ -74,7 +74,8 @@ def read_fasta(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
 
     Raises DataError for whatever is wrong with the file, naming the line and the record.
     """
-    return pieces_of(path, _parts(_chunks(path)), ambiguous)
+    with opened(path) as file:
+        yield from pieces_of(path, parts_of(file), ambiguous)
 
 
 def pieces_of(path: Path, parts: Iterator[Part], ambiguous: str) -> Iterator[Piece]:
@@ -102,21 +103,20 @@ def pieces_of(path: Path, parts: Iterator[Part], ambiguous: str) -> Iterator[Pie
         elif part.text.strip():
             raise _not_fasta(path, part)
     if not headers:
-        raise DataError(f"{path}: the file is empty. Give a FASTA file, whose first line begins with '>'.")
+        raise DataError(f"{path}: the file is empty. Give a genome file, such as FASTA, which begins with '>'.")
     _require_bases(path, headers, record, n_bases)
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    """The unpacked bytes of a file, cut at line ends except within very long lines."""
-    with opened(path) as file:
-        while chunk := file.read(CHUNK_BYTES) + file.readline(MAX_HEADER_BYTES):
-            yield chunk
+def chunks_of(file: BufferedIOBase) -> Iterator[bytes]:
+    """The bytes of a file, cut at line ends except within very long lines."""
+    while chunk := file.read(CHUNK_BYTES) + file.readline(MAX_HEADER_BYTES):
+        yield chunk
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BufferedIOBase]:
     """A genome file, unpacked where it is gzip or bgzip. Raises DataError for one that cannot be read, also later."""
-    require_fasta(path)
+    require_file(path)
     try:
         with _open(path) as file:
             yield file
@@ -133,7 +133,7 @@ def opened(path: Path) -> Iterator[BufferedIOBase]:
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[BufferedIOBase]:
     """The file, through gzip where its first bytes say so."""
-    advice = "Unpack it to FASTA first; plain, gzip and bgzip files are read."
+    advice = "Unpack it first; plain, gzip and bgzip files are read."
     with reading(path) as file:
         if path != STDIN:
             _require_bgzip_end(path, file)
@@ -154,10 +154,10 @@ def _require_bgzip_end(path: Path, file: BufferedReader) -> None:
     file.seek(0)
 
 
-def _parts(chunks: Iterator[bytes]) -> Iterator[Part]:
-    """Cut a stream of bytes into header lines and stretches of sequence lines."""
+def parts_of(file: BufferedIOBase, _: Path | None = None) -> Iterator[Part]:
+    """Cut an open FASTA file into header lines and stretches of sequence lines."""
     line, at_line_start = 1, True
-    for number, chunk in enumerate(chunks):
+    for number, chunk in enumerate(chunks_of(file)):
         if number == 0:
             chunk = chunk.removeprefix(codecs.BOM_UTF8)  # some editors write one
         at = 0
@@ -227,7 +227,7 @@ def _not_fasta(path: Path, part: Part) -> DataError:
     text = part.text.lstrip()
     line = part.line + part.text[: len(part.text) - len(text)].count(b"\n")
     if text[257:262] == b"ustar":
-        return DataError(f"{path}: this is a tar archive. Unpack it and name the FASTA files that were in it.")
+        return DataError(f"{path}: this is a tar archive. Unpack it and name the files that were in it.")
     if text.startswith(b"@"):
         return DataError(f"{path}, line {line}: not FASTA but FASTQ or SAM. Convert it: FASTA records begin with '>'.")
     found = text[:20].decode("utf-8", errors="backslashreplace")

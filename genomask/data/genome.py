@@ -1,9 +1,8 @@
-"""FASTA files in, one memory-mapped genome out: all records end to end, with the runs that windows may lie in.
+"""Genome files in, one memory-mapped genome out: all records end to end, with the runs that windows may lie in.
 
 Built once into a cache folder (see genome_cache) and opened from there in milliseconds.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from genomask.data import genome_cache
-from genomask.errors import SettingsError, quoted, shown
+from genomask.data.region import parse_region
+from genomask.files.genomes import genome_files
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +35,13 @@ class Genome:
     def open(
         cls, paths: Path | str | Sequence[Path | str], *, cache: Path | None = None, ambiguous: str = "error"
     ) -> "Genome":
-        """The genome in one or more FASTA files (plain, gzip or bgzip), read once and cached.
+        """The genome in one or more files (FASTA, GenBank, 2bit, also gzip or bgzip) or folders, read once and cached.
 
         `cache` is a folder, by default $GENOMASK_CACHE or ~/.cache/genomask. `ambiguous="n"` reads IUPAC letters such
         as R as N; "error" refuses them. A record whose name an earlier file has used is called `stem:name`, after its
         own file (chr1 of b.fa.gz: `b:chr1`), and a log line says so. Raises DataError for files that cannot be used.
         """
-        files = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+        files = genome_files([Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths])
         return cls(**genome_cache.open_arrays(files, cache, ambiguous))
 
     def interval(self, text: str) -> tuple[int, int]:
@@ -49,27 +49,7 @@ class Genome:
 
         Raises SettingsError for a record or a part that is not there.
         """
-        if text in self.names:
-            return self._record(text)
-        match = re.fullmatch(r"(.+):([\d,]{1,24})-([\d,]{1,24})", text)
-        name = match[1] if match else text
-        if not match or name not in self.names:
-            raise SettingsError(f"the genome has no record {quoted(name)}. Its records are: {self._known_records()}.")
-        offset, end = self._record(name)
-        first, last = (int(number.replace(",", "") or 0) for number in match.groups()[1:])
-        if first > last:
-            raise SettingsError(f"{text!r} ends before it begins: write the lower number first, NAME:FIRST-LAST.")
-        if not 1 <= first <= last <= end - offset:
-            raise SettingsError(
-                f"{quoted(text)} is not a part of record {shown(name)}, which has bases 1-{end - offset:,}. "
-                "Write NAME:FIRST-LAST, counted from 1, both ends included."
-            )
-        return offset + first - 1, offset + last
-
-    def _record(self, name: str) -> tuple[int, int]:
-        number = self.names.index(name)
-        return int(self.offsets[number]), int(self.offsets[number + 1])
-
-    def _known_records(self, most: int = 10) -> str:
-        more = len(self.names) - most
-        return ", ".join(map(shown, self.names[:most])) + (f" and {more} more" if more > 0 else "")
+        lengths = dict(zip(self.names, np.diff(self.offsets).tolist(), strict=True))
+        name, start, stop = parse_region(text, lengths)
+        offset = int(self.offsets[self.names.index(name)])
+        return offset + start, offset + stop

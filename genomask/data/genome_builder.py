@@ -13,8 +13,7 @@ from genomask.data.fasta import CHUNK_BYTES, UNKNOWN, Piece
 from genomask.data.genome_formats import read_genome
 from genomask.data.intervals import intersect, intervals_of, union
 from genomask.errors import DataError, shown
-
-FASTA_SUFFIXES = {".gz", ".bgz", ".fa", ".fna", ".fasta"}
+from genomask.files.genomes import stem_of
 
 log = logging.getLogger(__name__)
 
@@ -111,8 +110,6 @@ class GenomeBuilder:
         self._names[name] = None
 
     def _free_name(self, path: Path, record: str) -> str:
-        stem = path
-        while stem.suffix.lower() in FASTA_SUFFIXES:
-            stem = stem.with_suffix("")
-        candidates = itertools.chain([stem.name], (f"{stem.name}-{number}" for number in itertools.count(2)))
+        stem = stem_of(path)
+        candidates = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
         return next(name for name in (f"{prefix}:{record}" for prefix in candidates) if name not in self._names)

@@ -1,4 +1,4 @@
-"""The cache of parsed genomes: FASTA files in, one folder of plain arrays out, whole or not at all.
+"""The cache of parsed genomes: genome files in, one folder of plain arrays out, whole or not at all.
 
 A folder holds codes.bin, three .npy files and genome.json, sealed (see genomask.files.cache). It is built under a
 temporary name and renamed when it is complete, so two processes may build the same genome at once, and a killed one
@@ -16,7 +16,7 @@ import numpy as np
 from genomask.data.genome_builder import GenomeBuilder
 from genomask.errors import DataError
 from genomask.files.cache import cache_errors, default_cache, files_key, sealed_folder
-from genomask.files.inputs import require_fasta
+from genomask.files.inputs import require_file
 from genomask.terminal.progress import working
 
 FORMAT = 1
@@ -41,10 +41,10 @@ def open_arrays(files: Sequence[Path], cache: Path | None, ambiguous: str) -> di
 
 def _require_different_files(files: Sequence[Path]) -> None:
     if not files:
-        raise DataError("no genome file was given. Name at least one FASTA file.")
+        raise DataError("no genome file was given. Name at least one.")
     seen: dict[tuple[int, int], Path] = {}
     for path in files:
-        require_fasta(path)
+        require_file(path)
         stat = path.stat()
         same = seen.setdefault((stat.st_dev, stat.st_ino), path)
         if same is not path:

@@ -3,33 +3,40 @@
 Whatever the format, letters are read or refused by one rule, that of `genomask.data.fasta`.
 """
 
+import codecs
+import zlib
 from collections.abc import Callable, Iterator
+from io import BufferedIOBase
 from pathlib import Path
 
-from genomask.data.fasta import Part, Piece, opened, pieces_of, read_fasta
+from genomask.data.fasta import Part, Piece, opened, parts_of, pieces_of
+from genomask.data.genbank import MAGIC, read_genbank
+from genomask.data.two_bit import SIGNATURES, read_two_bit
+from genomask.files.inputs import reading
+from genomask.files.unpacked import GZIP
 
-Reader = Callable[[Path], Iterator[tuple[str, bytes]]]
-"""From a file to the name and the letters of each of its records, lower case where soft-masked. Raises DataError."""
+Reader = Callable[[BufferedIOBase, Path], Iterator[Part]]
+"""From an open file to the parts of it, of each record a header, then its letters. The path is for DataErrors."""
 
-READERS: dict[bytes, Reader] = {}
+READERS: dict[bytes, Reader] = {MAGIC: read_genbank, **dict.fromkeys(SIGNATURES, read_two_bit)}
 """By the first bytes of a file, unpacked where it is gzip. A file that begins otherwise is read as FASTA."""
 
 
 def read_genome(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
     """The records of a genome file, piece by piece, with arguments and errors as in `read_fasta`."""
-    reader = _reader_of(path)
-    return read_fasta(path, ambiguous) if reader is None else pieces_of(path, _parts(reader(path)), ambiguous)
-
-
-def _reader_of(path: Path) -> Reader | None:
-    if not READERS:
-        return None
     with opened(path) as file:
-        start = file.read(max(map(len, READERS)))
-    return next((reader for magic, reader in READERS.items() if start.startswith(magic)), None)
+        start = file.peek(1)  # type: ignore[attr-defined]  # of files, pipes and gzip
+        reader = next((reader for magic, reader in READERS.items() if start.startswith(magic)), parts_of)
+        yield from pieces_of(path, reader(file, path), ambiguous)
 
 
-def _parts(records: Iterator[tuple[str, bytes]]) -> Iterator[Part]:
-    for name, letters in records:
-        yield Part(is_header=True, text=b">" + name.encode(), line=0)
-        yield Part(is_header=False, text=letters, line=0)
+def is_genome(path: Path) -> bool:
+    """By the first bytes, which standard input still has afterwards; > begins FASTA, @ what read_fasta knows better."""
+    with reading(path) as file:
+        start = file.peek(1)
+    if start.startswith(GZIP):
+        try:
+            start = zlib.decompressobj(wbits=31).decompress(start, 1 << 12)
+        except zlib.error:  # whoever reads on says so
+            return False
+    return start.startswith(tuple(READERS)) or start.removeprefix(codecs.BOM_UTF8).lstrip().startswith((b">", b"@"))

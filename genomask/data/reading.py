@@ -7,8 +7,9 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from genomask.data.genome_formats import is_genome
 from genomask.data.lines import numbered_lines
-from genomask.data.sequences import NamedSequence, SequenceFile, clean_sequence, is_fasta
+from genomask.data.sequences import NamedSequence, SequenceFile, clean_sequence
 from genomask.data.table import table_rows
 from genomask.errors import DataError, SettingsError
 from genomask.files.inputs import STDIN, require_file
@@ -52,14 +53,14 @@ def read_texts(asked: SequenceFile) -> Iterator[NamedSequence]:
     """The texts of a file in its order: of a table (.tsv, .csv, or with the column in its first line), else its lines.
 
     Names are those of a table's column `name`, else the number of the row or line; blank lines are passed over. Raises
-    SettingsError for a genome's regions, DataError for FASTA and for a file without text.
+    SettingsError for a genome's regions, DataError for a genome and for a file without text.
     """
-    path = asked.path
+    path = asked.files[0]
     require_file(path)
     if asked.genome:
         raise SettingsError("--genome gives regions of DNA, and this is a model of text; leave it out.")
-    if is_fasta(path):
-        raise DataError(f"{path}: this is FASTA, and the model is one of text. Give a model of DNA, or a file of text.")
+    if is_genome(path):
+        raise DataError(f"{path}: this is a genome, and the model is one of text. Give a model of DNA, or a text.")
     names = TEXT.columns(asked.column)
     found = _of_table(asked, names) if _is_table(asked, names) else _of_lines(asked)
     first = next(found, None)

@@ -1,12 +1,10 @@
-"""Sequences to be read by a model, one after the other: FASTA, a table, or regions of a genome; names beside them.
+"""Sequences for a model, one after the other: a genome file, a table, or regions of a genome; names beside them.
 
 Which of these a file is, is known by its content. All come in the file's order, in the letters A C G T N.
 """
 
-import codecs
 import itertools
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from genomask.data.bed import read_regions
-from genomask.data.fasta import read_fasta
+from genomask.data.fasta_index import read_part
 from genomask.data.genome import Genome
+from genomask.data.genome_formats import is_genome, read_genome
 from genomask.data.table import table_rows
 from genomask.errors import DataError
-from genomask.files.inputs import reading, require_file
-from genomask.files.unpacked import GZIP
+from genomask.files.inputs import require_file, split_at_file
 
 _LETTERS = "ACGTURYSWKMBDHVN"
 _AS_ACGTN = str.maketrans(_LETTERS + _LETTERS.lower(), 2 * "ACGTTNNNNNNNNNNN")
@@ -43,9 +41,10 @@ class SequenceFile:
     """Which sequences are read."""
 
     path: Path
-    """FASTA; a TSV or CSV table; or, with a genome, a BED file of its regions. /dev/stdin: read as it comes."""
+    """A genome file, or FASTA:RECORD:FIRST-LAST for a part of one; a TSV or CSV table; or, with a genome, a BED file of
+    its regions. /dev/stdin: read as it comes."""
     genome: tuple[Path, ...] = ()
-    """FASTA files."""
+    """Files or folders."""
     column: str = ""
     """Of a table; the usual one where it is empty."""
     ambiguous: str = "error"
@@ -53,18 +52,27 @@ class SequenceFile:
     most_bases: int = 100_000
     """Of one sequence, none is read further: what attention costs grows with the square of its length."""
 
+    @property
+    def files(self) -> list[Path]:
+        """What is read, and must not be written over."""
+        return [split_at_file(str(self.path))[0] or self.path, *self.genome]
+
     def read(self) -> Iterator[NamedSequence]:
         """The sequences in the file's order.
 
-        Names are those of the records; of a table its column `name`, else the number of the row; of regions the fourth
-        column, else record:start-stop. A region whose sixth column is - is read on the reverse strand. Raises
-        DataError for a file that is none of these, holds no sequence, or one of more than `most_bases` bases.
+        Names are those of the records; of a part RECORD:FIRST-LAST; of a table its column `name`, else the number of
+        the row; of regions the fourth column, else record:start-stop. A region whose sixth column is - is read on the
+        reverse strand. Raises DataError for a file that is none of these, holds no sequence, or one of more than
+        `most_bases` bases.
         """
-        require_file(self.path)
-        if self.genome:
+        file, part = split_at_file(str(self.path))
+        require_file(file or self.path)
+        if file and part:
+            found = self._of_part(file, part)
+        elif self.genome:
             found = self._of_regions(Genome.open(self.genome, ambiguous=self.ambiguous))
-        elif is_fasta(self.path):
-            found = self._of_fasta()
+        elif is_genome(self.path):
+            found = self._of_records()
         else:
             found = self._of_table()
         first = next(found, None)
@@ -73,8 +81,14 @@ class SequenceFile:
         yield first
         yield from found
 
-    def _of_fasta(self) -> Iterator[NamedSequence]:
-        for record, pieces in itertools.groupby(read_fasta(self.path, self.ambiguous), key=lambda piece: piece.record):
+    def _of_part(self, file: Path, part: str) -> Iterator[NamedSequence]:
+        codes = read_part(file, part, self.ambiguous).codes
+        self._check_length(part, len(codes))
+        yield NamedSequence(_one_line(part), letters_of(codes))
+
+    def _of_records(self) -> Iterator[NamedSequence]:
+        pieces_of_all = read_genome(self.path, self.ambiguous)
+        for record, pieces in itertools.groupby(pieces_of_all, key=lambda piece: piece.record):
             name, bases = _one_line(record), 0
             letters = []
             for piece in pieces:
@@ -107,18 +121,6 @@ class SequenceFile:
 def reverse_complement(bases: str) -> str:
     """The other strand of A C G T N, read in its own direction."""
     return bases.translate(_COMPLEMENT)[::-1]
-
-
-def is_fasta(path: Path) -> bool:
-    """By the first bytes, which standard input still has afterwards; > begins FASTA, @ what read_fasta knows better."""
-    with reading(path) as file:
-        start = file.peek(1)
-    if start.startswith(GZIP):
-        try:
-            start = zlib.decompressobj(wbits=31).decompress(start, 1 << 12)
-        except zlib.error:  # whoever reads on says so
-            return False
-    return start.removeprefix(codecs.BOM_UTF8).lstrip().startswith((b">", b"@"))
 
 
 def letters_of(codes: np.ndarray) -> str:

@@ -16,13 +16,23 @@ from genomask.files.atomic import ASIDE
 from genomask.files.cache import SEAL, STALE_SECONDS
 from genomask.files.locking import unheld
 
-SEALED = {"genomes": "genome", "text": "tokenised text", "vocabularies": "vocabulary"}
+SEALED = {
+    "genomes": "genome",
+    "indexes": "index of a FASTA file",
+    "text": "tokenised text",
+    "vocabularies": "vocabulary",
+}
 """Rooms of sealed folders, and what one of them is."""
-ALONE = {"rates": "mask rate", "streams": "places in a stream", "speeds": "measured speed"}
+ALONE = {
+    "rates": "mask rate",
+    "streams": "places in a stream",
+    "speeds": "measured speed",
+    "stdin": "genome from stdin",
+}
 """Rooms of files, each named by a digest."""
 LOOPS = "loops"
 """The room of compiled loops, laid out by numba."""
-DIGEST = re.compile(r"[0-9a-f]{24,32}\.json")
+DIGEST = re.compile(r"[0-9a-f]{24,32}\.(json|genome)")
 KEY = re.compile(r"(.+-)?[0-9a-f]{24}")
 
 

@@ -54,9 +54,15 @@ def reading(path: Path) -> Iterator[BufferedReader]:
 
 def input_file(text: str | Path) -> Path:
     """A file that will be read."""
-    path = _local(text)
+    path = local(text)
     require_file(path)
     return path
+
+
+def input_sequences(text: str | Path) -> Path:
+    """A file that will be read, FASTA:RECORD:FIRST-LAST, or - for standard input."""
+    _, region = split_at_file(str(text))
+    return local(text) if region else input_stream(text)
 
 
 def input_stream(text: str | Path) -> Path:
@@ -84,7 +90,7 @@ def require_file(path: Path, of_folder: str = "Name the file in it.", of_absent:
 
 def input_folder(text: str | Path) -> Path:
     """A folder that will be read."""
-    path = _local(text)
+    path = local(text)
     if os.path.isfile(path):
         raise DataError(f"{path}: this is a file, not a folder. Name the folder that it lies in.")
     if not os.path.isdir(path):
@@ -93,21 +99,9 @@ def input_folder(text: str | Path) -> Path:
     return path
 
 
-def input_fasta(text: str | Path) -> Path:
-    """A FASTA file that will be read."""
-    path = _local(text)
-    require_fasta(path)
-    return path
-
-
-def require_fasta(path: Path) -> None:
-    """As require_file, with advice for genomes."""
-    require_file(path, f"Name the FASTA files in it, for example {path / '*.fa.gz'}.")
-
-
 def input_table(text: str | Path) -> Path:
     """A table that `genomask npmi` wrote."""
-    path = _local(text)
+    path = local(text)
     require_table(path)
     return path
 
@@ -126,26 +120,26 @@ def corpus(text: str) -> str:
     if text.startswith(HUB):
         if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[^\s:/]+)?", text.removeprefix(HUB)):
             raise SettingsError(f"{text}: no name of a data set; give it as hf:NAME, hf:OWNER/NAME or hf:NAME:CONFIG.")
-    elif text != "c4" and not os.path.isdir(_local(text)) and not glob.glob(text, recursive=True):
+    elif text != "c4" and not os.path.isdir(local(text)) and not glob.glob(text, recursive=True):
         require_file(Path(text))
     return text
 
 
 def output_folder(text: str | Path) -> Path:
     """A folder that is there or can be made."""
-    path = _local(text)
+    path = local(text)
     require_folder(path)
     return path
 
 
 def output_file(text: str | Path) -> Path:
     """A file that will be written."""
-    return _local(text)
+    return local(text)
 
 
 def model_folder(text: str | Path) -> Path:
     """The folder of a model; that of a run stands for the model in it."""
-    path = _local(text)
+    path = local(text)
     return path / "model" if is_run(path) else path
 
 
@@ -177,7 +171,7 @@ def require_sequence(text: str) -> None:
     """Raises DataError where letters or FASTA:RECORD:FIRST-LAST name a file that is not there."""
     file, _ = split_at_file(text)
     if file is None and "://" in text:
-        _local(text)
+        local(text)
     if file is None and set(text) & set(":./"):
         require_file(Path(text.partition(":")[0]))
 
@@ -211,7 +205,7 @@ def require_known(what: str, words: Iterable[str], known: Collection[str]) -> No
             raise SettingsError(f"unknown {what} {word!r}; use one of: {', '.join(known)}.{did_you_mean(word, known)}")
 
 
-def _local(text: str | Path) -> Path:
+def local(text: str | Path) -> Path:
     """A path on this machine."""
     if not str(text).strip():
         raise SettingsError("a path is empty; give the name of a file or folder.")

@@ -15,7 +15,6 @@ FOREIGN_FORMATS = {
     b"\x28\xb5\x2f\xfd": "compressed with zstd",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"\x04\x22\x4d\x18": "compressed with lz4",
-    b"\x43\x27\x41\x1a": "a UCSC 2bit file",
 }
 """First bytes -> what such a file is, of formats that are not read."""
 

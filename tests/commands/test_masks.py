@@ -71,7 +71,8 @@ def test_a_file_whose_name_could_be_a_sequence_is_a_file(tmp_path, monkeypatch):
 
 def test_a_sequence_of_which_no_word_has_an_npmi_is_said_to_be_one(simulated, caplog):
     for k, is_said in ((4, False), (8, True)):  # of 60,000 bases, each 8-mer is there about once
-        show_masks(MaskQuestion(sequence=f"{simulated.genome}:simulated:1-40", strategies=("uniform",), k=k))
+        sequence = f"{simulated.genome}:simulated:1-40"
+        show_masks(MaskQuestion(sequence=sequence, strategies=("genemask",), k=k, match="none"))
         assert (f"no {k}-mer of this sequence is counted 101 times" in caplog.text) == is_said
 
 
@@ -123,6 +124,12 @@ def test_a_saved_table_and_a_genome_stand_in_for_each_other(simulated, table, tm
     assert counted.rows[0].masked.tolist() == loaded.rows[0].masked.tolist()
     np.testing.assert_array_equal(counted.best_npmi, loaded.best_npmi)
     assert show_masks(MaskQuestion(sequence=LETTERS, strategies=("uniform",))).best_npmi.size == 0
+
+
+def test_the_genome_is_not_read_whole_for_strategies_that_need_none_of_it(simulated, monkeypatch):
+    monkeypatch.setattr("genomask.data.genome.Genome.open", None)
+    sequence = f"{simulated.genome}:simulated:1001-1060"
+    assert show_masks(MaskQuestion(sequence=sequence, strategies=("uniform", "random-span"))).best_npmi.size == 0
 
 
 def test_means_are_over_many_masks_and_the_shown_one_is_the_first(simulated):

@@ -165,7 +165,6 @@ def test_protein_is_called_protein(tmp_path, ambiguous):
         (bz2.compress(b">a\nACGT\n"), "this is compressed with bzip2"),
         (lzma.compress(b">a\nACGT\n"), "this is compressed with xz"),
         (b"\x28\xb5\x2f\xfd" + bytes(20), "this is compressed with zstd"),
-        (b"\x43\x27\x41\x1a" + bytes(20), "this is a UCSC 2bit file"),
     ],
 )
 def test_files_that_are_not_fasta_get_their_sentence(tmp_path, content, sentence):

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from genomask.data import Genome
-from genomask.data.fasta import opened
+from genomask.data.fasta import Part
 from genomask.data.genome_formats import READERS
 from genomask.errors import DataError
 
 
-def two_columns(path):
+def two_columns(file, path):
     """`#bases`, then a name, a blank and the letters of a record on each line."""
-    with opened(path) as file:
-        for line in file.read().split(b"\n")[1:]:
-            name, _, letters = line.partition(b" ")
-            yield name.decode(), letters
+    for line in file.read().split(b"\n")[1:]:
+        name, _, letters = line.partition(b" ")
+        yield Part(is_header=True, text=b">" + name)
+        yield Part(is_header=False, text=letters)
 
 
 @pytest.fixture

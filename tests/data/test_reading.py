@@ -32,7 +32,7 @@ def test_columns_may_be_two_and_lines_hold_a_tab_between(read):
 
 
 def test_what_is_no_text_is_a_sentence(read):
-    with pytest.raises(DataError, match="this is FASTA, and the model is one of text"):
+    with pytest.raises(DataError, match="this is a genome, and the model is one of text"):
         read(">a\nACGT\n", "x.fa")
     with pytest.raises(DataError, match="row 1: no column 'text' among: sentence, label"):
         read("sentence\tlabel\none\t1\n")

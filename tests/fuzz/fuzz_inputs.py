@@ -60,8 +60,10 @@ def a_fasta(rng: random.Random) -> bytes:
 
 
 def fasta(rng: random.Random, place: Path, seeds: Path) -> Case:
-    """A genome, counted, trained on or looked at."""
-    genome, out = str(given(rng, place, seeds / "genome.fa", a_fasta)), place / "out"
+    """A genome in any format, counted, trained on or looked at."""
+    seed = rng.choice(("genome.fa", "genome.fa", "genome.gb", "genome.2bit"))
+    genome = str(given(rng, place, seeds / seed, a_fasta if seed == "genome.fa" else None))
+    out = place / "out"
     ambiguous = rng.choice(([], [], ["--ambiguous", "n"]))
     if rng.random() < 0.15:
         mended = pretrain_genome(seeds / "genome.fa", out)

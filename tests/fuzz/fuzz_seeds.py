@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,6 +90,8 @@ def make_seeds(folder: Path, run: Callable[[list[str]], None]) -> None:
     (folder / "genome.fa").write_text(
         f">chr1 first\n{_lines(rng, 3_000)}>chr2\n{_lines(rng, 900)}NNNNNNNNNN\nacgtnacgt\n"
     )
+    (folder / "genome.gb").write_text(_genbank(rng))
+    (folder / "genome.2bit").write_bytes(_two_bit(rng))
     rows = [(_bases(rng, 24, "ACGT" if i % 2 else "AACGTT"), i % 2, "ab"[i % 2]) for i in range(12)]
     (folder / "task.tsv").write_text("sequence\tlabel\n" + "".join(f"{bases}\t{label}\n" for bases, label, _ in rows))
     (folder / "task.csv").write_text(
@@ -118,6 +121,20 @@ def make_seeds(folder: Path, run: Callable[[list[str]], None]) -> None:
     run(fewshot(folder / "task.tsv", folder / "fewshot"))
     shutil.rmtree(folder / "text-run" / "checkpoints")
     _classifier(folder / "run" / "model", folder / "classifier")
+
+
+def _genbank(rng: random.Random) -> str:
+    """A record of 600 bases with its annotation."""
+    rows = (f"{at + 1:>9} {_bases(rng, 60).lower()}\n" for at in range(0, 600, 60))
+    head = "LOCUS       chr1                     600 bp    DNA     linear   UNK 01-JAN-1980\nACCESSION   chr1\n"
+    return f"{head}FEATURES             Location/Qualifiers\nORIGIN\n{''.join(rows)}//\n"
+
+
+def _two_bit(rng: random.Random) -> bytes:
+    """A record of 600 bases with a stretch of N and two that are soft-masked."""
+    numbers = (0x1A412743, 0, 1, 0), (25,), (600, 1, 10, 20, 2, 5, 100, 8, 40, 0)
+    head, offset, record = (struct.pack(f"<{len(row)}I", *row) for row in numbers)
+    return head + b"\x04chr1" + offset + record + rng.randbytes(150)
 
 
 def _classifier(model: Path, folder: Path) -> None:

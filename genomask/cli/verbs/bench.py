@@ -7,6 +7,7 @@ import typer
 
 from genomask.cli.options import USUAL_METHODS, FineTuning, Methods, folder, read_methods
 from genomask.files import inputs
+from genomask.files.genomes import input_genome
 from genomask.inference.hub import found_model
 from genomask.terminal.console import show
 
@@ -31,8 +32,8 @@ def bench(
     genome: Annotated[
         list[Path],
         typer.Option(
-            parser=inputs.input_fasta,
-            metavar="FASTA...",
+            parser=input_genome,
+            metavar="FILE...",
             help="The genome that a suite of coordinates (Genomic Benchmarks) is of.",
         ),
     ] = [],  # noqa: B006 - typer copies it

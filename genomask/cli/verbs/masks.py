@@ -7,6 +7,7 @@ import typer
 
 from genomask.cli.options import Ambiguous, Seed, file
 from genomask.files import inputs
+from genomask.files.genomes import input_genome
 from genomask.settings.strategy_text import read_list
 from genomask.terminal.console import console, show
 
@@ -32,9 +33,7 @@ def masks(
     ] = None,
     genome: Annotated[
         list[Path],
-        typer.Option(
-            parser=inputs.input_fasta, metavar="FASTA...", help="FASTA files to count the NPMI in, for letters."
-        ),
+        typer.Option(parser=input_genome, metavar="FILE...", help="Genome files to count the NPMI in, for letters."),
     ] = [],  # noqa: B006
     ambiguous: Ambiguous = "error",
     seed: Seed = 0,

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from genomask.cli.options import Ambiguous, file
+from genomask.cli.options import GENOME_HELP, Ambiguous, file
 from genomask.errors import SettingsError
 from genomask.files import inputs
+from genomask.files.genomes import input_genome
 from genomask.settings.spelling import did_you_mean
 from genomask.terminal.console import show
 
@@ -50,7 +51,7 @@ TableFile = Annotated[
 def count(
     genome: Annotated[
         list[Path],
-        typer.Argument(parser=inputs.input_fasta, metavar="GENOME...", help="FASTA files, plain, gzip or bgzip."),
+        typer.Argument(parser=input_genome, metavar="GENOME...", help=f"{GENOME_HELP}."),
     ],
     out: Annotated[Path, file("File for the table; a table that is there is replaced.")],
     max_n: Annotated[

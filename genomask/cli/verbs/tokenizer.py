@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from genomask.cli.options import Ambiguous, Seed, folder
-from genomask.files import inputs
+from genomask.cli.options import GENOME_HELP, Ambiguous, Seed, folder
+from genomask.files.genomes import input_genome
 from genomask.terminal.console import say
 
 LEAST_TOKENS, MOST_TOKENS = 10, 2**16
@@ -23,7 +23,7 @@ def group() -> None:
 def train(
     genome: Annotated[
         list[Path],
-        typer.Argument(parser=inputs.input_fasta, metavar="GENOME...", help="FASTA files, plain, gzip or bgzip."),
+        typer.Argument(parser=input_genome, metavar="GENOME...", help=f"{GENOME_HELP}."),
     ],
     out: Annotated[Path, folder("New folder for the tokenizer.")],
     vocab_size: Annotated[

@@ -17,7 +17,7 @@ from genomask.fewshot.draws import align_classes, check_pool
 from genomask.fewshot.results import read_results, read_summary
 from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
 from genomask.files.atomic import atomic_write, require_folder, sweep
-from genomask.files.inputs import require_fasta
+from genomask.files.genomes import require_genome
 from genomask.files.locking import locked
 from genomask.masking.names import find
 from genomask.report.meaning import last_scores
@@ -151,7 +151,7 @@ def check_comparison(comparison: Comparison) -> None:
     if not comparison.fewshot.pretrained:
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
     for path in comparison.inputs.genome:
-        require_fasta(Path(path))
+        require_genome(Path(path))
     distributed.refuse_several("compare")
     require_folder(comparison.out)
     pool, test = comparison.read_tasks()  # an hour of pretraining should not come first

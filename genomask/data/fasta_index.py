@@ -1,0 +1,117 @@
+"""A part of a genome file in, its bases out, by the index of its lines (.fai, as samtools writes it), the rest unread.
+
+An index that lies beside the file and is no older is used; else one is made in the cache. A file that has none, since
+its lines differ in length, or it is gzip without blocks, GenBank or 2bit, is read whole, as for training.
+"""
+
+import logging
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pyfaidx import Faidx, FastaIndexingError, UnsupportedCompressionFormat
+
+from genomask.data.fasta import Part, pieces_of
+from genomask.data.genome import Genome
+from genomask.data.region import parse_region
+from genomask.errors import DataError
+from genomask.files.cache import cache_errors, default_cache, files_key, sealed_folder
+from genomask.files.inputs import require_file
+
+FORMAT = 1
+"""Part of the key of an index in the cache."""
+INDEX, BLOCKS = "index.fai", "index.gzi"
+UNFIT = (FastaIndexingError, UnsupportedCompressionFormat, ValueError, LookupError, TypeError, EOFError, zlib.error)
+"""What pyfaidx raises for a file that is no FASTA, damaged or laid out otherwise, and for an index that is none."""
+
+log = logging.getLogger(__name__)
+
+
+class _NoIndexError(Exception):
+    """The lines of a file have no index: whoever reads it whole says what is wrong with it, if anything is."""
+
+
+class FastaPart(NamedTuple):
+    """A stretch of a record."""
+
+    record: str
+    start: int  # of its first base in the record, from 0
+    codes: np.ndarray  # (n,) uint8
+
+
+def read_part(path: Path, region: str, ambiguous: str = "error") -> FastaPart:
+    """The bases of "chr1" or "chr1:1,001-2,000" (from 1, both ends included), with letters read as in `read_fasta`.
+
+    Raises SettingsError for a record or part that is not there, DataError for a file or index that cannot be used.
+    """
+    require_file(path)
+    try:
+        faidx = _indexed(path)
+    except _NoIndexError as error:
+        log.info("%s: its lines have no index (%s), so it is read whole", path, " ".join(str(error).split()))
+        return _from_genome(path, region, ambiguous)
+    with _reading(path, faidx):
+        lengths = {name: int(entry.rlen) for name, entry in faidx.index.items()}
+        record, start, stop = parse_region(region, lengths)
+        letters = faidx.fetch(record, start + 1, stop).encode()
+    if len(letters) != stop - start:
+        raise _not_its_index(path, faidx.indexname)
+    parts = (Part(is_header=True, text=b">" + record.encode()), Part(is_header=False, text=letters))
+    codes = np.concatenate([piece.codes for piece in pieces_of(path, iter(parts), ambiguous)])
+    if len(codes) != stop - start:  # blanks among the letters
+        raise _not_its_index(path, faidx.indexname)
+    return FastaPart(record, start, codes)
+
+
+def _from_genome(path: Path, region: str, ambiguous: str) -> FastaPart:
+    genome = Genome.open(path, ambiguous=ambiguous)
+    start, stop = genome.interval(region)
+    record = int(np.searchsorted(genome.offsets, start, side="right")) - 1
+    return FastaPart(genome.names[record], start - int(genome.offsets[record]), genome.codes[start:stop])
+
+
+def _indexed(path: Path) -> Faidx:
+    """The file with its index, which is made in the cache where none stands beside it."""
+    beside = Path(f"{path}.fai")
+    if beside.is_file() and beside.stat().st_mtime >= path.stat().st_mtime:
+        blocks = Path(f"{path}.gzi")
+        if path.suffix not in (".gz", ".bgz") or blocks.is_file():
+            try:
+                return _open(path, beside, blocks)
+            except UNFIT as error:
+                raise _not_its_index(path, beside) from error
+    root = default_cache() / "indexes"
+    folder = root / f"{path.name.split('.')[0]}-{files_key([path], FORMAT)}"
+    with cache_errors(root):
+        sealed_folder(folder, [path], lambda building: _build(path, building))
+    return _open(path, folder / INDEX, folder / BLOCKS)
+
+
+def _build(path: Path, folder: Path) -> None:
+    try:
+        _open(path, folder / INDEX, folder / BLOCKS).close()
+    except UNFIT as error:
+        raise _NoIndexError(error) from error
+
+
+def _open(path: Path, index: Path, blocks: Path) -> Faidx:
+    return Faidx(path, indexname=index, gzi_indexname=blocks, as_raw=True)
+
+
+@contextmanager
+def _reading(path: Path, faidx: Faidx) -> Iterator[None]:
+    """Close the file afterwards; what pyfaidx says of damage becomes a DataError."""
+    try:
+        yield
+    except (ValueError, RuntimeError, EOFError, struct.error, zlib.error, OSError) as error:
+        raise _not_its_index(path, faidx.indexname) from error
+    finally:
+        faidx.close()
+
+
+def _not_its_index(path: Path, index: Path | str) -> DataError:
+    return DataError(f"{path}: the index {index} does not fit this file. Remove it, and one is made anew.")

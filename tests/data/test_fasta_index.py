@@ -1,0 +1,106 @@
+import gzip
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genomask.data import Genome
+from genomask.data.fasta import BGZIP_END
+from genomask.data.fasta_index import read_part
+from genomask.errors import DataError, SettingsError
+
+RECORDS = {"chr1": "ACGTNacgtn" * 30, "chr:2": "GATTACA" * 9}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("GENOMASK_CACHE", str(folder))
+    return folder
+
+
+def written(folder, records=RECORDS, width=60, name="g.fa", pack=bytes):
+    lines = []
+    for record, letters in records.items():
+        lines += [f">{record} about it", *(letters[at : at + width] for at in range(0, len(letters), width))]
+    path = folder / name
+    path.write_bytes(pack(("\n".join(lines) + "\n").encode()))
+    return path
+
+
+def bgzip(data):
+    """One block of bgzip's layout, and the empty one."""
+    member = gzip.compress(data)
+    extra = b"\x06\x00BC\x02\x00" + (len(member) + 7).to_bytes(2, "little")
+    return member[:3] + b"\x04" + member[4:10] + extra + member[10:] + BGZIP_END
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """Whoever takes the whole genome fails."""
+
+    def refuse(*_, **__):
+        raise AssertionError("the genome was read whole")
+
+    monkeypatch.setattr(Genome, "open", refuse)
+
+
+@settings(deadline=None, max_examples=25)
+@given(first=st.integers(1, 300), size=st.integers(1, 300), width=st.integers(1, 80))
+def test_any_part_is_that_of_the_letters_whatever_the_width_of_lines(tmp_path_factory, first, size, width):
+    last = min(first + size, 300)
+    part = read_part(written(tmp_path_factory.mktemp("fasta"), width=width), f"chr1:{first:,}-{last}")
+    expected = ["ACGTN".index(letter) for letter in RECORDS["chr1"][first - 1 : last].upper()]
+    assert (part.record, part.start, part.codes.tolist()) == ("chr1", first - 1, expected)
+
+
+@pytest.mark.parametrize(("name", "pack"), [("g.fa", bytes), ("g.fa.gz", bgzip)])
+def test_a_part_is_read_by_an_index_in_the_cache_and_nothing_lies_beside_the_file(tmp_path, unread, cache, name, pack):
+    path = written(tmp_path, name=name, pack=pack)
+    for _ in range(2):
+        assert read_part(path, "chr:2:3-7").codes.tolist() == [3, 3, 0, 1, 0]
+    assert read_part(path, "chr:2").codes.size == 63
+    assert os.listdir(tmp_path) == [name]
+    assert len(list((cache / "indexes").iterdir())) == 1
+
+
+def test_an_index_beside_the_file_is_used_unless_it_is_older(tmp_path, unread, cache):
+    path, index = written(tmp_path, {"a": "ACGTACGTAC"}), tmp_path / "g.fa.fai"
+    index.write_text("renamed\t10\t12\t60\t61\n")
+    assert read_part(path, "renamed:1-4").codes.tolist() == [0, 1, 2, 3]
+    assert not list(cache.iterdir())
+    os.utime(index, (1, 1))
+    assert read_part(path, "a:1-4").codes.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("fai", ["a\t900\t12\t60\t61\n", "a\t10\t2\t60\t61\n", "a\tx\t12\t60\t61\n", "a\n", "\n"])
+def test_an_index_of_another_file_is_refused(tmp_path, fai):
+    path = written(tmp_path, {"a": "ACGTACGTAC"})
+    (tmp_path / "g.fa.fai").write_text(fai)
+    with pytest.raises((DataError, SettingsError)):
+        read_part(path, "a:1-900" if "900" in fai else "a:1-10")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b">a\nAC\nGTACG\nTAC\n", gzip.compress(b">a\nACGTACGTAC\n"), b"LOCUS       a\nORIGIN\n 1 acgtacgtac\n//\n"],
+)
+@pytest.mark.parametrize("name", ["g.fa", "g.gz"])
+def test_a_file_without_an_index_is_read_whole(tmp_path, caplog, content, name):
+    caplog.set_level("INFO")
+    (tmp_path / name).write_bytes(content)
+    assert np.array_equal(read_part(tmp_path / name, "a:2-4").codes, [1, 2, 3])
+    assert "so it is read whole" in caplog.text
+
+
+def test_what_is_not_there_is_said(tmp_path):
+    path = written(tmp_path)
+    with pytest.raises(SettingsError, match=r"no record 'chr3'\. Its records are: chr1, chr:2"):
+        read_part(path, "chr3:1-2")
+    with pytest.raises(SettingsError, match="'chr1:299-301' is not a part of record chr1, which has bases 1-300"):
+        read_part(path, "chr1:299-301")
+    with pytest.raises(DataError, match=r"record a: 'R' is not one of A C G T N"):
+        read_part(written(tmp_path, {"a": "ACGR"}), "a")
+    assert read_part(written(tmp_path, {"a": "ACGR"}), "a", "n").codes.tolist() == [0, 1, 2, 4]

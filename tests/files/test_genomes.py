@@ -1,0 +1,47 @@
+import io
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from genomask.data import Genome
+from genomask.errors import DataError
+from genomask.files.cache_entries import entries, remove
+from genomask.files.genomes import genome_files, input_genome, stem_of
+
+
+def test_a_folder_stands_for_the_genomes_in_it_at_any_depth(tmp_path):
+    for name in ("b/x.fna.gz", "a.fa", "b/y.2bit", "c/z.GBFF", "c/notes.txt", "c/.hidden.fa", "d.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(">a\nACGT\n")
+    found = genome_files([tmp_path, tmp_path / "c" / "notes.txt"])
+    names = [str(path.relative_to(tmp_path)) for path in found]
+    assert names == ["a.fa", "b/x.fna.gz", "b/y.2bit", "c/z.GBFF", "c/notes.txt"]
+    assert stem_of(tmp_path / "b" / "x.fna.gz") == "x"
+
+
+def test_a_genome_is_made_of_a_folder(tmp_path):
+    (tmp_path / "g").mkdir()
+    (tmp_path / "g" / "1.fa").write_text(">a\nACGT\n")
+    (tmp_path / "g" / "2.fa").write_text(">a\nGGGG\n")
+    assert Genome.open(input_genome(tmp_path / "g"), cache=tmp_path).names == ["a", "2:a"]
+
+
+def test_a_folder_without_a_genome_is_said_to_be_one(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(DataError, match=r"no genome in this folder\. Name files, or let them end in"):
+        input_genome(tmp_path)
+
+
+def test_standard_input_becomes_a_file_of_the_cache_named_by_its_content(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path))
+    kept = []
+    for _ in range(2):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b">a\nACGT\n")))
+        kept.append(input_genome("-"))
+    assert kept[0] == kept[1]
+    assert kept[0].read_bytes() == b">a\nACGT\n"
+    assert [path.name for path in (tmp_path / "stdin").iterdir()] == [kept[0].name]
+    (entry,) = entries(tmp_path)
+    assert entry.what == "genome from stdin"
+    assert remove(entry)
