@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.packing import pack
 from genomask.data.reading import PAIR, TEXT
-from genomask.data.tokenizers.base import CLS, SEP, DnaTokenizer, base_codes
+from genomask.data.tokenizers.base import DnaTokenizer, base_codes
 from genomask.encoders.positions import POSITIONS
 from genomask.errors import DataError
 from genomask.inference.vocabulary import reading_of
@@ -66,7 +66,8 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
 
 
 def _dna_tokens(tokenizer: DnaTokenizer, sequence: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    ids = np.concatenate([[CLS], tokenizer.encode_bases(base_codes(sequence)), [SEP]])
+    first, last = tokenizer.ends
+    ids = np.concatenate([[first], tokenizer.encode_bases(base_codes(sequence)), [last]])
     start, stop = (place.numpy() for place in tokenizer.token_bases.places(torch.from_numpy(ids)))
     covers = stop > start
     return ids, start * covers, stop * covers

@@ -45,7 +45,7 @@ def pretrain(
             "--from",
             parser=found_model,
             metavar="MODEL",
-            help="Begin with the weights of a run or model (ours, DNABERT, BERT, MosaicBERT), in its shape and tokens.",
+            help="Begin with the weights of a run or model (ours, DNABERT, BERT ...), in its shape and tokens.",
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,

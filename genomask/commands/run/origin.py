@@ -11,7 +11,7 @@ from typing import Any
 from genomask.data.settings import DnaTokenSettings
 from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.tokenizers.kmer import KmerTokenizer
-from genomask.data.tokenizers.saved import TOKENIZER_FILES, dna_tokenizer, open_tokenizer
+from genomask.data.tokenizers.saved import TOKENIZER_FILES, as_dna, dna_tokenizer, open_tokenizer
 from genomask.data.tokenizers.vocabularies import vocabulary_of_tokenizer
 from genomask.data.tokenizers.wordpiece import wordpiece_tokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
@@ -127,7 +127,7 @@ def _tokens_of(folder: Path, kind: str) -> dict[str, Any]:
         raise UserError(f"{folder}: its tokenizer does not open ({why}); copy the tokenizer's files again") from problem
     if kind == "genome" and isinstance(tokenizer, KmerTokenizer):
         return {"k": tokenizer.k, "stride": tokenizer.stride, "folder": ""}
-    if kind == "genome" and isinstance(tokenizer, DnaTokenizer):
+    if kind == "genome" and as_dna(tokenizer) is not None:
         return {"folder": str(folder.absolute())}
     vocabulary = None if kind == "genome" or isinstance(tokenizer, DnaTokenizer) else vocabulary_of_tokenizer(tokenizer)
     if vocabulary is None:

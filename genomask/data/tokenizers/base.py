@@ -20,7 +20,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SPECIAL_NAMES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
 """What transformers calls our special tokens, which are BERT's, in their order."""
 PAD, UNK, CLS, SEP, MASK = range(5)
-"""Their ids, in every tokenizer of ours."""
+"""Their ids, in every tokenizer that we make."""
 LONGEST = 512
 """Tokens that BERT and DNABERT take, and what `truncation=True` cuts to where nothing else was said."""
 _CODE_OF_BYTE = np.full(256, 4, dtype=np.uint8)
@@ -52,11 +52,17 @@ class DnaTokenizer:
         """Base codes (bases,) to token ids (tokens,) int64, without special tokens."""
 
     @property
+    def ends(self) -> tuple[int, int]:
+        """The ids of [CLS] and [SEP], between which a sequence stands."""
+        return CLS, SEP
+
+    @property
     def learned(self) -> str:
         """A hash of what was learned from data and the ids depend on; "" where nothing was."""
         return ""
 
     def encode_windows(self, windows: Sequence[np.ndarray], weights: np.ndarray) -> TokenSequences:
         """[CLS] tokens [SEP] of each of B windows of base codes; `weights` (B,) are theirs in the loss."""
-        ids = [np.concatenate([[CLS], self.encode_bases(codes), [SEP]]) for codes in windows]
+        first, last = self.ends
+        ids = [np.concatenate([[first], self.encode_bases(codes), [last]]) for codes in windows]
         return pack(ids, weights)

@@ -1,7 +1,8 @@
 """BpeTokenizer: DNA in, words of unequal length out, learned from a genome by byte-pair encoding (BPE).
 
 A word grows from the pair of neighbours that occurs most often, again and again, until the vocabulary is full: common
-stretches of the genome become one token, and tokens never overlap. Ids 0-4 are [PAD] [UNK] [CLS] [SEP] [MASK].
+stretches of the genome become one token, and tokens never overlap. Ids 0-4 are [PAD] [UNK] [CLS] [SEP] [MASK] where we
+learned the words; those of others, as DNABERT-2's, keep their ids.
 Source of the method for DNA: DNABERT-2 (Zhou et al., ICLR 2024).
 """
 
@@ -14,24 +15,21 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from genomask.data.genome import Genome
 from genomask.data.packing import pack
 from genomask.data.tokenizers.base import (
-    CLS,
     LONGEST,
-    MASK,
-    SEP,
     SPECIAL_NAMES,
     SPECIAL_TOKENS,
-    UNK,
     DnaTokenizer,
     Whole,
     base_codes,
 )
 from genomask.data.window_sampling import place_evenly
 from genomask.errors import DataError
+from genomask.hashing import hash64
 from genomask.settings.ranges import require_whole
 from genomask.terminal.progress import Work, working
 from genomask.types import TokenBases, TokenSequences
@@ -46,6 +44,9 @@ SAMPLE_WINDOW = 512
 """Bases of a window of the sample; no word is learned across its ends."""
 COUNTED_BASES = 1_000_000
 """Of the sample, cut into tokens once more to know how long tokens are on average."""
+PROBED_BASES = 20_000
+"""Of random DNA, to know how long another's tokens are on average."""
+_PROBE_STREAM = 161
 _LETTER_OF_CODE = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
 
@@ -82,6 +83,24 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
         mean = 100 * SAMPLE_WINDOW * len(counted) // n_tokens
         return cls(tokenizer_object=rules, bases_in_100_tokens=mean, model_max_length=LONGEST, **named)
 
+    @classmethod
+    def of(cls, other: PreTrainedTokenizerBase) -> "BpeTokenizer | None":
+        """The words of another's BPE, as DNABERT-2's, with their ids; None where it is none, or they are not of DNA.
+
+        Lower case and U are read as by ours. Mean length is that on even random DNA.
+        """
+        if not isinstance(other, PreTrainedTokenizerFast) or None in (getattr(other, name) for name in SPECIAL_NAMES):
+            return None
+        rules = Tokenizer.from_str(other.backend_tokenizer.to_str())
+        named = {name: getattr(other, name) for name in SPECIAL_NAMES}
+        words = rules.get_vocab().keys() - set(named.values())
+        if not isinstance(rules.model, models.BPE) or not words >= set(LETTERS) or set("".join(words)) - set(LETTERS):
+            return None
+        _reads_dna(rules, other.cls_token, other.sep_token)
+        probe = letters_of(uniform_bases(PROBED_BASES))
+        mean = 100 * len(probe) // len(rules.encode(probe, add_special_tokens=False).ids)
+        return cls(tokenizer_object=rules, bases_in_100_tokens=mean, model_max_length=LONGEST, **named)
+
     @property
     def bases_in_100_tokens(self) -> int:
         """Their mean length on the genome learned from; of a folder that does not say it, that of single bases."""
@@ -92,6 +111,11 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
         """A hash of the words and of the order they are made in."""
         model = json.loads(self.backend_tokenizer.to_str())["model"]
         return hashlib.blake2b(json.dumps(model, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The ids of [CLS] and [SEP]."""
+        return self.cls_token_id, self.sep_token_id
 
     def bases_for(self, n_tokens: Whole) -> Whole:
         """Bases of a window that makes so many tokens, on average."""
@@ -109,17 +133,20 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
     @cached_property
     def token_bases(self) -> TokenBases:
         """What masking must know of this vocabulary."""
-        words = [base_codes(word) for word in self.convert_ids_to_tokens(list(range(len(SPECIAL_TOKENS), len(self))))]
-        letters = np.full((len(self), max(map(len, words))), 4, dtype=np.uint8)
-        for row, word in enumerate(words, len(SPECIAL_TOKENS)):
+        special = [getattr(self, f"{name}_id") for name in SPECIAL_NAMES]
+        words = {row: base_codes(word) for word, row in self.get_vocab().items() if row not in special}
+        letters = np.full((len(self), max(map(len, words.values()))), 4, dtype=np.uint8)
+        for row, word in words.items():
             letters[row, : len(word)] = word
         n_bases = torch.from_numpy((letters < 4).sum(1))
-        n_bases[[UNK, MASK]] = 1
+        n_bases[[self.unk_token_id, self.mask_token_id]] = 1
+        maskable = torch.ones(len(self), dtype=torch.bool)
+        maskable[special] = False
         return TokenBases(
             k=1,
             stride=1,
-            mask_id=MASK,
-            maskable=torch.arange(len(self)) >= len(SPECIAL_TOKENS),
+            mask_id=self.mask_token_id,
+            maskable=maskable,
             n_bases=n_bases,
             letters=torch.from_numpy(letters),
             kmer_ids=torch.zeros(0, dtype=torch.int64),
@@ -135,11 +162,7 @@ def letters_of(codes: np.ndarray) -> str:
 def learn_rules(sequences: Iterable[str], vocab_size: int) -> Tokenizer:
     """The words of sequences of A C G T, and all that makes ids of DNA with them."""
     rules = Tokenizer(models.BPE(unk_token="[UNK]"))
-    rules.normalizer = normalizers.Sequence(
-        [normalizers.Replace(a, b) for a, b in zip("acgtuU", "ACGTTT", strict=True)]
-    )
     rules.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    rules.decoder = decoders.Fuse()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=list(SPECIAL_TOKENS),
@@ -149,9 +172,24 @@ def learn_rules(sequences: Iterable[str], vocab_size: int) -> Tokenizer:
         show_progress=False,
     )
     rules.train_from_iterator(sequences, trainer)
-    ends = [("[CLS]", CLS), ("[SEP]", SEP)]
-    rules.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", ends)
+    _reads_dna(rules, "[CLS]", "[SEP]")
     return rules
+
+
+def _reads_dna(rules: Tokenizer, first: str, last: str) -> None:
+    """Let a BPE read lower case and U, put a sequence between the tokens `first` and `last`, and spell tokens out."""
+    rules.normalizer = normalizers.Sequence(
+        [normalizers.Replace(a, b) for a, b in zip("acgtuU", "ACGTTT", strict=True)]
+    )
+    rules.decoder = decoders.Fuse()
+    ends = [(token, rules.token_to_id(token)) for token in (first, last)]
+    pair = f"{first} $A {last} $B:1 {last}:1"
+    rules.post_processor = processors.TemplateProcessing(f"{first} $A {last}", pair, ends)
+
+
+def uniform_bases(count: int) -> np.ndarray:
+    """(count,) base codes, each base as likely, always the same."""
+    return (hash64(np.zeros(1, dtype=np.int64), _PROBE_STREAM, np.arange(count)) & 3).astype(np.uint8)
 
 
 def _counted(sequences: Sequence[str], work: Work) -> Iterator[str]:

@@ -8,6 +8,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 
 from genomask.data.settings import DnaTokenSettings
 from genomask.data.tokenizers.base import SPECIAL_NAMES, SPECIAL_TOKENS, DnaTokenizer
+from genomask.data.tokenizers.bpe import BpeTokenizer
 from genomask.data.tokenizers.kmer import MAX_K, KmerTokenizer
 from genomask.errors import SettingsError, quoted
 
@@ -50,12 +51,17 @@ def dna_tokenizer(settings: DnaTokenSettings) -> DnaTokenizer:
         raise SettingsError(
             f"tokens.folder = {quoted(settings.folder)}: no tokenizer opens there ({why}). {_MAKE}"
         ) from problem
-    if not isinstance(tokenizer, DnaTokenizer):
+    if (found := as_dna(tokenizer)) is None:
         raise SettingsError(
             f"tokens.folder = {quoted(settings.folder)} holds a {type(tokenizer).__name__}, which is no DNA tokenizer "
-            f"of genomask's. {_MAKE}"
+            f"of genomask's, nor a BPE of DNA. {_MAKE}"
         )
-    return tokenizer
+    return found
+
+
+def as_dna(tokenizer: PreTrainedTokenizerBase) -> DnaTokenizer | None:
+    """The tokenizer where it is one that training can use, or the words of a BPE of DNA as such; None for others."""
+    return tokenizer if isinstance(tokenizer, DnaTokenizer) else BpeTokenizer.of(tokenizer)
 
 
 _MAKE = "Give a folder that `genomask tokenizer train` wrote."

@@ -10,6 +10,9 @@ import pytest
 import torch
 from quick_settings import QUICK
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
 from genomask.commands.pretrain import chosen_recipe, origin_of, pretrain
@@ -19,11 +22,13 @@ from genomask.data.opening import Inputs
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.encoders.bridges import to_mosaicbert
 from genomask.errors import SettingsError, Stopped, UserError
+from genomask.inference.hub import open_model
 from genomask.training import loop
 from genomask.training.metrics_log import read_metrics
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 48}
 QUICKER = [x for x in QUICK if not x.startswith(("encoder.", "tokens."))] + ["training.steps=4", "evaluation.every=4"]
+WORDS = "bert.embeddings.word_embeddings.weight"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -63,8 +68,8 @@ def test_a_run_begins_with_the_weights_in_the_shape_and_the_tokens_of_the_model(
     assert (recipe.tokens.k, recipe.encoder.positions, recipe.encoder.mlp) == (3, positions, mlp)
     assert recipe.encoder.hidden_size == SIZES["hidden_size"]
     pretrain(recipe, inputs, out, origin=origin)
-    now = load_file(out / "model" / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
-    before = load_file(model / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
+    now = load_file(out / "model" / "model.safetensors")[WORDS]
+    before = load_file(model / "model.safetensors")[WORDS]
     torch.testing.assert_close(now[: len(before)], before, rtol=0, atol=1e-6)
     assert read_origin(out) == origin
     assert json.loads((out / "environment.json").read_text())["from"] == origin.words
@@ -153,6 +158,32 @@ def test_learned_words_of_dna_come_along_from_their_folder(simulated, inputs, tm
     recipe, origin = asked(model, tmp_path / "run", f"tokens.folder={tmp_path / 'words'}")
     assert recipe.tokens.folder == str(model)
     pretrain(recipe, inputs, tmp_path / "run", origin=origin)
+
+
+def test_dnabert_2_goes_on_with_its_words_whose_special_ids_stand_elsewhere(inputs, tmp_path):
+    words = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "A", "C", "G", "T", "AC", "GT", "ACGT"]
+    merges = [("A", "C"), ("G", "T"), ("AC", "GT")]
+    plain = Tokenizer(BPE({word: i for i, word in enumerate(words)}, merges, unk_token="[UNK]"))
+    plain.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+    model, out = (
+        folder_of(tmp_path / "model", None, "mosaicbert", vocab_size=len(words), pad_token_id=3),
+        tmp_path / "run",
+    )
+    plain.save(str(model / "tokenizer.json"))
+    recipe, origin = asked(model, out, "optimizer.learning_rate=1e-12")
+    assert (recipe.tokens.folder, origin.beside["pad_token_id"]) == (str(model), 3)
+    pretrain(recipe, inputs, out, origin=origin)
+    now, before = (load_file(x / "model.safetensors")[WORDS] for x in (out / "model", model))
+    torch.testing.assert_close(now[: len(before)], before, rtol=0, atol=1e-6)
+    trained, tokenizer = open_model(out / "model")
+    assert isinstance(tokenizer, BpeTokenizer)
+    assert tokenizer("ACGTGT")["input_ids"] == plain.encode("ACGTGT").ids == [1, 11, 10, 2]
+    assert (tokenizer.mask_token_id, tokenizer.pad_token_id, trained.config.pad_token_id) == (4, 3, 3)
+    source = recipe.open_source(inputs, out)
+    ids, bounds, _ = source.train(0, 3)
+    assert set(ids[bounds[:-1].long()].tolist()) == {1}
+    assert set(ids[bounds[1:].long() - 1].tolist()) == {2}
+    assert source.token_bases.mask_id == 4
 
 
 def test_a_text_model_goes_on_with_its_pieces(tmp_path):

@@ -4,14 +4,16 @@ import itertools
 
 import numpy as np
 import pytest
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer, models
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from genomask.data.genome import Genome
 from genomask.data.intervals import intersect
 from genomask.data.sources import GenomeSource
 from genomask.data.tokenizers import bpe
-from genomask.data.tokenizers.base import CLS, MASK, PAD, SEP, UNK, DnaTokenizer, base_codes
+from genomask.data.tokenizers.base import CLS, MASK, PAD, SEP, SPECIAL_NAMES, UNK, DnaTokenizer, base_codes
 from genomask.data.tokenizers.bpe import BpeTokenizer, letters_of
+from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.tokenizers.saved import open_tokenizer
 from genomask.data.windows import WindowSettings
 from genomask.errors import DataError, SettingsError
@@ -151,3 +153,35 @@ def test_a_run_is_bound_to_the_words_as_to_the_genome(genome, tokenizer):
     assert (
         GenomeSource(genome, settings, tokenizer, 0).fingerprint != GenomeSource(genome, settings, other, 0).fingerprint
     )
+
+
+def of_dnabert_2(words, **special):
+    """A fast tokenizer whose special tokens come first, in another order than ours."""
+    ids = {word: i for i, word in enumerate(["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", *words])}
+    merges = [(word[: len(word) // 2], word[len(word) // 2 :]) for word in words if len(word) > 1]
+    named = {name: f"[{name.partition('_')[0].upper()}]" for name in SPECIAL_NAMES}
+    rules = Tokenizer(models.BPE(ids, merges, unk_token="[UNK]"))
+    return PreTrainedTokenizerFast(tokenizer_object=rules, **(named | special))
+
+
+def test_the_words_of_another_bpe_of_dna_keep_their_ids_and_say_what_masking_must_know(tmp_path):
+    BpeTokenizer.of(of_dnabert_2([*"ACGT", "AC", "GT", "ACGT"])).save_pretrained(tmp_path)
+    ours = AutoTokenizer.from_pretrained(tmp_path)
+    assert isinstance(ours, BpeTokenizer)
+    assert ours("acguN")["input_ids"] == [1, 11, 0, 2]
+    assert (ours.ends, ours.token_bases.mask_id) == ((1, 2), 4)
+    assert ours.token_bases.maskable.tolist() == 5 * [False] + 7 * [True]
+    assert ours.token_bases.n_bases.tolist() == [1, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 4]
+    assert ours.token_bases.letters[11].tolist() == [0, 1, 2, 3]
+    assert 100 < ours.bases_in_100_tokens < 200
+    windows = [base_codes("ACGTAC"), base_codes("GT")]
+    assert ours.encode_windows(windows, np.ones(2)).input_ids.tolist() == [1, 11, 9, 2, 1, 10, 2]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [KmerTokenizer(k=3), of_dnabert_2([*"ACG"]), of_dnabert_2([*"ACGTX"]), of_dnabert_2([*"ACGT"], mask_token=None)],
+    ids=["k-mers", "no T", "other letters", "no mask"],
+)
+def test_what_is_no_whole_bpe_of_dna_is_none(other):
+    assert BpeTokenizer.of(other) is None
