@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from genomask.commands.export import export_note
+from genomask.commands.genome_report import GENOME, keep_manifest
 from genomask.commands.run.card import run_card
 from genomask.commands.run.changes import STEPS, check_settings
 from genomask.commands.run.folder import (
@@ -140,6 +141,8 @@ def _claim(run: Run, recipe: Recipe, inputs: Inputs, facts: Facts, resume: bool)
     if changes or not resume:
         write_config(run.out, recipe, inputs, facts)
     recipe.keep_tokens(run.tokenizer, run.out)
+    if isinstance(run.batches.source, GenomeSource) and not (run.out / GENOME).exists():
+        keep_manifest(run.out, run.batches.source, inputs)
     if note := export_note(recipe.encoder):
         log.info(note)
 

@@ -55,6 +55,7 @@ class Piece(NamedTuple):
     record: str
     codes: np.ndarray  # (n,) uint8, n > 0
     soft_masked: np.ndarray  # (n,) bool, lower case in the file
+    ambiguous: int  # letters such as R, read as N
 
 
 class Part(NamedTuple):
@@ -99,7 +100,8 @@ def pieces_of(path: Path, parts: Iterator[Part], ambiguous: str) -> Iterator[Pie
             if symbols.max() >= refused_from:
                 raise _bad_letter(path, record, part, refused_from)
             n_bases += symbols.size
-            yield Piece(record, symbols & 7, (symbols & LOWER) != 0)
+            several = int(np.count_nonzero(symbols & AMBIGUOUS)) if refused_from == ILLEGAL else 0
+            yield Piece(record, symbols & 7, (symbols & LOWER) != 0, several)
         elif part.text.strip():
             raise _not_fasta(path, part)
     if not headers:

@@ -30,6 +30,8 @@ class Genome:
     """(Q, 2) int64 [start, stop) of soft-masked (lower-case) letters, never across records."""
     fingerprint: str
     """Hash of codes and offsets: the same content gives the same fingerprint, whatever its files are called."""
+    ambiguous: int = 0
+    """How many letters were such as R, and read as N."""
 
     @classmethod
     def open(

@@ -33,6 +33,7 @@ class GenomeBuilder:
         self._pending: list[Piece] = []  # not yet written: contigs may be small, numpy wants them together
         self._n_pending = 0
         self._n_written = 0
+        self._ambiguous = 0
         self._runs: list[np.ndarray] = []
         self._repeats: list[np.ndarray] = []
 
@@ -60,6 +61,7 @@ class GenomeBuilder:
         facts = {
             "names": list(self._names),
             "fingerprint": content.hexdigest(),
+            "ambiguous": self._ambiguous,
             "files": [str(path) for path in self._files],
         }
         repeats = intersect(union(*self._repeats), records)
@@ -72,6 +74,7 @@ class GenomeBuilder:
         for piece in pieces:
             digest.update(piece.codes.data)
             at += piece.codes.size
+            self._ambiguous += piece.ambiguous
             self._has_read(piece.codes.size)
             self._pending.append(piece)
             self._n_pending += piece.codes.size

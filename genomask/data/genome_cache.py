@@ -19,9 +19,10 @@ from genomask.files.cache import cache_errors, default_cache, files_key, sealed_
 from genomask.files.inputs import require_file
 from genomask.terminal.progress import working
 
-FORMAT = 1
+FORMAT = 2
 """Part of the key; raise it when the files change their meaning."""
 ARRAYS = ("offsets", "runs", "repeats")
+FACTS = ("names", "fingerprint", "ambiguous")
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def _load(folder: Path) -> dict[str, Any]:
     facts = json.loads((folder / "genome.json").read_text(encoding="utf-8"))
     arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ARRAYS}
     codes = np.memmap(folder / "codes.bin", dtype=np.uint8, mode="r")
-    return {"codes": codes, "names": facts["names"], "fingerprint": facts["fingerprint"], **arrays}
+    return {"codes": codes, **{name: facts[name] for name in FACTS}, **arrays}
 
 
 def _is_sound(fields: dict[str, Any]) -> bool:

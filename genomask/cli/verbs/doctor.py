@@ -1,10 +1,31 @@
-"""The verb `doctor`: what is installed, and what this machine can do."""
+"""The verb `doctor`: what is installed and what this machine can do, or what a genome is made of."""
 
+from genomask.cli.options import Ambiguous, Changes, GenomeFiles, RecipeName
+from genomask.cli.recipes import look_at
+from genomask.errors import SettingsError
 from genomask.terminal.console import show
 
 
-def doctor() -> None:
-    """Say what is installed, which attention backend would run and why, and how fast this machine trains."""
-    from genomask.commands.doctor import findings
+def doctor(
+    genome: GenomeFiles = [],  # noqa: B006 - typer copies it
+    recipe: RecipeName = "",
+    ambiguous: Ambiguous = "error",
+    changes: Changes = [],  # noqa: B006
+) -> None:
+    """Say what is installed, which attention backend would run and why, and how fast this machine trains.
 
-    show(findings())
+    With --genome: what the genome is made of, and what the windows of a recipe would take of it.
+    """
+    if not genome:
+        if recipe or changes:
+            raise SettingsError("--recipe and --set are about the windows of a genome: give one by --genome.")
+        from genomask.commands.doctor import findings
+
+        show(findings())
+        return
+    look_at("genome", recipe, changes, [])
+
+    from genomask.commands.genome_report import genome_report
+    from genomask.data.opening import Inputs
+
+    show(genome_report(Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous), recipe, changes))

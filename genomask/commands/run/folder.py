@@ -23,7 +23,16 @@ from genomask.recipe import Recipe, recipe_from_tables, recipe_to_toml, toml_val
 CONFIG = "config.toml"
 NO_SETTINGS = ("inputs", "mask_files", "from")
 """Tables of config.toml beside those of the recipe."""
-WRITTEN = (CONFIG, "environment.json", "baselines.json", "metrics.jsonl", "model/", "curves.svg", "curves.png")
+WRITTEN = (
+    CONFIG,
+    "environment.json",
+    "genome.json",
+    "baselines.json",
+    "metrics.jsonl",
+    "model/",
+    "curves.svg",
+    "curves.png",
+)
 """What a run writes whole or not at all, besides its checkpoints."""
 
 

@@ -1,0 +1,85 @@
+"""`genomask doctor --genome`: what a genome is made of and what a recipe's windows take of it; a run keeps the same."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+from rich.table import Table
+
+from genomask.data.genome import Genome
+from genomask.data.manifest import Manifest, WindowFacts
+from genomask.data.opening import Inputs
+from genomask.data.sources import GenomeSource
+from genomask.files.genomes import genome_files
+from genomask.recipe import GenomeRecipe, load_recipe
+from genomask.report.tables import rich_table
+from genomask.settings.recipe_file import default_recipe
+from genomask.training.records import write_record
+
+GENOME = "genome.json"
+"""In a run's folder."""
+
+
+def genome_report(inputs: Inputs, recipe: str, changes: Sequence[str]) -> Iterator[Table]:
+    """What to print of the genome, then of the windows of the recipe, by default this machine's.
+
+    Raises SettingsError after the first where the windows find no room in it.
+    """
+    genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
+    manifest = Manifest.of(genome, genome_files([Path(path) for path in inputs.genome]))
+    yield rich_table(_file_frame(manifest), title="Files")
+    yield rich_table(_frame(_genome_rows(manifest)), title="Genome")
+    name = recipe or default_recipe("genome", has_gpu=torch.cuda.is_available())
+    settings = load_recipe(name, changes)
+    assert isinstance(settings, GenomeRecipe)
+    windows = settings.open_source(inputs, Path()).windows
+    yield rich_table(_frame(_window_rows(WindowFacts.of(genome, windows), manifest)), title=f"Windows of {name}")
+
+
+def keep_manifest(out: Path, source: GenomeSource, inputs: Inputs) -> None:
+    """Write what a run trains on into its folder."""
+    manifest = Manifest.of(source.genome, genome_files([Path(path) for path in inputs.genome]))
+    write_record(out / GENOME, asdict(manifest) | {"windows": asdict(WindowFacts.of(source.genome, source.windows))})
+
+
+def _file_frame(manifest: Manifest) -> pd.DataFrame:
+    rows = [(file.path, f"{file.size:,}", file.sha256) for file in manifest.files]
+    return pd.DataFrame(rows, columns=["file", "bytes", "SHA-256"])
+
+
+def _frame(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["what", "found", "share, %"])
+
+
+def _genome_rows(manifest: Manifest) -> list[tuple[str, str, str]]:
+    bases = manifest.bases
+    return [
+        ("records", f"{manifest.records:,}", ""),
+        ("bases", f"{bases:,}", ""),
+        ("A, C, G, T", f"{manifest.acgt:,}", _percent(manifest.acgt, bases)),
+        ("N", f"{manifest.n:,}", _percent(manifest.n, bases)),
+        ("other letters, read as N", f"{manifest.other:,}", _percent(manifest.other, bases)),
+        ("soft-masked", f"{manifest.soft_masked:,}", _percent(manifest.soft_masked, bases)),
+        ("G and C of A, C, G, T", "", f"{100 * manifest.gc_fraction:.2f}"),
+        ("runs of A, C, G, T", f"{manifest.runs:,}", ""),
+        ("longest run", f"{manifest.longest_run:,}", _percent(manifest.longest_run, bases)),
+        ("fingerprint", manifest.fingerprint, ""),
+    ]
+
+
+def _window_rows(facts: WindowFacts, manifest: Manifest) -> list[tuple[str, str, str]]:
+    validation = facts.validation_windows * facts.validation_bases
+    return [
+        ("bases to train on", f"{facts.training:,}", _percent(facts.training, manifest.acgt)),
+        ("stretches of them", f"{facts.training_intervals:,}", ""),
+        ("bases held out", f"{facts.held_out:,}", _percent(facts.held_out, manifest.acgt)),
+        ("bases of validation", f"{validation:,}", _percent(validation, manifest.acgt)),
+        ("validation windows", f"{facts.validation_windows:,} of {facts.validation_bases:,}", ""),
+        ("longest window", f"{facts.longest:,}", ""),
+    ]
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.2f}"
