@@ -27,7 +27,7 @@ def read_bed(path: Path, genome: Genome, flank: int = 0) -> np.ndarray:
     one interval, and an n-gram may lie across both. Columns after the third, the strand among them, are not read.
     Raises DataError for a line that is not a region of this genome, and for a file in which no base is left.
     """
-    records = _records(genome)
+    records = records_of(genome)
     rows = [_region(path, number, line, records, flank) for number, line in numbered_lines(path) if _is_region(line)]
     found = intersect(union(np.array(rows, dtype=np.int64).reshape(-1, 2)), genome.runs)
     if len(found) == 0:
@@ -51,7 +51,7 @@ def read_regions(path: Path, genome: Genome) -> Iterator[Region]:
 
     Raises DataError for a line that is not a region of this genome.
     """
-    records = _records(genome)
+    records = records_of(genome)
     for number, line in numbered_lines(path):
         if _is_region(line):
             start, stop = _region(path, number, line, records, flank=0)
@@ -61,7 +61,7 @@ def read_regions(path: Path, genome: Genome) -> Iterator[Region]:
             yield Region((named.strip(".") and named) or "{}:{}-{}".format(*line.split()), start, stop, is_reverse)
 
 
-def _records(genome: Genome) -> dict[str, list[int]]:
+def records_of(genome: Genome) -> dict[str, list[int]]:
     """[start, stop) of each record in the genome's codes."""
     return dict(zip(genome.names, np.stack([genome.offsets[:-1], genome.offsets[1:]], axis=1).tolist(), strict=True))
 

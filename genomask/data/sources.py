@@ -71,10 +71,11 @@ class GenomeSource:
 
     def __init__(self, genome: Genome, settings: WindowSettings, tokenizer: DnaTokenizer, seed: int) -> None:
         self.genome = genome
-        self.fingerprint = key_of(genome.fingerprint, tokenizer.learned) if tokenizer.learned else genome.fingerprint
         self.dna_tokenizer = tokenizer
         self.token_bases = tokenizer.token_bases
         self.windows = GenomeWindows(genome, settings, tokenizer, seed)
+        facts = [fact for fact in (tokenizer.learned, self.windows.regions_key) if fact]
+        self.fingerprint = key_of(genome.fingerprint, *facts) if facts else genome.fingerprint
         if len(self.windows.validation_starts) == 0:
             why = (
                 f"no run of ACGT can spare a validation window beside a longest window of {self.windows.max_bases} "

@@ -7,16 +7,19 @@ Letters: B windows, W validation windows, n intervals.
 """
 
 import bisect
+import hashlib
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
 from genomask.data.fasta import UNKNOWN
 from genomask.data.genome import Genome
-from genomask.data.intervals import count_below, longest, subtract, total_length, union
+from genomask.data.intervals import count_below, intersect, longest, subtract, total_length
 from genomask.data.tokenizers.base import DnaTokenizer
+from genomask.data.window_regions import is_file, near_bases, usable_bases
 from genomask.data.window_sampling import StartChooser, place_evenly
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
@@ -36,12 +39,15 @@ PROBE_WINDOWS = 1000
 MIN_FRACTION_KEPT = 0.02
 
 # One stream of the hash for each purpose.
-WINDOW_KEY, FULL_LENGTH, LENGTH, START, STRAND = range(101, 106)
+WINDOW_KEY, FULL_LENGTH, LENGTH, START, STRAND, NEAR = range(101, 107)
 
 _ZERO = np.zeros(1, dtype=np.int64)
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
 
 log = logging.getLogger(__name__)
+
+
+Bases = Annotated[int, Bounds(least=0, most=MANY)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +69,20 @@ class WindowSettings(Table, name="windows"):
     repeat_weight: Fraction = 0.5
     """Weight of such a window's loss under repeats = "weight"."""
     holdout: tuple[str, ...] = ()
-    """Records ("chr1") or parts of them ("chr1:1,001-2,000") kept out of training and validation."""
+    """Kept out of training and validation: records ("chr1"), parts of them ("chr1:1,001-2,000"), all regions or genes
+    of a file ("test.bed", "genes.gtf"), or one of them ("genes.gtf:TP53")."""
+    include: tuple[str, ...] = ()
+    """BED files: training and validation see these regions alone."""
+    exclude: tuple[str, ...] = ()
+    """BED files of regions that neither sees."""
+    near: str = ""
+    """A BED, GTF or GFF file: windows are drawn around the starts of its regions or genes."""
+    upstream: Bases = 16_000
+    """Bases before each start, against its strand, that a window near it may lie in."""
+    downstream: Bases = 8_000
+    """Bases from each start on."""
+    near_fraction: Fraction = 1.0
+    """Fraction of windows that are drawn near; the others lie anywhere."""
     validation_windows: Annotated[int, Bounds(least=0, most=MANY)] = 2560
     """Windows of 510 bases for validation; fewer where they would take over an eighth of the usable bases, shorter
     where no run of ACGT has as many."""
@@ -91,16 +110,32 @@ class GenomeWindows:
         self.settings, self.seed = settings, seed
         self._tokenizer = tokenizer
         self._repeats = genome.repeats
-        held_out = [np.array([genome.interval(text)], dtype=np.int64) for text in settings.holdout]
-        usable = subtract(genome.runs, union(*held_out))
+        usable = usable_bases(genome, settings.include, settings.exclude, settings.holdout)
         self._require_room(usable)
         self.validation_starts, self.validation_bases = self._place_validation(usable)
         """(W,) int64 starts of validation windows, disjoint, sorted; and the bases of each."""
         self.training = subtract(usable, _intervals(self.validation_starts, self.validation_bases))
         """(n, 2) int64 what training windows may cover: ACGT runs less hold-out less validation, sorted."""
+        self.near: np.ndarray | None = None
+        """(n, 2) int64 the part of it near the starts that the settings name; None where they name none."""
+        if settings.near:
+            around = near_bases(genome, Path(settings.near), settings.upstream, settings.downstream)
+            self.near = intersect(around, self.training)
+            self._require_near()
+            self._near_chooser = StartChooser(self.near)
+            self.training = self.near if settings.near_fraction == 1 else self.training
         self._chooser = StartChooser(self.training)
         if settings.repeats == "skip":
             self._require_few_repeats()
+
+    @property
+    def regions_key(self) -> str:
+        """Changes with what files of regions make of the genome; empty where the settings name none."""
+        settings = self.settings
+        if not (settings.include or settings.exclude or settings.near or any(map(is_file, settings.holdout))):
+            return ""
+        arrays = (self.training, self.validation_starts, *([] if self.near is None else [self.near]))
+        return hashlib.blake2b(b"".join(array.tobytes() for array in arrays), digest_size=12).hexdigest()
 
     @property
     def max_bases(self) -> int:
@@ -131,17 +166,26 @@ class GenomeWindows:
 
     def _draw_starts(self, keys: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Uniform over all starts where a window of that length fits; under "skip", over those it lets pass."""
-        starts = self._chooser.choose(hash64(keys, START, _ZERO), lengths)
+        starts = self._choose(keys, lengths, attempt=0)
         if self.settings.repeats != "skip":
             return starts
         again = np.flatnonzero(self._is_repeat(starts, lengths))
         for attempt in range(1, MAX_ATTEMPTS):
             if again.size == 0:
                 break
-            starts[again] = self._chooser.choose(hash64(keys[again], START, _ZERO + attempt), lengths[again])
+            starts[again] = self._choose(keys[again], lengths[again], attempt)
             again = again[self._is_repeat(starts[again], lengths[again])]
         if again.size:
             raise self._too_many_repeats(f"not one of {MAX_ATTEMPTS} windows of {lengths[again[0]]} bases passes")
+        return starts
+
+    def _choose(self, keys: np.ndarray, lengths: np.ndarray, attempt: int) -> np.ndarray:
+        """(B,) starts; of the fraction that lies near, among those near."""
+        bits = hash64(keys, START, _ZERO + attempt)
+        starts = self._chooser.choose(bits, lengths)
+        if self.near is not None and self.settings.near_fraction < 1:
+            is_near = uniform(keys, NEAR, _ZERO) < self.settings.near_fraction
+            starts[is_near] = self._near_chooser.choose(bits[is_near], lengths[is_near])
         return starts
 
     def _is_repeat(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -153,7 +197,7 @@ class GenomeWindows:
         """Look at full-length windows beforehand: a run should not stop on its thousandth step."""
         keys = self._keys(np.arange(PROBE_WINDOWS, dtype=np.int64))
         lengths = np.full(PROBE_WINDOWS, self.max_bases, dtype=np.int64)
-        starts = self._chooser.choose(hash64(keys, START, _ZERO), lengths)
+        starts = self._choose(keys, lengths, attempt=0)
         kept = 1 - self._is_repeat(starts, lengths).mean()
         if kept < MIN_FRACTION_KEPT:
             raise self._too_many_repeats(f"only {kept:.1%} of the windows of {self.max_bases} bases pass")
@@ -164,10 +208,20 @@ class GenomeWindows:
             "soft-masked. Raise windows.repeat_fraction or use windows.repeats = keep or weight."
         )
 
+    def _require_near(self) -> None:
+        assert self.near is not None
+        if longest(self.near) < self.max_bases:
+            raise SettingsError(
+                f"windows.near = {self.settings.near!r}: around no start there are {self.max_bases:,} bases A, C, G or "
+                "T in a row to train on, as the longest window has. Raise windows.upstream or windows.downstream, or "
+                "lower windows.max_tokens."
+            )
+
     def _require_room(self, usable: np.ndarray) -> None:
         room = longest(usable)
         if room < self.max_bases:
-            left_out = " that the hold-out leaves" if self.settings.holdout else ""
+            narrowed = self.settings.holdout or self.settings.include or self.settings.exclude
+            left_out = " that hold-out, include and exclude leave" if narrowed else ""
             tokens = bisect.bisect_right(range(1, self.settings.max_tokens), room, key=self._tokenizer.bases_for)
             shorten = f"Set windows.max_tokens to at most {tokens}, or give" if tokens > 0 else "Give"
             raise SettingsError(

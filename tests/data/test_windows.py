@@ -209,7 +209,7 @@ def test_a_genome_shorter_than_one_window_is_refused_with_the_length_that_would_
     )
     fitting = GenomeWindows(genome, WindowSettings(max_tokens=395), KmerTokenizer(6), seed=0)
     assert fitting.max_bases == 400
-    with pytest.raises(SettingsError, match="that the hold-out leaves has 300 bases"):
+    with pytest.raises(SettingsError, match="that hold-out, include and exclude leave has 300 bases"):
         GenomeWindows(genome, WindowSettings(max_tokens=395, holdout=("r0:1-400",)), KmerTokenizer(6), seed=0)
     with pytest.raises(SettingsError, match=r"Give a longer genome\.$"):
         GenomeWindows(genome_of("ACG"), WindowSettings(), KmerTokenizer(6), seed=0)

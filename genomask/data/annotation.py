@@ -1,0 +1,116 @@
+"""A BED, GTF or GFF file and a genome in; genes, or whatever the file lists, out, with names and strands.
+
+Which of these a file is, is told by where the numbers of its first line stand. Of GTF and GFF the genes are taken, or
+the transcripts where there is no gene.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from genomask.data.bed import read_regions, records_of
+from genomask.data.genome import Genome
+from genomask.data.intervals import union
+from genomask.data.lines import numbered_lines
+from genomask.data.vcf import same_record
+from genomask.errors import DataError, shown
+
+GENES, TRANSCRIPTS = ("gene",), ("transcript", "mRNA")
+"""Types of a row, its third column."""
+NAMED_BY = ("gene_id", "gene_name", "gene", "Name", "ID", "locus_tag")
+COLUMNS = 9
+MOST_DIGITS = 18
+
+_ATTRIBUTE = re.compile(rf'(?:^|[;\s])({"|".join(NAMED_BY)})(?:=|\s+)"?([^";]+)')
+
+
+class Feature(NamedTuple):
+    """A gene, or a region of a BED file; start and stop count in `genome.codes`."""
+
+    names: frozenset[str]
+    start: int
+    stop: int
+    reverse: bool
+
+
+def read_features(path: Path, genome: Genome) -> list[Feature]:
+    """What the file lists. Raises DataError for a line that is none of these formats, and where nothing is listed."""
+    if _is_gff(path):
+        rows = list(_gff_rows(path))
+        wanted = GENES if any(row.kind in GENES for row in rows) else TRANSCRIPTS
+        found = list(_on_records(path, [row for row in rows if row.kind in wanted], genome))
+    else:
+        found = [Feature(frozenset((r.name,)), r.start, r.stop, r.reverse) for r in read_regions(path, genome)]
+    if not found:
+        raise DataError(f"{path}: it lists no gene or region of this genome. Check that they belong together.")
+    return found
+
+
+def bodies(features: list[Feature]) -> np.ndarray:
+    """(n, 2) int64 [start, stop) of the union of features."""
+    return union(np.array([(feature.start, feature.stop) for feature in features], dtype=np.int64).reshape(-1, 2))
+
+
+def around_starts(features: list[Feature], genome: Genome, upstream: int, downstream: int) -> np.ndarray:
+    """(n, 2) int64 union of the bases before and after the start of each feature, by its strand, in its record."""
+    starts = np.array([feature.stop if feature.reverse else feature.start for feature in features], dtype=np.int64)
+    reverse = np.array([feature.reverse for feature in features])
+    record = np.searchsorted(genome.offsets, [feature.start for feature in features], side="right") - 1
+    before, after = np.where(reverse, downstream, upstream), np.where(reverse, upstream, downstream)
+    first = np.maximum(starts - before, genome.offsets[record])
+    return union(np.stack([first, np.minimum(starts + after, genome.offsets[record + 1])], axis=1))
+
+
+class _Row(NamedTuple):
+    record: str
+    kind: str
+    start: int  # from 0
+    stop: int
+    reverse: bool
+    names: frozenset[str]
+    line: int
+
+
+def _is_gff(path: Path) -> bool:
+    """By the first line with columns."""
+    for _, line in numbered_lines(path):
+        cells = line.split("\t")
+        if len(cells) > 4 and not line.startswith("#"):
+            return not cells[1].isdecimal() and cells[3].isdecimal() and cells[4].isdecimal()
+    return False
+
+
+def _gff_rows(path: Path) -> Iterator[_Row]:
+    """Genes and transcripts, as far as the letters of FASTA that may follow them."""
+    for number, line in numbered_lines(path):
+        if line.startswith("##FASTA"):
+            return
+        if not line.strip() or line.startswith("#"):
+            continue
+        cells = line.split("\t")
+        bounds = cells[3:5]
+        if len(cells) < COLUMNS or not all(cell.isdecimal() and len(cell) <= MOST_DIGITS for cell in bounds):
+            raise DataError(f"{path}, line {number}: not a line of GTF or GFF: nine columns between tabs are expected.")
+        if cells[2] in GENES + TRANSCRIPTS:
+            names = frozenset(name.strip() for _, name in _ATTRIBUTE.findall(cells[8]))
+            yield _Row(cells[0], cells[2], int(bounds[0]) - 1, int(bounds[1]), cells[6] == "-", names, number)
+
+
+def _on_records(path: Path, rows: list[_Row], genome: Genome) -> Iterator[Feature]:
+    """The rows by place in the genome; those of records that it does not have, as of patches, are passed over."""
+    bounds = records_of(genome)
+    spelt = {name: same_record(name, bounds) for name in {row.record for row in rows}}
+    for row in rows:
+        record = spelt[row.record]
+        if record is None:
+            continue
+        offset, end = bounds[record]
+        if not 0 <= row.start < row.stop <= end - offset:
+            raise DataError(
+                f"{path}, line {row.line}: {row.start + 1}-{row.stop} is not a part of record {shown(record)}, which "
+                f"has {end - offset:,} bases."
+            )
+        yield Feature(row.names, offset + row.start, offset + row.stop, row.reverse)

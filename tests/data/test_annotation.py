@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from genomask.data import Genome
+from genomask.data.annotation import around_starts, bodies, read_features
+from genomask.errors import DataError
+
+GTF = """#!genome-build x
+chr1\tens\tgene\t11\t20\t.\t+\t.\tgene_id "g1"; gene_name "ABC1";
+chr1\tens\texon\t11\t15\t.\t+\t.\tgene_id "g1";
+1\tens\tgene\t31\t40\t.\t-\t.\tgene_id "g2";
+patch\tens\tgene\t1\t900\t.\t-\t.\tgene_id "g3";
+"""
+GFF = """##gff-version 3
+2\tRef\tregion\t1\t50\t.\t+\t.\tID=r
+2\tRef\tmRNA\t5\t10\t.\t-\t0\tID=t1;Name=thrL;gene=b
+##FASTA
+>2
+ACGT
+"""
+
+
+@pytest.fixture
+def genome(tmp_path):
+    (tmp_path / "g.fa").write_text(f">chr1\n{'ACGTA' * 20}\n>2\n{'ACGTA' * 10}\n")
+    return Genome.open(tmp_path / "g.fa", cache=tmp_path)
+
+
+def read(tmp_path, text, genome):
+    (tmp_path / "x").write_text(text)
+    return read_features(tmp_path / "x", genome)
+
+
+def test_genes_of_gtf_lie_where_they_say_whether_or_not_records_are_called_chr(tmp_path, genome):
+    first, second = read(tmp_path, GTF, genome)  # the third is on a patch that the genome has not
+    assert first == ({"g1", "ABC1"}, 10, 20, False)
+    assert second == ({"g2"}, 30, 40, True)
+
+
+def test_transcripts_are_taken_where_there_is_no_gene(tmp_path, genome):
+    assert read(tmp_path, GFF, genome) == [({"t1", "thrL", "b"}, 104, 110, True)]
+
+
+def test_regions_of_bed_are_taken_with_their_names(tmp_path, genome):
+    text = "chr1\t5\t9\tx\t0\t-\n2\t0\t50\n"
+    assert read(tmp_path, text, genome) == [
+        ({"x"}, 5, 9, True),
+        ({"2:0-50"}, 100, 150, False),
+    ]
+
+
+def test_bases_around_starts_follow_the_strand_and_stay_in_the_record(tmp_path, genome):
+    features = read(tmp_path, "chr1\t10\t20\ta\t0\t+\nchr1\t60\t70\tb\t0\t-\n2\t0\t5\tc\t0\t+\n", genome)
+    assert around_starts(features, genome, 4, 7).tolist() == [[6, 17], [63, 74], [100, 107]]
+    assert around_starts(features, genome, 0, 10).tolist() == [[10, 20], [60, 70], [100, 110]]
+    assert np.array_equal(bodies(features), [[10, 20], [60, 70], [100, 105]])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("chr1\tx\tgene\t1\t200\t.\t+\t.\tID=a\n", "line 1: 1-200 is not a part of record chr1, which has 100 bases"),
+        ("chr1\tx\tgene\t0\t20\t.\t+\t.\tID=a\n", "line 1: 0-20 is not a part of record chr1"),
+        (
+            "#\nchr1\tx\tgene\t1\t2\t.\t+\t.\tID=a\nchr1\tx\ty\tone\t2\n",
+            "line 3: not a line of GTF or GFF",
+        ),
+        ("chr9\tx\tgene\t1\t20\t.\t+\t.\tID=a\n", "it lists no gene or region of this genome"),
+        ("chr1\tx\texon\t1\t20\t.\t+\t.\tID=a\n", "it lists no gene or region of this genome"),
+        ("chr1\tx\ty\n", "line 1: not a BED line"),
+    ],
+)
+def test_what_does_not_fit_is_said(tmp_path, genome, text, sentence):
+    with pytest.raises(DataError, match=sentence):
+        read(tmp_path, text, genome)
