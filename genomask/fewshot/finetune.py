@@ -52,8 +52,13 @@ class FineTuneSettings:
     batch_size: int | str = "auto"
     """Sequences a step; auto: 5 up to 100 shots, 15 above, and 16 for hidden_size < 512."""
 
+    warmup: float | str = "auto"
+    """Fraction of all steps in which the rate grows to its peak; auto: 0.1."""
+
     def __post_init__(self) -> None:
         require_one_of("schedule", self.schedule, SCHEDULES)
+        fits = self.warmup == "auto" if isinstance(self.warmup, str) else 0 <= self.warmup <= 1
+        require(fits, "warmup", "'auto', or from 0 to 1", self.warmup)
         for name in ("learning_rate", "epochs", "batch_size"):
             value = getattr(self, name)
             fits = value == "auto" if isinstance(value, str) else 0 < value <= MANY

@@ -43,13 +43,15 @@ class Schedule(NamedTuple):
     learning_rate: float
     epochs: int
     batch_size: int
+    warmup: float = WARMUP_FRACTION
+    """Fraction of all steps in which the rate grows to its peak."""
 
 
-def optimizer_settings(rate: float, steps: int) -> OptimizerSettings:
+def optimizer_settings(rate: float, steps: int, warmup: float) -> OptimizerSettings:
     """As published: AdamW without decay of biases and norms; linear warm-up, then linear to 0."""
     return OptimizerSettings(
         learning_rate=rate,
-        warmup_steps=max(1, round(WARMUP_FRACTION * steps)),
+        warmup_steps=max(1, round(warmup * steps)),
         beta_1=0.9,
         beta_2=0.999,
         eps=1e-8,
@@ -74,7 +76,7 @@ class Fitting:
         self._targets = torch.from_numpy(targets)
         self.steps_per_epoch = math.ceil(len(targets) / plan.batch_size)
         self.steps = plan.epochs * self.steps_per_epoch
-        self._settings = optimizer_settings(plan.learning_rate, self.steps)
+        self._settings = optimizer_settings(plan.learning_rate, self.steps, plan.warmup)
         self.optimizer = build_optimizer(model, self._settings)
         self._order = -1, np.zeros(0, dtype=np.int64)
 

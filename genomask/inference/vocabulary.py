@@ -30,6 +30,12 @@ def refuse_text(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
         )
 
 
+def refuse_dna(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Raises UserError for the tokenizer of a model of DNA."""
+    if reading_of(tokenizer) is DNA:
+        raise UserError(f"{folder}: this is a model of DNA, which reads no English; give one pretrained on text.")
+
+
 def reading_of(tokenizer: PreTrainedTokenizerBase) -> Reading:
     """How a model with this tokenizer reads: DNA where its vocabulary spells it, else text."""
     if isinstance(tokenizer, DnaTokenizer):

@@ -15,6 +15,7 @@ from genomask.cli import app as cli
 from genomask.cli.options import repeat_options
 from genomask.cli.verbs import compare, export, fewshot, masks
 from genomask.cli.verbs.npmi import LONGEST_WORDS
+from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.encoders.backends import BACKENDS
 from genomask.encoders.bridges import EXPORTS
 from genomask.encoders.config import BACKEND_NAMES
@@ -162,13 +163,14 @@ print(json.dumps(answers))
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The working folder of the command lines: a genome, a task and a run without a model."""
+    """The working folder of the command lines: a genome, a task, a run without a model, and what is no model."""
     (tmp_path / "a.fa").write_text(">x\n" + 400 * "ACGTTGCAAC" + "\n")
     (tmp_path / "t.tsv").write_text(TABLE)
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "config.toml").write_text("")
     (tmp_path / "given").mkdir()
     (tmp_path / "given" / "config.json").write_text("{}")
+    KmerTokenizer(k=3).save_pretrained(tmp_path / "given")
     monkeypatch.chdir(tmp_path)
     logs = [logging.getLogger(name) for name in ("", "genomask")]
     before = [log.level for log in logs]

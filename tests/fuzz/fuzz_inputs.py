@@ -155,6 +155,19 @@ def some_json_lines(rng: random.Random) -> bytes:
     return "\n".join(lines).encode()
 
 
+def glue(rng: random.Random, place: Path, seeds: Path) -> Case:
+    """A task of GLUE, one of its files damaged."""
+    out, split = place / "out", rng.choice(("train", "dev"))
+    for name in ("RTE.train.tsv", "RTE.dev.tsv"):
+        shutil.copy(seeds / name, place / name)
+    whole = place / "whole"
+    shutil.copytree(place, whole)
+    given(rng, place, seeds / f"RTE.{split}.tsv")
+    model = seeds / "text-run" / "model"
+    asked = ["glue", "--model", str(model), "--tasks", "RTE", "--epochs", "1", "--out", str(out), "--data"]
+    return Case(arguments=[*asked, str(place)], changes=(out,), mended=[*asked, str(whole)])
+
+
 def jsonl(rng: random.Random, place: Path, seeds: Path) -> Case:
     """Text to train on, sometimes under a vocabulary that is damaged too."""
     out, good = place / "out", pretrain_text(seeds / "shard.jsonl", place / "out")

@@ -18,6 +18,7 @@ KINDS: dict[str, tuple[Generator, int]] = {
     "suite": (fuzz_suites.suite, 3),
     "examples": (fuzz_inputs.examples, 4),
     "jsonl": (fuzz_inputs.jsonl, 4),
+    "glue": (fuzz_inputs.glue, 1),
     "bed": (fuzz_inputs.bed, 3),
     "vcf": (fuzz_inputs.vcf, 4),
     "jaspar": (fuzz_inputs.jaspar, 3),

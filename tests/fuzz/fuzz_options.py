@@ -29,7 +29,7 @@ PLACES = (
 )  # fmt: skip
 OPTIONS = (
     "--out", "--set", "--seed", "--shots", "--methods", "--recipe", "--help", "--nothere", "-x", "--model", "--genome",
-    "--window", "--evaluate", "--mismatch", "--target", "--resume", "--epochs", "--from", "--dry-run",
+    "--window", "--evaluate", "--mismatch", "--target", "--resume", "--epochs", "--from", "--dry-run", "--tasks",
 )  # fmt: skip
 
 BODIES = (
@@ -140,7 +140,16 @@ def _strategy(rng: random.Random) -> str:
 
 def options(rng: random.Random, place: Path, seeds: Path) -> Case:
     """A good call of any verb, with words replaced, added, doubled or left out, and outputs where something is."""
-    for name in ("genome.fa", "task.tsv", "table.npmi", "motifs.jaspar", "x.vcf", "regions.bed"):
+    for name in (
+        "genome.fa",
+        "task.tsv",
+        "table.npmi",
+        "motifs.jaspar",
+        "x.vcf",
+        "regions.bed",
+        "RTE.train.tsv",
+        "RTE.dev.tsv",
+    ):
         shutil.copy(seeds / name, place / name)
     (place / "there").mkdir()
     (place / "there" / "notes.txt").write_text("of a person")
@@ -171,6 +180,7 @@ def options(rng: random.Random, place: Path, seeds: Path) -> Case:
 def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
     """Good calls: words to mistype, and words that end them, in which the verbs that take minutes get a mistake."""
     out, genome, task, table = (str(place / name) for name in ("out", "genome.fa", "task.tsv", "table.npmi"))
+    text = model.parents[1] / "text-run"
     pair = f"--train {task} --test {task} --shots 2 --draws 2"
     lines = (
         f"fewshot --model {model} {pair} --methods probe --pooling center --out {out}",
@@ -191,6 +201,8 @@ def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
         f"predict {task} --model {model.parents[1] / 'classifier'} --out {out}.tsv",
         f"finetune --model {model} --train {task} --valid {task} --epochs 1 --batch-size 4 --out {out}",
         f"finetune --model {model} --train {task} --target label --learning-rate 0.01 --epochs 1 --out {out}",
+        f"glue --model {text} --data {place} --tasks RTE --epochs 1 --out {out}",
+        f"embed {place / 'RTE.dev.tsv'} --model {text} --sequence-column sentence1 --out {out}.npy",
         f"variants --model {model} --genome {genome} --out {out}.tsv --window 40 --evaluate AF<0.2 {place / 'x.vcf'}",
         *(f"{verb} --help" for verb in get_command(app).commands),  # type: ignore[attr-defined]
     )

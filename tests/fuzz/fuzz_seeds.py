@@ -104,6 +104,11 @@ def make_seeds(folder: Path, run: Callable[[list[str]], None]) -> None:
         pa.compress((folder / "shard.jsonl").read_bytes(), codec="zstd", asbytes=True)
     )
     pq.write_table(pa.Table.from_pylist(documents), folder / "shard.parquet", row_group_size=10)
+    rte = [
+        f"{i}\t{x['text']}\t{' '.join(words[:3])}\t{('', 'not_')[i % 2]}entailment\n" for i, x in enumerate(documents)
+    ]
+    for split in ("train", "dev"):
+        (folder / f"RTE.{split}.tsv").write_text("index\tsentence1\tsentence2\tlabel\n" + "".join(rte))
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     (folder / "vocab.txt").write_text("\n".join([*specials, *sorted(set(words)), *"abcdefghijklmnopqrstuvwxyz"]) + "\n")
     (folder / "regions.bed").write_text("# regions\nchr1\t0\t1500\tx\t0\t+\nchr1\t1400\t2500\nchr2\t10\t800\n")

@@ -2,7 +2,8 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -40,12 +41,17 @@ def finetune(request: Request, *, resume: bool = False) -> Iterator[Table | str]
     Resumed it goes on from the newest checkpoint; one that is finished is left as it is. Raises UserError for bad
     input before the folder is touched, and where it holds another run, or one and `resume` is not set.
     """
+    yield from run_job(request, partial(prepare, request), resume=resume)
+
+
+def run_job(request: Request, prepared: Callable[[], Job], *, resume: bool) -> Iterator[Table | str]:
+    """The same for a job that is made otherwise."""
     require_folder(request.out)
     with locked(request.out):
         sweep(request.out, *WRITTEN)
         sweep(request.out / "checkpoints", "step-*/")
         holds_run(request.out, resume, RECORD)
-        job = prepare(request)
+        job = prepared()
         note(job, resume=resume)
         if is_finished(request.out):
             log.info("%s is finished; nothing to do", request.out)
@@ -60,7 +66,7 @@ def _finish(job: Job) -> Iterator[Table | str]:
     """Pictures, then `model/`, which ends the run; the scores, and where everything is."""
     model, out = job.loaded.model, job.out
     _unscale(model, job.scale)
-    read, where = (job.valid, "--valid") if job.valid else (job.train, "--train, which it has seen")
+    read, where = job.scored
     _, scores = evaluate(model, read, Scale())
     picture = _draw(job, read, where)
     _save(job, scores, where)

@@ -39,6 +39,8 @@ class Request:
     seed: int
     """Of the head's first weights, the order of the examples, and dropout."""
     out: Path
+    max_tokens: int | None = None
+    """To which texts are cut; None: what the model's tokenizer says."""
 
 
 class Scale(NamedTuple):
@@ -69,11 +71,20 @@ class Job:
     valid: Read | None
     scale: Scale
     plan: Schedule
+    test: Read | None = None
+    """Scored at the end; decides nothing."""
 
     @property
     def problem(self) -> str:
         """What is learnt: ONE, SEVERAL or NUMBER."""
         return self.train.examples.problem
+
+    @property
+    def scored(self) -> tuple[Read, str]:
+        """What is scored at the end, and how it is called."""
+        if self.test:
+            return self.test, self.test.examples.path.name
+        return (self.valid, "--valid") if self.valid else (self.train, "--train, which it has seen")
 
     @property
     def out(self) -> Path:
@@ -101,13 +112,15 @@ def prepare(request: Request) -> Job:
     return job_of(request, train, valid)
 
 
-def job_of(request: Request, train: Examples, valid: Examples | None, plan: Schedule | None = None) -> Job:
-    """The job of examples that were read; `plan` None: the usual one for so many. Raises UserError as above."""
+def job_of(request: Request, train: Examples, valid: Examples | None, test: Examples | None = None) -> Job:
+    """The job of examples that were read; those of `test` decide nothing. Raises UserError as above."""
     is_number = train.problem == NUMBER
     names = dict(enumerate(train.classes))
     settings: dict[str, Any] = {"id2label": names, "label2id": {name: at for at, name in names.items()}}
     schedule_name = request.settings.schedule
     loaded = new_classifier(request.model, schedule_name, seed=request.seed, problem_type=train.problem, **settings)
+    if request.max_tokens:
+        loaded.tokenizer.model_max_length = request.max_tokens
     groups = 2 if is_number else len(train.classes)
     shot = -(-len(train.sequences) // groups)
     return Job(
@@ -116,7 +129,8 @@ def job_of(request: Request, train: Examples, valid: Examples | None, plan: Sche
         train=_read(loaded, train),
         valid=_read(loaded, valid) if valid else None,
         scale=Scale(float(train.targets.mean()), float(train.targets.std())) if is_number else Scale(),
-        plan=plan or schedule(request.settings, shot, loaded.model.config.hidden_size),
+        test=_read(loaded, test) if test else None,
+        plan=schedule(request.settings, shot, loaded.model.config.hidden_size),
     )
 
 

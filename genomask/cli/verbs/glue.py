@@ -1,0 +1,60 @@
+"""The verb `glue`: a model of text in, its scores on the tasks of GLUE out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genomask.cli.options import ModelFolder, folder, words
+from genomask.files import inputs
+from genomask.inference.hub import found_model
+from genomask.terminal.console import show
+
+PUBLISHED = "Default: each task's published one."
+
+
+def glue(
+    model: ModelFolder,
+    tasks: Annotated[
+        str, typer.Option(metavar="TASKS", help="As CoLA,SST-2, separated by commas. Default: all that are there.")
+    ] = "",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            parser=inputs.input_folder, metavar="FOLDER", help="GLUE's TSV files as published. Default: from the hub."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Runs of each task, 1 to 100.")] = 1,
+    mnli: Annotated[
+        Path | None,
+        typer.Option(
+            parser=found_model,
+            metavar="MODEL",
+            help="Trained on MNLI: RTE, MRPC and STS-B begin with it. Default: the one that this command trains.",
+        ),
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help=f"Peak rate. {PUBLISHED}")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, max=1000, help=f"Passes, 1 to 1,000. {PUBLISHED}")] = None,
+    out: Annotated[Path, folder("Folder of all runs, with results.csv and a picture.")] = Path("runs/glue"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is not finished in --out.")] = False,
+) -> None:
+    """Fine-tune a model of text on the tasks of GLUE and score it, beside floors that need no model."""
+    inputs.require_model(model)
+    if mnli is not None:
+        inputs.require_model(mnli)
+
+    from genomask.commands.glue.glue import GlueRequest
+    from genomask.commands.glue.glue import glue as run
+    from genomask.data.glue import chosen
+
+    request = GlueRequest(
+        model=model,
+        tasks=tuple(chosen(words(tasks), data)),
+        data=data,
+        seeds=seeds,
+        mnli=mnli,
+        learning_rate=learning_rate,
+        epochs=epochs,
+        out=out,
+    )
+    show(run(request, resume=resume))

@@ -1,0 +1,157 @@
+"""`genomask glue`: each task of GLUE fine-tuned by its published schedule, scored on its dev set, beside floors.
+
+A task and seed is a run of `genomask finetune` in OUT/TASK/seed-N, from which OUT/results.csv is made: a row for each
+metric, split, and seed or floor.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.table import Table
+
+from genomask.commands.finetune.finetune import run_job
+from genomask.commands.finetune.job import RECORD, Request, job_of
+from genomask.commands.glue.scores import FLOORS, METRICS, truth_of
+from genomask.commands.run.folder import holds_run, is_finished
+from genomask.data.examples import ExampleColumns, Examples
+from genomask.data.glue import TASKS, TRAIN, GlueTask, read_split
+from genomask.fewshot.finetune import FineTuneSettings
+from genomask.files.atomic import atomic_write, require_folder
+from genomask.files.locking import locked
+from genomask.inference.forward import logits
+from genomask.inference.hub import tokenizer_of
+from genomask.inference.models import Loaded, fingerprint, load
+from genomask.inference.pooling import VectorSettings
+from genomask.inference.tokens import check_lengths, tokenise
+from genomask.inference.vocabulary import refuse_dna
+from genomask.report.glue import glue_picture, glue_table
+from genomask.training.records import write_record
+
+MAX_TOKENS = 256
+"""As published: longer pairs are cut."""
+WARMUP_FRACTION = 0.06
+MNLI = TASKS["MNLI"]
+GLUE_RECORD = "glue.json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlueRequest:
+    """What is asked for."""
+
+    model: Path
+    tasks: tuple[GlueTask, ...]
+    data: Path | None
+    """A folder of GLUE's files; None: the hub."""
+    seeds: int
+    mnli: Path | None
+    """A model trained on MNLI, from which RTE, MRPC and STS-B begin where MNLI is not among the tasks."""
+    learning_rate: float | None
+    """In place of the published ones."""
+    epochs: int | None
+    """The same."""
+    out: Path
+
+
+def glue(request: GlueRequest, *, resume: bool = False) -> Iterator[Table | str]:
+    """Run the tasks in the folder `request.out`, and yield what to print.
+
+    Resumed it goes on with what is not finished. Raises UserError for bad input before the folder is touched, and
+    where it holds another run, or one and `resume` is not set.
+    """
+    require_folder(request.out)
+    refuse_dna(tokenizer_of(request.model), request.model)
+    data = {task.name: _read(task, request.data) for task in request.tasks}
+    with locked(request.out):
+        if not holds_run(request.out, resume, GLUE_RECORD):
+            write_record(request.out / GLUE_RECORD, {"model": fingerprint(request.model), "seeds": request.seeds})
+        rows: list[dict[str, object]] = []
+        for task in request.tasks:
+            train, *dev = data[task.name]
+            rows += _floor_rows(task, train, dev)
+            for seed in range(request.seeds):
+                rows += _run(request, task, seed, train, dev)
+            atomic_write(request.out / "results.csv", pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
+    results = pd.DataFrame(rows)
+    yield glue_table(results)
+    for suffix in ("svg", "png"):
+        glue_picture(results, picture := request.out / f"glue.{suffix}")
+    yield f"results: {request.out / 'results.csv'}; picture: {picture}; models: {request.out}/TASK/seed-N/model"
+
+
+def _read(task: GlueTask, data: Path | None) -> list[Examples]:
+    """The training examples, and those of each split to score on."""
+    return [read_split(task, split, data) for split in (TRAIN, *task.dev)]
+
+
+def _run(
+    request: GlueRequest, task: GlueTask, seed: int, train: Examples, dev: Sequence[Examples]
+) -> list[dict[str, object]]:
+    """Fine-tune one seed, unless that was done before; its scores."""
+    out = request.out / task.name / f"seed-{seed}"
+    begins = _origin(request, task, seed)
+    if not is_finished(out):
+        log.info("%s, seed %d: from %s", task.name, seed, begins)
+    settings = FineTuneSettings(
+        schedule="published",
+        learning_rate=task.learning_rate if request.learning_rate is None else request.learning_rate,
+        epochs=task.epochs if request.epochs is None else request.epochs,
+        batch_size=task.batch_size,
+        warmup=WARMUP_FRACTION,
+    )
+    asked = Request(
+        model=begins, train=train.path, valid=None, columns=ExampleColumns(), settings=settings, seed=seed,
+        out=out, max_tokens=MAX_TOKENS,
+    )  # fmt: skip
+    for _ in run_job(asked, partial(job_of, asked, train, None, dev[0]), resume=(out / RECORD).exists()):
+        pass  # what it would say of one task stands in the table of all
+    loaded = load(out / "model", "trained classification")
+    said = [_answers(loaded, examples) for examples in dev]
+    return _rows(task, dev, said, f"seed {seed}")
+
+
+def _origin(request: GlueRequest, task: GlueTask, seed: int) -> Path:
+    """The model that a task begins from."""
+    if not task.from_mnli:
+        return request.model
+    trained = request.out / MNLI.name / f"seed-{seed}"
+    if MNLI in request.tasks or is_finished(trained):
+        return trained / "model"
+    if request.mnli is None:
+        log.warning("%s begins with the weights of pretraining, not of MNLI, as no model of MNLI is here", task.name)
+    return request.mnli or request.model
+
+
+def _answers(loaded: Loaded, examples: Examples) -> np.ndarray:
+    """(N,) the likeliest class of each example, or its number."""
+    loaded.tokenizer.model_max_length = MAX_TOKENS
+    tokenised = tokenise(loaded.tokenizer, examples.sequences, str(examples.path))
+    check_lengths(*loaded, tokenised, str(examples.path))
+    found = logits(loaded.model, tokenised.tokens, VectorSettings().tokens_per_batch).numpy()
+    answers: np.ndarray = found.argmax(axis=1) if found.shape[1] > 1 else found[:, 0]
+    return answers
+
+
+def _floor_rows(task: GlueTask, train: Examples, dev: Sequence[Examples]) -> list[dict[str, object]]:
+    return [row for name, floor in FLOORS.items() for row in _rows(task, dev, floor(train, dev), name)]
+
+
+def _rows(task: GlueTask, dev: Sequence[Examples], said: Sequence[np.ndarray], method: str) -> list[dict[str, object]]:
+    return [
+        {
+            "task": task.name,
+            "split": split,
+            "metric": metric,
+            "method": method,
+            "n": len(answers),
+            "score": METRICS[metric](truth_of(examples), answers),
+        }
+        for split, examples, answers in zip(task.dev, dev, said, strict=True)
+        for metric in task.metrics
+    ]

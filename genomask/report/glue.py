@@ -1,0 +1,67 @@
+"""GLUE's scores, from the rows of results.csv: a table, and a picture of every task beside its floors.
+
+Rows: task, split, metric, method (`seed N`, or a floor), n, score.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+
+from genomask.report.style import HUES, MUTED, picture
+from genomask.report.tables import rich_table
+
+MODEL = "model"
+FLOOR_MARKS = {"majority": "|", "bag-of-words": "d"}
+
+
+def glue_frame(results: pd.DataFrame) -> pd.DataFrame:
+    """A row for each task, split and metric, with the mean over seeds and its range; last the mean over tasks.
+
+    In that a task is the plain mean of its metrics and splits, as GLUE takes it.
+    """
+    seeds = results["method"].str.startswith("seed ")
+    named = results.assign(method=results["method"].where(~seeds, MODEL))
+    keys = ["task", "split", "metric"]
+    columns = [*FLOOR_MARKS, MODEL]
+    means = named.pivot_table("score", keys, "method", sort=False)[columns]
+    spread = results[seeds].groupby(keys, sort=False)["score"].agg(["min", "max"])
+    counts = results.groupby(keys, sort=False)["n"].first()
+    rows = [
+        {
+            **dict(zip(keys, key, strict=True)),
+            "examples": f"{counts[key]:,}",
+            **{name: f"{100 * means.loc[key, name]:.1f}" for name in columns},
+            "over seeds": f"{100 * spread.loc[key, 'min']:.1f} to {100 * spread.loc[key, 'max']:.1f}",
+        }
+        for key in means.index
+    ]
+    average = means.groupby(level="task", sort=False).mean().mean()
+    last = {"task": "mean of tasks", "split": "", "metric": "", "examples": "", "over seeds": ""}
+    return pd.DataFrame([*rows, last | {name: f"{100 * average[name]:.1f}" for name in columns}])
+
+
+def glue_table(results: pd.DataFrame) -> Table:
+    """The frame for the terminal."""
+    return rich_table(glue_frame(results), "GLUE, x 100, on the dev sets")
+
+
+def glue_picture(results: pd.DataFrame, path: Path) -> None:
+    """A line for each task, split and metric: a dot a seed, and the floors."""
+    keys = results[["task", "split", "metric"]].drop_duplicates().reset_index(drop=True)
+    with picture(path, 6.4, 1.3 + 0.32 * len(keys)) as figure:
+        axes = figure.subplots()
+        for place, key in keys.iterrows():
+            rows = results[(results[list(keys)] == key).all(axis=1)]
+            for name, mark in FLOOR_MARKS.items():
+                floor = 100 * rows.loc[rows["method"] == name, "score"]
+                axes.plot(floor, [place] * len(floor), mark, color=MUTED, markersize=8, label=name, linestyle="none")
+            scores = 100 * rows.loc[~rows["method"].isin(FLOOR_MARKS), "score"]
+            axes.plot(scores, [place] * len(scores), "o", color=HUES["blue"], alpha=0.7, label="fine-tuned, a seed")
+        names = [f"{key.task} {key.split.removeprefix('dev').strip('_')} {key.metric}" for key in keys.itertuples()]
+        axes.set_yticks(range(len(keys)), [" ".join(name.split()) for name in names])
+        axes.invert_yaxis()
+        axes.set(title="GLUE, dev sets", xlabel="score x 100")
+        handles, labels = axes.get_legend_handles_labels()
+        first = dict(reversed(list(zip(labels, handles, strict=True))))
+        figure.legend(first.values(), first.keys(), loc="outside lower center", ncols=3)

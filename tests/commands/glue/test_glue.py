@@ -1,0 +1,103 @@
+"""`genomask glue` on files made here: MNLI first, others from it; floors, metrics and the table."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genomask.commands.finetune import finetune
+from genomask.commands.glue.glue import GlueRequest, glue
+from genomask.commands.glue.scores import FLOORS, METRICS
+from genomask.data.examples import NUMBER, ONE, Examples
+from genomask.data.glue import TASKS, chosen
+from genomask.errors import SettingsError, UserError
+from genomask.inference.models import fingerprint
+from genomask.report.glue import glue_frame
+
+WORDS = ("film", "book", "day")
+
+
+@pytest.fixture
+def data(tmp_path):
+    """MNLI and RTE, in which `good` entails and `bad` does not."""
+    for name, label, ends, splits in (
+        ("MNLI", "gold_label", ("entailment", "contradiction"), ("train", "dev_matched", "dev_mismatched")),
+        ("RTE", "label", ("entailment", "not_entailment"), ("train", "dev")),
+    ):
+        for split in splits:
+            rows = [f"{word}\tit was {how}\t{end}" for word in WORDS
+                    for how, end in zip(("good", "bad"), ends, strict=True)]  # fmt: skip
+            lines = [f"sentence1\tsentence2\t{label}", *rows * (2 if split == "train" else 1)]
+            (tmp_path / f"{name}.{split}.tsv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def request(model, data, **other):
+    tasks = tuple(chosen([], data))
+    asked = {"tasks": tasks, "seeds": 1, "mnli": None, "learning_rate": 1e-2, "epochs": 4, "out": data / "out"}
+    return GlueRequest(model=model, data=data, **(asked | other))
+
+
+@pytest.mark.slow
+def test_tasks_run_from_mnli_on_and_a_second_time_only_what_is_missing(text_model_folder, data, monkeypatch):
+    monkeypatch.setattr(finetune, "loss_curves", lambda *_: None)
+    monkeypatch.setattr(finetune, "answers", lambda *_, **__: None)
+    asked = request(text_model_folder, data)
+    said = [str(line) for line in glue(asked)]
+    assert said[-1].startswith(f"results: {data / 'out' / 'results.csv'}")
+    results = pd.read_csv(data / "out" / "results.csv")
+    assert set(results["split"]) == {"dev_matched", "dev_mismatched", "dev"}
+    assert set(results["method"]) == {"majority", "bag-of-words", "seed 0"}
+    of_rte = json.loads((data / "out" / "RTE" / "seed-0" / "finetune.json").read_text())["run"]
+    assert of_rte["model"] == fingerprint(data / "out" / "MNLI" / "seed-0" / "model")
+    assert (of_rte["batch_size"], of_rte["warmup"], of_rte["epochs"]) == (16, 0.06, 4)
+    with pytest.raises(SettingsError, match="already holds a run"):
+        list(glue(asked))
+    stamp = (data / "out" / "MNLI" / "seed-0" / "model" / "config.json").stat().st_mtime_ns
+    list(glue(asked, resume=True))
+    assert (data / "out" / "MNLI" / "seed-0" / "model" / "config.json").stat().st_mtime_ns == stamp
+    pd.testing.assert_frame_equal(pd.read_csv(data / "out" / "results.csv"), results)
+
+
+def test_a_model_of_dna_is_refused(model_folder, data):
+    with pytest.raises(UserError, match="this is a model of DNA"):
+        list(glue(request(model_folder, data)))
+    assert not (data / "out").exists()
+
+
+def test_metrics_are_those_of_glue():
+    truth, said = np.array([1, 1, 0, 0, 1]), np.array([1, 0, 0, 1, 1])
+    assert METRICS["accuracy"](truth, said) == pytest.approx(3 / 5)
+    assert METRICS["f1"](truth, said) == pytest.approx(2 / 3)  # of class 1: precision 2/3, recall 2/3
+    assert METRICS["mcc"](truth, said) == pytest.approx((2 * 1 - 1 * 1) / 6)
+    assert METRICS["pearson"](np.arange(4.0), np.array([0, 1, 4, 9.0])) == pytest.approx(0.9583, abs=1e-4)
+    assert METRICS["spearman"](np.arange(4.0), np.array([0, 1, 4, 9.0])) == 1
+    assert METRICS["pearson"](np.arange(4.0), np.ones(4)) == 0
+    assert {metric for task in TASKS.values() for metric in task.metrics} <= METRICS.keys()
+
+
+def test_floors_learn_words_and_commonest_answers(tmp_path):
+    texts = [f"{a} {how} thing" for a in "xyz" for how in ("good", "bad", "good")]
+    labels = np.array(["good" in text for text in texts], dtype=np.int64)
+    pairs = [f"{text}\t{text}" for text in texts]
+    for sequences in (texts, pairs):
+        examples = Examples(tmp_path, sequences, ONE, ["no", "yes"], labels)
+        assert FLOORS["majority"](examples, [examples])[0].tolist() == [1] * 9
+        assert FLOORS["bag-of-words"](examples, [examples])[0].tolist() == labels.tolist()
+    numbers = Examples(tmp_path, pairs, NUMBER, ["score"], labels[:, None] * 5.0)
+    assert METRICS["pearson"](labels, FLOORS["bag-of-words"](numbers, [numbers])[0]) > 0.9
+    assert FLOORS["majority"](numbers, [numbers])[0].tolist() == pytest.approx([10 / 3] * 9)
+
+
+def test_the_mean_of_tasks_takes_the_metrics_and_splits_of_each_as_one():
+    scores = {"MNLI": {("m", "accuracy"): 0.8, ("mm", "accuracy"): 0.6}, "CoLA": {("dev", "mcc"): 0.1}}
+    rows = [
+        {"task": task, "split": split, "metric": metric, "method": method, "n": 10, "score": score + shift}
+        for task, found in scores.items() for (split, metric), score in found.items()
+        for method, shift in (("majority", 0), ("bag-of-words", 0), ("seed 0", 0.1), ("seed 1", 0.2))
+    ]  # fmt: skip
+    frame = glue_frame(pd.DataFrame(rows))
+    assert frame["model"].tolist() == ["95.0", "75.0", "25.0", "55.0"]
+    assert frame["majority"].tolist()[-1] == "40.0"
+    assert frame["over seeds"].tolist()[0] == "90.0 to 100.0"
