@@ -41,7 +41,7 @@ from genomask.masking.plan import needs_npmi
 from genomask.recipe import Recipe, recipe_from_tables
 from genomask.settings.recipe_file import apply_changes, default_recipe, read_tables
 from genomask.training import distributed
-from genomask.training.batches import Batches, masked_fraction
+from genomask.training.batches import Batches, masked_fraction, workers_for
 from genomask.training.checkpoint import list_checkpoints
 from genomask.training.compiling import choose_compile, compile_model
 from genomask.training.device import choose_device, computed_in, scoring_precision
@@ -157,15 +157,8 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
         origin.require_vocabulary(len(source.tokenizer), of_kmers=source.token_bases.of_kmers)
         log.info("going on from %s", origin.words)
     table = count_npmi(source, recipe)
-    training, masking = recipe.training, recipe.masking
-    plan = _plan(source, recipe, masking.mask_rate, table)
-    batches = Batches(
-        source, plan, masking.corruption, training.seed, training.sequences_per_step, training.tokens_per_microbatch
-    )
-    if compiled and device.type == "cuda":
-        fraction = masked_fraction(batches, SAMPLE_WINDOWS)  # not the rate, which may be of bases
-        shape = BatchShape.of(training.tokens_per_microbatch, recipe.longest, fraction)
-        batches = replace(batches, shape=shape)
+    plan = _plan(source, recipe, recipe.masking.mask_rate, table)
+    batches = _batches(source, recipe, plan, of_fixed_shape=compiled and device.type == "cuda")
     # under a curriculum masked as in its first step, throughout: so the token loss can be followed
     scored = _plan(source, recipe, recipe.evaluation.mask_rate, table).at(0)
     evaluation = prepare_evaluation(batches, scored, table.counts(6) if table else None)
@@ -179,7 +172,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
         batches=batches,
         evaluation=evaluation,
         optimizer=recipe.optimizer,
-        training=training,
+        training=recipe.training,
         scoring=recipe.evaluation,
         precision=distributed.from_main(partial(_precision, recipe, device, model.config, out, begins)),
         out=out,
@@ -195,6 +188,18 @@ def _precision(recipe: Recipe, device: torch.device, config: MosaicBertConfig, o
     if kept:
         log.info("precision %s, as this run began", kept)
     return kept or choose_precision(asked, device, config, recipe.longest)
+
+
+def _batches(source: Source, recipe: Recipe, plan: MaskPlan, *, of_fixed_shape: bool) -> Batches:
+    training, corruption = recipe.training, recipe.masking.corruption
+    batches = Batches(
+        source, plan, corruption, training.seed, training.sequences_per_step, training.tokens_per_microbatch,
+        workers=workers_for(training.workers),
+    )  # fmt: skip
+    if not of_fixed_shape:
+        return batches
+    fraction = masked_fraction(batches, SAMPLE_WINDOWS)  # not the rate, which may be of bases
+    return replace(batches, shape=BatchShape.of(training.tokens_per_microbatch, recipe.longest, fraction))
 
 
 def device_of(recipe: Recipe) -> tuple[torch.device, bool]:

@@ -57,6 +57,11 @@ class Source(Protocol):
         """How much there is to train on, and what is held out, for a person."""
         ...
 
+    @property
+    def reads_forward(self) -> bool:
+        """Whether `train` is cheap only from one step to the next, in one thread."""
+        ...
+
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the endless stream."""
         ...
@@ -68,6 +73,8 @@ class Source(Protocol):
 
 class GenomeSource:
     """Windows of a genome as the tokens of any DNA tokenizer."""
+
+    reads_forward = False
 
     def __init__(self, genome: Genome, settings: WindowSettings, tokenizer: DnaTokenizer, seed: int) -> None:
         self.genome = genome
@@ -117,6 +124,8 @@ class GenomeSource:
 
 class TextSource:
     """Documents of local shards, cut to length; every epoch is a new permutation of their sequences."""
+
+    reads_forward = False
 
     def __init__(
         self,

@@ -55,6 +55,8 @@ class StreamedText:
     Without `validation` the first documents of `train` are held out.
     """
 
+    reads_forward = True
+
     def __init__(
         self,
         name: str,

@@ -1,7 +1,8 @@
 """From a source of sequences to the masked microbatches of a step: the same for any run that asks for that step."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,13 +13,16 @@ from genomask.data.fixed_shape import BatchShape, to_fixed_shape
 from genomask.data.packing import split_microbatches, take_batch, to_batch
 from genomask.data.sources import Source
 from genomask.hashing import make_keys
+from genomask.machine.process import usable_cores
 from genomask.masking import MaskAccount, MaskPlan, Strategy, account, corrupt
 from genomask.masking.curricula import Phase
 from genomask.training import distributed
 from genomask.types import PackedBatch, TokenBases, TokenSequences
 
 AHEAD = 1
-"""Batches that are made while the one before them trains."""
+"""Steps between a curriculum's decision to switch and the first batch that follows it."""
+MOST_WORKERS = 4
+"""Threads that are started where no number is asked for; one makes batches for tens of GPUs."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Batches:
     tokens_per_microbatch: int
     shape: BatchShape | None = None
     """What every microbatch is filled up to for a compiled model; None: as long as it is."""
+    workers: int = 1
+    """Threads that make batches ahead; what they make does not hang on their number."""
 
     def of(self, step: int, switched_at: int | None = None) -> StepBatches:
         """The microbatches of step number `step` (from 0) of a run whose curriculum switched before switched_at.
@@ -61,19 +67,33 @@ class Batches:
             microbatches = [fixed for batch in microbatches for fixed in to_fixed_shape(batch, self.shape)]
         return StepBatches(step, microbatches, masked.account, self.plan.phase_of(step, switched_at))
 
-    def stream(self, first_step: int, steps: int, switched_at: Callable[[], int | None]) -> Iterator[StepBatches]:
-        """Steps first_step .. steps - 1, each made while the one before it trains.
+    def stream(
+        self, first_step: int, steps: int, switched_at: Callable[[], int | None]
+    ) -> Generator[StepBatches, None, None]:
+        """Steps first_step .. steps - 1 in order, made ahead by threads: at most one each, beside the one that trains.
 
-        switched_at() is asked before a batch is made. What is decided once `done` steps are done thus reaches step
-        number done + AHEAD at the earliest: the batch of step `done` was begun before.
+        switched_at() is asked before each step; what was made ahead without knowing of a switch is made anew. An error
+        in a thread is raised here, in place of its step. Closing the generator ends the threads.
         """
-        with ThreadPoolExecutor(max_workers=1) as worker:
-            ahead = worker.submit(self.of, first_step, switched_at()) if first_step < steps else None
+        workers = 1 if self.source.reads_forward else self.workers
+        ahead: deque[Future[StepBatches]] = deque()
+        switched = switched_at()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
+        try:
             for step in range(first_step, steps):
-                assert ahead is not None
-                ready = ahead.result()
-                ahead = worker.submit(self.of, step + 1, switched_at()) if step + 1 < steps else None
-                yield ready
+                if switched_at() != switched:
+                    switched = switched_at()
+                    ahead.clear()
+                for number in range(step + len(ahead), min(step + workers + 1, steps)):
+                    ahead.append(pool.submit(self.of, number, switched))
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def workers_for(asked: int) -> int:
+    """Threads that make batches: as many as asked for, or for 0 one of four cores, at most MOST_WORKERS."""
+    return asked or max(1, min(MOST_WORKERS, usable_cores() // 4))
 
 
 class Masked(NamedTuple):

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -115,8 +116,9 @@ def _train(run: Run, state: State) -> None:
     """All steps that are left."""
     steps = run.training.steps
     writer = CheckpointWriter(run.out / "checkpoints")
-    with listen_for_stop() as stop, writer, TrainingBar(steps, state.done) as bar:
-        for batch in run.batches.stream(state.done, steps, lambda: state.switched_at):
+    ahead = run.batches.stream(state.done, steps, lambda: state.switched_at)
+    with listen_for_stop() as stop, writer, TrainingBar(steps, state.done) as bar, closing(ahead) as batches:
+        for batch in batches:
             one_step(run, state, batch)
             writer.check()
             bar.step(state.done)

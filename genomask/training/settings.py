@@ -14,6 +14,8 @@ class TrainingSettings(Table, name="training"):
     sequences_per_step: Count = 2_000
     tokens_per_microbatch: Count = 65_536
     """Upper bound of the tokens that pass through the encoder at once; a step is cut into as many as it needs."""
+    workers: Annotated[int, Bounds(least=0, most=256)] = 0
+    """Threads that make batches ahead, the same ones for any number; 0: one of four cores, at most 4."""
     seed: Annotated[int, Bounds(least=0, below=2**63)] = 0
     """Of the weights, the windows, the masks and dropout."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

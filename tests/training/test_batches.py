@@ -1,3 +1,8 @@
+import resource
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -6,21 +11,26 @@ import torch
 
 from genomask.data import KmerTokenizer
 from genomask.data.packing import pack, take
+from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.errors import DataError
 from genomask.masking.plan import build_plan
-from genomask.training.batches import Batches
+from genomask.training.batches import Batches, workers_for
 from genomask.training.distributed import World, being
+from genomask.training.step import train_step
 
 
-def batches_of(seed, tokens_per_microbatch=500):
+def batches_of(seed, tokens_per_microbatch=500, plan="uniform", workers=1, reads_forward=False):
     """Steps of eight sequences, always the same ones."""
     tokenizer = KmerTokenizer(3)
     codes = np.random.default_rng(0).integers(0, 4, (8, 200), dtype=np.uint8)
     sequences = pack([tokenizer.encode_bases(row).astype(np.int64) for row in codes], np.ones(8))
     source = SimpleNamespace(
-        token_bases=tokenizer.token_bases, train=lambda first, n: take(sequences, slice(first % 8, first % 8 + n))
+        token_bases=tokenizer.token_bases,
+        reads_forward=reads_forward,
+        train=lambda first, n: take(sequences, slice(first % 8, first % 8 + n)),
     )
-    plan = build_plan("uniform", steps=10, tokens=tokenizer.token_bases, mask_rate=0.15)
-    return Batches(source, plan, "span", seed, 8, tokens_per_microbatch)
+    plan = build_plan(plan, steps=10, tokens=tokenizer.token_bases, mask_rate=0.15)
+    return Batches(source, plan, "span", seed, 8, tokens_per_microbatch, workers=workers)
 
 
 def labels_of(seed, step):
@@ -49,3 +59,109 @@ def test_a_step_is_the_same_bit_for_bit_however_many_processes_and_microbatches_
         of_all = [getattr(batch, field) for part in parts for batch in part.microbatches]
         assert torch.equal(torch.cat(of_all), torch.cat([getattr(batch, field) for batch in whole.microbatches]))
     assert sum((part.masks for part in parts[1:]), parts[0].masks) == whole.masks
+
+
+def never():
+    """A curriculum that does not switch."""
+    return
+
+
+def same(one, other):
+    """Whether two steps are alike, bit for bit."""
+    pairs = zip(one.microbatches, other.microbatches, strict=True)
+    return one.step == other.step and all(
+        torch.equal(a.input_ids, b.input_ids) and torch.equal(a.labels, b.labels) for a, b in pairs
+    )
+
+
+def instead(monkeypatch, made):
+    """Let Batches make a step by `made`, a function of its number."""
+    monkeypatch.setattr(Batches, "of", lambda self, step, switched_at=None: made(step))
+
+
+def threads():
+    """How many threads that make batches there are."""
+    return sum(thread.name.startswith("batches") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_any_number_of_workers_makes_the_same_steps_in_order(workers):
+    batches = batches_of(0, workers=workers)
+    found = list(batches.stream(2, 9, never))
+    assert [step.step for step in found] == list(range(2, 9))
+    assert all(same(step, batches_of(0).of(step.step)) for step in found)
+    assert threads() == 0
+
+
+def test_a_switch_reaches_its_step_although_that_was_made_ahead():
+    batches = batches_of(0, plan="cm-gems:first=uniform:second=contiguous", workers=3)
+    switched = []
+    for step in batches.stream(0, 9, lambda: switched[-1] if switched else None):
+        assert same(step, batches.of(step.step, switched[-1] if switched else None))
+        if step.step == 3:
+            switched.append(5)
+    assert not same(batches.of(5, None), batches.of(5, 5))
+
+
+def test_workers_make_no_more_than_one_step_each_ahead(monkeypatch):
+    made = []
+    instead(monkeypatch, lambda step: made.append(step) or step)
+    stream = batches_of(0, workers=3).stream(0, 100, never)
+    for step in range(5):
+        assert next(stream) == step
+        time.sleep(0.02)
+        assert len(made) <= step + 4
+    stream.close()
+    assert threads() == 0
+
+
+def test_an_error_of_a_worker_is_raised_in_place_of_its_step(monkeypatch):
+    def made(step):
+        if step == 2:
+            raise DataError("row 7 is damaged")
+        return step
+
+    instead(monkeypatch, made)
+    stream = batches_of(0, workers=3).stream(0, 9, never)
+    assert [next(stream), next(stream)] == [0, 1]
+    with pytest.raises(DataError, match="row 7 is damaged"):
+        next(stream)
+    assert threads() == 0
+
+
+def test_what_reads_forward_is_read_in_order_by_one_thread(monkeypatch):
+    asked = []
+    instead(monkeypatch, lambda step: asked.append((step, threading.get_ident())))
+    list(batches_of(0, workers=4, reads_forward=True).stream(0, 6, never))
+    assert [step for step, _ in asked] == list(range(6))
+    assert len({thread for _, thread in asked}) == 1
+
+
+def test_unless_asked_a_quarter_of_the_cores_makes_batches_and_at_most_four(monkeypatch):
+    found = []
+    for cores in (1, 2, 8, 64):
+        monkeypatch.setattr("genomask.training.batches.usable_cores", lambda cores=cores: cores)
+        found.append(workers_for(0))
+    assert found == [1, 1, 2, 4]
+    assert workers_for(9) == 9
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells what a process holds")
+def test_steps_leave_no_memory_behind():
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    model = MosaicBertForMaskedLM(MosaicBertConfig(vocab_size=80, **sizes)).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    how = {"clip_norm": 1.0, "device": torch.device("cpu"), "precision": "fp32"}
+    warm, steps = 100, 200
+    with closing(batches_of(0, tokens_per_microbatch=2_000).stream(0, warm + steps, never)) as stream:
+        for step in stream:
+            train_step(model, optimizer, step.microbatches, **how)
+            if step.step == warm:
+                before = held_bytes()
+    tokens = len(step.microbatches[0].input_ids)
+    assert held_bytes() - before < steps * 8 * tokens  # one number for each token
+
+
+def held_bytes():
+    """Main memory that this process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -18,7 +18,7 @@ from genomask.training.environment import first_precision
 STEPS = "training.steps"
 MAY_CHANGE = (
     *(STEPS, "training.log_every", "training.checkpoint_every", "evaluation.every", "training.tokens_per_microbatch"),
-    *("training.device", "training.compile", "encoder.attention_backend"),
+    *("training.workers", "training.device", "training.compile", "encoder.attention_backend"),
 )
 
 
