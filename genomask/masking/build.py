@@ -29,7 +29,7 @@ class BuiltStrategy:
 
     spec: StrategySpec
     tokens: TokenBases
-    scores: Tensor  # (V,) float64 NPMI of each id, or (0,)
+    scores: Tensor  # (V,) float64, what it reads of the NPMI of each id, or (0,)
     probabilities: Tensor  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
     parameters: dict[str, Any]  # the strategy's own
 
@@ -84,8 +84,8 @@ def build_strategy(
     _require_units(spec, tokens)
     if not 0 <= mask_rate <= 1:
         raise SettingsError(f"mask_rate must lie between 0 and 1, got {mask_rate}.")
-    scores = _scores(spec, tokens, npmi, shuffled=settings.get("npmi") == "shuffled")
     own = {key: settings[key] for key in spec.parameters}
+    scores = _scores(spec, tokens, npmi, own, shuffled=settings.get("npmi") == "shuffled")
 
     def build(probabilities: Tensor) -> BuiltStrategy:
         return BuiltStrategy(spec, tokens, scores, probabilities, own)
@@ -103,8 +103,10 @@ def _require_units(spec: StrategySpec, tokens: TokenBases) -> None:
         raise SettingsError(f"masking strategy {spec.name!r} does not work on {kind} tokens; use one of: {fitting}.")
 
 
-def _scores(spec: StrategySpec, tokens: TokenBases, npmi: NpmiTable | None, shuffled: bool) -> Tensor:
-    """(V,) float64 NPMI of each id, -inf for ids that are no k-mer; (0,) where the strategy needs none."""
+def _scores(
+    spec: StrategySpec, tokens: TokenBases, npmi: NpmiTable | None, own: dict[str, Any], shuffled: bool
+) -> Tensor:
+    """(V,) float64 what the strategy reads of each id's NPMI, -inf for what is no k-mer; (0,) where it needs none."""
     if "npmi" not in spec.needs:
         return torch.zeros(0, dtype=torch.float64)
     if not tokens.of_kmers or tokens.k < 2:
@@ -117,5 +119,5 @@ def _scores(spec: StrategySpec, tokens: TokenBases, npmi: NpmiTable | None, shuf
     if shuffled:  # dealt out once, the same in every run
         of_kmers = of_kmers[np.argsort(hash64(np.zeros(1, dtype=np.int64), Purpose.SHUFFLE, np.arange(len(of_kmers))))]
     scores = torch.full((len(tokens.maskable),), -torch.inf, dtype=torch.float64)
-    scores[tokens.kmer_ids.cpu()] = torch.from_numpy(of_kmers)
+    scores[tokens.kmer_ids.cpu()] = torch.from_numpy(spec.asking(spec.scores, own)(of_kmers, npmi.counts(tokens.k)))
     return scores

@@ -11,7 +11,7 @@ Parameters with defaults are the strategy's own settings: `every-third:phase=1` 
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,6 +60,11 @@ Visible = Callable[..., np.ndarray]
 the probability of each of so many tokens in a row to stay visible, float64; for tokens of equal length."""
 
 
+Scores = Callable[..., np.ndarray]
+"""From the NPMI (4**k,) and the count (4**k,) of every k-mer, and those of the strategy's own parameters that it names,
+to their scores (4**k,) for the strategy, float64."""
+
+
 class RateFormulas(NamedTuple):
     """How the asked rate becomes the probability of the elementary draw."""
 
@@ -81,6 +86,8 @@ class StrategySpec:
     units: Units
     needs: frozenset[Need]
     rate: RateFormulas
+    scores: Scores
+    """What it reads of the NPMI."""
     parameters: dict[str, Any]
     """Its own settings and their defaults."""
     source: str = ""
@@ -106,6 +113,17 @@ class StrategySpec:
         select.disable_compile()
         return select
 
+    def asking(self, formula: Callable[..., Any], parameters: Mapping[str, Any]) -> Callable[..., Any]:
+        """The formula, given those of the strategy's parameters that it names; SettingsError where one's own fails."""
+        named = inspect.signature(formula).parameters
+        own = {key: value for key, value in parameters.items() if key in named}
+
+        def ask(*arguments: Any) -> Any:
+            with self.blamed("in its formula"):
+                return formula(*arguments, **own)
+
+        return ask
+
     @contextmanager
     def blamed(self, where: str) -> Iterator[None]:
         """Whatever a person's own code raises within, as a SettingsError; what ours raises is left alone."""
@@ -129,6 +147,7 @@ def strategy(
     published: Published = lambda rate, tokens: rate,
     exact: Exact | None = None,
     visible: Visible | None = None,
+    scores: Scores = lambda npmi, counts: npmi,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the decorated function available to build_strategy under `name`.
 
@@ -144,7 +163,7 @@ def strategy(
     def add(mask: Callable[..., None]) -> Callable[..., None]:
         parameters = settings_of(mask, f"masking strategy {name!r}", first=1)
         rate = RateFormulas(published, exact, visible)
-        STRATEGIES[name] = StrategySpec(name, mask, units, frozenset(needs), rate, parameters)
+        STRATEGIES[name] = StrategySpec(name, mask, units, frozenset(needs), rate, scores, parameters)
         return mask
 
     return add

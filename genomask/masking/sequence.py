@@ -54,7 +54,7 @@ class Settings(NamedTuple):
     """How a built strategy masks."""
 
     probabilities: Array  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
-    scores: Array  # (V,) float64 NPMI of each id, or (0,)
+    scores: Array  # (V,) float64, the NPMI of each id or what the strategy makes of it, or (0,)
 
 
 class Sequence(NamedTuple):
@@ -68,7 +68,7 @@ class Sequence(NamedTuple):
     hidden: Array  # (G + 1,) bool, all False: bases whose tokens are all masked; the last entry is no base
     weights: Array  # (G + 1,) float32, weight in the loss that hid each base, the lowest of several; inf where none
     vocabulary: Vocabulary
-    scores: Array  # (V,) float64 NPMI of each id, or (0,)
+    scores: Array  # (V,) float64, as in Settings
     key: np.uint64
     limit: np.uint64  # `draw` below it is the strategy's elementary draw
 

@@ -33,6 +33,7 @@ HUES = {
     "moss": "#88bb66",
     "wine": "#a3194f",
     "lavender": "#9977ff",
+    "navy": "#12355b",
 }
 CSS_NAMES = {PAPER: "paper", INK: "ink", MUTED: "muted", GRID: "grid"} | {hue: name for name, hue in HUES.items()}
 """Colour in a picture -> the page's CSS variable that stands for it."""
@@ -47,6 +48,7 @@ STRATEGY_HUES = {
     "uniform": "violet",
     "npmi-global": "brown",
     "whole-word": "moss",
+    "tilted-span": "navy",
 }
 """What a strategy keeps from picture to picture; variants, curricula and a user's own share the hues left over."""
 

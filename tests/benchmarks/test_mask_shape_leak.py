@@ -24,6 +24,21 @@ def test_the_probability_of_a_short_span_agrees_with_drawing_the_centres(leak):
     assert leak["probability_of_short"](ranks, n_bases, probability) == pytest.approx(short / seen, abs=0.01)
 
 
+def test_a_single_base_of_tilted_span_tells_nearly_nothing_with_its_weights_and_something_without(leak):
+    codes = np.random.default_rng(0).integers(0, 4, 3000, dtype=np.uint8)
+    places = np.arange(10, 2990)
+    words, true = leak["words_by_base"](codes, places, 3), codes[places].astype(np.int64)
+    own = words[np.arange(len(places)), true]
+    assert (own == [[16 * a + 4 * b + c for a, b, c in codes[[[x - 2, x - 1, x], [x - 1, x, x + 1], [x, x + 1, x + 2]]]]
+                    for x in places.tolist()]).all()  # fmt: skip
+    order_0 = leak["bits_given"](np.ones((len(true), 4)), true)
+    tilts = np.random.default_rng(1).uniform(0.3, 3, 64)[words]
+    weighted, plain = (leak["bits_given_tilted"](tilts, true, 0.01, weighted) for weighted in (True, False))
+    assert weighted == pytest.approx(order_0, abs=2e-3)
+    assert plain > order_0 + 0.05
+    assert leak["bits_given_tilted"](np.ones_like(tilts), true, 0.01, False) == pytest.approx(order_0)
+
+
 def test_a_score_that_says_nothing_leaves_the_composition(leak):
     true = np.array([0, 0, 1, 2, 3, 3, 3, 3])
     flat = np.zeros((8, 4))

@@ -136,10 +136,22 @@ def npmi_global(laid, key, probability, scores):
     return laid.over(set().union(*map(laid.bases, best)))
 
 
+def tilted_span(laid, key, probability, scores, single=0.0):
+    odds = probability / (1 - probability)
+    hidden = set()
+    for t in range(len(laid.ids)):
+        tilt = float(scores[laid.ids[t]])
+        if laid.maskable[t] and u(key, Purpose.TOKEN, t) < 1 - 1 / (1 + odds * tilt):
+            alone = u(key, Purpose.SPAN_LENGTH, t) < single
+            hidden |= {laid.start[t] + (laid.k - 1) // 2} if alone else laid.bases(t)
+    return laid.over(hidden)
+
+
 BY_HAND = {
     "uniform": uniform_tokens, "whole-word": whole_word, "contiguous": contiguous, "span": span,
     "fixed-span": fixed_span, "random-span": random_span, "genemask": genemask,
     "genemask-released": genemask_released, "npmi-global": npmi_global,
+    "tilted-span": tilted_span,
 }  # fmt: skip
 
 

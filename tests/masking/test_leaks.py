@@ -13,7 +13,7 @@ from genomask.masking.accounting import hidden_bases
 
 STRATEGIES = [
     "uniform", "contiguous", "span", "fixed-span", "random-span", "genemask", "genemask:npmi=shuffled",
-    "genemask-released", "npmi-global",
+    "genemask-released", "npmi-global", "tilted-span:beta=1.0:single=0.4",
 ]  # fmt: skip
 
 masked_sequences = st.fixed_dictionaries(

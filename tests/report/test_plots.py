@@ -141,7 +141,7 @@ def test_variants_take_colours_that_are_left_over_in_their_order():
     assert given["genemask"] == HUES["vermilion"]
     assert not {given["mine.py:a"], given["genemask:npmi=shuffled"]} & built_in
     assert len(set(given.values())) == 3
-    assert len(set(strategy_colours(["genemask", *"abcdefghij"]).values())) == len(HUES)
+    assert len(set(strategy_colours(["genemask", *"abcdefghijk"]).values())) == len(HUES)
     assert len(strategy_colours("abcdefghijklmnop")) == 16
 
 

@@ -7,11 +7,10 @@ bases; where a strategy's rate depends much on what the sequences are, they are 
 """
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -49,7 +48,9 @@ def probabilities(wanted: Wanted, build: Callable[[Tensor], Strategy]) -> Tensor
     """
     spec, tokens, rate, match = wanted.spec, wanted.tokens, wanted.rate, wanted.match
     require_one_of("match", match, get_args(Match))
-    published = min(1.0, _asking(spec.rate.published, wanted)(rate, tokens))  # asked first: it looks at the parameters
+    published = min(
+        1.0, spec.asking(spec.rate.published, wanted.parameters)(rate, tokens)
+    )  # asked first: it looks at the parameters
     if rate in (0, 1):
         if spec.source:
             calibration.require_literal(spec.name, build, _simulations(wanted)[0], rate)
@@ -69,26 +70,14 @@ def probabilities(wanted: Wanted, build: Callable[[Tensor], Strategy]) -> Tensor
 def _by_formula(wanted: Wanted) -> Tensor | None:
     """The probabilities where the strategy has a formula for the fraction of tokens it masks."""
     formulas, tokens, rate = wanted.spec.rate, wanted.tokens, wanted.rate
-    exact = _asking(formulas.exact, wanted)(rate, tokens) if formulas.exact else None
+    exact = wanted.spec.asking(formulas.exact, wanted.parameters)(rate, tokens) if formulas.exact else None
     if exact is not None:
         return torch.tensor([exact], dtype=torch.float64)
     if not formulas.visible or not tokens.equally_long:
         return None
-    visible = _asking(formulas.visible, wanted)
+    visible = wanted.spec.asking(formulas.visible, wanted.parameters)
     lengths = [(n, (n - 1) * tokens.stride + tokens.k) for n in reversed(simulation.EVERY_SHORT_LENGTH)]
     return calibration.solve(lambda probability, n_tokens: visible(probability, n_tokens, tokens), lengths, rate)
-
-
-def _asking(formula: Callable[..., Any], wanted: Wanted) -> Callable[..., Any]:
-    """The formula, given those of the strategy's parameters that it names; SettingsError where a person's own fails."""
-    named = inspect.signature(formula).parameters
-    own = {key: value for key, value in wanted.parameters.items() if key in named}
-
-    def ask(*arguments: Any) -> Any:
-        with wanted.spec.blamed("in its formula"):
-            return formula(*arguments, **own)
-
-    return ask
 
 
 def _fractions_agree(tokens: TokenBases) -> bool:
