@@ -33,7 +33,7 @@ from genomask.training.metrics_log import OF_THE_MOMENT, read_metrics
 
 RESULT = Path(__file__).parent / "results" / "chaos.json"
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["genomask.commands.pretrain", "genomask.commands.run.report"])
+CONTEXT.set_forkserver_preload(["genomask.commands.pretrain", "genomask.commands.run_folder.report"])
 
 PLACES = {
     "cache": "sealed_folder",

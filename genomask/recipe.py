@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from genomask.data.opening import Inputs, open_genome, open_text
 from genomask.data.settings import DnaTokenSettings, DocumentSettings, WordPieceSettings
-from genomask.data.sources import GenomeSource, Source
+from genomask.data.sources import GenomeSource, Source, TrainingBases
 from genomask.data.tokenizers.wordpiece import VOCABULARY, write_vocabulary
 from genomask.data.windows import WindowSettings
 from genomask.encoders.positions import POSITIONS
@@ -41,6 +41,8 @@ class GenomeRecipe:
     evaluation: EvaluationSettings
 
     kind = "genome"
+    of = "DNA"
+    tags = ("dna", "genomics")
 
     def __post_init__(self) -> None:
         _require_room(self, self.longest, "windows.max_tokens with [CLS] and [SEP]")
@@ -57,6 +59,30 @@ class GenomeRecipe:
     def keep_tokens(self, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
         """Nothing: the settings say all of k-mers, or name the folder of other tokens."""
 
+    def token_words(self, n_tokens: int) -> str:
+        """What the tokens are, for a person."""
+        return self.tokens.words
+
+    @property
+    def masked_unit(self) -> str:
+        """What a mask hides: it decides what is known of strategies."""
+        return "overlapping tokens" if self.tokens.overlapping else "tokens end to end"
+
+    def lost(self, inputs: Inputs) -> str:
+        """Which file or folder that a run was made from is not found any more, in words; "" where all are there."""
+        missing = [path for path in inputs.genome if not Path(path).exists()]
+        if missing and not Path(missing[0]).is_absolute():  # as earlier versions saved them
+            return f"{missing[0]} was named from the folder where the run was started; call this from there"
+        if missing:
+            return f"{missing[0]} is not there any more"
+        if self.tokens.folder and not Path(self.tokens.folder).is_dir():
+            return f"{self.tokens.folder}, the tokenizer of the run, is not there any more"
+        return ""
+
+    def training_bases(self, inputs: Inputs) -> TrainingBases:
+        """The bases that a run on `inputs` could see: without the hold-out and the validation windows of its seed."""
+        return self.open_source(inputs, Path()).training_bases
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextRecipe:
@@ -71,6 +97,9 @@ class TextRecipe:
     evaluation: EvaluationSettings
 
     kind = "text"
+    of = "text"
+    tags = ("text",)
+    masked_unit = "word pieces"
 
     def __post_init__(self) -> None:
         _require_room(self, self.longest, "documents.max_tokens")
@@ -87,6 +116,17 @@ class TextRecipe:
     def keep_tokens(self, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
         """Keep the vocabulary in the run's folder, so that it goes on with the same one."""
         write_vocabulary(tokenizer.get_vocab(), out / VOCABULARY)
+
+    def token_words(self, n_tokens: int) -> str:
+        """What the tokens are, for a person."""
+        return f"{n_tokens:,} word pieces"
+
+    def lost(self, inputs: Inputs) -> str:
+        """Nothing is asked of a corpus once it was read."""
+        return ""
+
+    def training_bases(self, inputs: Inputs) -> None:
+        """None."""
 
 
 def _require_room(recipe: "Recipe", longest: int, what: str) -> None:

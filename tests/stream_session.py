@@ -58,7 +58,7 @@ def parquet(lines: list[str]) -> bytes:
 def pretrain(recipe: str, folder: str, out: str, *more: str, corpus: str = "c4", stop_at: int = 0) -> tuple[int, float]:
     """Exit code and seconds of one command."""
     from genomask.cli import app as cli
-    from genomask.commands.run import report as run_report
+    from genomask.commands.run_folder import report as run_report
     from genomask.training import loop
 
     run_report.learning_curves = lambda *_: None  # the pictures take longer than the rest

@@ -20,8 +20,8 @@ from genomask.commands.compare.arms import Comparison, threads_for
 from genomask.commands.compare.comparison import check_comparison
 from genomask.commands.compare.workers import places
 from genomask.commands.pretrain import build_run
-from genomask.commands.run.folder import holds_run
-from genomask.commands.run.origin import Origin
+from genomask.commands.run_folder.folder import holds_run
+from genomask.commands.run_folder.origin import Origin
 from genomask.data.opening import Inputs
 from genomask.errors import SettingsError
 from genomask.files.atomic import require_folder

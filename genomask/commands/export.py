@@ -9,7 +9,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from genomask.auto_classes import tokenizer_classes
-from genomask.commands.run.card import Reads, export_card
+from genomask.commands.run_folder.card import Reads, export_card
 from genomask.data.tokenizers.saved import TOKENIZER_FILES, kmer_size
 from genomask.encoders.bridges import EXPORTS
 from genomask.encoders.settings import EncoderSettings

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
-from genomask.commands.run.folder import read_config
-from genomask.commands.run.leaks import seen_by_model
+from genomask.commands.run_folder.folder import read_config
+from genomask.commands.run_folder.leaks import seen_by_model
 from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
 from genomask.fewshot.correct import CorrectFile, accuracy_by_leak
 from genomask.fewshot.floor_test import against_floors

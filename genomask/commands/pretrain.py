@@ -11,9 +11,9 @@ import torch
 
 from genomask.commands.export import export_note
 from genomask.commands.genome_report import GENOME, keep_manifest
-from genomask.commands.run.card import run_card
-from genomask.commands.run.changes import STEPS, check_settings
-from genomask.commands.run.folder import (
+from genomask.commands.run_folder.card import run_card
+from genomask.commands.run_folder.changes import STEPS, check_settings
+from genomask.commands.run_folder.folder import (
     CONFIG,
     Facts,
     check_facts,
@@ -25,7 +25,7 @@ from genomask.commands.run.folder import (
     sweep_run,
     write_config,
 )
-from genomask.commands.run.origin import Origin, read_model, take_along
+from genomask.commands.run_folder.origin import Origin, read_model, take_along
 from genomask.data.fixed_shape import BatchShape
 from genomask.data.opening import Inputs
 from genomask.data.sources import GenomeSource, Source
@@ -215,17 +215,18 @@ def device_of(recipe: Recipe) -> tuple[torch.device, bool]:
 
 def count_npmi(source: Source, recipe: Recipe) -> NpmiTable | None:
     """NPMI of the very bases trained on: the hold-out and the validation windows are left out; None for no k-mers."""
-    if not isinstance(source, GenomeSource) or not source.token_bases.of_kmers:
+    bases = source.training_bases
+    if bases is None or not source.token_bases.of_kmers:
         return None
-    windows, masking, k = source.windows, recipe.masking, source.token_bases.k
+    masking, k = recipe.masking, source.token_bases.k
     table = NpmiTable.from_intervals(
-        source.genome.codes,
-        windows.training,
+        bases.codes,
+        bases.intervals,
         max_n=max(k, 6),  # 6-mers also give the order-5 Markov floor
         min_count=masking.npmi_min_count,
         definition=masking.npmi_definition,
-        strand=windows.settings.strand,
-        genome=source.genome.fingerprint,
+        strand=bases.strand,
+        genome=bases.genome,
     )
     if (
         k > 1
@@ -272,7 +273,7 @@ def require_memory(config: MosaicBertConfig) -> None:
 
 def _plan(source: Source, recipe: Recipe, mask_rate: float, table: NpmiTable | None) -> MaskPlan:
     masking = recipe.masking
-    windows = source.train(0, SAMPLE_WINDOWS) if isinstance(source, GenomeSource) else None
+    windows = source.train(0, SAMPLE_WINDOWS) if source.token_bases.of_bases else None
     return build_plan(
         masking.strategy,
         steps=recipe.training.steps,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 from rich.table import Table
 
-from genomask.commands.run.folder import CONFIG, is_finished
+from genomask.commands.run_folder.folder import CONFIG, is_finished
 from genomask.errors import DataError
 from genomask.files.outputs import require_own, require_writable
 from genomask.report.meaning import LAST, LOSS, is_evaluation, last_scores

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -32,6 +32,15 @@ VALIDATION_FRACTION = 0.1
 """Validation takes at most this fraction of the documents."""
 # One stream of the hash for each purpose.
 _HELD_OUT, _EPOCH = 141, 142
+
+
+class TrainingBases(NamedTuple):
+    """The bases that a run trains on."""
+
+    codes: np.ndarray  # (bases,) uint8 of the whole genome
+    intervals: np.ndarray  # (n, 2) int64, those without the hold-out and the validation windows
+    strand: Literal["forward", "both"]
+    genome: str  # its fingerprint
 
 
 class Source(Protocol):
@@ -60,6 +69,11 @@ class Source(Protocol):
     @property
     def reads_forward(self) -> bool:
         """Whether `train` is cheap only from one step to the next, in one thread."""
+        ...
+
+    @property
+    def training_bases(self) -> TrainingBases | None:
+        """Where words are counted; None for text."""
         ...
 
     def train(self, first: int, count: int) -> TokenSequences:
@@ -105,6 +119,12 @@ class GenomeSource:
         held_out = len(self.windows.validation_starts)
         return f"{bases:,} bases to train on, {held_out:,} windows of {self.windows.validation_bases} bases held out"
 
+    @property
+    def training_bases(self) -> TrainingBases:
+        """Where words are counted."""
+        windows = self.windows
+        return TrainingBases(self.genome.codes, windows.training, windows.settings.strand, self.genome.fingerprint)
+
     def train(self, first: int, count: int) -> TokenSequences:
         """Windows number first .. first + count - 1 of the endless stream."""
         starts, lengths, reverse, weights = self.windows.train(first, count)
@@ -126,6 +146,7 @@ class TextSource:
     """Documents of local shards, cut to length; every epoch is a new permutation of their sequences."""
 
     reads_forward = False
+    training_bases = None
 
     def __init__(
         self,

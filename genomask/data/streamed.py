@@ -56,6 +56,7 @@ class StreamedText:
     """
 
     reads_forward = True
+    training_bases = None
 
     def __init__(
         self,

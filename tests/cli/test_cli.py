@@ -31,7 +31,7 @@ def test_help_loads_none_of_the_slow_packages():
     assert not loaded & {"torch", "transformers", "numba", "numpy", "pandas", "sklearn", "matplotlib", "Bio"}
 
 
-def test_the_version_is_told():
+def test_the_version_is_printed():
     said = CliRunner().invoke(cli.app, ["--version"])
     assert (said.exit_code, said.output) == (0, f"genomask {__version__}\n")
 
@@ -86,7 +86,7 @@ def test_compare_matches_by_the_recipe_unless_the_option_is_given(tmp_path, monk
 )
 def test_pretrain_says_whose_choice_its_mask_is(monkeypatch, caplog, tmp_path, arguments, said):
     monkeypatch.setattr("genomask.commands.pretrain.pretrain", lambda *_, **__: None)
-    monkeypatch.setattr("genomask.commands.run.report.report_run", lambda out: [])
+    monkeypatch.setattr("genomask.commands.run_folder.report.report_run", lambda out: [])
     genome = tmp_path / "x.fa"
     genome.write_text(">x\nACGT\n")
     with caplog.at_level("INFO", logger="genomask"):

@@ -13,7 +13,9 @@ import torch
 from torch.distributed import TCPStore
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["genomask.cli.app", "genomask.commands.pretrain", "genomask.commands.run.report"])
+CONTEXT.set_forkserver_preload(
+    ["genomask.cli.app", "genomask.commands.pretrain", "genomask.commands.run_folder.report"]
+)
 LIMIT_SECONDS = 120
 
 

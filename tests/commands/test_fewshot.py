@@ -2,7 +2,7 @@ import pandas as pd
 
 from genomask.commands.fewshot import measure, provenance
 from genomask.commands.pretrain import pretrain
-from genomask.commands.run.leaks import seen_by_model
+from genomask.commands.run_folder.leaks import seen_by_model
 from genomask.fewshot.protocol import FewShotSettings
 
 

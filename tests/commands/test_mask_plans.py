@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from genomask.commands.compare.arms import Comparison, folder_name, run_arm
 from genomask.commands.compare.comparison import compare
 from genomask.commands.pretrain import build_run, pretrain
-from genomask.commands.run.folder import read_config
+from genomask.commands.run_folder.folder import read_config
 from genomask.data.opening import Inputs
 from genomask.errors import SettingsError, Stopped
 from genomask.fewshot.protocol import FewShotSettings

@@ -16,9 +16,9 @@ from quick_settings import QUICK
 from safetensors.torch import load_file
 
 from genomask.commands.pretrain import build_run, count_npmi, pretrain
-from genomask.commands.run.folder import is_finished, read_config
-from genomask.commands.run.leaks import seen_by_model
-from genomask.commands.run.report import report_run
+from genomask.commands.run_folder.folder import is_finished, read_config
+from genomask.commands.run_folder.leaks import seen_by_model
+from genomask.commands.run_folder.report import report_run
 from genomask.data.corpus_formats import Shard
 from genomask.data.hub_corpus import HubCorpus
 from genomask.data.opening import Inputs

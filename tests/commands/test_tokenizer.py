@@ -9,7 +9,7 @@ import torch
 from genomask.commands.export import export
 from genomask.commands.fewshot import measure
 from genomask.commands.pretrain import pretrain
-from genomask.commands.run.report import NOT_REPORTED, report_run
+from genomask.commands.run_folder.report import NOT_REPORTED, report_run
 from genomask.commands.tokenizer import train_tokenizer
 from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.tokenizers.saved import dna_tokenizer

@@ -104,7 +104,7 @@ def test_leading_blank_lines_and_a_byte_order_mark_are_passed_over(tmp_path):
     assert parse(written(tmp_path, b"\n \r\n>a\nAC\n")) == {"a": ([0, 1], [False, False])}
 
 
-def test_the_kind_of_file_is_told_by_content_not_by_name(tmp_path):
+def test_the_kind_of_file_is_known_by_content_not_by_name(tmp_path):
     expected = {"a": ([0, 1, 2, 3], [False] * 4)}
     assert parse(written(tmp_path, b">a\nACGT\n", "plain.fa.gz")) == expected
     assert parse(written(tmp_path, gzip.compress(b">a\nACGT\n"), "packed.fa")) == expected

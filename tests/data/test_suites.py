@@ -120,7 +120,7 @@ def test_a_position_that_is_no_number_is_named_by_its_row(tmp_path, genome):
         suite_tasks(tmp_path)[0].read(genome)
 
 
-def test_a_folder_without_a_task_is_told_the_known_layouts(tmp_path):
+def test_a_folder_without_a_task_is_answered_with_the_known_layouts(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"no task is in this folder.*GUE: train\.csv.*GeneMask: 10\.tsv"):
         suite_tasks(tmp_path)

@@ -31,7 +31,7 @@ def test_lines_are_kept_as_they_stand_and_variants_taken_apart(tmp_path):
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bgzf])
-def test_gzip_and_bgzip_are_told_by_their_content(tmp_path, pack):
+def test_gzip_and_bgzip_are_known_by_their_content(tmp_path, pack):
     if pack is bgzf:
         with bgzf.open(tmp_path / "packed", "wb") as file:
             file.write((HEADER + LINE).encode())

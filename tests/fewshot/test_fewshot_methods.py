@@ -50,7 +50,7 @@ def test_the_table_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_names_of_methods_are_told_apart_in_the_table_alone():
+def test_names_of_methods_are_kept_apart_in_the_table_alone():
     package = Path(methods.__file__).parents[1]
     sources = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
     for path, text in sources.items():

@@ -19,7 +19,7 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def test_one_holds_a_folder_and_the_other_is_told_who(tmp_path):
+def test_one_holds_a_folder_and_the_other_hears_who(tmp_path):
     with (
         locked(tmp_path / "run"),
         pytest.raises(SettingsError, match=f"in use by process {os.getpid()} on {socket.gethostname()}; wait"),

@@ -218,7 +218,7 @@ def test_an_allele_without_a_score_says_why_and_its_neighbours_are_scored(sites,
     assert math.isfinite(other.llr)
 
 
-def test_places_are_found_by_the_names_of_another_convention_and_faults_are_told(tmp_path, caplog):
+def test_places_are_found_by_the_names_of_another_convention_and_faults_are_named(tmp_path, caplog):
     (tmp_path / "a.fa").write_text(">chr22\nACGTNACG\n>M\nAAAA\n")
     found = Sites(Genome.open(tmp_path / "a.fa", cache=tmp_path / "cache"))
     caplog.set_level("INFO", logger="genomask")

@@ -39,7 +39,7 @@ def test_cm_step_switches_at_its_step():
     assert not plan.wants_to_switch([1.0] * 50)
 
 
-def test_cm_gems_switches_at_the_step_it_is_told():
+def test_cm_gems_switches_at_the_step_it_is_given():
     plan = plan_of("cm-gems:first=uniform:second=span")
     assert fractions(plan) == [0.0] * STEPS
     assert fractions(plan, switched_at=70) == [0.0] * 70 + [1.0] * 30

@@ -51,7 +51,7 @@ def test_loops_are_kept_in_the_cache_where_nothing_can_be_written_beside_them(tm
     assert str(tmp_path / "cache" / "loops") == numba.config.CACHE_DIR
 
 
-def test_a_user_without_a_home_is_told_of_the_cache(tmp_path, monkeypatch):
+def test_a_user_without_a_home_hears_of_the_cache(tmp_path, monkeypatch):
     def no_such_user(_):
         raise KeyError("getpwuid(): uid not found: 54321")
 

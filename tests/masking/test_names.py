@@ -227,7 +227,7 @@ def test_reading_a_recipe_runs_nobodys_file(tmp_path):
             find(name)
 
 
-def test_a_file_in_a_curriculum_that_is_not_in_brackets_is_told_of_them():
+def test_a_file_in_a_curriculum_that_is_not_in_brackets_is_answered_with_them():
     with pytest.raises(SettingsError, match=r"no file cm-step:first=m\.py .* in brackets: first=\(my_masks\.py:mine\)"):
         find("cm-step:first=m.py:mine")
 

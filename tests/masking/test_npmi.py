@@ -69,7 +69,7 @@ def test_a_word_that_is_its_parts_has_no_pmi():
     np.testing.assert_allclose(NpmiTable.from_counts(counts, min_count=2).pmi(5), 0, atol=1e-12)
 
 
-def test_a_person_is_told_the_fraction_of_rare_words_above_a_tenth():
+def test_a_person_hears_the_fraction_of_rare_words_above_a_tenth():
     counts = random_counts(3)
     assert rarity_warning(NpmiTable.from_counts(counts, min_count=2), [2, 3], "x") == ""
     table = NpmiTable.from_counts(counts, min_count=3000)

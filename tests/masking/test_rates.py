@@ -106,7 +106,7 @@ def test_formulas_give_the_asked_fraction_at_every_length_and_rate(name, k, stri
 
 
 @pytest.mark.usefixtures("rough")
-def test_rates_that_too_little_was_simulated_for_are_told(caplog):
+def test_rates_that_too_little_was_simulated_for_are_named(caplog):
     build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.3)
     assert caplog.text == ""
     build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=1e-4)

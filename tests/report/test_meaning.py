@@ -67,7 +67,7 @@ def test_beyond_a_markov_chain_the_next_step_is_a_task():
 
 
 @pytest.mark.parametrize(("loss", "words"), [(7.1, "no more than how frequent each token is"), (5.0, "2.000 nats")])
-def test_text_is_told_in_words_of_text(loss, words):
+def test_text_is_said_in_words_of_text(loss, words):
     found = meaning([{"step": 1, "eval_loss_nats_per_masked_token": loss}], TEXT, mask_tells=False)
     assert words in found
     assert not any(word in found for word in ("base", "flank", "bits"))

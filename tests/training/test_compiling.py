@@ -43,7 +43,7 @@ def test_what_cannot_be_compiled_is_refused_with_what_to_do(monkeypatch):
         choose_compile("on", CPU, "sdpa")
 
 
-def test_compiling_is_told_what_the_device_needs_and_keeps_the_weights(monkeypatch):
+def test_compiling_asks_for_what_the_device_needs_and_keeps_the_weights(monkeypatch):
     told = {}
     monkeypatch.setattr(torch, "compile", lambda model, **options: told.update(options) or nn.Sequential(model))
     model = nn.Linear(2, 2)

@@ -68,7 +68,7 @@ def pretrain(
 
     from genomask.commands.pretrain import chosen_recipe, origin_of
     from genomask.commands.pretrain import pretrain as run
-    from genomask.commands.run.mask_choice import mask_sentence
+    from genomask.commands.run_folder.mask_choice import mask_sentence
     from genomask.data.opening import Inputs
 
     given = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
@@ -83,6 +83,6 @@ def pretrain(
         return
     run(settings, given, out, origin=origin, resume=resume, track=track)
     if distributed.is_main():
-        from genomask.commands.run.report import report_run
+        from genomask.commands.run_folder.report import report_run
 
         show(report_run(out))

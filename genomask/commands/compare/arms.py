@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from genomask.commands.pretrain import pretrain
-from genomask.commands.run.folder import is_finished
+from genomask.commands.run_folder.folder import is_finished
 from genomask.data.genome import Genome
 from genomask.data.opening import Inputs
 from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task

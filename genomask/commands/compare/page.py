@@ -6,7 +6,7 @@ from pathlib import Path
 from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import ADVISED_SEEDS, BITS, Outcome
 from genomask.commands.compare.words import headline
-from genomask.commands.run.leaks import seen_in_pretraining
+from genomask.commands.run_folder.leaks import seen_in_pretraining
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.summary import captions
@@ -154,7 +154,7 @@ def leak_sentences(comparison: Comparison) -> tuple[str, ...]:
     test = test_task.sequences
     pool = leaks_in_pool(test, pool_task.sequences)
     first = comparison.arms()[0]
-    seen = seen_in_pretraining(first.recipe, comparison.inputs, test)
+    seen = seen_in_pretraining(first.recipe.training_bases(comparison.inputs), test)
     return pool.sentence("the training pool"), seen.sentence(
         f"the bases that pretraining with seed {first.seed} could see"
     )

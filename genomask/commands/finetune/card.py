@@ -3,7 +3,7 @@
 from huggingface_hub import ModelCardData
 
 from genomask.commands.finetune.job import Job
-from genomask.commands.run.card import LOADING, card_text, markdown_table
+from genomask.commands.run_folder.card import LOADING, card_text, markdown_table
 from genomask.data.examples import NUMBER, ONE, SEVERAL
 from genomask.data.reading import DNA
 from genomask.data.tokenizers.base import DnaTokenizer

@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 from genomask.commands.finetune.card import classifier_card
 from genomask.commands.finetune.epochs import LOSS, VALID_LOSS, best_epoch, evaluate, scored_epochs, train
 from genomask.commands.finetune.job import RECORD, Job, Read, Request, Scale, note, prepare
-from genomask.commands.run.folder import holds_run, is_finished
+from genomask.commands.run_folder.folder import holds_run, is_finished
 from genomask.data.examples import NUMBER, ONE
 from genomask.fewshot.linear_first import last_layer
 from genomask.files.atomic import atomic_folder, require_folder, sweep

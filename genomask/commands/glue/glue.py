@@ -17,7 +17,7 @@ from rich.table import Table
 from genomask.commands.finetune.finetune import run_job
 from genomask.commands.finetune.job import RECORD, Request, job_of
 from genomask.commands.glue.scores import FLOORS, METRICS, truth_of
-from genomask.commands.run.folder import holds_run, is_finished
+from genomask.commands.run_folder.folder import holds_run, is_finished
 from genomask.data.examples import ExampleColumns, Examples
 from genomask.data.glue import TASKS, TRAIN, GlueTask, read_split
 from genomask.fewshot.finetune import FineTuneSettings

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from genomask.commands.run.folder import read_config
+from genomask.commands.run_folder.folder import read_config
 from genomask.commands.variants.labels import Labels
 from genomask.commands.variants.output import require_output, writer
 from genomask.commands.variants.ranking import Criterion

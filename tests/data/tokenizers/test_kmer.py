@@ -201,7 +201,7 @@ def test_offsets_that_would_not_be_bases_are_refused(sequence, more):
         KmerTokenizer(3)(sequence, return_offsets_mapping=True, **more)
 
 
-def test_truncation_cuts_to_what_bert_takes_unless_told_otherwise(tmp_path):
+def test_truncation_cuts_to_what_bert_takes_unless_asked_otherwise(tmp_path):
     assert len(KmerTokenizer(6)("A" * 900, truncation=True)["input_ids"]) == 512
     KmerTokenizer(6, model_max_length=700).save_pretrained(tmp_path)
     assert len(KmerTokenizer.from_pretrained(tmp_path)("A" * 900, truncation=True)["input_ids"]) == 700

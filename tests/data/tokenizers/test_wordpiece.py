@@ -46,7 +46,7 @@ def test_a_saved_tokenizer_opens_through_the_auto_class(tokenizer, tmp_path):
     assert again("the hats")["input_ids"] == tokenizer("the hats")["input_ids"]
 
 
-def test_masking_is_told_which_ids_are_words_and_which_may_be_masked(tokenizer):
+def test_masking_knows_which_ids_are_words_and_which_may_be_masked(tokenizer):
     size = len(tokenizer) + 3
     bases = token_bases_of(tokenizer, size)
     pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))

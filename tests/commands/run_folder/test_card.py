@@ -11,7 +11,7 @@ import torch
 from huggingface_hub import ModelCard
 
 from genomask.commands.export import export
-from genomask.commands.run.card import run_card
+from genomask.commands.run_folder.card import run_card
 from genomask.data import KmerTokenizer
 from genomask.data.tokenizers.wordpiece import wordpiece_tokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM

@@ -16,7 +16,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
 from genomask.commands.pretrain import chosen_recipe, origin_of, pretrain
-from genomask.commands.run.folder import read_config, read_origin
+from genomask.commands.run_folder.folder import read_config, read_origin
 from genomask.data import BpeTokenizer, Genome, KmerTokenizer
 from genomask.data.opening import Inputs
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from genomask.commands.run.changes import MAY_CHANGE, Change, check_settings
-from genomask.commands.run.folder import (
+from genomask.commands.run_folder.changes import MAY_CHANGE, Change, check_settings
+from genomask.commands.run_folder.folder import (
     Facts,
     Inputs,
     check_facts,

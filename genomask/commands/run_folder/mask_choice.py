@@ -1,6 +1,8 @@
 """Which mask a run takes and why, in a sentence: the recipe in, what was measured of its strategy out."""
 
-from genomask.recipe import GenomeRecipe, Recipe
+from collections.abc import Mapping
+
+from genomask.recipe import Recipe
 
 OVERLAPPING = {
     "random-span": "on yeast and human sequence its small models tell hidden bases better than genemask's; few-shot no "
@@ -16,18 +18,19 @@ TEXT = {"uniform": "as BERT and MosaicBERT mask", "whole-word": "as BERT's later
 NOT_MEASURED = "we have not measured it here; ask your data by genomask compare"
 
 
+EVIDENCE: Mapping[str, tuple[Mapping[str, str], str]] = {
+    "overlapping tokens": ({name: f"{words} (docs/masking.md)" for name, words in OVERLAPPING.items()}, NOT_MEASURED),
+    "tokens end to end": ({}, NOT_MEASURED),
+    "word pieces": (TEXT, "nothing was compared on text"),
+}
+"""What a mask hides -> what was measured of strategies, and what there is to say of the others."""
+
+
 def mask_sentence(recipe: Recipe, *, asked_for: bool) -> str:
     """As 'masking: genemask, 15 % of the tokens (the recipe's default): ...'; `asked_for` by option or --set."""
     masking = recipe.masking
     fraction = {"tokens": " of the tokens", "bases": " of the bases", "none": " at its published probabilities"}
     rate = f"{100 * masking.mask_rate:g} %{fraction[masking.match]}"
     whose = "asked for" if asked_for else "the recipe's default"
-    return f"masking: {masking.strategy}, {rate} ({whose}): {_evidence(recipe)}"
-
-
-def _evidence(recipe: Recipe) -> str:
-    strategy = recipe.masking.strategy
-    if not isinstance(recipe, GenomeRecipe):
-        return TEXT.get(strategy, "nothing was compared on text")
-    overlaps = recipe.tokens.overlapping
-    return f"{OVERLAPPING[strategy]} (docs/masking.md)" if overlaps and strategy in OVERLAPPING else NOT_MEASURED
+    measured, otherwise = EVIDENCE[recipe.masked_unit]
+    return f"masking: {masking.strategy}, {rate} ({whose}): {measured.get(masking.strategy, otherwise)}"

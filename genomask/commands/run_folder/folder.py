@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from genomask.commands.run.origin import Origin
+from genomask.commands.run_folder.origin import Origin
 from genomask.data.opening import Inputs
 from genomask.errors import SettingsError
 from genomask.files.atomic import atomic_write, sweep

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from genomask.commands.run.folder import read_config
+from genomask.commands.run_folder.folder import read_config
 from genomask.data.opening import Inputs
 from genomask.errors import SettingsError
 from genomask.recipe import Recipe, toml_value

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from genomask.commands.run.folder import read_config
+from genomask.commands.run_folder.folder import read_config
 from genomask.data.windows import EVALUATION_BASES
 from genomask.errors import DataError
 from genomask.masking.plan import needs_npmi
@@ -51,14 +51,14 @@ def report_run(out: Path) -> Iterator[Table | str]:
         f"Model: {out / 'model'}; curves: {out / 'curves.png'}",
     )
     recipe, _ = read_config(out)
-    yield meaning(rows, baselines, mask_tells=recipe.kind == "genome" and needs_npmi(recipe.masking.strategy))
+    yield meaning(rows, baselines, mask_tells=recipe.of == "DNA" and needs_npmi(recipe.masking.strategy))
     if said := no_bits(recipe, rows):
         yield said
 
 
 def no_bits(recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> str:
     """Why a run on a genome has no bits per hidden base, in words; "" where it has them, and for text."""
-    return NOT_REPORTED if recipe.kind == "genome" and BITS not in last_scores(rows).mean else ""
+    return NOT_REPORTED if recipe.of == "DNA" and BITS not in last_scores(rows).mean else ""
 
 
 def _shorter(baselines: dict[str, float | None]) -> str:

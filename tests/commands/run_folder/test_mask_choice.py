@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from genomask.commands.run.mask_choice import NOT_MEASURED, mask_sentence
+from genomask.commands.run_folder.mask_choice import NOT_MEASURED, mask_sentence
 from genomask.recipe import load_recipe
 
 

@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from yaml import YAMLError
 
 from genomask.encoders import MosaicBertForMaskedLM
-from genomask.recipe import GenomeRecipe, Recipe
+from genomask.recipe import Recipe
 from genomask.training.environment import package_versions
 from genomask.training.metrics_log import read_metrics
 from genomask.training.records import read_baselines, read_record
@@ -70,13 +70,19 @@ class Reads(Enum):
     )  # fmt: skip
 
 
+EXAMPLES = {"genome": Reads.DNA.value[0], "text": Reads.TEXT.value[0]}
+"""What the tokenizer of a run reads, in Python, by the kind of its recipe."""
+
+
 def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: MosaicBertForMaskedLM, out: Path) -> str:
     """The card of the model that the run in `out` has trained on the files `data`; its scores are read from there."""
-    from genomask.commands.run.report import no_bits, score_frame  # a run needs pandas and matplotlib at its end alone
+    from genomask.commands.run_folder.report import (  # a run needs pandas and matplotlib at its end alone
+        no_bits,
+        score_frame,
+    )
     from genomask.report.meaning import is_evaluation, last_scores
 
-    is_dna = isinstance(recipe, GenomeRecipe)
-    tags = ["fill-mask", "masked-lm", "mosaicbert", *(["dna", "genomics"] if is_dna else ["text"])]
+    tags = ["fill-mask", "masked-lm", "mosaicbert", *recipe.tags]
     rows = read_metrics(out / "metrics.jsonl")
     baselines, where = read_baselines(out / "baselines.json"), read_record(out / "environment.json")
     if any(map(is_evaluation, rows)):
@@ -85,9 +91,9 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
         held_out = table + f"\n\n{no_bits(recipe, rows)}".rstrip()
     else:  # it was damaged on disk; the model is whole
         held_out = "The run's metrics.jsonl holds no evaluation any more."
-    auto = AUTO.format(imports=NEEDED, example=f'"{DNA}"' if is_dna else Reads.TEXT.value[0])
+    auto = AUTO.format(imports=NEEDED, example=EXAMPLES[recipe.kind])
     parts = [
-        f"# A masked language model of {'DNA' if is_dna else 'text'}",
+        f"# A masked language model of {recipe.of}",
         "Pretrained by genomask.",
         LOADING,
         OURS.format(auto=auto),
@@ -140,10 +146,9 @@ def _facts(
     where: Mapping[str, Any],
 ) -> dict[str, str]:
     masking, training, config = recipe.masking, recipe.training, model.config
-    words = recipe.tokens.words if isinstance(recipe, GenomeRecipe) else f"{config.vocab_size:,} word pieces"
     return {
         "data": f"{', '.join(Path(name).name for name in data)} (fingerprint {fingerprint})",
-        "tokens": words,
+        "tokens": recipe.token_words(config.vocab_size),
         "sequences": f"up to {recipe.longest} tokens",
         "masking": f"`{masking.strategy}`, {masking.mask_rate:.0%} of "
         f"{'bases' if masking.match == 'bases' else 'tokens'} asked for",

@@ -1,0 +1,86 @@
+"""One run by 1, 2 and 4 processes on this machine's cores: tokens a second, and seconds of processor time.
+
+Each world size trains the same steps of the same recipe, on CPUs over gloo, as torchrun starts it, with one thread a
+process. More processes than cores share them: what is measured then is what working together costs.
+
+    python benchmarks/world_size.py
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from machine import describe_machine, save
+
+from genomask.training.metrics_log import read_metrics
+
+RESULT = Path(__file__).parent / "results" / "world_size.json"
+RECIPE = "genome-tiny"
+
+
+def main(
+    steps: Annotated[int, typer.Option(help="Of each run; the first half is not counted.")] = 40,
+    bases: Annotated[int, typer.Option(help="Length of the genome.")] = 1_000_000,
+    sizes: Annotated[str, typer.Option(help="Numbers of processes.")] = "1,2,4",
+) -> None:
+    """Run each, print the table, and write the JSON."""
+    machine = describe_machine(torch.device("cpu"))
+    changes = [
+        *(f"training.steps={steps}", f"training.log_every={steps // 2}", f"evaluation.every={steps}"),
+        *("training.device=cpu", "training.precision=fp32", "windows.validation_windows=64"),
+    ]
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="genomask-world-") as folder:
+        genome = Path(folder) / "genome.fa"
+        letters = np.random.default_rng(0).choice(np.frombuffer(b"ACGT", dtype=np.uint8), bases)
+        genome.write_bytes(b">random\n" + letters.tobytes() + b"\n")
+        for size in map(int, sizes.split(",")):
+            rows.append(measure(genome, Path(folder) / f"by-{size}", size, changes))
+            print(rows[-1], flush=True)
+    setup = {"recipe": RECIPE, "bases": bases, "settings": changes}
+    save(
+        RESULT, {"benchmark": "world_size", "machine": machine, "setup": setup, "rows": rows, "verdict": verdict(rows)}
+    )
+
+
+def measure(genome: Path, out: Path, size: int, changes: list[str]) -> dict:
+    """One run by `size` processes: its speed over the last logged steps, and the processor time of all of it."""
+    launcher = [] if size == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
+    words = [word for change in changes for word in ("--set", change)]
+    command = [sys.executable, *launcher, "-m", "genomask", "--quiet", "pretrain", "--genome", str(genome)]
+    command += ["--recipe", RECIPE, *words, "--out", str(out)]
+    before, began = cpu_seconds(), time.perf_counter()
+    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    taken = {"wall_s": time.perf_counter() - began, "cpu_s": cpu_seconds() - before}
+    rows = read_metrics(out / "metrics.jsonl")
+    last = [row for row in rows if "tokens_per_second" in row][-1]
+    loss = last["loss_nats_per_masked_token"]
+    return {"processes": size, "tokens_per_s": last["tokens_per_second"], **taken, "last_loss_nats": round(loss, 6)}
+
+
+def cpu_seconds() -> float:
+    """Of all children that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def verdict(rows: list[dict]) -> list[str]:
+    """How each compares with one process."""
+    first, cores = rows[0], os.cpu_count()
+    return [
+        f"{row['processes']} processes on {cores} cores: {row['tokens_per_s'] / first['tokens_per_s']:.2f} times the "
+        f"tokens a second of {first['processes']}, {row['cpu_s'] / first['cpu_s']:.2f} times the CPU seconds, start too"
+        for row in rows[1:]
+    ]
+
+
+if __name__ == "__main__":
+    typer.run(main)
