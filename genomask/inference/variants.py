@@ -1,10 +1,14 @@
-"""Variants in, log-likelihood ratios of ALT against REF out, zero-shot, by any masked model of k-mers or single bases.
+"""Variants in, log-likelihood ratios of ALT against REF out, zero-shot, by any masked model of k-mers, bases or words.
 
 A base's probability is the evaluation's own: all tokens that cover it are [MASK], each one's distribution over k-mers
 is summed to the base, and these are averaged (training/bits.py). An allele's is the product over its bases, each given
 the visible bases alone; `haplotypes.py` says which. The ratio's logarithm, in nats, is the mean of both strands'.
 
-Letters: G windows of one length, W bases of a window, S tokens of a window, M masked tokens, V vocabulary.
+Words of unequal length (BPE) are cut anew around what is hidden: the flanks are words by themselves, each hidden base
+is one [MASK], and a word counts for the base that it begins with. So REF and ALT are one question, as with k-mers, and
+where the cuts lie tells nothing of either; of a vocabulary of single bases it is the rule above.
+
+Letters: G windows, W bases of a window, S tokens of a window, T of all, M masked tokens, V vocabulary.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,11 +19,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 
 from genomask.data.fasta import UNKNOWN
-from genomask.data.tokenizers.base import base_codes
+from genomask.data.packing import pack
+from genomask.data.tokenizers.base import CLS, SEP, base_codes
 from genomask.data.vcf import LETTERS, Variant
 from genomask.encoders import MosaicBertConfig
 from genomask.errors import SettingsError, UserError
@@ -29,6 +35,7 @@ from genomask.inference.sites import Place, Sites
 from genomask.training.bits import SMALLEST_PROBABILITY, hidden_base_probabilities
 from genomask.training.device import autocast, choose_device, scoring_precision
 from genomask.training.evaluation_masks import covering_tokens
+from genomask.types import TokenSequences
 
 USUAL_TOKENS = 510
 """Of a window, where neither the person nor the model's run says how many."""
@@ -87,21 +94,23 @@ class VariantScorer:
     def open(cls, folder: Path, sites: Sites, width: int = 0) -> "VariantScorer":
         """The model of a folder on this machine's device; `width` 0: 510 tokens, or as many as the model takes.
 
-        Raises UserError for a model whose tokens are not k-mers, and for a window that it does not take.
+        Raises UserError for a model whose tokens are not of DNA, and for a window that it does not take.
         """
         model, tokenizer = open_model(folder, head="masked-lm")
         tokens = getattr(tokenizer, "token_bases", None)
-        if tokens is None or not tokens.of_kmers:
+        if tokens is None or not tokens.of_bases:
             raise UserError(
-                f"{folder}: variants are scored by models of k-mers or single bases, whose tokens all have one length; "
+                f"{folder}: variants are scored by models of k-mers, single bases, or words of genomask's own BPE; "
                 f"this one's tokenizer is {type(tokenizer).__name__}."
             )
         most = _most_tokens(model, tokenizer)
+        model.to(choose_device("auto"))  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
+        if not tokens.of_kmers:
+            return cls(model, tokenizer, sites, width or int(tokenizer.bases_for(min(most, USUAL_TOKENS))))
         n_tokens = (width - tokens.k) // tokens.stride + 1 if width else min(most, USUAL_TOKENS)
         if not 1 <= n_tokens <= most:
             longest = tokens.stride * (most - 1) + tokens.k
             raise SettingsError(f"a window of {width:,} bases; {folder} takes from {tokens.k} to {longest:,} at once.")
-        model.to(choose_device("auto"))  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
         return cls(model, tokenizer, sites, tokens.stride * (n_tokens - 1) + tokens.k)
 
     def scores(self, variants: Sequence[Variant]) -> list[list[Score]]:
@@ -145,11 +154,9 @@ class VariantScorer:
         """(n, 4) log-probabilities of the hidden bases of each window."""
         answers: list[np.ndarray] = [np.empty(0)] * len(windows)
         for part in self._batches(windows):
-            codes = np.stack([windows[at].codes for at in part])
-            hidden = torch.zeros(codes.shape, dtype=torch.bool)
-            for row, at in enumerate(part):
-                hidden[row, windows[at].first : windows[at].first + windows[at].n] = True
-            logs = self._probabilities(codes, hidden)[hidden].clamp(min=SMALLEST_PROBABILITY).log().numpy()
+            by = self._by_kmers if self.tokenizer.token_bases.of_kmers else self._by_words
+            found = by([windows[at] for at in part])
+            logs = found.clamp(min=SMALLEST_PROBABILITY).log().numpy()
             ends = np.cumsum([windows[at].n for at in part])[:-1]
             for at, found in zip(part, np.split(logs, ends), strict=True):
                 answers[at] = found
@@ -172,28 +179,54 @@ class VariantScorer:
                 part.append(at)
             yield part
 
-    def _probabilities(self, codes: np.ndarray, hidden: Tensor) -> Tensor:
-        """(G, W, 4) on the CPU: each hidden base's; codes and hidden (G, W)."""
+    def _by_kmers(self, windows: Sequence[Haplotype]) -> Tensor:
+        """(hidden bases of all windows, 4) on the CPU; the windows are of one length."""
         tokens = self.tokenizer.token_bases
+        codes = np.stack([window.codes for window in windows])
+        hidden = torch.zeros(codes.shape, dtype=torch.bool)
+        for row, (_, first, n) in enumerate(windows):
+            hidden[row, first : first + n] = True
         ids = torch.from_numpy(self.tokenizer.encode_bases(codes))
-        ids = pad(pad(ids, (1, 0), value=self.tokenizer.cls_token_id), (0, 1), value=self.tokenizer.sep_token_id)
+        ids = F.pad(F.pad(ids, (1, 0), value=self.tokenizer.cls_token_id), (0, 1), value=self.tokenizer.sep_token_id)
         start, stop = tokens.places(ids)
         masked = covering_tokens(hidden, start, stop)
-        with autocast(self.model.device, scoring_precision(self.model.device)):
-            logits = self._logits(ids.masked_fill(masked, tokens.mask_id), masked)
-        return hidden_base_probabilities(logits, masked, start, hidden, tokens.kmer_ids).cpu()
+        logits = self._logits(pack(list(ids.masked_fill(masked, tokens.mask_id).numpy()), np.ones(len(ids))))
+        return hidden_base_probabilities(logits, masked, start, hidden, tokens.kmer_ids).cpu()[hidden]
 
-    def _logits(self, ids: Tensor, masked: Tensor) -> Tensor:
-        """(M, V) at the masked ones of ids (G, S): ours packed, and no others computed; another's rows whole."""
-        ids, masked = ids.to(self.model.device), masked.to(self.model.device)
-        n, length = ids.shape
+    def _by_words(self, windows: Sequence[Haplotype]) -> Tensor:
+        """The same of words of any length; raises SettingsError for a window of more tokens than the model takes."""
+        tokens, encode = self.tokenizer.token_bases, self.tokenizer.encode_bases
+        rows = [
+            np.concatenate([[CLS], encode(codes[:first]), [tokens.mask_id] * n, encode(codes[first + n :]), [SEP]])
+            for codes, first, n in windows
+        ]
+        longest, most = max(map(len, rows)) - 2, _most_tokens(self.model, self.tokenizer)
+        if longest > most:
+            raise SettingsError(
+                f"a window of {self.width:,} bases makes {longest:,} tokens, and the model takes {most:,}; give a "
+                "smaller --window."
+            )
+        logits = self._logits(pack([row.astype(np.int64) for row in rows], np.ones(len(rows))))
+        words = tokens.maskable_ids.to(logits.device)
+        begins_with = F.one_hot(tokens.letters[tokens.maskable_ids, 0].long(), 4).float().to(logits.device)
+        return (logits[:, words].float().softmax(dim=-1) @ begins_with).cpu()
+
+    def _logits(self, tokens: TokenSequences) -> Tensor:
+        """(M, V) at the [MASK] of packed sequences: ours packed, and no others computed; another's in padded rows."""
+        device = self.model.device
+        ids = tokens.input_ids.to(device)
+        masked = ids == self.tokenizer.mask_token_id
         logits: Tensor
-        if isinstance(self.model.config, MosaicBertConfig):
-            ends = torch.arange(0, n * length + 1, length, dtype=torch.int32, device=ids.device)
-            places = masked.flatten().nonzero().squeeze(1)
-            logits = self.model(input_ids=ids.flatten(), cu_seqlens=ends, max_seqlen=length, masked_index=places).logits
-        else:
-            logits = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[masked]
+        with autocast(device, scoring_precision(device)):
+            if isinstance(self.model.config, MosaicBertConfig):
+                ends, longest = tokens.cu_seqlens.to(device), int(tokens.lengths.max())
+                places = masked.nonzero().squeeze(1)
+                logits = self.model(input_ids=ids, cu_seqlens=ends, max_seqlen=longest, masked_index=places).logits
+            else:
+                lengths = tokens.lengths.tolist()
+                rows, at = (pad_sequence(list(x.split(lengths)), batch_first=True) for x in (ids, masked))
+                there = torch.arange(rows.shape[1], device=device) < tokens.lengths.to(device)[:, None]
+                logits = self.model(input_ids=rows, attention_mask=there.long()).logits[at]
         return logits
 
 

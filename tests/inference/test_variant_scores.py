@@ -8,6 +8,8 @@ from reference import reference_bits, reference_logits
 from transformers import BertConfig, BertForMaskedLM
 
 from genomask.data import Genome, KmerTokenizer
+from genomask.data.tokenizers.base import SPECIAL_NAMES, SPECIAL_TOKENS
+from genomask.data.tokenizers.bpe import BpeTokenizer, learn_rules
 from genomask.data.vcf import Variant
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.errors import SettingsError, UserError
@@ -60,7 +62,7 @@ def a_model(k, **changes):
     """Two layers whose every weight is random, so that neighbours matter."""
     torch.manual_seed(k)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
-    config = MosaicBertConfig(vocab_size=5 + 4**k, hidden_dropout_prob=0.0, **(sizes | changes))
+    config = MosaicBertConfig(**({"vocab_size": 5 + 4**k, "hidden_dropout_prob": 0.0} | sizes | changes))
     model = MosaicBertForMaskedLM(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -252,6 +254,56 @@ def test_another_librarys_model_is_scored_by_the_same_rule(sites, dnabert):
     assert fast.scores([VARIANTS[2]])[0][0].llr == pytest.approx(exact, abs=1e-5)
     with pytest.raises(SettingsError, match=r"a window of 31 bases; .* takes from 3 to 30 at once"):
         VariantScorer.open(dnabert, sites, 31)
+
+
+@pytest.fixture(scope="module")
+def words(sites):
+    """Words of 1 to 4 bases."""
+    return BpeTokenizer(
+        tokenizer_object=learn_rules([LETTERS["one"], LETTERS["two"].replace("N", "")] * 3, 40),
+        bases_in_100_tokens=200,
+        model_max_length=512,
+        **dict(zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True)),
+    )
+
+
+def words_twin(model, words, stretch, start, ref, alt):
+    """An SNV by the rule for words, on one strand: flanks cut apart, one [MASK] summed over words by first letter."""
+    begin = min(max(0, start - (WIDTH - 1) // 2), len(stretch) - WIDTH)
+    flanks = stretch[begin:start], stretch[start + 1 : begin + WIDTH]
+    before, behind = (words(flank, add_special_tokens=False)["input_ids"] for flank in flanks)
+    logits = reference(model)(torch.tensor([2, *before, 4, *behind, 3]))[1 + len(before)]
+    spelt = words.convert_ids_to_tokens(range(5, len(words)))
+    shares = logits[5 : len(words)].softmax(0).tolist()
+    first = {base: sum(x for x, word in zip(shares, spelt, strict=True) if word[0] == base) for base in (ref, alt)}
+    return math.log(first[alt] / first[ref])
+
+
+@pytest.mark.parametrize("at", [3, 70, 120])
+def test_words_of_unequal_length_are_cut_anew_around_the_change(sites, words, at):
+    model = a_model(3, vocab_size=len(words))
+    ref, alt = LETTERS["one"][at], other_base(LETTERS["one"][at])
+    fast = VariantScorer(model, words, sites, WIDTH)
+    [[score], [back]] = fast.scores([a_variant("one", at, 1, alt), a_variant("one", at, 1, ref)])
+    there = words_twin(model, words, LETTERS["one"], at, ref, alt)
+    turned = reverse_complement(LETTERS["one"])
+    other = words_twin(model, words, turned, len(turned) - at - 1, *map(reverse_complement, (ref, alt)))
+    assert score.llr == pytest.approx((there + other) / 2, abs=2e-5)
+    assert back.llr == 0
+
+
+def test_with_words_each_kind_of_change_is_scored_alike_alone_and_together(sites, words):
+    fast = VariantScorer(a_model(3, vocab_size=len(words)), words, sites, WIDTH)
+    together = [score.llr for (score,) in fast.scores(VARIANTS)]
+    assert all(map(math.isfinite, together))
+    assert [fast.scores([variant])[0][0].llr for variant in VARIANTS] == pytest.approx(together, abs=1e-5)
+
+
+def test_a_saved_model_of_words_takes_windows_of_as_many_bases_as_its_tokens_make(sites, words, tmp_path):
+    a_model(3, vocab_size=len(words)).save_pretrained(tmp_path)
+    words.save_pretrained(tmp_path)
+    assert VariantScorer.open(tmp_path, sites).width == 2 * 510
+    assert VariantScorer.open(tmp_path, sites, 50).width == 50
 
 
 def test_a_model_of_text_is_refused(sites, dnabert, tmp_path):

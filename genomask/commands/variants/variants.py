@@ -16,6 +16,8 @@ from genomask.commands.variants.labels import Labels
 from genomask.commands.variants.output import require_output, writer
 from genomask.commands.variants.ranking import Criterion
 from genomask.data.genome import Genome
+from genomask.data.tokenizers.base import DnaTokenizer
+from genomask.data.tokenizers.saved import open_tokenizer
 from genomask.data.vcf import VcfLine, read_vcf
 from genomask.errors import DataError
 from genomask.files.inputs import STDIN
@@ -156,4 +158,5 @@ def _window_of_run(model: Path) -> int:
     recipe, _ = read_config(model.parent)
     if not isinstance(recipe, GenomeRecipe):
         return 0
-    return recipe.tokens.stride * (recipe.windows.max_tokens - 1) + recipe.tokens.k
+    tokenizer = open_tokenizer(model)
+    return int(tokenizer.bases_for(recipe.windows.max_tokens)) if isinstance(tokenizer, DnaTokenizer) else 0
