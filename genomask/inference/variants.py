@@ -155,8 +155,7 @@ class VariantScorer:
         answers: list[np.ndarray] = [np.empty(0)] * len(windows)
         for part in self._batches(windows):
             by = self._by_kmers if self.tokenizer.token_bases.of_kmers else self._by_words
-            found = by([windows[at] for at in part])
-            logs = found.clamp(min=SMALLEST_PROBABILITY).log().numpy()
+            logs = by([windows[at] for at in part]).clamp(min=SMALLEST_PROBABILITY).log().numpy()
             ends = np.cumsum([windows[at].n for at in part])[:-1]
             for at, found in zip(part, np.split(logs, ends), strict=True):
                 answers[at] = found
