@@ -1,6 +1,5 @@
 """One arm in training, a slice of CPU seconds at a time, with what it reached at each mark."""
 
-import logging
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,7 +43,6 @@ class Lap:
 
     def __post_init__(self) -> None:
         self.recipe = self.arm.settings(self.seed)
-        logging.disable(logging.WARNING)
         self.run = build_run(self.recipe, Inputs(genome=self.genome), Path("nowhere"))
         self.device = choose_device("cpu")
         self.precision = self.recipe.training.precision

@@ -68,16 +68,16 @@ def open_model(
 def tokenizer_of(folder: Path) -> "PreTrainedTokenizerBase":
     """The tokenizer of a model's folder. Raises UserError where none opens, and where there is no model."""
     from genomask.data.tokenizers.saved import open_tokenizer
-    from genomask.encoders.bridges import read_config
+    from genomask.encoders.bridges import model_type, read_config
 
-    read_config(folder)
+    model_type(read_config(folder), folder)
     try:
         with _quiet_loading():
             return open_tokenizer(folder)
     except Exception as problem:  # a stranger's files make transformers and tokenizers raise any kind
         raise UserError(
-            f"{folder}: the model opens but its tokenizer does not ({_first_line(problem)}); copy the tokenizer's "
-            "files (tokenizer.json, or vocab.txt) too"
+            f"{folder}: the tokenizer of this model does not open ({_first_line(problem)}); copy the tokenizer's files "
+            "(tokenizer.json, or vocab.txt) too"
         ) from problem
 
 

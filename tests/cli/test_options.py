@@ -124,13 +124,14 @@ BEFORE_TORCH = [
     (["pretrain", "--\x1b[31m"], "No such option"),
 ]
 GIVEN = ["finetune", "--model", "given", "--train", "t.tsv"]
+UNTYPED = ["finetune", "--model", "untyped", "--train", "t.tsv"]
 AFTER_TORCH = [
     *(([*GIVEN, "--learning-rate", rate], "learning_rate must be") for rate in ("nan", "inf", "0", "-1")),
     ([*GIVEN, "--label-column", ","], "--label-column takes one name"),
     ([*GIVEN, "--label-column", "class"], "no column 'class' among: sequence, label"),
     ([*GIVEN, "--target", "sequence"], "row 2: the target 'ACGTACGT' is no number"),
     ([*GIVEN, "--sequence-column", "dna"], "by --sequence-column"),
-    (GIVEN, "given/config.json: has no model_type"),
+    (UNTYPED, "untyped/config.json: has no model_type"),
     *(([*MASKS, "--rate", rate], "mask_rate must lie between 0 and 1") for rate in ("nan", "inf", "-1", "2")),
     ([*MASKS, "--masking", ",,"], "no strategy was named"),
     ([*MASKS, "--out", "picture.bmp"], "a picture is saved as"),
@@ -168,9 +169,10 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "t.tsv").write_text(TABLE)
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "config.toml").write_text("")
-    (tmp_path / "given").mkdir()
-    (tmp_path / "given" / "config.json").write_text("{}")
-    KmerTokenizer(k=3).save_pretrained(tmp_path / "given")
+    for name, config in {"given": {"model_type": "genomask-mosaicbert"}, "untyped": {}}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        KmerTokenizer(k=3).save_pretrained(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     logs = [logging.getLogger(name) for name in ("", "genomask")]
     before = [log.level for log in logs]

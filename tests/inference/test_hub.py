@@ -102,7 +102,7 @@ def leave_only_model(folder):
 SPOILT = {
     "no config": (lambda folder: (folder / "config.json").unlink(), r"no model here \(no config.json\)"),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "config.json but no weights"),
-    "no tokenizer": (leave_only_model, "the model opens but its tokenizer does not"),
+    "no tokenizer": (leave_only_model, "the tokenizer of this model does not open"),
     "cut short": (cut_short, "the weights are damaged or cut short"),
     "not JSON": (lambda folder: (folder / "config.json").write_text("{"), "not a valid JSON file"),
     "wider config": (lambda folder: edit_config(folder, hidden_size=32), "in the shape its config asks"),
