@@ -1,9 +1,11 @@
-"""Plain or gzip, as the first bytes of a file say, whatever its name; other archives are a sentence."""
+"""Plain or gzip (by ISA-L), as the first bytes of a file say, whatever its name; other archives are a sentence."""
 
-import gzip
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase, BufferedReader
+
+from isal import igzip, isal_zlib
 
 from genomask.errors import DataError
 
@@ -30,7 +32,10 @@ def unpacked(file: BufferedReader, name: str, advice: str) -> Iterator[BufferedI
         if start.startswith(magic):
             raise DataError(f"{name}: this is {what}. {advice}")
     if start.startswith(GZIP):
-        with gzip.open(file) as content:
-            yield content
+        try:
+            with igzip.open(file) as content:
+                yield content
+        except isal_zlib.error as error:  # type: ignore[misc]  # a class, whatever its stub says
+            raise zlib.error(str(error)) from error
     else:
         yield file

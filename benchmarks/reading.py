@@ -1,0 +1,112 @@
+"""How fast genome files are read, beside needletail, pyfaidx and KMC on the same bases, in turns, one thread each.
+
+The bases are those of the FASTA files given, repeated to --bases, as plain FASTA and as gzip. "ours" reads letters into
+codes and tells lower case; "with the cache" also finds runs and repeats, hashes the codes and writes the memory map.
+needletail gives each record's letters; pyfaidx indexes the lines; KMC reads and counts 6-mers. "inflate" only unpacks.
+
+    pip install needletail pyfaidx zlib-ng; apt install kmc
+    python benchmarks/reading.py human/*.fa.gz
+"""
+
+import gzip
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import needletail
+import torch
+import typer
+from isal import igzip
+from machine import describe_machine
+from npmi import write_repeated
+from pyfaidx import Faidx
+from turns import take_turns
+from zlib_ng import gzip_ng
+
+from genomask.data.fasta import read_fasta
+from genomask.data.genome import Genome
+
+RESULT = Path(__file__).parent / "results" / "reading.json"
+CPU = torch.device("cpu")
+CHUNK = 1 << 22
+
+
+def main(
+    fasta: Annotated[list[Path], typer.Argument(help="FASTA files whose bases are repeated.")],
+    bases: Annotated[float, typer.Option(help="Letters to read, N among them.")] = 1e8,
+    rounds: Annotated[int, typer.Option(help="Rounds of turns, after one that is not counted.")] = 3,
+) -> None:
+    """Read them, print a table and write the JSON."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])  # of this process and of what it starts
+    machine = describe_machine(CPU)
+    with tempfile.TemporaryDirectory(prefix="genomask-reading-") as folder:
+        work = Path(folder)
+        plain, packed = work / "genome.fa", work / "genome.fa.gz"
+        write_repeated(Genome.open(fasta), int(bases), plain)
+        with plain.open("rb") as source, igzip.open(packed, "wb") as target:
+            shutil.copyfileobj(source, target, CHUNK)
+        sides = build_sides(plain, packed, work)
+        took = take_turns({name: lambda _, read=read: read() for name, read in sides.items()}, rounds, CPU)
+        rows = [row(name, plain.stat().st_size, turns) for name, turns in took.items()]
+    setup = {"letters": int(bases), "files": len(fasta), "rounds": rounds, "threads": 1}
+    result = {"benchmark": "reading", "machine": machine, "setup": setup, "rows": rows, "verdict": verdict(rows)}
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(*rows, *verdict(rows), sep="\n")
+
+
+def build_sides(plain: Path, packed: Path, work: Path) -> dict[str, Callable[[], object]]:
+    """Who reads what."""
+
+    def inflate(opened: Callable) -> None:
+        with opened(packed, "rb") as file:
+            while file.read(CHUNK):
+                pass
+
+    def cached() -> None:
+        shutil.rmtree(work / "cache", ignore_errors=True)
+        Genome.open(plain, cache=work / "cache")
+
+    kmc = ["kmc", "-hp", "-k6", "-b", "-fm", "-ci1", "-t1", str(plain), str(work / "kmc"), str(work)]
+    sides: dict[str, Callable[[], object]] = {
+        "ours": lambda: sum(piece.codes.size for piece in read_fasta(plain)),
+        "ours, with the cache": cached,
+        "needletail": lambda: sum(len(record.seq) for record in needletail.parse_fastx_file(str(plain))),
+        "pyfaidx, index": lambda: Faidx(plain, indexname=work / "index.fai", rebuild=True).build_index(),
+        "ours, gzip": lambda: sum(piece.codes.size for piece in read_fasta(packed)),
+        "needletail, gzip": lambda: sum(len(record.seq) for record in needletail.parse_fastx_file(str(packed))),
+        "inflate, isal": lambda: inflate(igzip.open),
+        "inflate, zlib-ng": lambda: inflate(gzip_ng.open),
+        "inflate, zlib": lambda: inflate(gzip.open),
+    }
+    if shutil.which("kmc"):
+        sides["KMC, counts too"] = lambda: subprocess.run(kmc, check=True, capture_output=True)
+    return sides
+
+
+def row(name: str, n_bytes: int, turns: list) -> dict[str, Any]:
+    """Speeds in megabytes of plain FASTA, by both clocks."""
+    wall, cpu = (statistics.median(turn[clock] for turn in turns) for clock in (0, 1))
+    return {"side": name, "MB per s": n_bytes / wall / 1e6, "MB per cpu s": n_bytes / cpu / 1e6, "wall s": wall}
+
+
+def verdict(rows: list[dict[str, Any]]) -> list[str]:
+    """By CPU seconds, which other load disturbs less."""
+    speed = {row["side"]: row["MB per cpu s"] for row in rows}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return [
+        f"plain FASTA: {speed['ours']:,.0f} MB per CPU second (goal 500), needletail {speed['needletail']:,.0f}",
+        f"gzip: {speed['ours, gzip']:,.0f} MB per CPU second; of inflaters alone isal {speed['inflate, isal']:,.0f}, "
+        f"zlib-ng {speed['inflate, zlib-ng']:,.0f}, zlib {speed['inflate, zlib']:,.0f}",
+        f"peak memory of all sides but KMC: {peak:,.0f} MiB",
+    ]
+
+
+if __name__ == "__main__":
+    typer.run(main)
