@@ -74,7 +74,7 @@ def _window_rows(facts: WindowFacts, manifest: Manifest) -> list[tuple[str, str,
     return [
         ("bases to train on", f"{facts.training:,}", _percent(facts.training, manifest.acgt)),
         ("stretches of them", f"{facts.training_intervals:,}", ""),
-        ("bases held out", f"{facts.held_out:,}", _percent(facts.held_out, manifest.acgt)),
+        ("bases left out", f"{facts.left_out:,}", _percent(facts.left_out, manifest.acgt)),
         ("bases of validation", f"{validation:,}", _percent(validation, manifest.acgt)),
         ("validation windows", f"{facts.validation_windows:,} of {facts.validation_bases:,}", ""),
         ("longest window", f"{facts.longest:,}", ""),

@@ -40,8 +40,8 @@ class WindowFacts:
     """Where training windows may lie."""
     training_intervals: int
     """Stretches of it."""
-    held_out: int
-    """By the hold-out, which neither training nor validation sees."""
+    left_out: int
+    """Seen by neither training nor validation: held out, excluded, not included, or not near."""
     validation_windows: int
     validation_bases: int
     """Of each."""
@@ -55,7 +55,7 @@ class WindowFacts:
         return cls(
             training=training,
             training_intervals=len(windows.training),
-            held_out=total_length(genome.runs) - training - count * windows.validation_bases,
+            left_out=total_length(genome.runs) - training - count * windows.validation_bases,
             validation_windows=count,
             validation_bases=windows.validation_bases,
             longest=windows.max_bases,
