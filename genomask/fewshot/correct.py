@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from genomask.fewshot.methods import PRETRAINED
 from genomask.fewshot.results import Cell, cut_torn_line, damaged
-from genomask.fewshot.statistics import mean_interval
+from genomask.fewshot.statistics import MIN_SEEDS, mean_interval
 from genomask.files.atomic import atomic_write, naming
 
 NAME = "correct.csv"
@@ -67,15 +68,36 @@ def accuracy_by_leak(correct: Mapping[Cell, np.ndarray], leaked: np.ndarray) -> 
 
     `gained` is what they add: the accuracy of all less that without them, `half_width` its 95 % t interval over draws.
     """
+    return _summed(_by_cell(correct, leaked), ["method", "shot"])
+
+
+def accuracy_by_leak_over_seeds(correct: Mapping[Cell, np.ndarray], leaked: np.ndarray) -> pd.DataFrame:
+    """The same, a row a strategy (of floors -), method and shot; the interval is over pretraining seeds, if any."""
+    names = ["strategy", "method", "shot"]
+    by_seed = _by_cell(correct, leaked).groupby([*names, "pretraining_seed"], sort=False).mean().reset_index()
+    table = _summed(by_seed, names)
+    seeds = by_seed.groupby(names, sort=False)["pretraining_seed"].size().to_numpy()
+    return table.assign(half_width=table["half_width"].where(seeds >= MIN_SEEDS))
+
+
+def _by_cell(correct: Mapping[Cell, np.ndarray], leaked: np.ndarray) -> pd.DataFrame:
+    """A row a measurement."""
     rows = [
-        (cell.method, cell.shot, *(bits[chosen].mean() if chosen.any() else np.nan for chosen in _parts(leaked)))
+        (
+            *(cell.strategy if cell.method in PRETRAINED else "-", cell.pretraining_seed, cell.method, cell.shot),
+            *(bits[chosen].mean() if chosen.any() else np.nan for chosen in _parts(leaked)),
+        )
         for cell, bits in correct.items()
     ]
-    table = pd.DataFrame(rows, columns=["method", "shot", "all", "without", "alone"])
-    table["gained"] = table["all"] - table["without"]
-    means = table.groupby(["method", "shot"], sort=False)
+    table = pd.DataFrame(rows, columns=["strategy", "pretraining_seed", "method", "shot", "all", "without", "alone"])
+    return table.assign(gained=table["all"] - table["without"])
+
+
+def _summed(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Means over the rows of one group each."""
+    means = table.groupby(names, sort=False)
     widths = means["gained"].apply(lambda values: mean_interval(values).half_width)
-    return means.mean().assign(half_width=widths).reset_index()
+    return means[["all", "without", "alone", "gained"]].mean().assign(half_width=widths).reset_index()
 
 
 def _parts(leaked: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,11 +6,20 @@ from rich.table import Table
 from genomask.report.frames import plus_minus, signed
 from genomask.report.tables import rich_table
 
+TITLE = "Accuracy, %, with and without test sequences that may have been seen"
+
 
 def leak_table(scores: pd.DataFrame, n_test: int, n_found: int, n_unknown: int) -> Table:
     """`scores` as `fewshot.correct.accuracy_by_leak` makes them; `n_unknown` measurements are not among them."""
-    frame = pd.DataFrame(
+    return rich_table(leak_frame(scores, n_test, n_found), TITLE, leak_caption("draws", n_unknown))
+
+
+def leak_frame(scores: pd.DataFrame, n_test: int, n_found: int) -> pd.DataFrame:
+    """The same as short texts; of several strategies a column more."""
+    strategies = {"strategy": scores["strategy"]} if "strategy" in scores else {}
+    return pd.DataFrame(
         {
+            **strategies,
             "method": scores["method"],
             "shots": scores["shot"],
             f"all {n_test:,}": _per_cent(scores["all"]),
@@ -21,13 +30,17 @@ def leak_table(scores: pd.DataFrame, n_test: int, n_found: int, n_unknown: int) 
             ],
         }
     )
+
+
+def leak_caption(over: str, n_unknown: int) -> str:
+    """What was looked for, and what the interval is `over`."""
     caption = (
         "Found: test sequences that are in the training pool or in what pretraining could see, whole or by 32 bases in "
-        "a row on either strand. The points are all less without, with a 95 % t interval over draws."
+        f"a row on either strand. The points are all less without, with a 95 % t interval over {over}."
     )
     if n_unknown:
         caption += f" {n_unknown:,} measurements of an earlier version are left out: it did not keep what was right."
-    return rich_table(frame, "Accuracy, %, with and without test sequences that may have been seen", caption)
+    return caption
 
 
 def _per_cent(values: pd.Series) -> list[str]:

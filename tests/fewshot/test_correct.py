@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from genomask.errors import DataError
-from genomask.fewshot.correct import CorrectFile, accuracy_by_leak
+from genomask.fewshot.correct import CorrectFile, accuracy_by_leak, accuracy_by_leak_over_seeds
 from genomask.fewshot.results import Cell
 
 
@@ -71,3 +71,21 @@ def test_where_all_was_leaked_there_is_nothing_without():
     table = accuracy_by_leak({cell(0): np.array([True, False])}, np.array([True, True]))
     assert table[["all", "alone"]].to_numpy().tolist() == [[0.5, 0.5]]
     assert np.isnan(table["without"][0])
+
+
+def test_over_seeds_each_counts_once_whatever_its_draws_and_floors_have_no_strategy():
+    leaked = np.array([True, False, False, False])
+    right = {0: [True, True, False, False], 1: [True, False, False, False], 2: [False, True, True, True]}
+    correct = {}
+    for seed, bits in right.items():
+        for draw in range(1 + seed):
+            correct[cell(draw)._replace(pretraining_seed=seed)] = np.array(bits)
+        correct[cell(0, "random-init/probe")._replace(pretraining_seed=seed)] = np.array(bits)
+    table = accuracy_by_leak_over_seeds(correct, leaked).set_index(["strategy", "method"])
+    assert list(table.index) == [("span:p=0.1", "probe"), ("-", "random-init/probe")]
+    gains = [0.5 - 1 / 3, 0.25, 0.75 - 1]
+    own = table.loc[("span:p=0.1", "probe")]
+    assert (own["all"], own["gained"]) == pytest.approx((0.5, np.mean(gains)))
+    assert own["half_width"] == pytest.approx(4.302653 * np.std(gains, ddof=1) / 3**0.5, rel=1e-6)
+    two = accuracy_by_leak_over_seeds({x: y for x, y in correct.items() if x.pretraining_seed < 2}, leaked)
+    assert two["half_width"].isna().all()

@@ -5,12 +5,14 @@ the fraction of tokens masked unless the recipe says otherwise. The pretraining 
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from genomask.commands.compare.arms import Arm, Comparison
+from genomask.commands.compare.leaks import Seen, look_up
 from genomask.commands.compare.workers import run_arms
 from genomask.errors import SettingsError, TrainingError
 from genomask.fewshot.draws import align_classes, check_pool
@@ -51,6 +53,11 @@ class Outcome:
     def arms(self) -> list[Arm]:
         """Those that are finished."""
         return [arm for arm in self.comparison.arms() if arm.name not in self.failed]
+
+    @cached_property
+    def seen(self) -> Seen:
+        """What of the test may have been seen before."""
+        return look_up(self.arms, self.results)
 
     @property
     def failures(self) -> str:

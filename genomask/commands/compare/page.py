@@ -6,14 +6,13 @@ from pathlib import Path
 from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import ADVISED_SEEDS, BITS, Outcome
 from genomask.commands.compare.words import headline
-from genomask.commands.run_folder.leaks import seen_in_pretraining
 from genomask.fewshot.floor_test import against_floors
-from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.summary import captions
 from genomask.masking.plan import needs_npmi
 from genomask.report.floor_words import floor_caption, floor_frame
 from genomask.report.frames import fewshot_frame, pretraining_frame, verdict_frame, verdict_words
 from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
+from genomask.report.leak_rows import TITLE
 from genomask.report.meaning import evaluations_words, last_scores, meaning
 from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
 from genomask.training.records import read_record
@@ -90,7 +89,7 @@ def _fewshot(outcome: Outcome) -> Section:
     floors = against_floors(outcome.results)
     return Section(
         title="Few-shot classification",
-        paragraphs=leak_sentences(comparison),
+        paragraphs=outcome.seen.sentences,
         parts=(
             PicturePart(svg=svg, title="Accuracy by examples of each class", alt="The figures of the table below."),
             TablePart(
@@ -99,6 +98,11 @@ def _fewshot(outcome: Outcome) -> Section:
             *(
                 [TablePart(title="Against the best floor", frame=floor_frame(floors), caption=floor_caption(floors))]
                 if len(floors)
+                else []
+            ),
+            *(
+                [TablePart(title=TITLE, frame=outcome.seen.frame, caption=outcome.seen.caption)]
+                if len(outcome.seen.frame)
                 else []
             ),
             TablePart(
@@ -145,18 +149,6 @@ def _curves(svg: Path, has_bits: bool) -> PicturePart:
         alt=f"Left: {left}. Right: bits per hidden base under masks that are the same "
         "for all arms, beside the order-0 and order-5 entropies.",
         caption=f"Only the right panel compares arms: {different}",
-    )
-
-
-def leak_sentences(comparison: Comparison) -> tuple[str, ...]:
-    """Test sequences found in the training pool or in the bases pretraining could see."""
-    pool_task, test_task = comparison.read_tasks()
-    test = test_task.sequences
-    pool = leaks_in_pool(test, pool_task.sequences)
-    first = comparison.arms()[0]
-    seen = seen_in_pretraining(first.recipe.training_bases(comparison.inputs), test)
-    return pool.sentence("the training pool"), seen.sentence(
-        f"the bases that pretraining with seed {first.seed} could see"
     )
 
 

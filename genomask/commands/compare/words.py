@@ -12,8 +12,9 @@ from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.summary import captions
 from genomask.report.floor_words import floor_sentence
 from genomask.report.frames import verdict_sentence
+from genomask.report.leak_rows import TITLE
 from genomask.report.meaning import still_copying
-from genomask.report.tables import fewshot_table, floor_table, verdict_table
+from genomask.report.tables import fewshot_table, floor_table, rich_table, verdict_table
 from genomask.terminal.console import Line
 
 
@@ -50,6 +51,9 @@ def undertrained(outcome: Outcome) -> str:
 def result(outcome: Outcome, page: Path, extra: str = "") -> Iterator[RenderableType]:
     """`genomask compare`: what to print. Raises TrainingError at the end where arms failed."""
     yield from terminal_parts(outcome, extra)
+    yield from outcome.seen.sentences
+    if len(outcome.seen.frame):
+        yield rich_table(outcome.seen.frame, TITLE, outcome.seen.caption)
     yield Line(f"report: {page}")
     if outcome.failed:
         raise TrainingError(outcome.failures)

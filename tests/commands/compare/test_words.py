@@ -1,16 +1,23 @@
 """The headline of a comparison: what may undo the verdict comes first, and floors are never left out."""
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import Outcome
 from genomask.commands.compare.page import write_comparison_page
-from genomask.commands.compare.words import headline, terminal_parts
+from genomask.commands.compare.words import headline, result, terminal_parts
 from genomask.commands.demo.demo import pretraining_gain
 from genomask.data.opening import Inputs
+from genomask.data.tasks import read_task
+from genomask.fewshot.correct import CorrectFile
 from genomask.fewshot.protocol import FewShotSettings
+from genomask.fewshot.results import Cell
 from genomask.fewshot.summary import summarise
+from genomask.report.leak_rows import TITLE
 
 METHODS = ("probe", "kmer-logreg", "random-init")
 BASELINES = {
@@ -107,3 +114,27 @@ def test_one_seed_makes_no_forest_and_each_strategy_is_given_its_meaning(outcome
 )
 def test_the_demo_says_that_pretraining_pays_only_where_no_floor_stands_in_its_way(probe, kmers, words):
     assert words in pretraining_gain(results(probe, kmers, 0.7))
+
+
+def test_accuracies_are_shown_without_the_test_sequences_that_may_have_been_seen(outcome, monkeypatch, tmp_path):
+    monkeypatch.setattr("genomask.commands.compare.page.environment_of", lambda _: {})
+    plain = outcome()
+    _, first, *_ = plain.comparison.pool.read_text().splitlines()
+    test = tmp_path / "test.tsv"
+    test.write_text("\n".join([*plain.comparison.test.read_text().splitlines(), first, ""]))
+    made = replace(plain, comparison=replace(plain.comparison, test=test))
+    n_test = len(read_task(test).labels)
+    for arm in made.arms:
+        (arm.folder / "fewshot").mkdir(parents=True)
+        kept = CorrectFile(arm.folder / "fewshot")
+        rows = made.results[made.results["strategy"].isin([arm.strategy, "none"])]
+        for row in rows[list(Cell._fields)].itertuples(index=False, name=None):
+            kept.append(Cell(*row), np.arange(n_test) == n_test - 1)
+    assert [sentence.split(" of ")[0] for sentence in made.seen.sentences] == ["1", "0"]
+    found = made.seen.frame
+    assert set(found["strategy"]) == {"-", "random-span", "genemask"}
+    assert set(found["without the 1 found"]) == {"0.0"}
+    assert set(found["these alone"]) == {"100.0"}
+    page = write_comparison_page(made)
+    assert TITLE in page.read_text()
+    assert any(getattr(part, "title", None) and TITLE in str(part.title) for part in result(made, page))
