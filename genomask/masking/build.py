@@ -24,7 +24,7 @@ from genomask.types import TokenBases
 
 
 @dataclass(frozen=True)
-class BuiltStrategy:
+class BuiltStrategy(Strategy):
     """A registered function with its tables, rate and parameters."""
 
     spec: StrategySpec
@@ -33,16 +33,12 @@ class BuiltStrategy:
     probabilities: Tensor  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
     parameters: dict[str, Any]  # the strategy's own
 
-    def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
-        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence.
+    def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
+        """The spans of packed ids (T,), and the weight that each of their tokens has in the loss.
 
         Masking runs on the host: tensors of another device are copied there, and the spans back to it. Raises DataError
         for a batch that does not fit itself or the vocabulary.
         """
-        return self.select_weighted(input_ids, cu_seqlens, keys).spans
-
-    def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
-        """The same spans, and the weight that each of their tokens has in the loss."""
         batch = checked(input_ids, cu_seqlens, keys, len(self.tokens.maskable))
         if self.spec.source:  # a person's own function may write to it
             batch = batch._replace(input_ids=batch.input_ids.copy())

@@ -23,9 +23,17 @@ class Phase(NamedTuple):
     mask_rate: float
 
 
+class Moment(NamedTuple):
+    """Where a run stands."""
+
+    step: int  # from 0
+    steps: int  # of the whole run
+    mask_rate: float  # the run's own
+    switched_at: int | None  # the first step after the switch, None as long as there was none
+
+
 PhaseOf = Callable[..., Phase]
-"""From (step, steps, mask_rate, switched_at) and the curriculum's own parameters by name. Steps count from 0; mask_rate
-is the run's own; switched_at is the first step after the switch, None as long as there was none."""
+"""From a Moment and the curriculum's own parameters by name."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ def curriculum(name: str, *, waits: bool = False) -> Callable[[PhaseOf], PhaseOf
     """Enter the decorated function under `name`; one that waits takes `patience` and `least` among its parameters."""
 
     def add(phase: PhaseOf) -> PhaseOf:
-        CURRICULA[name] = Curriculum(name, phase, waits, settings_of(phase, f"curriculum {name!r}", first=4))
+        CURRICULA[name] = Curriculum(name, phase, waits, settings_of(phase, f"curriculum {name!r}", first=1))
         return phase
 
     return add
@@ -62,15 +70,7 @@ def curriculum(name: str, *, waits: bool = False) -> Callable[[PhaseOf], PhaseOf
 
 @curriculum("cm-gems", waits=True)
 def cm_gems(
-    step: int,
-    steps: int,
-    mask_rate: float,
-    switched_at: int | None,
-    *,
-    first: str = "genemask",
-    second: str = "npmi-global",
-    patience: int = 2,
-    least: float = 0.001,
+    now: Moment, *, first: str = "genemask", second: str = "npmi-global", patience: int = 2, least: float = 0.001
 ) -> Phase:
     """The easy strategy until the bits per hidden base stop falling, then the hard one.
 
@@ -82,86 +82,50 @@ def cm_gems(
     if not 0 <= least < math.inf:  # false for nan as well
         raise SettingsError(f"cm-gems: least must be a number of bits, 0 or more, got {least}.")
     _require_two("cm-gems", first, second)
-    return Phase(first, second, float(switched_at is not None and step >= switched_at), mask_rate)
+    return Phase(first, second, float(now.switched_at is not None and now.step >= now.switched_at), now.mask_rate)
 
 
 @curriculum("cm-step")
-def cm_step(
-    step: int,
-    steps: int,
-    mask_rate: float,
-    switched_at: int | None,
-    *,
-    first: str = "genemask",
-    second: str = "npmi-global",
-    at: int = 5_000,
-) -> Phase:
+def cm_step(now: Moment, *, first: str = "genemask", second: str = "npmi-global", at: int = 5_000) -> Phase:
     """The easy strategy for `at` steps, then the hard one."""
-    _require_inside("cm-step", at, steps)
+    _require_inside("cm-step", at, now.steps)
     _require_two("cm-step", first, second)
-    return Phase(first, second, float(step >= at), mask_rate)
+    return Phase(first, second, float(now.step >= at), now.mask_rate)
 
 
 @curriculum("linear-mix")
-def linear_mix(
-    step: int,
-    steps: int,
-    mask_rate: float,
-    switched_at: int | None,
-    *,
-    first: str = "genemask",
-    second: str = "npmi-global",
-) -> Phase:
+def linear_mix(now: Moment, *, first: str = "genemask", second: str = "npmi-global") -> Phase:
     """The second strategy masks a fraction of the sequences that rises evenly from none, at the first step, to all."""
-    if steps < 2:
+    if now.steps < 2:
         raise SettingsError("linear-mix goes from one strategy to another in 2 steps or more; the run has 1.")
     _require_two("linear-mix", first, second)
-    return Phase(first, second, step / (steps - 1), mask_rate)
+    return Phase(first, second, now.step / (now.steps - 1), now.mask_rate)
 
 
 @curriculum("rate-step")
-def rate_step(
-    step: int,
-    steps: int,
-    mask_rate: float,
-    switched_at: int | None,
-    *,
-    strategy: str = "genemask",
-    then: float = 0.20,
-    at: int = 5_000,
-) -> Phase:
+def rate_step(now: Moment, *, strategy: str = "genemask", then: float = 0.20, at: int = 5_000) -> Phase:
     """The run's own mask rate for `at` steps, then the rate `then`."""
-    _require_inside("rate-step", at, steps)
+    _require_inside("rate-step", at, now.steps)
     if not 0 < then < 1:
         raise SettingsError(f"rate-step: the rate `then` must lie between 0 and 1, got {then}.")
-    return Phase(strategy, strategy, 0.0, then if step >= at else mask_rate)
+    return Phase(strategy, strategy, 0.0, then if now.step >= at else now.mask_rate)
 
 
 @curriculum("random-mask")
-def random_mask(
-    step: int,
-    steps: int,
-    mask_rate: float,
-    switched_at: int | None,
-    *,
-    phases: int = 5,
-    wider: int = 2,
-) -> Phase:
+def random_mask(now: Moment, *, phases: int = 5, wider: int = 2) -> Phase:
     """Runs of k tokens around each centre, DNABERT's mask, that may be `wider` tokens longer with each phase.
 
     Source: RandomMask (Liang et al., arXiv 2310.07644): five phases, in each of which the runs reach further. Ours are
     phases of equal length, widths that grow by two tokens and are drawn evenly from k to the phase's widest, and a mask
     rate that stays as it is.
     """
-    if not 1 < phases <= steps:
-        raise SettingsError(
-            f"random-mask: phases must be at least 2 and at most the run's {steps} steps, got {phases}."
-        )
+    if not 1 < phases <= now.steps:
+        raise SettingsError(f"random-mask: phases must lie between 2 and the run's {now.steps} steps, got {phases}.")
     if wider < 1:
         raise SettingsError(f"random-mask: wider must be at least 1 token, got {wider}.")
-    longest = 1 + wider * (step * phases // steps)  # n tokens more than k hide n + 1 bases
+    longest = 1 + wider * (now.step * phases // now.steps)  # n tokens more than k hide n + 1 bases
     name = f"span:p={EVENLY}:longest={longest}"
-    return Phase(name, name, 0.0, mask_rate)
+    return Phase(name, name, 0.0, now.mask_rate)
 
 
 def has_stopped_falling(scores: Sequence[float], patience: int, least: float) -> bool:

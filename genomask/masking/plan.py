@@ -12,7 +12,7 @@ from torch import Tensor
 from genomask.errors import SettingsError
 from genomask.hashing import Purpose, uniform
 from genomask.masking.build import build_strategy
-from genomask.masking.curricula import Curriculum, Phase, has_stopped_falling
+from genomask.masking.curricula import Curriculum, Moment, Phase, has_stopped_falling
 from genomask.masking.names import find, find_strategy
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.registry import Selection, Strategy
@@ -47,19 +47,15 @@ class MaskPlan:
 
 
 @dataclass(frozen=True)
-class Mixed:
+class Mixed(Strategy):
     """Each sequence is masked by the second strategy with the probability `fraction`, and otherwise by the first."""
 
     first: Strategy
     second: Strategy
     fraction: float
 
-    def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
-        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
-        return self.select_weighted(input_ids, cu_seqlens, keys).spans
-
     def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
-        """The same spans, and the weight that each of their tokens has in the loss."""
+        """The spans of packed ids (T,), and the weight that each of their tokens has in the loss."""
         (first, first_weights), (second, second_weights) = (
             s.select_weighted(input_ids, cu_seqlens, keys) for s in (self.first, self.second)
         )
@@ -104,7 +100,7 @@ def build_plan(
     def phase_of(step: int, switched_at: int | None) -> Phase:
         if not isinstance(found, Curriculum):
             return Phase(name, name, 0.0, mask_rate)
-        return found.phase(step, steps, mask_rate, switched_at, **parameters)
+        return found.phase(Moment(step, steps, mask_rate, switched_at), **parameters)
 
     switches = (None, 0) if waits else (None,)
     phases = {phase_of(step, switched_at) for step in range(steps) for switched_at in switches}

@@ -11,11 +11,12 @@ Parameters with defaults are the strategy's own settings: `every-third:phase=1` 
 import inspect
 import logging
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Protocol, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numba
 import numpy as np
@@ -40,14 +41,16 @@ class Selection(NamedTuple):
     weights: Tensor | None  # (T,) float32, weight of each masked token in the loss; None where all are 1
 
 
-class Strategy(Protocol):
+class Strategy(ABC):
     """Chooses what to hide."""
 
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
         """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
+        return self.select_weighted(input_ids, cu_seqlens, keys).spans
 
+    @abstractmethod
     def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
-        """The same spans, and the weight that each of their tokens has in the loss."""
+        """The spans of packed ids (T,), and the weight that each of their tokens has in the loss."""
 
 
 Published = Callable[..., float]

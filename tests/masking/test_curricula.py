@@ -151,7 +151,7 @@ def test_all_that_a_run_may_need_is_built_before_it_starts():
         ("cm-gems:least=inf", "least must be a number of bits, 0 or more, got inf"),
         ("cm-step:second=genemask:at=5", "cm-step would go from genemask to genemask, which changes nothing"),
         ("cm-gems:first=magic", "unknown masking strategy 'magic'"),
-        ("random-mask:phases=1", "phases must be at least 2 and at most the run's 100 steps, got 1"),
+        ("random-mask:phases=1", "phases must lie between 2 and the run's 100 steps, got 1"),
         ("random-mask:wider=0", "wider must be at least 1 token, got 0"),
         ("linear-mix:second=cm-gems", "'cm-gems' is a curriculum"),
     ],

@@ -1,12 +1,6 @@
 """NPMI of the words of a genome: bases in, counts and scores of every word out."""
 
 from genomask.masking.npmi.segmentation import reverse_complemented
-from genomask.masking.npmi.table import (
-    Definition,
-    NpmiTable,
-    Strand,
-    check_npmi_settings,
-    rarity_warning,
-)
+from genomask.masking.npmi.table import Definition, NpmiTable, Strand, check_npmi_settings, rarity_warning
 
 __all__ = ["Definition", "NpmiTable", "Strand", "check_npmi_settings", "rarity_warning", "reverse_complemented"]

@@ -20,8 +20,11 @@ from genomask.files.inputs import require_table
 
 FORMAT = 2
 """Raise it when the content changes its meaning."""
-MALFORMED = (SyntaxError, tokenize.TokenError, MemoryError)
-"""What numpy's reader of headers, which parses Python, may raise beside ValueError."""
+MALFORMED = (
+    zipfile.BadZipFile, EOFError, ValueError, LookupError, TypeError, OSError, RuntimeError,
+    SyntaxError, tokenize.TokenError, MemoryError,
+)  # fmt: skip
+"""What readers of zip archives, of JSON and of numpy's headers, which parses Python, may raise."""
 
 
 def write_table(path: Path, settings: Mapping[str, Any], counts: Mapping[int, np.ndarray]) -> None:
@@ -48,16 +51,7 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
         header = dict(json.loads(str(arrays.pop("header"))))
         longest = header.pop("longest", len(arrays) or 1)  # of a damaged directory the zip reader sees a part
         counts = {n: _counts(arrays[f"n{n}"], n) for n in range(1, longest + 1)}
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        ValueError,
-        LookupError,
-        TypeError,
-        OSError,
-        RuntimeError,
-        *MALFORMED,
-    ) as error:
+    except MALFORMED as error:
         if is_table(path):
             raise damaged(path) from error
         raise DataError(f"{path} is not an NPMI table; make one with `genomask npmi`.") from error
