@@ -21,7 +21,7 @@ from genomask.masking import NpmiTable, account, build_strategy, mask_token, str
 from genomask.masking.registry import STRATEGIES
 
 BLIND = ["uniform", "contiguous", "span", "fixed-span", "random-span", "genemask-released"]
-SEEING = ["genemask", "genemask:npmi=shuffled", "npmi-global", "tilted-span:single=0.3"]
+SEEING = ["genemask", "genemask:npmi=shuffled", "npmi-global", "tilted-span:beta=2.0:single=0.3"]
 DNA = BLIND + SEEING
 
 
