@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from genomask.data.tokenizers.vocabularies import vocabulary_of_files
@@ -97,6 +99,17 @@ def test_cutting_before_tokenising_changes_nothing(tokenizer, max_tokens):
     texts = [" ".join(SENTENCES), "cat" * 300, "", " " * 400 + "the cat", "zzzzzzzzzzzz " * 40, "cat"]
     expected = tokenizer(texts, truncation=True, max_length=max_tokens)["input_ids"]
     assert tokenize_documents(tokenizer, texts, max_tokens) == expected
+
+
+WORDS = st.sampled_from(["the", "cat", "zzz", "caf\u00e9", "\u0301", "\u732b", "[MASK]", "\n", "\t", "'s,", "C" * 30])
+TEXTS = st.lists(WORDS, max_size=60).map(" ".join) | st.text(max_size=80)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(TEXTS, max_size=4), longest=st.integers(3, 12))
+def test_ids_of_the_first_letters_are_those_of_the_whole_text_cut(tokenizer, texts, longest):
+    expected = [tokenizer(text, truncation=True, max_length=longest)["input_ids"] for text in texts]
+    assert tokenize_documents(tokenizer, texts, longest) == expected
 
 
 def test_a_bad_vocabulary_file_gets_its_sentence(tmp_path):

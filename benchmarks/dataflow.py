@@ -1,0 +1,189 @@
+"""From raw input to masked microbatches, per core: ours beside the ways of DNABERT and of Hugging Face, in turns.
+
+All sides get the same genome or the same C4 shard and make batches of genome-base and c4-base, in one thread, timed in
+seconds of the processor. Theirs are textbook loops: DNABERT's writes words, looks each up, pads, and masks token by
+token; Hugging Face's reads JSON lines, calls the tokenizer, and DataCollatorForLanguageModeling pads and masks. Only
+real tokens count. The last column is how many H100s a core feeds that train on 540,000 tokens a second each.
+
+    python benchmarks/dataflow.py --genome GENOME.fa --corpus SHARD.json.gz --vocabulary vocab.txt
+"""
+
+import gzip
+import itertools
+import json
+import os
+import random
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from machine import describe_machine
+from masking import textbook_collator
+from tables import table
+from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerBase
+from turns import median_ratio, take_turns
+
+from genomask.data.corpus_formats import Shard
+from genomask.data.opening import Inputs
+from genomask.data.sources import GenomeSource, Source
+from genomask.data.streamed import StreamedText
+from genomask.data.windows import read_window
+from genomask.machine.process import keep_freed_memory
+from genomask.masking import build_plan
+from genomask.recipe import Recipe, load_recipe
+from genomask.training.batches import Batches
+
+RESULT = Path(__file__).parent / "results" / "dataflow.json"
+CPU = torch.device("cpu")
+OURS, DNABERT, HUGGING_FACE = "genomask", "DNABERT's way", "Hugging Face's way"
+H100 = 540_000
+"""Tokens a second that one of them trains on."""
+GOALS = {"genome": 15e6, "text": 0.5e6}
+AT_ONCE = 64
+"""Sequences of one of their batches."""
+
+Side = Callable[[int], int]
+"""Makes batches of a round, by its number; the real tokens in them."""
+
+
+def main(
+    genome: Annotated[Path, typer.Option(help="FASTA.")],
+    corpus: Annotated[Path, typer.Option(help="A shard of C4, gzip.")],
+    vocabulary: Annotated[Path, typer.Option(help="BERT's vocab.txt.")],
+    rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 5,
+    sequences: Annotated[int, typer.Option(help="Sequences of our turn; theirs has an eighth.")] = 1024,
+) -> None:
+    """Time every side on both inputs."""
+    torch.set_num_threads(1)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    keep_freed_memory()  # as the command line does
+    setup = {"rounds": rounds, "sequences": sequences, "genome": genome.name, "corpus": corpus.name}
+    result = {"benchmark": "dataflow", "machine": describe_machine(CPU), "setup": setup, "rows": []}
+    for what, sides in (("genome", of_genome(genome, sequences)), ("text", of_text(corpus, vocabulary, sequences))):
+        result["rows"] += rows(what, sides, rounds)
+    result["verdict"] = verdict(result["rows"])
+    print(table(result["rows"]), *result["verdict"], sep="\n")
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"written: {RESULT}")
+
+
+def of_genome(genome: Path, sequences: int) -> dict[str, Side]:
+    """The sides that read windows of a FASTA file."""
+    recipe = load_recipe("genome-base", [])
+    source = recipe.open_source(Inputs(genome=(str(genome),)), Path())
+    assert isinstance(source, GenomeSource)
+    ours = batches(source, recipe, "contiguous", sequences)
+    return {OURS: lambda n: made(ours, n), DNABERT: lambda n: by_words(source, n, sequences // 8)}
+
+
+def of_text(corpus: Path, vocabulary: Path, sequences: int) -> dict[str, Side]:
+    """The sides that read documents of a shard; every round of ours goes on where the last one ended."""
+    recipe = load_recipe("c4-base", [f"tokens.vocabulary={vocabulary}", "documents.validation_documents=64"])
+    tokenizer = opened_tokenizer(vocabulary)
+    shard = Shard(corpus.name, lambda: corpus.open("rb"))
+    source = StreamedText(corpus.name, {"train": [shard]}, tokenizer, recipe.documents)
+    ours = batches(source, recipe, "uniform", sequences)
+    collate = DataCollatorForLanguageModeling(opened_tokenizer(vocabulary), mlm_probability=recipe.masking.mask_rate)
+    texts = documents_again_and_again(corpus)
+    numbers = itertools.count()
+    return {
+        OURS: lambda _: made(ours, next(numbers)),
+        HUGGING_FACE: lambda _: by_collator(texts, collate, recipe.documents.max_tokens, sequences // 8),
+    }
+
+
+def opened_tokenizer(vocabulary: Path) -> PreTrainedTokenizerBase:
+    """BERT's, each side its own."""
+    from genomask.data.tokenizers.wordpiece import wordpiece_tokenizer
+
+    return wordpiece_tokenizer(vocabulary)
+
+
+def batches(source: Source, recipe: Recipe, strategy: str, sequences: int) -> Batches:
+    """Batches of so many sequences, as training makes them."""
+    masking, training = recipe.masking, recipe.training
+    plan = build_plan(strategy, steps=1, tokens=source.token_bases, mask_rate=masking.mask_rate)
+    return Batches(source, plan, masking.corruption, 0, sequences, training.tokens_per_microbatch)
+
+
+def made(how: Batches, number: int) -> int:
+    """Tokens of a step of ours."""
+    return sum(len(batch.input_ids) for batch in how.of(number).microbatches)
+
+
+def by_words(source: GenomeSource, number: int, count: int) -> int:
+    """DNABERT's way: words between blanks, looked up one by one, padded, masked token by token."""
+    k, known = source.token_bases.k, source.tokenizer.get_vocab()
+    starts, lengths, _, _ = source.windows.train(number * count, count)
+    n_tokens, rng = 0, random.Random(number)
+    lines = []
+    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+        letters = "".join("ACGTN"[code] for code in read_window(source.genome, start, length, reverse=False))
+        lines.append(" ".join(letters[i : i + k] for i in range(len(letters) - k + 1)))
+    for at in range(0, count, AT_ONCE):
+        rows = [[known.get(word, 1) for word in ("[CLS]", *line.split(), "[SEP]")] for line in lines[at : at + AT_ONCE]]
+        pairs = [textbook_collator(row, k, len(known), rng) for row in rows]
+        for part, fill in ((0, 0), (1, -100)):
+            torch.nn.utils.rnn.pad_sequence([torch.tensor(pair[part]) for pair in pairs], True, fill)
+        n_tokens += sum(map(len, rows))
+    return n_tokens
+
+
+def documents_again_and_again(corpus: Path) -> Iterator[str]:
+    """The texts of a shard, without end."""
+    while True:
+        with gzip.open(corpus, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)["text"]
+
+
+def by_collator(texts: Iterator[str], collate: DataCollatorForLanguageModeling, longest: int, count: int) -> int:
+    """Hugging Face's way: whole texts to the tokenizer, its lists to the collator."""
+    n_tokens = 0
+    for _ in range(0, count, AT_ONCE):
+        some = list(itertools.islice(texts, AT_ONCE))
+        encoded = collate.tokenizer(some, truncation=True, max_length=longest, return_special_tokens_mask=True)
+        collate([{name: encoded[name][i] for name in encoded} for i in range(len(some))])
+        n_tokens += sum(map(len, encoded["input_ids"]))
+    return n_tokens
+
+
+def rows(what: str, sides: dict[str, Side], rounds: int) -> list[dict]:
+    """Median tokens a second of the processor for each side, and how many times those of the others ours are."""
+    tokens: dict[str, list[int]] = {name: [] for name in sides}
+
+    def step(name: str) -> Callable[[int], None]:
+        return lambda n: tokens[name].append(sides[name](n))
+
+    turns = take_turns({name: step(name) for name in sides}, rounds, CPU)
+    each = {
+        name: [turn.cpu_s / n for turn, n in zip(turns[name], tokens[name][1:], strict=True)] for name in sides
+    }  # the first is not counted
+    return [
+        {
+            "input": what,
+            "side": name,
+            "million_tokens_per_cpu_s": 1e-6 / statistics.median(taken),
+            "times_faster_is_genomask": None if name == OURS else median_ratio(taken, each[OURS]),
+            "goal": GOALS[what] / 1e6 if name == OURS else None,
+            "h100s_fed_by_a_core": 1 / statistics.median(taken) / H100,
+        }
+        for name, taken in each.items()
+    ]
+
+
+def verdict(found: list[dict]) -> list[str]:
+    """What a core of ours feeds, and whether the goal is reached."""
+    return [
+        f"{row['input']}: one core makes {row['million_tokens_per_cpu_s']:.2f} million tokens/s (goal {row['goal']:g}) "
+        f"and feeds {row['h100s_fed_by_a_core']:.1f} H100s of {H100:,} tokens/s"
+        for row in found
+        if row["side"] == OURS
+    ]
+
+
+if __name__ == "__main__":
+    typer.run(main)
