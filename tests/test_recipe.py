@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genomask.data.opening import Inputs
 from genomask.errors import SettingsError
 from genomask.recipe import load_recipe, recipe_from_tables, recipe_to_toml
 from genomask.settings.recipe_file import recipe_names
@@ -106,3 +107,15 @@ def test_a_recipe_that_is_not_there_names_those_that_are(tmp_path):
     broken.write_text('kind = "proteins"')
     with pytest.raises(SettingsError, match="kind must be one of genome, text"):
         load_recipe(broken)
+
+
+def test_a_kind_of_recipe_says_what_it_is_of_and_what_became_of_its_files(tmp_path):
+    genome, text = load_recipe("genome-tiny"), load_recipe("c4-tiny")
+    assert (genome.of, genome.masked_unit, genome.token_words(261)) == ("DNA", "overlapping tokens", "4-mers, stride 1")
+    assert (text.of, text.masked_unit, text.token_words(30_522)) == ("text", "word pieces", "30,522 word pieces")
+    assert load_recipe("genome-tiny", ["tokens.stride=4"]).masked_unit == "tokens end to end"
+    gone = Inputs(genome=(str(tmp_path / "gone.fa"),), corpus=("gone.jsonl",))
+    assert genome.lost(gone) == f"{tmp_path / 'gone.fa'} is not there any more"
+    assert "call this from there" in genome.lost(Inputs(genome=("gone.fa",)))
+    assert load_recipe("genome-tiny", ["tokens.folder=gone"]).lost(Inputs()).startswith("gone, the tokenizer")
+    assert (genome.lost(Inputs()), text.lost(gone), text.training_bases(gone)) == ("", "", None)

@@ -1,0 +1,44 @@
+import gzip
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genomask.data import lines
+from genomask.data.lines import numbered_lines
+from genomask.errors import DataError
+
+LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0\ufeff"), max_size=6)
+TEXT = st.lists(LINE, min_size=1, max_size=8)
+
+
+@settings(max_examples=25)
+@given(TEXT, st.sampled_from(["\n", "\r\n", "\r"]), st.integers(1, 5), st.booleans())
+def test_lines_come_back_with_their_numbers_whatever_ends_them_and_wherever_a_chunk_is_cut(
+    tmp_path_factory, rows, end, chunk, packed
+):
+    path = tmp_path_factory.mktemp("lines") / "a.txt"
+    content = "".join(row + end for row in rows).encode()
+    path.write_bytes(gzip.compress(content) if packed else content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "CHUNK_BYTES", chunk)
+        assert list(numbered_lines(path)) == list(enumerate(rows, 1))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "the file is empty"), (b"a\n\xff\n", "line 2: not UTF-8 text"), (b"a\0\n", "line 1: .*a NUL byte"),
+     (gzip.compress(b"a\nb\n" * 99)[:-9], "cut short or damaged")],
+)  # fmt: skip
+def test_a_file_that_is_no_text_is_one_sentence(tmp_path, content, said):
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        list(numbered_lines(tmp_path / "a.txt"))
+
+
+def test_a_line_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "LONGEST_LINE", 10)
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 4)
+    (tmp_path / "a.txt").write_bytes(b"short\n" + 20 * b"A")
+    with pytest.raises(DataError, match="line 2: longer than"):
+        list(numbered_lines(tmp_path / "a.txt"))
