@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 from rich.table import Table
 
@@ -14,9 +14,11 @@ from genomask.data.opening import Inputs
 from genomask.data.sources import GenomeSource
 from genomask.files.genomes import genome_files
 from genomask.recipe import GenomeRecipe, load_recipe
-from genomask.report.tables import rich_table
 from genomask.settings.recipe_file import default_recipe
 from genomask.training.records import write_record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GENOME = "genome.json"
 """In a run's folder."""
@@ -27,6 +29,8 @@ def genome_report(inputs: Inputs, recipe: str, changes: Sequence[str]) -> Iterat
 
     Raises SettingsError after the first where the windows find no room in it.
     """
+    from genomask.report.tables import rich_table  # keep_manifest, which every run calls, needs no pandas
+
     genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
     manifest = Manifest.of(genome, genome_files([Path(path) for path in inputs.genome]))
     yield rich_table(_file_frame(manifest), title="Files")
@@ -44,12 +48,16 @@ def keep_manifest(out: Path, source: GenomeSource, inputs: Inputs) -> None:
     write_record(out / GENOME, asdict(manifest) | {"windows": asdict(WindowFacts.of(source.genome, source.windows))})
 
 
-def _file_frame(manifest: Manifest) -> pd.DataFrame:
+def _file_frame(manifest: Manifest) -> "pd.DataFrame":
+    import pandas as pd
+
     rows = [(file.path, f"{file.size:,}", file.sha256) for file in manifest.files]
     return pd.DataFrame(rows, columns=["file", "bytes", "SHA-256"])
 
 
-def _frame(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
+def _frame(rows: list[tuple[str, str, str]]) -> "pd.DataFrame":
+    import pandas as pd
+
     return pd.DataFrame(rows, columns=["what", "found", "share, %"])
 
 
