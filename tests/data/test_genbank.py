@@ -25,7 +25,7 @@ def read(tmp_path, text, name="g.gb", ambiguous="error"):
     path = tmp_path / name
     path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
     found = {}
-    for record, codes, _ in read_genome(path, ambiguous):
+    for record, codes, *_ in read_genome(path, ambiguous):
         found[record] = found.get(record, "") + "".join("ACGTN"[code] for code in codes)
     return found
 

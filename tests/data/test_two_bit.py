@@ -48,7 +48,7 @@ def packed(records, order="<", wide=False):
 def as_text(path):
     """{record: letters}, lower case where soft-masked, of what is read."""
     found = {}
-    for record, codes, soft_masked in read_genome(path):
+    for record, codes, soft_masked, _ in read_genome(path):
         letters = "".join("ACGTN"[code] for code in codes)
         pairs = zip(letters, soft_masked, strict=True)
         found[record] = found.get(record, "") + "".join(letter.lower() if low else letter for letter, low in pairs)

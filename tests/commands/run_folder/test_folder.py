@@ -53,7 +53,9 @@ def with_training(recipe, **changes):
 
 
 def test_what_does_not_change_the_science_may_change_and_is_said(quick_recipe, out):
-    longer = with_training(quick_recipe, steps=40, log_every=2, checkpoint_every=5, tokens_per_microbatch=600)
+    longer = with_training(
+        quick_recipe, steps=40, log_every=2, checkpoint_every=5, tokens_per_microbatch=600, workers=2
+    )
     changes = check_settings(out, longer, INPUTS)
     assert Change("training.steps", 20, 40) in changes
     assert {change.name for change in changes} == {name for name in MAY_CHANGE if name.startswith("training.")} - {
