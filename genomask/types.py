@@ -20,6 +20,7 @@ class TokenSequences(NamedTuple):
     input_ids: Tensor  # (T,) int64
     cu_seqlens: Tensor  # (B + 1,) int32, starts at 0, ends at T
     weights: Tensor  # (B,) float32, weight of each sequence in the training loss, 1 unless a policy says otherwise
+    token_weights: Tensor | None = None  # (T,) float32, what each token's loss weighs beside; None where all are 1
 
     @property
     def lengths(self) -> Tensor:

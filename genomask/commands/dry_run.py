@@ -164,6 +164,7 @@ def _part_of(whole: Evaluation, fraction: float) -> tuple[Evaluation, float]:
         token_batches=whole.token_batches[:n_batches],
         hidden={item: hidden[:n_windows] for item, hidden in whole.hidden.items()},
         codes=whole.codes[:n_windows],
+        repeats=whole.repeats[:n_windows],
         input_ids=whole.input_ids[:n_windows],
     )
     return part, _tokens(whole) / _tokens(part)

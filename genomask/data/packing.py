@@ -28,8 +28,9 @@ def take(tokens: TokenSequences, part: slice) -> TokenSequences:
     start, stop, step = part.indices(len(tokens.weights))
     assert step == 1
     cu_seqlens = tokens.cu_seqlens[start : max(start, stop) + 1]
-    ids = tokens.input_ids[int(cu_seqlens[0]) : int(cu_seqlens[-1])]
-    return TokenSequences(ids, cu_seqlens - cu_seqlens[0], tokens.weights[start:stop])
+    within = slice(int(cu_seqlens[0]), int(cu_seqlens[-1]))
+    of_tokens = None if tokens.token_weights is None else tokens.token_weights[within]
+    return TokenSequences(tokens.input_ids[within], cu_seqlens - cu_seqlens[0], tokens.weights[start:stop], of_tokens)
 
 
 def shortened(tokens: TokenSequences, longest: int) -> TokenSequences:
@@ -40,7 +41,8 @@ def shortened(tokens: TokenSequences, longest: int) -> TokenSequences:
     place = torch.arange(len(tokens.input_ids)) - torch.repeat_interleave(tokens.cu_seqlens[:-1].long(), lengths)
     kept = (place < longest - 1) | (place == torch.repeat_interleave(lengths, lengths) - 1)
     bounds = torch.nn.functional.pad(lengths.clamp(max=longest).cumsum(0), (1, 0))
-    return TokenSequences(tokens.input_ids[kept], bounds.int(), tokens.weights)
+    of_tokens = None if tokens.token_weights is None else tokens.token_weights[kept]
+    return TokenSequences(tokens.input_ids[kept], bounds.int(), tokens.weights, of_tokens)
 
 
 def split_microbatches(tokens: TokenSequences, tokens_per_microbatch: int) -> list[slice]:

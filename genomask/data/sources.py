@@ -17,6 +17,7 @@ from genomask.data.best_fit import best_fit, joined
 from genomask.data.genome import Genome
 from genomask.data.packing import pack, shortened
 from genomask.data.permutation import permute
+from genomask.data.repeats import soft_masked, weigh_repeats
 from genomask.data.settings import DocumentSettings
 from genomask.data.text import corpus_files
 from genomask.data.token_store import TokenStore
@@ -127,15 +128,23 @@ class GenomeSource:
 
     def train(self, first: int, count: int) -> TokenSequences:
         """Windows number first .. first + count - 1 of the endless stream."""
-        starts, lengths, reverse, weights = self.windows.train(first, count)
-        where = zip(starts.tolist(), lengths.tolist(), reverse.tolist(), strict=True)
+        drawn, settings = self.windows.train(first, count), self.windows.settings
+        where = zip(drawn.starts.tolist(), drawn.lengths.tolist(), drawn.reverse.tolist(), strict=True)
         windows = [read_window(self.genome, *window) for window in where]
-        return shortened(self.dna_tokenizer.encode_windows(windows, weights), self.windows.settings.max_tokens + 2)
+        tokens = shortened(self.dna_tokenizer.encode_windows(windows, drawn.weights), settings.max_tokens + 2)
+        if settings.repeats != "weight_bases":
+            return tokens
+        return weigh_repeats(tokens, drawn, self.genome.repeats, self.token_bases, settings.repeat_weight)
 
     @cached_property
     def validation_codes(self) -> np.ndarray:
         """(W, 510 or fewer) uint8 bases of the validation windows."""
         return self.genome.codes[self.windows.validation_starts[:, None] + np.arange(self.windows.validation_bases)]
+
+    @cached_property
+    def validation_repeats(self) -> np.ndarray:
+        """(W, 510 or fewer) bool, which bases of the validation windows are soft-masked."""
+        return soft_masked(self.genome.repeats, self.windows.validation_starts, self.windows.validation_bases)
 
     def validation(self) -> TokenSequences:
         """The validation windows, all of one length."""

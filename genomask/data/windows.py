@@ -63,11 +63,13 @@ class WindowSettings(Table, name="windows"):
     """Fraction of windows that have max_tokens; the others are uniform from min_tokens to max_tokens."""
     strand: Literal["forward", "both"] = "forward"
     """"forward", or "both": a coin for each window chooses the reverse complement."""
-    repeats: Literal["keep", "skip", "weight"] = "keep"
-    """What to do with windows of which more than repeat_fraction is soft-masked: "keep", "skip", or "weight"."""
+    repeats: Literal["keep", "skip", "weight", "weight_bases"] = "keep"
+    """What to do with windows of which more than repeat_fraction is soft-masked: "keep", "skip", or "weight"; or
+    "weight_bases": weigh each token by its own soft-masked bases, whatever its window."""
     repeat_fraction: Fraction = 0.5
     repeat_weight: Fraction = 0.5
-    """Weight of such a window's loss under repeats = "weight"."""
+    """Weight of such a window's loss under repeats = "weight"; under "weight_bases" that of a token all of whose bases
+    are soft-masked, and 1 - (1 - repeat_weight) * f of one with a fraction f of them. GPN takes 0.1."""
     holdout: tuple[str, ...] = ()
     """Kept out of training and validation: records ("chr1"), parts of them ("chr1:1,001-2,000"), all regions or genes
     of a file ("test.bed", "genes.gtf"), or one of them ("genes.gtf:TP53")."""

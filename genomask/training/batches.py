@@ -109,7 +109,7 @@ def mask(
     sequences: TokenSequences, keys: torch.Tensor, strategy: Strategy, *, tokens: TokenBases, corruption: str
 ) -> Masked:
     """Mask and corrupt every sequence by its key."""
-    ids, cu_seqlens, _ = sequences
+    ids, cu_seqlens = sequences.input_ids, sequences.cu_seqlens
     spans, weights = strategy.select_weighted(ids, cu_seqlens, keys)
     input_ids, labels = corrupt(ids, spans, cu_seqlens, keys, tokens=tokens, per=corruption)
     return Masked(input_ids, labels, weights, account(ids, input_ids, spans, cu_seqlens, tokens))
@@ -128,5 +128,6 @@ def masked_fraction(how: Batches, count: int) -> float:
 
 def cut(sequences: TokenSequences, masked: Masked, tokens_per_microbatch: int) -> list[PackedBatch]:
     """Packed batches of whole sequences, in order, each within the token budget."""
-    whole = to_batch(masked.input_ids, masked.labels, sequences.cu_seqlens, sequences.weights, masked.weights)
+    of_tokens = masked.weights, sequences.token_weights
+    whole = to_batch(masked.input_ids, masked.labels, sequences.cu_seqlens, sequences.weights, *of_tokens)
     return [take_batch(whole, part) for part in split_microbatches(sequences, tokens_per_microbatch)]

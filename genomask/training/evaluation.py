@@ -36,6 +36,7 @@ class Evaluation:
     token_batches: list[PackedBatch]
     hidden: dict[str, Tensor]  # (W, L) bool for each pass; empty where ids are no k-mers
     codes: Tensor  # (W, L) uint8 true bases; (0, 0) where ids are no k-mers
+    repeats: Tensor  # (W, L) bool, soft-masked bases; (0, 0) where ids are no k-mers
     input_ids: Tensor  # (W, tokens with specials) int64; (0, 0) where ids are no k-mers
     tokens: TokenBases
     baselines: Baselines
@@ -58,7 +59,7 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
     probability = float(np.log(int(tokens.maskable.sum())))
     if not tokens.of_kmers:  # the probabilities of other tokens do not sum to those of a base
         empty = torch.zeros(0, 0, dtype=torch.int64)
-        return Evaluation(batches, {}, empty, empty, tokens, Baselines(probability, entropy))
+        return Evaluation(batches, {}, empty, empty.bool(), empty, tokens, Baselines(probability, entropy))
     assert isinstance(source, GenomeSource)
     assert six_mer_counts is not None
     codes = torch.from_numpy(source.validation_codes)
@@ -80,7 +81,8 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
         window_bases=codes.shape[1],
     )
     ids = sequences.input_ids.view(len(codes), -1)
-    return Evaluation(batches, hidden, codes, ids, tokens, baselines)
+    repeats = torch.from_numpy(source.validation_repeats)
+    return Evaluation(batches, hidden, codes, repeats, ids, tokens, baselines)
 
 
 @torch.inference_mode()
@@ -92,7 +94,8 @@ def evaluate(model: nn.Module, evaluation: Evaluation, device: torch.device, pre
     was_training = model.training
     model.eval()
     row = {"eval_loss_nats_per_masked_token": _token_loss(model, evaluation.token_batches, device, precision)}
-    scores = {item: _score_pass(model, evaluation, item, device, precision) for item in evaluation.hidden}
+    fractions = {item: _pass(model, evaluation, item, device, precision) for item in evaluation.hidden}
+    scores = {item: _scores(evaluation, item, of_pass) for item, of_pass in fractions.items()}
     for item, (score, _) in scores.items():
         row[f"eval_bits_per_hidden_base_{item}"] = score.mean
         row[f"eval_bits_per_hidden_base_{item}_standard_error"] = score.standard_error
@@ -103,6 +106,7 @@ def evaluate(model: nn.Module, evaluation: Evaluation, device: torch.device, pre
     if scores:
         row["eval_bits_per_hidden_base"] = _mean({item: score.mean for item, (score, _) in scores.items()})
         row["eval_bits_below_order_0"] = -_mean({item: gain.mean for item, (_, gain) in scores.items()})
+    row |= _repeats_apart(evaluation, fractions)
     model.train(was_training)
     return row
 
@@ -117,18 +121,41 @@ def _token_loss(model: nn.Module, batches: list[PackedBatch], device: torch.devi
     return total / max(1, sum(len(batch.masked_index) for batch in batches))
 
 
-def _score_pass(
-    model: nn.Module, evaluation: Evaluation, item: str, device: torch.device, precision: str
-) -> tuple[BitsPerBase, BitsPerBase]:
-    """Bits of the model, and bits of the model less those of order 0, base by base."""
+def _pass(model: nn.Module, evaluation: Evaluation, item: str, device: torch.device, precision: str) -> Tensor:
+    """(W, L) float64, the model's fraction of the true base where the pass hides it, 0 elsewhere."""
     hidden = evaluation.hidden[item]
     fractions, parts = torch.zeros(hidden.shape, dtype=torch.float64), list(_slices(len(hidden)))
     for number in distributed.mine(len(parts)):
         scored = _fractions(model, evaluation, parts[number], item, device, precision)
         fractions[parts[number]] = scored.view(-1, hidden.shape[1])
     distributed.add_up(fractions)  # each item is one process's, 0 elsewhere: the sum is exact
+    return fractions
+
+
+def _scores(evaluation: Evaluation, item: str, fractions: Tensor) -> tuple[BitsPerBase, BitsPerBase]:
+    """Bits of the model, and bits of the model less those of order 0, base by base."""
+    hidden = evaluation.hidden[item]
     order_0 = order_0_fractions(evaluation.codes, hidden)
     return bits_per_base(fractions, hidden), bits_per_base(fractions / order_0, hidden)
+
+
+def _repeats_apart(evaluation: Evaluation, fractions: dict[str, Tensor]) -> dict[str, float]:
+    """The bits of hidden bases in soft-masked repeats, and of the rest, for each pass and their mean.
+
+    A part in which a pass hides nothing has no score; nor is there any where nothing is soft-masked.
+    """
+    row: dict[str, float] = {}
+    parts = {"repeats": evaluation.repeats, "rest": ~evaluation.repeats} if evaluation.repeats.any() else {}
+    for part, within in parts.items():
+        scores = {item: bits_per_base(fractions[item], within & hidden) for item, hidden in evaluation.hidden.items()}
+        if not all(score.n_bases for score in scores.values()):
+            continue
+        for item, score in scores.items():
+            row[f"eval_bits_per_hidden_base_{item}_{part}"] = score.mean
+            row[f"eval_bits_per_hidden_base_{item}_{part}_standard_error"] = score.standard_error
+            row[f"eval_hidden_bases_{item}_{part}"] = score.n_bases
+        row[f"eval_bits_per_hidden_base_{part}"] = _mean({item: score.mean for item, score in scores.items()})
+    return row
 
 
 def _fractions(

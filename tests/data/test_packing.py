@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomask.data.packing import pack, split_microbatches, take, take_batch, to_batch
+from genomask.data.packing import pack, shortened, split_microbatches, take, take_batch, to_batch
 from genomask.errors import SettingsError
 from genomask.types import IGNORE
 
@@ -28,6 +28,19 @@ def test_packing_then_splitting_returns_every_sequence_once_in_order_within_budg
     assert [x.tolist() for x in back] == [x.tolist() for x in sequences]
     assert [w for part in parts for w in part.weights.tolist()] == list(range(len(lengths)))
     assert all(0 < len(part.input_ids) <= budget for part in parts)
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths=LENGTHS, budget=st.integers(30, 100), longest=st.integers(2, 30))
+def test_the_weight_of_a_token_stays_with_it_where_sequences_are_shortened_and_taken(lengths, budget, longest):
+    tokens = pack(sequences_of(lengths), np.ones(len(lengths)))
+    tokens = tokens._replace(token_weights=tokens.input_ids / 2)
+    short = shortened(tokens, longest)
+    for part in [take(short, part) for part in split_microbatches(short, budget)]:
+        assert torch.equal(part.token_weights, part.input_ids / 2)
+        labels = torch.where(part.input_ids % 2 == 0, part.input_ids, IGNORE)
+        batch = to_batch(part.input_ids, labels, part.cu_seqlens, part.weights, None, part.token_weights)
+        assert torch.equal(batch.loss_weights, batch.input_ids[batch.masked_index] / 2)
 
 
 @settings(deadline=None, max_examples=50)

@@ -14,9 +14,10 @@ from genomask.data.packing import pack, take
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.errors import DataError
 from genomask.masking.plan import build_plan
-from genomask.training.batches import Batches, workers_for
+from genomask.training.batches import Batches, cut, mask, workers_for
 from genomask.training.distributed import World, being
 from genomask.training.step import train_step
+from genomask.types import IGNORE
 
 
 def batches_of(seed, tokens_per_microbatch=500, plan="uniform", workers=1, reads_forward=False):
@@ -59,6 +60,21 @@ def test_a_step_is_the_same_bit_for_bit_however_many_processes_and_microbatches_
         of_all = [getattr(batch, field) for part in parts for batch in part.microbatches]
         assert torch.equal(torch.cat(of_all), torch.cat([getattr(batch, field) for batch in whole.microbatches]))
     assert sum((part.masks for part in parts[1:]), parts[0].masks) == whole.masks
+
+
+def test_a_masked_token_weighs_what_its_sequence_its_mask_and_its_bases_weigh_together():
+    how = batches_of(0)
+    of_sequence, rng = torch.linspace(0.5, 1, 8), torch.Generator().manual_seed(0)
+    sequences = how.source.train(0, 8)._replace(weights=of_sequence)
+    of_mask, of_bases = torch.rand(2, len(sequences.input_ids), generator=rng)
+    masked = mask(sequences, torch.arange(8), how.plan.at(0), tokens=how.source.token_bases, corruption="span")
+    found = cut(sequences._replace(token_weights=of_bases), masked._replace(weights=of_mask), 700)
+    at = (masked.labels != IGNORE).nonzero().flatten()
+    wanted = (
+        of_sequence.double().repeat_interleave(sequences.lengths)[at] * of_mask.double()[at] * of_bases.double()[at]
+    )
+    assert len(found) > 1
+    torch.testing.assert_close(torch.cat([batch.loss_weights for batch in found]).double(), wanted, rtol=1e-6, atol=0)
 
 
 def never():

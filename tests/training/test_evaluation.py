@@ -90,6 +90,37 @@ def test_bits_per_hidden_base_are_their_definition_one_base_at_a_time(genome, k,
 
 
 @pytest.mark.parametrize(("k", "stride"), KINDS)
+def test_soft_masked_repeats_and_the_rest_are_scored_apart_and_together_are_all(genome, k, stride):
+    soft = replace(genome, repeats=np.array([[a, a + 300] for a in range(100, 40_000, 700)]))
+    plain, scored = prepared(genome, k, stride), prepared(soft, k, stride)
+    model = Hashed(5 + 4**k + PADDING)
+    row, without = (evaluate(model, x, CPU, "fp32") for x in (scored, plain))
+    assert {name: row[name] for name in without} == without
+    lower = np.isin(np.arange(40_000) % 700, np.arange(100, 400))
+    source = GenomeSource(soft, WindowSettings(max_tokens=40, validation_windows=5), KmerTokenizer(k, stride), 5)
+    means = {"repeats": [], "rest": []}
+    for item in ("single", "six"):
+        bits = {"repeats": [], "rest": []}
+        for start, (window, hidden) in zip(source.windows.validation_starts, windows_of(scored, item), strict=True):
+            there = [lower[start + i] for i, is_hidden in enumerate(hidden) if is_hidden]
+            for is_lower, b in zip(there, reference_bits(model.scores, window, hidden, k, stride), strict=True):
+                bits["repeats" if is_lower else "rest"].append(b)
+        for part, of_part in bits.items():
+            assert row[f"eval_hidden_bases_{item}_{part}"] == len(of_part) > 0
+            means[part].append(sum(of_part) / len(of_part))
+            assert row[f"eval_bits_per_hidden_base_{item}_{part}"] == pytest.approx(means[part][-1], abs=1e-5)
+    for part, of_part in means.items():
+        assert row[f"eval_bits_per_hidden_base_{part}"] == pytest.approx(sum(of_part) / 2, abs=1e-5)
+
+
+def test_a_part_in_which_nothing_is_hidden_has_no_score(genome):
+    whole = prepared(replace(genome, repeats=np.array([[0, 40_000]])), 3, 1)
+    row = evaluate(Hashed(5 + 4**3 + PADDING), whole, CPU, "fp32")
+    assert row["eval_bits_per_hidden_base_repeats"] == row["eval_bits_per_hidden_base"]
+    assert not any("rest" in name for name in row)
+
+
+@pytest.mark.parametrize(("k", "stride"), KINDS)
 def test_every_token_over_a_hidden_base_arrives_as_mask_and_no_other_does(genome, k, stride):
     scored = prepared(genome, k, stride)
     model = Hashed(5 + 4**k + PADDING)

@@ -1,0 +1,48 @@
+"""Which bases of windows are soft-masked repeats, and what their tokens weigh for it.
+
+Letters: W windows, T packed tokens, n intervals.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genomask.data.intervals import count_below
+from genomask.data.windows import WindowBatch
+from genomask.types import TokenBases, TokenSequences
+
+
+def soft_masked(repeats: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
+    """(W, length) bool, the bases of windows at `starts` (W,) that lie in the `repeats` (n, 2) of the genome."""
+    borders = starts[:, None] + np.arange(length + 1)
+    is_repeat: np.ndarray = np.diff(count_below(repeats, borders)) > 0
+    return is_repeat
+
+
+def weigh_repeats(
+    tokens: TokenSequences, windows: WindowBatch, repeats: np.ndarray, bases: TokenBases, weight: float
+) -> TokenSequences:
+    """The tokens of the windows with a weight each: 1 - (1 - weight) * f, where a fraction f of its bases is repeat.
+
+    So a token of repeats alone weighs `weight`, as a base does in GPN (Benegas et al. 2023), one that covers none 1,
+    and one over a border in between. `bases` says which bases of its window, as it was read, a token covers.
+    """
+    first, stop = _places(tokens, bases)
+    lengths = tokens.lengths.numpy()
+    start, size, is_reverse = (np.repeat(x, lengths) for x in (windows.starts, windows.lengths, windows.reverse))
+    lower = start + np.where(is_reverse, size - stop, first)
+    n_bases = stop - first
+    below, through = count_below(repeats, np.stack([lower, lower + n_bases]))
+    fraction = (through - below) / np.maximum(1, n_bases)
+    return tokens._replace(token_weights=_float32(1 - (1 - weight) * fraction))
+
+
+def _places(tokens: TokenSequences, bases: TokenBases) -> tuple[np.ndarray, np.ndarray]:
+    """Bases [first, stop) of its window under each token, both (T,) int64."""
+    first, stop = (place.numpy() for place in bases.places(tokens.input_ids))
+    window_start = np.repeat(first[tokens.cu_seqlens[:-1].numpy()], tokens.lengths.numpy())
+    return first - window_start, stop - window_start
+
+
+def _float32(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32))
