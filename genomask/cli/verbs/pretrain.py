@@ -51,7 +51,7 @@ def pretrain(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
     dry_run: DryRun = False,
     track: Annotated[
-        str, typer.Option(metavar="NAME", help="Log to tensorboard or wandb as well (pip install 'genomask[track]').")
+        str, typer.Option(metavar="NAME", help="Log to tensorboard or wandb as well (the extra 'track').")
     ] = "",
 ) -> None:
     """Pretrain an encoder on a genome or on text."""
