@@ -131,7 +131,9 @@ class TextRecipe:
 
 def _require_room(recipe: "Recipe", longest: int, what: str) -> None:
     """A sequence is never cut, so the longest must fit into a microbatch and into learned positions."""
-    room = {"training.tokens_per_microbatch": recipe.training.tokens_per_microbatch}
+    room = {}
+    if recipe.training.tokens_per_microbatch:  # else as many as fit
+        room["training.tokens_per_microbatch"] = recipe.training.tokens_per_microbatch
     if POSITIONS[recipe.encoder.positions].learned:
         room["encoder.max_position_embeddings"] = recipe.encoder.max_position_embeddings
     for name, tokens in room.items():

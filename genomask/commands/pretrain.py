@@ -1,7 +1,7 @@
 """From a recipe and raw input to a run folder: opens the data, builds strategy and encoder, and trains."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -48,6 +48,7 @@ from genomask.training.device import choose_device, computed_in, scoring_precisi
 from genomask.training.environment import first_precision
 from genomask.training.evaluation import prepare_evaluation
 from genomask.training.loop import Run, train
+from genomask.training.microbatch import Trial, tokens_at_once
 from genomask.training.precision import choose_precision
 
 SAMPLE_WINDOWS = 2_000
@@ -158,12 +159,14 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
         log.info("going on from %s", origin.words)
     table = count_npmi(source, recipe)
     plan = _plan(source, recipe, recipe.masking.mask_rate, table)
-    batches = _batches(source, recipe, plan, of_fixed_shape=compiled and device.type == "cuda")
+    begins = not list_checkpoints(out / "checkpoints")
+    model = new_model(recipe, source, origin, begins=begins)
+    precision = distributed.from_main(partial(_precision, recipe, device, model.config, out, begins))
+    trial = partial(Trial, model, device, precision, recipe.longest)
+    batches = _batches(source, recipe, plan, trial, out, of_fixed_shape=compiled and device.type == "cuda")
     # under a curriculum masked as in its first step, throughout: so the token loss can be followed
     scored = _plan(source, recipe, recipe.evaluation.mask_rate, table).at(0)
     evaluation = prepare_evaluation(batches, scored, table.counts(6) if table else None)
-    begins = not list_checkpoints(out / "checkpoints")
-    model = new_model(recipe, source, origin, begins=begins)
     data = inputs.genome or inputs.corpus
     return Run(
         model=model,
@@ -174,7 +177,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
         optimizer=recipe.optimizer,
         training=recipe.training,
         scoring=recipe.evaluation,
-        precision=distributed.from_main(partial(_precision, recipe, device, model.config, out, begins)),
+        precision=precision,
         out=out,
         card=partial(run_card, recipe, data, source.fingerprint, model, out),
         origin=origin.words if origin else "",
@@ -190,16 +193,21 @@ def _precision(recipe: Recipe, device: torch.device, config: MosaicBertConfig, o
     return kept or choose_precision(asked, device, config, recipe.longest)
 
 
-def _batches(source: Source, recipe: Recipe, plan: MaskPlan, *, of_fixed_shape: bool) -> Batches:
+def _batches(
+    source: Source, recipe: Recipe, plan: MaskPlan, trial: Callable[[float], Trial], out: Path, *, of_fixed_shape: bool
+) -> Batches:
+    """What steps are made of; tokens of a microbatch that the recipe leaves open are found by the trial."""
     training, corruption = recipe.training, recipe.masking.corruption
     batches = Batches(
         source, plan, corruption, training.seed, training.sequences_per_step, training.tokens_per_microbatch,
         workers=workers_for(training.workers),
     )  # fmt: skip
-    if not of_fixed_shape:
+    if training.tokens_per_microbatch and not of_fixed_shape:
         return batches
     fraction = masked_fraction(batches, SAMPLE_WINDOWS)  # not the rate, which may be of bases
-    return replace(batches, shape=BatchShape.of(training.tokens_per_microbatch, recipe.longest, fraction))
+    tokens = training.tokens_per_microbatch or tokens_at_once(batches, trial(fraction), out)
+    shape = BatchShape.of(tokens, recipe.longest, fraction) if of_fixed_shape else None
+    return replace(batches, tokens_per_microbatch=tokens, shape=shape)
 
 
 def device_of(recipe: Recipe) -> tuple[torch.device, bool]:

@@ -43,7 +43,7 @@ def describe_environment(device: torch.device, precision: str, backend: str, com
         "cpu_count": os.cpu_count(),
         "processes": distributed.size(),
         "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device": device_name(device),
         "precision": precision,
         "attention_backend": backend,
         "compiled": compiled,
@@ -51,6 +51,11 @@ def describe_environment(device: torch.device, precision: str, backend: str, com
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
     }
+
+
+def device_name(device: torch.device) -> str:
+    """What a person calls it: a GPU by its model."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def package_versions() -> dict[str, str]:
@@ -97,6 +102,16 @@ def differences(first: dict[str, Any], now: dict[str, Any]) -> str:
 def first_precision(out: Path) -> str | None:
     """What a run computes in since its first start; None before that."""
     return read_record(out / FIRST).get("precision") if (out / FIRST).exists() else None
+
+
+def first_microbatch(out: Path, device: str) -> int | None:
+    """Tokens of a microbatch since a run's first start; None before that, and on another device or number of processes.
+
+    Of versions that did not note them: None.
+    """
+    first = read_record(out / FIRST) if (out / FIRST).exists() else {}
+    is_such = (first.get("device"), first.get("processes")) == (device, distributed.size())
+    return first.get("tokens_per_microbatch") if is_such else None
 
 
 def _flat(environment: dict[str, Any]) -> dict[str, Any]:

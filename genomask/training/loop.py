@@ -165,6 +165,7 @@ def start(run: Run, tell: Callable[[Row], None]) -> State:
     backend = choose_backend(model.config.attention_backend, device, computed_in(run.precision))
     environment = describe_environment(device, run.precision, backend, compiled=run.network is not model)
     environment |= {"from": run.origin} if run.origin else {}
+    environment["tokens_per_microbatch"] = run.batches.tokens_per_microbatch
     peak = distributed.from_main(partial(matmul_peak, device, run.precision))
     environment["matmul_flops_per_second"] = peak
     log.info(

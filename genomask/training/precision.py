@@ -13,9 +13,9 @@ import torch
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.machine import processor
 from genomask.training.device import scoring_precision
+from genomask.training.made_batch import made_batch
 from genomask.training.measured import measured_once
 from genomask.training.step import loss_sum
-from genomask.types import IGNORE, PackedBatch
 
 PROBE_SECONDS = 1.0
 PROBE_TOKENS = 1024
@@ -51,7 +51,8 @@ def bf16_gain(config: MosaicBertConfig, longest: int) -> float:
 
 def measure_gain(config: MosaicBertConfig, longest: int) -> float:
     """The least processor time of forward and backward over one batch, in turns; the first of each is not counted."""
-    batch = _batch(config.vocab_size, longest)
+    tokens = -(-PROBE_TOKENS // longest) * longest
+    batch = made_batch(config.vocab_size, tokens, longest, round(MASKED * tokens))
     seconds: dict[str, list[float]] = {"bf16": [], "fp32": []}
     layers = min(config.num_hidden_layers, PROBE_LAYERS)
     with torch.random.fork_rng(devices=[]):
@@ -63,13 +64,3 @@ def measure_gain(config: MosaicBertConfig, longest: int) -> float:
                 loss_sum(model, batch, torch.device("cpu"), precision).backward()
                 times.append(time.process_time() - began)
     return min(seconds["fp32"][1:]) / min(seconds["bf16"][1:])
-
-
-def _batch(vocab_size: int, longest: int) -> PackedBatch:
-    """Sequences of the greatest length, evenly masked."""
-    count = -(-PROBE_TOKENS // longest)
-    ids = torch.arange(count * longest) % vocab_size
-    masked = torch.arange(0, len(ids), round(1 / MASKED))
-    labels = torch.full_like(ids, IGNORE).index_copy(0, masked, ids[masked])
-    bounds = torch.arange(0, len(ids) + 1, longest, dtype=torch.int32)
-    return PackedBatch(ids, labels, bounds, longest, masked, torch.ones(len(masked)))

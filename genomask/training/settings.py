@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from genomask.settings.ranges import MANY
 from genomask.settings.table import Bounds, Count, Rate, Table
 
 
@@ -12,8 +13,9 @@ class TrainingSettings(Table, name="training"):
 
     steps: Count = 10_000
     sequences_per_step: Count = 2_000
-    tokens_per_microbatch: Count = 65_536
-    """Upper bound of the tokens that pass through the encoder at once; a step is cut into as many as it needs."""
+    tokens_per_microbatch: Annotated[int, Bounds(least=0, most=MANY)] = 65_536
+    """Upper bound of the tokens that pass through the encoder at once; a step is cut into as many as it needs. 0: what
+    a GPU's memory holds, which is tried before the first step; 16,384 on a CPU."""
     workers: Annotated[int, Bounds(least=0, most=256)] = 0
     """Threads that make batches ahead, the same ones for any number; 0: one of four cores, at most 4."""
     seed: Annotated[int, Bounds(least=0, below=2**63)] = 0

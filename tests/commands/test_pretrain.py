@@ -76,6 +76,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     assert "opens with genomask alone" not in caplog.text  # plain ALiBi with a GLU can be exported
     environment = json.loads((run_folder / "environment.json").read_text())
     assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "glibc, keeping freed memory")
+    assert environment["tokens_per_microbatch"] == 300
     trained, scored = {}, {}
     for row in read_metrics(run_folder / "metrics.jsonl"):
         (scored if "eval_loss_nats_per_masked_token" in row else trained).update(row)
@@ -279,6 +280,18 @@ def test_batches_of_a_fixed_shape_have_room_for_what_is_really_masked(inputs, tm
     free, filled = made
     assert len(filled.microbatches) == len(free.microbatches)
     assert batches.shape.masked < 1.3 * 8192 * free.masks.tokens_masked_fraction
+
+
+def test_a_recipe_may_leave_the_microbatch_to_the_machine(quick_recipe, inputs, tmp_path, monkeypatch):
+    recipe, tried = with_training(quick_recipe, tokens_per_microbatch=0), []
+    assert build_run(recipe, inputs, tmp_path).batches.tokens_per_microbatch == 16_384
+    monkeypatch.setattr("genomask.commands.pretrain.device_of", lambda _: (torch.device("cuda"), True))
+    monkeypatch.setattr("genomask.commands.pretrain.tokens_at_once", lambda *asked: tried.append(asked) or 700)
+    run = build_run(recipe, inputs, tmp_path)
+    assert run.batches.tokens_per_microbatch == run.batches.shape.tokens == 700
+    [(_, trial, out)] = tried
+    assert (trial.model, trial.precision, trial.longest, out) == (run.model, run.precision, recipe.longest, tmp_path)
+    assert trial.fraction == pytest.approx(0.15, abs=0.05)
 
 
 def test_streamed_text_is_split_where_the_recipe_says_so(tmp_path, monkeypatch):

@@ -1,0 +1,106 @@
+"""How many tokens pass through the encoder at once where a recipe leaves it open: a model and a device in, tokens out.
+
+On a GPU the largest of a few sizes at which one microbatch can be trained on, which is tried before the first step.
+"""
+
+import logging
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from genomask.data.fixed_shape import BatchShape
+from genomask.encoders import MosaicBertForMaskedLM
+from genomask.errors import SettingsError
+from genomask.training import distributed
+from genomask.training.batches import Batches
+from genomask.training.environment import device_name, first_microbatch
+from genomask.training.made_batch import made_batch
+from genomask.training.step import loss_sum
+
+ON_CPU = 16_384
+MOST = 131_072
+"""No recipe takes more; with more tokens at once a fuller step is cut less evenly."""
+SPARE_FRACTION = 0.1
+"""Of a GPU's memory, left to what is cut up between tensors and to the libraries that reduce gradients."""
+MOMENT_BYTES = 8
+"""AdamW's, of each parameter; they are made after the first step."""
+
+log = logging.getLogger(__name__)
+
+
+def tokens_at_once(how: Batches, trial: "Trial", out: Path) -> int:
+    """Tokens of a microbatch, the same in all processes, where `how` leaves them open.
+
+    A run in `out` that goes on, on such a device and with as many processes, keeps what it began with. Raises
+    SettingsError where not even one sequence fits.
+    """
+    device = trial.device
+    if device.type == "cpu":
+        return max(ON_CPU, trial.longest)
+    if kept := distributed.from_main(partial(first_microbatch, out, device_name(device))):
+        log.info("microbatches of up to %s tokens, as this run began", f"{kept:,}")
+        return kept
+    of_step = -(-how.sequences_per_step // distributed.size()) * trial.longest
+    memory = torch.cuda.get_device_properties(device).total_memory
+    found = agreed(trial.largest(min(MOST, of_step), int(SPARE_FRACTION * memory)))
+    torch.cuda.reset_peak_memory_stats(device)  # the trial's is not the run's
+    log.info("microbatches of up to %s tokens, as was tried on %s", f"{found:,}", device_name(device))
+    return found
+
+
+def agreed(here: int) -> int:
+    """The smallest of all processes' sizes: cut alike, none of them waits for another."""
+    return -distributed.largest(-here)
+
+
+class Trial(NamedTuple):
+    """What is tried: training on one microbatch. A compiled model, which keeps less, is tried before it is compiled."""
+
+    model: MosaicBertForMaskedLM
+    device: torch.device
+    precision: str
+    longest: int
+    """Tokens of the longest sequence; all of the trial are as long."""
+    fraction: float
+    """Of tokens that are masked."""
+
+    def largest(self, most: int, spared: int) -> int:
+        """Of `most` and its halves down to one sequence, the first at which `spared` bytes of the device are left over.
+
+        Leaves the model on the device, without gradients. Raises SettingsError where none is.
+        """
+        self.model.train().to(self.device)
+        spared += MOMENT_BYTES * self.model.num_parameters()
+        for tokens in halves(most, self.longest):
+            has_room = self.fits(tokens, spared)
+            self.model.zero_grad()
+            torch.cuda.empty_cache()
+            if has_room:
+                return tokens
+        raise SettingsError(
+            f"one sequence of {self.longest} tokens is too much to be trained on in the memory of "
+            f"{device_name(self.device)}; choose smaller sizes in [encoder], shorter sequences (max_tokens), or "
+            "training.device=cpu."
+        )
+
+    def fits(self, tokens: int, spared: int) -> bool:
+        """Whether forward and backward pass while `spared` bytes are held."""
+        masked = min(tokens, BatchShape.of(tokens, self.longest, self.fraction).masked)
+        batch = made_batch(self.model.config.vocab_size, tokens, self.longest, masked)
+        try:
+            _held = torch.empty(spared, dtype=torch.uint8, device=self.device)
+            loss_sum(self.model, batch.to(self.device), self.device, self.precision).backward()
+        except torch.OutOfMemoryError:
+            return False
+        return True
+
+
+def halves(most: int, least: int) -> Iterator[int]:
+    """`most`, its half and so on, and at last `least`."""
+    while most > least:
+        yield most
+        most //= 2
+    yield least
