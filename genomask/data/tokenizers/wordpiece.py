@@ -174,8 +174,37 @@ def _head(text: str, limit: int) -> str:
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int) -> list[list[int]]:
-    """What the tokenizer gives when called, without the masks, types and offsets that it makes beside the ids."""
-    backend = tokenizer.backend_tokenizer
-    backend.enable_truncation(max_tokens)
-    backend.no_padding()
-    return [encoding.ids for encoding in backend.encode_batch_fast(texts)]
+    """What the tokenizer gives when called, without the masks, types and offsets that it makes beside the ids.
+
+    Python normalizes plain English sooner than the normalizer does: such texts go to a tokenizer that has none.
+    """
+    whole = tokenizer.backend_tokenizer
+    bare = Tokenizer(whole.model)  # shares the vocabulary
+    bare.pre_tokenizer, bare.post_processor = whole.pre_tokenizer, whole.post_processor
+    for backend in (whole, bare):
+        backend.enable_truncation(max_tokens)
+        backend.no_padding()
+    normal = [_normal(text) for text in texts] if _is_uncased_bert(whole) else [None] * len(texts)
+    from_bare = iter(bare.encode_batch_fast([text for text in normal if text is not None]))
+    rest = [text for text, ready in zip(texts, normal, strict=True) if ready is None]
+    from_whole = iter(whole.encode_batch_fast(rest))
+    return [next(from_whole if ready is None else from_bare).ids for ready in normal]
+
+
+def _is_uncased_bert(backend: Tokenizer) -> bool:
+    """Whether it lower-cases and splits words as BERT does, and finds no token whole but those in brackets."""
+    normalizer, splitter = backend.normalizer, backend.pre_tokenizer
+    return (
+        isinstance(normalizer, normalizers.BertNormalizer)
+        and normalizer.lowercase
+        and isinstance(splitter, pre_tokenizers.BertPreTokenizer)
+        and all("[" in token.content for token in backend.get_added_tokens_decoder().values())
+    )
+
+
+def _normal(text: str) -> str | None:
+    """Lower case, if that is all that BERT's normalizer does to it: ASCII without control characters and brackets."""
+    if not text.isascii():
+        return None
+    line = text.replace("\n", " ").lower()  # BERT splits words at both
+    return line if line.isprintable() and "[" not in line else None

@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tokenizers.normalizers import BertNormalizer
 from transformers import AutoTokenizer
 
 from genomask.data.tokenizers.vocabularies import vocabulary_of_files
@@ -110,6 +111,29 @@ TEXTS = st.lists(WORDS, max_size=60).map(" ".join) | st.text(max_size=80)
 def test_ids_of_the_first_letters_are_those_of_the_whole_text_cut(tokenizer, texts, longest):
     expected = [tokenizer(text, truncation=True, max_length=longest)["input_ids"] for text in texts]
     assert tokenize_documents(tokenizer, texts, longest) == expected
+
+
+ODD_LETTERS = "aceHMTSt  '#.[]\t\n\r\v\f\x00\x1c\x1f\x7f\x85\xa0\xad\u00e9\u0130\u0301\u2028\u212a\u732b\ufffd"
+ODD_TEXTS = st.text(ODD_LETTERS, max_size=40) | st.text(st.characters(max_codepoint=127), max_size=40) | TEXTS
+
+
+@pytest.fixture(params=["uncased", "cased", "with words added", "with accents"])
+def any_tokenizer(request, tokenizer):
+    if request.param == "cased":
+        tokenizer.backend_tokenizer.normalizer = BertNormalizer(lowercase=False)
+    elif request.param == "with accents":
+        tokenizer.backend_tokenizer.normalizer = BertNormalizer(strip_accents=False, clean_text=False)
+    elif request.param == "with words added":
+        tokenizer.add_tokens(["at Ca", "Th"])
+    return tokenizer
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(ODD_TEXTS | st.just("The Cat Cats"), max_size=4))
+def test_ids_of_odd_texts_are_those_that_the_tokenizer_gives_when_called(any_tokenizer, texts):
+    assert tokenize_documents(any_tokenizer, texts, 50) == [
+        any_tokenizer(text, truncation=True, max_length=50)["input_ids"] for text in texts
+    ]
 
 
 def test_a_bad_vocabulary_file_gets_its_sentence(tmp_path):
