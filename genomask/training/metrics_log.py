@@ -2,8 +2,8 @@
 
 import json
 import logging
-import math
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,4 +74,6 @@ def _row(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     is_row = isinstance(row, dict) and type(row.get("step")) is int
-    return row if is_row and all(type(x) in (int, float) and math.isfinite(x) for x in row.values()) else None
+    return (
+        row if is_row and all(type(x) in (int, float) and abs(x) <= sys.float_info.max for x in row.values()) else None
+    )

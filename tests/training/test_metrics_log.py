@@ -36,6 +36,7 @@ TAILS = {
     "step of text": b'{"step": "20"}\n',
     "text in a row": b'{"step": 20, "loss": "low"}\n',
     "deep": b"[" * 100_000 + b"\n",
+    "more than a float holds": b'{"step": 20, "loss": 1' + b"0" * 400 + b"}\n",
     "a number of thousands of digits": b'{"step": ' + b"9" * 5000 + b"}\n",
 }
 

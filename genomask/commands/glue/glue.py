@@ -20,6 +20,7 @@ from genomask.commands.glue.scores import FLOORS, METRICS, truth_of
 from genomask.commands.run_folder.folder import holds_run, is_finished
 from genomask.data.examples import ExampleColumns, Examples
 from genomask.data.glue import TASKS, TRAIN, GlueTask, read_split
+from genomask.errors import DataError
 from genomask.fewshot.finetune import FineTuneSettings
 from genomask.files.atomic import atomic_write, require_folder
 from genomask.files.locking import locked
@@ -87,7 +88,13 @@ def glue(request: GlueRequest, *, resume: bool = False) -> Iterator[Table | str]
 
 def _read(task: GlueTask, data: Path | None) -> list[Examples]:
     """The training examples, and those of each split to score on."""
-    return [read_split(task, split, data) for split in (TRAIN, *task.dev)]
+    train, *dev = (read_split(task, split, data) for split in (TRAIN, *task.dev))
+    if len(np.unique(truth_of(train))) < 2:
+        raise DataError(
+            f"{train.path}: all {len(train.sequences):,} examples have one label, so there is nothing to learn. Give "
+            f"{task.name} as it was published."
+        )
+    return [train, *dev]
 
 
 def _run(

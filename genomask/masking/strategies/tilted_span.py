@@ -25,8 +25,6 @@ _TOKEN, _SINGLE = offset_of(Purpose.TOKEN), offset_of(Purpose.SPAN_LENGTH)
 
 def published_probability(rate: float, tokens: TokenBases, beta: float, single: float) -> float:
     """Rate / mean number of tokens that a span masks, were there no others."""
-    if not abs(beta) <= STEEPEST:  # nan as well
-        raise SettingsError(f"masking strategy 'tilted-span': beta must lie within -5 and 5, got {beta}.")
     if not 0 <= single <= 1:
         raise SettingsError(f"masking strategy 'tilted-span': single must lie between 0 and 1, got {single}.")
     n_tokens = -(-tokens.k // tokens.stride)
@@ -35,6 +33,8 @@ def published_probability(rate: float, tokens: TokenBases, beta: float, single: 
 
 def tilt_of(npmi: np.ndarray, counts: np.ndarray, beta: float) -> np.ndarray:
     """(4**k,) q / mean(q) of every k-mer, from its NPMI and its count; words too rare for an NPMI have the lowest z."""
+    if not abs(beta) <= STEEPEST:  # nan as well
+        raise SettingsError(f"masking strategy 'tilted-span': beta must lie within -5 and 5, got {beta}.")
     known = np.isfinite(npmi)
     z = np.full(len(npmi), -CLIP)
     if counts[known].sum() > 0:

@@ -11,7 +11,7 @@ from genomask.commands.glue.glue import GlueRequest, glue
 from genomask.commands.glue.scores import FLOORS, METRICS
 from genomask.data.examples import NUMBER, ONE, Examples
 from genomask.data.glue import TASKS, chosen
-from genomask.errors import SettingsError, UserError
+from genomask.errors import DataError, SettingsError, UserError
 from genomask.inference.models import fingerprint
 from genomask.report.glue import glue_frame
 
@@ -63,6 +63,13 @@ def test_tasks_run_from_mnli_on_and_a_second_time_only_what_is_missing(text_mode
 def test_a_model_of_dna_is_refused(model_folder, data):
     with pytest.raises(UserError, match="this is a model of DNA"):
         list(glue(request(model_folder, data)))
+    assert not (data / "out").exists()
+
+
+def test_training_examples_of_one_label_are_refused(text_model_folder, data):
+    (data / "RTE.train.tsv").write_text("sentence1\tsentence2\tlabel\na\tb\tentailment\nc\td\tentailment\n")
+    with pytest.raises(DataError, match=r"RTE\.train\.tsv: all 2 examples have one label"):
+        list(glue(request(text_model_folder, data)))
     assert not (data / "out").exists()
 
 
