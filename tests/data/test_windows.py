@@ -283,7 +283,7 @@ def test_positions_beyond_four_gigabases_are_windows_like_any_other():
         ({"repeat_fraction": -0.1}, "windows.repeat_fraction must be at least 0 and at most 1"),
         ({"repeat_weight": 2}, "windows.repeat_weight must be at least 0 and at most 1"),
         ({"strand": "reverse"}, "windows.strand must be one of forward, both, got 'reverse'"),
-        ({"repeats": "drop"}, "windows.repeats must be one of keep, skip, weight, got 'drop'"),
+        ({"repeats": "drop"}, "windows.repeats must be one of keep, skip, weight, weight_bases, got 'drop'"),
         ({"validation_windows": -1}, "windows.validation_windows must be at least 0 and at most 1,000,000,000, got -1"),
     ],
 )
