@@ -76,7 +76,7 @@ def _copy_tokenizer(model: Path, folder: Path) -> Reads:
         if said["stride"] != 1:
             return Reads.DNA
         ours.write_text(json.dumps(DNABERTS, indent=2) + "\n", encoding="utf-8")
-    elif said.get("tokenizer_class") in dict(tokenizer_classes()):
+    elif str(said.get("tokenizer_class")) in dict(tokenizer_classes()):
         return Reads.DNA
     words = folder / "vocab.txt"
     is_dnaberts = words.is_file() and kmer_size(words.read_text(encoding="utf-8", errors="replace").split()) is not None

@@ -25,7 +25,16 @@ from genomask.files.inputs import require_file
 FORMAT = 1
 """Part of the key of an index in the cache."""
 INDEX, BLOCKS = "index.fai", "index.gzi"
-UNFIT = (FastaIndexingError, UnsupportedCompressionFormat, ValueError, LookupError, TypeError, EOFError, zlib.error)
+UNFIT = (
+    FastaIndexingError,
+    UnsupportedCompressionFormat,
+    ValueError,
+    LookupError,
+    TypeError,
+    EOFError,
+    zlib.error,
+    RuntimeError,
+)
 """What pyfaidx raises for a file that is no FASTA, damaged or laid out otherwise, and for an index that is none."""
 
 log = logging.getLogger(__name__)
