@@ -109,6 +109,13 @@ def test_overlapping_kmers_are_written_as_dnaberts_and_neighbouring_ones_as_ours
     assert open_tokenizer(tmp_path / "neighbouring").stride == 3
 
 
+def test_a_tokenizer_whose_class_is_no_name_is_no_dna_tokenizer(model_folder, tmp_path):
+    path = model_folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"tokenizer_class": {}}))
+    export(model_folder, "mosaicbert", tmp_path / "out")
+    assert json.loads((tmp_path / "out" / path.name).read_text())["tokenizer_class"] == {}
+
+
 def test_a_model_without_a_tokenizer_is_written_without_one(model_folder, tmp_path):
     for path in model_folder.iterdir():
         if path.name not in ("config.json", "model.safetensors"):

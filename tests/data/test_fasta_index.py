@@ -99,6 +99,12 @@ def test_a_file_without_an_index_is_read_whole(tmp_path, caplog, content, name):
     assert "so it is read whole" in caplog.text
 
 
+def test_a_file_of_which_pyfaidx_gives_up_is_one_sentence(tmp_path):
+    (tmp_path / "g.fa").write_bytes(b">a\n\n\n>\n\n")
+    with pytest.raises(DataError, match=r"g\.fa"):
+        read_part(tmp_path / "g.fa", "a:1-1")
+
+
 def test_what_is_not_there_is_said(tmp_path):
     path = written(tmp_path)
     with pytest.raises(SettingsError, match=r"no record 'chr3'\. Its records are: chr1, chr:2"):
