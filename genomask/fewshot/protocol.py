@@ -57,5 +57,4 @@ class FewShotSettings:
 
     def binding(self) -> dict[str, Any]:
         """The settings that change a measurement, by name; others only add rows, or change the speed."""
-        whole = {"whole": True} if self.whole else {}
-        return {"pooling": self.vectors.pooling, **vars(self.finetune)} | whole
+        return {"pooling": self.vectors.pooling, **vars(self.finetune), "whole": self.whole}

@@ -148,10 +148,18 @@ def task_digest(task: LabelledTask) -> str:
 
 
 def _joined(folder: Path, kept: dict[str, dict[str, Any]], protocol: dict[str, dict[str, Any]]) -> str:
-    """The text of protocol.json with what is new added to what `folder` has; refuses what differs."""
+    """The text of protocol.json with what is new added to what `folder` has; refuses what differs.
+
+    Of the table of settings, which every call has whole, what is not known differs too: an older version's rows.
+    """
     for table, values in protocol.items():
         known = kept.setdefault(table, {})
+        is_older = table == "settings" and bool(known)
         for name, value in values.items():
+            if is_older and name not in known:
+                raise SettingsError(
+                    f"{folder} holds results of a version without the setting {name!r}; give another --out."
+                )
             if known.setdefault(name, value) != value:
                 raise SettingsError(
                     f"{folder} already holds results with another {table.rstrip('s')} {name!r} "

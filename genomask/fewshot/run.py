@@ -120,7 +120,8 @@ def _protocol(
     task = {"pool": task_digest(pool), "test": task_digest(test), "smallest_class": smallest_class(pool)}
     precision = {"precision": scoring_precision(choose_device("auto"))} if settings.needs_model else {}
     return {
-        "settings": settings.binding() | precision,
+        "settings": settings.binding(),
+        "inference": precision,
         "tasks": {pool.name: task},
         "models": {str(model_dir): fingerprint(model_dir)} if settings.needs_model else {},
     }

@@ -1,3 +1,4 @@
+import json
 import resource
 from dataclasses import replace
 
@@ -96,6 +97,16 @@ def test_other_settings_data_or_weights_are_refused(measure, pool, tmp_path):
     with pytest.raises(SettingsError, match="another task 'toy'"):
         measure(pool=replace(pool, sequences=pool.sequences[::-1], labels=pool.labels[::-1]))
     assert (tmp_path / "results.csv").read_bytes() == before
+
+
+def test_rows_of_a_version_that_knew_fewer_settings_are_not_added_to(measure, tmp_path):
+    measure(replace(QUICK, shots=(12,), methods=("kmer-logreg",)))
+    path = tmp_path / "protocol.json"
+    protocol = json.loads(path.read_text())
+    del protocol["settings"]["schedule"]
+    path.write_text(json.dumps(protocol))
+    with pytest.raises(SettingsError, match="a version without the setting 'schedule'; give another --out"):
+        measure(replace(QUICK, shots=(12,)))
 
 
 @pytest.mark.slow
