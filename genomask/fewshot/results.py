@@ -17,6 +17,7 @@ import pandas as pd
 
 from genomask.data.tasks import LabelledTask
 from genomask.errors import DataError, SettingsError
+from genomask.fewshot.methods import METHODS
 from genomask.fewshot.metrics import METRICS
 from genomask.files.atomic import atomic_write, naming
 
@@ -104,6 +105,8 @@ def read_results(folder: Path) -> pd.DataFrame:
         raise damaged(path) from error
     out_of_range = (rows[rows.columns.intersection(METRICS)].abs() > 1).any(axis=None)
     if list(rows.columns) != COLUMNS or rows.duplicated(list(Cell._fields)).any() or out_of_range:
+        raise damaged(path)
+    if not set(rows["method"]) <= METHODS.keys():
         raise damaged(path)
     return rows
 

@@ -74,7 +74,7 @@ def copied_fraction(loss: float, baselines: Baselines) -> float | None:
 
     Text has no flanks, neither have tokens that do not overlap, and long spans hardly any.
     """
-    start, floor = baselines["unigram_entropy_nats"], baselines.get("flank_floor_nats")
+    start, floor = baselines.get("unigram_entropy_nats"), baselines.get("flank_floor_nats")
     if start is None or floor is None or floor > FLANKS * start or start <= 0:
         return None
     return (start - loss) / (start - floor)
@@ -88,7 +88,10 @@ def still_copying(rows: Sequence[Mapping[str, Any]], baselines: Baselines) -> st
 
 
 def meaning(rows: Sequence[Mapping[str, Any]], baselines: Baselines, *, mask_tells: bool) -> str:
-    """What a run's last evaluation means, and what to try. `mask_tells`: the mask follows the bases under it."""
+    """What a run's last evaluation means, and what to try. `mask_tells`: the mask follows the bases under it.
+
+    Raises DataError where a number for it is missing, as in files that were damaged.
+    """
     last = last_scores(rows).last
     if all(f"eval_bits_per_hidden_base_{item}" in last for item in ITEMS):
         said = _of_dna(last, baselines, still_copying(rows, baselines), mask_tells)
@@ -104,7 +107,8 @@ def _of_dna(last: pd.Series, baselines: Baselines, still: str, mask_tells: bool)
             f"or the mask. {LONGER}"
         )
     loss = float(last[LOSS])
-    fraction, floor = copied_fraction(loss, baselines), _beside_floor(loss, baselines)
+    fraction = copied_fraction(loss, baselines)
+    floor = "" if fraction is None else _beside_floor(loss, baselines)
     found = {item: _level(last, baselines, item) for item in ITEMS}
     bits = f"under masks that are the same for every run, {'; '.join(words for _, words in found.values())}."
     if fraction is not None and fraction < 1:
@@ -114,12 +118,18 @@ def _of_dna(last: pd.Series, baselines: Baselines, still: str, mask_tells: bool)
 
 
 def _beside_floor(loss: float, baselines: Baselines) -> str:
-    return f"loss {loss:.3f} nats per masked token, flank floor {baselines['flank_floor_nats']:.3f}"
+    return f"loss {loss:.3f} nats per masked token, flank floor {_number(baselines, 'flank_floor_nats'):.3f}"
+
+
+def _number(known: pd.Series | Baselines, name: str) -> float:
+    value = known.get(name)
+    if value is None or pd.isna(value):
+        raise DataError(f"metrics.jsonl or baselines.json has no {name}; bring both back from a copy.")
+    return float(value)
 
 
 def _of_text(loss: float, baselines: Baselines) -> str:
-    constant = baselines["unigram_entropy_nats"]
-    assert constant is not None
+    constant = _number(baselines, "unigram_entropy_nats")
     if loss >= constant:
         return (
             f"knows no more than how frequent each token is (loss {loss:.3f} nats, the best constant guess "
@@ -133,11 +143,9 @@ def _of_text(loss: float, baselines: Baselines) -> str:
 
 def _level(last: pd.Series, baselines: Baselines, item: str) -> tuple[int, str]:
     """0 worse than the composition, 1 no better, 2 better, 3 better than a Markov chain of order 5; and the words."""
-    gain = float(last[f"eval_bits_below_order_0_{item}"])
-    error = float(last[f"eval_bits_below_order_0_{item}_standard_error"])
-    markov = baselines[f"order_5_bits_{item}"]
-    assert markov is not None
-    above_markov = float(last[f"eval_bits_per_hidden_base_{item}"]) - markov
+    gain = _number(last, f"eval_bits_below_order_0_{item}")
+    error = _number(last, f"eval_bits_below_order_0_{item}_standard_error")
+    above_markov = _number(last, f"eval_bits_per_hidden_base_{item}") - _number(baselines, f"order_5_bits_{item}")
     figure = f"{abs(gain):.3f} ± {error:.3f} bits"
     if gain < -NOISE * error:
         return 0, f"on {ITEMS[item]} it is {figure} worse than a constant guess by composition"

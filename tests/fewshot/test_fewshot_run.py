@@ -170,6 +170,7 @@ ROW = "m,s,1,toy,3,0,probe,6,60,0.5,0.5,0.1,0.5,0.5\n"
         ("results.csv", (",".join(COLUMNS) + "\n" + ROW.replace("60", "9" * 30, 1)).encode()),
         ("results.csv", (",".join(COLUMNS) + "\n" + ROW + ROW).encode()),
         ("results.csv", (",".join(COLUMNS) + "\n" + ROW.replace("toy", "other")).encode()),
+        ("results.csv", (",".join(COLUMNS) + "\n" + ROW.replace("probe", "[]")).encode()),
         ("protocol.json", b""),
         ("protocol.json", b"null"),
         ("protocol.json", b'{"settings": null, "tasks": {}}'),

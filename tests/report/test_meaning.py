@@ -2,6 +2,7 @@
 
 import pytest
 
+from genomask.errors import DataError
 from genomask.report.meaning import copied_fraction, evaluations_words, last_scores, meaning, still_copying
 
 BASELINES = {
@@ -71,6 +72,16 @@ def test_text_is_said_in_words_of_text(loss, words):
     found = meaning([{"step": 1, "eval_loss_nats_per_masked_token": loss}], TEXT, mask_tells=False)
     assert words in found
     assert not any(word in found for word in ("base", "flank", "bits"))
+
+
+@pytest.mark.parametrize("missing", ["order_5_bits_six", "eval_bits_below_order_0_single", "unigram_entropy_nats"])
+def test_a_number_that_was_lost_is_named(missing):
+    rows = evaluation(2.9, 1.945, 1.94)
+    if missing == "unigram_entropy_nats":  # of text, which has no bits
+        rows = {name: value for name, value in rows.items() if "bits" not in name}
+    rows.pop(missing, None)
+    with pytest.raises(DataError, match=f"has no {missing}; bring both back"):
+        meaning([rows], {name: value for name, value in BASELINES.items() if name != missing}, mask_tells=False)
 
 
 def test_tokens_without_flanks_have_nothing_to_copy():
