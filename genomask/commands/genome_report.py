@@ -1,7 +1,6 @@
 """`genomask doctor --genome`: what a genome is made of and what a recipe's windows take of it; a run keeps the same."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,7 @@ from rich.table import Table
 from genomask.data.genome import Genome
 from genomask.data.manifest import Manifest, WindowFacts
 from genomask.data.opening import Inputs
-from genomask.data.sources import GenomeSource
-from genomask.files.genomes import genome_files
+from genomask.data.sources import Source
 from genomask.recipe import GenomeRecipe, load_recipe
 from genomask.settings.recipe_file import default_recipe
 from genomask.training.records import write_record
@@ -32,7 +30,7 @@ def genome_report(inputs: Inputs, recipe: str, changes: Sequence[str]) -> Iterat
     from genomask.report.tables import rich_table  # keep_manifest, which every run calls, needs no pandas
 
     genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
-    manifest = Manifest.of(genome, genome_files([Path(path) for path in inputs.genome]))
+    manifest = Manifest.of(genome)
     yield rich_table(_file_frame(manifest), title="Files")
     yield rich_table(_frame(_genome_rows(manifest)), title="Genome")
     name = recipe or default_recipe("genome", has_gpu=torch.cuda.is_available())
@@ -42,10 +40,10 @@ def genome_report(inputs: Inputs, recipe: str, changes: Sequence[str]) -> Iterat
     yield rich_table(_frame(_window_rows(WindowFacts.of(genome, windows), manifest)), title=f"Windows of {name}")
 
 
-def keep_manifest(out: Path, source: GenomeSource, inputs: Inputs) -> None:
-    """Write what a run trains on into its folder."""
-    manifest = Manifest.of(source.genome, genome_files([Path(path) for path in inputs.genome]))
-    write_record(out / GENOME, asdict(manifest) | {"windows": asdict(WindowFacts.of(source.genome, source.windows))})
+def keep_manifest(out: Path, source: Source) -> None:
+    """Write what a run trains on into its folder, once; of text there is nothing to write."""
+    if not (out / GENOME).exists() and (manifest := source.manifest()) is not None:
+        write_record(out / GENOME, manifest)
 
 
 def _file_frame(manifest: Manifest) -> "pd.DataFrame":

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from genomask.commands.export import export_note
-from genomask.commands.genome_report import GENOME, keep_manifest
+from genomask.commands.genome_report import keep_manifest
 from genomask.commands.run_folder.card import run_card
 from genomask.commands.run_folder.changes import STEPS, check_settings
 from genomask.commands.run_folder.folder import (
@@ -28,7 +28,7 @@ from genomask.commands.run_folder.folder import (
 from genomask.commands.run_folder.origin import Origin, read_model, take_along
 from genomask.data.fixed_shape import BatchShape
 from genomask.data.opening import Inputs
-from genomask.data.sources import GenomeSource, Source
+from genomask.data.sources import Source
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, choose_backend
 from genomask.encoders.positions import POSITIONS
 from genomask.errors import SettingsError
@@ -142,8 +142,7 @@ def _claim(run: Run, recipe: Recipe, inputs: Inputs, facts: Facts, resume: bool)
     if changes or not resume:
         write_config(run.out, recipe, inputs, facts)
     recipe.keep_tokens(run.tokenizer, run.out)
-    if isinstance(run.batches.source, GenomeSource) and not (run.out / GENOME).exists():
-        keep_manifest(run.out, run.batches.source, inputs)
+    keep_manifest(run.out, run.batches.source)
     if note := export_note(recipe.encoder):
         log.info(note)
 

@@ -32,6 +32,8 @@ class Genome:
     """Hash of codes and offsets: the same content gives the same fingerprint, whatever its files are called."""
     ambiguous: int = 0
     """How many letters were such as R, and read as N."""
+    files: tuple[Path, ...] = ()
+    """Where they were read from."""
 
     @classmethod
     def open(
@@ -44,7 +46,7 @@ class Genome:
         own file (chr1 of b.fa.gz: `b:chr1`), and a log line says so. Raises DataError for files that cannot be used.
         """
         files = genome_files([Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths])
-        return cls(**genome_cache.open_arrays(files, cache, ambiguous))
+        return cls(**genome_cache.open_arrays(files, cache, ambiguous), files=tuple(files))
 
     def interval(self, text: str) -> tuple[int, int]:
         """[start, stop) in `codes` of a record ("chr1") or of a part of it ("chr1:1,001-2,000", from 1, inclusive).

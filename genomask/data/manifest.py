@@ -1,7 +1,6 @@
 """What a genome is made of: files and their digests, bases of each kind, runs; and what windows would take of it."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,11 +82,11 @@ class Manifest:
     longest_run: int
 
     @classmethod
-    def of(cls, genome: Genome, files: Sequence[Path]) -> "Manifest":
+    def of(cls, genome: Genome) -> "Manifest":
         """Reads the codes and the files through."""
         acgt = total_length(genome.runs)
         return cls(
-            files=tuple(map(FileFacts.of, files)),
+            files=tuple(map(FileFacts.of, genome.files)),
             fingerprint=genome.fingerprint,
             records=len(genome.names),
             bases=len(genome.codes),

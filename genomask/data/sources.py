@@ -5,16 +5,18 @@ may each take their own part.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from genomask.data.best_fit import best_fit, joined
 from genomask.data.genome import Genome
+from genomask.data.manifest import Manifest, WindowFacts
 from genomask.data.packing import pack, shortened
 from genomask.data.permutation import permute
 from genomask.data.repeats import soft_masked, weigh_repeats
@@ -42,6 +44,13 @@ class TrainingBases(NamedTuple):
     intervals: np.ndarray  # (n, 2) int64, those without the hold-out and the validation windows
     strand: Literal["forward", "both"]
     genome: str  # its fingerprint
+
+
+class ValidationBases(NamedTuple):
+    """The bases of the validation windows, all of one length. Letters: W windows, L bases of one."""
+
+    codes: np.ndarray  # (W, L) uint8
+    repeats: np.ndarray  # (W, L) bool, soft-masked
 
 
 class Source(Protocol):
@@ -75,6 +84,15 @@ class Source(Protocol):
     @property
     def training_bases(self) -> TrainingBases | None:
         """Where words are counted; None for text."""
+        ...
+
+    @property
+    def validation_bases(self) -> ValidationBases | None:
+        """What the held-out sequences cover; None for text."""
+        ...
+
+    def manifest(self) -> Mapping[str, Any] | None:
+        """What it is made of, file by file, for the run's folder; None for text, whose shards are not read for it."""
         ...
 
     def train(self, first: int, count: int) -> TokenSequences:
@@ -137,18 +155,20 @@ class GenomeSource:
         return weigh_repeats(tokens, drawn, self.genome.repeats, self.token_bases, settings.repeat_weight)
 
     @cached_property
-    def validation_codes(self) -> np.ndarray:
-        """(W, 510 or fewer) uint8 bases of the validation windows."""
-        return self.genome.codes[self.windows.validation_starts[:, None] + np.arange(self.windows.validation_bases)]
-
-    @cached_property
-    def validation_repeats(self) -> np.ndarray:
-        """(W, 510 or fewer) bool, which bases of the validation windows are soft-masked."""
-        return soft_masked(self.genome.repeats, self.windows.validation_starts, self.windows.validation_bases)
+    def validation_bases(self) -> ValidationBases:
+        """What the validation windows cover."""
+        starts, length = self.windows.validation_starts, self.windows.validation_bases
+        codes = self.genome.codes[starts[:, None] + np.arange(length)]
+        return ValidationBases(codes, soft_masked(self.genome.repeats, starts, length))
 
     def validation(self) -> TokenSequences:
         """The validation windows, all of one length."""
-        return self.dna_tokenizer.encode_windows(list(self.validation_codes), np.ones(len(self.validation_codes)))
+        codes = self.validation_bases.codes
+        return self.dna_tokenizer.encode_windows(list(codes), np.ones(len(codes)))
+
+    def manifest(self) -> Mapping[str, Any]:
+        """Its files, records and bases, and what the windows take of them. Reads all of it through."""
+        return asdict(Manifest.of(self.genome)) | {"windows": asdict(WindowFacts.of(self.genome, self.windows))}
 
 
 class TextSource:
@@ -156,6 +176,7 @@ class TextSource:
 
     reads_forward = False
     training_bases = None
+    validation_bases = None
 
     def __init__(
         self,
@@ -202,6 +223,9 @@ class TextSource:
     def validation(self) -> TokenSequences:
         """The sequences of the held-out documents, each by itself."""
         return self._pack([*self.validation_pieces[:, None]])
+
+    def manifest(self) -> None:
+        """None."""
 
     def _groups(self, pieces: np.ndarray, settings: DocumentSettings) -> tuple[np.ndarray, np.ndarray]:
         """The pieces in the order of the sequences that they make, and where in it each sequence begins."""

@@ -57,6 +57,7 @@ class StreamedText:
 
     reads_forward = True
     training_bases = None
+    validation_bases = None
 
     def __init__(
         self,
@@ -100,6 +101,9 @@ class StreamedText:
     def validation(self) -> TokenSequences:
         """The first sequences of the validation split, or of the other where there is none."""
         return self._validation
+
+    def manifest(self) -> None:
+        """None."""
 
     def _held_out(self, shards: Sequence[Shard] | None) -> tuple[list[Piece], Mark]:
         """The pieces to evaluate on, and where training begins."""

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genomask.data.sources import GenomeSource
 from genomask.hashing import make_keys
 from genomask.masking import Strategy
 from genomask.training import distributed
@@ -57,12 +56,12 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
     masked = hidden_tokens.labels[hidden_tokens.labels != IGNORE]
     entropy = entropy_nats(masked)
     probability = float(np.log(int(tokens.maskable.sum())))
-    if not tokens.of_kmers:  # the probabilities of other tokens do not sum to those of a base
+    bases = source.validation_bases
+    if bases is None or not tokens.of_kmers:  # the probabilities of other tokens do not sum to those of a base
         empty = torch.zeros(0, 0, dtype=torch.int64)
         return Evaluation(batches, {}, empty, empty.bool(), empty, tokens, Baselines(probability, entropy))
-    assert isinstance(source, GenomeSource)
     assert six_mer_counts is not None
-    codes = torch.from_numpy(source.validation_codes)
+    codes, repeats = map(torch.from_numpy, bases)
     hidden = {item: hidden_bases(keys, codes.shape[1], item) for item in ITEM_LENGTHS}
     order_0 = {item: bits_per_base(order_0_fractions(codes, hidden[item]), hidden[item]).mean for item in hidden}
     order_5 = {item: markov_bits(codes, hidden[item], six_mer_counts).mean for item in hidden}
@@ -81,7 +80,6 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
         window_bases=codes.shape[1],
     )
     ids = sequences.input_ids.view(len(codes), -1)
-    repeats = torch.from_numpy(source.validation_repeats)
     return Evaluation(batches, hidden, codes, repeats, ids, tokens, baselines)
 
 

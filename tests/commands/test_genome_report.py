@@ -48,6 +48,6 @@ def test_settings_of_windows_without_a_genome_are_refused(monkeypatch, capsys):
 def test_a_run_keeps_the_same(genome, tmp_path):
     inputs = Inputs(genome=(str(genome),))
     changes = ["windows.max_tokens=40", "windows.validation_windows=1"]
-    keep_manifest(tmp_path, load_recipe("genome-demo", changes).open_source(inputs, tmp_path), inputs)
+    keep_manifest(tmp_path, load_recipe("genome-demo", changes).open_source(inputs, tmp_path))
     kept = json.loads((tmp_path / "genome.json").read_text())
     assert (kept["bases"], kept["acgt"], kept["n"], kept["windows"]["validation_windows"]) == (1_900, 1_870, 30, 1)

@@ -11,7 +11,7 @@ from genomask.data.windows import GenomeWindows, WindowSettings
 def test_every_letter_is_counted_once_and_files_by_their_digests(tmp_path):
     path = tmp_path / "g.fa"
     path.write_text(">a\nACGTNNacgtRYn\n>b\nGGGC\n")
-    manifest = Manifest.of(Genome.open(path, cache=tmp_path, ambiguous="n"), [path])
+    manifest = Manifest.of(Genome.open(path, cache=tmp_path, ambiguous="n"))
     assert (manifest.records, manifest.bases) == (2, 17)
     assert (manifest.acgt, manifest.n, manifest.other) == (12, 3, 2)
     assert (manifest.soft_masked, manifest.runs, manifest.longest_run) == (5, 3, 4)

@@ -48,8 +48,8 @@ def test_genome_sequences_are_the_kmers_of_their_windows(genome, k, stride):
 def test_genome_validation_is_510_bases_a_window(genome, k, stride):
     source = GenomeSource(genome, WindowSettings(max_tokens=40, validation_windows=3), KmerTokenizer(k, stride), seed=5)
     tokens = source.validation()
-    assert source.validation_codes.shape == (3, 510)
-    expected = [[CLS, *source.tokenizer.encode_bases(codes).tolist(), SEP] for codes in source.validation_codes]
+    assert source.validation_bases.codes.shape == (3, 510)
+    expected = [[CLS, *source.tokenizer.encode_bases(codes).tolist(), SEP] for codes in source.validation_bases.codes]
     assert [ids.tolist() for ids in tokens.input_ids.split(tokens.lengths.tolist())] == expected
 
 
@@ -69,7 +69,7 @@ def test_nothing_to_evaluate_on_is_refused(settings, sentence):
 def test_contigs_shorter_than_510_are_validated_on_shorter_windows():
     genome = genome_of(*(random_sequence(300, i) for i in range(60)))
     source = GenomeSource(genome, WindowSettings(max_tokens=50), KmerTokenizer(6), seed=0)
-    assert source.validation_codes.shape == (8, 256)
+    assert source.validation_bases.codes.shape == (8, 256)
     assert source.validation().lengths.tolist() == [256 - 5 + 2] * 8
 
 
@@ -95,6 +95,7 @@ def texts_of(source, tokens):
 def test_every_epoch_is_another_order_of_the_same_documents(corpus, tmp_path):
     folder, tokenizer = corpus
     source = text_source(folder, tokenizer, 128, 5, 1, tmp_path)
+    assert (source.training_bases, source.validation_bases, source.manifest()) == (None, None, None)
     first, second = (texts_of(source, source.train(epoch * 75, 75)) for epoch in (0, 1))
     held_out = texts_of(source, source.validation())
     everything = {tuple(ids) for ids in tokenizer(DOCUMENTS)["input_ids"]}

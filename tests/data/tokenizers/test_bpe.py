@@ -144,7 +144,7 @@ def test_a_window_has_about_the_tokens_asked_for_and_never_more(genome, tokenize
     assert 36 < batch.lengths.double().mean() <= 42
     assert (batch.input_ids[batch.cu_seqlens[:-1].long()] == CLS).all()
     assert (batch.input_ids[batch.cu_seqlens[1:].long() - 1] == SEP).all()
-    assert (source.validation_codes.shape, len(source.validation().lengths)) == ((3, 510), 3)
+    assert (source.validation_bases.codes.shape, len(source.validation().lengths)) == ((3, 510), 3)
 
 
 def test_a_run_is_bound_to_the_words_as_to_the_genome(genome, tokenizer):
