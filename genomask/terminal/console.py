@@ -82,11 +82,20 @@ def say_error(text: str) -> None:
     print(f"error: {line}", file=sys.stderr)
 
 
+class _BarsWithDetails(Progress):
+    """Bars, and under them, over the terminal's whole width, what their field `details` says."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """For rich."""
+        yield from super().get_renderables()
+        yield from (Text(details) for task in self.tasks if (details := task.fields.get("details")))
+
+
 def progress_bar(*columns: ProgressColumn, transient: bool = False) -> Progress:
     """A bar on standard error; silent under --quiet and where standard error is no terminal."""
     is_shown = sys.stderr.isatty() and logging.getLogger("genomask").isEnabledFor(logging.INFO)
     settings: dict[str, Any] = {"transient": transient, "get_time": time.monotonic, "disable": not is_shown}
-    return Progress(*columns, console=_new_console(stderr=True), **settings)
+    return _BarsWithDetails(*columns, console=_new_console(stderr=True), **settings)
 
 
 def text_column(template: str) -> TextColumn:

@@ -45,7 +45,7 @@ class Bars:
 
     def add(self, what: str, total: int | None, unit: str, status: str = "", *, done: int = 0) -> "Work":
         """A piece of work of `total` units, None where it is not known; its clock starts with its first `show`."""
-        self._shown.add_task(what, start=False, total=total, completed=done, status=status, unit=unit)
+        self._shown.add_task(what, start=False, total=total, completed=done, status=status, unit=unit, details="")
         return Work(self._shown, self._shown.tasks[-1])
 
 
@@ -56,13 +56,22 @@ class Work:
         self._shown, self._task = shown, task
         self._said_at = self._shown.get_time()
 
-    def show(self, done: float | None = None, *, status: str | None = None, total: int | None = None) -> None:
-        """Say how far it is, and what else there is to say of it."""
+    def show(
+        self,
+        done: float | None = None,
+        *,
+        status: str | None = None,
+        details: str | None = None,
+        total: int | None = None,
+    ) -> None:
+        """Say how far it is, and what else there is to say of it: `status` beside the bar, `details` under it."""
         if self._task.start_time is None:
             self._shown.start_task(self._task.id)
             self._said_at = self._shown.get_time()
-        said = self._task.fields["status"] if status is None else status
-        self._shown.update(self._task.id, completed=done, total=total, status=said)
+        fields = self._task.fields
+        status = fields["status"] if status is None else status
+        details = fields["details"] if details is None else details
+        self._shown.update(self._task.id, completed=done, total=total, status=status, details=details)
         if self._shown.disable and self._shown.get_time() >= self._said_at + LINE_SECONDS:
             log.info("%s", _line(self._task))
             self._said_at = self._shown.get_time()
@@ -106,7 +115,8 @@ def _line(task: Task) -> str:
     """As 'training: 400/4,000 steps, loss 2.9 nats, 0:01:40 so far, 0:15:00 left'."""
     times = [f"{_clock(task.elapsed)} so far"] if task.elapsed is not None else []
     times += [f"{_clock(task.time_remaining)} left"] if task.time_remaining else []
-    return f"{task.description}: " + ", ".join(part for part in (_count(task), task.fields["status"], *times) if part)
+    parts = (_count(task), task.fields["status"], task.fields["details"], *times)
+    return f"{task.description}: " + ", ".join(part for part in parts if part)
 
 
 def _clock(seconds: float) -> timedelta:

@@ -1,4 +1,4 @@
-"""The progress of a run: loss, tokens per second and time left."""
+"""The progress of a run: where it is, and under the bar what its last logged steps were like."""
 
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ class TrainingBar(Bars):
     def __init__(self, steps: int, done: int) -> None:
         super().__init__()
         self._work = self.add("training", steps, "steps", done=done)
-        self._status = {"loss": "", "evaluation": ""}
+        self._details = {"steps": "", "evaluation": ""}
 
     def __enter__(self) -> Self:
         self._work.show()
@@ -22,12 +22,20 @@ class TrainingBar(Bars):
         self._work.show(done)
 
     def show_metrics(self, row: dict[str, Any]) -> None:
-        """Loss and speed of the last logged steps; of none but skipped ones there is no loss."""
+        """What the last logged steps were like; of none but skipped ones there is no loss."""
         if "loss_nats_per_masked_token" not in row:
             return
-        text = f"loss {row['loss_nats_per_masked_token']:.3f} nats, {row['tokens_per_second']:,.0f} tok/s"
         mfu = row.get("model_flops_utilization")
-        self._show("loss", text if mfu is None else f"{text}, MFU {mfu:.0%}")
+        parts = [
+            f"loss {row['loss_nats_per_masked_token']:.3f} nats",
+            f"{row['tokens_per_second']:,.0f} tok/s ({row['masked_tokens_per_second']:,.0f} masked)",
+            "" if mfu is None else f"MFU {mfu:.0%}",
+            f"waiting {row['data_wait_fraction']:.0%}",
+            f"gradient {row['gradient_norm']:.2g}",
+            f"rate {row['learning_rate']:.2g}",
+            f"{row['peak_memory_bytes'] / 1e6:,.0f} MB",
+        ]
+        self._show("steps", ", ".join(part for part in parts if part))
 
     def show_evaluation(self, row: dict[str, Any]) -> None:
         """Scores on held-out sequences."""
@@ -36,5 +44,5 @@ class TrainingBar(Bars):
         self._show("evaluation", text if bits is None else f"{text}, {bits:.4f} bits/base")
 
     def _show(self, key: str, text: str) -> None:
-        self._status[key] = text
-        self._work.show(status=", ".join(part for part in self._status.values() if part))
+        self._details[key] = text
+        self._work.show(details=", ".join(part for part in self._details.values() if part))
