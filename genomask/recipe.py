@@ -19,6 +19,7 @@ from genomask.data.windows import WindowSettings
 from genomask.encoders.positions import POSITIONS
 from genomask.encoders.settings import EncoderSettings
 from genomask.errors import SettingsError
+from genomask.machine.threads import workers_for
 from genomask.masking.settings import MaskSettings
 from genomask.settings.ranges import shown
 from genomask.settings.recipe_file import kind_of, read_tables
@@ -111,7 +112,11 @@ class TextRecipe:
 
     def open_source(self, inputs: Inputs, out: Path) -> Source:
         """What a run on `inputs` in the folder `out` trains on."""
-        return open_text(inputs, self.tokens, self.documents, self.training.seed, out)
+        training = self.training
+        size, workers = training.sequences_per_step, workers_for(training.workers)
+        return open_text(
+            inputs, self.tokens, self.documents, training.seed, out, sequences_per_step=size, workers=workers
+        )
 
     def keep_tokens(self, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
         """Keep the vocabulary in the run's folder, so that it goes on with the same one."""

@@ -35,13 +35,14 @@ from genomask.errors import SettingsError
 from genomask.files.atomic import require_folder
 from genomask.files.locking import locked
 from genomask.machine.process import usable_memory
+from genomask.machine.threads import workers_for
 from genomask.masking import MaskPlan, NpmiTable, build_plan
 from genomask.masking.npmi import rarity_warning
 from genomask.masking.plan import needs_npmi
 from genomask.recipe import Recipe, recipe_from_tables
 from genomask.settings.recipe_file import apply_changes, default_recipe, read_tables
 from genomask.training import distributed
-from genomask.training.batches import Batches, masked_fraction, workers_for
+from genomask.training.batches import Batches, masked_fraction
 from genomask.training.checkpoint import list_checkpoints
 from genomask.training.compiling import choose_compile, compile_model
 from genomask.training.device import choose_device, computed_in, scoring_precision

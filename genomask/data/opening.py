@@ -8,7 +8,8 @@ from genomask.data.genome import Genome
 from genomask.data.hub_corpus import HubCorpus
 from genomask.data.settings import DnaTokenSettings, DocumentSettings, WordPieceSettings
 from genomask.data.sources import GenomeSource, TextSource
-from genomask.data.streamed import MARKS, StreamedText, first_documents, require_train
+from genomask.data.stream_marks import MARKS
+from genomask.data.streamed import StreamedText, first_documents, require_train
 from genomask.data.text import corpus_files
 from genomask.data.tokenizers.saved import dna_tokenizer
 from genomask.data.tokenizers.vocabularies import bert_vocabulary, vocabulary_of_files, vocabulary_of_stream
@@ -41,9 +42,19 @@ def open_genome(inputs: Inputs, tokens: DnaTokenSettings, windows: WindowSetting
 
 
 def open_text(
-    inputs: Inputs, tokens: WordPieceSettings, documents: DocumentSettings, seed: int, out: Path
+    inputs: Inputs,
+    tokens: WordPieceSettings,
+    documents: DocumentSettings,
+    seed: int,
+    out: Path,
+    *,
+    sequences_per_step: int = 1,
+    workers: int = 1,
 ) -> TextSource | StreamedText:
-    """Documents of the corpus; a vocabulary that the run in the folder `out` has kept is taken again."""
+    """Documents of the corpus; a vocabulary that the run in the folder `out` has kept is taken again.
+
+    The last two are a stream's: what its lanes share out, and how many threads cut documents that are split.
+    """
     kept = out / VOCABULARY
     vocabulary = kept if kept.exists() else tokens.vocabulary
     hub = _streamed(inputs.corpus)
@@ -56,7 +67,15 @@ def open_text(
         vocabulary = bert_vocabulary() or vocabulary_of_stream(
             first_documents(hub.name, require_train(hub.name, shards), STREAM_SAMPLE, documents), tokens.vocab_size
         )
-    return StreamedText(hub.name, shards, wordpiece_tokenizer(vocabulary), documents, out / MARKS)
+    return StreamedText(
+        hub.name,
+        shards,
+        wordpiece_tokenizer(vocabulary),
+        documents,
+        out / MARKS,
+        sequences_per_step=sequences_per_step,
+        workers=workers,
+    )
 
 
 def _streamed(corpus: tuple[str, ...]) -> HubCorpus | None:

@@ -5,9 +5,9 @@ may each take their own part.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -77,11 +77,6 @@ class Source(Protocol):
         ...
 
     @property
-    def reads_forward(self) -> bool:
-        """Whether `train` is cheap only from one step to the next, in one thread."""
-        ...
-
-    @property
     def training_bases(self) -> TrainingBases | None:
         """Where words are counted; None for text."""
         ...
@@ -99,6 +94,10 @@ class Source(Protocol):
         """Sequences number first .. first + count - 1 of the endless stream."""
         ...
 
+    def read(self, first: int, count: int) -> Callable[[], TokenSequences]:
+        """What makes them, in any thread, when what must be read step after step has been: that is done here."""
+        ...
+
     def validation(self) -> TokenSequences:
         """The held-out sequences, always the same."""
         ...
@@ -106,8 +105,6 @@ class Source(Protocol):
 
 class GenomeSource:
     """Windows of a genome as the tokens of any DNA tokenizer."""
-
-    reads_forward = False
 
     def __init__(self, genome: Genome, settings: WindowSettings, tokenizer: DnaTokenizer, seed: int) -> None:
         self.genome = genome
@@ -154,6 +151,10 @@ class GenomeSource:
             return tokens
         return weigh_repeats(tokens, drawn, self.genome.repeats, self.token_bases, settings.repeat_weight)
 
+    def read(self, first: int, count: int) -> Callable[[], TokenSequences]:
+        """Nothing need be read in order."""
+        return partial(self.train, first, count)
+
     @cached_property
     def validation_bases(self) -> ValidationBases:
         """What the validation windows cover."""
@@ -174,7 +175,6 @@ class GenomeSource:
 class TextSource:
     """Documents of local shards, cut to length; every epoch is a new permutation of their sequences."""
 
-    reads_forward = False
     training_bases = None
     validation_bases = None
 
@@ -219,6 +219,10 @@ class TextSource:
         drawn = permute(place, size, keys)
         bounds = zip(self._bounds[drawn].tolist(), self._bounds[drawn + 1].tolist(), strict=True)
         return self._pack([self.training_pieces[start:stop] for start, stop in bounds])
+
+    def read(self, first: int, count: int) -> Callable[[], TokenSequences]:
+        """Nothing need be read in order."""
+        return partial(self.train, first, count)
 
     def validation(self) -> TokenSequences:
         """The sequences of the held-out documents, each by itself."""

@@ -16,7 +16,8 @@ from transformers import PreTrainedTokenizerBase
 
 from genomask.data.settings import DocumentSettings
 from genomask.data.text import read_documents
-from genomask.data.tokenizers.wordpiece import split_documents, tokenize_documents, tokenizer_content
+from genomask.data.tokenizers.documents import DocumentTokenizer
+from genomask.data.tokenizers.wordpiece import tokenizer_content
 from genomask.errors import DataError
 from genomask.files.cache import cache_errors, files_key, sealed_folder
 from genomask.terminal.progress import working
@@ -77,10 +78,11 @@ def _load(folder: Path, dtype: np.dtype) -> TokenStore:
 def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, settings: DocumentSettings) -> None:
     log.info("tokenising %d corpus file(s) into the cache at %s", len(files), folder.parent)
     lengths, contents, n_empty = [0], [], 0
+    cut = DocumentTokenizer(tokenizer, settings.max_tokens)
     with working("tokenising", unit="documents") as work, (folder / "ids.bin").open("wb") as out:
         for texts in _batches(read_documents(files, settings)):
             work.advance(len(texts))
-            for pieces in _sequences(tokenizer, texts, settings):
+            for pieces in _sequences(cut, texts, settings):
                 if len(pieces[0]) <= 2:  # [CLS] [SEP]
                     n_empty += 1
                     continue
@@ -97,13 +99,9 @@ def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBa
     np.save(folder / "contents.npy", np.array(contents, dtype=np.int64))
 
 
-def _sequences(
-    tokenizer: PreTrainedTokenizerBase, texts: list[str], settings: DocumentSettings
-) -> list[list[list[int]]]:
+def _sequences(cut: DocumentTokenizer, texts: list[str], settings: DocumentSettings) -> list[list[list[int]]]:
     """For each text its sequences."""
-    if settings.overflow == "truncate":
-        return [[ids] for ids in tokenize_documents(tokenizer, texts, settings.max_tokens)]
-    return split_documents(tokenizer, texts, settings.max_tokens)
+    return [[ids] for ids in cut.truncated(texts)] if settings.overflow == "truncate" else cut.split(texts)
 
 
 def _batches(texts: Iterable[str]) -> Iterable[list[str]]:

@@ -1,5 +1,6 @@
 """From a source of sequences to the masked microbatches of a step: the same for any run that asks for that step."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,16 +14,15 @@ from genomask.data.fixed_shape import BatchShape, to_fixed_shape
 from genomask.data.packing import split_microbatches, take_batch, to_batch
 from genomask.data.sources import Source
 from genomask.hashing import make_keys
-from genomask.machine.process import usable_cores
 from genomask.masking import MaskAccount, MaskPlan, Strategy, account, corrupt
 from genomask.masking.curricula import Phase
 from genomask.training import distributed
 from genomask.types import PackedBatch, TokenBases, TokenSequences
 
+Tokens = Callable[[], TokenSequences]
+"""Makes sequences of what was read."""
 AHEAD = 1
 """Steps between a curriculum's decision to switch and the first batch that follows it."""
-MOST_WORKERS = 4
-"""Threads that are started where no number is asked for; one makes batches for tens of GPUs."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,52 @@ class Batches:
 
         Of several processes each gets its own part of the step's sequences, masked as they always are.
         """
-        first, count = distributed.part(step * self.sequences_per_step, self.sequences_per_step)
-        sequences = self.source.train(first, count)
+        return self.made(step, self._read(step), switched_at)
+
+    def stream(
+        self, first_step: int, steps: int, switched_at: Callable[[], int | None]
+    ) -> Generator[StepBatches, None, None]:
+        """Steps first_step .. steps - 1 in order, made ahead by threads: at most one each, beside the one that trains.
+
+        What must be read in order is read by one more. switched_at() is asked before each step; what was made ahead
+        without knowing of a switch is made anew. An error in a thread is raised here, in place of its step. Closing the
+        generator ends the threads.
+        """
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # or each thread would take every core
+        read: deque[Future[Tokens]] = deque()
+        ahead: deque[Future[StepBatches]] = deque()
+        switched = switched_at()
+        reader = ThreadPoolExecutor(1, thread_name_prefix="batches-read")
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="batches")
+        try:
+            for step in range(first_step, steps):
+                if switched_at() != switched:
+                    switched = switched_at()
+                    ahead.clear()
+                for number in range(step + len(read), min(step + self.workers + 1, steps)):
+                    read.append(reader.submit(self._read, number))
+                for number in range(step + len(ahead), step + len(read)):
+                    ahead.append(pool.submit(self._when_read, number, read[number - step], switched))
+                yield ahead.popleft().result()
+                read.popleft()
+        finally:
+            for threads in (reader, pool):
+                threads.shutdown(cancel_futures=True)
+
+    def _read(self, step: int) -> Tokens:
+        return self.source.read(*self._part(step))
+
+    def _when_read(self, step: int, read: Future[Tokens], switched_at: int | None) -> StepBatches:
+        return self.made(step, read.result(), switched_at)
+
+    def _part(self, step: int) -> tuple[int, int]:
+        """First and count of the sequences of a step that this process trains on."""
+        return distributed.part(step * self.sequences_per_step, self.sequences_per_step)
+
+    def made(self, step: int, tokens: Tokens, switched_at: int | None) -> StepBatches:
+        """The same as `of`, of what was read for the step."""
+        first, count = self._part(step)
+        sequences = tokens()
         keys = make_keys(self.seed, step, np.arange(first, first + count))
         strategy = self.plan.at(step, switched_at)
         masked = mask(
@@ -66,34 +110,6 @@ class Batches:
         if self.shape is not None:
             microbatches = [fixed for batch in microbatches for fixed in to_fixed_shape(batch, self.shape)]
         return StepBatches(step, microbatches, masked.account, self.plan.phase_of(step, switched_at))
-
-    def stream(
-        self, first_step: int, steps: int, switched_at: Callable[[], int | None]
-    ) -> Generator[StepBatches, None, None]:
-        """Steps first_step .. steps - 1 in order, made ahead by threads: at most one each, beside the one that trains.
-
-        switched_at() is asked before each step; what was made ahead without knowing of a switch is made anew. An error
-        in a thread is raised here, in place of its step. Closing the generator ends the threads.
-        """
-        workers = 1 if self.source.reads_forward else self.workers
-        ahead: deque[Future[StepBatches]] = deque()
-        switched = switched_at()
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
-        try:
-            for step in range(first_step, steps):
-                if switched_at() != switched:
-                    switched = switched_at()
-                    ahead.clear()
-                for number in range(step + len(ahead), min(step + workers + 1, steps)):
-                    ahead.append(pool.submit(self.of, number, switched))
-                yield ahead.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def workers_for(asked: int) -> int:
-    """Threads that make batches: as many as asked for, or for 0 one of four cores, at most MOST_WORKERS."""
-    return asked or max(1, min(MOST_WORKERS, usable_cores() // 4))
 
 
 class Masked(NamedTuple):

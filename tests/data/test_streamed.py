@@ -3,15 +3,22 @@
 import gzip
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from genomask.data import streamed
+from genomask.data import lane, stream_marks, streamed
 from genomask.data.corpus_formats import Shard
+from genomask.data.lane import places
 from genomask.data.settings import DocumentSettings
-from genomask.data.streamed import StreamedText, first_documents, read_marks
-from genomask.data.tokenizers.wordpiece import split_documents, train_wordpiece, wordpiece_tokenizer
+from genomask.data.stream_marks import read_marks
+from genomask.data.streamed import StreamedText, first_documents
+from genomask.data.tokenizers.documents import DocumentTokenizer
+from genomask.data.tokenizers.wordpiece import train_wordpiece, wordpiece_tokenizer
 from genomask.errors import DataError
+from genomask.training.distributed import World, being, part
 
 TRAIN = [f"training document {i}" for i in range(60)]
 VALIDATION = [f"document {i} for validation" for i in range(10)]
@@ -42,7 +49,7 @@ def tokenizer(tmp_path_factory):
 @pytest.fixture
 def shards(monkeypatch):
     monkeypatch.setattr(streamed, "DOCUMENTS_AT_ONCE", 5)
-    monkeypatch.setattr(streamed, "MARK_EVERY", 10)
+    monkeypatch.setattr(stream_marks, "MARK_EVERY", 10)
     train = [Opened(f"{i}.json.gz", texts) for i, texts in enumerate((TRAIN[:25], TRAIN[25:50], TRAIN[50:]))]
     return {"train": train, "validation": [Opened("v.json.gz", VALIDATION)]}
 
@@ -51,9 +58,9 @@ def shards(monkeypatch):
 def stream(tokenizer, shards, tmp_path):
     """A function that opens the stream anew, as a new process would, with the marks of those before."""
 
-    def open_stream(marks=tmp_path / "marks.jsonl", shards=shards, **settings):
+    def open_stream(marks=tmp_path / "marks.jsonl", shards=shards, step=1, workers=1, **settings):
         settings = DocumentSettings(**{"validation_documents": 4, **settings})
-        return StreamedText("made", shards, tokenizer, settings, marks)
+        return StreamedText("made", shards, tokenizer, settings, marks, sequences_per_step=step, workers=workers)
 
     return open_stream
 
@@ -84,7 +91,7 @@ def test_after_the_last_document_comes_the_first_again(stream):
 
 def test_a_resumed_stream_opens_the_shard_and_row_of_the_nearest_mark_and_none_before(stream, shards, tmp_path):
     stream().train(0, 45)
-    assert read_marks(tmp_path / "marks.jsonl") == [(10, 0, 10), (20, 0, 20), (30, 1, 5), (40, 1, 15)]
+    assert read_marks(tmp_path / "marks.jsonl") == [(0, 10, 0, 10), (0, 20, 0, 20), (0, 30, 1, 5), (0, 40, 1, 15)]
     for shard in shards["train"]:
         shard.opened.clear()
     again = stream()
@@ -106,7 +113,7 @@ def test_any_number_of_processes_goes_on_where_another_number_stopped(stream):
 def test_damaged_marks_are_passed_over(stream, tmp_path):
     stream().train(0, 45)
     marks = tmp_path / "marks.jsonl"
-    marks.write_text(marks.read_text()[:30] + '\n[1]\n{"a": 2}\n[-1, 0, 0]\n[1e3, 0, 0]\n[')
+    marks.write_text(marks.read_text()[:30] + '\n[1]\n{"a": 2}\n[0, -1, 0, 0]\n[0, 1e3, 0, 0]\n[')
     source = stream()
     assert texts_of(source, source.train(41, 15)) == TRAIN[41:56]
 
@@ -123,7 +130,7 @@ def test_sequences_of_whole_documents_are_the_same_wherever_the_stream_is_entere
     shards = {"train": [Opened(f"{i}.json.gz", texts[i : i + 20]) for i in (0, 20, 40)]}
     settings = {"max_tokens": 12, "overflow": overflow, "validation_documents": 1}
     source = stream(shards=shards, **settings)
-    parts = [ids for pieces in split_documents(tokenizer, texts[1:], 12) for ids in pieces]
+    parts = [ids for pieces in DocumentTokenizer(tokenizer, 12).split(texts[1:]) for ids in pieces]
     count = len(parts)
     if overflow == "split":
         assert ids_of(source.train(0, count)) == parts
@@ -136,6 +143,86 @@ def test_sequences_of_whole_documents_are_the_same_wherever_the_stream_is_entere
     for first in (0, 9, 10, 37, count - 2, 3 * count + 11):
         again = stream(shards=shards, **settings)
         assert ids_of(again.train(first, 4)) == (whole[:count] * 5)[first : first + 4]
+
+
+@pytest.mark.parametrize("overflow", ["truncate", "split", "pack"])
+def test_any_number_of_workers_makes_the_same_sequences(stream, overflow):
+    texts = [" ".join([text] * (1 + i % 6)) for i, text in enumerate(TRAIN)]
+    found = []
+    for workers in (1, 2, 5):
+        shards = {"train": [Opened("0.json.gz", texts)]}
+        source = stream(None, shards, workers=workers, max_tokens=12, overflow=overflow)
+        read = [source.read(first, 20) for first in (0, 20, 40)]
+        with ThreadPoolExecutor(workers) as pool:
+            found.append([ids_of(tokens) for tokens in pool.map(lambda made: made(), read)])
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.fixture
+def dealt(monkeypatch):
+    """Ten shards of seven documents each, in five lanes."""
+    monkeypatch.setattr(lane, "SHARDS_A_LANE", 2)
+    texts = [[f"training document {7 * i + n}" for n in range(7)] for i in range(10)]
+    return {"train": [Opened(f"{i}.json.gz", x) for i, x in enumerate(texts)], "validation": [Opened("v", VALIDATION)]}
+
+
+def opened(shards):
+    """Which shards were opened since this was asked last."""
+    found = {i for i, shard in enumerate(shards["train"]) if shard.opened}
+    for shard in shards["train"]:
+        shard.opened.clear()
+    return found
+
+
+def of_processes(stream, shards, size, steps, step=12):
+    """The texts of each step, and the shards that each process opened, where `size` processes share the steps."""
+    texts, found = {at: [] for at in steps}, []
+    for rank in range(size):
+        source = stream(shards=shards, step=step)
+        opened(shards)
+        for at in steps:
+            with being(World(rank, size)):
+                tokens = source.train(*part(at * step, step))
+            texts[at] += texts_of(source, tokens)
+        found.append(opened(shards))
+    return texts, found
+
+
+def test_processes_read_lanes_of_their_own_and_steps_are_those_of_one_process(stream, dealt):
+    alone, _ = of_processes(stream, dealt, 1, range(8))
+    for size in (2, 5, 12):
+        texts, found = of_processes(stream, dealt, size, range(8))
+        assert texts == alone
+        assert all(len({shard % 5 for shard in shards}) <= -(-5 // size) + 1 for shards in found)
+    of_epoch = [text for at in range(8) for text in alone[at]]
+    assert set(of_epoch) == {f"training document {i}" for i in range(70)}
+
+
+def test_lanes_go_on_at_their_marks_with_any_number_of_processes(stream, dealt, tmp_path):
+    alone, _ = of_processes(stream, dealt, 1, range(9))
+    assert {mark.lane for mark in read_marks(tmp_path / "marks.jsonl")} == set(range(5))
+    texts, _ = of_processes(stream, dealt, 3, range(5, 9))
+    assert texts == {at: alone[at] for at in range(5, 9)}
+    again = stream(shards=dealt, step=12)
+    opened(dealt)
+    again.train(4 * 12, 2)
+    assert opened(dealt) == {5}  # the second of lane 0
+
+
+def test_another_order_is_another_stream(stream, dealt):
+    assert stream(shards=dealt, step=12).fingerprint != stream(shards=dealt, step=1).fingerprint
+
+
+@given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 200), st.integers(0, 90))
+def test_every_sequence_has_one_place_and_lanes_are_read_without_gaps(lanes, step, first, count):
+    lanes = min(lanes, step)
+    known = {}
+    for number in range(first + count):
+        [(at, place, _)] = places(number, 1, lanes, step)
+        assert place == known.get(at, -1) + 1
+        known[at] = place
+    found = [(at, place + n) for at, place, here in places(first, count, lanes, step) for n in range(here)]
+    assert found == [next(places(n, 1, lanes, step))[:2] for n in range(first, first + count)]
 
 
 def test_a_lost_connection_is_opened_again_at_the_next_row_and_given_up_with_a_sentence(

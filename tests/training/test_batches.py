@@ -16,24 +16,23 @@ from genomask.data.packing import pack, take
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.errors import DataError
 from genomask.masking.plan import build_plan
-from genomask.training.batches import Batches, cut, mask, workers_for
+from genomask.training.batches import Batches, cut, mask
 from genomask.training.distributed import World, being
 from genomask.training.step import train_step
 from genomask.types import IGNORE
 
 
-def batches_of(
-    seed, tokens_per_microbatch=500, plan="uniform", workers=1, reads_forward=False, n_sequences=8, letters=200
-):
+def batches_of(seed, tokens_per_microbatch=500, plan="uniform", workers=1, n_sequences=8, letters=200, read=None):
     """Steps of eight sequences, or fewer, of always the same eight."""
     tokenizer = KmerTokenizer(3)
     codes = np.random.default_rng(0).integers(0, 4, (8, letters), dtype=np.uint8)
     sequences = pack([tokenizer.encode_bases(row).astype(np.int64) for row in codes], np.ones(8))
-    source = SimpleNamespace(
-        token_bases=tokenizer.token_bases,
-        reads_forward=reads_forward,
-        train=lambda first, n: take(sequences, slice(first % 8, first % 8 + n)),
-    )
+
+    def train(first, n):
+        return take(sequences, slice(first % 8, first % 8 + n))
+
+    usual = lambda first, n: lambda: train(first, n)  # noqa: E731
+    source = SimpleNamespace(token_bases=tokenizer.token_bases, train=train, read=read or usual)
     plan = build_plan(plan, steps=10, tokens=tokenizer.token_bases, mask_rate=0.15)
     return Batches(source, plan, "span", seed, n_sequences, tokens_per_microbatch, workers=workers)
 
@@ -96,7 +95,7 @@ def same(one, other):
 
 def instead(monkeypatch, made):
     """Let Batches make a step by `made`, a function of its number."""
-    monkeypatch.setattr(Batches, "of", lambda self, step, switched_at=None: made(step))
+    monkeypatch.setattr(Batches, "made", lambda self, step, tokens, switched_at=None: made(step))
 
 
 def threads():
@@ -149,21 +148,36 @@ def test_an_error_of_a_worker_is_raised_in_place_of_its_step(monkeypatch):
     assert threads() == 0
 
 
-def test_what_reads_forward_is_read_in_order_by_one_thread(monkeypatch):
-    asked = []
-    instead(monkeypatch, lambda step: asked.append((step, threading.get_ident())))
-    list(batches_of(0, workers=4, reads_forward=True).stream(0, 6, never))
-    assert [step for step, _ in asked] == list(range(6))
+@pytest.mark.parametrize("workers", [1, 4])
+def test_steps_are_read_in_order_by_one_thread_and_once_whatever_switches(workers):
+    asked, usual = [], batches_of(0).source.read
+
+    def read(first, count):
+        asked.append((first // 8, threading.get_ident()))
+        return usual(first, count)
+
+    batches = batches_of(0, plan="cm-gems:first=uniform:second=contiguous", workers=workers, read=read)
+    switched = []
+    for step in batches.stream(0, 9, lambda: switched[-1] if switched else None):
+        if step.step == 3:
+            switched.append(5)
+    assert [step for step, _ in asked] == list(range(9))
     assert len({thread for _, thread in asked}) == 1
 
 
-def test_unless_asked_a_quarter_of_the_cores_makes_batches_and_at_most_four(monkeypatch):
-    found = []
-    for cores in (1, 2, 8, 64):
-        monkeypatch.setattr("genomask.training.batches.usable_cores", lambda cores=cores: cores)
-        found.append(workers_for(0))
-    assert found == [1, 1, 2, 4]
-    assert workers_for(9) == 9
+def test_an_error_of_reading_is_raised_in_place_of_its_step():
+    usual = batches_of(0).source.read
+
+    def read(first, count):
+        if first == 16:
+            raise DataError("row 7 is damaged")
+        return usual(first, count)
+
+    stream = batches_of(0, workers=3, read=read).stream(0, 9, never)
+    assert [next(stream).step, next(stream).step] == [0, 1]
+    with pytest.raises(DataError, match="row 7 is damaged"):
+        next(stream)
+    assert threads() == 0
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ Text is lower-cased and stripped of accents, as bert-base-uncased does.
 """
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,8 +23,6 @@ VOCABULARY = "vocab.txt"
 CONTINUATION = "##"
 SMALLEST_VOCABULARY = 256
 LEARNING_CHARACTERS = 50_000_000
-LETTERS_A_TOKEN = 6
-"""Of English, with some to spare: so many letters of a text mostly hold the tokens that are wanted."""
 LONGEST_WORD = 100
 """Letters; longer words are [UNK] to BERT's tokenizer, and learning from one takes time as its square: it is cut."""
 
@@ -133,78 +130,3 @@ def tokenizer_content(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """All that its ids depend on; JSON can hold it."""
     content: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
     return content | {"truncation": None, "padding": None}  # left behind by earlier calls of the tokenizer
-
-
-def tokenize_documents(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int) -> list[list[int]]:
-    """Ids of each text, [CLS] and [SEP] included, cut to `max_tokens`.
-
-    Word pieces never reach across a blank, so of a long text the first words are looked at; where these turn out to be
-    too few tokens, twice as many are, and then the whole.
-    """
-    ids: list[list[int]] = [[] for _ in texts]
-    wanting = list(range(len(texts)))
-    for limit in (LETTERS_A_TOKEN * max_tokens, 2 * LETTERS_A_TOKEN * max_tokens, sys.maxsize):
-        heads = [_head(texts[i], limit) for i in wanting]
-        for i, found in zip(wanting, _encode(tokenizer, heads, max_tokens), strict=True):
-            ids[i] = found
-        whole = (len(head) == len(texts[i]) for i, head in zip(wanting, heads, strict=True))
-        wanting = [i for i, is_whole in zip(wanting, whole, strict=True) if len(ids[i]) < max_tokens and not is_whole]
-    return ids
-
-
-def split_documents(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int) -> list[list[list[int]]]:
-    """Every text as sequences of up to `max_tokens` ids, [CLS] and [SEP] included in each: for each text a list."""
-    batch = tokenizer(
-        texts,
-        truncation=True,
-        max_length=max_tokens,
-        return_overflowing_tokens=True,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-    )
-    pieces: list[list[list[int]]] = [[] for _ in texts]
-    for document, ids in zip(batch["overflow_to_sample_mapping"], batch["input_ids"], strict=True):
-        pieces[document].append(ids)
-    return pieces
-
-
-def _head(text: str, limit: int) -> str:
-    """The words within the first `limit` letters, the blank after them included."""
-    return text if len(text) <= limit else text[: text.rfind(" ", 0, limit) + 1]
-
-
-def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_tokens: int) -> list[list[int]]:
-    """What the tokenizer gives when called, without the masks, types and offsets that it makes beside the ids.
-
-    Python normalizes plain English sooner than the normalizer does: such texts go to a tokenizer that has none.
-    """
-    whole = tokenizer.backend_tokenizer
-    bare = Tokenizer(whole.model)  # shares the vocabulary
-    bare.pre_tokenizer, bare.post_processor = whole.pre_tokenizer, whole.post_processor
-    for backend in (whole, bare):
-        backend.enable_truncation(max_tokens)
-        backend.no_padding()
-    normal = [_normal(text) for text in texts] if _is_uncased_bert(whole) else [None] * len(texts)
-    from_bare = iter(bare.encode_batch_fast([text for text in normal if text is not None]))
-    rest = [text for text, ready in zip(texts, normal, strict=True) if ready is None]
-    from_whole = iter(whole.encode_batch_fast(rest))
-    return [next(from_whole if ready is None else from_bare).ids for ready in normal]
-
-
-def _is_uncased_bert(backend: Tokenizer) -> bool:
-    """Whether it lower-cases and splits words as BERT does, and finds no token whole but those in brackets."""
-    normalizer, splitter = backend.normalizer, backend.pre_tokenizer
-    return (
-        isinstance(normalizer, normalizers.BertNormalizer)
-        and normalizer.lowercase
-        and isinstance(splitter, pre_tokenizers.BertPreTokenizer)
-        and all("[" in token.content for token in backend.get_added_tokens_decoder().values())
-    )
-
-
-def _normal(text: str) -> str | None:
-    """Lower case, if that is all that BERT's normalizer does to it: ASCII without control characters and brackets."""
-    if not text.isascii():
-        return None
-    line = text.replace("\n", " ").lower()  # BERT splits words at both
-    return line if line.isprintable() and "[" not in line else None

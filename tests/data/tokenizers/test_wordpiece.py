@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 from tokenizers.normalizers import BertNormalizer
 from transformers import AutoTokenizer
 
+from genomask.data.tokenizers.documents import DocumentTokenizer
 from genomask.data.tokenizers.vocabularies import vocabulary_of_files
 from genomask.data.tokenizers.wordpiece import (
-    split_documents,
     token_bases_of,
-    tokenize_documents,
     train_wordpiece,
     wordpiece_tokenizer,
 )
@@ -76,8 +75,8 @@ def test_a_word_of_a_million_letters_is_learned_from_in_parts_and_is_unknown(tmp
     tokenizer = wordpiece_tokenizer(path)
     assert max(map(len, tokenizer.get_vocab())) <= 100 + len("##")
     unknown = [tokenizer.cls_token_id, tokenizer.unk_token_id, tokenizer.sep_token_id]
-    assert tokenize_documents(tokenizer, [word], 16) == [unknown]
-    assert split_documents(tokenizer, [word], 16) == [[unknown]]
+    assert DocumentTokenizer(tokenizer, 16).truncated([word]) == [unknown]
+    assert DocumentTokenizer(tokenizer, 16).split([word]) == [[unknown]]
 
 
 def test_a_learned_vocabulary_is_kept_and_learned_anew_where_it_was_damaged(tmp_path, monkeypatch, caplog):
@@ -99,7 +98,7 @@ def test_a_learned_vocabulary_is_kept_and_learned_anew_where_it_was_damaged(tmp_
 def test_cutting_before_tokenising_changes_nothing(tokenizer, max_tokens):
     texts = [" ".join(SENTENCES), "cat" * 300, "", " " * 400 + "the cat", "zzzzzzzzzzzz " * 40, "cat"]
     expected = tokenizer(texts, truncation=True, max_length=max_tokens)["input_ids"]
-    assert tokenize_documents(tokenizer, texts, max_tokens) == expected
+    assert DocumentTokenizer(tokenizer, max_tokens).truncated(texts) == expected
 
 
 WORDS = st.sampled_from(["the", "cat", "zzz", "caf\u00e9", "\u0301", "\u732b", "[MASK]", "\n", "\t", "'s,", "C" * 30])
@@ -110,7 +109,7 @@ TEXTS = st.lists(WORDS, max_size=60).map(" ".join) | st.text(max_size=80)
 @given(texts=st.lists(TEXTS, max_size=4), longest=st.integers(3, 12))
 def test_ids_of_the_first_letters_are_those_of_the_whole_text_cut(tokenizer, texts, longest):
     expected = [tokenizer(text, truncation=True, max_length=longest)["input_ids"] for text in texts]
-    assert tokenize_documents(tokenizer, texts, longest) == expected
+    assert DocumentTokenizer(tokenizer, longest).truncated(texts) == expected
 
 
 ODD_LETTERS = "aceHMTSt  '#.[]\t\n\r\v\f\x00\x1c\x1f\x7f\x85\xa0\xad\u00e9\u0130\u0301\u2028\u212a\u732b\ufffd"
@@ -131,7 +130,7 @@ def any_tokenizer(request, tokenizer):
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(ODD_TEXTS | st.just("The Cat Cats"), max_size=4))
 def test_ids_of_odd_texts_are_those_that_the_tokenizer_gives_when_called(any_tokenizer, texts):
-    assert tokenize_documents(any_tokenizer, texts, 50) == [
+    assert DocumentTokenizer(any_tokenizer, 50).truncated(texts) == [
         any_tokenizer(text, truncation=True, max_length=50)["input_ids"] for text in texts
     ]
 
