@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genomask.errors import DataError, SettingsError, shown
+from genomask.files.bgzip import BGZIP_END, HEADER_BYTES, is_bgzip
 from genomask.files.inputs import STDIN, reading, require_file
 from genomask.files.unpacked import unpacked
 
@@ -29,8 +30,6 @@ PROTEIN_ONLY = b"EFILPQ"
 """Letters of amino acids that stand for no nucleotide."""
 BLANKS = b" \t\r\n"
 NEWLINE = ord("\n")
-BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-"""The empty block that closes every whole bgzip file (SAM specification, section 4.1.2)."""
 
 # Each letter becomes one symbol: its code in the low three bits, and three flags.
 LOWER, AMBIGUOUS, ILLEGAL = 8, 16, 32
@@ -146,8 +145,7 @@ def _open(path: Path) -> Iterator[BufferedIOBase]:
 
 def _require_bgzip_end(path: Path, file: BufferedReader) -> None:
     """A bgzip file cut between two blocks unpacks without complaint: its end block must be there."""
-    start = file.read(18)
-    if start.startswith(b"\x1f\x8b\x08\x04") and start[12:14] == b"BC":
+    if is_bgzip(file.read(HEADER_BYTES)):
         file.seek(-min(len(BGZIP_END), path.stat().st_size), 2)
         if file.read() != BGZIP_END:
             raise DataError(

@@ -1,4 +1,4 @@
-"""Plain or gzip (by ISA-L), as the first bytes of a file say, whatever its name; other archives are a sentence."""
+"""Plain, gzip or bgzip (by ISA-L), as the first bytes of a file say, whatever its name; others are a sentence."""
 
 import zlib
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from io import BufferedIOBase, BufferedReader
 from isal import igzip, isal_zlib
 
 from genomask.errors import DataError
+from genomask.files.bgzip import HEADER_BYTES, bgzip_content, is_bgzip
 
 GZIP = b"\x1f\x8b"
 FOREIGN_FORMATS = {
@@ -27,11 +28,14 @@ def unpacked(file: BufferedReader, name: str, advice: str) -> Iterator[BufferedI
 
     Reading gzip data that is cut short or damaged raises EOFError, zlib.error or gzip.BadGzipFile.
     """
-    start = file.peek(8)
+    start = file.peek(HEADER_BYTES)
     for magic, what in FOREIGN_FORMATS.items():
         if start.startswith(magic):
             raise DataError(f"{name}: this is {what}. {advice}")
-    if start.startswith(GZIP):
+    if is_bgzip(start):
+        with bgzip_content(file) as content:
+            yield content
+    elif start.startswith(GZIP):
         try:
             with igzip.open(file) as content:
                 yield content

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomask.data import fasta
-from genomask.data.fasta import BGZIP_END, read_fasta
+from genomask.data.fasta import read_fasta
 from genomask.errors import DataError, SettingsError
+from genomask.files.bgzip import BGZIP_END
 
 CODES = {"A": 0, "C": 1, "G": 2, "T": 3, "U": 3}
 

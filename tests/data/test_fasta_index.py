@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomask.data import Genome
-from genomask.data.fasta import BGZIP_END
 from genomask.data.fasta_index import read_part
 from genomask.errors import DataError, SettingsError
+from genomask.files.bgzip import BGZIP_END
 
 RECORDS = {"chr1": "ACGTNacgtn" * 30, "chr:2": "GATTACA" * 9}
 

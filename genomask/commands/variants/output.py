@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from Bio.bgzf import BgzfWriter
 
 from genomask import __version__
-from genomask.data.fasta import BGZIP_END
 from genomask.data.vcf import VcfLine, read_vcf, with_info
 from genomask.errors import DataError, SettingsError, UserError
 from genomask.files.atomic import atomic_file
+from genomask.files.bgzip import BGZIP_END
 from genomask.files.inputs import STDOUT
 from genomask.files.outputs import require_own, require_writable
 from genomask.inference.variants import Score

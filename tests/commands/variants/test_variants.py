@@ -16,9 +16,9 @@ from genomask.commands.variants.output import HEADER_LINE
 from genomask.commands.variants.ranking import Criterion
 from genomask.commands.variants.variants import VariantRequest, score_vcf
 from genomask.data import Genome
-from genomask.data.fasta import BGZIP_END
 from genomask.data.vcf import read_vcf
 from genomask.errors import DataError, SettingsError
+from genomask.files.bgzip import BGZIP_END
 from genomask.inference.sites import Sites
 from genomask.inference.variants import VariantScorer
 

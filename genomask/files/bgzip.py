@@ -1,0 +1,93 @@
+"""bgzip in, its content out: gzip whose blocks of up to 64 KiB stand alone, inflated by several threads.
+
+The layout is that of the SAM specification, section 4.1: the header of each block says how long the block is.
+"""
+
+import io
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from io import BufferedIOBase, BufferedReader
+
+from isal import isal_zlib
+
+from genomask.machine.process import usable_cores
+from genomask.machine.threads import in_order
+
+BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty block that closes every whole bgzip file."""
+HEADER_BYTES = 18
+MOST_THREADS = 4
+"""One inflates faster than a genome is read."""
+BLOCKS_AT_ONCE = 32
+"""That a thread inflates: 2 MiB of content."""
+
+Block = tuple[int, bytes]
+"""Its first byte's place in the file, and all of it."""
+
+
+def is_bgzip(start: bytes) -> bool:
+    """By the first bytes of a file, or of a block: gzip with an extra field BC, which bgzip writes and nobody else."""
+    return start[:4] == b"\x1f\x8b\x08\x04" and start[10:16] == b"\x06\0BC\x02\0"
+
+
+@contextmanager
+def bgzip_content(file: BufferedIOBase) -> Iterator[BufferedReader]:
+    """The content of an open bgzip file.
+
+    Reading one that is cut short or damaged raises EOFError or zlib.error, which name the place of the block.
+    """
+    threads = min(MOST_THREADS, usable_cores())
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="bgzip")
+    try:
+        yield BufferedReader(_Joined(in_order(pool, _inflated, _several(file), threads)), 1 << 21)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Joined(io.RawIOBase):
+    """What an iterator gives, end to end."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts, self._rest = parts, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as BufferedReader calls it
+        while not self._rest:
+            part = next(self._parts, None)
+            if part is None:
+                return 0
+            self._rest = memoryview(part)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
+
+
+def _several(file: BufferedIOBase) -> Iterator[list[Block]]:
+    blocks, at = [], 0
+    while header := file.read(HEADER_BYTES):
+        if not is_bgzip(header):
+            raise zlib.error(f"no block of bgzip at byte {at + 1:,}")
+        size = int.from_bytes(header[16:18], "little") + 1
+        block = header + file.read(max(0, size - HEADER_BYTES))
+        if len(block) < size:
+            raise EOFError(f"the file ends within the block at byte {at + 1:,}")
+        blocks.append((at, block))
+        at += size
+        if len(blocks) == BLOCKS_AT_ONCE:
+            yield blocks
+            blocks = []
+    yield blocks
+
+
+def _inflated(blocks: list[Block]) -> bytes:
+    content = []
+    for at, block in blocks:
+        try:
+            content.append(isal_zlib.decompress(block, wbits=31))
+        except isal_zlib.error as error:  # type: ignore[misc]  # a class, whatever its stub says
+            raise zlib.error(f"in the block at byte {at + 1:,}: {error}") from error
+    return b"".join(content)
