@@ -11,6 +11,7 @@ from genomask.data.tokenizers.base import SPECIAL_NAMES, SPECIAL_TOKENS, DnaToke
 from genomask.data.tokenizers.bpe import BpeTokenizer
 from genomask.data.tokenizers.kmer import MAX_K, KmerTokenizer
 from genomask.errors import SettingsError, quoted
+from genomask.settings.ranges import shown
 
 TOKENIZER_FILES = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
@@ -31,13 +32,21 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     k = None if named == KmerTokenizer.__name__ else kmer_size(_vocabulary(folder))
     if k is not None:
         return KmerTokenizer(k=k)
-    if named or not (folder / "tokenizer.json").is_file():
-        return AutoTokenizer.from_pretrained(folder, **LOCAL)
-    tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast.from_pretrained(folder, **LOCAL)
+    opens = AutoTokenizer if named or not (folder / "tokenizer.json").is_file() else PreTrainedTokenizerFast
+    tokenizer: PreTrainedTokenizerBase = opens.from_pretrained(folder, **LOCAL)
+    _require_a_length(tokenizer.model_max_length)
+    if opens is AutoTokenizer:
+        return tokenizer
     for name, token in zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True):
         if getattr(tokenizer, name) is None and token in tokenizer.get_vocab():
             setattr(tokenizer, name, token)
     return tokenizer
+
+
+def _require_a_length(tokens: Any) -> None:
+    """transformers takes whatever stands there, and fails where it first compares it."""
+    if isinstance(tokens, bool) or not isinstance(tokens, int | float) or not tokens >= 1:
+        raise ValueError(f"model_max_length in tokenizer_config.json is {shown(tokens)}, no number of tokens")
 
 
 def dna_tokenizer(settings: DnaTokenSettings) -> DnaTokenizer:

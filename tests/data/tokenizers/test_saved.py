@@ -74,3 +74,12 @@ def test_a_bpe_stays_a_bpe_whether_its_class_is_named_or_not(said, bpe_folder):
     assert tokenizer.unk_token_id == 0
     if not said:
         assert (tokenizer.pad_token_id, tokenizer.mask_token_id, tokenizer.cls_token_id) == (3, 4, 1)
+
+
+@pytest.mark.parametrize("length", ["x", [1], True, 0, -1, float("nan")])
+def test_a_longest_sequence_that_is_no_number_of_tokens_is_refused(length, tmp_path):
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": length}))
+    (tmp_path / "config.json").write_text(BERT_CONFIG)
+    with pytest.raises(ValueError, match=r"model_max_length in tokenizer_config\.json is .*, no number of tokens"):
+        open_tokenizer(tmp_path)
