@@ -3,10 +3,11 @@
 from genomask.masking import strategies  # noqa: F401  (registers the strategies)
 from genomask.masking.accounting import MaskAccount, account
 from genomask.masking.build import build_strategy
+from genomask.masking.built import Selection, Strategy
 from genomask.masking.corruption import corrupt
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.plan import MaskPlan, build_plan
-from genomask.masking.registry import STRATEGIES, Selection, Strategy, strategy
+from genomask.masking.registry import STRATEGIES, strategy
 from genomask.masking.sequence import (
     Sequence,
     bases,

@@ -62,11 +62,10 @@ def account_each(batch: Packed, after: Array, spans: Array, vocabulary: Vocabula
     overlap = vocabulary.k - vocabulary.stride
     for s in range(len(counts)):
         start = np.int64(0)
-        # bases of maskable tokens, of visible ones, and of those that tell; where the last such token ends
+        # bases of maskable tokens, of visible ones, and of those that tell; where the last such token ends, for tokens
+        # come in order of start
         covered = visible = shown = np.int64(0)
-        covered_to = visible_to = shown_to = np.int64(
-            0
-        )  # where the last such token ends; tokens come in order of start
+        covered_to = visible_to = shown_to = np.int64(0)
         for t in range(batch.bounds[s], batch.bounds[s + 1]):
             n_bases = vocabulary.n_bases[batch.input_ids[t]]
             if vocabulary.maskable[batch.input_ids[t]]:

@@ -1,11 +1,9 @@
 """Build a strategy by name: name and settings in, an object that selects spans out; every mistake is named here.
 
-Letters: T tokens of all packed sequences, B sequences, V ids.
+Letters: T tokens of all packed sequences, V ids.
 """
 
-import hashlib
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,48 +13,11 @@ from torch import Tensor
 from genomask.errors import SettingsError
 from genomask.hashing import Purpose, hash64
 from genomask.masking import rates
-from genomask.masking.checks import checked
+from genomask.masking.built import BuiltStrategy, Strategy
 from genomask.masking.names import find_strategy
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.registry import STRATEGIES, Selection, Strategy, StrategySpec
-from genomask.masking.sequence import Sequence, Settings, Vocabulary, over_sequences
+from genomask.masking.registry import STRATEGIES, StrategySpec
 from genomask.types import TokenBases
-
-
-@dataclass(frozen=True)
-class BuiltStrategy(Strategy):
-    """A registered function with its tables, rate and parameters."""
-
-    spec: StrategySpec
-    tokens: TokenBases
-    scores: Tensor  # (V,) float64, what it reads of the NPMI of each id, or (0,)
-    probabilities: Tensor  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
-    parameters: dict[str, Any]  # the strategy's own
-
-    def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
-        """The spans of packed ids (T,), and the weight that each of their tokens has in the loss.
-
-        Masking runs on the host: tensors of another device are copied there, and the spans back to it. Raises DataError
-        for a batch that does not fit itself or the vocabulary.
-        """
-        batch = checked(input_ids, cu_seqlens, keys, len(self.tokens.maskable))
-        if self.spec.source:  # a person's own function may write to it
-            batch = batch._replace(input_ids=batch.input_ids.copy())
-        n, device = len(batch.input_ids), input_ids.device
-        spans, weights = np.empty(n, dtype=np.int32), np.zeros(n, dtype=np.float32)  # whose memory none touches as yet
-        select = self.spec.machine_code or over_sequences(self._interpreted)
-        with self.spec.blamed("on a sequence"):
-            weighted = select(batch, *self._tables, tuple(self.parameters.values()), spans, weights)
-        weights_T = torch.from_numpy(np.where(weights == 0, np.float32(1), weights)).to(device) if weighted else None
-        return Selection(torch.from_numpy(spans).to(device), weights_T)
-
-    @cached_property
-    def _tables(self) -> tuple[Vocabulary, Settings]:
-        return Vocabulary.of(self.tokens), Settings(self.probabilities.numpy(), self.scores.numpy())
-
-    def _interpreted(self, sequence: Sequence, *_: Any) -> None:
-        key, limit = np.uint64(sequence.key), np.uint64(sequence.limit)  # Python ints, as numba gives them back
-        self.spec.mask(sequence._replace(key=key, limit=limit), **self.parameters)
 
 
 def build_strategy(
@@ -82,13 +43,8 @@ def build_strategy(
         raise SettingsError(f"mask_rate must lie between 0 and 1, got {mask_rate}.")
     own = {key: settings[key] for key in spec.parameters}
     scores = _scores(spec, tokens, npmi, own, shuffled=settings.get("npmi") == "shuffled")
-
-    def build(probabilities: Tensor) -> BuiltStrategy:
-        return BuiltStrategy(spec, tokens, scores, probabilities, own)
-
-    identity = spec.source + repr(sorted(own.items())) + hashlib.sha256(scores.numpy().tobytes()).hexdigest()
-    wanted = rates.Wanted(spec, tokens, own, mask_rate, match, identity, sample)
-    return build(rates.probabilities(wanted, build))
+    draft = BuiltStrategy(spec, tokens, own, scores, probabilities=torch.zeros(1, dtype=torch.float64))
+    return replace(draft, probabilities=rates.probabilities(draft, mask_rate, match, sample))
 
 
 def _require_units(spec: StrategySpec, tokens: TokenBases) -> None:

@@ -15,8 +15,8 @@ from transformers import PreTrainedTokenizerBase
 from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.tokenizers.wordpiece import token_bases_of
 from genomask.masking.build import build_strategy
+from genomask.masking.built import Strategy
 from genomask.masking.corruption import corrupt
-from genomask.masking.registry import Strategy
 from genomask.types import IGNORE, TokenBases
 
 

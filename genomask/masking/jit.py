@@ -1,10 +1,12 @@
 """What the loops of this room are compiled with, and the hash of `genomask.hashing` for them: the same bits.
 
 Every loop is compiled at first use and kept on disk. Numba itself looks at a loop's own file alone before it takes what
-it kept; here the key holds all files of the room, since a loop holds what it calls from the others.
+it kept; here the key holds all files of the room, since a loop holds what it calls from the others. Of the strategies,
+which call none of each other, it holds the file of the one that is compiled.
 """
 
 import hashlib
+import inspect
 import math
 import os
 import tempfile
@@ -22,9 +24,14 @@ HERE = Path(__file__).parent
 
 
 def digest_of_sources(folder: Path) -> str:
-    """Of the names and contents of all Python files in a folder."""
-    files = sorted(folder.rglob("*.py"))
+    """Of the names and contents of all Python files in a folder, but for the strategies."""
+    files = sorted(path for path in folder.rglob("*.py") if path.parent.name != "strategies")
     return hashlib.sha256(repr([(path.name, path.read_bytes()) for path in files]).encode()).hexdigest()
+
+
+def digest_of_file(function: Callable[..., Any]) -> str:
+    """Of the file that a function, compiled or not, is written in."""
+    return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()
 
 
 def keep_loops_in_the_cache(folder: Path = HERE) -> None:
@@ -52,7 +59,7 @@ class RoomCache(FunctionCache):
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         made_of = [cell.cell_contents for cell in self._py_func.__closure__ or ()]
-        names = [f"{x.__module__}.{x.__qualname__}" if callable(x) else repr(x) for x in made_of]
+        names = [f"{x.__module__}.{x.__qualname__} {digest_of_file(x)}" if callable(x) else repr(x) for x in made_of]
         return sig, codegen.magic_tuple(), self._py_func.__code__.co_code, tuple(names), SOURCES
 
 

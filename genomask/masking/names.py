@@ -19,8 +19,8 @@ from genomask.masking.curricula import CURRICULA, Curriculum
 from genomask.masking.registry import STRATEGIES, StrategySpec
 from genomask.settings.spelling import did_you_mean
 from genomask.settings.strategy_text import read_name
+from genomask.settings.table import checked
 
-_WORDS = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
 _BOOLS = {"true": True, "false": False}
 NPMI_TABLES = ("table", "shuffled")
 """Values of the parameter `npmi`: the scores as counted, or the same scores dealt out anew among the k-mers."""
@@ -156,14 +156,10 @@ def _typed(text: str, found: StrategySpec | Curriculum, given: Mapping[str, obje
 
 def _as_type_of(default: object, value: object, what: str) -> object:
     """A value, or its text, as the default's type. Raises SettingsError where it is not of that type."""
-    kind = type(default)
+    kind: Any = type(default)
     if isinstance(value, str) and kind is bool:
         value = _BOOLS.get(value.lower(), value)
-    elif isinstance(value, str) and kind in (int, float):
+    elif isinstance(value, str):
         with contextlib.suppress(ValueError):  # it stays text, which is refused below
             value = kind(value)
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise SettingsError(f"masking strategy {what} must be {_WORDS[kind]}, got {value!r}.")
-    return value
+    return checked(value, kind, f"masking strategy {what}")

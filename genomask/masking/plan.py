@@ -12,10 +12,10 @@ from torch import Tensor
 from genomask.errors import SettingsError
 from genomask.hashing import Purpose, uniform
 from genomask.masking.build import build_strategy
+from genomask.masking.built import Selection, Strategy
 from genomask.masking.curricula import Curriculum, Moment, Phase, has_stopped_falling
 from genomask.masking.names import find, find_strategy
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.registry import Selection, Strategy
 from genomask.types import TokenBases
 
 

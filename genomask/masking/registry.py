@@ -11,7 +11,6 @@ Parameters with defaults are the strategy's own settings: `every-third:phase=1` 
 import inspect
 import logging
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numba
 import numpy as np
-from torch import Tensor
 
 from genomask.errors import SettingsError
 from genomask.masking.jit import jit
@@ -32,25 +30,6 @@ Need = Literal["npmi", "windows", "every length"]
 depends much on the sequence; its rate solved at every short length, since its fraction jumps from one to the next."""
 
 log = logging.getLogger(__name__)
-
-
-class Selection(NamedTuple):
-    """What a strategy hides of packed ids (T,)."""
-
-    spans: Tensor  # (T,) int32, 0 visible, n > 0 the number of the span, from 1 in each sequence
-    weights: Tensor | None  # (T,) float32, weight of each masked token in the loss; None where all are 1
-
-
-class Strategy(ABC):
-    """Chooses what to hide."""
-
-    def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
-        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
-        return self.select_weighted(input_ids, cu_seqlens, keys).spans
-
-    @abstractmethod
-    def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
-        """The spans of packed ids (T,), and the weight that each of their tokens has in the loss."""
 
 
 Published = Callable[..., float]

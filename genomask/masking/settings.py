@@ -1,12 +1,12 @@
 """The [masking] table of a recipe."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 from genomask.masking.names import check_name
-from genomask.masking.npmi import Definition
+from genomask.masking.npmi import Definition, MinCount
 from genomask.masking.rates import Match
-from genomask.settings.table import Bounds, Rate, Table
+from genomask.settings.table import Rate, Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class MaskSettings(Table, name="masking"):
     """What mask_rate is a share of: "tokens" masked, "bases" hidden, or "none" for the published probabilities."""
     corruption: Literal["span", "token"] = "span"
     """One 80/10/10 draw per "span", or per "token"."""
-    npmi_min_count: Annotated[int, Bounds(least=2, below=2**63)] = 101
+    npmi_min_count: MinCount = 101
     """n-grams counted less often have no NPMI; at least 2."""
     npmi_definition: Definition = "exact"
     """"exact" (all segmentations) or "released" (the published table's)."""

@@ -1,5 +1,6 @@
 """What is compiled is kept on disk, found again, and forgotten once any file of the room changes."""
 
+import importlib
 import os
 
 import numba
@@ -39,6 +40,27 @@ def test_the_digest_changes_with_any_file_of_the_room(tmp_path):
     second = jit.digest_of_sources(tmp_path)
     (tmp_path / "b.py").write_text("")
     assert len({first, second, jit.digest_of_sources(tmp_path)}) == 3
+
+
+def test_a_new_strategy_leaves_what_the_others_were_compiled_to(tmp_path):
+    first = jit.digest_of_sources(tmp_path)
+    (tmp_path / "strategies").mkdir()
+    (tmp_path / "strategies" / "mine.py").write_text("")
+    assert jit.digest_of_sources(tmp_path) == first
+
+
+def test_a_strategy_that_changed_is_compiled_anew(monkeypatch, tmp_path):
+    assert compile_again("uniform") == 1
+    monkeypatch.setattr(jit, "digest_of_file", lambda _: str(tmp_path))  # another one each time
+    assert compile_again("uniform") == 0
+
+
+def test_no_strategy_calls_a_compiled_function_of_another():
+    """So that what each was compiled to depends on the shared files and its own alone."""
+    homes = {name: importlib.import_module(spec.mask.__module__) for name, spec in STRATEGIES.items()}
+    for name, home in homes.items():
+        compiled = [x.__module__ for x in vars(home).values() if isinstance(x, numba.core.dispatcher.Dispatcher)]
+        assert not set(compiled) & {other.__name__ for other in homes.values() if other is not home}, name
 
 
 def test_loops_are_kept_in_the_cache_where_nothing_can_be_written_beside_them(tmp_path, monkeypatch):

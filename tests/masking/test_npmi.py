@@ -134,7 +134,7 @@ def test_mistakes_are_named():
     counts = random_counts(3)
     with pytest.raises(SettingsError, match="min_count must be at least 2"):
         NpmiTable.from_counts(counts, min_count=1)
-    with pytest.raises(SettingsError, match="'exact' or 'released'"):
+    with pytest.raises(SettingsError, match="one of exact, released"):
         NpmiTable.from_counts(counts, definition="approximate")
     with pytest.raises(SettingsError, match="single base has no NPMI"):
         NpmiTable.from_counts(counts).npmi(1)

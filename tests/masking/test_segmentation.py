@@ -16,9 +16,10 @@ def test_the_reverse_complement_of_each_word_is_found_at_its_place():
     assert opposite.tolist() == [word.translate(pair)[::-1] for word in words(3)]
 
 
-def test_letters_alone_add_up():
-    log_p = np.log([0.1, 0.2, 0.3, 0.4])
-    assert segmentation.letters_alone(log_p, 3)[words(3).index("GAT")] == pytest.approx(np.log(0.3 * 0.1 * 0.4))
+def test_of_parts_of_one_letter_the_letters_add_up():
+    log_p = {1: np.log([0.1, 0.2, 0.3, 0.4]), 2: np.zeros(16), 3: np.zeros(64)}
+    letters = segmentation.best_segmentations(log_p, longest_part=1)[3]
+    assert letters[words(3).index("GAT")] == pytest.approx(np.log(0.3 * 0.1 * 0.4))
 
 
 def test_counts_are_rounded_down_before_they_become_probabilities():

@@ -43,14 +43,6 @@ def best_segmentations(log_p: Mapping[int, np.ndarray], longest_part: int) -> di
     return several
 
 
-def letters_alone(log_p: np.ndarray, n: int) -> np.ndarray:
-    """(4**n,) sum of ln p of the letters of each n-gram, from log_p (4,) of the letters."""
-    total = np.zeros(1)
-    for _ in range(n):
-        total = np.add.outer(total, log_p).ravel()
-    return total
-
-
 def reverse_complemented(values: np.ndarray) -> np.ndarray:
     """The value of each word's reverse complement, of values (4**n,)."""
     n = round(math.log(len(values), 4))

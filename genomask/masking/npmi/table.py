@@ -9,22 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 
 from genomask.errors import DataError, SettingsError
 from genomask.masking.npmi.counting import count_ngrams
 from genomask.masking.npmi.file import damaged, read_table, write_table
-from genomask.masking.npmi.segmentation import (
-    best_segmentations,
-    letters_alone,
-    log_probabilities,
-    reverse_complemented,
-)
+from genomask.masking.npmi.segmentation import best_segmentations, log_probabilities, reverse_complemented
+from genomask.settings.table import Bounds, checked
 
 Definition = Literal["exact", "released"]
 Strand = Literal["forward", "both"]
+MinCount = Annotated[int, Bounds(least=2, below=2**63)]
 
 _SAVED = {"min_count": int, "definition": str, "strand": str, "round_to": list, "genome": str, "regions": str}
 """What a file holds beside the counts, as JSON has it."""
@@ -137,7 +134,8 @@ class NpmiTable:
         Raises SettingsError as `pmi` does.
         """
         self._require_parts(n)
-        return self._against(letters_alone(self._log_p[1], n), n, np.isneginf(self._log_p[n]))
+        letters = best_segmentations({m: self._log_p[m] for m in range(1, n + 1)}, longest_part=1)
+        return self._against(letters[n], n, np.isneginf(self._log_p[n]))
 
     def pmi(self, n: int) -> np.ndarray:
         """(4**n,) float64, nats: ln p against the likeliest segmentation into two or more parts; -inf if too rare.
@@ -217,16 +215,11 @@ def _whole(counts: np.ndarray, n: int) -> np.ndarray:
     return (np.rint(counts) if np.issubdtype(counts.dtype, np.floating) else counts).astype(np.int64)
 
 
-def check_npmi_settings(min_count: int, definition: str, strand: str, owner: str = "the NPMI's ") -> None:
-    """Raises SettingsError for one that is out of range or unknown; `owner` is put before names."""
-    if min_count < 2:
-        raise SettingsError(f"{owner}min_count must be at least 2, got {min_count}.")
-    if min_count >= 2**63:
-        raise SettingsError(f"{owner}min_count must be below 2**63, as counts are, got {min_count}.")
-    if definition not in get_args(Definition):
-        raise SettingsError(f"{owner}definition must be 'exact' or 'released', got {definition!r}.")
-    if strand not in get_args(Strand):
-        raise SettingsError(f"{owner}strand must be 'forward' or 'both', got {strand!r}.")
+def check_npmi_settings(min_count: int, definition: str, strand: str) -> None:
+    """Raises SettingsError for one that is out of range or unknown."""
+    checked(min_count, MinCount, "the NPMI's min_count")
+    checked(definition, Definition, "the NPMI's definition")
+    checked(strand, Strand, "the NPMI's strand")
 
 
 def rarity_warning(table: NpmiTable, lengths: Iterable[int], settings: str) -> str:

@@ -9,8 +9,8 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from genomask.errors import SettingsError
+from genomask.masking.built import BuiltStrategy
 from genomask.masking.rates.simulation import Simulation
-from genomask.masking.registry import Strategy
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,6 @@ ENOUGH = 1e-3
 """The search ends where the fraction is off by less than this part of the rate."""
 MOST_OFF = 0.01
 """A rate that is missed by more than this part of it is refused."""
-
-Build = Callable[[Tensor], Strategy]
-"""The strategy with the given probabilities by number of bases."""
 
 
 def solve(visible: Callable[[float, int], np.ndarray], lengths: Iterable[tuple[int, int]], rate: float) -> Tensor:
@@ -39,26 +36,25 @@ def solve(visible: Callable[[float, int], np.ndarray], lengths: Iterable[tuple[i
     return _table(n_bases, solved)
 
 
-def calibrate(name: str, build: Build, simulations: Iterable[Simulation], rate: float, match: str) -> Tensor:
+def calibrate(strategy: BuiltStrategy, simulations: Iterable[Simulation], rate: float, match: str) -> Tensor:
     """Probabilities by number of bases, by simulation at lengths that fall.
 
-    Raises SettingsError where the strategy called `name` cannot give the rate, and warns where too little was simulated
-    to tell.
+    Raises SettingsError where the strategy cannot give the rate, and warns where too little was simulated to tell.
     """
     lengths, solved, probability = [], [], 0.0
     for simulation in simulations:
-        probability = _solve(name, simulation, build, probability or rate / 8, rate, match)
+        probability = _solve(strategy, simulation, probability or rate / 8, rate, match)
         lengths.append(simulation.n_bases)
         solved.append(probability)
     return _table(lengths, solved)
 
 
-def require_literal(name: str, build: Build, simulations: Iterable[Simulation], rate: float) -> None:
+def require_literal(strategy: BuiltStrategy, simulations: Iterable[Simulation], rate: float) -> None:
     """Refuse a strategy that does not mask no token where its probability is 0, or all where it is 1."""
     for simulation in simulations:
-        (fraction, _), _ = simulation.fractions(build, rate)
+        (fraction, _), _ = simulation.fractions(strategy, rate)
         if abs(fraction - rate) > ENOUGH:
-            raise SettingsError(_cannot_give(name, simulation, rate, "tokens", fraction))
+            raise SettingsError(_cannot_give(strategy.spec.name, simulation, rate, "tokens", fraction))
 
 
 def _table(lengths: Sequence[float], solved: Sequence[float]) -> Tensor:
@@ -70,15 +66,15 @@ def _table(lengths: Sequence[float], solved: Sequence[float]) -> Tensor:
     return torch.from_numpy(np.interp(1 / at, 1 / np.array(lengths), solved))
 
 
-def _solve(name: str, simulation: Simulation, build: Build, probability: float, rate: float, match: str) -> float:
+def _solve(strategy: BuiltStrategy, simulation: Simulation, probability: float, rate: float, match: str) -> float:
     """The probability that gives the asked fraction, from a first guess: secant steps in a shrinking bracket.
 
     In terms of the logarithms of the probability and of -ln(1 - fraction) the way is nearly straight.
     """
-    low, high, slope = 1e-9, 1.0, 1.0
+    name, low, high, slope = strategy.spec.name, 1e-9, 1.0, 1.0
     before: tuple[float, float] | None = None
     for _ in range(40):
-        tokens_masked, bases_hidden = simulation.fractions(build, probability)
+        tokens_masked, bases_hidden = simulation.fractions(strategy, probability)
         fraction, error = tokens_masked if match == "tokens" else bases_hidden
         low, high = (probability, high) if fraction < rate else (low, probability)
         if abs(fraction - rate) < ENOUGH * rate or high - low < ENOUGH * high:

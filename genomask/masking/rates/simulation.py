@@ -4,7 +4,7 @@ Letters: n sequences of S tokens each, T = n S tokens, B windows, C control vari
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,16 +14,15 @@ from torch import Tensor
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64
 from genomask.masking.accounting import account_each
+from genomask.masking.built import BuiltStrategy
 from genomask.masking.checks import checked
 from genomask.masking.jit import Array, jit
-from genomask.masking.registry import Strategy
 from genomask.masking.sequence import (
     Packed,
     Settings,
     Vocabulary,
     centres,
     hide_base,
-    lay_out,
     open_sequence,
     tokens_drawn,
     write_spans,
@@ -63,14 +62,16 @@ class Simulation:
         self.cu_seqlens = torch.arange(n + 1) * self.n_tokens
         self._batch = checked(self.input_ids, self.cu_seqlens, self.keys, len(tokens.maskable))
         self._vocabulary = Vocabulary.of(tokens)
-        self._lengths = torch.from_numpy(_lengths(self._batch, self._vocabulary))  # (n,) int64 bases of each
-        self.n_bases = float(self._lengths.double().mean())
         self._n_bases_of = tokens.n_bases[self.input_ids]
+        overlap = tokens.k - tokens.stride
+        before_the_last = (self._n_bases_of - overlap).clamp(min=0).view(n, -1).sum(1)
+        self._lengths = torch.where(before_the_last > 0, before_the_last + overlap, 0)  # (n,) bases of each
+        self.n_bases = float(self._lengths.double().mean())
         self._maskable = tokens.maskable[self.input_ids]
 
-    def fractions(self, build: Callable[[Tensor], Strategy], probability: float) -> tuple[Fraction, Fraction]:
-        """Mean fraction of tokens masked and of bases hidden."""
-        strategy = build(torch.tensor([probability], dtype=torch.float64))
+    def fractions(self, strategy: BuiltStrategy, probability: float) -> tuple[Fraction, Fraction]:
+        """Mean fraction of tokens masked and of bases hidden with a probability other than the strategy's own."""
+        strategy = strategy.with_probabilities(probability)
         spans = strategy.select(self.input_ids, self.cu_seqlens, self.keys).numpy()
         counts = account_each(self._batch, self._batch.input_ids, spans, self._vocabulary)
         n_maskable, n_masked, covered, hidden, _ = torch.from_numpy(counts).double().unbind(1)
@@ -96,15 +97,6 @@ class Simulation:
         off = torch.from_numpy(covered).double() - expected
         columns += [n_centres % 2 - odd, _sums(off, self.cu_seqlens)]
         return torch.stack(columns, 1)
-
-
-@jit
-def _lengths(batch: Packed, vocabulary: Vocabulary) -> Array:
-    """(n,) int64 bases of each sequence."""
-    lengths = np.empty(len(batch.keys), dtype=np.int64)
-    for s in range(len(lengths)):
-        lengths[s] = lay_out(batch.input_ids[batch.bounds[s] : batch.bounds[s + 1]], vocabulary).length
-    return lengths
 
 
 @jit

@@ -1,0 +1,84 @@
+"""What chooses what to hide: packed tokens in, spans out; a registered strategy with all that it needs to do so.
+
+Letters: T tokens of all packed sequences, B sequences, V ids.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genomask.masking.checks import checked
+from genomask.masking.registry import StrategySpec
+from genomask.masking.sequence import Sequence, Settings, Vocabulary, over_sequences
+from genomask.types import TokenBases
+
+
+class Selection(NamedTuple):
+    """What a strategy hides of packed ids (T,)."""
+
+    spans: Tensor  # (T,) int32, 0 visible, n > 0 the number of the span, from 1 in each sequence
+    weights: Tensor | None  # (T,) float32, weight of each masked token in the loss; None where all are 1
+
+
+class Strategy(ABC):
+    """Chooses what to hide."""
+
+    def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
+        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
+        return self.select_weighted(input_ids, cu_seqlens, keys).spans
+
+    @abstractmethod
+    def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
+        """The spans of packed ids (T,), and the weight that each of their tokens has in the loss."""
+
+
+@dataclass(frozen=True)
+class BuiltStrategy(Strategy):
+    """A registered function with its tables, rate and parameters."""
+
+    spec: StrategySpec
+    tokens: TokenBases
+    parameters: dict[str, Any]  # the strategy's own
+    scores: Tensor  # (V,) float64, what it reads of the NPMI of each id, or (0,)
+    probabilities: Tensor  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
+
+    def with_probabilities(self, *probabilities: float) -> "BuiltStrategy":
+        """The same strategy with others."""
+        return replace(self, probabilities=torch.tensor(probabilities, dtype=torch.float64))
+
+    def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
+        """The spans of packed ids (T,), and the weight that each of their tokens has in the loss.
+
+        Masking runs on the host: tensors of another device are copied there, and the spans back to it. Raises DataError
+        for a batch that does not fit itself or the vocabulary.
+        """
+        batch = checked(input_ids, cu_seqlens, keys, len(self.tokens.maskable))
+        if self.spec.source:  # a person's own function may write to it
+            batch = batch._replace(input_ids=batch.input_ids.copy())
+        n, device = len(batch.input_ids), input_ids.device
+        spans, weights = np.empty(n, dtype=np.int32), np.zeros(n, dtype=np.float32)  # whose memory none touches as yet
+        select = self.spec.machine_code or over_sequences(self._interpreted)
+        with self.spec.blamed("on a sequence"):
+            weighted = select(batch, *self._tables, tuple(self.parameters.values()), spans, weights)
+        weights_T = torch.from_numpy(np.where(weights == 0, np.float32(1), weights)).to(device) if weighted else None
+        return Selection(torch.from_numpy(spans).to(device), weights_T)
+
+    @property
+    def identity(self) -> str:
+        """Names all that its mask depends on beside its name, vocabulary and probabilities."""
+        scores = hashlib.sha256(self.scores.numpy().tobytes()).hexdigest()
+        return self.spec.source + repr(sorted(self.parameters.items())) + scores
+
+    @cached_property
+    def _tables(self) -> tuple[Vocabulary, Settings]:
+        return Vocabulary.of(self.tokens), Settings(self.probabilities.numpy(), self.scores.numpy())
+
+    def _interpreted(self, sequence: Sequence, *_: Any) -> None:
+        key, limit = np.uint64(sequence.key), np.uint64(sequence.limit)  # Python ints, as numba gives them back
+        self.spec.mask(sequence._replace(key=key, limit=limit), **self.parameters)
