@@ -23,11 +23,12 @@ coverage: $(STAMP)
 # units for it, and this machine's own answers are those of `test`.
 test-processors: as-yes-default-1 as-yes-avx2-2 as-no-default-2 as-no-avx2-1
 
-# as-UNITS-VECTORS-THREADS
+# as-UNITS-VECTORS-THREADS; only files that mark something are collected.
 as-%: PART = $(word $(1),$(subst -, ,$*))
 as-%: $(STAMP)
 	ATEN_CPU_CAPABILITY=$(call PART,2) ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=$(call PART,3) \
-	  MKL_NUM_THREADS=$(call PART,3) $(VENV)/bin/python -m pytest -m processor --bf16-units $(call PART,1)
+	  MKL_NUM_THREADS=$(call PART,3) $(VENV)/bin/python -m pytest -m processor --bf16-units $(call PART,1) \
+	  $$(grep -rl --include='test_*.py' mark.processor tests)
 
 # Damaged and absurd inputs for a minute. More, or one again: make fuzz FUZZ="--fuzz-cases 10000 --fuzz-seed 1".
 FUZZ ?= --fuzz-seconds 60

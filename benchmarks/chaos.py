@@ -33,7 +33,9 @@ from genomask.training.metrics_log import OF_THE_MOMENT, read_metrics
 
 RESULT = Path(__file__).parent / "results" / "chaos.json"
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["genomask.commands.pretrain", "genomask.commands.run_folder.report"])
+CONTEXT.set_forkserver_preload(
+    ["genomask.commands.pretrain", "genomask.commands.run_folder.report", "genomask.report.plots"]
+)
 
 PLACES = {
     "cache": "sealed_folder",

@@ -1,8 +1,9 @@
 """What is written for a GPU, run on a stand-in that refuses tensors left on the CPU: the same bits, the same training.
 
-Each check runs in a process of its own, since the stand-in is registered for a whole process.
+The checks run in a process of their own, since the stand-in is registered for a whole process.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -27,13 +28,33 @@ SWITCHES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("check", ["masks_are_equal", "training_is_equal", "a_tensor_left_behind_is_refused"])
-def test_on_a_second_device(check):
-    program = f"import os, test_second_device as t; t.{check}(); os._exit(0)"  # PyTorch aborts at an orderly exit
+CHECKS = ("masks_are_equal", "training_is_equal", "a_tensor_left_behind_is_refused")
+PROGRAM = """
+import json, os, traceback, test_second_device as checks
+failures = dict.fromkeys(checks.CHECKS, "")
+for name in failures:
+    try:
+        getattr(checks, name)()
+    except BaseException:
+        failures[name] = traceback.format_exc()
+print(json.dumps(failures), flush=True)
+os._exit(0)  # PyTorch aborts at an orderly exit
+"""
+
+
+@pytest.fixture(scope="module")
+def failures() -> dict[str, str]:
+    """What went wrong in each check; empty where nothing did."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    command = [sys.executable, "-c", program]
+    command = [sys.executable, "-c", PROGRAM]
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_on_a_second_device(check, failures):
+    assert failures[check] == ""
 
 
 def masks_are_equal():

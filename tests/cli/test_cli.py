@@ -16,11 +16,6 @@ HERE = __file__  # a file that is there; what is asked ends before it is read
 COMPARE = ["compare", "--genome", HERE, "--train", HERE, "--test", HERE]
 
 
-def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "genomask", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-
-
 def test_help_loads_none_of_the_slow_packages():
     command = [sys.executable, "-X", "importtime", "-m", "genomask", "--help"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -124,10 +119,23 @@ def test_the_highest_seed_makes_a_mask(tmp_path):
         ([*COMPARE, "--recipe", "genome-tiny", "--masking", "nope"], "unknown masking strategy 'nope'"),
     ],
 )
-def test_a_mistake_is_one_line_on_stderr_and_exit_2(tmp_path, arguments, words):
-    result = run(*arguments, "--out", str(tmp_path / "out"))
+def test_a_mistake_is_one_line_on_stderr_and_exit_2(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.setattr(sys, "argv", ["genomask", *arguments, "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    assert_one_line(capsys.readouterr().err, words)
+
+
+def test_so_it_is_in_a_process_of_its_own(tmp_path):
+    command = [sys.executable, "-m", "genomask", "fewshot", "--model", "nowhere", "--train", HERE, "--test", HERE]
+    result = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert words in result.stderr
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    assert "Traceback" not in result.stderr
+    assert_one_line(result.stderr, "nowhere: no model")
+
+
+def assert_one_line(said: str, words: str) -> None:
+    assert words in said
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert "Traceback" not in said

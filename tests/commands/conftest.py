@@ -3,11 +3,25 @@
 from pathlib import Path
 
 import pytest
+from launcher import CONTEXT
 from quick_settings import QUICK
 
 from genomask.commands.demo.simulate import SimulatedFiles, SimulationSettings, simulate
 from genomask.data.opening import Inputs
+from genomask.masking.rates import simulation
 from genomask.recipe import GenomeRecipe, load_recipe
+
+
+@pytest.fixture(autouse=True)
+def rates_from_few_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rates to a third of their digits, in a tenth of the time; that they are right tests/masking says."""
+    monkeypatch.setattr(simulation, "TOKENS_PER_LENGTH", 30_000)
+
+
+@pytest.fixture
+def forked_arms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arms of a comparison start from a server that has imported everything once."""
+    monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", lambda _kind: CONTEXT)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,12 @@ from torch.distributed import TCPStore
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["genomask.cli.app", "genomask.commands.pretrain", "genomask.commands.run_folder.report"]
+    [
+        "genomask.cli.app",
+        "genomask.commands.compare.arms",
+        "genomask.commands.run_folder.report",
+        "genomask.report.plots",
+    ]
 )
 LIMIT_SECONDS = 120
 

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch
 from quick_settings import QUICK
 from safetensors.torch import load_file
 
+from genomask.cli import app as cli
 from genomask.commands.compare.arms import Comparison, folder_name, run_arm
 from genomask.commands.compare.comparison import compare
 from genomask.commands.pretrain import build_run, pretrain
@@ -163,13 +163,16 @@ def test_plain_strategies_log_no_phase(masked_by, inputs, run_folder):
     assert not {"masked_by_second_fraction", "mask_rate_asked"} & set(rows_of(run_folder)[0])
 
 
-def test_a_strategy_of_ones_own_goes_from_the_command_line_to_a_model(simulated, tmp_path):
+def test_a_strategy_of_ones_own_goes_from_the_command_line_to_a_model(simulated, tmp_path, monkeypatch):
     shutil.copy(MY_MASKS, tmp_path / "my_masks.py")
     changes = [word for change in (*QUICK, "training.steps=5") for word in ("--set", change)]
-    command = [sys.executable, "-m", "genomask", "pretrain", "--recipe", "genome-demo", "--out", "run", *changes]
+    command = ["genomask", "pretrain", "--recipe", "genome-demo", "--out", "run", *changes]
     command += ["--genome", str(simulated.genome), "--masking", "my_masks.py:cpg:flank=1"]
-    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0
     assert read_config(tmp_path / "run")[0].masking.strategy == "my_masks.py:cpg:flank=1"  # as it was given
     assert (tmp_path / "run" / "model" / "model.safetensors").exists()
 
@@ -218,7 +221,7 @@ def test_two_arms_may_be_one_strategy_with_other_parameters(comparison_of):
     assert hidden[wide] > hidden[narrow] > 0
 
 
-def test_an_arm_may_be_a_curriculum_of_strategies_with_parameters_and_goes_on(comparison_of, monkeypatch):
+def test_an_arm_may_be_a_curriculum_of_strategies_with_parameters_and_goes_on(comparison_of, forked_arms, monkeypatch):
     curriculum = f"cm-step:first=(span:p=0.1):second=({MY_MASKS}:cpg:flank=1):at=10"
     comparison = comparison_of("span", curriculum)
     outcome = compare(comparison)

@@ -4,14 +4,13 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from launcher import launch
 from quick_settings import QUICK
 from safetensors.torch import load_file
 
@@ -314,16 +313,15 @@ def test_streamed_text_is_split_where_the_recipe_says_so(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_to_the_command_leaves_a_checkpoint_and_its_exit_code(simulated, tmp_path, number, code):
     changes = [word for change in (*QUICK, "training.steps=100000") for word in ("--set", change)]
-    command = [sys.executable, "-m", "genomask", "pretrain", "--recipe", "genome-demo", "--out", str(tmp_path / "run")]
-    process = subprocess.Popen([*command, "--genome", str(simulated.genome), *changes], stderr=subprocess.PIPE)
+    command = ["pretrain", "--recipe", "genome-demo", "--out", str(tmp_path / "run"), *changes]
+    launched = launch([*command, "--genome", str(simulated.genome)], tmp_path, 1)
     metrics = tmp_path / "run" / "metrics.jsonl"
     deadline = time.time() + 60
     while time.time() < deadline and not (metrics.exists() and metrics.read_text()):
         time.sleep(0.1)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == code
-    assert b"--resume" in said
+    os.kill(launched.processes[0].pid, number)
+    assert launched.wait() == [code]
+    assert "--resume" in launched.said()[0]
     assert list((tmp_path / "run" / "checkpoints").glob("step-*/state.json"))
 
 

@@ -1,4 +1,4 @@
-"""How many cases, and which: the ordinary suite runs a few fixed rounds, CI a minute, a person as many as asked."""
+"""How many cases, and which: the ordinary suite runs the first of each kind, CI a minute, a person as many as asked."""
 
 import pytest
 

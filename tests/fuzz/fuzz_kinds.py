@@ -1,6 +1,5 @@
 """The kinds of input that are damaged, and how often each has its turn. A seed and a number make a case."""
 
-import itertools
 import random
 from pathlib import Path
 
@@ -48,10 +47,9 @@ def kind_of(number: int) -> str:
     return ROUND[number % len(ROUND)]
 
 
-def first_of_each(count: int) -> list[int]:
-    """The first cases of every kind, `count` of each."""
-    numbers = range(count * len(ROUND))
-    return sorted(at for name in KINDS for at in itertools.islice((n for n in numbers if kind_of(n) == name), count))
+def first_of_each() -> list[int]:
+    """The first case of every kind."""
+    return sorted(map(ROUND.index, KINDS))
 
 
 def make_case(seed: int, number: int, place: Path, seeds: Path) -> Case:

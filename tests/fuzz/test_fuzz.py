@@ -28,7 +28,7 @@ def test_no_command_ends_in_a_traceback_or_loses_its_input(request, tmp_path, ca
 
 
 def chosen(config: pytest.Config) -> Iterator[int]:
-    """Numbers of the cases that the options ask for; without any, the first two of each kind."""
+    """Numbers of the cases that the options ask for; without any, the first of each kind."""
     kind, alone = config.getoption("--fuzz-kind", ""), config.getoption("--fuzz-case", None)
     seconds, cases = config.getoption("--fuzz-seconds", 0), config.getoption("--fuzz-cases", 0)
     numbers = (number for number in itertools.count() if kind in ("", kind_of(number)))
@@ -39,7 +39,7 @@ def chosen(config: pytest.Config) -> Iterator[int]:
         return itertools.takewhile(lambda _: time.monotonic() < until, numbers)
     if cases:
         return itertools.islice(numbers, cases)
-    return (number for number in first_of_each(2) if kind in ("", kind_of(number)))
+    return (number for number in first_of_each() if kind in ("", kind_of(number)))
 
 
 @pytest.mark.parametrize(

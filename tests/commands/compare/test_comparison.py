@@ -40,7 +40,7 @@ def comparison(quick_recipe, inputs, simulated, tmp_path):
     )
 
 
-def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, monkeypatch, chromium):
+def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, forked_arms, monkeypatch, chromium):
     outcome = compare(comparison)
     counts = outcome.results.groupby(["strategy", "method"]).size().to_dict()
     assert counts == {
@@ -138,7 +138,7 @@ def test_a_comparison_that_cannot_answer_is_refused_before_anything_runs(compari
     assert not comparison.out.exists()
 
 
-def test_an_arm_that_fails_gives_its_message_to_the_person(comparison):
+def test_an_arm_that_fails_gives_its_message_to_the_person(comparison, forked_arms):
     optimizer = dataclasses.replace(comparison.recipe.optimizer, learning_rate=LARGE)
     wild = dataclasses.replace(comparison, recipe=dataclasses.replace(comparison.recipe, optimizer=optimizer), seeds=1)
     with pytest.raises(TrainingError, match=r"arm .*/seed 0 failed: the evaluation after step \d+ is not finite"):
