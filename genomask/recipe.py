@@ -182,7 +182,7 @@ def recipe_to_toml(recipe: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
-def toml_value(value: str | float | bool | Sequence[str]) -> str:
+def toml_value(value: str | float | bool | Sequence[str] | Sequence[float]) -> str:
     """A TOML value: strings, numbers, booleans and lists are written as in JSON."""
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 

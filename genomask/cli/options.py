@@ -10,7 +10,7 @@ import typer
 from genomask.errors import SettingsError
 from genomask.fewshot.methods import ASKED, USUAL
 from genomask.files import inputs
-from genomask.files.genomes import input_genome
+from genomask.files.genomes import WeighedGenome, input_genome, weighed_genome
 from genomask.inference.hub import found_model
 from genomask.settings.ranges import shown
 
@@ -27,6 +27,15 @@ MOST_DIGITS = 12
 
 GENOME_HELP = "FASTA, GenBank or 2bit files, also gzip or bgzip; folders of them; - for standard input"
 GenomeFiles = Annotated[list[Path], typer.Option(parser=input_genome, metavar="FILE...", help=f"{GENOME_HELP}.")]
+MixedGenomes = Annotated[
+    list[WeighedGenome],
+    typer.Option(
+        parser=weighed_genome,
+        metavar="FILE[:WEIGHT]...",
+        help=f"{GENOME_HELP}. All are one genome; with weights, as human.fa:2 mouse.fa:1, each is one, and windows are "
+        "drawn from it by its weight.",
+    ),
+]
 ModelFolder = Annotated[
     Path,
     typer.Option(

@@ -6,7 +6,6 @@ Nothing is written, but for the caches that the run would fill too.
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -31,7 +30,7 @@ from genomask.training import distributed
 from genomask.training.batches import StepBatches
 from genomask.training.checkpoint import CHECKPOINTS_AT_ONCE, checkpoint_bytes
 from genomask.training.device import choose_device, peak_bytes
-from genomask.training.evaluation import Evaluation, evaluate
+from genomask.training.evaluation import Evaluation, Part, evaluate
 from genomask.training.loop import Run
 from genomask.training.optimizer import build_optimizer
 from genomask.training.step import loss_sum
@@ -159,14 +158,7 @@ def _train_on(run: Run, batch: StepBatches, device: torch.device, precision: str
 def _part_of(whole: Evaluation, fraction: float) -> tuple[Evaluation, float]:
     """A part of what is scored, and how many times its tokens the whole has."""
     n_batches, n_windows = (max(1, int(fraction * len(x))) for x in (whole.token_batches, whole.codes))
-    part = replace(
-        whole,
-        token_batches=whole.token_batches[:n_batches],
-        hidden={item: hidden[:n_windows] for item, hidden in whole.hidden.items()},
-        codes=whole.codes[:n_windows],
-        repeats=whole.repeats[:n_windows],
-        input_ids=whole.input_ids[:n_windows],
-    )
+    part = whole.only(Part(slice(n_windows), slice(n_batches)))
     return part, _tokens(whole) / _tokens(part)
 
 

@@ -37,7 +37,10 @@ def genome_report(inputs: Inputs, recipe: str, changes: Sequence[str]) -> Iterat
     settings = load_recipe(name, changes)
     assert isinstance(settings, GenomeRecipe)
     windows = settings.open_source(inputs, Path()).windows
-    yield rich_table(_frame(_window_rows(WindowFacts.of(genome, windows), manifest)), title=f"Windows of {name}")
+    facts = WindowFacts.of(genome, windows)
+    yield rich_table(_frame(_window_rows(facts, manifest)), title=f"Windows of {name}")
+    if facts.genomes:
+        yield rich_table(_mixture_frame(facts), title="Genomes, by weight")
 
 
 def keep_manifest(out: Path, source: Source) -> None:
@@ -85,6 +88,24 @@ def _window_rows(facts: WindowFacts, manifest: Manifest) -> list[tuple[str, str,
         ("validation windows", f"{facts.validation_windows:,} of {facts.validation_bases:,}", ""),
         ("longest window", f"{facts.longest:,}", ""),
     ]
+
+
+def _mixture_frame(facts: WindowFacts) -> "pd.DataFrame":
+    import pandas as pd
+
+    rows = [
+        (
+            genome.name,
+            f"{100 * genome.fraction:.2f}",
+            f"{genome.acgt:,}",
+            f"{genome.training:,}",
+            f"{genome.validation_windows:,}",
+        )
+        for genome in facts.genomes
+    ]
+    return pd.DataFrame(
+        rows, columns=["genome", "of windows, %", "A, C, G, T", "bases to train on", "validation windows"]
+    )
 
 
 def _percent(part: int, whole: int) -> str:

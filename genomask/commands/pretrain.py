@@ -167,7 +167,6 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
     # under a curriculum masked as in its first step, throughout: so the token loss can be followed
     scored = _plan(source, recipe, recipe.evaluation.mask_rate, table).at(0)
     evaluation = prepare_evaluation(batches, scored, table.counts(6) if table else None)
-    data = inputs.genome or inputs.corpus
     return Run(
         model=model,
         network=compile_model(model, device) if compiled else model,
@@ -179,7 +178,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
         scoring=recipe.evaluation,
         precision=precision,
         out=out,
-        card=partial(run_card, recipe, data, source.fingerprint, model, out),
+        card=partial(run_card, recipe, inputs.words, source.fingerprint, model, out),
         origin=origin.words if origin else "",
     )
 

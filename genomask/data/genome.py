@@ -34,6 +34,8 @@ class Genome:
     """How many letters were such as R, and read as N."""
     files: tuple[Path, ...] = ()
     """Where they were read from."""
+    file_offsets: tuple[int, ...] = ()
+    """(files + 1,) where each file begins in `codes`, and the end of the last."""
 
     @classmethod
     def open(

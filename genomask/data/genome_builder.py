@@ -27,6 +27,7 @@ class GenomeBuilder:
         self._has_read = has_read
         self._files: list[Path] = []
         self._offsets = [0]
+        self._file_offsets = [0]
         self._digests: list[bytes] = []
         self._names: dict[str, None] = {}
         self._origins: dict[str, list[tuple[Path, bytes]]] = {}  # name in the file -> files that use it, and content
@@ -44,6 +45,7 @@ class GenomeBuilder:
             digest = self._add_bases(pieces)
             self._digests.append(digest)
             self._add_name(path, record, digest)
+        self._file_offsets.append(self._offsets[-1])
 
     def finish(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What a cache folder holds beside the codes: facts for JSON, and arrays."""
@@ -63,6 +65,7 @@ class GenomeBuilder:
             "fingerprint": content.hexdigest(),
             "ambiguous": self._ambiguous,
             "files": [str(path) for path in self._files],
+            "file_offsets": self._file_offsets,
         }
         repeats = intersect(union(*self._repeats), records)
         return facts, {"offsets": offsets, "runs": runs, "repeats": repeats}

@@ -19,10 +19,11 @@ from genomask.files.cache import cache_errors, default_cache, files_key, sealed_
 from genomask.files.inputs import require_file
 from genomask.terminal.progress import working
 
-FORMAT = 2
+FORMAT = 3
 """Part of the key; raise it when the files change their meaning."""
 ARRAYS = ("offsets", "runs", "repeats")
 FACTS = ("names", "fingerprint", "ambiguous")
+OF_FILES = "file_offsets"
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def _load(folder: Path) -> dict[str, Any]:
     facts = json.loads((folder / "genome.json").read_text(encoding="utf-8"))
     arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in ARRAYS}
     codes = np.memmap(folder / "codes.bin", dtype=np.uint8, mode="r")
-    return {"codes": codes, **{name: facts[name] for name in FACTS}, **arrays}
+    return {"codes": codes, **{name: facts[name] for name in FACTS}, OF_FILES: tuple(facts[OF_FILES]), **arrays}
 
 
 def _is_sound(fields: dict[str, Any]) -> bool:

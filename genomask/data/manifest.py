@@ -9,6 +9,7 @@ import numpy as np
 from genomask.data.fasta import UNKNOWN
 from genomask.data.genome import Genome
 from genomask.data.intervals import longest, total_length
+from genomask.data.validation_windows import windows_at
 from genomask.data.windows import GenomeWindows
 from genomask.files.cache import CHUNK_BYTES
 
@@ -32,6 +33,19 @@ class FileFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ComponentFacts:
+    """What windows take of one of several genomes."""
+
+    name: str
+    fraction: float
+    """Of the training windows."""
+    acgt: int
+    training: int
+    """Bases."""
+    validation_windows: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class WindowFacts:
     """What windows take of a genome, in bases."""
 
@@ -46,6 +60,8 @@ class WindowFacts:
     """Of each."""
     longest: int
     """Of a training window."""
+    genomes: tuple[ComponentFacts, ...]
+    """Where several are mixed by weight."""
 
     @classmethod
     def of(cls, genome: Genome, windows: GenomeWindows) -> "WindowFacts":
@@ -58,6 +74,17 @@ class WindowFacts:
             validation_windows=count,
             validation_bases=windows.validation_bases,
             longest=windows.max_bases,
+            genomes=tuple(
+                ComponentFacts(
+                    name=part.name,
+                    fraction=part.fraction,
+                    acgt=total_length(part.part_of(genome.runs)),
+                    training=total_length(part.part_of(windows.training)),
+                    validation_windows=len(part.part_of(windows_at(windows.validation_starts, 1))),
+                )
+                for part in windows.mixture
+                if part.name
+            ),
         )
 
 

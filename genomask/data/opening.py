@@ -6,6 +6,7 @@ from pathlib import Path
 
 from genomask.data.genome import Genome
 from genomask.data.hub_corpus import HubCorpus
+from genomask.data.mixture import mixture_of
 from genomask.data.settings import DnaTokenSettings, DocumentSettings, WordPieceSettings
 from genomask.data.sources import GenomeSource, TextSource
 from genomask.data.stream_marks import MARKS
@@ -28,6 +29,17 @@ class Inputs:
     genome: tuple[str, ...] = ()
     ambiguous: str = "error"
     corpus: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    """Of each genome, where several are mixed; none where all files are one genome."""
+
+    def __post_init__(self) -> None:
+        assert not self.weights or len(self.weights) == len(self.genome)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Files and corpora by their names alone, with their weights, for a person."""
+        names = [Path(name).name for name in self.genome or self.corpus]
+        return tuple(map("{}:{:g}".format, names, self.weights)) if self.weights else tuple(names)
 
     def absolute(self) -> "Inputs":
         """The same files by absolute paths, so that they are found from any folder; what is streamed is no file."""
@@ -38,7 +50,8 @@ class Inputs:
 def open_genome(inputs: Inputs, tokens: DnaTokenSettings, windows: WindowSettings, seed: int) -> GenomeSource:
     """Windows of the genome files."""
     genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
-    return GenomeSource(genome, windows, dna_tokenizer(tokens), seed)
+    mixture = mixture_of(genome, [Path(path) for path in inputs.genome], inputs.weights)
+    return GenomeSource(genome, windows, dna_tokenizer(tokens), seed, mixture)
 
 
 def open_text(

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from genomask.data.best_fit import best_fit, joined
 from genomask.data.genome import Genome
 from genomask.data.manifest import Manifest, WindowFacts
+from genomask.data.mixture import Mixture
 from genomask.data.packing import pack, shortened
 from genomask.data.permutation import permute
 from genomask.data.repeats import soft_masked, weigh_repeats
@@ -25,6 +26,7 @@ from genomask.data.text import corpus_files
 from genomask.data.token_store import TokenStore
 from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.tokenizers.wordpiece import token_bases_of
+from genomask.data.validation_windows import windows_at
 from genomask.data.windows import GenomeWindows, WindowSettings, read_window
 from genomask.errors import DataError, SettingsError
 from genomask.files.cache import default_cache, key_of
@@ -51,6 +53,7 @@ class ValidationBases(NamedTuple):
 
     codes: np.ndarray  # (W, L) uint8
     repeats: np.ndarray  # (W, L) bool, soft-masked
+    genomes: Mapping[str, slice]  # the windows of each of several genomes; empty where there is one
 
 
 class Source(Protocol):
@@ -106,21 +109,36 @@ class Source(Protocol):
 class GenomeSource:
     """Windows of a genome as the tokens of any DNA tokenizer."""
 
-    def __init__(self, genome: Genome, settings: WindowSettings, tokenizer: DnaTokenizer, seed: int) -> None:
+    def __init__(
+        self, genome: Genome, settings: WindowSettings, tokenizer: DnaTokenizer, seed: int, mixture: Mixture = ()
+    ) -> None:
+        """`mixture`: as GenomeWindows. Raises SettingsError where nothing can be held out of one of its genomes."""
         self.genome = genome
         self.dna_tokenizer = tokenizer
         self.token_bases = tokenizer.token_bases
-        self.windows = GenomeWindows(genome, settings, tokenizer, seed)
+        self.windows = GenomeWindows(genome, settings, tokenizer, seed, mixture)
         facts = [fact for fact in (tokenizer.learned, self.windows.regions_key) if fact]
         self.fingerprint = key_of(genome.fingerprint, *facts) if facts else genome.fingerprint
-        if len(self.windows.validation_starts) == 0:
+        self._require_validation(settings.validation_windows)
+
+    def _require_validation(self, asked: int) -> None:
+        mixture = self.windows.mixture
+        for part in mixture:
+            if len(part.part_of(self._validation)):
+                continue
             why = (
-                f"no run of ACGT can spare a validation window beside a longest window of {self.windows.max_bases} "
-                "bases for training. Lower windows.max_tokens, or give a longer genome."
+                f"no run of ACGT{part.within} can spare a validation window beside a longest window of "
+                f"{self.windows.max_bases} bases for training. Lower windows.max_tokens, or give a longer genome."
             )
-            if settings.validation_windows == 0:
-                why = "windows.validation_windows is 0. Set it to at least 1."
+            if asked < len(mixture):
+                each = ", one for each genome" if len(mixture) > 1 else ""
+                why = f"windows.validation_windows is {asked}. Set it to at least {len(mixture)}{each}."
             raise SettingsError(f"there is nothing to evaluate on: {why}")
+
+    @property
+    def _validation(self) -> np.ndarray:
+        """(W, 2) int64 the validation windows."""
+        return windows_at(self.windows.validation_starts, self.windows.validation_bases)
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -131,9 +149,14 @@ class GenomeSource:
     @property
     def description(self) -> str:
         """How much there is to train on, and what is held out, for a person."""
-        bases = np.diff(self.windows.training).sum()
-        held_out = len(self.windows.validation_starts)
-        return f"{bases:,} bases to train on, {held_out:,} windows of {self.windows.validation_bases} bases held out"
+        facts = WindowFacts.of(self.genome, self.windows)
+        held_out = f"{facts.validation_windows:,} windows of {facts.validation_bases} bases held out"
+        mixed = "".join(
+            f"; {part.name}: {part.fraction:.1%} of the windows, from {part.training:,} bases, "
+            f"{part.validation_windows:,} held out"
+            for part in facts.genomes
+        )
+        return f"{facts.training:,} bases to train on, {held_out}{mixed}"
 
     @property
     def training_bases(self) -> TrainingBases:
@@ -160,7 +183,12 @@ class GenomeSource:
         """What the validation windows cover."""
         starts, length = self.windows.validation_starts, self.windows.validation_bases
         codes = self.genome.codes[starts[:, None] + np.arange(length)]
-        return ValidationBases(codes, soft_masked(self.genome.repeats, starts, length))
+        genomes = {
+            part.name: slice(*np.searchsorted(starts, [part.start, part.stop]).tolist())
+            for part in self.windows.mixture
+            if part.name
+        }
+        return ValidationBases(codes, soft_masked(self.genome.repeats, starts, length), genomes)
 
     def validation(self) -> TokenSequences:
         """The validation windows, all of one length."""

@@ -3,11 +3,14 @@
 Letters: B windows, n intervals, L bases of a window.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from genomask.hashing import below, hash64
+from genomask.hashing import below, hash64, uniform
 
-PHASE, SLOT = 111, 112  # streams of the hash
+START, NEAR, GENOME, PHASE, SLOT = 104, 106, 107, 111, 112  # streams of the hash
+_ZERO = np.zeros(1, dtype=np.int64)
 
 
 class StartChooser:
@@ -44,6 +47,41 @@ class StartChooser:
     def _starts_in_first(self, n_intervals: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         n_starts: np.ndarray = self._bases[n_intervals] - n_intervals * (lengths - 1)
         return n_starts
+
+
+class GenomeStarts:
+    """Where windows of one genome may begin: anywhere, or a fraction of them near what the settings name."""
+
+    def __init__(self, anywhere: np.ndarray, near: np.ndarray, near_fraction: float) -> None:
+        """Intervals (n, 2) of both kinds; `near` may be empty where the fraction is 0."""
+        self._choosers = StartChooser(anywhere), StartChooser(near)
+        self._near_fraction = near_fraction
+
+    def choose(self, keys: np.ndarray, lengths: np.ndarray, attempt: int) -> np.ndarray:
+        """(B,) int64 starts of windows of `lengths` bases, by their keys and how often they were drawn before."""
+        bits = hash64(keys, START, _ZERO + attempt)
+        is_near = uniform(keys, NEAR, _ZERO) < self._near_fraction
+        starts = np.empty(len(keys), dtype=np.int64)
+        for chooser, mine in zip(self._choosers, (~is_near, is_near), strict=True):
+            starts[mine] = chooser.choose(bits[mine], lengths[mine])
+        return starts
+
+
+class MixedStarts:
+    """Starts in several genomes, of which a hash of the window's key picks each with its fraction."""
+
+    def __init__(self, genomes: Sequence[GenomeStarts], fractions: Sequence[float]) -> None:
+        self.genomes = genomes
+        self._borders = np.cumsum(fractions)[:-1]  # the last genome has what is left of 1
+
+    def choose(self, keys: np.ndarray, lengths: np.ndarray, attempt: int) -> np.ndarray:
+        """(B,) int64, as of one genome; a window that is drawn again stays in its genome."""
+        picked = np.searchsorted(self._borders, uniform(keys, GENOME, _ZERO), side="right")
+        starts = np.empty(len(keys), dtype=np.int64)
+        for number, genome in enumerate(self.genomes):
+            mine = np.flatnonzero(picked == number)
+            starts[mine] = genome.choose(keys[mine], lengths[mine], attempt)
+        return starts
 
 
 def place_evenly(intervals: np.ndarray, width: int, count: int, seed: int) -> np.ndarray:

@@ -8,7 +8,6 @@ Letters: B windows, W validation windows, n intervals.
 
 import bisect
 import hashlib
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -17,21 +16,17 @@ import numpy as np
 
 from genomask.data.fasta import UNKNOWN
 from genomask.data.genome import Genome
-from genomask.data.intervals import count_below, intersect, longest, subtract, total_length
+from genomask.data.intervals import count_below, intersect, longest, subtract
+from genomask.data.mixture import Component, Mixture, unmixed
 from genomask.data.tokenizers.base import DnaTokenizer
+from genomask.data.validation_windows import place_validation, windows_at
 from genomask.data.window_regions import is_file, near_bases, usable_bases
-from genomask.data.window_sampling import StartChooser, place_evenly
+from genomask.data.window_sampling import GenomeStarts, MixedStarts
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
 from genomask.settings.ranges import MANY, require
 from genomask.settings.table import Bounds, Count, Fraction, Table
 
-EVALUATION_BASES = 510
-"""Bases of a validation window, the same for every run on a genome; fewer where its runs are shorter."""
-EVALUATION_BLOCK = 64
-"""Shorter validation windows are multiples of this: evaluation hides one item in each."""
-VALIDATION_FRACTION = 0.125
-"""Validation takes at most this fraction of the usable bases."""
 MAX_ATTEMPTS = 4096
 """How often a window is drawn anew before the repeat policy counts as impossible."""
 PROBE_WINDOWS = 1000
@@ -39,12 +34,10 @@ PROBE_WINDOWS = 1000
 MIN_FRACTION_KEPT = 0.02
 
 # One stream of the hash for each purpose.
-WINDOW_KEY, FULL_LENGTH, LENGTH, START, STRAND, NEAR = range(101, 107)
+WINDOW_KEY, FULL_LENGTH, LENGTH, STRAND = 101, 102, 103, 105
 
 _ZERO = np.zeros(1, dtype=np.int64)
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
-
-log = logging.getLogger(__name__)
 
 
 Bases = Annotated[int, Bounds(least=0, most=MANY)]
@@ -107,36 +100,46 @@ class WindowBatch(NamedTuple):
 class GenomeWindows:
     """The windows of a genome under given settings: validation fixed by the seed, training without end."""
 
-    def __init__(self, genome: Genome, settings: WindowSettings, tokenizer: DnaTokenizer, seed: int) -> None:
-        """Raises SettingsError where hold-out, lengths or repeat policy leave nothing to draw from."""
+    def __init__(
+        self, genome: Genome, settings: WindowSettings, tokenizer: DnaTokenizer, seed: int, mixture: Mixture = ()
+    ) -> None:
+        """`mixture`: the genomes that `genome` is made of, where these are mixed by weight.
+
+        Raises SettingsError where hold-out, lengths or repeat policy leave nothing to draw from in one of them.
+        """
         self.settings, self.seed = settings, seed
+        self.mixture = mixture or unmixed(genome)
         self._tokenizer = tokenizer
         self._repeats = genome.repeats
         usable = usable_bases(genome, settings.include, settings.exclude, settings.holdout)
-        self._require_room(usable)
-        self.validation_starts, self.validation_bases = self._place_validation(usable)
+        usable_of_each = [part.part_of(usable) for part in self.mixture]
+        for part, own in zip(self.mixture, usable_of_each, strict=True):
+            self._require_room(own, part)
+        placed, self.validation_bases = place_validation(
+            usable_of_each, self.mixture, settings.validation_windows, self.max_bases, seed
+        )
+        self.validation_starts = np.concatenate(placed)
         """(W,) int64 starts of validation windows, disjoint, sorted; and the bases of each."""
-        self.training = subtract(usable, _intervals(self.validation_starts, self.validation_bases))
+        self.training = subtract(usable, windows_at(self.validation_starts, self.validation_bases))
         """(n, 2) int64 what training windows may cover: ACGT runs less hold-out less validation, sorted."""
-        self.near: np.ndarray | None = None
+        self.near = self._near(genome)
         """(n, 2) int64 the part of it near the starts that the settings name; None where they name none."""
-        if settings.near:
-            around = near_bases(genome, Path(settings.near), settings.upstream, settings.downstream)
-            self.near = intersect(around, self.training)
-            self._require_near()
-            self._near_chooser = StartChooser(self.near)
-            self.training = self.near if settings.near_fraction == 1 else self.training
-        self._chooser = StartChooser(self.training)
+        self._starts = self._choosers()
+        if self.near is not None and settings.near_fraction == 1:
+            self.training = self.near
         if settings.repeats == "skip":
             self._require_few_repeats()
 
     @property
     def regions_key(self) -> str:
-        """Changes with what files of regions make of the genome; empty where the settings name none."""
+        """Changes with what files of regions, or a mixture, make of the genome; empty where there is neither."""
         settings = self.settings
-        if not (settings.include or settings.exclude or settings.near or any(map(is_file, settings.holdout))):
+        is_mixed = len(self.mixture) > 1
+        reads_files = settings.include or settings.exclude or settings.near or any(map(is_file, settings.holdout))
+        if not (reads_files or is_mixed):
             return ""
-        arrays = (self.training, self.validation_starts, *([] if self.near is None else [self.near]))
+        arrays = [self.training, self.validation_starts, *([] if self.near is None else [self.near])]
+        arrays += [np.array([part.start for part in self.mixture])] if is_mixed else []
         return hashlib.blake2b(b"".join(array.tobytes() for array in arrays), digest_size=12).hexdigest()
 
     @property
@@ -168,27 +171,33 @@ class GenomeWindows:
 
     def _draw_starts(self, keys: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Uniform over all starts where a window of that length fits; under "skip", over those it lets pass."""
-        starts = self._choose(keys, lengths, attempt=0)
+        starts = self._starts.choose(keys, lengths, attempt=0)
         if self.settings.repeats != "skip":
             return starts
         again = np.flatnonzero(self._is_repeat(starts, lengths))
         for attempt in range(1, MAX_ATTEMPTS):
             if again.size == 0:
                 break
-            starts[again] = self._choose(keys[again], lengths[again], attempt)
+            starts[again] = self._starts.choose(keys[again], lengths[again], attempt)
             again = again[self._is_repeat(starts[again], lengths[again])]
         if again.size:
             raise self._too_many_repeats(f"not one of {MAX_ATTEMPTS} windows of {lengths[again[0]]} bases passes")
         return starts
 
-    def _choose(self, keys: np.ndarray, lengths: np.ndarray, attempt: int) -> np.ndarray:
-        """(B,) starts; of the fraction that lies near, among those near."""
-        bits = hash64(keys, START, _ZERO + attempt)
-        starts = self._chooser.choose(bits, lengths)
-        if self.near is not None and self.settings.near_fraction < 1:
-            is_near = uniform(keys, NEAR, _ZERO) < self.settings.near_fraction
-            starts[is_near] = self._near_chooser.choose(bits[is_near], lengths[is_near])
-        return starts
+    def _near(self, genome: Genome) -> np.ndarray | None:
+        settings = self.settings
+        if not settings.near:
+            return None
+        around = near_bases(genome, Path(settings.near), settings.upstream, settings.downstream)
+        near = intersect(around, self.training)
+        for part in self.mixture:
+            self._require_near(part.part_of(near), part)
+        return near
+
+    def _choosers(self) -> MixedStarts:
+        near, fraction = (self.training[:0], 0.0) if self.near is None else (self.near, self.settings.near_fraction)
+        genomes = [GenomeStarts(part.part_of(self.training), part.part_of(near), fraction) for part in self.mixture]
+        return MixedStarts(genomes, [part.fraction for part in self.mixture])
 
     def _is_repeat(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         masked = count_below(self._repeats, starts + lengths) - count_below(self._repeats, starts)
@@ -199,10 +208,11 @@ class GenomeWindows:
         """Look at full-length windows beforehand: a run should not stop on its thousandth step."""
         keys = self._keys(np.arange(PROBE_WINDOWS, dtype=np.int64))
         lengths = np.full(PROBE_WINDOWS, self.max_bases, dtype=np.int64)
-        starts = self._choose(keys, lengths, attempt=0)
-        kept = 1 - self._is_repeat(starts, lengths).mean()
-        if kept < MIN_FRACTION_KEPT:
-            raise self._too_many_repeats(f"only {kept:.1%} of the windows of {self.max_bases} bases pass")
+        for part, chooser in zip(self.mixture, self._starts.genomes, strict=True):
+            kept = 1 - self._is_repeat(chooser.choose(keys, lengths, attempt=0), lengths).mean()
+            if kept < MIN_FRACTION_KEPT:
+                found = f"only {kept:.1%} of the windows of {self.max_bases} bases pass{part.within}"
+                raise self._too_many_repeats(found)
 
     def _too_many_repeats(self, finding: str) -> SettingsError:
         return SettingsError(
@@ -210,57 +220,30 @@ class GenomeWindows:
             "soft-masked. Raise windows.repeat_fraction or use windows.repeats = keep or weight."
         )
 
-    def _require_near(self) -> None:
-        assert self.near is not None
-        if longest(self.near) < self.max_bases:
+    def _require_near(self, near: np.ndarray, part: Component) -> None:
+        if longest(near) < self.max_bases:
             raise SettingsError(
-                f"windows.near = {self.settings.near!r}: around no start there are {self.max_bases:,} bases A, C, G or "
-                "T in a row to train on, as the longest window has. Raise windows.upstream or windows.downstream, or "
-                "lower windows.max_tokens."
+                f"windows.near = {self.settings.near!r}: around no start{part.within} there are {self.max_bases:,} "
+                "bases A, C, G or T in a row to train on, as the longest window has. Raise windows.upstream or "
+                "windows.downstream, or lower windows.max_tokens."
             )
 
-    def _require_room(self, usable: np.ndarray) -> None:
+    def _require_room(self, usable: np.ndarray, part: Component) -> None:
         room = longest(usable)
         if room < self.max_bases:
             narrowed = self.settings.holdout or self.settings.include or self.settings.exclude
             left_out = " that hold-out, include and exclude leave" if narrowed else ""
             tokens = bisect.bisect_right(range(1, self.settings.max_tokens), room, key=self._tokenizer.bases_for)
             shorten = f"Set windows.max_tokens to at most {tokens}, or give" if tokens > 0 else "Give"
+            name = part.name and f" {part.name}"
             raise SettingsError(
-                f"the genome is shorter than one window: its longest run of ACGT{left_out} has {room:,} bases, and "
-                f"windows.max_tokens = {self.settings.max_tokens} needs {self.max_bases:,}. {shorten} a longer genome."
+                f"the genome{name} is shorter than one window: its longest run of ACGT{left_out} has {room:,} bases, "
+                f"and windows.max_tokens = {self.settings.max_tokens} needs {self.max_bases:,}. {shorten} a longer "
+                "genome."
             )
-
-    def _place_validation(self, usable: np.ndarray) -> tuple[np.ndarray, int]:
-        """Windows of 510 bases; where none fits, the longest of which half fit that an eighth of the bases allows."""
-        asked, total = self.settings.validation_windows, total_length(usable)
-        shorter = range(EVALUATION_BASES // EVALUATION_BLOCK * EVALUATION_BLOCK, 0, -EVALUATION_BLOCK)
-        for bases in (EVALUATION_BASES, *shorter):
-            count = min(asked, max(1, int(VALIDATION_FRACTION * total) // bases))
-            starts = self._place(usable, bases, count)
-            if len(starts) >= (min(1, count) if bases == EVALUATION_BASES else count / 2):
-                break
-        if len(starts) < asked or bases < EVALUATION_BASES:
-            log.warning(
-                "%d validation windows of %d bases instead of %d of %d: the genome has %s usable bases, "
-                "in runs of up to %s",
-                len(starts), bases, asked, EVALUATION_BASES, f"{total:,}", f"{longest(usable):,}",
-            )  # fmt: skip
-        return starts, bases
-
-    def _place(self, usable: np.ndarray, bases: int, count: int) -> np.ndarray:
-        """Starts of at most `count` windows, as many as leave training a longest window."""
-        starts = place_evenly(usable, bases, count, self.seed)
-        while len(starts) and longest(subtract(usable, _intervals(starts, bases))) < self.max_bases:
-            starts = place_evenly(usable, bases, len(starts) // 2, self.seed)
-        return starts
 
 
 def read_window(genome: Genome, start: int, length: int, reverse: bool) -> np.ndarray:
     """(length,) uint8 codes of a window, as its reverse complement where asked; a copy."""
     codes = np.array(genome.codes[start : start + length])
     return _COMPLEMENT[codes[::-1]] if reverse else codes
-
-
-def _intervals(starts: np.ndarray, bases: int) -> np.ndarray:
-    return np.stack([starts, starts + bases], axis=1)

@@ -1,5 +1,7 @@
 """What stands for a genome on a command line: a file, a folder of them, or - for standard input. Files come out.
 
+Where several genomes are mixed each has its weight behind a colon: human.fa:2 mouse.fa:1.
+
 Standard input is kept in the cache as a file named by its content, so that it can be read as often as any other.
 """
 
@@ -8,11 +10,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from genomask.errors import DataError
+from genomask.errors import DataError, SettingsError
 from genomask.files.cache import CHUNK_BYTES, cache_errors, default_cache
 from genomask.files.inputs import local, require_file
+from genomask.settings.ranges import LARGE
+from genomask.settings.table import Bounds
 
 SUFFIXES = frozenset((".fa", ".fna", ".fasta", ".2bit", ".gb", ".gbk", ".gbff"))
 """Of the files in a folder, plain or packed, that are genomes; a file that is named may be called anything."""
@@ -28,6 +33,43 @@ def input_genome(text: str | Path) -> Path:
     path = local(text)
     require_genome(path)
     return path
+
+
+@dataclass(frozen=True)
+class WeighedGenome:
+    """A genome as it was typed, with its weight among others; None where it was given none."""
+
+    path: Path
+    weight: float | None
+
+    def __str__(self) -> str:
+        return str(self.path) if self.weight is None else f"{self.path}:{self.weight:g}"
+
+
+def weighed_genome(text: str | Path) -> WeighedGenome:
+    """As input_genome, with a weight behind the last colon or not; what is there under the whole name has none."""
+    path, colon, number = str(text).rpartition(":")
+    weight = None if os.path.exists(text) or not colon else _number(number)
+    if weight is None:
+        return WeighedGenome(input_genome(text), None)
+    Bounds(above=0, most=LARGE).require(f"the weight in --genome {text}", weight)
+    return WeighedGenome(input_genome(path), weight)
+
+
+def split_weights(genomes: Sequence[WeighedGenome]) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Their paths, and their weights where they have some. Raises SettingsError where one lacks it or is alone."""
+    weights = tuple(genome.weight for genome in genomes if genome.weight is not None)
+    if weights and len(weights) < len(genomes):
+        bare = next(genome for genome in genomes if genome.weight is None)
+        raise SettingsError(
+            f"--genome {' '.join(map(str, genomes))}: {bare.path} has no weight, and others have. Give each one, as "
+            f"{bare.path}:1, a folder for a genome of several files; or none, and all files are one genome."
+        )
+    if len(weights) == 1:
+        raise SettingsError(
+            f"--genome {genomes[0]}: a weight is one among several genomes; name others beside it, or leave it out."
+        )
+    return tuple(str(genome.path) for genome in genomes), weights
 
 
 def require_genome(path: Path) -> None:
@@ -57,6 +99,13 @@ def stem_of(path: Path) -> str:
     while path.suffix.lower() in SUFFIXES | PACKED:
         path = path.with_suffix("")
     return path.name
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _is_genome(path: Path) -> bool:

@@ -27,6 +27,7 @@ FLANKS = 0.9
 NOISE = 2.0
 """Standard errors within which a gain is none."""
 
+WORSE, EQUAL, BETTER = range(3)
 LOSS = "eval_loss_nats_per_masked_token"
 LONGER = "Train longer (training.steps), or at a higher optimizer.learning_rate."
 ITEMS = {"single": "single hidden bases", "six": "six in a row"}
@@ -146,15 +147,21 @@ def _level(last: pd.Series, baselines: Baselines, item: str) -> tuple[int, str]:
     gain = _number(last, f"eval_bits_below_order_0_{item}")
     error = _number(last, f"eval_bits_below_order_0_{item}_standard_error")
     above_markov = _number(last, f"eval_bits_per_hidden_base_{item}") - _number(baselines, f"order_5_bits_{item}")
+    level, words = gain_words(gain, error)
+    beside = f"on {ITEMS[item]} it is {words} than a constant guess by composition"
+    if level < BETTER:
+        return level, beside if level == WORSE else f"{beside}, within noise"
+    if above_markov >= 0:
+        return BETTER, f"{beside}, and {above_markov:.3f} short of {MARKOV[item]}"
+    return BETTER + 1, f"{beside}, and {-above_markov:.3f} better than {MARKOV[item]}"
+
+
+def gain_words(gain: float, error: float) -> tuple[int, str]:
+    """WORSE, EQUAL or BETTER than a constant guess, by bits gained and their standard error; and the same in words."""
     figure = f"{abs(gain):.3f} ± {error:.3f} bits"
     if gain < -NOISE * error:
-        return 0, f"on {ITEMS[item]} it is {figure} worse than a constant guess by composition"
-    if gain <= NOISE * error:
-        return 1, f"on {ITEMS[item]} it is no better than a constant guess by composition, within noise"
-    better = f"on {ITEMS[item]} it is {figure} better than a constant guess by composition"
-    if above_markov >= 0:
-        return 2, f"{better}, and {above_markov:.3f} short of {MARKOV[item]}"
-    return 3, f"{better}, and {-above_markov:.3f} better than {MARKOV[item]}"
+        return WORSE, f"{figure} worse"
+    return (EQUAL, "no better") if gain <= NOISE * error else (BETTER, f"{figure} better")
 
 
 def _advice(worst: int, mask_tells: bool) -> str:

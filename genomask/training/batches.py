@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from genomask.data.fixed_shape import BatchShape, to_fixed_shape
-from genomask.data.packing import split_microbatches, take_batch, to_batch
+from genomask.data.packing import split_microbatches, take, take_batch, to_batch
 from genomask.data.sources import Source
 from genomask.hashing import make_keys
 from genomask.masking import MaskAccount, MaskPlan, Strategy, account, corrupt
@@ -142,8 +142,12 @@ def masked_fraction(how: Batches, count: int) -> float:
     return max(account.tokens_masked_fraction for account in accounts)
 
 
-def cut(sequences: TokenSequences, masked: Masked, tokens_per_microbatch: int) -> list[PackedBatch]:
-    """Packed batches of whole sequences, in order, each within the token budget."""
+def cut(
+    sequences: TokenSequences, masked: Masked, tokens_per_microbatch: int, rows: slice = slice(None)
+) -> list[PackedBatch]:
+    """Packed batches of whole sequences, in order, each within the token budget; of all, or of those in `rows`."""
     of_tokens = masked.weights, sequences.token_weights
     whole = to_batch(masked.input_ids, masked.labels, sequences.cu_seqlens, sequences.weights, *of_tokens)
-    return [take_batch(whole, part) for part in split_microbatches(sequences, tokens_per_microbatch)]
+    first = rows.start or 0
+    parts = split_microbatches(take(sequences, rows), tokens_per_microbatch)
+    return [take_batch(whole, slice(first + part.start, first + part.stop)) for part in parts]

@@ -3,8 +3,9 @@
 Letters: W windows, L bases of a window, M masked tokens, T packed tokens.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,18 +15,25 @@ from genomask.hashing import make_keys
 from genomask.masking import Strategy
 from genomask.training import distributed
 from genomask.training.baselines import Baselines, entropy_nats, markov_bits, order_0_fractions
-from genomask.training.batches import Batches, cut, mask
+from genomask.training.batches import Batches, Masked, cut, mask
 from genomask.training.bits import BitsPerBase, bits_per_base, hidden_base_probabilities
 from genomask.training.device import autocast
 from genomask.training.evaluation_masks import ITEM_LENGTHS, covering_tokens, hidden_bases
 from genomask.training.step import loss_sum
-from genomask.types import IGNORE, PackedBatch, TokenBases
+from genomask.types import IGNORE, PackedBatch, TokenBases, TokenSequences
 
 EVALUATION_STEP = -1
 """The step that enters the keys of evaluation masks, so that they differ from every training step's."""
 
 WINDOWS_AT_ONCE = 16
 """Windows scored together, about a small microbatch; bounds the (M, 4**k) distributions held at once."""
+
+
+class Part(NamedTuple):
+    """Which windows, and the masked batches of which."""
+
+    windows: slice
+    token_batches: slice
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,20 @@ class Evaluation:
     input_ids: Tensor  # (W, tokens with specials) int64; (0, 0) where ids are no k-mers
     tokens: TokenBases
     baselines: Baselines
+    genomes: dict[str, Part]  # by name; empty where there is one
+
+    def only(self, part: Part) -> "Evaluation":
+        """What is scored of a part, as if it were all."""
+        rows = part.windows
+        return replace(
+            self,
+            token_batches=self.token_batches[part.token_batches],
+            hidden={item: hidden[rows] for item, hidden in self.hidden.items()},
+            codes=self.codes[rows],
+            repeats=self.repeats[rows],
+            input_ids=self.input_ids[rows],
+            genomes={},
+        )
 
 
 def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndarray | None) -> Evaluation:
@@ -50,18 +72,16 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
     sequences = source.validation()
     keys = torch.from_numpy(make_keys(how.seed, EVALUATION_STEP, np.arange(len(sequences.lengths))))
     hidden_tokens = mask(sequences, keys, strategy, tokens=tokens, corruption=how.corruption)
-    # validation windows may be longer than any of training
-    budget = max(how.tokens_per_microbatch, int(sequences.lengths.max()))
-    batches = cut(sequences, hidden_tokens, budget)
+    bases = source.validation_bases
+    batches, genomes = _cut_by_genome(how, sequences, hidden_tokens, bases.genomes if bases else {})
     masked = hidden_tokens.labels[hidden_tokens.labels != IGNORE]
     entropy = entropy_nats(masked)
     probability = float(np.log(int(tokens.maskable.sum())))
-    bases = source.validation_bases
     if bases is None or not tokens.of_kmers:  # the probabilities of other tokens do not sum to those of a base
         empty = torch.zeros(0, 0, dtype=torch.int64)
-        return Evaluation(batches, {}, empty, empty.bool(), empty, tokens, Baselines(probability, entropy))
+        return Evaluation(batches, {}, empty, empty.bool(), empty, tokens, Baselines(probability, entropy), genomes)
     assert six_mer_counts is not None
-    codes, repeats = map(torch.from_numpy, bases)
+    codes, repeats = map(torch.from_numpy, (bases.codes, bases.repeats))
     hidden = {item: hidden_bases(keys, codes.shape[1], item) for item in ITEM_LENGTHS}
     order_0 = {item: bits_per_base(order_0_fractions(codes, hidden[item]), hidden[item]).mean for item in hidden}
     order_5 = {item: markov_bits(codes, hidden[item], six_mer_counts).mean for item in hidden}
@@ -80,7 +100,22 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
         window_bases=codes.shape[1],
     )
     ids = sequences.input_ids.view(len(codes), -1)
-    return Evaluation(batches, hidden, codes, repeats, ids, tokens, baselines)
+    return Evaluation(batches, hidden, codes, repeats, ids, tokens, baselines, genomes)
+
+
+def _cut_by_genome(
+    how: Batches, sequences: TokenSequences, masked: Masked, genomes: Mapping[str, slice]
+) -> tuple[list[PackedBatch], dict[str, Part]]:
+    """The masked sequences, those of each of several genomes by themselves, and where these stand."""
+    # validation windows may be longer than any of training
+    budget = max(how.tokens_per_microbatch, int(sequences.lengths.max()))
+    batches: list[PackedBatch] = []
+    found = {}
+    for name, windows in (genomes or {"": slice(None)}).items():
+        first = len(batches)
+        batches += cut(sequences, masked, budget, windows)
+        found[name] = Part(windows, slice(first, len(batches)))
+    return batches, found if genomes else {}
 
 
 @torch.inference_mode()
@@ -91,8 +126,21 @@ def evaluate(model: nn.Module, evaluation: Evaluation, device: torch.device, pre
     """
     was_training = model.training
     model.eval()
-    row = {"eval_loss_nats_per_masked_token": _token_loss(model, evaluation.token_batches, device, precision)}
+    losses = _losses(model, evaluation.token_batches, device, precision)
     fractions = {item: _pass(model, evaluation, item, device, precision) for item in evaluation.hidden}
+    row = _row(evaluation, losses, fractions) | _repeats_apart(evaluation, fractions)
+    for name, part in evaluation.genomes.items():
+        own = {item: of_pass[part.windows] for item, of_pass in fractions.items()}
+        apart = _row(evaluation.only(part), losses[part.token_batches], own)
+        row |= {f"{metric}_of_{name}": value for metric, value in apart.items()}
+    model.train(was_training)
+    return row
+
+
+def _row(evaluation: Evaluation, losses: Tensor, fractions: dict[str, Tensor]) -> dict[str, float]:
+    """Token loss and bits of all that is scored, from the (batches,) sums of losses and the passes' (W, L)."""
+    n_masked = sum(len(batch.masked_index) for batch in evaluation.token_batches)
+    row: dict[str, float] = {"eval_loss_nats_per_masked_token": sum(losses.tolist()) / max(1, n_masked)}
     scores = {item: _scores(evaluation, item, of_pass) for item, of_pass in fractions.items()}
     for item, (score, _) in scores.items():
         row[f"eval_bits_per_hidden_base_{item}"] = score.mean
@@ -104,19 +152,16 @@ def evaluate(model: nn.Module, evaluation: Evaluation, device: torch.device, pre
     if scores:
         row["eval_bits_per_hidden_base"] = _mean({item: score.mean for item, (score, _) in scores.items()})
         row["eval_bits_below_order_0"] = -_mean({item: gain.mean for item, (_, gain) in scores.items()})
-    row |= _repeats_apart(evaluation, fractions)
-    model.train(was_training)
     return row
 
 
-def _token_loss(model: nn.Module, batches: list[PackedBatch], device: torch.device, precision: str) -> float:
-    """Mean nats per masked token; every held-out token counts alike, whatever its weight in training."""
+def _losses(model: nn.Module, batches: list[PackedBatch], device: torch.device, precision: str) -> Tensor:
+    """(batches,) float64 nats of all masked tokens; held-out tokens count alike, whatever their weight in training."""
     losses = torch.zeros(len(batches), dtype=torch.float64)
     for number in distributed.mine(len(batches)):
         ones = batches[number]._replace(loss_weights=torch.ones_like(batches[number].loss_weights)).to(device)
         losses[number] = float(loss_sum(model, ones, device, precision))
-    total: float = sum(distributed.add_up(losses).tolist())
-    return total / max(1, sum(len(batch.masked_index) for batch in batches))
+    return distributed.add_up(losses)
 
 
 def _pass(model: nn.Module, evaluation: Evaluation, item: str, device: torch.device, precision: str) -> Tensor:

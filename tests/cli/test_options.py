@@ -51,6 +51,16 @@ BEFORE_TORCH = [
     (["pretrain", "--genome", LONG], "no such file"),
     (["pretrain", "--genome", "r"], "r: no genome in this folder"),
     (["pretrain", "--genome", "/dev/null"], "not an ordinary file"),
+    (["pretrain", "--genome", "a.fa:2"], "--genome a.fa:2: a weight is one among several genomes"),
+    (["pretrain", "--genome", "a.fa:2", "b:1.fa"], "b:1.fa has no weight, and others have"),
+    (["compare", "--genome", "a.fa", "b:1.fa:1", *COMPARE[3:]], "a.fa has no weight, and others have"),
+    (["doctor", "--genome", "a.fa:0", "a.fa:1"], "the weight in --genome a.fa:0 must be above 0 and at most 1e+06"),
+    (["pretrain", "--genome", "a.fa:-1"], "the weight in --genome a.fa:-1 must be above 0"),
+    (["pretrain", "--genome", "a.fa:nan"], "the weight in --genome a.fa:nan must be above 0"),
+    (["pretrain", "--genome", "a.fa:inf"], "the weight in --genome a.fa:inf must be above 0"),
+    (["pretrain", "--genome", "nothere.fa:2"], "nothere.fa: no such file"),
+    (["pretrain", "--genome", "a.fa:x:1-20"], "a.fa:x:1-20: no such file"),
+    (["pretrain", "--genome", "https://x.org/y.fa:2"], "https://x.org/y.fa: URLs are not read"),
     (["pretrain", "--corpus", "nothere.jsonl"], "nothere.jsonl: no such file"),
     (["pretrain", "--corpus", "hf://allenai/c4"], "hf://allenai/c4: no name of a data set"),
     ([*PRETRAIN, "--out", "a.fa"], "is no folder that you may write to"),
@@ -166,6 +176,7 @@ print(json.dumps(answers))
 def folder(tmp_path, monkeypatch):
     """The working folder of the command lines: a genome, a task, a run without a model, and what is no model."""
     (tmp_path / "a.fa").write_text(">x\n" + 400 * "ACGTTGCAAC" + "\n")
+    (tmp_path / "b:1.fa").write_text(">y\n" + 400 * "ACGTTGCAAC" + "\n")
     (tmp_path / "t.tsv").write_text(TABLE)
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "config.toml").write_text("")

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from in_memory import covered, genome_of, random_sequence
 from scipy.stats import binomtest, chisquare
 
-from genomask.data import windows
+from genomask.data import validation_windows
 from genomask.data.genome import Genome
 from genomask.data.intervals import longest
 from genomask.data.tokenizers.kmer import KmerTokenizer
-from genomask.data.windows import EVALUATION_BASES, GenomeWindows, WindowSettings, read_window
+from genomask.data.validation_windows import EVALUATION_BASES
+from genomask.data.windows import GenomeWindows, WindowSettings, read_window
 from genomask.errors import SettingsError
 
 sequences = st.lists(
@@ -47,7 +48,7 @@ def test_windows_never_hold_n_or_cross_records_or_touch_holdout_or_validation(
         strand="both",
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows, "EVALUATION_BASES", 3)
+        patch.setattr(validation_windows, "EVALUATION_BASES", 3)
         try:
             drawn = GenomeWindows(genome, chosen, KmerTokenizer(k, stride), seed)
         except SettingsError:

@@ -3,11 +3,13 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genomask.data import Genome
 from genomask.errors import DataError
 from genomask.files.cache_entries import entries, remove
-from genomask.files.genomes import genome_files, input_genome, stem_of
+from genomask.files.genomes import genome_files, input_genome, split_weights, stem_of, weighed_genome
 
 
 def test_a_folder_stands_for_the_genomes_in_it_at_any_depth(tmp_path):
@@ -45,3 +47,16 @@ def test_standard_input_becomes_a_file_of_the_cache_named_by_its_content(tmp_pat
     (entry,) = entries(tmp_path)
     assert entry.what == "genome from stdin"
     assert remove(entry)
+
+
+@settings(max_examples=30, deadline=None)
+@given(weight=st.floats(1e-9, 1e6))
+def test_a_number_behind_the_last_colon_is_a_weight_unless_a_file_is_called_so(weight, tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp() / "weighed"
+    folder.mkdir(exist_ok=True)
+    plain, odd = folder / "a.fa", folder / "a.fa:1"
+    for path in (plain, odd):
+        path.write_text(">a\nACGT\n")
+    genomes = [weighed_genome(f"{path}:{weight!r}") for path in (plain, odd, folder)]
+    assert split_weights(genomes) == (tuple(map(str, (plain, odd, folder))), (weight,) * 3)
+    assert split_weights([weighed_genome(odd), weighed_genome(plain)]) == ((str(odd), str(plain)), ())

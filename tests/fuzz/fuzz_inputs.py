@@ -68,12 +68,25 @@ def fasta(rng: random.Random, place: Path, seeds: Path) -> Case:
     if rng.random() < 0.15:
         mended = pretrain_genome(seeds / "genome.fa", out)
         return Case(arguments=[*pretrain_genome(Path(genome), out), *ambiguous], changes=(out,), mended=mended)
+    if rng.random() < 0.1:
+        return _mixed(rng, genome, seeds, out)
     if rng.random() < 0.15:
         region = f"{genome}:chr1:{rng.randint(1, 99)}-{rng.randint(100, 200)}"
         return Case(arguments=["masks", region, "--k", "3", "--out", str(out / "m.svg"), *ambiguous], changes=(out,))
     more = rng.choice(([], ["--strand", "both"], ["--definition", "released"]))
     counted = ["npmi", genome, "--max-n", "4", "--min-count", "2", "--out", str(out), *ambiguous, *more]
     return Case(arguments=counted, changes=(out,))
+
+
+def _mixed(rng: random.Random, genome: str, seeds: Path, out: Path) -> Case:
+    """Two genomes with weights, in odd spelling."""
+    first, *rest = trained = pretrain_genome(seeds / "genome.gb", out)
+    weights = ("2", "1", "0.5", "1e3", "", *NUMBERS)
+    named = [f"{file}{rng.choice((':', ':', ':', '', '::'))}{rng.choice(weights)}" for file in (genome, trained[2])]
+    more = ["--set", "windows.validation_windows=2"]
+    asked = [first, rest[0], *rng.choice((named, named, named[:1], named[::-1])), *rest[2:], *more]
+    mended = [first, rest[0], f"{seeds / 'genome.fa'}:2", f"{trained[2]}:1", *rest[2:], *more]
+    return Case(arguments=asked, changes=(out,), mended=mended)
 
 
 def a_table(rng: random.Random) -> bytes:

@@ -12,6 +12,7 @@ from reference import reference_bits, reference_hidden_ids, reference_loss
 from torch import nn
 
 from genomask.data import Genome, KmerTokenizer
+from genomask.data.mixture import Component
 from genomask.data.sources import GenomeSource
 from genomask.data.windows import WindowSettings
 from genomask.masking.plan import build_plan
@@ -64,6 +65,28 @@ def prepared(genome, k, stride, strategy="uniform", seed=5):
     source = GenomeSource(genome, WindowSettings(max_tokens=40, validation_windows=5), KmerTokenizer(k, stride), seed)
     plan = build_plan(strategy, steps=1, tokens=source.token_bases, mask_rate=0.15, match="none")
     return prepare_evaluation(Batches(source, plan, "span", seed, 8, 1200), plan.at(0), np.ones(4**6))
+
+
+def test_each_of_several_genomes_is_scored_as_if_it_were_alone(genome):
+    halves = Component("a", 0, 20_000, 0.9), Component("b", 20_000, 40_000, 0.1)
+    settings = WindowSettings(max_tokens=40, validation_windows=6)
+    two = replace(genome, runs=np.array([[0, 20_000], [20_000, 40_000]]))
+    source = GenomeSource(two, settings, KmerTokenizer(3, 1), 5, halves)
+    plan = build_plan("uniform", steps=1, tokens=source.token_bases, mask_rate=0.15, match="none")
+    scored = prepare_evaluation(Batches(source, plan, "span", 5, 8, 1200), plan.at(0), np.ones(4**6))
+    model = Hashed(5 + 4**3 + PADDING)
+    row = evaluate(model, scored, CPU, "fp32")
+    for name, windows in (("a", slice(0, 3)), ("b", slice(3, 6))):
+        part = scored.genomes[name]
+        assert part.windows == windows
+        alone = evaluate(model, scored.only(part), CPU, "fp32")
+        assert {f"{metric}_of_{name}": value for metric, value in alone.items()}.items() <= row.items()
+        bits = [b for window, hidden in [*windows_of(scored, "six")][windows]
+                for b in reference_bits(model.scores, window, hidden, 3, 1)]  # fmt: skip
+        assert row[f"eval_bits_per_hidden_base_six_of_{name}"] == pytest.approx(sum(bits) / len(bits), abs=1e-5)
+    batches = [scored.only(part).token_batches for part in scored.genomes.values()]
+    assert [batch for of_genome in batches for batch in of_genome] == scored.token_batches
+    assert sum(len(batch.input_ids) for batch in scored.token_batches) == scored.input_ids.numel()
 
 
 def windows_of(scored, item):

@@ -11,8 +11,8 @@ from genomask.cli.options import (
     Changes,
     Draws,
     DryRun,
-    GenomeFiles,
     LabelColumn,
+    MixedGenomes,
     RecipeName,
     SequenceColumn,
     Shots,
@@ -23,12 +23,13 @@ from genomask.cli.options import (
     read_numbers,
 )
 from genomask.cli.recipes import changes_of, look_at
+from genomask.files.genomes import split_weights
 from genomask.settings.strategy_text import read_list
 from genomask.terminal.console import show
 
 
 def compare(
-    genome: GenomeFiles,
+    genome: MixedGenomes,
     train: Train,
     test: Test,
     masking: Annotated[str, typer.Option(help="Strategies, separated by commas.")] = (
@@ -60,6 +61,7 @@ def compare(
 ) -> None:
     """Compare masking strategies at equal compute: pretrain each, measure each few-shot, one verdict and one page."""
     changes = [*changes, *changes_of({"masking.match": match or ""})]
+    paths, weights = split_weights(genome)
     sizes, ways = read_numbers(shots, "--shots"), read_methods(methods)
     look_at("genome", recipe, changes, read_list(masking))
 
@@ -77,7 +79,7 @@ def compare(
     assert isinstance(settings, GenomeRecipe)  # as _look_at has seen
     comparison = Comparison(
         recipe=settings,
-        inputs=Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous),
+        inputs=Inputs(genome=paths, weights=weights, ambiguous=ambiguous),
         strategies=read_list(masking),
         seeds=seeds,
         pool=train,

@@ -1,13 +1,14 @@
 """The verb `doctor`: what is installed and what this machine can do, or what a genome is made of."""
 
-from genomask.cli.options import Ambiguous, Changes, GenomeFiles, RecipeName
+from genomask.cli.options import Ambiguous, Changes, MixedGenomes, RecipeName
 from genomask.cli.recipes import look_at
 from genomask.errors import SettingsError
+from genomask.files.genomes import split_weights
 from genomask.terminal.console import show
 
 
 def doctor(
-    genome: GenomeFiles = [],  # noqa: B006 - typer copies it
+    genome: MixedGenomes = [],  # noqa: B006 - typer copies it
     recipe: RecipeName = "",
     ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006
@@ -23,9 +24,10 @@ def doctor(
 
         show(findings())
         return
+    paths, weights = split_weights(genome)
     look_at("genome", recipe, changes, [])
 
     from genomask.commands.genome_report import genome_report
     from genomask.data.opening import Inputs
 
-    show(genome_report(Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous), recipe, changes))
+    show(genome_report(Inputs(genome=paths, weights=weights, ambiguous=ambiguous), recipe, changes))

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from genomask.cli.options import Ambiguous, Changes, DryRun, GenomeFiles, RecipeName, folder
+from genomask.cli.options import Ambiguous, Changes, DryRun, MixedGenomes, RecipeName, folder
 from genomask.cli.recipes import changes_of, look_at
 from genomask.errors import SettingsError
 from genomask.files import inputs
+from genomask.files.genomes import split_weights
 from genomask.inference.hub import found_model
 from genomask.terminal.console import show
 from genomask.training import distributed
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @distributed.session()
 def pretrain(
-    genome: GenomeFiles = [],  # noqa: B006 - typer copies it
+    genome: MixedGenomes = [],  # noqa: B006 - typer copies it
     corpus: Annotated[
         list[str],
         typer.Option(
@@ -57,6 +58,7 @@ def pretrain(
     """Pretrain an encoder on a genome or on text."""
     if bool(genome) == bool(corpus):
         raise SettingsError("pretrain takes either --genome FASTA or --corpus SHARDS; give one of them.")
+    paths, weights = split_weights(genome)
     changes = [*changes, *changes_of({"masking.strategy": masking, "tokens.vocabulary": vocabulary})]
     kind = "genome" if genome else "text"
     look_at(kind, recipe, changes, [masking] if masking else [])
@@ -71,7 +73,7 @@ def pretrain(
     from genomask.commands.run_folder.mask_choice import mask_sentence
     from genomask.data.opening import Inputs
 
-    given = Inputs(genome=tuple(map(str, genome)), ambiguous=ambiguous, corpus=tuple(corpus))
+    given = Inputs(genome=paths, weights=weights, ambiguous=ambiguous, corpus=tuple(corpus))
     origin = origin_of(model, kind, out, resume=resume)
     settings = chosen_recipe(kind, recipe, changes, origin)
     asked_for = any(change.startswith("masking.strategy=") for change in changes)

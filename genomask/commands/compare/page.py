@@ -1,7 +1,11 @@
 """The page of a comparison: the gathered outcome in, report.html and its pictures out."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import ADVISED_SEEDS, BITS, Outcome
@@ -9,6 +13,7 @@ from genomask.commands.compare.words import headline
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.summary import captions
 from genomask.masking.plan import needs_npmi
+from genomask.report.by_genome import CAPTION, genome_frame, genomes_of
 from genomask.report.floor_words import floor_caption, floor_frame
 from genomask.report.frames import fewshot_frame, pretraining_frame, verdict_frame, verdict_words
 from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
@@ -44,7 +49,7 @@ def about(comparison: Comparison) -> str:
     seeds = "1 pretraining seed" if comparison.seeds == 1 else f"{comparison.seeds} pretraining seeds"
     recipe = comparison.recipe
     return (
-        f"{', '.join(comparison.strategies)} on {', '.join(Path(path).name for path in comparison.inputs.genome)}: "
+        f"{', '.join(comparison.strategies)} on {', '.join(comparison.inputs.words)}: "
         f"{seeds}, {recipe.training.steps:,} steps of {recipe.training.sequences_per_step} windows each, "
         f"{recipe.tokens.words}, mask rate {recipe.masking.mask_rate:.0%} matched by {recipe.masking.match}; judged on "
         f"{comparison.pool.name} and {comparison.test.name}. Control: {comparison.control}."
@@ -132,9 +137,19 @@ def _pretraining(outcome: Outcome) -> Section:
                 caption=f"Mean over seeds, {evaluations_words(n)}. Loss: nats per masked token under the arm's own "
                 "mask; bits: per hidden base, under masks that are the same for all.",
             ),
+            *_by_genome(runs),
             _curves(svg, has_bits=any(BITS in last_scores(rows).mean for rows, _ in runs.values())),
         ),
     )
+
+
+def _by_genome(runs: Mapping[str, tuple[Sequence[Mapping[str, Any]], Any]]) -> list[TablePart]:
+    """What each arm knows of each genome, where several are mixed."""
+    frames = [genome_frame(rows).assign(masking=name) for name, (rows, _) in runs.items() if genomes_of(rows)]
+    if not frames:
+        return []
+    frame = pd.concat(frames, ignore_index=True)
+    return [TablePart(title="By genome", frame=frame[["masking", *frame.columns.drop("masking")]], caption=CAPTION)]
 
 
 def _curves(svg: Path, has_bits: bool) -> PicturePart:

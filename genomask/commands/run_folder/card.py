@@ -75,11 +75,12 @@ EXAMPLES = {"genome": Reads.DNA.value[0], "text": Reads.TEXT.value[0]}
 
 
 def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: MosaicBertForMaskedLM, out: Path) -> str:
-    """The card of the model that the run in `out` has trained on the files `data`; its scores are read from there."""
+    """The card of the model that the run in `out` has trained on `data`, in words; its scores are read from there."""
     from genomask.commands.run_folder.report import (  # a run needs pandas and matplotlib at its end alone
         no_bits,
         score_frame,
     )
+    from genomask.report.by_genome import genome_frame, genomes_of
     from genomask.report.meaning import is_evaluation, last_scores
 
     tags = ["fill-mask", "masked-lm", "mosaicbert", *recipe.tags]
@@ -88,7 +89,9 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
     if any(map(is_evaluation, rows)):
         scores = score_frame(last_scores(rows), baselines)
         table = markdown_table(scores.columns, scores.itertuples(index=False))
-        held_out = table + f"\n\n{no_bits(recipe, rows)}".rstrip()
+        apart = genome_frame(rows) if genomes_of(rows) else None
+        by_genome = "" if apart is None else markdown_table(apart.columns, apart.itertuples(index=False))
+        held_out = "\n\n".join(filter(None, (table, by_genome, no_bits(recipe, rows))))
     else:  # it was damaged on disk; the model is whole
         held_out = "The run's metrics.jsonl holds no evaluation any more."
     auto = AUTO.format(imports=NEEDED, example=EXAMPLES[recipe.kind])
@@ -147,7 +150,7 @@ def _facts(
 ) -> dict[str, str]:
     masking, training, config = recipe.masking, recipe.training, model.config
     return {
-        "data": f"{', '.join(Path(name).name for name in data)} (fingerprint {fingerprint})",
+        "data": f"{', '.join(data)} (fingerprint {fingerprint})",
         "tokens": recipe.token_words(config.vocab_size),
         "sequences": f"up to {recipe.longest} tokens",
         "masking": f"`{masking.strategy}`, {masking.mask_rate:.0%} of "

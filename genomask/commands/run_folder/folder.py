@@ -83,7 +83,8 @@ def read_config(out: Path) -> tuple[Recipe, Inputs]:
     """The recipe and inputs of the run in `out`. Raises SettingsError where its config.toml is damaged."""
     tables = _tables(out)
     given = tables["inputs"]
-    inputs = Inputs(genome=tuple(given["genome"]), ambiguous=given["ambiguous"], corpus=tuple(given["corpus"]))
+    lists = {name: tuple(given.get(name, ())) for name in ("genome", "corpus", "weights")}
+    inputs = Inputs(**lists, ambiguous=given["ambiguous"])
     recipe = {name: table for name, table in tables.items() if name not in NO_SETTINGS}
     try:
         return recipe_from_tables(recipe, CONFIG), inputs
@@ -191,14 +192,19 @@ def _tables(out: Path) -> dict[str, Any]:
     given = tables.get("inputs")
     if not isinstance(given, dict) or not isinstance(tables.get("mask_files", {}), dict):
         raise SettingsError(f"{path} has no table [inputs], or [mask_files] is none; {MEND}")
-    lists = given.get("genome"), given.get("corpus")
-    if not isinstance(given.get("ambiguous"), str) or not all(map(_is_strings, lists)):
+    lists, weights = (given.get("genome"), given.get("corpus")), given.get("weights", [])  # earlier versions had none
+    is_whole = isinstance(given.get("ambiguous"), str) and all(map(_is_strings, lists))
+    if not (is_whole and _are_numbers(weights) and len(weights) in (0, len(given["genome"]))):
         raise SettingsError(f"{path} has no whole table [inputs]; {MEND}")
     return tables
 
 
 def _is_strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(type(item) in (int, float) and item > 0 for item in value)
 
 
 MEND = "bring it back from a copy, or give another --out"

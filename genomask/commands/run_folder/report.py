@@ -11,10 +11,11 @@ import pandas as pd
 from rich.table import Table
 
 from genomask.commands.run_folder.folder import read_config
-from genomask.data.windows import EVALUATION_BASES
+from genomask.data.validation_windows import EVALUATION_BASES
 from genomask.errors import DataError
 from genomask.masking.plan import needs_npmi
 from genomask.recipe import Recipe
+from genomask.report.by_genome import CAPTION, genome_frame, genome_words, genomes_of
 from genomask.report.meaning import LOSS, Scores, evaluations_words, last_scores, meaning
 from genomask.report.plots import learning_curves
 from genomask.report.tables import rich_table
@@ -50,10 +51,11 @@ def report_run(out: Path) -> Iterator[Table | str]:
         f"{bits if BITS in scores.mean else ''}{last['tokens_per_second']:,.0f} tokens/s at the end. "
         f"Model: {out / 'model'}; curves: {out / 'curves.png'}",
     )
+    if genomes_of(rows):
+        yield rich_table(genome_frame(rows), title="By genome", caption=CAPTION)
     recipe, _ = read_config(out)
     yield meaning(rows, baselines, mask_tells=recipe.of == "DNA" and needs_npmi(recipe.masking.strategy))
-    if said := no_bits(recipe, rows):
-        yield said
+    yield from filter(None, (genome_words(rows, baselines), no_bits(recipe, rows)))
 
 
 def no_bits(recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,68 @@
+"""Which windows are kept for validation: the bases that may be seen in, starts out, the same for every run on them.
+
+Letters: W validation windows, n intervals.
+"""
+
+import itertools
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from genomask.data.intervals import longest, subtract, total_length
+from genomask.data.mixture import Component
+from genomask.data.window_sampling import place_evenly
+
+EVALUATION_BASES = 510
+"""Bases of a validation window, the same for every run on a genome; fewer where its runs are shorter."""
+EVALUATION_BLOCK = 64
+"""Shorter validation windows are multiples of this: evaluation hides one item in each."""
+VALIDATION_FRACTION = 0.125
+"""Validation takes at most this fraction of the usable bases."""
+
+log = logging.getLogger(__name__)
+
+
+def place_validation(
+    usable: Sequence[np.ndarray], mixture: Sequence[Component], asked: int, room: int, seed: int
+) -> tuple[list[np.ndarray], int]:
+    """(W,) starts in the usable bases (n, 2) of each genome of the mixture, and the bases of each window.
+
+    Each genome gets an equal part of what is `asked`, whatever its weight, so that runs of other weights are compared
+    on the same windows. They have 510 bases; where none fits, the longest of which half fit that an eighth of the
+    bases allows. Training keeps `room` bases in a row.
+    """
+    borders = [asked * number // len(usable) for number in range(len(usable) + 1)]
+    wanted = [stop - start for start, stop in itertools.pairwise(borders)]
+    shorter = range(EVALUATION_BASES // EVALUATION_BLOCK * EVALUATION_BLOCK, 0, -EVALUATION_BLOCK)
+    for bases in (EVALUATION_BASES, *shorter):
+        counts = [
+            min(count, max(1, int(VALIDATION_FRACTION * total_length(own)) // bases))
+            for count, own in zip(wanted, usable, strict=True)
+        ]
+        placed = [_place(own, bases, count, room, seed) for count, own in zip(counts, usable, strict=True)]
+        least = [min(1, count) if bases == EVALUATION_BASES else count / 2 for count in counts]
+        if all(len(starts) >= few for starts, few in zip(placed, least, strict=True)):
+            break
+    for starts, count, own, genome in zip(placed, wanted, usable, mixture, strict=True):
+        if len(starts) < count or bases < EVALUATION_BASES:
+            log.warning(
+                "%d validation windows of %d bases instead of %d of %d%s: the genome has %s usable bases, "
+                "in runs of up to %s",
+                len(starts), bases, count, EVALUATION_BASES, genome.within, f"{total_length(own):,}",
+                f"{longest(own):,}",
+            )  # fmt: skip
+    return placed, bases
+
+
+def windows_at(starts: np.ndarray, bases: int) -> np.ndarray:
+    """(W, 2) int64 [start, stop) of windows of so many bases."""
+    return np.stack([starts, starts + bases], axis=1)
+
+
+def _place(usable: np.ndarray, bases: int, count: int, room: int, seed: int) -> np.ndarray:
+    """Starts of at most `count` windows, as many as leave training `room` bases in a row."""
+    starts = place_evenly(usable, bases, count, seed)
+    while len(starts) and longest(subtract(usable, windows_at(starts, bases))) < room:
+        starts = place_evenly(usable, bases, len(starts) // 2, seed)
+    return starts
