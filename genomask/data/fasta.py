@@ -167,7 +167,7 @@ def parts_of(file: BufferedIOBase, _: Path | None = None) -> Iterator[Part]:
             stop = (chunk.find(b"\n", at) + 1 or len(chunk)) if is_header else _next_header(chunk, at)
             text = chunk[at:stop]
             yield Part(is_header, text, line)
-            line += text.count(b"\n")
+            line += int(np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == NEWLINE))  # faster than bytes.count
             at = stop
         at_line_start = chunk.endswith(b"\n")
 
