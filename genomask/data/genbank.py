@@ -1,9 +1,11 @@
 """GenBank flat files in, the parts of their records out; annotation is passed over, and no Python runs per line.
 
-A record is called by its VERSION (accession.number), else by its ACCESSION or LOCUS.
+A record is called by its VERSION (accession.number), else by its ACCESSION or LOCUS. All letters are lower case there,
+which says nothing of repeats: they are taken as upper case.
 """
 
 import re
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BufferedIOBase
@@ -18,7 +20,9 @@ ORIGIN, END = b"ORIGIN", b"//"
 DIGITS = b"0123456789"
 
 _NAME = re.compile(rb"^(LOCUS|ACCESSION|VERSION) +(\S+)(?: +(\d{1,15}) bp)?", re.MULTILINE)
-_DIGITS_TO_BLANKS = bytes.maketrans(DIGITS, b" " * len(DIGITS))
+_LETTERS = bytes.maketrans(
+    DIGITS + string.ascii_lowercase.encode(), b" " * len(DIGITS) + string.ascii_uppercase.encode()
+)
 
 
 @dataclass
@@ -55,7 +59,7 @@ def read_genbank(file: BufferedIOBase, path: Path) -> Iterator[Part]:
             text = chunk[at:stop]
             if record.in_letters:
                 record.n_read += len(text.translate(None, DIGITS + BLANKS))
-                yield Part(is_header=False, text=text.translate(_DIGITS_TO_BLANKS), line=line)
+                yield Part(is_header=False, text=text.translate(_LETTERS), line=line)
             else:
                 record.note(text)
             at = chunk.find(b"\n", stop) + 1 or len(chunk) if stop < len(chunk) else stop

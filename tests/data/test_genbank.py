@@ -51,13 +51,14 @@ def test_a_real_phage_is_the_same_as_in_fasta(tmp_path, shared_data):
     (tmp_path / "l.gb").write_text(flat_file("NC_001416", letters))
     ours, theirs = Genome.open(tmp_path / "l.gb", cache=tmp_path), Genome.open(path, cache=tmp_path)
     assert (ours.names, ours.fingerprint) == (["NC_001416.1"], theirs.fingerprint)
+    assert len(ours.repeats) == 0  # its letters are lower case, as in all GenBank files
     assert is_genome(tmp_path / "l.gb")
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda text: text.replace("tta", "tra", 1), r", line 11, record TINY\.1: 'r' is not one of A C G T N"),
+        (lambda text: text.replace("tta", "tra", 1), r", line 11, record TINY\.1: 'R' is not one of A C G T N"),
         (
             lambda text: text.replace("tta", "t", 1),
             r", line 16: record TINY\.1 has 286 bases, and its LOCUS line says 28",
