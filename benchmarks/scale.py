@@ -3,7 +3,8 @@
 The genome is made, with random bases: 24 records of hg38's relative lengths, N at both ends and in the middle of each,
 half of the letters soft-masked in stretches as long as repeats are. Each stage is a process of its own, forked from one
 that has imported genomask: reading the FASTA; reading it into the cache; `genomask npmi count`; and `genomask
-pretrain`, a few steps of genome-tiny's and genome-base's shapes. Nothing stays but the JSON.
+pretrain`, a few steps of genome-tiny's and genome-base's shapes. Nothing stays but the JSON. Of hg38's size it takes
+7 GB of disk, in TMPDIR, and 4 GB of memory.
 
     python benchmarks/scale.py
 """
@@ -29,6 +30,8 @@ from npmi_genome import peak_anonymous_mib
 from genomask.cli import app
 from genomask.data.fasta import read_fasta
 from genomask.data.genome import Genome
+from genomask.errors import SettingsError
+from genomask.machine.process import keep_freed_memory
 from genomask.training.metrics_log import read_metrics
 
 RESULT = Path(__file__).parent / "results" / "scale.json"
@@ -69,11 +72,22 @@ def main(
     machine = describe_machine(torch.device("cpu"))
     lengths = shaped_as(HG38, int(gigabases * 1e9))
     with tempfile.TemporaryDirectory(prefix="genomask-scale-") as folder:
+        require_room(Path(folder), sum(lengths))
         rows = list(stages(Path(folder), lengths, alone))
     setup = {"letters": sum(lengths), "records": len(lengths), "steps": STEPS}
     result = {"benchmark": "scale", "machine": machine, "setup": setup, "rows": rows, "verdict": verdict(rows)}
     save(RESULT, result)
     print(*verdict(rows), sep="\n")
+
+
+def require_room(folder: Path, letters: int) -> None:
+    """Raises SettingsError where the disk does not hold the file and the cache of so many letters."""
+    needed, there = 2.2 * letters, shutil.disk_usage(folder).free
+    if there < needed:
+        raise SettingsError(
+            f"{folder}: {needed / 1e9:.1f} GB are needed, {there / 1e9:.1f} GB are free; set TMPDIR to another disk, "
+            "or --gigabases lower."
+        )
 
 
 def shaped_as(lengths: tuple[int, ...], total: int) -> list[int]:
@@ -154,6 +168,7 @@ def alone(stage: Callable[..., Any], path: Path, *arguments: Any) -> dict[str, A
 
 
 def _tell(tell: Any, stage: Callable[..., Any], path: Path, *arguments: Any) -> None:
+    keep_freed_memory()  # as the command line does
     tell.send(measured(stage, path, *arguments))
 
 
