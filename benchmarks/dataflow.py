@@ -3,7 +3,8 @@
 All sides get the same genome or the same C4 shard and make batches of genome-base and c4-base, in one thread, timed in
 seconds of the processor. Theirs are textbook loops: DNABERT's writes words, looks each up, pads, and masks token by
 token; Hugging Face's reads JSON lines, calls the tokenizer, and DataCollatorForLanguageModeling pads and masks. Only
-real tokens count. The last column is how many H100s a core feeds that train on 540,000 tokens a second each.
+real tokens count. The last column is how many H100s a core feeds that train on 540,000 tokens a second each. Then text
+once more, by the clock, as a run has it: a thread that reads and `training.workers` threads that make batches.
 
     python benchmarks/dataflow.py --genome GENOME.fa --corpus SHARD.json.gz --vocabulary vocab.txt
 """
@@ -15,6 +16,7 @@ import os
 import random
 import statistics
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +44,8 @@ OURS, DNABERT, HUGGING_FACE = "genomask", "DNABERT's way", "Hugging Face's way"
 H100 = 540_000
 """Tokens a second that one of them trains on."""
 GOALS = {"genome": 15e6, "text": 0.5e6}
+STEPS = 6
+"""Of a run, in a turn by the clock."""
 AT_ONCE = 64
 """Sequences of one of their batches."""
 
@@ -64,6 +68,7 @@ def main(
     result = {"benchmark": "dataflow", "machine": describe_machine(CPU), "setup": setup, "rows": []}
     for what, sides in (("genome", of_genome(genome, sequences)), ("text", of_text(corpus, vocabulary, sequences))):
         result["rows"] += rows(what, sides, rounds)
+    result["rows"] += by_workers(corpus, vocabulary, sequences, rounds)
     result["verdict"] = verdict(result["rows"])
     print(table(result["rows"]), *result["verdict"], sep="\n")
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
@@ -81,11 +86,7 @@ def of_genome(genome: Path, sequences: int) -> dict[str, Side]:
 
 def of_text(corpus: Path, vocabulary: Path, sequences: int) -> dict[str, Side]:
     """The sides that read documents of a shard; every round of ours goes on where the last one ended."""
-    recipe = load_recipe("c4-base", [f"tokens.vocabulary={vocabulary}", "documents.validation_documents=64"])
-    tokenizer = opened_tokenizer(vocabulary)
-    shard = Shard(corpus.name, lambda: corpus.open("rb"))
-    source = StreamedText(corpus.name, {"train": [shard]}, tokenizer, recipe.documents)
-    ours = batches(source, recipe, "uniform", sequences)
+    ours, recipe = stream_of(corpus, vocabulary, sequences)
     collate = DataCollatorForLanguageModeling(opened_tokenizer(vocabulary), mlm_probability=recipe.masking.mask_rate)
     texts = documents_again_and_again(corpus)
     numbers = itertools.count()
@@ -93,6 +94,39 @@ def of_text(corpus: Path, vocabulary: Path, sequences: int) -> dict[str, Side]:
         OURS: lambda _: made(ours, next(numbers)),
         HUGGING_FACE: lambda _: by_collator(texts, collate, recipe.documents.max_tokens, sequences // 8),
     }
+
+
+def stream_of(corpus: Path, vocabulary: Path, sequences: int) -> tuple[Batches, Recipe]:
+    """Batches of a shard that is streamed, and their recipe."""
+    recipe = load_recipe("c4-base", [f"tokens.vocabulary={vocabulary}", "documents.validation_documents=64"])
+    shard = Shard(corpus.name, lambda: corpus.open("rb"))
+    source = StreamedText(corpus.name, {"train": [shard]}, opened_tokenizer(vocabulary), recipe.documents)
+    return batches(source, recipe, "uniform", sequences), recipe
+
+
+def by_workers(corpus: Path, vocabulary: Path, sequences: int, rounds: int) -> list[dict]:
+    """Tokens a second of either clock of text for one worker, and for two, each in turn a few steps of a run."""
+    tokens: dict[str, list[int]] = {"1": [], "2": []}
+
+    def turn(workers: str) -> Callable[[int], None]:
+        how = replace(stream_of(corpus, vocabulary, sequences)[0], workers=int(workers))
+        steps = itertools.count(0, STEPS)
+
+        def some(_: int) -> None:
+            first = next(steps)
+            made = how.stream(first, first + STEPS, lambda: None)
+            tokens[workers].append(sum(len(batch.input_ids) for step in made for batch in step.microbatches))
+
+        return some
+
+    turns = take_turns({workers: turn(workers) for workers in tokens}, rounds, CPU)
+    found = []
+    for workers, counts in tokens.items():
+        pairs = [*zip(turns[workers], counts[1:], strict=True)]
+        wall, cpu = (statistics.median(n / turn[clock] for turn, n in pairs) / 1e6 for clock in (0, 1))
+        side = {"input": "text", "side": f"{OURS}, training.workers {workers}"}
+        found.append({**side, "million_tokens_per_cpu_s": cpu, "million_tokens_per_s": wall})
+    return found
 
 
 def opened_tokenizer(vocabulary: Path) -> PreTrainedTokenizerBase:
@@ -176,13 +210,14 @@ def rows(what: str, sides: dict[str, Side], rounds: int) -> list[dict]:
 
 
 def verdict(found: list[dict]) -> list[str]:
-    """What a core of ours feeds, and whether the goal is reached."""
+    """What a core of ours feeds, and whether the goal is reached; and what another worker adds."""
+    one, two = (row["million_tokens_per_s"] for row in found if "million_tokens_per_s" in row)
     return [
         f"{row['input']}: one core makes {row['million_tokens_per_cpu_s']:.2f} million tokens/s (goal {row['goal']:g}) "
         f"and feeds {row['h100s_fed_by_a_core']:.1f} H100s of {H100:,} tokens/s"
         for row in found
         if row["side"] == OURS
-    ]
+    ] + [f"text, by the clock: one worker {one:.2f}, two {two:.2f} million tokens/s"]
 
 
 if __name__ == "__main__":
