@@ -1,6 +1,7 @@
 """The short form of benchmarks/scale.py: a small genome of hg38's shape, made, read and counted in this process."""
 
 import importlib
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,13 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture
 def scale(monkeypatch):
+    """The benchmark, which runs commands; they set what is logged."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("scale")
+    logs = [logging.getLogger(name) for name in ("", "genomask")]
+    levels = [log.level for log in logs]
+    yield importlib.import_module("scale")
+    for log, level in zip(logs, levels, strict=True):
+        log.setLevel(level)
 
 
 @pytest.mark.parametrize("chunk", [60, 600])
