@@ -1,12 +1,14 @@
 """`genomask bench` on a small suite: several models, one table, one page."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from genomask.commands.bench.bench import BenchRequest, bench
+from genomask.errors import DataError
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.report.bench_frames import short_names
 
@@ -75,6 +77,21 @@ def test_the_page_shows_the_same_and_a_second_call_measures_nothing_new(measured
     monkeypatch.setattr("genomask.fewshot.methods.Method.scorer", None)
     again = list(bench(request))
     assert again[1:] == printed[1:]
+
+
+def test_a_task_that_cannot_be_read_is_named_when_the_others_are_measured(measured, suite, tmp_path):
+    request, _ = measured
+    mixed = shutil.copytree(suite, tmp_path / "mixed")
+    (mixed / "easy" / "test.csv").write_text("sequence,label\n,1\n")
+    few = replace(request, suite=mixed, settings=replace(request.settings, methods=("gc",)), out=tmp_path / "out")
+    printed = bench(few)
+    table = next(printed)
+    assert [str(cell) for cell in table.columns[0].cells] == ["leaky"]
+    with pytest.raises(DataError, match=r"^not measured: easy: .*easy/test\.csv"):
+        list(printed)
+    shutil.rmtree(mixed / "leaky")
+    with pytest.raises(DataError, match=f"^no task of {mixed} could be measured: easy: "):
+        list(bench(few))
 
 
 def test_models_are_called_by_what_tells_them_apart():

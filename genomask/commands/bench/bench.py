@@ -3,6 +3,7 @@
 Every task is trained on whole, by the methods of few-shot and beside its floors; a method with a seed is repeated.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from genomask.commands.fewshot import provenance
 from genomask.data.suites import LAYOUTS, Regions, SuiteTask, suite_tasks
+from genomask.errors import DataError, UserError
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.protocol import FewShotSettings
@@ -27,6 +29,8 @@ from genomask.report.tables import rich_table
 from genomask.terminal.progress import working
 
 PAGE = "report.html"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +49,14 @@ class BenchRequest:
 def bench(request: BenchRequest) -> Iterator[Table | str]:
     """Measure what `out` has not yet, and yield what to print.
 
-    Raises UserError for a suite that has no task or cannot be read, and where `out` holds results of other settings.
+    Raises UserError for a suite that has no task, and, when all others are measured, for tasks that failed: that cannot
+    be read, or of which `out` holds results of other settings.
     """
     tasks = suite_tasks(request.suite)
     require_folder(request.out)
     with locked(request.out):
         sweep(request.out, *RESULT_FILES, PAGE)
-        measured, notes = _measured(request, tasks)
+        measured, notes, failed = _measured(request, tasks)
         metrics = {task.name: task.layout.metric for task in tasks}
         frame = bench_frame(measured, metrics)
         sentences, verdict = [*_protocols(tasks), *notes], list(_floors(measured))
@@ -59,24 +64,34 @@ def bench(request: BenchRequest) -> Iterator[Table | str]:
         yield rich_table(frame, f"{request.suite.name}, % of each metric", CAPTION)
         yield from (*sentences, *verdict)
         yield f"{len(measured)} measurements: {request.out / 'results.csv'}; page: {request.out / PAGE}"
+        if failed:
+            raise DataError(f"not measured: {'; '.join(failed)}.")
 
 
-def _measured(request: BenchRequest, tasks: list[SuiteTask]) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of results.csv that were asked for, and what is to be said of each task's split."""
-    genome, rows, notes = Regions(request.genome), [], []
+def _measured(request: BenchRequest, tasks: list[SuiteTask]) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """The rows of results.csv that were asked for, what is to be said of splits, and which tasks failed, and why."""
+    genome, rows, notes, failed = Regions(request.genome), [], [], []
     with working("bench", unit="measurements") as work:
         for number, task in enumerate(tasks, 1):
-            train, test = task.read(genome)
-            notes += _leaks(task.name, train.sequences, test.sequences)
 
             def show(done: int, total: int, what: str, at: str = f"task {number} of {len(tasks)}") -> None:
                 work.show(done, total=total, status=f"{at}, {what}")
 
-            for model in request.models:
-                strategy, seed = provenance(model)
-                measure = partial(run_fewshot, model, train, test, request.settings, out=request.out, progress=show)
-                rows.append(measure(strategy=strategy, pretraining_seed=seed))
-    return pd.concat(rows).drop_duplicates(["model", "task", "method", "draw"]), notes
+            try:
+                train, test = task.read(genome)
+                found = _leaks(task.name, train.sequences, test.sequences)
+                for model in request.models:
+                    strategy, seed = provenance(model)
+                    measure = partial(run_fewshot, model, train, test, request.settings, out=request.out, progress=show)
+                    rows.append(measure(strategy=strategy, pretraining_seed=seed))
+            except UserError as error:
+                failed.append(f"{task.name}: {str(error).rstrip('.')}")
+                log.warning("%s is left out: %s", task.name, error)
+            else:
+                notes += found
+    if not rows:
+        raise DataError(f"no task of {request.suite} could be measured: {'; '.join(failed)}.")
+    return pd.concat(rows).drop_duplicates(["model", "task", "method", "draw"]), notes, failed
 
 
 def _leaks(name: str, train: list[str], test: list[str]) -> list[str]:
