@@ -31,6 +31,8 @@ class Reading:
     """A cell, and where it stands, as the model takes it. Raises DataError."""
     read: Callable[[SequenceFile], Iterator[NamedSequence]]
     """Everything in a file."""
+    alphabet: str
+    """What a tokenizer must know to read it, in words."""
 
     def columns(self, asked: str) -> tuple[str, ...]:
         """The headers that an option names, the usual one where it names none."""
@@ -90,5 +92,5 @@ def _of_lines(asked: SequenceFile) -> Iterator[NamedSequence]:
             yield NamedSequence(str(number), TEXT.joined(line.split(PAIR), f"{asked.path}, line {number}"))
 
 
-DNA = Reading("sequence", several=False, clean=clean_sequence, read=SequenceFile.read)
-TEXT = Reading("text", several=True, clean=clean_text, read=read_texts)
+DNA = Reading("sequence", several=False, clean=clean_sequence, read=SequenceFile.read, alphabet="plain DNA letters")
+TEXT = Reading("text", several=True, clean=clean_text, read=read_texts, alphabet="the words of these texts")

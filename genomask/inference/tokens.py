@@ -60,7 +60,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
     if unknown > MAX_UNKNOWN_FRACTION:
         raise DataError(
             f"{where}: {unknown:.0%} of the tokens are {tokenizer.unk_token}, so this model's tokenizer does not read "
-            "these sequences; use a model whose tokenizer takes plain DNA letters."
+            f"these sequences; use a model whose tokenizer knows {reading_of(tokenizer).alphabet}."
         )
     return tokenised
 

@@ -20,7 +20,7 @@ from genomask.commands.glue.scores import FLOORS, METRICS, truth_of
 from genomask.commands.run_folder.folder import holds_run, is_finished
 from genomask.data.examples import ExampleColumns, Examples
 from genomask.data.glue import TASKS, TRAIN, GlueTask, read_split
-from genomask.errors import DataError
+from genomask.errors import DataError, UserError
 from genomask.fewshot.finetune import FineTuneSettings
 from genomask.files.atomic import atomic_write, require_folder
 from genomask.files.locking import locked
@@ -72,18 +72,29 @@ def glue(request: GlueRequest, *, resume: bool = False) -> Iterator[Table | str]
     with locked(request.out):
         if not holds_run(request.out, resume, GLUE_RECORD):
             write_record(request.out / GLUE_RECORD, {"model": fingerprint(request.model), "seeds": request.seeds})
-        rows: list[dict[str, object]] = []
-        for task in request.tasks:
-            train, *dev = data[task.name]
-            rows += _floor_rows(task, train, dev)
-            for seed in range(request.seeds):
-                rows += _run(request, task, seed, train, dev)
-            atomic_write(request.out / "results.csv", pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
+        try:
+            rows = _results(request, data)
+        except UserError:
+            if not any(request.out.glob("*/seed-*")):  # nothing was begun, and the record would block the mended call
+                (request.out / GLUE_RECORD).unlink()
+            raise
     results = pd.DataFrame(rows)
     yield glue_table(results)
     for suffix in ("svg", "png"):
         glue_picture(results, picture := request.out / f"glue.{suffix}")
     yield f"results: {request.out / 'results.csv'}; picture: {picture}; models: {request.out}/TASK/seed-N/model"
+
+
+def _results(request: GlueRequest, data: dict[str, list[Examples]]) -> list[dict[str, object]]:
+    """The rows of results.csv, which is written anew after each task."""
+    rows: list[dict[str, object]] = []
+    for task in request.tasks:
+        train, *dev = data[task.name]
+        rows += _floor_rows(task, train, dev)
+        for seed in range(request.seeds):
+            rows += _run(request, task, seed, train, dev)
+        atomic_write(request.out / "results.csv", pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
+    return rows
 
 
 def _read(task: GlueTask, data: Path | None) -> list[Examples]:

@@ -73,6 +73,16 @@ def test_training_examples_of_one_label_are_refused(text_model_folder, data):
     assert not (data / "out").exists()
 
 
+def test_texts_the_model_does_not_read_leave_nothing_that_blocks_the_mended_call(text_model_folder, data):
+    good = (data / "RTE.train.tsv").read_text()
+    (data / "RTE.train.tsv").write_text(good.replace("film", "0 1 2 3 4 5 6 7 8 9 " * 9))
+    alone = request(text_model_folder, data, tasks=(TASKS["RTE"],))
+    for _ in range(2):  # a second call is not told of a run in the folder
+        with pytest.raises(DataError, match=r"RTE\.train\.tsv: .* of the tokens are .* knows the words of these texts"):
+            list(glue(alone))
+        assert not (data / "out").exists()
+
+
 def test_metrics_are_those_of_glue():
     truth, said = np.array([1, 1, 0, 0, 1]), np.array([1, 0, 0, 1, 1])
     assert METRICS["accuracy"](truth, said) == pytest.approx(3 / 5)
