@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from io import BufferedIOBase
 from pathlib import Path
 
-from genomask.data.fasta import CHUNK_BYTES
 from genomask.errors import DataError
 from genomask.files.inputs import reading, require_file
 from genomask.files.unpacked import unpacked
 
+READ_BYTES = 1 << 14
+"""Read at once: where gzip is cut short so much before the cut is lost, at most."""
 LONGEST_LINE = 1 << 26
 """Bytes. It bounds memory: a few megabytes of gzip may hold a line of gigabytes."""
 
@@ -67,15 +68,18 @@ def _byte_lines(path: Path) -> Iterator[bytes]:
 
 def split_lines(path: Path, file: BufferedIOBase) -> Iterator[bytes]:
     """The lines of an open file, each with its end; DataError before one of gigabytes is read whole."""
-    number, rest = 0, b""
-    while chunk := file.read(CHUNK_BYTES):
-        *lines, rest = (rest + chunk).splitlines(keepends=True)  # the last may go on: after its CR an LF may come
-        number += len(lines)
-        if len(rest) > LONGEST_LINE:
+    number, parts, size = 0, [], 0
+    while chunk := file.read1(READ_BYTES):
+        parts.append(chunk)
+        size += len(chunk)
+        if b"\n" in chunk or b"\r" in chunk:
+            *lines, rest = b"".join(parts).splitlines(keepends=True)  # the last may go on: after its CR an LF may come
+            number += len(lines)
+            yield from lines
+            parts, size = [rest], len(rest)
+        if size > LONGEST_LINE:
             raise DataError(
                 f"{path}, line {number + 1}: longer than {LONGEST_LINE >> 20} MiB. Is this file what it should be? "
                 "Write it with shorter lines."
             )
-        yield from lines
-    if rest:
-        yield rest
+    yield from b"".join(parts).splitlines(keepends=True)

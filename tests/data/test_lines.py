@@ -1,5 +1,6 @@
 import gzip
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ def test_lines_come_back_with_their_numbers_whatever_ends_them_and_wherever_a_ch
     content = "".join(row + end for row in rows).encode()
     path.write_bytes(gzip.compress(content) if packed else content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "CHUNK_BYTES", chunk)
+        patch.setattr(lines, "READ_BYTES", chunk)
         assert list(numbered_lines(path)) == list(enumerate(rows, 1))
 
 
@@ -38,7 +39,18 @@ def test_a_file_that_is_no_text_is_one_sentence(tmp_path, content, said):
 
 def test_a_line_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(lines, "LONGEST_LINE", 10)
-    monkeypatch.setattr(lines, "CHUNK_BYTES", 4)
+    monkeypatch.setattr(lines, "READ_BYTES", 4)
     (tmp_path / "a.txt").write_bytes(b"short\n" + 20 * b"A")
     with pytest.raises(DataError, match="line 2: longer than"):
         list(numbered_lines(tmp_path / "a.txt"))
+
+
+def test_lines_before_a_cut_are_read(tmp_path):
+    rows = [bytes(row).hex() for row in np.random.default_rng(0).integers(0, 256, (4_000, 20), dtype=np.uint8)]
+    whole = gzip.compress("\n".join(rows).encode())
+    (tmp_path / "a.gz").write_bytes(whole[: len(whole) // 2])
+    found = []
+    with pytest.raises(DataError, match="the gzip data is cut short or damaged after line "):
+        found.extend(line for _, line in numbered_lines(tmp_path / "a.gz"))
+    assert found == rows[: len(found)]
+    assert len(found) > 2_000 - 2 * lines.READ_BYTES / 41
