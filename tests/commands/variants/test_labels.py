@@ -1,0 +1,57 @@
+"""Labels and scores of a VCF's lines, gathered line by line."""
+
+import pytest
+from rich.console import Console
+
+from genomask.commands.variants.labels import Labels
+from genomask.commands.variants.ranking import Criterion
+from genomask.data.vcf import Variant, VcfLine
+from genomask.errors import DataError
+from genomask.inference.variants import Score
+
+
+def gathered(text, *lines):
+    """Labels of (INFO, ALTs, scores); the REF is one letter."""
+    labels = Labels(Criterion.parse(text))
+    for number, (info, alts, scores) in enumerate(lines, start=1):
+        labels.note(VcfLine(number, b"", Variant("1", number, ".", "G", alts, info)), scores)
+    return labels
+
+
+def test_alts_without_a_label_or_a_score_are_left_out():
+    labels = gathered(
+        "CLNSIG=bad:good",
+        ("CLNSIG=bad", ("A",), [Score(-2.0)]),
+        ("CLNSIG=unsure", ("A",), [Score(-1.0)]),
+        ("CLNSIG=good", ("A", "AT"), [Score(float("nan"), "an N near it"), Score(0.5)]),
+    )
+    assert list(labels.labels) == [1, 0]
+    assert list(labels.llrs) == [-2.0, 0.5]
+    assert list(labels.equally_long) == [1, 0]
+
+
+def test_the_header_says_whether_each_alt_has_a_value_of_its_own():
+    for numbered, expected in ((b"A", [1, 0]), (b".", [1, 1])):
+        labels = Labels(Criterion.parse("KIND=x:y"))
+        labels.note(VcfLine(1, b"##INFO=<ID=KIND,Number=" + numbered + b",Type=String>\n", None), [])
+        labels.note(VcfLine(2, b"", Variant("1", 1, ".", "G", ("A", "C"), "KIND=x,y")), [Score(0.0), Score(0.0)])
+        assert list(labels.labels) == expected
+
+
+@pytest.mark.parametrize("values", ["bad", "good"])
+def test_one_kind_alone_cannot_be_ranked(values):
+    labels = gathered("CLNSIG=bad:good", *[(f"CLNSIG={values}", ("A",), [Score(0.0)])] * 3)
+    with pytest.raises(DataError, match=f"{3 * (values == 'bad')} of the 3 ALTs that have CLNSIG are positive"):
+        labels.require_both()
+
+
+def test_kinds_of_change_have_rows_of_their_own_and_few_variants_no_interval():
+    lines = [
+        (f"CLNSIG={'bad' if n % 2 else 'good'}", ("A" if n % 3 else "AT",), [Score(-float(n % 2))]) for n in range(24)
+    ]
+    console = Console(width=200, record=True)
+    with console.capture() as said:
+        console.print(gathered("CLNSIG=bad:good", *lines).table())
+    rows = [line for line in said.get().splitlines() if "(50.0%)" in line]
+    assert [row.split()[0] for row in rows] == ["all", "SNVs", "insertions"]
+    assert ["[too few]" in row for row in rows] == [False, False, True]  # four positives
