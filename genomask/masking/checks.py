@@ -30,7 +30,7 @@ def checked(input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor, n_ids: int) -> 
             f"masking: cu_seqlens must rise from 0 to the {len(ids)} tokens, one entry more than the {len(keys)} "
             f"keys; got {bounds.tolist()[:8]}{' ...' if len(bounds) > 8 else ''}."
         )
-    if len(ids) and not 0 <= ids.min() <= ids.max() < n_ids:
+    if len(ids) and ids.view("uint64").max() >= n_ids:  # as which a negative one is large
         raise DataError(
             f"masking: token ids must lie between 0 and {n_ids - 1}, as this vocabulary's do; got {ids.min()} to "
             f"{ids.max()}."

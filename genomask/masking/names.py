@@ -34,31 +34,34 @@ def check_name(text: str) -> None:
                 find_strategy(name)
 
 
-def find(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec | Curriculum, dict[str, Any]]:
-    """What `text` names, and all of its parameters: those in `text`, `more`, and defaults.
+def find(text: str) -> tuple[StrategySpec | Curriculum, dict[str, Any]]:
+    """What `text` names, and all of its parameters, those in `text` and defaults.
 
     Raises SettingsError for an unknown name or parameter or an unsuitable value, also in the strategies of a
     curriculum. Runs the files that `text` names.
     """
-    found, parameters = _look_up(text, more)
-    for name in _within(found, parameters):
-        find_strategy(name)
-    return found, parameters
+    strategies_of(text)
+    return _look_up(text)
 
 
 def find_strategy(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec, dict[str, Any]]:
-    """As `find`, for strategies alone."""
-    found, parameters = find(text, more)
+    """As `find`, for strategies alone; `more` parameters go before those in `text`."""
+    found, parameters = _look_up(text, more)
     if isinstance(found, Curriculum):
         raise SettingsError(f"{text!r} is a curriculum over the steps of a training run, and no strategy by itself.")
     return found, parameters
 
 
+def strategies_of(text: str) -> dict[str, StrategySpec]:
+    """The strategy that `text` names, or those of a curriculum, as they are written. Raises SettingsError as `find`."""
+    found, parameters = _look_up(text)
+    within = {name: find_strategy(name)[0] for name in _within(found, parameters)}
+    return within if isinstance(found, Curriculum) else {text: found}
+
+
 def own_files(text: str) -> dict[str, str]:
     """The files of one's own that `text` names, also within a curriculum, and the SHA-256 of what was run of each."""
-    found, parameters = _look_up(text)
-    own = {read_name(text).file: found.source} if isinstance(found, StrategySpec) and found.source else {}
-    return own | {file: source for name in _within(found, parameters) for file, source in own_files(name).items()}
+    return {read_name(name).file: spec.source for name, spec in strategies_of(text).items() if spec.source}
 
 
 def parameters_of(found: StrategySpec | Curriculum) -> dict[str, object]:

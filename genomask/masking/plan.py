@@ -14,7 +14,7 @@ from genomask.hashing import Purpose, uniform
 from genomask.masking.build import build_strategy
 from genomask.masking.built import Selection, Strategy
 from genomask.masking.curricula import Curriculum, Moment, Phase, has_stopped_falling
-from genomask.masking.names import find, find_strategy
+from genomask.masking.names import find, strategies_of
 from genomask.masking.npmi import NpmiTable
 from genomask.types import TokenBases
 
@@ -116,7 +116,4 @@ def build_plan(
 
 def needs_npmi(name: str) -> bool:
     """Does the strategy, or one of the curriculum's, look at the NPMI?"""
-    found, parameters = find(name)
-    if not isinstance(found, Curriculum):
-        return "npmi" in found.needs
-    return any("npmi" in find_strategy(str(parameters[key]))[0].needs for key in found.strategies)
+    return any("npmi" in spec.needs for spec in strategies_of(name).values())

@@ -142,7 +142,7 @@ def test_parameters_take_the_type_of_their_default(mine):
     with pytest.raises(SettingsError, match="first must be true or false, got 'perhaps'"):
         find(f"{mine}:every-nth:first=perhaps")
     with pytest.raises(SettingsError, match="n must be a whole number, got True"):
-        find(f"{mine}:every-nth", {"n": True})
+        find_strategy(f"{mine}:every-nth", {"n": True})
 
 
 def test_a_strategy_from_a_file_masks_and_leaves_the_house_as_it_is(mine):
