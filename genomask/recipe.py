@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 
 from transformers import PreTrainedTokenizerBase
 
+from genomask.data.growth import Growth
 from genomask.data.opening import Inputs, open_genome, open_text
 from genomask.data.settings import DnaTokenSettings, DocumentSettings, WordPieceSettings
 from genomask.data.sources import GenomeSource, Source, TrainingBases
@@ -47,15 +48,27 @@ class GenomeRecipe:
 
     def __post_init__(self) -> None:
         _require_room(self, self.longest, "windows.max_tokens with [CLS] and [SEP]")
+        steps = sum(steps for steps, _ in self.windows.length_warmup)
+        if steps >= self.training.steps:
+            raise SettingsError(
+                f"windows.length_warmup lasts {steps:,} steps and training.steps = {self.training.steps:,}, so that no "
+                "window would have windows.max_tokens; let it last fewer steps, or train longer."
+            )
 
     @property
     def longest(self) -> int:
         """Tokens of the longest training sequence."""
         return self.windows.max_tokens + 2
 
+    @property
+    def growth(self) -> Growth | None:
+        """Of the windows, step by step; None where they do not grow."""
+        return self.windows.growth(self.training.sequences_per_step)
+
     def open_source(self, inputs: Inputs, out: Path) -> GenomeSource:
         """What a run on `inputs` in the folder `out` trains on."""
-        return open_genome(inputs, self.tokens, self.windows, self.training.seed)
+        training = self.training
+        return open_genome(inputs, self.tokens, self.windows, training.seed, training.sequences_per_step)
 
     def keep_tokens(self, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
         """Nothing: the settings say all of k-mers, or name the folder of other tokens."""
@@ -100,6 +113,7 @@ class TextRecipe:
     kind = "text"
     of = "text"
     tags = ("text",)
+    growth = None
     masked_unit = "word pieces"
 
     def __post_init__(self) -> None:
@@ -182,7 +196,7 @@ def recipe_to_toml(recipe: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
-def toml_value(value: str | float | bool | Sequence[str] | Sequence[float]) -> str:
+def toml_value(value: str | float | bool | Sequence[Any]) -> str:
     """A TOML value: strings, numbers, booleans and lists are written as in JSON."""
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 

@@ -49,7 +49,7 @@ class Estimate(NamedTuple):
     parameters: int
     steps: int
     tokens_per_step: int
-    """Special tokens included; of the first step."""
+    """Special tokens included; of the first step with sequences of the greatest length."""
     start_seconds: float
     """Reading, counting, building and the first microbatch, on which a model is compiled."""
     step_seconds: float
@@ -119,7 +119,7 @@ def _probe(run: Run, began: float) -> Estimate:
     model = run.model.train()
     model.to(device)
     optimizer = build_optimizer(model, run.optimizer)
-    making, batch = _timed(partial(run.batches.of, 0), device)
+    making, batch = _timed(partial(run.batches.of, run.batches.longest_step), device)
     train = partial(_train_on, run, batch, device, precision)
     _timed(partial(train, 0), device)
     optimizer.step()  # makes its moments

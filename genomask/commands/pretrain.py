@@ -53,7 +53,8 @@ from genomask.training.microbatch import Trial, tokens_at_once
 from genomask.training.precision import choose_precision
 
 SAMPLE_WINDOWS = 2_000
-"""The first sequences of training, on which the rates of strategies that depend on them are solved and measured."""
+"""The first sequences of the greatest length, on which the rates of strategies that depend on them are solved and
+measured."""
 
 BYTES_PER_PARAMETER = 16
 """Of training in fp32: the weight, its gradient, and AdamW's two moments."""
@@ -154,6 +155,8 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
     with distributed.in_turn():
         source = recipe.open_source(inputs, out)
     log.info("%s", source.description)
+    if recipe.growth:
+        log.info("windows grow: %s", recipe.growth.words)
     if origin:
         origin.require_vocabulary(len(source.tokenizer), of_kmers=source.token_bases.of_kmers)
         log.info("going on from %s", origin.words)
@@ -199,7 +202,7 @@ def _batches(
     training, corruption = recipe.training, recipe.masking.corruption
     batches = Batches(
         source, plan, corruption, training.seed, training.sequences_per_step, training.tokens_per_microbatch,
-        workers=workers_for(training.workers),
+        workers=workers_for(training.workers), growth=recipe.growth,
     )  # fmt: skip
     if training.tokens_per_microbatch and not of_fixed_shape:
         return batches
@@ -280,7 +283,8 @@ def require_memory(config: MosaicBertConfig) -> None:
 
 def _plan(source: Source, recipe: Recipe, mask_rate: float, table: NpmiTable | None) -> MaskPlan:
     masking = recipe.masking
-    windows = source.train(0, SAMPLE_WINDOWS) if source.token_bases.of_bases else None
+    first = recipe.growth.last.first if recipe.growth else 0
+    windows = source.train(first, SAMPLE_WINDOWS) if source.token_bases.of_bases else None
     return build_plan(
         masking.strategy,
         steps=recipe.training.steps,

@@ -47,11 +47,13 @@ class Inputs:
         return replace(self, genome=tuple(map(os.path.abspath, self.genome)), corpus=corpus)
 
 
-def open_genome(inputs: Inputs, tokens: DnaTokenSettings, windows: WindowSettings, seed: int) -> GenomeSource:
-    """Windows of the genome files."""
+def open_genome(
+    inputs: Inputs, tokens: DnaTokenSettings, windows: WindowSettings, seed: int, sequences_per_step: int = 1
+) -> GenomeSource:
+    """Windows of the genome files. Only where windows grow does it matter how many sequences a step has."""
     genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
     mixture = mixture_of(genome, [Path(path) for path in inputs.genome], inputs.weights)
-    return GenomeSource(genome, windows, dna_tokenizer(tokens), seed, mixture)
+    return GenomeSource(genome, windows, dna_tokenizer(tokens), seed, mixture, windows.growth(sequences_per_step))
 
 
 def open_text(

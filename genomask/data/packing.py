@@ -33,14 +33,15 @@ def take(tokens: TokenSequences, part: slice) -> TokenSequences:
     return TokenSequences(tokens.input_ids[within], cu_seqlens - cu_seqlens[0], tokens.weights[start:stop], of_tokens)
 
 
-def shortened(tokens: TokenSequences, longest: int) -> TokenSequences:
-    """Sequences of at most `longest` tokens: of longer ones the first, and at the end the last, which is [SEP]."""
-    lengths = tokens.lengths
-    if not len(lengths) or int(lengths.max()) <= longest:
+def shortened(tokens: TokenSequences, longest: np.ndarray) -> TokenSequences:
+    """Sequences of at most `longest` (B,) tokens: of longer ones the first, and at the end the last, which is [SEP]."""
+    lengths, most = tokens.lengths, torch.from_numpy(longest)
+    if not (lengths > most).any():
         return tokens
     place = torch.arange(len(tokens.input_ids)) - torch.repeat_interleave(tokens.cu_seqlens[:-1].long(), lengths)
-    kept = (place < longest - 1) | (place == torch.repeat_interleave(lengths, lengths) - 1)
-    bounds = torch.nn.functional.pad(lengths.clamp(max=longest).cumsum(0), (1, 0))
+    ends, last = (torch.repeat_interleave(each - 1, lengths) for each in (most, lengths))
+    kept = (place < ends) | (place == last)
+    bounds = torch.nn.functional.pad(torch.minimum(lengths, most).cumsum(0), (1, 0))
     of_tokens = None if tokens.token_weights is None else tokens.token_weights[kept]
     return TokenSequences(tokens.input_ids[kept], bounds.int(), tokens.weights, of_tokens)
 

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from genomask.data.best_fit import best_fit, joined
 from genomask.data.genome import Genome
+from genomask.data.growth import Growth
 from genomask.data.manifest import Manifest, WindowFacts
 from genomask.data.mixture import Mixture
 from genomask.data.packing import pack, shortened
@@ -110,13 +111,19 @@ class GenomeSource:
     """Windows of a genome as the tokens of any DNA tokenizer."""
 
     def __init__(
-        self, genome: Genome, settings: WindowSettings, tokenizer: DnaTokenizer, seed: int, mixture: Mixture = ()
+        self,
+        genome: Genome,
+        settings: WindowSettings,
+        tokenizer: DnaTokenizer,
+        seed: int,
+        mixture: Mixture = (),
+        growth: Growth | None = None,
     ) -> None:
-        """`mixture`: as GenomeWindows. Raises SettingsError where nothing can be held out of one of its genomes."""
+        """`mixture`, `growth`: as GenomeWindows. Raises SettingsError where nothing can be held out of a genome."""
         self.genome = genome
         self.dna_tokenizer = tokenizer
         self.token_bases = tokenizer.token_bases
-        self.windows = GenomeWindows(genome, settings, tokenizer, seed, mixture)
+        self.windows = GenomeWindows(genome, settings, tokenizer, seed, mixture, growth)
         facts = [fact for fact in (tokenizer.learned, self.windows.regions_key) if fact]
         self.fingerprint = key_of(genome.fingerprint, *facts) if facts else genome.fingerprint
         self._require_validation(settings.validation_windows)
@@ -169,7 +176,8 @@ class GenomeSource:
         drawn, settings = self.windows.train(first, count), self.windows.settings
         where = zip(drawn.starts.tolist(), drawn.lengths.tolist(), drawn.reverse.tolist(), strict=True)
         windows = [read_window(self.genome, *window) for window in where]
-        tokens = shortened(self.dna_tokenizer.encode_windows(windows, drawn.weights), settings.max_tokens + 2)
+        longest = self.windows.longest_of(np.arange(first, first + count)) + 2
+        tokens = shortened(self.dna_tokenizer.encode_windows(windows, drawn.weights), longest)
         if settings.repeats != "weight_bases":
             return tokens
         return weigh_repeats(tokens, drawn, self.genome.repeats, self.token_bases, settings.repeat_weight)

@@ -8,6 +8,7 @@ Letters: B windows, W validation windows, n intervals.
 
 import bisect
 import hashlib
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 
 from genomask.data.fasta import UNKNOWN
 from genomask.data.genome import Genome
+from genomask.data.growth import Growth
 from genomask.data.intervals import count_below, intersect, longest, subtract
 from genomask.data.mixture import Component, Mixture, unmixed
 from genomask.data.tokenizers.base import DnaTokenizer
@@ -25,7 +27,7 @@ from genomask.data.window_sampling import GenomeStarts, MixedStarts
 from genomask.errors import SettingsError
 from genomask.hashing import below, hash64, uniform
 from genomask.settings.ranges import MANY, require
-from genomask.settings.table import Bounds, Count, Fraction, Table
+from genomask.settings.table import Bounds, Count, Fraction, Pairs, Table
 
 MAX_ATTEMPTS = 4096
 """How often a window is drawn anew before the repeat policy counts as impossible."""
@@ -52,6 +54,9 @@ class WindowSettings(Table, name="windows"):
 
     max_tokens: Count = 510
     min_tokens: int = 5
+    length_warmup: Pairs = ()
+    """How windows grow: pairs [steps, tokens], so many steps with windows of up to so many tokens, pair by pair, then
+    steps with max_tokens. A step of shorter windows has more of them, at about the same number of tokens."""
     full_fraction: Fraction = 0.5
     """Fraction of windows that have max_tokens; the others are uniform from min_tokens to max_tokens."""
     strand: Literal["forward", "both"] = "forward"
@@ -86,6 +91,22 @@ class WindowSettings(Table, name="windows"):
         super().__post_init__()
         longest = f"between 1 and windows.max_tokens (here {self.max_tokens})"
         require(1 <= self.min_tokens <= self.max_tokens, "windows.min_tokens", longest, self.min_tokens)
+        lengths = [self.min_tokens, *(tokens for _, tokens in self.length_warmup), self.max_tokens]
+        rises = lengths[0] <= lengths[1] and all(a < b for a, b in itertools.pairwise(lengths[1:]))
+        rising = (
+            f"pairs [steps, tokens] with tokens that rise, from windows.min_tokens ({self.min_tokens}) or more to less "
+            f"than windows.max_tokens ({self.max_tokens})"
+        )
+        require(rises, "windows.length_warmup", rising, [*map(list, self.length_warmup)])
+
+    def growth(self, sequences: int) -> Growth | None:
+        """How windows grow to steps of so many sequences; None where they do not."""
+        warmup = self.length_warmup
+        return Growth.of(warmup, self.max_tokens, sequences, self._mean_tokens) if warmup else None
+
+    def _mean_tokens(self, max_tokens: int) -> float:
+        """Of a sequence, [CLS] and [SEP] included, where the longest windows have max_tokens."""
+        return self.full_fraction * max_tokens + (1 - self.full_fraction) * (self.min_tokens + max_tokens) / 2 + 2
 
 
 class WindowBatch(NamedTuple):
@@ -101,14 +122,21 @@ class GenomeWindows:
     """The windows of a genome under given settings: validation fixed by the seed, training without end."""
 
     def __init__(
-        self, genome: Genome, settings: WindowSettings, tokenizer: DnaTokenizer, seed: int, mixture: Mixture = ()
+        self,
+        genome: Genome,
+        settings: WindowSettings,
+        tokenizer: DnaTokenizer,
+        seed: int,
+        mixture: Mixture = (),
+        growth: Growth | None = None,
     ) -> None:
-        """`mixture`: the genomes that `genome` is made of, where these are mixed by weight.
+        """`mixture`: the genomes that `genome` is made of, where these are mixed by weight; `growth`: of the windows.
 
         Raises SettingsError where hold-out, lengths or repeat policy leave nothing to draw from in one of them.
         """
         self.settings, self.seed = settings, seed
         self.mixture = mixture or unmixed(genome)
+        self._growth = growth
         self._tokenizer = tokenizer
         self._repeats = genome.repeats
         usable = usable_bases(genome, settings.include, settings.exclude, settings.holdout)
@@ -147,10 +175,15 @@ class GenomeWindows:
         """Bases of the longest window."""
         return self._tokenizer.bases_for(self.settings.max_tokens)
 
+    def longest_of(self, index: np.ndarray) -> np.ndarray:
+        """(B,) int64 tokens of the longest windows where those of the numbers `index` are drawn."""
+        return np.full(len(index), self.settings.max_tokens) if self._growth is None else self._growth.longest_of(index)
+
     def train(self, first: int, count: int) -> WindowBatch:
         """Windows number first .. first + count - 1 of the endless stream."""
-        keys = self._keys(np.arange(first, first + count, dtype=np.int64))
-        lengths = self._draw_lengths(keys)
+        index = np.arange(first, first + count, dtype=np.int64)
+        keys = self._keys(index)
+        lengths = self._draw_lengths(keys, self.longest_of(index))
         starts = self._draw_starts(keys, lengths)
         reverse = (hash64(keys, STRAND, _ZERO) & 1).astype(bool) & (self.settings.strand == "both")
         weights = np.ones(count, dtype=np.float32)
@@ -161,12 +194,11 @@ class GenomeWindows:
     def _keys(self, index: np.ndarray) -> np.ndarray:
         return hash64(np.full(1, self.seed, dtype=np.int64), WINDOW_KEY, index)
 
-    def _draw_lengths(self, keys: np.ndarray) -> np.ndarray:
+    def _draw_lengths(self, keys: np.ndarray, longest: np.ndarray) -> np.ndarray:
         settings = self.settings
         is_full = uniform(keys, FULL_LENGTH, _ZERO) < settings.full_fraction
-        span = settings.max_tokens - settings.min_tokens + 1
-        mixed = settings.min_tokens + below(hash64(keys, LENGTH, _ZERO), span)
-        tokens = np.where(is_full, settings.max_tokens, mixed)
+        mixed = settings.min_tokens + below(hash64(keys, LENGTH, _ZERO), longest - settings.min_tokens + 1)
+        tokens = np.where(is_full, longest, mixed)
         return self._tokenizer.bases_for(tokens)
 
     def _draw_starts(self, keys: np.ndarray, lengths: np.ndarray) -> np.ndarray:

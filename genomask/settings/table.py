@@ -55,6 +55,8 @@ class OneOf:
 Count = Annotated[int, Bounds(least=1, most=MANY)]
 Fraction = Annotated[float, Bounds(least=0, most=1)]
 """0 and 1 included."""
+Pairs = tuple[tuple[int, int], ...]
+"""Of whole numbers, each at least 1, as [[600, 128], [300, 256]]."""
 Rate = Annotated[float, Bounds(above=0, below=1)]
 """0 and 1 left out."""
 
@@ -98,6 +100,8 @@ def checked(value: Any, kind: Any, name: str) -> Any:
             return float(value)
         except OverflowError as error:
             raise SettingsError(f"{name} must be a number below 1e308, got {shown(value)}") from error
+    if kind == Pairs:
+        return _pairs(value, name)
     if kind not in WORDS:
         if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
             return tuple(value)
@@ -107,6 +111,17 @@ def checked(value: Any, kind: Any, name: str) -> Any:
     if kind is str and ("\0" in value or len(value) > MOST_LETTERS):
         raise SettingsError(f"{name} must have at most {MOST_LETTERS} letters, none a zero byte; got {shown(value)}")
     return value
+
+
+def _pairs(value: Any, name: str) -> Pairs:
+    pairs = value if isinstance(value, list | tuple) else [value]
+    is_pair = [isinstance(pair, list | tuple) and [*map(type, pair)] == [int, int] for pair in pairs]
+    if not (all(is_pair) and all(1 <= number <= MANY for pair in pairs for number in pair)):
+        raise SettingsError(
+            f"{name} must be a list of pairs of whole numbers from 1 to {MANY:,}, such as [[600, 128]], got "
+            f"{shown(value)}"
+        )
+    return tuple((first, second) for first, second in pairs)
 
 
 def _figure(limit: float) -> str:

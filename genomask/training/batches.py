@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from genomask.data.fixed_shape import BatchShape, to_fixed_shape
+from genomask.data.growth import Growth
 from genomask.data.packing import split_microbatches, take, take_batch, to_batch
 from genomask.data.sources import Source
 from genomask.hashing import make_keys
@@ -49,6 +50,8 @@ class Batches:
     """What every microbatch is filled up to for a compiled model; None: as long as it is."""
     workers: int = 1
     """Threads that make batches ahead; what they make does not hang on their number."""
+    growth: Growth | None = None
+    """Of sequences that are shorter in the first steps, which have more of them; None: all steps have as many."""
 
     def of(self, step: int, switched_at: int | None = None) -> StepBatches:
         """The microbatches of step number `step` (from 0) of a run whose curriculum switched before switched_at.
@@ -95,7 +98,19 @@ class Batches:
 
     def _part(self, step: int) -> tuple[int, int]:
         """First and count of the sequences of a step that this process trains on."""
+        if self.growth is not None:
+            return distributed.part(*self.growth.sequences_of(step))
         return distributed.part(step * self.sequences_per_step, self.sequences_per_step)
+
+    @property
+    def longest_step(self) -> int:
+        """The first step with the longest sequences."""
+        return self.growth.last.first_step if self.growth else 0
+
+    @property
+    def longest_sequences(self) -> int:
+        """Number of the first sequence of that step."""
+        return self.growth.last.first if self.growth else 0
 
     def made(self, step: int, tokens: Tokens, switched_at: int | None) -> StepBatches:
         """The same as `of`, of what was read for the step."""
@@ -132,9 +147,10 @@ def mask(
 
 
 def masked_fraction(how: Batches, count: int) -> float:
-    """The largest fraction of tokens that a strategy of the plan masks, on the first `count` sequences of training."""
-    sequences = how.source.train(0, count)
-    keys = torch.from_numpy(make_keys(how.seed, 0, np.arange(count)))
+    """The largest fraction of tokens that a strategy of the plan masks, on `count` sequences from the longest on."""
+    first = how.longest_sequences
+    sequences = how.source.train(first, count)
+    keys = torch.from_numpy(make_keys(how.seed, how.longest_step, np.arange(first, first + count)))
     accounts = [
         mask(sequences, keys, strategy, tokens=how.source.token_bases, corruption=how.corruption).account
         for strategy in how.plan.strategies.values()

@@ -31,11 +31,14 @@ def test_packing_then_splitting_returns_every_sequence_once_in_order_within_budg
 
 
 @settings(deadline=None, max_examples=50)
-@given(lengths=LENGTHS, budget=st.integers(30, 100), longest=st.integers(2, 30))
-def test_the_weight_of_a_token_stays_with_it_where_sequences_are_shortened_and_taken(lengths, budget, longest):
+@given(lengths=LENGTHS, budget=st.integers(30, 100), data=st.data())
+def test_the_weight_of_a_token_stays_with_it_where_sequences_are_shortened_and_taken(lengths, budget, data):
     tokens = pack(sequences_of(lengths), np.ones(len(lengths)))
     tokens = tokens._replace(token_weights=tokens.input_ids / 2)
+    limits = st.lists(st.integers(2, 30), min_size=len(lengths), max_size=len(lengths))
+    longest = np.array(data.draw(limits), dtype=np.int64)
     short = shortened(tokens, longest)
+    assert short.lengths.tolist() == np.minimum(lengths, longest).tolist()
     for part in [take(short, part) for part in split_microbatches(short, budget)]:
         assert torch.equal(part.token_weights, part.input_ids / 2)
         labels = torch.where(part.input_ids % 2 == 0, part.input_ids, IGNORE)

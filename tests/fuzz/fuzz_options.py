@@ -49,7 +49,10 @@ OF_TYPE = {
         *("learned", "alibi-directed", "dense", "sdpa", "flex", "flash", "released", "shuffled", "(span:p=0.1)"),
         *("uniform", "genemask", "(mine.py:every-third)", "(cm-step:at=5)", "cm-gems:patience=1", "linear-mix"),
     ),
-    tuple: ('["chr1"]', '["chr1:1-2"]', '["chr2:1-500"]', '["chr9"]', '["chr1", "chr2"]', "[]", '["chr1:0-0"]', '[""]'),
+    tuple: (
+        *('["chr1"]', '["chr1:1-2"]', '["chr2:1-500"]', '["chr9"]', '["chr1", "chr2"]', "[]", '["chr1:0-0"]', '[""]'),
+        *("[[3, 8]]", "[[2, 8], [2, 16]]", "[[6, 8]]", "[[2, 16], [2, 8]]", "[[1]]", "[[0, 8]]", "[[2, 32]]"),
+    ),
 }
 """Values that a setting of the type may have, if only some such settings."""
 OF_NONE = ("[1]", "[[]]", '["a", 1]', "[nan]", "{a=1}", "1979-05-27", '"""x"""', "((", "(x", *NUMBERS, *WORDS)

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from genomask.data import KmerTokenizer
+from genomask.data import Genome, KmerTokenizer
 from genomask.data.packing import pack, take
+from genomask.data.sources import GenomeSource
+from genomask.data.windows import WindowSettings
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.errors import DataError
 from genomask.masking.plan import build_plan
@@ -63,6 +65,47 @@ def test_a_step_is_the_same_bit_for_bit_however_many_processes_and_microbatches_
         of_all = [getattr(batch, field) for part in parts for batch in part.microbatches]
         assert torch.equal(torch.cat(of_all), torch.cat([getattr(batch, field) for batch in whole.microbatches]))
     assert sum((part.masks for part in parts[1:]), parts[0].masks) == whole.masks
+
+
+@pytest.fixture(scope="module")
+def growing(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("growing")
+    bases = "".join(np.random.default_rng(0).choice(list("ACGT"), 20_000))
+    (folder / "g.fa").write_text(f">one\n{bases}\n")
+    return Genome.open(folder / "g.fa", cache=folder)
+
+
+def growing_batches(genome, tokens_per_microbatch=4_000, workers=1):
+    """Six steps of windows of up to 16, 40 and 40, then 100 tokens."""
+    settings = WindowSettings(max_tokens=100, validation_windows=1, length_warmup=((1, 16), (2, 40)))
+    growth = settings.growth(6)
+    source = GenomeSource(genome, settings, KmerTokenizer(3), 1, growth=growth)
+    plan = build_plan("uniform", steps=6, tokens=source.token_bases, mask_rate=0.15)
+    return Batches(source, plan, "span", 1, 6, tokens_per_microbatch, workers=workers, growth=growth)
+
+
+def joined(steps, field):
+    return [torch.cat([getattr(batch, field) for batch in step.microbatches]) for step in steps]
+
+
+@pytest.mark.parametrize(("processes", "workers", "budget"), [(1, 3, 130), (3, 2, 300)])
+def test_steps_of_growing_windows_are_the_same_for_any_processes_threads_and_microbatches(
+    growing, processes, workers, budget
+):
+    whole = [growing_batches(growing).of(step) for step in range(6)]
+    parts = []
+    for rank in range(processes):
+        with being(World(rank, processes)):
+            parts.append(list(growing_batches(growing, budget, workers).stream(0, 6, lambda: None)))
+    for field in ("input_ids", "labels"):
+        shared = [torch.cat(of_step) for of_step in zip(*(joined(part, field) for part in parts), strict=True)]
+        assert all(map(torch.equal, shared, joined(whole, field)))
+    longest = [max(batch.max_seqlen for batch in step.microbatches) for step in whole]
+    assert longest == [18, 42, 42, 102, 102, 102]
+    tokens = [step.masks.tokens for step in whole]
+    assert max(tokens) < 1.5 * min(tokens)
+    starts = [ids[:12].tolist() for ids in joined(whole, "input_ids")]
+    assert len({tuple(start) for start in starts}) == 6
 
 
 def test_a_masked_token_weighs_what_its_sequence_its_mask_and_its_bases_weigh_together():

@@ -152,7 +152,7 @@ def _facts(
     return {
         "data": f"{', '.join(data)} (fingerprint {fingerprint})",
         "tokens": recipe.token_words(config.vocab_size),
-        "sequences": f"up to {recipe.longest} tokens",
+        "sequences": f"up to {recipe.longest} tokens" + (f"; {recipe.growth.words}" if recipe.growth else ""),
         "masking": f"`{masking.strategy}`, {masking.mask_rate:.0%} of "
         f"{'bases' if masking.match == 'bases' else 'tokens'} asked for",
         "encoder": f"{config.num_hidden_layers} layers of {config.hidden_size}, {config.num_attention_heads} heads, "

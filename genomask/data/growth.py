@@ -1,0 +1,73 @@
+"""Windows that grow over a run: a step in, which sequences of the stream it has, and how long these may be, out.
+
+A step of short windows has more of them, so that all steps have about as many tokens. As numbers of the stream each is
+used once, and step and length are both known of a sequence by its number alone: nothing needs to be saved.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Stage(NamedTuple):
+    """Steps with windows of one greatest length."""
+
+    first_step: int
+    first: int
+    """Number of its first sequence in the stream."""
+    sequences: int
+    """Of each step."""
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The stages of a run, the last without end."""
+
+    stages: tuple[Stage, ...]
+
+    @classmethod
+    def of(
+        cls, warmup: Sequence[tuple[int, int]], max_tokens: int, sequences: int, mean: Callable[[int], float]
+    ) -> "Growth":
+        """So many steps with windows of up to so many tokens, pair by pair, then `sequences` of up to max_tokens each.
+
+        mean: tokens to expect of a window whose longest have so many.
+        """
+        stages = []
+        step = first = 0
+        for steps, tokens in warmup:
+            count = max(1, round(sequences * mean(max_tokens) / mean(tokens)))
+            stages.append(Stage(step, first, count, tokens))
+            step, first = step + steps, first + steps * count
+        return cls((*stages, Stage(step, first, sequences, max_tokens)))
+
+    def sequences_of(self, step: int) -> tuple[int, int]:
+        """Number of the first sequence of a step, and how many it has."""
+        stage = next(stage for stage in reversed(self.stages) if stage.first_step <= step)
+        return stage.first + (step - stage.first_step) * stage.sequences, stage.sequences
+
+    def longest_of(self, index: np.ndarray) -> np.ndarray:
+        """(B,) int64 tokens that the longest windows among those of the numbers `index` have."""
+        stages = np.array(self.stages, dtype=np.int64)
+        within = np.searchsorted(stages[:, Stage._fields.index("first")], index, side="right") - 1
+        longest: np.ndarray = stages[within, Stage._fields.index("max_tokens")]
+        return longest
+
+    @property
+    def last(self) -> Stage:
+        """That of the longest windows."""
+        return self.stages[-1]
+
+    @property
+    def words(self) -> str:
+        """For a person, as '600 steps of 214 windows of up to 128 tokens, then of 64 of up to 512'."""
+        before = []
+        for stage, after in itertools.pairwise(self.stages):
+            steps = after.first_step - stage.first_step
+            of_them = f"{stage.sequences:,} windows of up to {stage.max_tokens:,} tokens"
+            before.append(f"{steps:,} step{'' if steps == 1 else 's'} of {of_them}")
+        return f"{', '.join(before)}, then of {self.last.sequences:,} of up to {self.last.max_tokens:,}"
