@@ -61,9 +61,14 @@ def test_no_more_is_read_than_threads_are_busy_with(packed, monkeypatch):
         assert source.tell() < len(packed)
 
 
-@pytest.mark.parametrize("number", [0, 7, -2])
-def test_a_damaged_block_is_named_by_its_place(packed, number):
+@pytest.mark.parametrize("number", [0, 2, 7, -2])
+def test_a_damaged_block_is_named_by_its_place(packed, monkeypatch, number):
+    monkeypatch.setattr(bgzip, "BLOCKS_AT_ONCE", 3)
     at = starts(packed)[number]
+    wrong = bytearray(packed)
+    wrong[starts(packed)[number + 1] - 8] ^= 255  # of its checksum
+    with pytest.raises(zlib.error, match=f"in the block at byte {at + 1:,}: "):
+        content(bytes(wrong))
     torn = bytearray(packed)
     torn[at + 5000] ^= 255
     with pytest.raises(zlib.error, match=f"in the block at byte {at + 1:,}: "):
