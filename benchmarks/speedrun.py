@@ -4,11 +4,13 @@ Every arm is a recipe (speedrun_arms.py), trained on the same genome for the sam
 over them, and scored on the same held-out windows under the same masks: bits per hidden base. The arms take turns, from
 one validation to the next; seconds of validation do not count. The target of each seed is what the first arm reaches in
 its whole budget; the table has the seconds and tokens of each arm until there, and splits the factor into tokens a
-second (throughput) and tokens needed. Runs that are finished are kept in the JSON and not made again.
+second (throughput) and tokens needed. What the record so far reaches in its budget is a second target. Runs that are
+finished are kept in the JSON and not made again. Text runs in the same way, to nats per masked token.
 
     python benchmarks/speedrun.py human/*.fa.gz
     python benchmarks/speedrun.py human/*.fa.gz --budget 60 --seeds 1
     python benchmarks/speedrun.py human/*.fa.gz --arms switches
+    python benchmarks/speedrun.py wikitext2/train.jsonl.gz --arms text
 """
 
 import json
@@ -19,7 +21,7 @@ from typing import Annotated
 import torch
 import typer
 from machine import describe_machine, save
-from speedrun_arms import ARMS, MATCHED, Arm
+from speedrun_arms import COMPUTED, MATCHED, RACES, Arm
 from speedrun_lap import Lap, marks
 from speedrun_table import draw, sentences, summary
 from tables import section
@@ -28,10 +30,10 @@ HERE = Path(__file__).parent
 
 
 def main(
-    genome: Annotated[list[Path], typer.Argument(help="FASTA files.")],
+    files: Annotated[list[Path], typer.Argument(help="FASTA files; for text a corpus.")],
     budget: Annotated[float, typer.Option(help="CPU seconds of a run.")] = 600.0,
     seeds: Annotated[int, typer.Option(help="Runs of each arm.")] = 3,
-    arms: Annotated[str, typer.Option(help=f"One of {', '.join(ARMS)}.")] = "race",
+    arms: Annotated[str, typer.Option(help=f"One of {', '.join(RACES)}.")] = "race",
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/.")] = None,
     picture: Annotated[Path | None, typer.Option(help="SVG file of the curves.")] = None,
@@ -39,17 +41,19 @@ def main(
     """Run what is not finished, print the table, write JSON and picture."""
     torch.set_num_threads(threads)
     out = out or HERE / "results" / f"speedrun-{arms}.json"
-    setup = {"genome": [path.name for path in genome], "budget_cpu_s": budget, "settings": " ".join(MATCHED)}
+    race = RACES[arms]
+    settings = " ".join((*MATCHED[race.before.settings(0).kind], *COMPUTED))
+    setup = {"files": [path.name for path in files], "budget_cpu_s": budget, "settings": settings}
     result = {"benchmark": "speedrun", "machine": describe_machine(torch.device("cpu")), "setup": setup, "runs": []}
     result["runs"] = finished(out, setup)
     for seed in range(seeds):
         done = {run["arm"] for run in result["runs"] if run["seed"] == seed}
-        result["runs"] += race([arm for arm in ARMS[arms] if arm.name not in done], seed, genome, budget)
-        result |= {"rows": summary(result["runs"]), "verdict": sentences(result["runs"])}
+        result["runs"] += run_arms([arm for arm in race.arms if arm.name not in done], seed, files, budget)
+        result |= {"rows": summary(result["runs"], race), "verdict": sentences(result["runs"], race)}
         save(out, result)
     print(section(result))
     if picture:
-        draw(result["runs"], picture)
+        draw(result["runs"], race, picture)
 
 
 def finished(out: Path, setup: dict) -> list[dict]:
@@ -62,9 +66,9 @@ def finished(out: Path, setup: dict) -> list[dict]:
     return before["runs"]
 
 
-def race(arms: Sequence[Arm], seed: int, genome: Sequence[Path], budget: float) -> list[dict]:
+def run_arms(arms: Sequence[Arm], seed: int, paths: Sequence[Path], budget: float) -> list[dict]:
     """The arms in turns, from one validation to the next; each takes a step beforehand that does not count."""
-    files = tuple(map(str, genome))
+    files = tuple(map(str, paths))
     for arm in arms:
         Lap(arm, seed, files, budget).step()
     laps = [Lap(arm, seed, files, arm.fraction * budget) for arm in arms]

@@ -9,11 +9,17 @@ from torch import nn
 from transformers import BertConfig, BertForMaskedLM
 
 from genomask.machine.processor import multiplies_in_bf16
-from genomask.recipe import GenomeRecipe, load_recipe
+from genomask.recipe import Recipe, load_recipe
 
 PRECISION = "bf16" if multiplies_in_bf16() else "fp32"
-MATCHED = ("windows.validation_windows=128", "training.device=cpu", f"training.precision={PRECISION}")
-"""All arms are scored on the same held-out windows of 510 bases, and compute in what this processor has units for."""
+MATCHED = {
+    "genome": ("windows.validation_windows=128",),
+    "text": ("tokens.vocab_size=8192", "documents.validation_documents=256", "evaluation.mask_rate=0.15"),
+}
+"""By kind of recipe: all arms are scored on the same held-out windows of 510 bases, or on the same documents under the
+same masks of 15 % of the tokens."""
+COMPUTED = ("training.device=cpu", f"training.precision={PRECISION}")
+"""All compute in what this processor has units for."""
 DNABERT = (
     "windows.max_tokens=510",
     "training.sequences_per_step=16",
@@ -37,11 +43,19 @@ MOSAIC = (
 )
 """MosaicBERT's recipe (Portes et al., 2023) at that size: 128 tokens, 30 % masked, decoupled decay 1e-5 at rate 5e-4,
 6 % of warm-up, dropout. Its masks are contiguous here: k-mers chosen one by one, as it does, hide no base."""
-FEW = "training.sequences_per_step=16"
+BERT_OF_2018 = (
+    "encoder.positions=learned",
+    "masking.mask_rate=0.15",
+    "optimizer.learning_rate=1e-4",
+    "optimizer.weight_decay=0.01",
+    "optimizer.warmup_steps=15",
+)
+"""BERT's recipe (Devlin et al., 2019) at the size of c4-tiny: 15 % masked, rate 1e-4, 1 % of warm-up, dropout."""
+FEW, HALF = "training.sequences_per_step=16", "training.sequences_per_step=32"
 NO_DROPOUT = ("encoder.hidden_dropout_prob=0.0",)
 
 
-def hf_bert(recipe: GenomeRecipe, vocabulary: int, dropout: float) -> nn.Module:
+def hf_bert(recipe: Recipe, vocabulary: int, dropout: float) -> nn.Module:
     """transformers' BERT with the parameters of the recipe's encoder: a dense MLP of 3/2 the gated one's width."""
     encoder = recipe.encoder
     config = BertConfig(
@@ -65,16 +79,15 @@ class Arm:
     name: str
     recipe: str
     changes: tuple[str, ...] = ()
-    peer: Callable[[GenomeRecipe, int], nn.Module] | None = None
+    peer: Callable[[Recipe, int], nn.Module] | None = None
     """Recipe and size of the vocabulary -> the model; None: ours."""
     fraction: float = 1.0
     """Of the budget, over which the schedule of this arm runs."""
 
-    def settings(self, seed: int) -> GenomeRecipe:
+    def settings(self, seed: int) -> Recipe:
         """The recipe as this arm runs it."""
-        recipe = load_recipe(self.recipe, [*MATCHED, *self.changes, f"training.seed={seed}"])
-        assert isinstance(recipe, GenomeRecipe)
-        return recipe
+        matched = MATCHED[load_recipe(self.recipe).kind]
+        return load_recipe(self.recipe, [*matched, *COMPUTED, *self.changes, f"training.seed={seed}"])
 
 
 def at_rate(arm: Arm, rate: float) -> Arm:
@@ -82,19 +95,17 @@ def at_rate(arm: Arm, rate: float) -> Arm:
     return replace(arm, name=f"{arm.name}, {rate:g}", changes=(*arm.changes, f"optimizer.learning_rate={rate}"))
 
 
-def published_bert(recipe: GenomeRecipe, vocabulary: int) -> nn.Module:
+def published_bert(recipe: Recipe, vocabulary: int) -> nn.Module:
     """HF BERT as DNABERT sets it."""
     return hf_bert(recipe, vocabulary, dropout=0.1)
 
 
-def bert_without_dropout(recipe: GenomeRecipe, vocabulary: int) -> nn.Module:
+def bert_without_dropout(recipe: Recipe, vocabulary: int) -> nn.Module:
     """HF BERT at its fastest."""
     return hf_bert(recipe, vocabulary, dropout=0.0)
 
 
-TARGET = "HF BERT, DNABERT's recipe"
-"""What this arm reaches in its whole budget is what the others are timed to."""
-BERT = Arm(TARGET, "genome-tiny", DNABERT, published_bert)
+BERT = Arm("HF BERT, DNABERT's recipe", "genome-tiny", DNABERT, published_bert)
 BERT_FREE = Arm("HF BERT, no dropout", "genome-tiny", DNABERT, bert_without_dropout)
 MOSAICBERT = Arm("MosaicBERT's recipe", "genome-tiny", MOSAIC)
 MOSAIC_FREE = Arm("MosaicBERT's recipe, no dropout", "genome-tiny", (*MOSAIC, *NO_DROPOUT))
@@ -104,27 +115,61 @@ FAST = Arm("genome-fast", "genome-fast")
 QUARTER = replace(FAST, name="genome-fast, a quarter of the budget", fraction=0.25)
 
 MUON = "optimizer.name=muon"
-ARMS = {
-    "race": [
-        BERT,
-        *(at_rate(BERT_FREE, rate) for rate in (4e-4, 1e-3, 3e-3)),
-        MOSAICBERT,
-        *(at_rate(MOSAIC_FREE, rate) for rate in (5e-4, 1e-3, 3e-3)),
-        TINY,
-        FAST,
-        QUARTER,
-    ],
-    "published": [BERT, MOSAICBERT, TINY, FAST, QUARTER],
-    "switches": [
-        BERT,
-        TINY,
-        Arm("30 % masked", "genome-tiny", ("masking.mask_rate=0.30",)),
-        Arm("muon, rate 0.01", "genome-tiny", (MUON,)),
-        Arm("muon, rate 0.02", "genome-tiny", (MUON, "optimizer.muon_learning_rate=0.02")),
-        Arm("muon, 30 % masked", "genome-tiny", (MUON, "masking.mask_rate=0.30")),
-        Arm("muon, 45 % masked", "genome-tiny", (MUON, "masking.mask_rate=0.45")),
-        Arm("muon, 45 %, 16 windows a step", "genome-tiny", (MUON, "masking.mask_rate=0.45", FEW)),
-        Arm("muon, 45 %, 4 layers", "genome-tiny", (MUON, "masking.mask_rate=0.45", "encoder.num_hidden_layers=4")),
-    ],
+TEXT_BERT = Arm("HF BERT, BERT's recipe", "c4-tiny", BERT_OF_2018, published_bert)
+C4 = Arm("c4-tiny", "c4-tiny")
+C4_MUON = Arm("c4-tiny, muon", "c4-tiny", (MUON,))
+C4_MUON_HALF = Arm("c4-tiny, muon, 8 documents a step", "c4-tiny", (MUON, "training.sequences_per_step=8"))
+
+BITS, NATS = "bits per hidden base", "nats per masked token"
+
+
+@dataclass(frozen=True)
+class Race:
+    """Who takes part, and how it is told who was sooner."""
+
+    arms: tuple[Arm, ...]
+    target: Arm = BERT
+    """What this one reaches in its whole budget is what all are timed to."""
+    before: Arm = TINY
+    """The record so far: what others must reach sooner than it, and that what it reaches in its whole budget."""
+    score: str = BITS
+
+
+RACES = {
+    "race": Race(
+        (
+            BERT,
+            *(at_rate(BERT_FREE, rate) for rate in (4e-4, 1e-3, 3e-3)),
+            MOSAICBERT,
+            *(at_rate(MOSAIC_FREE, rate) for rate in (5e-4, 1e-3, 3e-3)),
+            TINY,
+            FAST,
+            QUARTER,
+        )
+    ),
+    "published": Race((BERT, MOSAICBERT, TINY, FAST, QUARTER)),
+    "switches": Race(
+        (
+            BERT,
+            TINY,
+            Arm("30 % masked", "genome-tiny", ("masking.mask_rate=0.30",)),
+            Arm("45 % masked", "genome-tiny", ("masking.mask_rate=0.45",)),
+            Arm("muon, rate 0.01", "genome-tiny", (MUON,)),
+            Arm("muon, rate 0.02", "genome-tiny", (MUON, "optimizer.muon_learning_rate=0.02")),
+            Arm("muon, 30 % masked", "genome-tiny", (MUON, "masking.mask_rate=0.30")),
+            Arm("muon, 45 % masked", "genome-tiny", (MUON, "masking.mask_rate=0.45")),
+            Arm("muon, 45 %, 16 windows a step", "genome-tiny", (MUON, "masking.mask_rate=0.45", FEW)),
+            Arm("30 %, 16 windows a step", "genome-tiny", ("masking.mask_rate=0.30", FEW)),
+            Arm("muon, 30 %, 16 windows a step", "genome-tiny", (MUON, "masking.mask_rate=0.30", FEW)),
+            Arm("muon, 30 %, 32 windows a step", "genome-tiny", (MUON, "masking.mask_rate=0.30", HALF)),
+            Arm(
+                "muon, 30 %, 16 windows a step, rate 0.005",
+                "genome-tiny",
+                (MUON, "masking.mask_rate=0.30", FEW, "optimizer.muon_learning_rate=0.005"),
+            ),
+            Arm("muon, 45 %, 4 layers", "genome-tiny", (MUON, "masking.mask_rate=0.45", "encoder.num_hidden_layers=4")),
+        )
+    ),
+    "text": Race((TEXT_BERT, C4, C4_MUON, C4_MUON_HALF), target=TEXT_BERT, before=C4, score=NATS),
 }
-"""Who races whom: all; without the search for the peers' best rates; one switch after the other."""
+"""All; without the search for the peers' best rates; one switch after the other; text."""

@@ -15,7 +15,7 @@ from genomask.training.optimizer import build_optimizer
 from genomask.training.schedule import rate_factor, scale_rates
 from genomask.training.step import train_step
 
-MARKS = 6
+MARKS = 9
 """Validations of a run; the last is at the end of its budget."""
 RATIO = 1.6
 """Of the seconds of a validation to those of the one before."""
@@ -26,13 +26,25 @@ def marks(budget: float) -> list[float]:
     return [budget / RATIO**n for n in reversed(range(MARKS))]
 
 
+SCORES = {
+    "genome": {
+        "score": "eval_bits_per_hidden_base",
+        "single": "eval_bits_per_hidden_base_single",
+        "six": "eval_bits_per_hidden_base_six",
+    },
+    "text": {"score": "eval_loss_nats_per_masked_token"},
+}
+"""What is kept of a validation, by kind of recipe; the first is what arms are compared by."""
+
+
 @dataclass
 class Lap:
     """A model of an arm and a seed, and how far it is: seconds of validation do not count, those of batches do."""
 
     arm: Arm
     seed: int
-    genome: tuple[str, ...]
+    files: tuple[str, ...]
+    """FASTA files, or a corpus where the recipe is of text."""
     budget: float
     """CPU seconds over which the schedule runs."""
     cpu_s: float = 0.0
@@ -43,18 +55,21 @@ class Lap:
 
     def __post_init__(self) -> None:
         self.recipe = self.arm.settings(self.seed)
-        self.run = build_run(self.recipe, Inputs(genome=self.genome), Path("nowhere"))
+        given = Inputs(corpus=self.files) if self.recipe.kind == "text" else Inputs(genome=self.files)
+        self.run = build_run(self.recipe, given, Path("nowhere"))
         self.device = choose_device("cpu")
         self.precision = self.recipe.training.precision
         peer = self.arm.peer
         self.model = self.run.model if peer is None else peer(self.recipe, len(self.run.tokenizer))
         self.model.train()
         self.optimizer = build_optimizer(self.model, self.recipe.optimizer)
-        self.evaluation = replace(self.run.evaluation, token_batches=[])
+        self.evaluation = self.run.evaluation
+        if self.recipe.kind == "genome":  # the loss under the arm's own masks is another for each arm
+            self.evaluation = replace(self.evaluation, token_batches=[])
         self.run.batches.of(0)  # compiles the masking, which is no training
 
     def advance(self, until: float) -> None:
-        """Train to `until` CPU seconds, then score the held-out windows."""
+        """Train to `until` CPU seconds, then score what is held out."""
         while self.cpu_s < until:
             cpu, wall = time.process_time(), time.perf_counter()
             self.step()
@@ -62,8 +77,7 @@ class Lap:
             self.wall_s += time.perf_counter() - wall
         scores = evaluate(self.model, self.evaluation, self.device, self.precision)
         row = {"cpu_s": self.cpu_s, "wall_s": self.wall_s, "tokens": self.tokens, "steps": self.steps}
-        names = {"bits": "", "bits_single": "_single", "bits_six": "_six"}
-        self.curve.append(row | {name: scores[f"eval_bits_per_hidden_base{end}"] for name, end in names.items()})
+        self.curve.append(row | {name: scores[key] for name, key in SCORES[self.recipe.kind].items()})
 
     def step(self) -> None:
         """One step; the schedule follows the seconds, so that every arm's ends with its budget."""

@@ -6,8 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from scipy.stats import ttest_rel
-from speedrun_arms import TARGET, TINY
+from scipy.stats import ttest_1samp
+from speedrun_arms import Race
 
 LEAST_SEEDS = 3
 """For a test."""
@@ -15,12 +15,12 @@ LEAST_SEEDS = 3
 
 def reached(curve: list[dict], target: float) -> dict | None:
     """The first validation at or below the target."""
-    return next((row for row in curve if row["bits"] <= target), None)
+    return next((row for row in curve if row["score"] <= target), None)
 
 
-def targets(runs: list[dict]) -> dict[int, float]:
-    """By seed, whose held-out windows are its own: the bits that arm TARGET has at the end of its budget."""
-    return {run["seed"]: run["curve"][-1]["bits"] for run in runs if run["arm"] == TARGET}
+def ends_of(arm: str, runs: list[dict]) -> dict[int, float]:
+    """By seed, whose held-out data are its own: what the arm scores at the end of its budget."""
+    return {run["seed"]: run["curve"][-1]["score"] for run in runs if run["arm"] == arm}
 
 
 def times_sooner(run: dict, peer: dict, target: float) -> dict[str, float] | None:
@@ -33,77 +33,83 @@ def times_sooner(run: dict, peer: dict, target: float) -> dict[str, float] | Non
     return {"sooner": seconds, "from_throughput": seconds / tokens, "from_tokens": tokens, **mine}
 
 
-def summary(runs: list[dict]) -> list[dict]:
+def summary(runs: list[dict], race: Race) -> list[dict]:
     """A row for each arm, medians over the seeds that reached the target of their seed."""
-    wanted, by_arm = targets(runs), defaultdict(list)
-    peers = {run["seed"]: run for run in runs if run["arm"] == TARGET}
+    by_arm: dict[str, list[dict]] = defaultdict(list)
     for run in runs:
-        if run["seed"] in wanted:
+        if run["seed"] in ends_of(race.target.name, runs):
             by_arm[run["arm"]].append(run)
-    return [_row(arm, of_arm, peers, wanted) for arm, of_arm in by_arm.items()]
+    return [_row(arm, of_arm, runs, race) for arm, of_arm in by_arm.items()]
 
 
-def _row(arm: str, runs: list[dict], peers: dict[int, dict], wanted: dict[int, float]) -> dict:
-    ends = [run["curve"][-1] for run in runs]
-    found = [times_sooner(run, peers[run["seed"]], wanted[run["seed"]]) for run in runs]
-    there = [times for times in found if times is not None]
+def _row(arm: str, of_arm: list[dict], runs: list[dict], race: Race) -> dict:
+    ends = [run["curve"][-1] for run in of_arm]
+    there = _sooner(of_arm, race.target.name, runs)
     row = {
         "side": arm,
-        "seeds": len(runs),
-        "budget_cpu_s": runs[0]["budget"],
-        "bits_at_end": round(statistics.mean(end["bits"] for end in ends), 4),
+        "seeds": len(of_arm),
+        "budget_cpu_s": of_arm[0]["budget"],
+        f"{race.score.split()[0]}_at_end": f"{statistics.mean(end['score'] for end in ends):.4f}",
         "tokens_per_cpu_s": statistics.median(end["tokens"] / end["cpu_s"] for end in ends),
         "reached_by": len(there),
     }
     shown = {"cpu_s": "cpu_s_to_target", "wall_s": "wall_s_to_target", "tokens": "tokens_to_target"}
     shown |= {"sooner": "times_sooner", "from_throughput": "from_throughput", "from_tokens": "from_tokens"}
-    return row | {name: float(statistics.median(x[key] for x in there)) for key, name in shown.items() if there}
+    row |= {name: float(statistics.median(x[key] for x in there)) for key, name in shown.items() if there}
+    beyond = _sooner(of_arm, race.before.name, runs)
+    if len(beyond) == len(of_arm):
+        row[f"times_sooner_at_the_end_of_{race.before.name}"] = statistics.median(x["sooner"] for x in beyond)
+    return row
 
 
-def sentences(runs: list[dict]) -> list[str]:
+def _sooner(of_arm: list[dict], peer: str, runs: list[dict]) -> list[dict]:
+    """Of each seed of an arm: how much sooner it was where the peer is at the end; none for a seed that was never."""
+    peers, wanted = {run["seed"]: run for run in runs if run["arm"] == peer}, ends_of(peer, runs)
+    both = [run for run in of_arm if run["seed"] in peers]
+    found = [times_sooner(run, peers[run["seed"]], wanted[run["seed"]]) for run in both]
+    return [times for times in found if times is not None]
+
+
+def sentences(runs: list[dict], race: Race) -> list[str]:
     """What the table says: the target, and each arm that reached it with every seed."""
-    wanted = targets(runs)
-    if not wanted:
+    ends = ends_of(race.target.name, runs)
+    if not ends:
         return []
-    mean = statistics.mean(wanted.values())
     words = [
-        f"the target, bits per hidden base of {TARGET} at the end of its budget: {mean:.4f}, {len(wanted)} seed(s)"
+        f"the target, {race.score} of {race.target.name} at the end of its budget: "
+        f"{statistics.mean(ends.values()):.4f}, {len(ends)} seed(s)"
     ]
-    for row in summary(runs):
-        if row["side"] != TARGET and row["reached_by"] == row["seeds"]:
+    for row in summary(runs, race):
+        if row["side"] != race.target.name and row["reached_by"] == row["seeds"]:
             parts = f"throughput {row['from_throughput']:.2f} x, tokens {row['from_tokens']:.2f} x"
-            p = against_tiny(runs, row["side"])
-            tested = "" if p is None else f"; sooner than {TINY.name}: one-sided p = {p:.2g}"
+            p = against_before(runs, row["side"], race)
+            tested = "" if p is None else f"; sooner than {race.before.name} at its end: one-sided p = {p:.2g}"
             words.append(f"{row['side']}: {row['times_sooner']:.2f} x fewer CPU seconds ({parts}){tested}")
     return words
 
 
-def against_tiny(runs: list[dict], arm: str) -> float | None:
-    """One-sided p of the paired t test over seeds on the log of CPU seconds to the target; None: too few seeds."""
-    wanted, seconds = targets(runs), defaultdict(dict)
-    for run in runs:
-        row = reached(run["curve"], wanted[run["seed"]]) if run["seed"] in wanted else None
-        if row is not None:
-            seconds[run["arm"]][run["seed"]] = math.log(row["cpu_s"])
-    both = sorted(seconds[arm].keys() & seconds[TINY.name].keys())
-    if arm == TINY.name or len(both) < LEAST_SEEDS:
+def against_before(runs: list[dict], arm: str, race: Race) -> float | None:
+    """One-sided p of the paired t test over seeds on the log of how much sooner the arm is where the record so far is
+    at its end; None: too few seeds, or one that was never there.
+    """
+    sooner = _sooner([run for run in runs if run["arm"] == arm], race.before.name, runs)
+    if arm == race.before.name or not LEAST_SEEDS <= len(sooner) == len(ends_of(race.before.name, runs)):
         return None
-    mine, before = ([seconds[name][seed] for seed in both] for name in (arm, TINY.name))
-    return float(ttest_rel(mine, before, alternative="less").pvalue)
+    return float(ttest_1samp([math.log(times["sooner"]) for times in sooner], 0.0, alternative="greater").pvalue)
 
 
-def draw(runs: list[dict], path: Path) -> None:
-    """Bits per hidden base over tokens and over CPU seconds: a thin line a run, one colour an arm."""
+def draw(runs: list[dict], race: Race, path: Path) -> None:
+    """Scores over tokens and over CPU seconds: a thin line a run, one colour an arm."""
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
     arms = list(dict.fromkeys(run["arm"] for run in runs))
     colours = dict(zip(arms, plt.colormaps["tab20"].colors, strict=False))
     for panel, (key, label) in zip(panels, {"tokens": "tokens", "cpu_s": "CPU seconds"}.items(), strict=True):
         for run in runs:
-            x, y = [row[key] for row in run["curve"]], [row["bits"] for row in run["curve"]]
+            x, y = [row[key] for row in run["curve"]], [row["score"] for row in run["curve"]]
             panel.plot(x, y, color=colours[run["arm"]], linewidth=1, marker=".", label=run["arm"])
         panel.set_xscale("log")
         panel.set_xlabel(label)
-    panels[0].set_ylabel("bits per hidden base, held-out")
+    panels[0].set_ylabel(f"{race.score}, held-out")
     handles, labels = panels[1].get_legend_handles_labels()
     by_label = dict(zip(labels, handles, strict=True))
     figure.legend(by_label.values(), by_label, loc="outside right upper", fontsize=8)

@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,48 +22,61 @@ def bench(monkeypatch):
 
 
 def a_run(arm, seed, *points, budget=8.0):
-    keys = ("cpu_s", "tokens", "bits")
+    keys = ("cpu_s", "tokens", "score")
     curve = [dict(zip(keys, point, strict=True)) | {"wall_s": point[0]} for point in points]
     return {"arm": arm, "seed": seed, "budget": budget, "curve": curve}
 
 
-def test_a_factor_is_of_throughput_times_of_tokens(bench):
-    table = bench("speedrun_table")
-    peer = a_run(table.TARGET, 0, (4.0, 100, 1.99), (8.0, 200, 1.95))
+@pytest.fixture
+def table(bench):
+    return bench("speedrun_table")
+
+
+@pytest.fixture
+def race(bench):
+    return bench("speedrun_arms").RACES["published"]
+
+
+def test_a_factor_is_of_throughput_times_of_tokens(table, race):
+    peer = a_run(race.target.name, 0, (4.0, 100, 1.99), (8.0, 200, 1.95))
     ours = a_run("ours", 0, (1.0, 50, 1.97), (2.0, 100, 1.94), (4.0, 200, 1.96))
-    rows = {row["side"]: row for row in table.summary([peer, ours])}
-    assert rows["ours"]["bits_at_end"] == 1.96
+    rows = {row["side"]: row for row in table.summary([peer, ours], race)}
+    assert rows["ours"]["bits_at_end"] == "1.9600"
     of_ours = [rows["ours"][name] for name in ("times_sooner", "from_throughput", "from_tokens", "cpu_s_to_target")]
     assert of_ours == [4.0, 2.0, 2.0, 2.0]
-    assert rows[table.TARGET]["times_sooner"] == 1.0
+    assert rows[race.target.name]["times_sooner"] == 1.0
 
 
-def test_who_does_not_get_there_has_no_factor_and_no_sentence(bench):
-    table = bench("speedrun_table")
-    peer, slow = a_run(table.TARGET, 0, (8.0, 200, 1.95)), a_run("slow", 0, (8.0, 200, 1.96))
-    row = table.summary([peer, slow])[1]
+def test_who_does_not_get_there_has_no_factor_and_no_sentence(table, race):
+    peer, slow = a_run(race.target.name, 0, (8.0, 200, 1.95)), a_run("slow", 0, (8.0, 200, 1.96))
+    row = table.summary([peer, slow], race)[1]
     assert row["reached_by"] == 0
     assert "times_sooner" not in row
-    assert [line.startswith("the target") for line in table.sentences([peer, slow])] == [True]
+    assert [line.startswith("the target") for line in table.sentences([peer, slow], race)] == [True]
 
 
-def test_each_seed_has_its_own_target_and_a_seed_without_one_does_not_count(bench):
-    table = bench("speedrun_table")
-    runs = [a_run(table.TARGET, seed, (8.0, 200, bits)) for seed, bits in ((0, 1.95), (1, 1.99))]
+def test_each_seed_has_its_own_target_and_a_seed_without_one_does_not_count(table, race):
+    runs = [a_run(race.target.name, seed, (8.0, 200, bits)) for seed, bits in ((0, 1.95), (1, 1.99))]
     runs += [a_run("ours", 0, (1.0, 9, 1.95)), a_run("ours", 1, (4.0, 9, 1.98)), a_run("ours", 2, (8.0, 9, 1.0))]
-    row = table.summary(runs)[1]
+    row = table.summary(runs, race)[1]
     assert (row["seeds"], row["reached_by"], row["times_sooner"]) == (2, 2, 5.0)  # the median of 8 and 2
 
 
-def test_three_seeds_are_tested_against_genome_tiny_on_the_log_of_their_seconds(bench):
-    table = bench("speedrun_table")
-    runs = [a_run(table.TARGET, seed, (8.0, 200, 1.95)) for seed in range(3)]
-    runs += [a_run("genome-tiny", seed, (4.0 + seed, 9, 1.95)) for seed in range(3)]
-    runs += [a_run("ours", seed, (2.0 + 0.4 * seed, 9, 1.95)) for seed in range(3)]
-    p = table.against_tiny(runs, "ours")
+def test_three_seeds_are_tested_on_how_much_sooner_they_are_where_the_record_so_far_ends(table, race):
+    before = f"times_sooner_at_the_end_of_{race.before.name}"
+    runs = [a_run(race.target.name, seed, (8.0, 200, 1.95)) for seed in range(3)]
+    runs += [a_run("genome-tiny", seed, (2.0, 9, 1.95), (8.0, 90, 1.9)) for seed in range(3)]
+    runs += [a_run("ours", seed, (1.0, 9, 1.96), (2.0 + 0.4 * seed, 9, 1.9)) for seed in range(3)]
+    runs += [a_run("once", seed, (4.0, 9, 1.9 if seed else 1.91)) for seed in range(3)]
+    p = table.against_before(runs, "ours", race)
     assert 0 < p < 0.01
-    assert table.against_tiny([run for run in runs if run["seed"] < 2], "ours") is None
-    assert f"one-sided p = {p:.2g}" in table.sentences(runs)[-1]
+    rows = {row["side"]: row for row in table.summary(runs, race)}
+    assert rows["ours"][before] == pytest.approx(8.0 / 2.4)
+    assert rows["genome-tiny"][before] == 1.0
+    assert before not in rows["once"]
+    assert table.against_before(runs, "once", race) is None
+    assert table.against_before([run for run in runs if run["seed"] < 2], "ours", race) is None
+    assert f"sooner than genome-tiny at its end: one-sided p = {p:.2g}" in "".join(table.sentences(runs, race))
 
 
 def test_padded_peers_have_the_loss_and_the_logits_of_the_packed_tokens(bench):
@@ -81,28 +95,38 @@ def test_padded_peers_have_the_loss_and_the_logits_of_the_packed_tokens(bench):
 
 
 @pytest.fixture
-def small(bench, monkeypatch, tmp_path):
-    """The script with arms of toy size and two validations, on 40,000 bases."""
-    script, lap = bench("speedrun"), bench("speedrun_lap")
-    toy = ("encoder.hidden_size=16", "encoder.intermediate_size=16", "training.sequences_per_step=2", "tokens.k=3")
-    toy += ("windows.validation_windows=2", "training.precision=fp32", "masking.match=none")
-    arms = [script.Arm(arm.name, arm.recipe, (*arm.changes, *toy), arm.peer) for arm in script.ARMS["published"][::2]]
-    monkeypatch.setitem(script.ARMS, "toy", arms)
-    monkeypatch.setattr(lap, "MARKS", 2)
+def toy(bench, monkeypatch):
+    """The script with a race of toy size, of two validations."""
+    script, arms = bench("speedrun"), bench("speedrun_arms")
+    monkeypatch.setattr(bench("speedrun_lap"), "MARKS", 2)
+    size = ("encoder.hidden_size=16", "encoder.intermediate_size=16", "training.precision=fp32")
+
+    def make(race, *settings):
+        chosen = arms.RACES[race].arms[::2]
+        small = [replace(arm, changes=(*arm.changes, *size, *settings), fraction=1.0) for arm in chosen]
+        monkeypatch.setitem(script.RACES, "toy", replace(arms.RACES[race], arms=tuple(small)))
+        return script
+
+    return make
+
+
+@pytest.fixture
+def genome(tmp_path):
     letters = torch.randint(4, (40_000,), generator=torch.Generator().manual_seed(0))
-    genome = tmp_path / "genome.fa"
-    genome.write_text(">a\n" + "".join("ACGT"[n] for n in letters.tolist()) + "\n")
-    return script, genome, tmp_path / "result.json"
+    path = tmp_path / "genome.fa"
+    path.write_text(">a\n" + "".join("ACGT"[n] for n in letters.tolist()) + "\n")
+    return path
 
 
-def test_arms_race_and_what_is_finished_is_not_run_again(small, monkeypatch, tmp_path):
-    script, genome, out = small
+def test_arms_race_and_what_is_finished_is_not_run_again(toy, genome, monkeypatch, tmp_path):
+    small = ("training.sequences_per_step=2", "tokens.k=3", "windows.validation_windows=2", "masking.match=none")
+    script, out = toy("published", *small), tmp_path / "result.json"
     script.main([genome], budget=0.02, seeds=1, arms="toy", out=out, picture=tmp_path / "curves.svg")
     first = json.loads(out.read_text())
-    assert [run["arm"] for run in first["runs"]] == [arm.name for arm in script.ARMS["toy"]]
+    assert [run["arm"] for run in first["runs"]] == [arm.name for arm in script.RACES["toy"].arms]
     for run in first["runs"]:
         assert [row["cpu_s"] >= mark for row, mark in zip(run["curve"], (0.0125, 0.02), strict=True)] == [True, True]
-        assert all(1.5 < row["bits"] < 2.5 and row["tokens"] > 0 for row in run["curve"])
+        assert all(1.5 < row["score"] < 2.5 and row["tokens"] > 0 for row in run["curve"])
     assert (tmp_path / "curves.svg").stat().st_size > 0
     monkeypatch.setattr(script, "Lap", None)  # nothing may be built
     script.main([genome], budget=0.02, seeds=1, arms="toy", out=out, picture=None)
@@ -111,8 +135,25 @@ def test_arms_race_and_what_is_finished_is_not_run_again(small, monkeypatch, tmp
         script.main([genome], budget=0.03, seeds=1, arms="toy", out=out, picture=None)
 
 
+def test_text_races_to_nats_of_one_mask(toy, tmp_path):
+    corpus, out = tmp_path / "corpus.jsonl", tmp_path / "result.json"
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    lines = [{"text": " ".join(words[(at + n * n) % 10] for n in range(20))} for at in range(60)]
+    corpus.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    small = ("training.sequences_per_step=2", "tokens.vocab_size=256", "documents.validation_documents=6")
+    script = toy("text", *small)
+    script.main([corpus], budget=0.02, seeds=1, arms="toy", out=out, picture=None)
+    runs = json.loads(out.read_text())["runs"]
+    assert [run["arm"] for run in runs] == [arm.name for arm in script.RACES["toy"].arms]
+    assert all(2 < row["score"] < 7 for run in runs for row in run["curve"])  # log 256 is 5.5
+
+
 def test_every_arm_is_a_recipe_that_can_be_read(bench):
-    arms = {arm for of_race in bench("speedrun_arms").ARMS.values() for arm in of_race}
-    recipes = [arm.settings(seed=1) for arm in arms]
-    assert {recipe.training.seed for recipe in recipes} == {1}
-    assert len({(recipe.windows.validation_windows, recipe.tokens.k) for recipe in recipes}) == 1
+    for race in bench("speedrun_arms").RACES.values():
+        recipes = [arm.settings(seed=1) for arm in race.arms]
+        assert {recipe.training.seed for recipe in recipes} == {1}
+        assert len({recipe.tokens for recipe in recipes}) == 1
+        held_out = [x.documents.validation_documents if x.kind == "text" else x.windows.validation_windows
+                    for x in recipes]  # fmt: skip
+        assert len(set(held_out)) == 1
+        assert {race.target.name, race.before.name} <= {arm.name for arm in race.arms}
