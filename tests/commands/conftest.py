@@ -30,12 +30,12 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> SimulatedFiles:
     return simulate(tmp_path_factory.mktemp("simulated"), 0, settings)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def inputs(simulated: SimulatedFiles) -> Inputs:
     return Inputs(genome=(str(simulated.genome),))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def quick_recipe() -> GenomeRecipe:
     recipe = load_recipe("genome-demo", QUICK)
     assert isinstance(recipe, GenomeRecipe)

@@ -31,7 +31,7 @@ from genomask.training.metrics_log import OF_THE_MOMENT, read_metrics
 MY_MASKS = Path(__file__).parents[2] / "examples" / "my_masks.py"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def masked_by(quick_recipe):
     """The quick recipe with another strategy and an evaluation every second step."""
 
@@ -107,15 +107,24 @@ def test_the_stream_asks_for_the_switch_one_batch_ahead(masked_by, inputs, tmp_p
     assert resumed == fractions[4:]
 
 
+SWITCHING = "cm-gems:first=contiguous:second=fixed-span"
+
+
+@pytest.fixture(scope="module")
+def whole(masked_by, inputs, tmp_path_factory):
+    """A run that switches and is not stopped."""
+    folder = tmp_path_factory.mktemp("switching") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        scores_fall_until(6, patch)
+        pretrain(masked_by(SWITCHING), inputs, folder)
+    return folder
+
+
 @pytest.mark.parametrize("stopped_after", [5, 10, 11, 14])
 def test_a_run_that_switches_is_the_same_when_it_is_stopped_on_the_way(
-    masked_by, inputs, tmp_path, monkeypatch, stopped_after
+    masked_by, inputs, whole, tmp_path, monkeypatch, stopped_after
 ):
-    recipe = masked_by("cm-gems:first=contiguous:second=fixed-span")
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    scores_fall_until(6, monkeypatch)
-    pretrain(recipe, inputs, whole)
-    monkeypatch.undo()
+    recipe, parts = masked_by(SWITCHING), tmp_path / "parts"
     with monkeypatch.context() as patch:
         calls = scores_fall_until(6, patch)
         train_one = loop.one_step
