@@ -13,7 +13,7 @@ from huggingface_hub.utils import httpx
 
 from genomask.data.corpus_formats import FORMATS, Shard
 from genomask.errors import DataError
-from genomask.files.inputs import HUB
+from genomask.files.inputs import C4, HUB
 
 HUB_SECONDS = 10.0
 """How long the hub may take to answer at all."""
@@ -31,7 +31,7 @@ class HubCorpus:
     @staticmethod
     def named(text: str) -> "HubCorpus | None":
         """`c4`, `hf:NAME` or `hf:NAME:CONFIG`; None for anything else, which is a path."""
-        if text == "c4":
+        if text == C4:
             return HubCorpus("allenai/c4", "en")
         if not text.startswith(HUB):
             return None

@@ -26,6 +26,8 @@ RUN_RECORDS = ("config.toml", "finetune.json")
 
 _HUB_WORD = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
+C4 = "c4"
+"""The short name of the text that MosaicBERT was trained on."""
 HUB = "hf:"
 """What the name of a data set on the Hugging Face hub begins with."""
 
@@ -120,7 +122,12 @@ def corpus(text: str) -> str:
     if text.startswith(HUB):
         if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[^\s:/]+)?", text.removeprefix(HUB)):
             raise SettingsError(f"{text}: no name of a data set; give it as hf:NAME, hf:OWNER/NAME or hf:NAME:CONFIG.")
-    elif text != "c4" and not os.path.isdir(local(text)) and not glob.glob(text, recursive=True):
+    elif text == C4:
+        if os.path.exists(C4):
+            raise SettingsError(
+                f"{C4}: the short name of a data set, and here is a {C4} too; give ./{C4}, or {HUB}allenai/c4:en."
+            )
+    elif not os.path.isdir(local(text)) and not glob.glob(text, recursive=True):
         require_file(Path(text))
     return text
 

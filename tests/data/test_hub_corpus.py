@@ -27,6 +27,16 @@ def test_what_is_no_name_and_what_is_no_file_is_a_sentence(tmp_path):
         corpus(str(tmp_path / "*.parquet"))
 
 
+def test_a_folder_that_is_called_as_the_data_set_is_not_passed_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert corpus("c4") == "c4"
+    (tmp_path / "c4").mkdir()
+    with pytest.raises(SettingsError, match=r"here is a c4 too; give ./c4, or hf:allenai/c4:en"):
+        corpus("c4")
+    assert corpus("./c4") == "./c4"
+    assert (HubCorpus.named("./c4"), HubCorpus.named("hf:allenai/c4:en")) == (None, HubCorpus.named("c4"))
+
+
 def test_a_data_set_of_the_hub_stands_alone_and_keeps_its_name(tmp_path):
     assert Inputs(corpus=("hf:a/b",)).absolute().corpus == ("hf:a/b",)
     with pytest.raises(SettingsError, match=r"--corpus c4 a.jsonl: a data set of the hub stands alone"):
