@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard
 from genomask.commands.export import export
 from genomask.commands.run_folder.card import run_card
 from genomask.data import KmerTokenizer
+from genomask.data.opening import Inputs
 from genomask.data.tokenizers.wordpiece import wordpiece_tokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.training.baselines import Baselines
@@ -50,7 +51,8 @@ def test_a_runs_card_names_its_data_strategy_and_scores_and_its_lines_load_the_m
     where = describe_environment(torch.device("cpu"), "bf16", "sdpa", compiled=False)
     (tmp_path / "environment.json").write_text(json.dumps(where))
     model = saved(tmp_path / "model", KmerTokenizer(k=3))
-    card = run_card(quick_recipe, ["/home/me/yeast.fa"], "abc", model, tmp_path)
+    words = Inputs(genome=("/home/me/yeast.fa",)).words
+    card = run_card(quick_recipe, words, "abc", model, tmp_path)
     (tmp_path / "model" / "README.md").write_text(card)
     header = ModelCard(card).data
     assert (header.library_name, header.pipeline_tag, header.license) == ("genomask", "fill-mask", None)
