@@ -40,7 +40,10 @@ def comparison(quick_recipe, inputs, simulated, tmp_path):
     )
 
 
-def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, forked_arms, monkeypatch, chromium):
+def test_from_two_genomes_to_the_verdict_and_its_page(comparison, forked_arms, monkeypatch, chromium, tmp_path):
+    (tmp_path / "mouse.fa").write_text(">m\n" + "GATTACAGCCGTACCTTAGG" * 500 + "\n")
+    mixed = Inputs(genome=(*comparison.inputs.genome, str(tmp_path / "mouse.fa")), weights=(2.0, 1.0))
+    comparison = dataclasses.replace(comparison, inputs=mixed)
     outcome = compare(comparison)
     counts = outcome.results.groupby(["strategy", "method"]).size().to_dict()
     assert counts == {
@@ -62,8 +65,16 @@ def test_from_a_fasta_file_to_the_verdict_and_its_page(comparison, forked_arms, 
     dom, console, hosts = open_in_browser(chromium, write_comparison_page(outcome))
     assert console == []
     assert hosts == set()
-    for words in ("not tested: 2 seeds", "tokens masked", "bases hidden", "test sequences are in the training pool"):
+    for words in (
+        "not tested: 2 seeds",
+        "tokens masked",
+        "bases hidden",
+        "test sequences are in the training pool",
+        "By genome",
+    ):
         assert words in dom
+    assert dom.count("<td>mouse</td>") == 2  # of each arm
+    assert "genome.fa:2, mouse.fa:1" in dom
     assert pd.read_csv(comparison.out / "verdict.csv")["note"].tolist() == ["not tested: 2 seeds"]
 
     def must_not_run(*_args):
