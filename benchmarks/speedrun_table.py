@@ -85,7 +85,29 @@ def sentences(runs: list[dict], race: Race) -> list[str]:
             p = against_before(runs, row["side"], race)
             tested = "" if p is None else f"; sooner than {race.before.name} at its end: one-sided p = {p:.2g}"
             words.append(f"{row['side']}: {row['times_sooner']:.2f} x fewer CPU seconds ({parts}){tested}")
+    return [*words, *_at_equal_seconds(runs, race)]
+
+
+def _at_equal_seconds(runs: list[dict], race: Race) -> list[str]:
+    """How each arm with the whole budget ends, against the record so far: a paired t test over the seeds."""
+    words, before = [], ends_of(race.before.name, runs)
+    for arm in race.arms:
+        ends = ends_of(arm.name, runs)
+        both = sorted(ends.keys() & before.keys())
+        if arm.fraction == 1.0 and arm.name != race.before.name and len(both) >= LEAST_SEEDS:
+            lower = [before[seed] - ends[seed] for seed in both]
+            words.append(
+                f"{arm.name} ends {statistics.mean(lower):+.4f} {race.score} below {race.before.name}, "
+                f"one-sided p = {above_zero(lower):.2g}, {len(both)} seeds"
+            )
     return words
+
+
+def above_zero(differences: list[float]) -> float:
+    """One-sided p of a t test over seeds; 1 where all differences are one, which leaves nothing to test by."""
+    if len({round(value, 12) for value in differences}) == 1:
+        return 1.0
+    return float(ttest_1samp(differences, 0.0, alternative="greater").pvalue)
 
 
 def against_before(runs: list[dict], arm: str, race: Race) -> float | None:
@@ -95,14 +117,14 @@ def against_before(runs: list[dict], arm: str, race: Race) -> float | None:
     sooner = _sooner([run for run in runs if run["arm"] == arm], race.before.name, runs)
     if arm == race.before.name or not LEAST_SEEDS <= len(sooner) == len(ends_of(race.before.name, runs)):
         return None
-    return float(ttest_1samp([math.log(times["sooner"]) for times in sooner], 0.0, alternative="greater").pvalue)
+    return above_zero([math.log(times["sooner"]) for times in sooner])
 
 
 def draw(runs: list[dict], race: Race, path: Path) -> None:
     """Scores over tokens and over CPU seconds: a thin line a run, one colour an arm."""
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
     arms = list(dict.fromkeys(run["arm"] for run in runs))
-    colours = dict(zip(arms, plt.colormaps["tab20"].colors, strict=False))
+    colours = dict(zip(arms, plt.colormaps["tab10"].colors, strict=False))
     for panel, (key, label) in zip(panels, {"tokens": "tokens", "cpu_s": "CPU seconds"}.items(), strict=True):
         for run in runs:
             x, y = [row[key] for row in run["curve"]], [row["score"] for row in run["curve"]]

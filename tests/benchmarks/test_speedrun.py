@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from scipy.stats import ttest_rel
 from transformers import BertConfig, BertForMaskedLM
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -77,6 +78,16 @@ def test_three_seeds_are_tested_on_how_much_sooner_they_are_where_the_record_so_
     assert table.against_before(runs, "once", race) is None
     assert table.against_before([run for run in runs if run["seed"] < 2], "ours", race) is None
     assert f"sooner than genome-tiny at its end: one-sided p = {p:.2g}" in "".join(table.sentences(runs, race))
+
+
+def test_who_ends_lower_in_the_same_seconds_is_tested_too(table, race):
+    names = (race.target.name, "genome-tiny", "genome-fast")
+    runs = [a_run(name, seed, (8.0, 90, 1.9 - 0.01 * at - 0.001 * seed * at)) for at, name in enumerate(names)
+            for seed in range(3)]  # fmt: skip
+    p = ttest_rel([1.88, 1.878, 1.876], [1.89, 1.889, 1.888], alternative="less").pvalue
+    last = table.sentences(runs, race)[-1]
+    assert last == f"genome-fast ends +0.0110 bits per hidden base below genome-tiny, one-sided p = {p:.2g}, 3 seeds"
+    assert not any("ends" in line for line in table.sentences([run for run in runs if run["seed"] < 2], race))
 
 
 def test_padded_peers_have_the_loss_and_the_logits_of_the_packed_tokens(bench):
