@@ -10,7 +10,6 @@ forward pass keeps for the backward one, and on CUDA also the peak.
 
 import math
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from machine import allocator_environment, describe_machine, runs_under, save, without_allocator
+from machine import allocator_environment, describe_machine, machine_name, runs_under, save, without_allocator
 from runners import GIB, Entry, Runner, start_all, turns_of
 from sides import SHAPES, Shape, Side
 from tables import section
@@ -71,12 +70,6 @@ def main(
     result["rows"] = measure(shape, trial, Budget(rounds, until), keep)
     save(out, result)
     print(section(result))
-
-
-def machine_name(machine: dict) -> str:
-    """The GPU's or the processor's name, as part of a file name."""
-    name = machine["processor"] if machine["device"] == "cpu" else machine["device"]
-    return re.sub(r"[^a-z0-9]+", "-", name.split(" (")[0].lower()).strip("-")
 
 
 def variants(shape: Shape, device: torch.device, precision: str) -> dict[str, tuple[dict[str, Any], bool]]:

@@ -7,6 +7,7 @@ import ctypes.util
 import json
 import os
 import platform
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -58,6 +59,12 @@ def describe_machine(device: torch.device) -> dict:
         "packages": package_versions(),
         "load_at_start": os.getloadavg()[0],
     }
+
+
+def machine_name(machine: dict) -> str:
+    """The GPU's or the processor's name, as part of a file name."""
+    name = machine["processor"] if machine["device"] == "cpu" else machine["device"]
+    return re.sub(r"[^a-z0-9]+", "-", name.split(" (")[0].lower()).strip("-")
 
 
 def allocator_environment(name: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from typing import Annotated
 import torch
 import typer
 from ceiling import matmul_ceiling
-from machine import allocator_environment, describe_machine, runs_under, save, without_allocator
+from machine import allocator_environment, describe_machine, machine_name, runs_under, save, without_allocator
 from mixes import MIXES, Batch, draw_batch
 from sides import SHAPES, Side, build_sides, parameters, trainer
 from tables import section
@@ -90,7 +90,7 @@ def measure(config: str, precision: str, allocator: str, backend: str, compiled:
     }
     result["verdict"] = verdict(result)
     print(section(result))
-    parts = (device.type, config, precision, allocator, *(["compiled"] if compiled else []))
+    parts = (machine_name(machine), config, precision, allocator, *(["compiled"] if compiled else []))
     path = RESULTS / f"pretrain_step-{'-'.join(parts)}.json"
     save(path, result)
 

@@ -1,7 +1,7 @@
 """The tables of the READMEs, made from results/*.json and never typed.
 
 Between `<!-- results: NAME -->` and `<!-- end -->` stands what the files results/NAME say, NAME being a pattern such as
-pretrain_step-cpu-*.json: for each file when and where it was measured, its rows, its verdict. `<!-- speed: NAME -->` is
+pretrain_step-*.json: for each file when and where it was measured, its rows, its verdict. `<!-- speed: NAME -->` is
 the short form for training steps: a row for each file, our speed in times that of each peer. `<!-- gpu: NAME -->` is
 what on_gpu.py wrote, and `<!-- gpu verdict: NAME -->` its sentences alone; both say so while there is no such file.
 
