@@ -8,6 +8,8 @@ import logging
 import os
 import pkgutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -34,7 +36,8 @@ def main() -> None:
     keep_freed_memory()
     keep_few_kernels()
     try:
-        sys.exit(app(repeat_options(sys.argv[1:]) or ["--help"], standalone_mode=False) or 0)
+        with _signals_as_they_came():
+            sys.exit(app(repeat_options(sys.argv[1:]) or ["--help"], standalone_mode=False) or 0)
     except UsageError as error:
         say_error(usage_sentence(error))
     except UserError as error:
@@ -56,6 +59,15 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     sys.exit(2)
+
+
+@contextmanager
+def _signals_as_they_came() -> Iterator[None]:
+    """What a signal raised while compiled code was being called, which comes out of there as a SystemError."""
+    try:
+        yield
+    except SystemError as error:
+        raise error.__cause__ or error from None
 
 
 def _show_version(is_asked: bool) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from genomask.fewshot.methods import PRETRAINED
-from genomask.fewshot.results import Cell, cut_torn_line, damaged
+from genomask.fewshot.results import Cell, cut_torn_line, damaged, whole_lines
 from genomask.fewshot.statistics import MIN_SEEDS, mean_interval
 from genomask.files.atomic import atomic_write, naming
 
@@ -30,11 +30,11 @@ class CorrectFile:
         """Raises DataError for a file that was not written here; nothing is written before the first row."""
         self.path = folder / NAME
         self.bits: dict[tuple[str, ...], str] = {}
+        self._is_begun = False
         if not self.path.exists():
             return
         try:
-            cut_torn_line(self.path)
-            header, *rows = csv.reader(io.StringIO(self.path.read_bytes().decode(), newline=""))
+            header, *rows = csv.reader(io.StringIO(whole_lines(self.path), newline=""))
             self.bits = {tuple(cell): bits for *cell, bits in rows}
             whole = tuple(header) == COLUMNS and all(len(cell) == len(Cell._fields) for cell in self.bits)
             whole = whole and all(bytes.fromhex(bits) for bits in self.bits.values())
@@ -45,8 +45,11 @@ class CorrectFile:
 
     def append(self, cell: Cell, correct: np.ndarray) -> None:
         """Add one row; `correct` is (N,) bool."""
-        if not self.path.exists():
-            atomic_write(self.path, ",".join(COLUMNS) + "\n")
+        if not self._is_begun:
+            if not self.path.exists():
+                atomic_write(self.path, ",".join(COLUMNS) + "\n")
+            cut_torn_line(self.path)
+            self._is_begun = True
         named, bits = tuple(map(str, cell)), np.packbits(correct).tobytes().hex()
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow([*named, bits])

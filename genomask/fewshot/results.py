@@ -56,7 +56,6 @@ class ResultsFile:
         self.done: set[tuple[Any, ...]] = set()
         if self.path.exists() and (self.path.is_dir() or self.path.stat().st_size):
             self.done.update(read_results(folder)[list(Cell._fields)].itertuples(index=False, name=None))
-            cut_torn_line(self.path)
         kept = read_protocol(folder) if self.done else {"tasks": {}}
         if not {Cell(*cell).task for cell in self.done} <= kept["tasks"].keys():
             raise damaged(folder / "protocol.json")
@@ -76,6 +75,7 @@ class ResultsFile:
             atomic_write(self.path.parent / "protocol.json", self._protocol)
             if not self.done:
                 atomic_write(self.path, ",".join(COLUMNS) + "\n")
+            cut_torn_line(self.path)
         self._protocol = ""
 
     def rows(self, cells: Iterable[Cell]) -> pd.DataFrame:
@@ -92,10 +92,10 @@ def read_results(folder: Path) -> pd.DataFrame:
     """
     path = folder / "results.csv"
     try:
-        text = path.read_bytes().decode()
+        text = whole_lines(path)
         with np.errstate(invalid="raise"):
             rows = pd.read_csv(
-                io.StringIO(text[: text.rfind("\n") + 1]),
+                io.StringIO(text),
                 dtype=KINDS,
                 keep_default_na=False,
                 na_values={metric: [""] for metric in METRICS},
@@ -171,8 +171,14 @@ def _joined(folder: Path, kept: dict[str, dict[str, Any]], protocol: dict[str, d
     return json.dumps(kept, indent=2, sort_keys=True) + "\n"
 
 
+def whole_lines(path: Path) -> str:
+    """The text of a file but for a last line that a kill left without its end."""
+    content = path.read_bytes()
+    return content[: content.rfind(b"\n") + 1].decode()
+
+
 def cut_torn_line(path: Path) -> None:
-    """Drop a last line that a kill left without its end."""
+    """Drop such a line from the file, before another is added."""
     content = path.read_bytes()
     if content and not content.endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)

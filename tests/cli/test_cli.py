@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from genomask import __version__
 from genomask.cli import app as cli
 from genomask.cli.options import MOST_SEED, read_numbers
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, Stopped
 from genomask.masking.settings import MaskSettings
 from genomask.recipe import load_recipe, recipe_to_toml
 
@@ -125,6 +125,28 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_2(tmp_path, monkeypatch, capsy
         cli.main()
     assert end.value.code == 2
     assert_one_line(capsys.readouterr().err, words)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"), [(KeyboardInterrupt(), 130), (Stopped(15, "stopped; go on with --resume"), 143)]
+)
+def test_a_signal_that_meets_a_call_of_compiled_code_ends_as_any(monkeypatch, raised, code):
+    def interrupted(*_, **__):
+        raise SystemError("CPUDispatcher(...) returned a result with an exception set") from raised
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == code
+
+
+def test_a_system_error_of_another_kind_stays_one(monkeypatch):
+    def broken(*_, **__):
+        raise SystemError("a bug")
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(SystemError, match="a bug"):
+        cli.main()
 
 
 def test_so_it_is_in_a_process_of_its_own(tmp_path):

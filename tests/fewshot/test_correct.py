@@ -33,7 +33,9 @@ def test_a_torn_last_line_is_cut_and_no_file_is_none(tmp_path):
     CorrectFile(tmp_path).append(cell(0), some_bits(0))
     with (tmp_path / "correct.csv").open("a") as file:
         file.write('"a, model",span')
+    torn = (tmp_path / "correct.csv").read_bytes()
     again = CorrectFile(tmp_path)
+    assert (tmp_path / "correct.csv").read_bytes() == torn  # a call that is refused later has lost nothing
     again.append(cell(1), some_bits(1))
     assert len(CorrectFile(tmp_path).of([cell(0), cell(1)], 13)) == 2
 
