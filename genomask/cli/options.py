@@ -10,7 +10,7 @@ import typer
 from genomask.errors import SettingsError
 from genomask.fewshot.methods import ASKED, USUAL
 from genomask.files import inputs
-from genomask.files.genomes import WeighedGenome, input_genome, weighed_genome
+from genomask.files.genomes import WeighedGenome, input_genome, is_stdin, weighed_genome
 from genomask.inference.hub import found_model
 from genomask.settings.ranges import shown
 
@@ -159,7 +159,7 @@ def repeat_options(arguments: Sequence[str]) -> list[str]:
         if argument in LOUDNESS and "--" not in repeated:
             first.append(argument)
             continue
-        if argument.startswith("-"):
+        if argument.startswith("-") and not (option and is_stdin(argument)):
             option = argument if argument in many else ""
         elif option and repeated[-1] != option:
             repeated.append(option)

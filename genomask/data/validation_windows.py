@@ -47,10 +47,10 @@ def place_validation(
     for starts, count, own, genome in zip(placed, wanted, usable, mixture, strict=True):
         if len(starts) < count or bases < EVALUATION_BASES:
             log.warning(
-                "%d validation windows of %d bases instead of %d of %d%s: the genome has %s usable bases, "
+                "%d validation window%s of %d bases instead of %d of %d%s: the genome has %s usable bases, "
                 "in runs of up to %s",
-                len(starts), bases, count, EVALUATION_BASES, genome.within, f"{total_length(own):,}",
-                f"{longest(own):,}",
+                len(starts), "" if len(starts) == 1 else "s", bases, count, EVALUATION_BASES, genome.within,
+                f"{total_length(own):,}", f"{longest(own):,}",
             )  # fmt: skip
     return placed, bases
 

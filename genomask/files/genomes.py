@@ -35,6 +35,11 @@ def input_genome(text: str | Path) -> Path:
     return path
 
 
+def is_stdin(argument: str) -> bool:
+    """Whether it stands for standard input, with a weight or not: no option, though it begins as one."""
+    return argument == "-" or argument.startswith("-:")
+
+
 @dataclass(frozen=True)
 class WeighedGenome:
     """A genome as it was typed, with its weight among others; None where it was given none."""

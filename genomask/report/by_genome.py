@@ -5,13 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from genomask.report.meaning import ITEMS, LOSS, Baselines, gain_words, last_scores, still_copying
+from genomask.report.meaning import ITEMS, LOSS, Baselines, gain_words, last_scores, still_copying, with_error
 
 APART = f"{LOSS}_of_"
 """Scores of one genome are called as those of the whole, with its name behind."""
 CAPTION = (
-    "Each genome on its own held-out windows, as many of each as of the others, and the whole on all of them. Below "
-    "order-0: bits gained on the genome's own composition, ± one standard error of the last evaluation."
+    "Each genome on its own held-out windows, as many of each as of the others where it is long enough, and the whole "
+    "on all of them. Below order-0: bits gained on the genome's own composition, ± one standard error of the last "
+    "evaluation, which a single window does not have."
 )
 
 
@@ -31,8 +32,8 @@ def genome_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             if (bits := mean.get(f"eval_bits_per_hidden_base_{item}{of}")) is None:
                 continue  # of tokens that are no k-mers
             gain = mean[f"eval_bits_below_order_0_{item}{of}"]
-            error = last[f"eval_bits_below_order_0_{item}_standard_error{of}"]
-            row |= {f"bits, {words}": f"{bits:.4f}", f"below order-0, {item}": f"{gain:+.4f} ± {error:.4f}"}
+            error = last.get(f"eval_bits_below_order_0_{item}_standard_error{of}")
+            row |= {f"bits, {words}": f"{bits:.4f}", f"below order-0, {item}": with_error(gain, error)}
         table.append(row)
     return pd.DataFrame(table)
 
@@ -46,7 +47,7 @@ def genome_words(rows: Sequence[Mapping[str, Any]], baselines: Baselines) -> str
         if any(f"{gain}_of_{name}" not in last for gain in gains.values()):
             return ""
         words = (
-            f"{gain_words(last[f'{gain}_of_{name}'], last[f'{gain}_standard_error_of_{name}'])[1]} on {ITEMS[item]}"
+            f"{gain_words(last[f'{gain}_of_{name}'], last.get(f'{gain}_standard_error_of_{name}'))[1]} on {ITEMS[item]}"
             for item, gain in gains.items()
         )
         said.append(f"{name} {' and '.join(words)}")

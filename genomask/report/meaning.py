@@ -145,7 +145,7 @@ def _of_text(loss: float, baselines: Baselines) -> str:
 def _level(last: pd.Series, baselines: Baselines, item: str) -> tuple[int, str]:
     """0 worse than the composition, 1 no better, 2 better, 3 better than a Markov chain of order 5; and the words."""
     gain = _number(last, f"eval_bits_below_order_0_{item}")
-    error = _number(last, f"eval_bits_below_order_0_{item}_standard_error")
+    error = last.get(f"eval_bits_below_order_0_{item}_standard_error")
     above_markov = _number(last, f"eval_bits_per_hidden_base_{item}") - _number(baselines, f"order_5_bits_{item}")
     level, words = gain_words(gain, error)
     beside = f"on {ITEMS[item]} it is {words} than a constant guess by composition"
@@ -156,12 +156,22 @@ def _level(last: pd.Series, baselines: Baselines, item: str) -> tuple[int, str]:
     return BETTER + 1, f"{beside}, and {-above_markov:.3f} better than {MARKOV[item]}"
 
 
-def gain_words(gain: float, error: float) -> tuple[int, str]:
-    """WORSE, EQUAL or BETTER than a constant guess, by bits gained and their standard error; and the same in words."""
+def gain_words(gain: float, error: float | None) -> tuple[int, str]:
+    """WORSE, EQUAL or BETTER than a constant guess, by bits gained and their standard error; and the same in words.
+
+    A single held-out window has no error, and shows nothing.
+    """
+    if error is None or pd.isna(error):
+        return EQUAL, "not shown to be better (one held-out window has no error)"
     figure = f"{abs(gain):.3f} ± {error:.3f} bits"
     if gain < -NOISE * error:
         return WORSE, f"{figure} worse"
     return (EQUAL, "no better") if gain <= NOISE * error else (BETTER, f"{figure} better")
+
+
+def with_error(gain: float, error: float | None) -> str:
+    """Bits gained, ± their standard error where there is one."""
+    return f"{gain:+.4f}" + ("" if error is None or pd.isna(error) else f" ± {error:.4f}")
 
 
 def _advice(worst: int, mask_tells: bool) -> str:

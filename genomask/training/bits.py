@@ -16,7 +16,8 @@ class BitsPerBase(NamedTuple):
     """Mean over hidden bases, and its standard error with windows as the independent units."""
 
     mean: float
-    standard_error: float
+    standard_error: float | None
+    """None of a single window: nothing tells how much another would differ."""
     n_bases: int
 
 
@@ -60,13 +61,15 @@ def bits_per_base(fractions: Tensor, hidden: Tensor) -> BitsPerBase:
     return BitsPerBase(*clustered_mean(bits.sum(1), hidden.sum(1)), int(hidden.sum()))
 
 
-def clustered_mean(sums: Tensor, counts: Tensor) -> tuple[float, float]:
-    """Mean of all items and its standard error, items grouped in windows: sums and counts are (W,).
+def clustered_mean(sums: Tensor, counts: Tensor) -> tuple[float, float | None]:
+    """Mean of all items and its standard error, None of one window; items grouped in windows: sums, counts are (W,).
 
     Bases of one window are alike, so windows, not bases, are the independent units: the ratio estimator's variance.
     """
     total = counts.sum()
     mean = sums.sum() / total
     residuals = sums - mean * counts
-    error = (residuals.square().sum() * len(sums) / max(1, len(sums) - 1)).sqrt() / total
+    if len(sums) < 2:
+        return float(mean), None
+    error = (residuals.square().sum() * len(sums) / (len(sums) - 1)).sqrt() / total
     return float(mean), float(error)

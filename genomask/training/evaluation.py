@@ -143,16 +143,19 @@ def _row(evaluation: Evaluation, losses: Tensor, fractions: dict[str, Tensor]) -
     row: dict[str, float] = {"eval_loss_nats_per_masked_token": sum(losses.tolist()) / max(1, n_masked)}
     scores = {item: _scores(evaluation, item, of_pass) for item, of_pass in fractions.items()}
     for item, (score, _) in scores.items():
-        row[f"eval_bits_per_hidden_base_{item}"] = score.mean
-        row[f"eval_bits_per_hidden_base_{item}_standard_error"] = score.standard_error
+        row |= _with_error(f"eval_bits_per_hidden_base_{item}", score.mean, score)
     for item, (_, gain) in scores.items():
-        row[f"eval_bits_below_order_0_{item}"] = -gain.mean
-        row[f"eval_bits_below_order_0_{item}_standard_error"] = gain.standard_error
+        row |= _with_error(f"eval_bits_below_order_0_{item}", -gain.mean, gain)
         row[f"eval_hidden_bases_{item}"] = gain.n_bases
     if scores:
         row["eval_bits_per_hidden_base"] = _mean({item: score.mean for item, (score, _) in scores.items()})
         row["eval_bits_below_order_0"] = -_mean({item: gain.mean for item, (_, gain) in scores.items()})
     return row
+
+
+def _with_error(name: str, value: float, score: BitsPerBase) -> dict[str, float]:
+    """The value by its name and, where there is one, the standard error of the score that it is or came from."""
+    return {name: value} | ({} if score.standard_error is None else {f"{name}_standard_error": score.standard_error})
 
 
 def _losses(model: nn.Module, batches: list[PackedBatch], device: torch.device, precision: str) -> Tensor:
@@ -194,8 +197,7 @@ def _repeats_apart(evaluation: Evaluation, fractions: dict[str, Tensor]) -> dict
         if not all(score.n_bases for score in scores.values()):
             continue
         for item, score in scores.items():
-            row[f"eval_bits_per_hidden_base_{item}_{part}"] = score.mean
-            row[f"eval_bits_per_hidden_base_{item}_{part}_standard_error"] = score.standard_error
+            row |= _with_error(f"eval_bits_per_hidden_base_{item}_{part}", score.mean, score)
             row[f"eval_hidden_bases_{item}_{part}"] = score.n_bases
         row[f"eval_bits_per_hidden_base_{part}"] = _mean({item: score.mean for item, score in scores.items()})
     return row

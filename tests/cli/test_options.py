@@ -222,6 +222,12 @@ def test_what_only_the_rooms_know_is_one_line_as_well(folder, monkeypatch, capsy
     assert sorted(folder.rglob("*")) == before
 
 
+def test_standard_input_is_a_genome_among_others():
+    assert repeat_options(["doctor", "--genome", "-:2", "b:1", "-"]) == [
+        *("doctor", "--genome", "-:2", "--genome", "b:1", "--genome", "-")
+    ]
+
+
 def test_quiet_and_verbose_may_stand_anywhere(folder, monkeypatch, capsys):
     assert repeat_options(["pretrain", "--genome", "a", "--quiet", "b", "--", "--verbose"]) == [
         *("--quiet", "pretrain", "--genome", "a", "--genome", "b", "--", "--verbose"),

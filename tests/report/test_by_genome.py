@@ -43,3 +43,9 @@ def test_tokens_that_are_no_kmers_are_compared_by_their_loss_alone():
     rows = [{name: x for name, x in evaluation(2.9, SCORES).items() if "bits" not in name}]
     assert list(genome_frame(rows).columns) == ["genome", "loss, nats"]
     assert genome_words(rows, BASELINES) == ""
+
+
+def test_a_genome_of_one_window_is_said_without_an_error():
+    row = {name: x for name, x in evaluation(2.9, SCORES).items() if not name.endswith("error_of_worm")}
+    assert genome_frame([row]).set_index("genome").loc["worm", "below order-0, single"] == "+0.0150"
+    assert "worm not shown to be better (one held-out window has no error) on" in genome_words([row], BASELINES)

@@ -33,6 +33,11 @@ def test_a_uniform_model_scores_two_bits_and_a_perfect_one_none():
     assert bits_per_base(torch.ones(3, 30), hidden).n_bases == 18
 
 
+def test_a_single_window_has_no_standard_error():
+    hidden = torch.ones(1, 30, dtype=torch.bool)
+    assert bits_per_base(torch.full((1, 30), 0.25), hidden) == (2.0, None, 30)
+
+
 def test_the_standard_error_covers_window_to_window_differences():
     generator = torch.Generator().manual_seed(1)
     errors, means = [], []

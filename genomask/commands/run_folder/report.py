@@ -16,7 +16,7 @@ from genomask.errors import DataError
 from genomask.masking.plan import needs_npmi
 from genomask.recipe import Recipe
 from genomask.report.by_genome import CAPTION, genome_frame, genome_words, genomes_of
-from genomask.report.meaning import LOSS, Scores, evaluations_words, last_scores, meaning
+from genomask.report.meaning import LOSS, Scores, evaluations_words, last_scores, meaning, with_error
 from genomask.report.plots import learning_curves
 from genomask.report.tables import rich_table
 from genomask.training.metrics_log import read_metrics
@@ -103,8 +103,7 @@ def score_frame(scores: Scores, baselines: dict[str, float | None]) -> pd.DataFr
 def _gain(mean: pd.Series, last: pd.Series, part: str) -> str:
     """Bits below the order-0 entropy; the mean of both parts has no error of its own."""
     name = f"eval_bits_below_order_0{part}"
-    error = last.get(f"{name}_standard_error")
-    return f"{mean[name]:+.4f}" + (f" ± {error:.4f}" if error is not None else "")
+    return with_error(mean[name], last.get(f"{name}_standard_error"))
 
 
 def _beside(baselines: dict[str, float | None], names: tuple[tuple[str, str], ...], digits: int) -> str:
