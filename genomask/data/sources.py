@@ -233,8 +233,8 @@ class TextSource:
         self.training_pieces, self._bounds = self._groups(np.flatnonzero(~is_held_out), settings)
         if len(self.validation_pieces) == 0:
             raise DataError(
-                f"{files[0]}: of {len(is_held_out)} documents none can be held out for validation without leaving its "
-                "double, or nothing, to training. Give a corpus of at least two different documents."
+                f"{files[0]}: of {len(is_held_out)} sequences none can be held out for validation without leaving its "
+                "double, or too little, to training. Give a corpus of at least two different documents."
             )
 
     @property
@@ -279,11 +279,16 @@ class TextSource:
 
 
 def _held_out(contents: np.ndarray, asked: int, seed: int) -> np.ndarray:
-    """(documents,) bool, the documents of the lowest hashes: at most `asked` and a tenth, at least one if it can be.
+    """(sequences,) bool, those of the documents of the lowest hashes: at most `asked` and a tenth of the sequences.
 
-    The hash is of the content, and documents that share the limit stay in training: doubles are never parted.
+    The hash is of the content, and documents that share the limit stay in training: doubles are never parted. Where the
+    first document is longer than that, the first that leaves half to training is taken whole; none where none does.
     """
     rank = hash64(np.full(1, seed, dtype=np.int64), _HELD_OUT, contents)
     count = min(asked, max(1, int(VALIDATION_FRACTION * len(rank))), len(rank) - 1)
-    held_out: np.ndarray = rank < np.sort(rank)[count]
+    _, of, sizes = np.unique(rank, return_inverse=True, return_counts=True)
+    taken = np.cumsum(sizes) <= count
+    if not taken.any() and (2 * sizes <= len(rank)).any():
+        taken[np.argmax(2 * sizes <= len(rank))] = True
+    held_out: np.ndarray = taken[of]
     return held_out

@@ -134,6 +134,20 @@ def test_documents_are_cut_to_max_tokens_and_a_tenth_at_most_is_held_out(corpus,
     assert len(source.validation_pieces) <= 8
 
 
+@pytest.mark.parametrize("lengths", [(40, 40, 40), (10, 200, 10), (300, 20, 20)])
+def test_documents_longer_than_all_that_is_asked_for_are_held_out_one_whole(lengths, corpus, tmp_path):
+    _, tokenizer = corpus
+    path = tmp_path / "books.jsonl"
+    books = [{"text": " ".join([word] * length)} for word, length in zip(("cats", "hats", "cat"), lengths, strict=True)]
+    path.write_text("".join(json.dumps(book) + "\n" for book in books))
+    source = text_source(path, tokenizer, 8, 2, 1, tmp_path, overflow="split")
+    contents = source.store.contents
+    held_out = set(contents[source.validation_pieces])
+    assert len(held_out) == 1
+    assert held_out.isdisjoint(contents[source.training_pieces])
+    assert len(source.training_pieces) >= len(contents) / 2
+
+
 def test_split_documents_keep_every_token_and_are_held_out_whole(corpus, tmp_path):
     _, tokenizer = corpus
     path = tmp_path / "long.jsonl"
@@ -230,7 +244,7 @@ def test_a_bad_shard_leaves_no_half_built_store(corpus, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("texts", "message"), [([""], "no document with any text"), (["a cat"], "of 1 documents"), (["a"] * 9, "of 9 doc")]
+    ("texts", "message"), [([""], "no document with any text"), (["a cat"], "of 1 sequences"), (["a"] * 9, "of 9 seq")]
 )
 def test_a_corpus_too_small_to_hold_anything_out_is_refused(corpus, tmp_path, texts, message):
     _, tokenizer = corpus
