@@ -24,6 +24,8 @@ SUFFIXES = frozenset((".fa", ".fna", ".fasta", ".2bit", ".gb", ".gbk", ".gbff"))
 PACKED = frozenset((".gz", ".bgz"))
 STDIN_ROOM = "stdin"
 """The room of the cache where standard input is kept."""
+STDIN_SUFFIX = ".genome"
+"""Of its files there, behind a digest."""
 
 
 def input_genome(text: str | Path) -> Path:
@@ -100,7 +102,9 @@ def genome_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def stem_of(path: Path) -> str:
-    """The name without what says of which kind the file is."""
+    """The name without what says of which kind the file is; 'stdin' of what came from standard input."""
+    if path.suffix == STDIN_SUFFIX and path.parent.name == STDIN_ROOM:
+        return "stdin"
     while path.suffix.lower() in SUFFIXES | PACKED:
         path = path.with_suffix("")
     return path.name
@@ -129,4 +133,4 @@ def _kept_stdin() -> Path:
                 while chunk := sys.stdin.buffer.read(CHUNK_BYTES):
                     digest.update(chunk)
                     file.write(chunk)
-            return arriving.replace(room / f"{digest.hexdigest()}.genome")
+            return arriving.replace(room / f"{digest.hexdigest()}{STDIN_SUFFIX}")

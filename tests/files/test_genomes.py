@@ -44,6 +44,7 @@ def test_standard_input_becomes_a_file_of_the_cache_named_by_its_content(tmp_pat
     assert kept[0] == kept[1]
     assert kept[0].read_bytes() == b">a\nACGT\n"
     assert [path.name for path in (tmp_path / "stdin").iterdir()] == [kept[0].name]
+    assert stem_of(kept[0]) == "stdin"
     (entry,) = entries(tmp_path)
     assert entry.what == "genome from stdin"
     assert remove(entry)
