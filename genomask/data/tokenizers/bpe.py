@@ -133,13 +133,13 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
     @cached_property
     def token_bases(self) -> TokenBases:
         """What masking must know of this vocabulary."""
-        special = [getattr(self, f"{name}_id") for name in SPECIAL_NAMES]
+        special = [row for name in SPECIAL_NAMES if (row := getattr(self, f"{name}_id")) is not None]
         words = {row: base_codes(word) for word, row in self.get_vocab().items() if row not in special}
         letters = np.full((len(self), max(map(len, words.values()))), 4, dtype=np.uint8)
         for row, word in words.items():
             letters[row, : len(word)] = word
         n_bases = torch.from_numpy((letters < 4).sum(1))
-        n_bases[[self.unk_token_id, self.mask_token_id]] = 1
+        n_bases[[row for row in (self.unk_token_id, self.mask_token_id) if row is not None]] = 1
         maskable = torch.ones(len(self), dtype=torch.bool)
         maskable[special] = False
         return TokenBases(
