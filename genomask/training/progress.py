@@ -11,7 +11,8 @@ class TrainingBar(Bars):
     def __init__(self, steps: int, done: int) -> None:
         super().__init__()
         self._work = self.add("training", steps, "steps", done=done)
-        self._details = {"steps": "", "evaluation": ""}
+        self._details = {"loss": "", "evaluation": "", "steps": ""}
+        """In the order of their worth: a narrow terminal cuts the end off."""
 
     def __enter__(self) -> Self:
         self._work.show()
@@ -26,8 +27,8 @@ class TrainingBar(Bars):
         if "loss_nats_per_masked_token" not in row:
             return
         mfu = row.get("model_flops_utilization")
+        self._details["loss"] = f"loss {row['loss_nats_per_masked_token']:.3f} nats"
         parts = [
-            f"loss {row['loss_nats_per_masked_token']:.3f} nats",
             f"{row['tokens_per_second']:,.0f} tok/s ({row['masked_tokens_per_second']:,.0f} masked)",
             "" if mfu is None else f"MFU {mfu:.0%}",
             f"waiting {row['data_wait_fraction']:.0%}",

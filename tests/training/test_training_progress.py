@@ -32,6 +32,6 @@ def test_a_line_has_step_loss_speed_and_scores_and_a_resumed_run_goes_on_countin
         bar.show_metrics(ROW | ({"model_flops_utilization": 0.347} if mfu else {}))
         bar.show_evaluation(evaluation)
     assert caplog.messages[-1].startswith(
-        f"training: 41/100 steps, loss 3.000 nats, 12,346 tok/s (1,852 masked), {mfu}waiting 1%, gradient 0.91, "
-        f"rate 0.003, 877 MB, {said}, 0:00:00"
+        f"training: 41/100 steps, loss 3.000 nats, {said}, 12,346 tok/s (1,852 masked), {mfu}waiting 1%, "
+        "gradient 0.91, rate 0.003, 877 MB, 0:00:00"
     )
