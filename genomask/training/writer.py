@@ -39,9 +39,7 @@ class CheckpointWriter:
         if kind is None:
             self.wait()
         if self.count:
-            log.info(
-                "%d checkpoints were written beside training, which waited %.1f s for them", self.count, self.waited
-            )
+            log.info("checkpoints written beside training: %d; it waited %.1f s for them", self.count, self.waited)
 
     def save(
         self,
