@@ -248,7 +248,10 @@ def test_where_no_run_holds_510_bases_validation_windows_are_shorter(sequences, 
         genome_of(*sequences), WindowSettings(max_tokens=50, holdout=holdout), KmerTokenizer(6), seed=0
     )
     assert (len(drawn.validation_starts), drawn.validation_bases) == (windows, bases)
-    assert f"{windows} validation windows of {bases} bases instead of 2560 of 510" in caplog.text
+    assert (
+        f"{windows} validation window{'' if windows == 1 else 's'} of {bases} bases instead of 2560 of 510"
+        in caplog.text
+    )
     held_out = covered(drawn.validation_starts, [bases] * windows, sum(map(len, sequences)))
     assert not (held_out & covered(drawn.training[:, 0], np.diff(drawn.training)[:, 0], len(held_out))).any()
 
