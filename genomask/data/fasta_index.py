@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from pyfaidx import Faidx, FastaIndexingError, UnsupportedCompressionFormat
 
-from genomask.data.fasta import Part, pieces_of
+from genomask.data.fasta import Part, pieces_of, read_fasta
 from genomask.data.genome import Genome
 from genomask.data.region import parse_region
 from genomask.errors import DataError
@@ -105,6 +105,10 @@ def _build(path: Path, folder: Path) -> None:
         _open(path, folder / INDEX, folder / BLOCKS).close()
     except UNFIT as error:
         raise _NoIndexError(error) from error
+    for _ in read_fasta(
+        path, ambiguous="n"
+    ):  # once: pyfaidx takes a '>' within a line, and hides the records behind it
+        pass
 
 
 def _open(path: Path, index: Path, blocks: Path) -> Faidx:

@@ -99,6 +99,14 @@ def test_a_file_without_an_index_is_read_whole(tmp_path, caplog, content, name):
     assert "so it is read whole" in caplog.text
 
 
+def test_damage_behind_the_part_is_named_before_an_index_is_made(tmp_path, cache):
+    (tmp_path / "g.fa").write_bytes(b">a\nACGTACGT\nACGT>b\nACGT\n")
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"g\.fa, line 3, record a: a '>' inside the line"):
+            read_part(tmp_path / "g.fa", "a:1-4")
+    assert not list((cache / "indexes").iterdir())
+
+
 def test_a_file_of_which_pyfaidx_gives_up_is_one_sentence(tmp_path):
     (tmp_path / "g.fa").write_bytes(b">a\n\n\n>\n\n")
     with pytest.raises(DataError, match=r"g\.fa"):
