@@ -22,7 +22,7 @@ from genomask.errors import DataError
 from genomask.files.cache import cache_errors, default_cache, files_key, sealed_folder
 from genomask.files.inputs import require_file
 
-FORMAT = 1
+FORMAT = 2
 """Part of the key of an index in the cache."""
 INDEX, BLOCKS = "index.fai", "index.gzi"
 UNFIT = (
