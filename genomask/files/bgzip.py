@@ -19,6 +19,8 @@ from genomask.machine.threads import in_order
 BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that closes every whole bgzip file."""
 HEADER_BYTES = 18
+MOST_CONTENT = 1 << 16
+"""Bytes of a block, inflated; without this bound one of 64 KiB could become 64 MiB, and a bomb of a file any number."""
 MOST_THREADS = 4
 """One inflates faster than a genome is read."""
 BLOCKS_AT_ONCE = 32
@@ -88,16 +90,23 @@ def _several(file: BufferedIOBase) -> Iterator[list[Block]]:
 
 def _inflated(blocks: list[Block]) -> bytes:
     """All in one call, for each takes the interpreter's lock; where it fails one by one, to tell which is damaged."""
-    n_bytes = sum(int.from_bytes(block[-4:], "little") for _, block in blocks)
-    with igzip.open(io.BytesIO(b"".join(block for _, block in blocks))) as file, suppress(*DAMAGE):
-        content: bytes = file.read(n_bytes + 1)  # beyond the last byte its checksum is looked at
-        if len(content) == n_bytes:
-            return content
+    sizes = [int.from_bytes(block[-4:], "little") for _, block in blocks]
+    if max(sizes, default=0) <= MOST_CONTENT:
+        with igzip.open(io.BytesIO(b"".join(block for _, block in blocks))) as file, suppress(*DAMAGE):
+            content: bytes = file.read(sum(sizes) + 1)  # beyond the last byte its checksum is looked at
+            if len(content) == sum(sizes):
+                return content
     return b"".join(_alone(*block) for block in blocks)
 
 
 def _alone(at: int, block: bytes) -> bytes:
+    inflater = isal_zlib.decompressobj(wbits=31)
     try:
-        return isal_zlib.decompress(block, wbits=31)
+        content: bytes = inflater.decompress(block, MOST_CONTENT + 1)
     except isal_zlib.error as error:  # type: ignore[misc]  # a class, whatever its stub says
         raise zlib.error(f"in the block at byte {at + 1:,}: {error}") from error
+    if len(content) > MOST_CONTENT:
+        raise zlib.error(f"in the block at byte {at + 1:,}: more than {MOST_CONTENT:,} bytes, which bgzip never writes")
+    if not inflater.eof:
+        raise zlib.error(f"in the block at byte {at + 1:,}: it has no end")
+    return content

@@ -1,6 +1,7 @@
 """bgzip: the same bytes for any number of threads, few of them in memory, and the place of what is damaged."""
 
 import io
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -76,6 +77,20 @@ def test_a_damaged_block_is_named_by_its_place(packed, monkeypatch, number):
     torn[at] = 0
     with pytest.raises(zlib.error, match=f"no block of bgzip at byte {at + 1:,}"):
         content(bytes(torn))
+
+
+@pytest.mark.parametrize("said", [40_000_000, 0, 1])
+def test_a_block_that_swells_beyond_what_bgzip_writes_is_refused_before_it_is_inflated(packed, said):
+    squeezed = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = squeezed.compress(b"A" * 40_000_000) + squeezed.flush()
+    tail = zlib.crc32(b"A" * 40_000_000).to_bytes(4, "little") + said.to_bytes(4, "little")
+    header = packed[:16] + (18 + len(data) + 8 - 1).to_bytes(2, "little")
+    tracemalloc.start()
+    with pytest.raises(zlib.error, match="in the block at byte 1: "):
+        content(header + data + tail)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000
 
 
 def test_a_file_that_ends_within_a_block_says_so(packed):
