@@ -67,8 +67,7 @@ class GenomeRecipe:
 
     def open_source(self, inputs: Inputs, out: Path) -> GenomeSource:
         """What a run on `inputs` in the folder `out` trains on."""
-        training = self.training
-        return open_genome(inputs, self.tokens, self.windows, training.seed, training.sequences_per_step)
+        return open_genome(inputs, self.tokens, self.windows, self.training.seed, self.growth)
 
     def keep_tokens(self, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
         """Nothing: the settings say all of k-mers, or name the folder of other tokens."""

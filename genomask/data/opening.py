@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genomask.data.genome import Genome
+from genomask.data.growth import Growth
 from genomask.data.hub_corpus import HubCorpus
 from genomask.data.mixture import mixture_of
 from genomask.data.settings import DnaTokenSettings, DocumentSettings, WordPieceSettings
@@ -48,12 +49,12 @@ class Inputs:
 
 
 def open_genome(
-    inputs: Inputs, tokens: DnaTokenSettings, windows: WindowSettings, seed: int, sequences_per_step: int = 1
+    inputs: Inputs, tokens: DnaTokenSettings, windows: WindowSettings, seed: int, growth: Growth | None = None
 ) -> GenomeSource:
-    """Windows of the genome files. Only where windows grow does it matter how many sequences a step has."""
+    """Windows of the genome files, which may grow over the run."""
     genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
     mixture = mixture_of(genome, [Path(path) for path in inputs.genome], inputs.weights)
-    return GenomeSource(genome, windows, dna_tokenizer(tokens), seed, mixture, windows.growth(sequences_per_step))
+    return GenomeSource(genome, windows, dna_tokenizer(tokens), seed, mixture, growth)
 
 
 def open_text(
