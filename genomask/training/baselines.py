@@ -19,7 +19,7 @@ def entropy_nats(labels: Tensor) -> float:
     """Entropy of `labels` (M,) under their own frequencies, in nats: the loss of the best constant guess."""
     counts = torch.bincount(labels).double()
     fractions = counts[counts > 0] / counts.sum()
-    return float(-(fractions * fractions.log()).sum())
+    return float((fractions * fractions.reciprocal().log()).sum())
 
 
 def order_0_fractions(codes: Tensor, hidden: Tensor) -> Tensor:
