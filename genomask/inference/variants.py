@@ -25,7 +25,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from genomask.data.fasta import UNKNOWN
 from genomask.data.packing import pack
-from genomask.data.tokenizers.base import CLS, SEP, base_codes
+from genomask.data.tokenizers.base import base_codes
+from genomask.data.tokenizers.saved import as_dna
 from genomask.data.vcf import LETTERS, Variant
 from genomask.encoders import MosaicBertConfig
 from genomask.errors import SettingsError, UserError
@@ -96,13 +97,13 @@ class VariantScorer:
 
         Raises UserError for a model whose tokens are not of DNA, and for a window that it does not take.
         """
-        model, tokenizer = open_model(folder, head="masked-lm")
-        tokens = getattr(tokenizer, "token_bases", None)
-        if tokens is None or not tokens.of_bases:
+        model, own = open_model(folder, head="masked-lm")
+        if (tokenizer := as_dna(own)) is None:
             raise UserError(
-                f"{folder}: variants are scored by models of k-mers, single bases, or words of genomask's own BPE; "
-                f"this one's tokenizer is {type(tokenizer).__name__}."
+                f"{folder}: variants are scored by models of k-mers, single bases, or words of a BPE of DNA; "
+                f"this one's tokenizer is {type(own).__name__}."
             )
+        tokens = tokenizer.token_bases
         most = _most_tokens(model, tokenizer)
         model.to(choose_device("auto"))  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
         if not tokens.of_kmers:
@@ -195,8 +196,9 @@ class VariantScorer:
     def _by_words(self, windows: Sequence[Haplotype]) -> Tensor:
         """The same of words of any length; raises SettingsError for a window of more tokens than the model takes."""
         tokens, encode = self.tokenizer.token_bases, self.tokenizer.encode_bases
+        begin, end = self.tokenizer.ends
         rows = [
-            np.concatenate([[CLS], encode(codes[:first]), [tokens.mask_id] * n, encode(codes[first + n :]), [SEP]])
+            np.concatenate([[begin], encode(codes[:first]), [tokens.mask_id] * n, encode(codes[first + n :]), [end]])
             for codes, first, n in windows
         ]
         longest, most = max(map(len, rows)) - 2, _most_tokens(self.model, self.tokenizer)

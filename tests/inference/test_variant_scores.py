@@ -1,17 +1,21 @@
 import itertools
+import json
 import math
 import random
 
 import pytest
 import torch
 from reference import reference_bits, reference_logits
-from transformers import BertConfig, BertForMaskedLM
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from genomask.data import Genome, KmerTokenizer
 from genomask.data.tokenizers.base import SPECIAL_NAMES, SPECIAL_TOKENS
 from genomask.data.tokenizers.bpe import BpeTokenizer, learn_rules
 from genomask.data.vcf import Variant
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+from genomask.encoders.bridges import to_mosaicbert
 from genomask.errors import SettingsError, UserError
 from genomask.inference import variants as scoring
 from genomask.inference.haplotypes import NO_ROOM, TOO_LONG
@@ -304,6 +308,23 @@ def test_a_saved_model_of_words_takes_windows_of_as_many_bases_as_its_tokens_mak
     words.save_pretrained(tmp_path)
     assert VariantScorer.open(tmp_path, sites).width == 2 * 510
     assert VariantScorer.open(tmp_path, sites, 50).width == 50
+
+
+def test_the_words_of_dnabert_2_are_scored_by_its_own_ids(sites, words, tmp_path):
+    model = a_model(3, vocab_size=len(words))
+    rows = [1, 2, 3, 0, 4, *range(5, len(words))]  # its [UNK] [CLS] [SEP] [PAD] [MASK], then the same words
+    ids = {token: rows.index(row) for token, row in words.get_vocab().items()}
+    merges = json.loads(words.backend_tokenizer.to_str())["model"]["merges"]
+    rules = BPE(ids, list(map(tuple, merges)), unk_token="[UNK]")
+    named = dict(zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True))
+    PreTrainedTokenizerFast(tokenizer_object=Tokenizer(rules), **named).save_pretrained(tmp_path)
+    config, state = to_mosaicbert(model)
+    state = {name: x[rows] if len(x) == len(rows) else x for name, x in state.items()}
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = VariantScorer.open(tmp_path, sites, WIDTH).scores(VARIANTS)
+    expected = VariantScorer(model, words, sites, WIDTH).scores(VARIANTS)
+    assert [score.llr for (score,) in found] == pytest.approx([score.llr for (score,) in expected], abs=1e-5)
 
 
 def test_a_model_of_text_is_refused(sites, dnabert, tmp_path):
