@@ -7,7 +7,7 @@ none here does, what reads one, and a row.
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -37,6 +37,8 @@ class Split(NamedTuple):
     """Of several in one folder; else ""."""
     train: Path
     test: Path
+    dev: Path | None = None
+    """What an epoch is chosen by, where the suite has it."""
 
 
 class Regions:
@@ -84,6 +86,8 @@ class Layout:
     """The splits of a folder; none where it is of another layout."""
     read: Callable[[Path, Regions], LabelledTask]
     """The labelled sequences of one side of a split."""
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    """Of tasks whose name holds a word another metric is published: word -> metric."""
 
 
 class SuiteTask(NamedTuple):
@@ -93,10 +97,16 @@ class SuiteTask(NamedTuple):
     layout: Layout
     split: Split
 
-    def read(self, genome: Regions) -> tuple[LabelledTask, LabelledTask]:
-        """Train and test, both of this task's name. Raises DataError for whatever is wrong with the files."""
-        train, test = (self.layout.read(path, genome) for path in (self.split.train, self.split.test))
-        return replace(train, name=self.name), replace(test, name=self.name)
+    @property
+    def metric(self) -> str:
+        """The published one."""
+        return next((x for word, x in self.layout.metrics.items() if word in self.name.lower()), self.layout.metric)
+
+    def read(self, genome: Regions) -> tuple[LabelledTask, LabelledTask, LabelledTask | None]:
+        """Train, test, and dev where there is one, all of this task's name. Raises DataError for bad files."""
+        _, *both, dev = self.split
+        train, test = (replace(self.layout.read(path, genome), name=self.name) for path in both)
+        return train, test, replace(self.layout.read(dev, genome), name=self.name) if dev else None
 
 
 def suite_tasks(suite: Path) -> list[SuiteTask]:
@@ -130,8 +140,8 @@ def _file(folder: Path, stem: str, *endings: str) -> Path | None:
 
 
 def _two_files(folder: Path, *endings: str) -> list[Split]:
-    train, test = (_file(folder, stem, *endings) for stem in ("train", "test"))
-    return [Split("", train, test)] if train and test else []
+    train, test, dev = (_file(folder, stem, *endings) for stem in ("train", "test", "dev"))
+    return [Split("", train, test, dev)] if train and test else []
 
 
 def _shot_files(folder: Path) -> list[Split]:
@@ -204,9 +214,10 @@ LAYOUTS = (
         "GUE",
         "train.csv and test.csv with columns sequence and label",
         "mcc",
-        "trained on train; dev, by which the authors choose an epoch, chooses nothing here",
+        "trained on train; fine-tuning keeps the epoch of the lowest loss on dev, where there is a dev",
         lambda folder: _two_files(folder, ".csv"),
         _read_table,
+        {"covid": "f1_macro"},
     ),
     Layout(
         "Genomic Benchmarks",

@@ -4,8 +4,8 @@ In: a model folder, a pool and a test. Out: probabilities for any drawn training
 weights (or new untrained ones) with a head of its own seed.
 
 `published`, for encoders of width 512 and more: up to 100 shots rate 1e-4, 20 epochs, batch 5; above, 5e-5, 5 epochs,
-batch 15; warm-up 10 %, then linear to 0; decay 0.01; dropout 0.1; no development set. Narrower encoders keep the
-epochs, with one rate of 1e-3 and batch 16. The head reads the first token, as in BERT.
+batch 15; warm-up 10 %, then linear to 0; decay 0.01; dropout 0.1; no development set, but for a suite that has one.
+Narrower encoders keep the epochs, with one rate of 1e-3 and batch 16. The head reads the first token, as in BERT.
 
 `linear-first`, the default, keeps all of that, but the head starts at the linear solution (linear_first.py), ours reads
 the mean of all tokens (no pretraining here has trained the first one), and narrow encoders take another rate. These are
@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.tasks import LabelledTask
 from genomask.encoders import MosaicBertConfig
 from genomask.encoders.bridges import is_mosaicbert, read_config
 from genomask.fewshot.draws import Scorer, draw_key
-from genomask.fewshot.fitting import Schedule, fit
+from genomask.fewshot.fitting import Schedule, Validation, fit
 from genomask.fewshot.linear_first import start_linear
 from genomask.inference.forward import logits
 from genomask.inference.models import Loaded, load
-from genomask.inference.tokens import check_lengths, tokenise
+from genomask.inference.tokens import Tokenised, check_lengths, tokenise
 from genomask.settings.ranges import MANY, require, require_one_of
 
 PUBLISHED_WIDTH = 512
@@ -99,22 +100,35 @@ def finetune_scorer(
     *,
     seed: int,
     untrained: bool,
+    valid: LabelledTask | None = None,
 ) -> Scorer:
-    """`finetune`, or `random-init/finetune` where untrained; the test goes through in batches of so many tokens."""
+    """`finetune`, or `random-init/finetune` where untrained; the test goes through in batches of so many tokens.
+
+    `valid`, whose labels are numbered as the pool's, says which epoch is kept; without it the last one is.
+    """
     n_classes = len(pool.classes)
     new = partial(new_classifier, folder, settings.schedule, untrained=untrained, num_labels=n_classes)
     model, tokenizer = new(seed=seed)
-    test_tokens = tokenise(tokenizer, test.sequences, str(test.path))
-    check_lengths(model, tokenizer, test_tokens, str(test.path))
+    test_tokens = _read(model, tokenizer, test.sequences, test.path)
+    chosen_by = None
+    if valid:
+        tokens = _read(model, tokenizer, valid.sequences, valid.path).tokens
+        chosen_by = Validation(tokens, valid.labels, tokens_per_batch)
 
     def scorer(rows: np.ndarray, shot: int, draw: int) -> np.ndarray:
         own_seed = int(draw_key(pool.name, shot, draw)[0]) ^ seed
         model, _ = new(seed=own_seed)
-        drawn = tokenise(tokenizer, [pool.sequences[row] for row in rows], str(pool.path))
-        check_lengths(model, tokenizer, drawn, str(pool.path))
+        drawn = _read(model, tokenizer, [pool.sequences[row] for row in rows], pool.path)
         if settings.schedule == "linear-first":
             start_linear(model, drawn.tokens, pool.labels[rows], tokens_per_batch)
-        fit(model, drawn.tokens, pool.labels[rows], schedule(settings, shot, model.config.hidden_size), own_seed)
+        plan = schedule(settings, shot, model.config.hidden_size)
+        fit(model, drawn.tokens, pool.labels[rows], plan, own_seed, chosen_by)
         return logits(model, test_tokens.tokens, tokens_per_batch).softmax(dim=1).numpy()
 
     return scorer
+
+
+def _read(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sequences: list[str], path: Path) -> Tokenised:
+    tokenised = tokenise(tokenizer, sequences, str(path))
+    check_lengths(model, tokenizer, tokenised, str(path))
+    return tokenised

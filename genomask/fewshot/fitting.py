@@ -21,7 +21,7 @@ from genomask.data.packing import pack
 from genomask.errors import TrainingError
 from genomask.hashing import hash64
 from genomask.inference.classes import problem
-from genomask.inference.forward import forward
+from genomask.inference.forward import forward, logits
 from genomask.training.optimizer import OptimizerSettings, build_optimizer
 from genomask.training.schedule import rate_factor, scale_rates
 from genomask.types import TokenSequences
@@ -111,8 +111,32 @@ class Fitting:
         return self._order[1][at * self.plan.batch_size : (at + 1) * self.plan.batch_size]
 
 
-def fit(model: PreTrainedModel, tokens: TokenSequences, targets: np.ndarray, plan: Schedule, seed: int) -> None:
-    """Train the model in place, from the first step to the last."""
+class Validation(NamedTuple):
+    """Examples that say which epoch is kept: that of the lowest loss on them."""
+
+    tokens: TokenSequences
+    targets: np.ndarray
+    tokens_per_batch: int
+
+    def loss(self, model: PreTrainedModel) -> float:
+        """The model's own, a mean."""
+        return float(loss_of(model, logits(model, self.tokens, self.tokens_per_batch), torch.from_numpy(self.targets)))
+
+
+def fit(
+    model: PreTrainedModel,
+    tokens: TokenSequences,
+    targets: np.ndarray,
+    plan: Schedule,
+    seed: int,
+    valid: Validation | None = None,
+) -> None:
+    """Train the model in place, from the first step to the last; with `valid` its best epoch is kept."""
     fitting = Fitting(model, tokens, targets, plan, seed)
+    lowest, kept = math.inf, None
     for number in range(fitting.steps):
         fitting.step(number)
+        if valid and (number + 1) % fitting.steps_per_epoch == 0 and (loss := valid.loss(model)) < lowest:
+            lowest, kept = loss, {name: x.clone() for name, x in model.state_dict().items()}
+    if kept:
+        model.load_state_dict(kept)

@@ -32,6 +32,8 @@ class Given:
     """Of new weights: the model's own pretraining seed."""
     vectors: "VectorSettings"
     finetune: "FineTuneSettings"
+    valid: "LabelledTask | None" = None
+    """Says which epoch of fine-tuning is kept, where a suite has one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,9 @@ def _finetune(given: Given, untrained: bool) -> "Scorer":
 
     batch = given.vectors.tokens_per_batch
     task = given.pool, given.test
-    return finetune_scorer(given.model, *task, given.finetune, batch, seed=given.seed, untrained=untrained)
+    return finetune_scorer(
+        given.model, *task, given.finetune, batch, seed=given.seed, untrained=untrained, valid=given.valid
+    )
 
 
 def _on_vectors(given: Given, untrained: bool, classifier_of: "Callable[[int], Any]") -> "Scorer":

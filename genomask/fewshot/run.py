@@ -40,15 +40,16 @@ def run_fewshot(
     pretraining_seed: int,
     out: Path,
     progress: Measured,
+    valid: LabelledTask | None = None,
 ) -> pd.DataFrame:
     """Measure what is not yet in `out`/results.csv, rewrite `out`/summary.csv, return the rows asked for.
 
-    The task's name is the pool's. Raises DataError for a pool or test that does not serve, SettingsError where `out`
-    holds results of other settings, data or weights.
+    The task's name is the pool's. `valid` says which epoch of fine-tuning is kept. Raises DataError for a pool or test
+    that does not serve, SettingsError where `out` holds results of other settings, data or weights.
     """
     check_pool(pool, () if settings.whole else settings.shots)
-    test = LabelledTask(pool.name, test.sequences, align_classes(pool, test), pool.classes, test.path)
-    file = ResultsFile(out, _protocol(model_dir, pool, test, settings))
+    test, valid = _numbered_as(pool, test), valid and _numbered_as(pool, valid)
+    file = ResultsFile(out, _protocol(model_dir, pool, test, valid, settings))
     answers = CorrectFile(out)
     own = (str(model_dir), strategy, pretraining_seed)
     cells = [
@@ -61,6 +62,8 @@ def run_fewshot(
     needed = [METHODS[name] for name in dict.fromkeys(cell.method for cell in missing)]
     if any(method.needs_model for method in needed):
         used = {str(pool.path): [pool.sequences[row] for row in rows], str(test.path): test.sequences}
+        if valid:
+            used[str(valid.path)] = valid.sequences
         pooling = settings.vectors.pooling if any(method.pools_vectors for method in needed) else ""
         check_readable(model_dir, used, pooling)
     given = Given(
@@ -71,6 +74,7 @@ def run_fewshot(
         seed=pretraining_seed,
         vectors=settings.vectors,
         finetune=settings.finetune,
+        valid=valid,
     )
     done = len(cells) - len(missing)
     for method in needed:
@@ -96,6 +100,11 @@ def write_summary(out: Path) -> pd.DataFrame:
     return summary
 
 
+def _numbered_as(pool: LabelledTask, task: LabelledTask) -> LabelledTask:
+    """The task with its labels numbered as the pool's; DataError for one that the pool does not have."""
+    return LabelledTask(pool.name, task.sequences, align_classes(pool, task), pool.classes, task.path)
+
+
 def _draws(pool: LabelledTask, settings: FewShotSettings, method: Method) -> list[tuple[int, int]]:
     """Every (shot, draw) to measure; of a whole pool the shot is what there is of a class on average."""
     if settings.whole:
@@ -114,10 +123,12 @@ def _drawn(pool: LabelledTask, settings: FewShotSettings) -> np.ndarray:
 
 
 def _protocol(
-    model_dir: Path, pool: LabelledTask, test: LabelledTask, settings: FewShotSettings
+    model_dir: Path, pool: LabelledTask, test: LabelledTask, valid: LabelledTask | None, settings: FewShotSettings
 ) -> dict[str, dict[str, Any]]:
     """All that a row depends on and does not name."""
     task = {"pool": task_digest(pool), "test": task_digest(test), "smallest_class": smallest_class(pool)}
+    if valid:
+        task["valid"] = task_digest(valid)
     precision = {"precision": scoring_precision(choose_device("auto"))} if settings.needs_model else {}
     return {
         "settings": settings.binding(),

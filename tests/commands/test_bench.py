@@ -1,5 +1,6 @@
 """`genomask bench` on a small suite: several models, one table, one page."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -65,8 +66,14 @@ def test_the_table_has_a_row_a_task_and_model_and_the_suites_metric(measured):
     assert all("±" in cell for cell in cells["cnn"])
     assert any(x.startswith("leaky: 1 of 10 test sequences are in the training set") for x in sentences)
     assert not any(x.startswith("easy: ") for x in sentences)
-    assert any("dev, by which the authors choose" in x for x in sentences)
+    assert any("keeps the epoch of the lowest loss on dev" in x for x in sentences)
     assert sum("floor" in x.lower() and "/model: " in x for x in sentences) == 2
+
+
+def test_what_an_epoch_is_chosen_by_binds_the_folder(measured):
+    request, _ = measured
+    tasks = json.loads((request.out / "protocol.json").read_text())["tasks"]
+    assert all(len({task[split] for split in ("pool", "test", "valid")}) == 3 for task in tasks.values())
 
 
 def test_the_page_shows_the_same_and_a_second_call_measures_nothing_new(measured, monkeypatch):

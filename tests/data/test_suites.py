@@ -64,9 +64,16 @@ def test_a_layout_is_known_by_its_files_alone_or_several_folders_down(suite, tmp
         tasks = suite_tasks(start)
         assert {task.layout.suite for task in tasks} == {suite}
         assert all(task.name.startswith(name) for task in tasks)
-        train, test = tasks[0].read(genome)
+        train, test, dev = tasks[0].read(genome)
         assert train.name == test.name == tasks[0].name
         assert len(train.classes) == 2
+        assert (dev is not None) == (suite == "GUE")
+
+
+@pytest.mark.parametrize(("name", "metric"), [("virus/covid", "f1_macro"), ("EMP/H3", "mcc")])
+def test_a_task_of_gue_has_its_own_published_metric(name, metric, tmp_path):
+    gue(tmp_path / name)
+    assert [task.metric for task in suite_tasks(tmp_path)] == [metric]
 
 
 def test_files_of_shots_are_tasks_in_the_order_of_their_numbers(tmp_path, genome):
@@ -74,13 +81,13 @@ def test_files_of_shots_are_tasks_in_the_order_of_their_numbers(tmp_path, genome
     table(tmp_path / "Prom" / "500" / "train_1.tsv", [("sequence", "label"), ("AAAA", 0), ("CCCC", 1)])
     tasks = suite_tasks(tmp_path)
     assert [task.name for task in tasks] == ["Prom/20", "Prom/100", "Prom/500"]
-    train, test = tasks[2].read(genome)
+    train, test, _ = tasks[2].read(genome)
     assert (train.sequences, test.sequences) == (["AAAA", "CCCC"], ["ACGTA", "GGAT"])
 
 
 def test_labels_in_fasta_headers_are_what_follows_the_last_bar(tmp_path, genome):
     nucleotide_transformer(tmp_path / "enhancers")
-    train, test = suite_tasks(tmp_path)[0].read(genome)
+    train, test, _ = suite_tasks(tmp_path)[0].read(genome)
     assert train.sequences == ["ACGTAC", "GGATCC"]
     assert (test.sequences, test.labels.tolist(), test.classes) == (["GGATCN", "ACGTAA"], [1, 0], ["0", "1"])
     (tmp_path / "enhancers" / "train.fna").write_text(">unlabelled\nACGT\n")
@@ -91,7 +98,7 @@ def test_labels_in_fasta_headers_are_what_follows_the_last_bar(tmp_path, genome)
 def test_coordinates_are_read_from_the_genome_on_their_strand_and_those_outside_are_counted(tmp_path, genome, caplog):
     genomic_benchmarks(tmp_path / "promoters")
     with caplog.at_level(logging.WARNING):
-        train, _ = suite_tasks(tmp_path / "promoters")[0].read(genome)
+        train, *_ = suite_tasks(tmp_path / "promoters")[0].read(genome)
     assert dict(zip(train.sequences, train.labels.tolist(), strict=True)) == {"ACGTTG": 1, "ATCCTG": 1, "TACAGA": 0}
     assert train.classes == ["negative", "positive"]
     assert "negative.csv.gz: 1 of 2 intervals are not in the genome given" in caplog.text
@@ -129,8 +136,8 @@ def test_a_folder_without_a_task_is_answered_with_the_known_layouts(tmp_path):
 def test_the_suites_at_hand_are_read_whole(shared_data):
     tasks = {task.name: task for task in suite_tasks(shared_data / "gue")}
     assert sorted(tasks) == ["mouse_0", "mouse_2", "mouse_3", "prom_prom_core_tata", "tf_3"]
-    train, test = tasks["mouse_3"].read(Regions([]))
-    assert (len(train.sequences), len(test.sequences)) == (1904, 239)
+    train, test, dev = tasks["mouse_3"].read(Regions([]))
+    assert (len(train.sequences), len(test.sequences), len(dev.sequences)) == (1904, 239, 239)
     names = [task.name for task in suite_tasks(shared_data / "genemask" / "fewshot")]
     assert [name for name in names if name.startswith("Prom-core")] == [
         f"Prom-core/{n}" for n in (10, 50, 100, 500, 1000)

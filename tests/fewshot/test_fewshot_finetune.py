@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+import torch
 
-from genomask.fewshot.finetune import FineTuneSettings, finetune_scorer, schedule
-from genomask.fewshot.fitting import Schedule
+from genomask.fewshot.finetune import FineTuneSettings, finetune_scorer, new_classifier, schedule
+from genomask.fewshot.fitting import Fitting, Schedule, Validation, fit
+from genomask.inference.tokens import tokenise
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,23 @@ def test_one_draw_leaves_no_trace_in_the_next(model_folder, pool, test_task):
     first = scorer(rows, 12, 0)
     scorer(rows, 12, 1)
     np.testing.assert_array_equal(scorer(rows, 12, 0), first)
+
+
+@pytest.mark.parametrize("kept", [0, 2])
+def test_with_validation_examples_the_epoch_of_their_lowest_loss_is_kept(model_folder, pool, kept):
+    def new():
+        model, tokenizer = new_classifier(model_folder, seed=0, num_labels=2)
+        return model, tokenise(tokenizer, pool.sequences, "file").tokens
+
+    model, tokens = new()
+    valid = Validation(tokens, pool.labels if kept else 1 - pool.labels, 512)  # learnt better, or worse, by each epoch
+    plan = Schedule(5e-3, 3, len(pool.labels))
+    by_hand, losses, weights = Fitting(model, tokens, pool.labels, plan, 0), [], []
+    for step in range(3):
+        by_hand.step(step)
+        losses.append(valid.loss(model))
+        weights.append({name: x.clone() for name, x in model.state_dict().items()})
+    assert np.argmin(losses) == kept
+    model, _ = new()
+    fit(model, tokens, pool.labels, plan, 0, valid)
+    assert all(torch.equal(x, weights[kept][name]) for name, x in model.state_dict().items())

@@ -13,7 +13,7 @@ import pandas as pd
 from rich.table import Table
 
 from genomask.commands.fewshot import provenance
-from genomask.data.suites import LAYOUTS, Regions, SuiteTask, suite_tasks
+from genomask.data.suites import LAYOUTS, Layout, Regions, SuiteTask, suite_tasks
 from genomask.errors import DataError, UserError
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
@@ -57,7 +57,7 @@ def bench(request: BenchRequest) -> Iterator[Table | str]:
     with locked(request.out):
         sweep(request.out, *RESULT_FILES, PAGE)
         measured, notes, failed = _measured(request, tasks)
-        metrics = {task.name: task.layout.metric for task in tasks}
+        metrics = {task.name: task.metric for task in tasks}
         frame = bench_frame(measured, metrics)
         sentences, verdict = [*_protocols(tasks), *notes], list(_floors(measured))
         _write_page(request, frame, " ".join(verdict), sentences)
@@ -78,12 +78,12 @@ def _measured(request: BenchRequest, tasks: list[SuiteTask]) -> tuple[pd.DataFra
                 work.show(done, total=total, status=f"{at}, {what}")
 
             try:
-                train, test = task.read(genome)
+                train, test, dev = task.read(genome)
                 found = _leaks(task.name, train.sequences, test.sequences)
                 for model in request.models:
                     strategy, seed = provenance(model)
                     measure = partial(run_fewshot, model, train, test, request.settings, out=request.out, progress=show)
-                    rows.append(measure(strategy=strategy, pretraining_seed=seed))
+                    rows.append(measure(strategy=strategy, pretraining_seed=seed, valid=dev))
             except UserError as error:
                 failed.append(f"{task.name}: {str(error).rstrip('.')}")
                 log.warning("%s is left out: %s", task.name, error)
@@ -102,7 +102,11 @@ def _leaks(name: str, train: list[str], test: list[str]) -> list[str]:
 
 def _protocols(tasks: list[SuiteTask]) -> list[str]:
     found = {task.layout.suite for task in tasks}
-    return [f"{x.suite}: {x.protocol}; metric: {x.metric}." for x in LAYOUTS if x.suite in found]
+    return [f"{x.suite}: {x.protocol}; metric: {_metric(x)}." for x in LAYOUTS if x.suite in found]
+
+
+def _metric(layout: Layout) -> str:
+    return ", ".join([layout.metric, *(f"of {word} {metric}" for word, metric in layout.metrics.items())])
 
 
 def _floors(measured: pd.DataFrame) -> Iterator[str]:
