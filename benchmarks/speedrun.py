@@ -76,7 +76,10 @@ def run_arms(arms: Sequence[Arm], seed: int, paths: Sequence[Path], budget: floa
         for lap, until in zip(laps, turn, strict=True):
             lap.advance(until)
             print(f"seed {seed}, {lap.arm.name}: {lap.curve[-1]}", flush=True)
-    return [{"arm": lap.arm.name, "seed": seed, "budget": lap.budget, "curve": lap.curve} for lap in laps]
+    return [
+        {"arm": lap.arm.name, "seed": seed, "budget": lap.budget, "floor": lap.floor(), "curve": lap.curve}
+        for lap in laps
+    ]
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from speedrun_arms import Arm
 
 from genomask.commands.pretrain import build_run
 from genomask.data.opening import Inputs
+from genomask.data.sources import TextSource
 from genomask.training.device import choose_device
 from genomask.training.evaluation import evaluate
 from genomask.training.optimizer import build_optimizer
@@ -67,6 +69,17 @@ class Lap:
         if self.recipe.kind == "genome":  # the loss under the arm's own masks is another for each arm
             self.evaluation = replace(self.evaluation, token_batches=[])
         self.run.batches.of(0)  # compiles the masking, which is no training
+
+    def floor(self) -> float:
+        """What frequencies alone score: those of the hidden bases, or of the word pieces of the training text."""
+        source = self.run.batches.source
+        if not isinstance(source, TextSource):
+            return self.evaluation.baselines.order_0_bits
+        seen = np.concatenate(source.store.read(source.training_pieces))
+        counts = np.bincount(seen, minlength=len(self.run.tokenizer)) + 1
+        counts[~source.token_bases.maskable.numpy()] = 0
+        labels = torch.cat([batch.labels[batch.masked_index] for batch in self.evaluation.token_batches]).numpy()
+        return -float(np.log(counts[labels] / counts.sum()).mean())
 
     def advance(self, until: float) -> None:
         """Train to `until` CPU seconds, then score what is held out."""

@@ -56,9 +56,10 @@ def _row(arm: str, of_arm: list[dict], runs: list[dict], race: Race) -> dict:
     shown = {"cpu_s": "cpu_s_to_target", "wall_s": "wall_s_to_target", "tokens": "tokens_to_target"}
     shown |= {"sooner": "times_sooner", "from_throughput": "from_throughput", "from_tokens": "from_tokens"}
     row |= {name: float(statistics.median(x[key] for x in there)) for key, name in shown.items() if there}
-    beyond = _sooner(of_arm, race.before.name, runs)
-    if len(beyond) == len(of_arm):
-        row[f"times_sooner_at_the_end_of_{race.before.name}"] = statistics.median(x["sooner"] for x in beyond)
+    for further in filter(None, (race.strict, race.before)):
+        beyond = _sooner(of_arm, further.name, runs)
+        if len(beyond) == len(of_arm):
+            row[f"times_sooner_at_the_end_of_{further.name}"] = statistics.median(x["sooner"] for x in beyond)
     return row
 
 
@@ -79,6 +80,8 @@ def sentences(runs: list[dict], race: Race) -> list[str]:
         f"the target, {race.score} of {race.target.name} at the end of its budget: "
         f"{statistics.mean(ends.values()):.4f}, {len(ends)} seed(s)"
     ]
+    if floors := {run["seed"]: run["floor"] for run in runs if "floor" in run}:  # earlier races did not keep them
+        words.append(f"{race.floor} alone: {statistics.mean(floors.values()):.4f}")
     for row in summary(runs, race):
         if row["side"] != race.target.name and row["reached_by"] == row["seeds"]:
             parts = f"throughput {row['from_throughput']:.2f} x, tokens {row['from_tokens']:.2f} x"

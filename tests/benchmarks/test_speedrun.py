@@ -1,4 +1,5 @@
 import json
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,8 @@ def test_three_seeds_are_tested_on_how_much_sooner_they_are_where_the_record_so_
     assert rows["ours"][before] == pytest.approx(8.0 / 2.4)
     assert rows["genome-tiny"][before] == 1.0
     assert before not in rows["once"]
+    strict = replace(race, strict=replace(race.target, name="ours"))
+    assert table.summary(runs, strict)[1]["times_sooner_at_the_end_of_ours"] == pytest.approx(2.4 / 8.0)
     assert table.against_before(runs, "once", race) is None
     assert table.against_before([run for run in runs if run["seed"] < 2], "ours", race) is None
     assert f"sooner than genome-tiny at its end: one-sided p = {p:.2g}" in "".join(table.sentences(runs, race))
@@ -88,6 +91,11 @@ def test_who_ends_lower_in_the_same_seconds_is_tested_too(table, race):
     last = table.sentences(runs, race)[-1]
     assert last == f"genome-fast ends +0.0110 bits per hidden base below genome-tiny, one-sided p = {p:.2g}, 3 seeds"
     assert not any("ends" in line for line in table.sentences([run for run in runs if run["seed"] < 2], race))
+
+
+def test_what_the_least_knowledge_scores_is_told_beside_the_target(table, race):
+    runs = [a_run(race.target.name, seed, (8.0, 200, 1.95)) | {"floor": 1.96 + 0.02 * seed} for seed in range(2)]
+    assert table.sentences(runs, race)[1] == "the hidden bases' own composition alone: 1.9700"
 
 
 def test_padded_peers_have_the_loss_and_the_logits_of_the_packed_tokens(bench):
@@ -138,6 +146,7 @@ def test_arms_race_and_what_is_finished_is_not_run_again(toy, genome, monkeypatc
     for run in first["runs"]:
         assert [row["cpu_s"] >= mark for row, mark in zip(run["curve"], (0.0125, 0.02), strict=True)] == [True, True]
         assert all(1.5 < row["score"] < 2.5 and row["tokens"] > 0 for row in run["curve"])
+        assert 1.8 < run["floor"] <= 2
     assert (tmp_path / "curves.svg").stat().st_size > 0
     monkeypatch.setattr(script, "Lap", None)  # nothing may be built
     script.main([genome], budget=0.02, seeds=1, arms="toy", out=out, picture=None)
@@ -157,6 +166,8 @@ def test_text_races_to_nats_of_one_mask(toy, tmp_path):
     runs = json.loads(out.read_text())["runs"]
     assert [run["arm"] for run in runs] == [arm.name for arm in script.RACES["toy"].arms]
     assert all(2 < row["score"] < 7 for run in runs for row in run["curve"])  # log 256 is 5.5
+    [floor] = {run["floor"] for run in runs}
+    assert floor == pytest.approx(math.log(10), abs=0.2)  # ten words, about equally often
 
 
 def test_every_arm_is_a_recipe_that_can_be_read(bench):
