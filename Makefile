@@ -23,11 +23,13 @@ coverage: $(STAMP)
 # units for it, and this machine's own answers are those of `test`.
 test-processors: as-yes-default-1 as-yes-avx2-2 as-no-default-2 as-no-avx2-1
 
-# as-UNITS-VECTORS-THREADS; only files that mark something are collected.
+# as-UNITS-VECTORS-THREADS; only files that mark something are collected. Threads that wait sleep: side by side with
+# another process, one that spins takes the core from the very thread that it waits for.
 as-%: PART = $(word $(1),$(subst -, ,$*))
 as-%: $(STAMP)
 	ATEN_CPU_CAPABILITY=$(call PART,2) ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=$(call PART,3) \
-	  MKL_NUM_THREADS=$(call PART,3) $(VENV)/bin/python -m pytest -m processor --bf16-units $(call PART,1) \
+	  MKL_NUM_THREADS=$(call PART,3) OMP_WAIT_POLICY=passive \
+	  $(VENV)/bin/python -m pytest -m processor --bf16-units $(call PART,1) \
 	  $$(grep -rl --include='test_*.py' mark.processor tests)
 
 # Damaged and absurd inputs for a minute. More, or one again: make fuzz FUZZ="--fuzz-cases 10000 --fuzz-seed 1".
