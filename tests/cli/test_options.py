@@ -73,6 +73,7 @@ BEFORE_TORCH = [
     ([*PRETRAIN, "--set", "kind.x=1"], "kind is not a table"),
     ([*PRETRAIN, "--masking", "genmask"], "Did you mean 'genemask'?"),
     ([*PRETRAIN, "--masking", "mine.py:mine"], "there is no file mine.py"),
+    ([*PRETRAIN, "--set", "masking.strategy=genmask"], "Did you mean 'genemask'?"),
     ([*PRETRAIN, "--vocabulary", "nothere.txt"], "nothere.txt: no such file"),
     ([*PRETRAIN, "--ambiguous", "N"], "--ambiguous"),
     ([*PRETRAIN, "--quiet", "--verbose"], "exclude each other"),
