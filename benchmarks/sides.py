@@ -54,10 +54,14 @@ def build_sides(shape: Shape, backend: str) -> Iterator[Side]:
 
 def build_side(name: str, shape: Shape, backend: str = "sdpa") -> Side:
     """One of NAMES; `backend` is that of ours."""
-    if name == "ours":
-        model = _ours(shape, backend)
+    if name in OURS:
+        model = _ours(shape, backend, **OURS[name])
+        packed = name == "ours"
         return Side(
-            name, model, lambda batch: batch.packed._asdict(), lambda batch: training_flops(model.config, batch.packed)
+            name,
+            model,
+            lambda batch: batch.packed._asdict() if packed else batch.padded,
+            lambda batch: training_flops(model.config, batch.packed),
         )
     model, mlp = PEERS[name](shape), 2 * shape.width * shape.intermediate
     if isinstance(model, ModernBertForMaskedLM):
@@ -65,7 +69,7 @@ def build_side(name: str, shape: Shape, backend: str = "sdpa") -> Side:
     return Side(name, model, lambda batch: batch.padded, lambda batch: padded(shape, mlp, batch))
 
 
-def _ours(shape: Shape, backend: str) -> MosaicBertForMaskedLM:
+def _ours(shape: Shape, backend: str, **changes: bool) -> MosaicBertForMaskedLM:
     config = MosaicBertConfig(
         vocab_size=shape.vocabulary,
         hidden_size=shape.width,
@@ -73,6 +77,7 @@ def _ours(shape: Shape, backend: str) -> MosaicBertForMaskedLM:
         num_attention_heads=shape.heads,
         intermediate_size=shape.gated,
         attention_backend=backend,
+        **changes,
     )
     return MosaicBertForMaskedLM(config)
 
@@ -107,12 +112,18 @@ def _modern_bert(shape: Shape) -> nn.Module:
     return ModernBertForMaskedLM(config)
 
 
+OURS: dict[str, dict[str, bool]] = {
+    "ours": {},
+    "ours, padded": {"head_on_masked_only": False},  # as it is in any case where all logits are asked for
+    "ours, padded, sparse prediction": {"sparse_prediction": True},
+}
+"""Packed as `genomask pretrain` trains it; padded as transformers' Trainer does, with all logits and without."""
 PEERS: dict[str, Callable[[Shape], nn.Module]] = {
     "HF BERT": _bert,
     "HF BERT, attention dropout 0": lambda shape: _bert(shape, attention_probs_dropout_prob=0.0),
     "HF ModernBERT": _modern_bert,
 }
-NAMES = ("ours", *PEERS)
+NAMES = (*OURS, *PEERS)
 
 
 def padded(shape: Shape, mlp: int, batch: Batch) -> int:

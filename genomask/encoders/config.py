@@ -31,8 +31,10 @@ class MosaicBertConfig(PretrainedConfig):
     positions: 'alibi' (symmetric), 'alibi-directed' (heads 0, 2 ... see only keys to the left of the query, heads 1, 3
     ... only keys to the right), 'learned' (BERT's, at most max_position_embeddings tokens).
     mlp: 'glu' or 'dense'. vocab_rows: rows of the embedding where they came with a checkpoint; None: vocab_size rounded
-    up to a multiple of 64. classifier_pooling: what a classifier of sequences reads, 'cls' (the first token, through
-    BERT's pooler) or 'mean' (of all tokens). Raises SettingsError for a value out of range.
+    up to a multiple of 64. sparse_prediction: padded input with labels gives the loss alone, and the head is computed
+    for tokens with a label only (the name is that of ModernBERT's config). classifier_pooling: what a classifier of
+    sequences reads, 'cls' (the first token, through BERT's pooler) or 'mean' (of all tokens). Raises SettingsError for
+    a value out of range.
     """
 
     model_type = "genomask-mosaicbert"
@@ -52,6 +54,7 @@ class MosaicBertConfig(PretrainedConfig):
     low_precision_layernorm: bool = True
     unpadding: bool = True
     head_on_masked_only: bool = True
+    sparse_prediction: bool = False
     pad_token_id: int | None = 0
     initializer_range: float = 0.02
     vocab_rows: int | None = None
@@ -80,7 +83,7 @@ class MosaicBertConfig(PretrainedConfig):
         )
         for name in ("layer_norm_eps", "initializer_range"):
             self._refuse(name, _is_number, "a number of at least 0")
-        for name in ("low_precision_layernorm", "unpadding", "head_on_masked_only"):
+        for name in ("low_precision_layernorm", "unpadding", "head_on_masked_only", "sparse_prediction"):
             self._refuse(name, lambda value: isinstance(value, bool), "true or false")
         tables = {"positions": POSITIONS, "mlp": MLPS, "attention_backend": BACKEND_NAMES,
                   "classifier_pooling": CLASSIFIER_POOLINGS}  # fmt: skip

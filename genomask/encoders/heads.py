@@ -107,35 +107,40 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: Wanted = None,
     ) -> MaskedLMOutput:
-        """Padded (B, S): logits (B, S, V), and with labels (B, S) the loss, the mean over labels that are not -100,
-        weighted by `loss_weights` (B, S; default 1).
+        """Padded (B, S): logits (B, S, V), and with labels (B, S) the loss, over labels that are not -100 with
+        `loss_weights` (B, S; default 1). With config.sparse_prediction and labels the loss alone, and the head is
+        computed for tokens with a label only, as in the packed form.
 
         Packed (T,) with cu_seqlens and max_seqlen:
         with labels (T,): the loss alone, over `masked_index` (M,; default: every label that is not -100) with
-        `loss_weights` (M,; default 1); `reduction`: 'mean', the weighted mean in nats, or 'sum', the weighted sum;
-        without labels: logits (M, V) at masked_index, or of all tokens.
-        A label of -100 counts nothing, also at masked_index. Raises DataError for labels on padding.
+        `loss_weights` (M,; default 1); without labels: logits (M, V) at masked_index, or of all tokens.
+        `reduction`: 'mean', the weighted mean in nats, or 'sum', the weighted sum. A label of -100 counts nothing, also
+        at masked_index. Raises DataError for labels on padding and for masked_index with padded input.
         The other inputs, hidden states and attentions are the encoder's, of every token.
         """
         given = Given(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen, inputs_embeds, position_ids)
         tokens, unpadding = given.packed(self.config.vocab_size)
         if labels is not None:
             refuse_other_labels(labels, given, self.config.vocab_size)
-        gathered = asked(self.config, unpadding, output_attentions, output_hidden_states)
-        predict = self.cls.predictions
-        loss = logits = None
         if unpadding is not None:
-            scores = predict(self.bert.encode(tokens, gathered=gathered))
-            weights = None if loss_weights is None else pack(loss_weights, unpadding)
-            loss = None if labels is None else masked_loss(scores, labels_of(labels, unpadding), weights)
-            logits = pad(scores[:, : self.config.vocab_size], unpadding)
-        elif labels is None:
-            logits = predict(self.bert.encode(tokens, masked_index, gathered))[:, : self.config.vocab_size]
-        else:
-            masked_index = labels.ne(IGNORE).nonzero().squeeze(1) if masked_index is None else masked_index
+            if masked_index is not None:
+                raise DataError("masked_index goes with packed input (cu_seqlens); padded input says it by its labels")
+            labels = None if labels is None else labels_of(labels, unpadding)
+            loss_weights = None if loss_weights is None else pack(loss_weights, unpadding)
+        gathered = asked(self.config, unpadding, output_attentions, output_hidden_states)
+        loss = logits = None
+        if labels is not None and (unpadding is None or self.config.sparse_prediction):
+            if masked_index is None:
+                masked_index = labels.ne(IGNORE).nonzero().squeeze(1)
+                loss_weights = None if loss_weights is None or unpadding is None else loss_weights[masked_index]
             masked_index = _never_empty(masked_index, len(labels))
             scores = self._scores_at(masked_index, tokens, gathered)
             loss = masked_loss(scores, labels[masked_index], loss_weights, reduction)
+        else:
+            scores = self.cls.predictions(self.bert.encode(tokens, masked_index, gathered))
+            loss = None if labels is None else masked_loss(scores, labels, loss_weights, reduction)
+            logits = scores[:, : self.config.vocab_size]
+            logits = logits if unpadding is None else pad(logits, unpadding)
         return MaskedLMOutput(loss=loss, logits=logits, **gathered.given)
 
     def _scores_at(self, masked_index: Tensor, tokens: PackedTokens, gathered: Gathered) -> Tensor:

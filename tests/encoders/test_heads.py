@@ -51,6 +51,35 @@ def test_sum_is_the_mean_times_the_weight_and_weights_count():
     assert weighted_mean.item() == pytest.approx((terms * weights).sum().item() / weights.sum().item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("positions", ["alibi", "alibi-directed", "learned"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sparse_prediction_changes_neither_loss_nor_gradients_and_makes_no_logits(positions, weighted):
+    packed = packed_batch()
+    batch = {
+        "input_ids": padded(packed["input_ids"], LENGTHS, 0),
+        "attention_mask": padded(torch.ones(sum(LENGTHS)).long(), LENGTHS, 0),
+        "labels": padded(packed["labels"], LENGTHS, -100),
+    }
+    if weighted:
+        batch["loss_weights"] = torch.linspace(0.1, 2, batch["labels"].numel()).view(batch["labels"].shape)
+    dense, sparse = tiny_model(positions=positions), tiny_model(positions=positions, sparse_prediction=True)
+    for reduction in ("mean", "sum"):
+        full, alone = (model(**batch, reduction=reduction) for model in (dense, sparse))
+        assert alone.loss.item() == pytest.approx(full.loss.item(), rel=1e-6)
+        expected, got = gradients(dense, full.loss), gradients(sparse, alone.loss)
+        for name in expected:
+            assert torch.allclose(got[name], expected[name], atol=1e-5, rtol=1e-4), name
+    assert alone.logits is None
+    del batch["labels"]
+    assert torch.equal(sparse(**batch).logits, dense(**batch).logits)
+
+
+def test_padded_input_says_by_its_labels_what_is_masked():
+    model = tiny_model()
+    with pytest.raises(DataError, match="masked_index goes with packed input"):
+        model(input_ids=torch.ones(2, 7).long(), masked_index=torch.tensor([1]))
+
+
 def test_padding_of_masked_index_counts_nothing():
     model, batch = tiny_model(), packed_batch()
     index = batch["labels"].ne(-100).nonzero().squeeze(1)
