@@ -20,7 +20,7 @@ from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.tokenizers.saved import open_tokenizer
 from genomask.data.vcf import VcfLine, read_vcf
 from genomask.errors import DataError
-from genomask.files.inputs import STDIN
+from genomask.files.inputs import STDIN, STDOUT
 from genomask.inference.sites import Sites
 from genomask.inference.variants import NOT_THE_GENOME, Score, VariantScorer
 from genomask.recipe import GenomeRecipe
@@ -97,9 +97,10 @@ def score_vcf(request: VariantRequest) -> Iterator[Table | Line]:
                 if labels:
                     labels.note(line, found)
             work.advance(len(variants))
-    yield Line(f"{scored:,} ALTs scored in windows of {scorer.width} bases: {request.out}")
+    where = "" if request.out == STDOUT else f": {request.out}"
+    yield Line(f"{scored:,} of {scored + reasons.total():,} ALTs scored in windows of {scorer.width} bases{where}")
     yield from misfits.sentences()
-    yield from (Line(f"{n:,} without a score: {reason}") for reason, n in reasons.most_common())
+    yield from (Line(f"without a score: {n:,} {reason}") for reason, n in reasons.most_common())
     if labels:
         labels.require_both()
         yield labels.table()

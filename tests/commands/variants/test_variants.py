@@ -64,8 +64,8 @@ def test_a_table_has_a_row_for_every_alt_in_order(place, model_folder):
     scores = [s.llr for each in VariantScorer.open(model_folder, sites, 60).scores(lines) for s in each]
     assert table["llr"].tolist() == pytest.approx(scores, abs=1e-5, nan_ok=True)
     assert said == [
-        f"23 ALTs scored in windows of 60 bases: {place / 'o.tsv'}",
-        "3 without a score: with letters other than A, C, G and T",
+        f"23 of 26 ALTs scored in windows of 60 bases: {place / 'o.tsv'}",
+        "without a score: 3 with letters other than A, C, G and T",
     ]
 
 
@@ -114,13 +114,13 @@ def test_a_ref_that_is_not_the_genomes_is_named_and_counted(place, model_folder)
     said = ask(place, model_folder, mismatch="skip")
     assert "2 variants do not fit the genome: chr7:61: REF is" in said[1]
     assert "chr9:71: the genome has no such record; its records begin with: chr7" in said[1]
-    assert said[2] == "2 without a score: whose REF is not the genome's"
+    assert said[2] == "without a score: 2 whose REF is not the genome's"
     assert (place / "o.tsv").read_text().count("\tNA\n") == 2
 
 
 def test_names_of_another_convention_are_read(place, model_folder):
     (place / "x.vcf").write_text(HEAD + row(50, "AC", record="7"))
-    assert ask(place, model_folder)[0].startswith("1 ALTs scored")
+    assert ask(place, model_folder)[0].startswith("1 of 1 ALTs scored")
     assert (place / "o.tsv").read_text().splitlines()[1].startswith("7\t51\t")
 
 
@@ -161,7 +161,7 @@ def test_real_variants_are_scored_on_the_real_genome(shared_data, model_folder, 
     genome = shared_data / "genomes" / "human" / "hg19.chr22_1-22000000.fa.gz"
     vcf = shared_data / "variants" / "clinvar_ADA2.vcf.gz"
     said = ask(tmp_path, model_folder, genome=(genome,), vcf=vcf, out=tmp_path / "a.vcf.gz")
-    assert said[0].startswith("62 ALTs scored")
+    assert said[0].startswith("62 of 62 ALTs scored")
     kept = gzip.decompress((tmp_path / "a.vcf.gz").read_bytes()).decode().replace(HEADER_LINE + "\n", "")
     assert all(math.isfinite(float(value)) for value in re.findall(r"GM_LLR=(.*)", kept))
     assert re.sub(r";GM_LLR=.*", "", kept).encode() == gzip.decompress(vcf.read_bytes())
