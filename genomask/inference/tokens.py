@@ -84,7 +84,7 @@ def _other_tokens(
     try:
         encoded = tokenizer(
             content,
-            return_special_tokens_mask=True,
+            return_special_tokens_mask=fast,
             return_offsets_mapping=fast,
             truncation=limit is not None,
             max_length=limit,
@@ -98,19 +98,31 @@ def _other_tokens(
         log.warning("%s: texts that fill the %d tokens of this model, and may have been cut: %d", where, limit, cut)
     parts, letters = [], []
     for at, (first, tab, _) in enumerate(given):
+        ids = np.array(encoded["input_ids"][at])
+        if not fast:
+            start, stop = _spelt(tokenizer, ids, sequences[at])
+            parts.append((ids, start, stop))
+            letters.append(int(stop.max(initial=0)))
+            continue
         covers = 1 - np.array(encoded["special_tokens_mask"][at])
-        places = np.array(encoded["offset_mapping"][at]) if fast else _count(covers)
-        if tab and fast:
+        places = np.array(encoded["offset_mapping"][at])
+        if tab:
             places += (np.array(encoded.sequence_ids(at)) == 1)[:, None] * (len(first) + 1)
-        parts.append((np.array(encoded["input_ids"][at]), places[:, 0] * covers, places[:, 1] * covers))
-        letters.append(len(sequences[at]) if fast else int(covers.sum()))
+        parts.append((ids, places[:, 0] * covers, places[:, 1] * covers))
+        letters.append(len(sequences[at]))
     return parts, letters
 
 
-def _count(content: np.ndarray) -> np.ndarray:
-    """(tokens, 2) [n - 1, n) for the n-th token that is not special."""
-    number = np.cumsum(content)
-    return np.stack([number - 1, number], axis=1)
+def _spelt(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray, sequence: str) -> tuple[np.ndarray, np.ndarray]:
+    """Letters [start, stop) of each token by how it is spelt, if they spell the sequence; else the n-th has [n - 1, n).
+
+    Special tokens are known by their names: the mask of them that transformers makes is too long where there is no end.
+    """
+    named = {token for name, token in tokenizer.special_tokens_map.items() if name != "unk_token"}
+    words = [word if word not in named else "" for word in tokenizer.convert_ids_to_tokens(ids.tolist())]
+    each = np.array([len(word) if "".join(words) == sequence else bool(word) for word in words], dtype=np.int64)
+    stop = each.cumsum() * (each > 0)
+    return stop - each, stop
 
 
 def check_lengths(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokenised: Tokenised, where: str) -> None:

@@ -1,7 +1,9 @@
+import itertools
+
 import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
-from transformers import PreTrainedTokenizerFast
+from transformers import EsmTokenizer, PreTrainedTokenizerFast
 
 from genomask.data import KmerTokenizer
 from genomask.errors import DataError
@@ -34,6 +36,18 @@ def test_a_tokenizer_that_cannot_tell_letters_counts_in_tokens(bert_folder, monk
     tokenised = tokenise(tokenizer, ["ACGTA"], "file")
     assert tokenised.start.tolist() == [0, 0, 1, 2, 0]
     assert tokenised.letters.tolist() == [3]
+
+
+def test_nucleotide_transformers_tokens_tell_their_letters_by_how_they_are_spelt(tmp_path):
+    words = ["<unk>", "<pad>", "<mask>", "<cls>", "<eos>", *map("".join, itertools.product("ATCG", repeat=3)), *"ATCGN"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    tokenizer = EsmTokenizer(str(tmp_path / "vocab.txt"), eos_token=None)
+    tokenised = tokenise(tokenizer, ["ACGTTAGC", "ACGNTAC"], "file")
+    spelt = ["<cls>", "ACG", "TTA", "G", "C", "<cls>", "ACG", "N", "TAC"]
+    assert tokenizer.convert_ids_to_tokens(tokenised.tokens.input_ids.tolist()) == spelt
+    assert tokenised.start.tolist() == [0, 0, 3, 6, 7, 0, 0, 3, 4]
+    assert tokenised.stop.tolist() == [0, 3, 6, 7, 8, 0, 3, 4, 7]
+    assert tokenised.letters.tolist() == [8, 7]
 
 
 def test_a_sequence_without_a_token_is_named():
