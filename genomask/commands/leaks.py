@@ -17,6 +17,7 @@ from genomask.data.sequences import SequenceFile, letters_of
 from genomask.fewshot.leaks import Leaks, whole_in_genome, whole_in_pool
 from genomask.fewshot.shared_words import WORD, Bases, SharedWords, bases_of, shared_words
 from genomask.files.atomic import atomic_write
+from genomask.files.genomes import name_of
 from genomask.files.vectors import line_of, require_out
 from genomask.report.tables import rich_table
 from genomask.terminal.console import Line
@@ -55,7 +56,7 @@ def find_leaks(a: Path, b: Path, out: Path | None, *, column: str, ambiguous: st
     else:
         exact, reverse = whole_in_genome(asked, those.bases.codes, those.runs)
     leaks = Leaks(exact, reverse, words.shared > 0)
-    yield rich_table(leak_frame(leaks), f"Sequences of {a.name} that are in {b.name}", _caption(words))
+    yield rich_table(leak_frame(leaks), f"Sequences of {name_of(a)} that are in {name_of(b)}", _caption(words))
     if out:
         _write(out, these.names, leaks, words)
         yield Line(f"{out}: {int(leaks.found.sum()):,} sequences")

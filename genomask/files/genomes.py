@@ -15,7 +15,7 @@ from pathlib import Path
 
 from genomask.errors import DataError, SettingsError
 from genomask.files.cache import CHUNK_BYTES, cache_errors, default_cache
-from genomask.files.inputs import local, require_file
+from genomask.files.inputs import input_file, local, require_file
 from genomask.settings.ranges import LARGE
 from genomask.settings.table import Bounds
 
@@ -35,6 +35,11 @@ def input_genome(text: str | Path) -> Path:
     path = local(text)
     require_genome(path)
     return path
+
+
+def input_kept(text: str | Path) -> Path:
+    """A file of sequences that will be read as often as is needed, or - for standard input, which is read now."""
+    return _kept_stdin() if str(text) == "-" else input_file(text)
 
 
 def is_stdin(argument: str) -> bool:
@@ -103,11 +108,14 @@ def genome_files(paths: Sequence[Path]) -> list[Path]:
 
 def stem_of(path: Path) -> str:
     """The name without what says of which kind the file is; 'stdin' of what came from standard input."""
-    if path.suffix == STDIN_SUFFIX and path.parent.name == STDIN_ROOM:
-        return "stdin"
     while path.suffix.lower() in SUFFIXES | PACKED:
         path = path.with_suffix("")
-    return path.name
+    return name_of(path)
+
+
+def name_of(path: Path) -> str:
+    """The name for a person; 'stdin' of what came from standard input."""
+    return "stdin" if path.suffix == STDIN_SUFFIX and path.parent.name == STDIN_ROOM else path.name
 
 
 def _number(text: str) -> float | None:

@@ -15,9 +15,9 @@ POOL = DATA / "genemask" / "fewshot" / "Prom-core"
 GUE = DATA / "gue" / "prom_prom_core_tata"
 
 
-def leaks(*words):
+def leaks(*words, stdin=None):
     """The verb's output; a mistake is raised as it is."""
-    result = CliRunner().invoke(app, ["leaks", *map(str, words)])
+    result = CliRunner().invoke(app, ["leaks", *map(str, words)], input=stdin)
     if isinstance(result.exception, Exception):
         raise result.exception
     return result.output
@@ -66,6 +66,17 @@ def test_records_of_a_genome_are_looked_for_too(files):
     leaks(files / "b.fa", files / "b.tsv", "--out", files / "found.tsv")
     found = pd.read_csv(files / "found.tsv", sep="\t")
     assert list(found.itertuples(index=False, name=None)) == [("chr1", 0, 0, 19 + 29 + 39, 269)]
+
+
+@pytest.mark.parametrize("name", ["b.tsv", "b.fa"])
+def test_either_file_may_come_from_standard_input(files, name):
+    here, there = (files / "a.csv", files / name), (files / name, files / "a.csv")
+    for pair in (here, there):
+        whole = leaks(*pair)
+        for at in (0, 1):
+            words = ["-" if place == at else path for place, path in enumerate(pair)]
+            said = leaks(*words, stdin=pair[at].read_bytes())
+            assert said.split() == whole.replace(pair[at].name, "stdin").split()
 
 
 def test_what_cannot_be_read_or_written_is_refused_and_stays(files):

@@ -19,15 +19,16 @@ def finetune(
     train: Annotated[
         Path,
         typer.Option(
-            parser=inputs.input_file,
+            parser=inputs.input_stream,
             metavar="TABLE",
-            help="TSV or CSV with columns sequence (for a model of text: text) and label: any words; several by ;.",
+            help="TSV or CSV with columns sequence (for a model of text: text) and label: any words; several by ;. "
+            "- for standard input.",
         ),
     ],
     valid: Annotated[
         Path | None,
         typer.Option(
-            parser=inputs.input_file,
+            parser=inputs.input_stream,
             metavar="TABLE",
             help="The same: its loss says which epoch is kept, and when to stop. Never give a test here.",
         ),

@@ -7,17 +7,16 @@ import typer
 
 from genomask.cli.options import Ambiguous, TableColumn
 from genomask.files import inputs
+from genomask.files.genomes import input_kept
 from genomask.terminal.console import show
 
-FILES = "TSV or CSV with a column sequence (and name), or FASTA, such as a genome."
+FILES = "TSV or CSV with a column sequence (and name), or FASTA, such as a genome; - for standard input."
 
 
 def leaks(
-    a: Annotated[
-        Path, typer.Argument(parser=inputs.input_file, metavar="A", help=f"What is looked for, as a test. {FILES}")
-    ],
+    a: Annotated[Path, typer.Argument(parser=input_kept, metavar="A", help=f"What is looked for, as a test. {FILES}")],
     b: Annotated[
-        Path, typer.Argument(parser=inputs.input_file, metavar="B", help="Where: a training set or a genome. The same.")
+        Path, typer.Argument(parser=input_kept, metavar="B", help="Where: a training set or a genome. The same.")
     ],
     out: Annotated[
         Path | None,

@@ -247,10 +247,12 @@ def test_examples_that_are_trained_on_are_said(request_for, tables, caplog):
 
 
 def test_on_the_command_line(model_folder, tables, tmp_path, monkeypatch, capsys):
-    words = ["genomask", "finetune", "--model", model_folder, "--train", tables[0], "--out", tmp_path / "o"]
+    words = ["genomask", "finetune", "--model", model_folder, "--train", "-", "--out", tmp_path / "o"]
     monkeypatch.setattr(sys, "argv", [*map(str, words), "--epochs", "1", "--batch-size", "16"])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
+    with tables[0].open() as given:
+        monkeypatch.setattr(sys, "stdin", given)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
     said = capsys.readouterr()
     assert end.value.code == 0, said.err
     assert "--train, which it has seen" in said.out
