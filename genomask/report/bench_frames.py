@@ -1,11 +1,12 @@
 """Models on the tasks of a suite: rows of results.csv in, one table of short texts out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from genomask.fewshot.methods import METHODS
+from genomask.fewshot.methods import METHODS, PRETRAINED
 from genomask.fewshot.statistics import mean_interval
+from genomask.report.floor_words import NO_FLOOR
 from genomask.report.frames import plus_minus
 
 NO_MODEL = "none"
@@ -35,6 +36,24 @@ def bench_frame(results: pd.DataFrame, metrics: Mapping[str, str]) -> pd.DataFra
                 {"task": task, "metric": metric, "train": f"{rows['n_train'].iloc[0]:,}", "model": name} | cells
             )
     return pd.DataFrame(table)
+
+
+def floor_counts(results: pd.DataFrame, metrics: Mapping[str, str]) -> Iterator[str]:
+    """A sentence a model: on how many tasks each of its methods is above every floor, by the tasks' own metrics."""
+    scores = results.assign(score=[row[metrics[row["task"]]] for _, row in results.iterrows()])
+    means = scores.groupby(["model", "task", "method"], sort=False, as_index=False)["score"].mean()
+    models = [model for model in dict.fromkeys(means["model"]) if model != NO_MODEL]
+    for model, name in short_names(models).items() if models else ():
+        own = means[means["model"].isin([model, NO_MODEL])]
+        is_floor = ~own["method"].isin(PRETRAINED)
+        if not is_floor.any():
+            yield f"{name}: {NO_FLOOR}"
+            continue
+        best = own[is_floor].groupby("task")["score"].max()
+        above = own[~is_floor].assign(above=lambda rows, best=best: rows["score"] > rows["task"].map(best))
+        counts = above.groupby("method", sort=False)["above"].agg(["sum", "size"])
+        said = [f"on {row['sum']} of {row['size']} tasks by {method}" for method, row in counts.iterrows()]
+        yield f"{name} is above every floor {', '.join(said)}; the sampling of the test sets is not counted."
 
 
 def _cell(scores: pd.Series) -> str:

@@ -11,7 +11,7 @@ import pytest
 from genomask.commands.bench.bench import BenchRequest, bench
 from genomask.errors import DataError
 from genomask.fewshot.protocol import FewShotSettings
-from genomask.report.bench_frames import short_names
+from genomask.report.bench_frames import floor_counts, short_names
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_method_with_a_seed_is_repeated_and_a_floor_without_a_model_is_measure
 
 def test_the_table_has_a_row_a_task_and_model_and_the_suites_metric(measured):
     _, (table, *sentences) = measured
-    cells = {str(column.header): [str(cell) for cell in column.cells] for column in table.columns}
+    cells = {str(column.header).replace("\n", ""): [str(cell) for cell in column.cells] for column in table.columns}
     assert list(cells) == ["task", "metric", "train", "model", "gc", "probe", "random-init/probe", "cnn"]
     assert cells["task"] == ["easy", "easy", "leaky", "leaky"]
     assert cells["model"] == ["first", "second"] * 2
@@ -67,7 +67,9 @@ def test_the_table_has_a_row_a_task_and_model_and_the_suites_metric(measured):
     assert any(x.startswith("leaky: 1 of 10 test sequences are in the training set") for x in sentences)
     assert not any(x.startswith("easy: ") for x in sentences)
     assert any("keeps the epoch of the lowest loss on dev" in x for x in sentences)
-    assert sum("floor" in x.lower() and "/model: " in x for x in sentences) == 2
+    said = [x for x in sentences if "is above every floor on" in x]
+    assert [x.split()[0] for x in said] == ["first", "second"]
+    assert all(" of 2 tasks by probe;" in x for x in said)
 
 
 def test_what_an_epoch_is_chosen_by_binds_the_folder(measured):
@@ -99,6 +101,25 @@ def test_a_task_that_cannot_be_read_is_named_when_the_others_are_measured(measur
     shutil.rmtree(mixed / "leaky")
     with pytest.raises(DataError, match=f"^no task of {mixed} could be measured: easy: "):
         list(bench(few))
+
+
+def test_a_method_is_counted_where_it_is_above_every_floor_by_the_tasks_own_metric():
+    rows = [
+        ("none", "a", "gc", 0.5, 0.9),
+        ("none", "b", "gc", 0.5, 0.5),
+        ("m/model", "a", "random-init/probe", 0.2, 0.0),
+        ("m/model", "a", "probe", 0.6, 0.8),
+        ("m/model", "b", "probe", 0.9, 0.5),
+        ("x/model", "a", "knn", 0.4, 1.0),
+    ]
+    results = pd.DataFrame(rows, columns=["model", "task", "method", "mcc", "accuracy"])
+    ends = "; the sampling of the test sets is not counted."
+    assert list(floor_counts(results, {"a": "mcc", "b": "accuracy"})) == [
+        f"m is above every floor on 1 of 2 tasks by probe{ends}",
+        f"x is above every floor on 0 of 1 tasks by knn{ends}",
+    ]
+    [alone] = floor_counts(results[results["method"] == "knn"], {"a": "mcc"})
+    assert alone.startswith("x: No floor was measured")
 
 
 def test_models_are_called_by_what_tells_them_apart():

@@ -4,6 +4,7 @@ Every task is trained on whole, by the methods of few-shot and beside its floors
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,15 +16,13 @@ from rich.table import Table
 from genomask.commands.fewshot import provenance
 from genomask.data.suites import LAYOUTS, Layout, Regions, SuiteTask, suite_tasks
 from genomask.errors import DataError, UserError
-from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import RESULT_FILES
 from genomask.fewshot.run import run_fewshot
 from genomask.files.atomic import require_folder, sweep
 from genomask.files.locking import locked
-from genomask.report.bench_frames import CAPTION, NO_MODEL, bench_frame
-from genomask.report.floor_words import floor_sentence
+from genomask.report.bench_frames import CAPTION, bench_frame, floor_counts
 from genomask.report.html import ReportPage, Section, TablePart, write_page
 from genomask.report.tables import rich_table
 from genomask.terminal.progress import working
@@ -59,9 +58,10 @@ def bench(request: BenchRequest) -> Iterator[Table | str]:
         measured, notes, failed = _measured(request, tasks)
         metrics = {task.name: task.metric for task in tasks}
         frame = bench_frame(measured, metrics)
-        sentences, verdict = [*_protocols(tasks), *notes], list(_floors(measured))
+        sentences, verdict = [*_protocols(tasks), *notes], list(floor_counts(measured, metrics))
         _write_page(request, frame, " ".join(verdict), sentences)
-        yield rich_table(frame, f"{request.suite.name}, % of each metric", CAPTION)
+        narrow = frame.rename(columns=lambda name: re.sub("(?<=[-/])", "\n", name))
+        yield rich_table(narrow, f"{request.suite.name}, % of each metric", CAPTION)
         yield from (*sentences, *verdict)
         yield f"{len(measured)} measurements: {request.out / 'results.csv'}; page: {request.out / PAGE}"
         if failed:
@@ -107,14 +107,6 @@ def _protocols(tasks: list[SuiteTask]) -> list[str]:
 
 def _metric(layout: Layout) -> str:
     return ", ".join([layout.metric, *(f"of {word} {metric}" for word, metric in layout.metrics.items())])
-
-
-def _floors(measured: pd.DataFrame) -> Iterator[str]:
-    """What the floors say of each model: by accuracy, as in few-shot."""
-    is_floor = measured["model"] == NO_MODEL
-    for model, rows in measured[~is_floor].groupby("model", sort=False):
-        floors = measured[is_floor]
-        yield f"{model}: {floor_sentence(against_floors(pd.concat([rows, floors])))}"
 
 
 def _write_page(request: BenchRequest, frame: pd.DataFrame, verdict: str, sentences: list[str]) -> None:
