@@ -12,7 +12,7 @@ demo: $(STAMP)
 # One thread for each of two test processes: more would fight over two cores.
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
 test: $(STAMP)
-	$(PYTEST)
+	$(PYTEST) $(TESTS)
 
 # The same, and how much of the package it ran, by lines and branches.
 coverage: $(STAMP)

@@ -4,6 +4,7 @@ import itertools
 import random
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from fuzz_damage import DAMAGES, damaged
@@ -28,18 +29,23 @@ def test_no_command_ends_in_a_traceback_or_loses_its_input(request, tmp_path, ca
 
 
 def chosen(config: pytest.Config) -> Iterator[int]:
-    """Numbers of the cases that the options ask for; without any, the first of each kind."""
+    """Numbers of the cases that the options ask for; without any, the first of each kind, which the clock spares."""
     kind, alone = config.getoption("--fuzz-kind", ""), config.getoption("--fuzz-case", None)
     seconds, cases = config.getoption("--fuzz-seconds", 0), config.getoption("--fuzz-cases", 0)
     numbers = (number for number in itertools.count() if kind in ("", kind_of(number)))
     if alone:
         return iter(alone)
     if seconds:
-        until = time.monotonic() + seconds
-        return itertools.takewhile(lambda _: time.monotonic() < until, numbers)
+        until, least = time.monotonic() + seconds, max(first_of_each())
+        return itertools.takewhile(lambda number: number <= least or time.monotonic() < until, numbers)
     if cases:
         return itertools.islice(numbers, cases)
     return (number for number in first_of_each() if kind in ("", kind_of(number)))
+
+
+def test_when_the_time_is_over_every_kind_has_had_its_first_case():
+    config = SimpleNamespace(getoption=lambda name, default: {"--fuzz-seconds": 1e-9}.get(name, default))
+    assert {kind_of(number) for number in chosen(config)} == set(KINDS)
 
 
 @pytest.mark.parametrize(
