@@ -67,7 +67,7 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
 
 def _dna_tokens(tokenizer: DnaTokenizer, sequence: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     first, last = tokenizer.ends
-    ids = np.concatenate([[first], tokenizer.encode_bases(base_codes(sequence)), [last]])
+    ids = np.concatenate([first, tokenizer.encode_bases(base_codes(sequence)), last])
     start, stop = (place.numpy() for place in tokenizer.token_bases.places(torch.from_numpy(ids)))
     covers = stop > start
     return ids, start * covers, stop * covers

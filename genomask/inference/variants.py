@@ -32,6 +32,7 @@ from genomask.encoders import MosaicBertConfig
 from genomask.errors import SettingsError, UserError
 from genomask.inference.haplotypes import Change, Haplotype
 from genomask.inference.hub import open_model
+from genomask.inference.own_kmers import OwnKmers
 from genomask.inference.sites import Place, Sites
 from genomask.training.bits import SMALLEST_PROBABILITY, hidden_base_probabilities
 from genomask.training.device import autocast, choose_device, scoring_precision
@@ -98,7 +99,7 @@ class VariantScorer:
         Raises UserError for a model whose tokens are not of DNA, and for a window that it does not take.
         """
         model, own = open_model(folder, head="masked-lm")
-        if (tokenizer := as_dna(own)) is None:
+        if (tokenizer := as_dna(own) or OwnKmers.of(own)) is None:
             raise UserError(
                 f"{folder}: variants are scored by models of k-mers, single bases, or words of a BPE of DNA; "
                 f"this one's tokenizer is {type(own).__name__}."
@@ -186,8 +187,8 @@ class VariantScorer:
         hidden = torch.zeros(codes.shape, dtype=torch.bool)
         for row, (_, first, n) in enumerate(windows):
             hidden[row, first : first + n] = True
-        ids = torch.from_numpy(self.tokenizer.encode_bases(codes))
-        ids = F.pad(F.pad(ids, (1, 0), value=self.tokenizer.cls_token_id), (0, 1), value=self.tokenizer.sep_token_id)
+        begin, end = (np.tile(np.array(each, dtype=np.int64), (len(codes), 1)) for each in self.tokenizer.ends)
+        ids = torch.from_numpy(np.concatenate([begin, self.tokenizer.encode_bases(codes), end], axis=1))
         start, stop = tokens.places(ids)
         masked = covering_tokens(hidden, start, stop)
         logits = self._logits(pack(list(ids.masked_fill(masked, tokens.mask_id).numpy()), np.ones(len(ids))))
@@ -198,7 +199,7 @@ class VariantScorer:
         tokens, encode = self.tokenizer.token_bases, self.tokenizer.encode_bases
         begin, end = self.tokenizer.ends
         rows = [
-            np.concatenate([[begin], encode(codes[:first]), [tokens.mask_id] * n, encode(codes[first + n :]), [end]])
+            np.concatenate([begin, encode(codes[:first]), [tokens.mask_id] * n, encode(codes[first + n :]), end])
             for codes, first, n in windows
         ]
         longest, most = max(map(len, rows)) - 2, _most_tokens(self.model, self.tokenizer)
@@ -216,7 +217,7 @@ class VariantScorer:
         """(M, V) at the [MASK] of packed sequences: ours packed, and no others computed; another's in padded rows."""
         device = self.model.device
         ids = tokens.input_ids.to(device)
-        masked = ids == self.tokenizer.mask_token_id
+        masked = ids == self.tokenizer.token_bases.mask_id
         logits: Tensor
         with autocast(device, scoring_precision(device)):
             if isinstance(self.model.config, MosaicBertConfig):

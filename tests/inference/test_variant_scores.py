@@ -8,7 +8,7 @@ import torch
 from reference import reference_bits, reference_logits
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
-from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+from transformers import BertConfig, BertForMaskedLM, EsmConfig, EsmForMaskedLM, PreTrainedTokenizerFast
 
 from genomask.data import Genome, KmerTokenizer
 from genomask.data.tokenizers.base import SPECIAL_NAMES, SPECIAL_TOKENS
@@ -308,6 +308,34 @@ def test_a_saved_model_of_words_takes_windows_of_as_many_bases_as_its_tokens_mak
     words.save_pretrained(tmp_path)
     assert VariantScorer.open(tmp_path, sites).width == 2 * 510
     assert VariantScorer.open(tmp_path, sites, 50).width == 50
+
+
+def test_nucleotide_transformers_kmers_are_scored_by_their_own_ids_without_an_end(sites, tmp_path):
+    ours = list(KmerTokenizer(k=3).get_vocab())
+    theirs = ["<unk>", "<pad>", "<mask>", "<cls>", "<eos>", "<bos>", *ours[:4:-1], *"ATCGN"]
+    (tmp_path / "vocab.txt").write_text("\n".join(theirs))
+    config = {"tokenizer_class": "EsmTokenizer", "model_max_length": 100, "eos_token": None}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    ids = {"vocab_size": len(theirs), "mask_token_id": 2, "pad_token_id": 1, "max_position_embeddings": 102}
+    EsmForMaskedLM(EsmConfig(initializer_range=0.5, **sizes, **ids)).save_pretrained(tmp_path)
+    fast = VariantScorer.open(tmp_path, sites, 36)
+    model, rows = (
+        EsmForMaskedLM.from_pretrained(tmp_path).eval().double(),
+        [1, 0, 3, 3, 2, *map(theirs.index, ours[5:])],
+    )
+
+    def scores(tokens):  # ours, with [SEP]
+        with torch.inference_mode():
+            found = model(torch.tensor(rows)[None, tokens[:-1]]).logits[0][:, rows]
+        return torch.cat([found, found[-1:]])
+
+    for variant in (VARIANTS[2], VARIANTS[6]):
+        change = LETTERS["one"], variant.position - 1, variant.ref, variant.alts[0]
+        assert fast.scores([variant])[0][0].llr == pytest.approx(
+            twin(scores, *change, width=36, k=3, stride=3), abs=1e-5
+        )
 
 
 def test_the_words_of_dnabert_2_are_scored_by_its_own_ids(sites, words, tmp_path):

@@ -52,9 +52,9 @@ class DnaTokenizer:
         """Base codes (bases,) to token ids (tokens,) int64, without special tokens."""
 
     @property
-    def ends(self) -> tuple[int, int]:
-        """The ids of [CLS] and [SEP], between which a sequence stands."""
-        return CLS, SEP
+    def ends(self) -> tuple[list[int], list[int]]:
+        """The ids between which a sequence stands: [CLS], and [SEP]."""
+        return [CLS], [SEP]
 
     @property
     def learned(self) -> str:
@@ -64,5 +64,5 @@ class DnaTokenizer:
     def encode_windows(self, windows: Sequence[np.ndarray], weights: np.ndarray) -> TokenSequences:
         """[CLS] tokens [SEP] of each of B windows of base codes; `weights` (B,) are theirs in the loss."""
         first, last = self.ends
-        ids = [np.concatenate([[first], self.encode_bases(codes), [last]]) for codes in windows]
+        ids = [np.concatenate([first, self.encode_bases(codes), last]) for codes in windows]
         return pack(ids, weights)

@@ -113,9 +113,9 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
         return hashlib.blake2b(json.dumps(model, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     @property
-    def ends(self) -> tuple[int, int]:
+    def ends(self) -> tuple[list[int], list[int]]:
         """The ids of [CLS] and [SEP]."""
-        return self.cls_token_id, self.sep_token_id
+        return [self.cls_token_id], [self.sep_token_id]
 
     def bases_for(self, n_tokens: Whole) -> Whole:
         """Bases of a window that makes so many tokens, on average."""
