@@ -25,6 +25,9 @@ MAX_UNKNOWN_FRACTION = 0.5
 
 log = logging.getLogger(__name__)
 
+_SAID: set[str] = set()
+"""Files of which it was said that texts are cut; a file is read in chunks, and by each seed."""
+
 
 class Tokenised(NamedTuple):
     """Tokens of B sequences, and the letters [start, stop) each covers: 0, 0 for [CLS] and [SEP]."""
@@ -94,8 +97,10 @@ def _other_tokens(
             f"{tokenizer.name_or_path}: its tokenizer cannot read these sequences ({problem}); copy the tokenizer's "
             "files that were saved with this model."
         ) from problem
-    if limit and (cut := sum(len(ids) == limit for ids in encoded["input_ids"])):
-        log.warning("%s: texts that fill the %d tokens of this model, and may have been cut: %d", where, limit, cut)
+    if limit and where not in _SAID and (cut := sum(len(ids) == limit for ids in encoded["input_ids"])):
+        _SAID.add(where)
+        said = "%s: %d of its first %d texts fill the %d tokens that they are cut to, and may have been longer"
+        log.warning(said, where, cut, len(sequences), limit)
     parts, letters = [], []
     for at, (first, tab, _) in enumerate(given):
         ids = np.array(encoded["input_ids"][at])
