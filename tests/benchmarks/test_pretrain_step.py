@@ -1,5 +1,6 @@
 """The figures that the benchmark of a training step prints, at toy sizes."""
 
+import gc
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ NAMES = ("mixes", "sides", "turns", "machine", "pretrain_step")
 def bench(monkeypatch):
     """The benchmark's modules."""
     monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setattr(gc, "collect", lambda: 0)  # between turns; it takes most of the time here
     before = set(sys.modules)
     yield SimpleNamespace(**{name: __import__(name) for name in NAMES})
     for name in set(sys.modules) - before:
