@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from genomask.encoders.positions import POSITIONS
 from genomask.errors import UserError
 from genomask.inference.hub import open_model
 from genomask.training.device import choose_device
@@ -33,9 +34,24 @@ def load(folder: Path, head: str = "encoder", *, seed: int = 0, untrained: bool 
         model, tokenizer = open_model(folder, head=head, **settings)
         if untrained:
             model = type(model)(model.config).eval()
+    if (places := places_of(model)) is not None:  # which a tokenizer need not say
+        tokenizer.model_max_length = min(tokenizer.model_max_length, places)
     model.config.sep_token_id = tokenizer.sep_token_id  # which tells the segments of a pair apart
     model.to(choose_device("auto"))  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
     return Loaded(model, tokenizer)
+
+
+def places_of(model: PreTrainedModel) -> int | None:
+    """Tokens of a sequence, special ones included, that a model has places for; None where there is no bound (ALiBi).
+
+    RoBERTa and its kin count places from behind the id of [PAD], so that many of their rows are of none.
+    """
+    rows = getattr(model.config, "max_position_embeddings", None)
+    if rows is None or not getattr(model.config, "position_encoding", POSITIONS["learned"]).learned:
+        return None
+    table = next((module for name, module in model.named_modules() if name.endswith("position_embeddings")), None)
+    padding = getattr(table, "padding_idx", None)
+    return int(rows) - (0 if padding is None else padding + 1)
 
 
 def fingerprint(folder: Path) -> str:

@@ -13,8 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from genomask.data.packing import pack
 from genomask.data.reading import PAIR, TEXT
 from genomask.data.tokenizers.base import DnaTokenizer, base_codes
-from genomask.encoders.positions import POSITIONS
 from genomask.errors import DataError
+from genomask.inference.models import places_of
 from genomask.inference.vocabulary import reading_of
 from genomask.types import TokenSequences
 
@@ -133,9 +133,9 @@ def _spelt(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray, sequence: str) -
 def check_lengths(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokenised: Tokenised, where: str) -> None:
     """Raises DataError for a sequence longer than the model has positions for (ALiBi has no such bound)."""
     longest = int(tokenised.tokens.lengths.max())
-    bounded = getattr(model.config, "position_encoding", POSITIONS["learned"]).learned
-    limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", longest))
-    if bounded and longest > limit:
+    places = places_of(model)
+    limit = longest if places is None else min(tokenizer.model_max_length, places)
+    if longest > limit:
         raise DataError(
             f"{where}: a sequence has {longest} tokens and this model takes {limit}; "
             "cut the sequences or use a model for longer ones."

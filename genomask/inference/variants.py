@@ -32,6 +32,7 @@ from genomask.encoders import MosaicBertConfig
 from genomask.errors import SettingsError, UserError
 from genomask.inference.haplotypes import Change, Haplotype
 from genomask.inference.hub import open_model
+from genomask.inference.models import places_of
 from genomask.inference.own_kmers import OwnKmers
 from genomask.inference.sites import Place, Sites
 from genomask.training.bits import SMALLEST_PROBABILITY, hidden_base_probabilities
@@ -234,9 +235,8 @@ class VariantScorer:
 
 def _most_tokens(model: Any, tokenizer: Any) -> int:
     """Of a window, without the two special ones; ALiBi has no bound of its own."""
-    if getattr(model.config, "positions", "learned") != "learned":
-        return 1 << 20
-    return int(min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))) - 2
+    places = places_of(model)
+    return (1 << 20) if places is None else int(min(tokenizer.model_max_length, places)) - 2
 
 
 def _ratio(plan: list[tuple[_Asked, _Asked]], answers: Sequence[np.ndarray]) -> float:

@@ -9,11 +9,11 @@ import pytest
 import transformers
 
 from genomask.data import KmerTokenizer
-from genomask.errors import UserError
+from genomask.errors import DataError, UserError
 from genomask.files.inputs import is_hub_name
 from genomask.inference.forward import logits
 from genomask.inference.hub import found_model, open_model
-from genomask.inference.models import load
+from genomask.inference.models import load, places_of
 from genomask.inference.pooling import VectorSettings, vectors
 from genomask.inference.tokens import tokenise
 
@@ -26,7 +26,7 @@ files["modeling_evil.py"] = b"raise SystemExit"
 repositories = {"lab/plain": files, "lab/other": {"README.md": b"no model"}}
 with serving(repositories) as (url, asked):
     os.environ |= {"HF_ENDPOINT": url, "HF_HOME": sys.argv[2], "HF_HUB_OFFLINE": "0"}
-    from genomask.errors import UserError
+    from genomask.errors import DataError, UserError
     from genomask.inference.hub import found_model
     found = [str(found_model("lab/plain")), str(found_model("lab/other"))]
     try:
@@ -100,3 +100,15 @@ def test_encoders_of_other_classes_give_vectors_and_take_a_new_head(name, tmp_pa
     assert vectors(load(tmp_path), ["ACGTAC", "ACGTACGGTA"], VectorSettings(), "x").shape == (2, 16)
     model, tokenizer = load(tmp_path, "classification", num_labels=3)
     assert logits(model, tokenise(tokenizer, ["ACGTAC"], "x").tokens, 100).shape == (1, 3)
+
+
+@pytest.mark.parametrize("name", ["Esm", "Roberta"])
+def test_places_that_begin_behind_the_padding_are_not_counted(name, tmp_path):
+    config = getattr(transformers, f"{name}Config")(**ENCODERS[name])
+    getattr(transformers, f"{name}ForMaskedLM")(config).save_pretrained(tmp_path)
+    KmerTokenizer(k=2).save_pretrained(tmp_path)
+    loaded = load(tmp_path)
+    assert places_of(loaded.model) == loaded.tokenizer.model_max_length == 69  # rows 1 to 69 of 70
+    assert vectors(loaded, ["A" * 68], VectorSettings(), "x").shape == (1, 16)
+    with pytest.raises(DataError, match="x: a sequence has 70 tokens and this model takes 69"):
+        vectors(loaded, ["A" * 69], VectorSettings(), "x")

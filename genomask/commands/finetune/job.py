@@ -16,7 +16,7 @@ from genomask.errors import SettingsError
 from genomask.fewshot.finetune import FineTuneSettings, new_classifier, schedule
 from genomask.fewshot.fitting import Schedule
 from genomask.inference.hub import tokenizer_of
-from genomask.inference.models import Loaded, fingerprint
+from genomask.inference.models import Loaded, fingerprint, places_of
 from genomask.inference.tokens import check_lengths, tokenise
 from genomask.inference.vocabulary import reading_of
 from genomask.training.device import scoring_precision
@@ -120,7 +120,7 @@ def job_of(request: Request, train: Examples, valid: Examples | None, test: Exam
     schedule_name = request.settings.schedule
     loaded = new_classifier(request.model, schedule_name, seed=request.seed, problem_type=train.problem, **settings)
     if request.max_tokens:
-        loaded.tokenizer.model_max_length = request.max_tokens
+        loaded.tokenizer.model_max_length = min(request.max_tokens, places_of(loaded.model) or request.max_tokens)
     groups = 2 if is_number else len(train.classes)
     shot = -(-len(train.sequences) // groups)
     return Job(

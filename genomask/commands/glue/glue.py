@@ -26,7 +26,7 @@ from genomask.files.atomic import atomic_write, require_folder
 from genomask.files.locking import locked
 from genomask.inference.forward import logits
 from genomask.inference.hub import tokenizer_of
-from genomask.inference.models import Loaded, fingerprint, load
+from genomask.inference.models import Loaded, fingerprint, load, places_of
 from genomask.inference.pooling import VectorSettings
 from genomask.inference.tokens import check_lengths, tokenise
 from genomask.inference.vocabulary import refuse_dna
@@ -148,7 +148,7 @@ def _origin(request: GlueRequest, task: GlueTask, seed: int) -> Path:
 
 def _answers(loaded: Loaded, examples: Examples) -> np.ndarray:
     """(N,) the likeliest class of each example, or its number."""
-    loaded.tokenizer.model_max_length = MAX_TOKENS
+    loaded.tokenizer.model_max_length = min(MAX_TOKENS, places_of(loaded.model) or MAX_TOKENS)
     tokenised = tokenise(loaded.tokenizer, examples.sequences, str(examples.path))
     check_lengths(*loaded, tokenised, str(examples.path))
     found = logits(loaded.model, tokenised.tokens, VectorSettings().tokens_per_batch).numpy()
