@@ -54,18 +54,30 @@ def last_layer(model: PreTrainedModel) -> nn.Linear:
 def features(model: PreTrainedModel, layer: nn.Module, tokens: TokenSequences, tokens_per_batch: int) -> np.ndarray:
     """(N, F) float64: what goes into a layer for each sequence, without dropout."""
     model.eval()
-    rows: list[Tensor] = []
+    seen: list[Tensor] = []
 
     def keep(_: nn.Module, given: tuple[Any, ...]) -> None:
-        rows.append(given[0].double().cpu())
+        seen.append(given[0].double().cpu())
 
     hook = layer.register_forward_pre_hook(keep)
+    rows, order = [], []
     try:
-        numbers = [numbers for numbers, part in batches(tokens, tokens_per_batch) if len(forward(model, part))]
+        for numbers, part in batches(tokens, tokens_per_batch):
+            forward(model, part)
+            rows.append(_of_sequences(seen.pop(), part.lengths))
+            order.append(numbers)
     finally:
         hook.remove()
-    found: np.ndarray = torch.cat(rows)[torch.cat(numbers).argsort()].numpy()
+    found: np.ndarray = torch.cat(rows)[torch.cat(order).argsort()].numpy()
     return found
+
+
+def _of_sequences(given: Tensor, lengths: Tensor) -> Tensor:
+    """(B, F) as it is; of (B, S, F), where a head takes the mean of its logits over tokens (EuroBERT), that of them."""
+    if given.dim() == 2:
+        return given
+    there = torch.arange(given.shape[1]) < lengths[:, None]
+    return (given * there[..., None]).sum(1) / lengths[:, None]
 
 
 def _one(inputs: np.ndarray, targets: np.ndarray) -> Solution:

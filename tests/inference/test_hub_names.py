@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import transformers
 
 from genomask.data import KmerTokenizer
 from genomask.errors import DataError, UserError
+from genomask.fewshot.linear_first import start_linear
 from genomask.files.inputs import is_hub_name
 from genomask.inference.forward import logits
 from genomask.inference.hub import found_model, open_model
@@ -86,6 +88,8 @@ ESM = {"max_position_embeddings": 70, "mask_token_id": 4, "pad_token_id": 0}
 ENCODERS = {
     "Esm": SIZES | ESM,  # Nucleotide Transformer
     "Roberta": SIZES | {"max_position_embeddings": 70, "pad_token_id": 0},
+    "ModernBert": SIZES
+    | {name: 0 for name in ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")},
     "DistilBert": {"vocab_size": 21, "dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 24},
     "EuroBert": SIZES
     | {"num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "mask_token_id": 4},
@@ -99,7 +103,9 @@ def test_encoders_of_other_classes_give_vectors_and_take_a_new_head(name, tmp_pa
     KmerTokenizer(k=2).save_pretrained(tmp_path)
     assert vectors(load(tmp_path), ["ACGTAC", "ACGTACGGTA"], VectorSettings(), "x").shape == (2, 16)
     model, tokenizer = load(tmp_path, "classification", num_labels=3)
-    assert logits(model, tokenise(tokenizer, ["ACGTAC"], "x").tokens, 100).shape == (1, 3)
+    tokens = tokenise(tokenizer, ["ACGTAC", "TTTTTTTT", "GGGC"], "x").tokens
+    start_linear(model, tokens, np.arange(3), 100)
+    assert logits(model, tokens, 100).argmax(1).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["Esm", "Roberta"])

@@ -18,6 +18,7 @@ TOKENIZER_FILES = (
     *("vocab.txt", "vocab.json", "merges.txt"),
 )
 """What a tokenizer may consist of in a model's folder."""
+OURS: dict[str, Any] = {kind.__name__: kind for kind in (KmerTokenizer, BpeTokenizer)}
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -32,10 +33,13 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     k = None if named == KmerTokenizer.__name__ else kmer_size(_vocabulary(folder))
     if k is not None:
         return KmerTokenizer(k=k)
-    opens = AutoTokenizer if named or not (folder / "tokenizer.json").is_file() else PreTrainedTokenizerFast
+    if named in OURS:  # beside a model of another class transformers would look for that one's tokenizer
+        opens = OURS[named]
+    else:
+        opens = AutoTokenizer if named or not (folder / "tokenizer.json").is_file() else PreTrainedTokenizerFast
     tokenizer: PreTrainedTokenizerBase = opens.from_pretrained(folder, **LOCAL)
     _require_a_length(tokenizer.model_max_length)
-    if opens is AutoTokenizer:
+    if opens is not PreTrainedTokenizerFast:
         return tokenizer
     for name, token in zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True):
         if getattr(tokenizer, name) is None and token in tokenizer.get_vocab():
