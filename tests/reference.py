@@ -23,9 +23,18 @@ def reference_slopes(n_heads):
     return reference_slopes(lower) + every_other[: n_heads - lower]
 
 
+def reference_turned(x):
+    """(S, N, H) of one sequence -> the same, rotary: h and h + H / 2 as a complex number, times e^(i place rate)."""
+    half = x.shape[-1] // 2
+    rates = torch.tensor([10_000 ** (-plane / half) for plane in range(half)], dtype=torch.float64)
+    angles = torch.arange(len(x))[:, None, None] * rates
+    turned = torch.complex(x[..., :half], x[..., half:]) * torch.exp(1j * angles)
+    return torch.cat([turned.real, turned.imag], dim=-1)
+
+
 @functools.cache
 def reference_bias(length, slope, head_number, directed):
-    """(S, S): what is added to the score of query i and key j."""
+    """(S, S): what ALiBi adds to the score of query i and key j."""
     i, j = torch.arange(length)[:, None], torch.arange(length)
     bias = -slope * (i - j).abs().double()
     hidden = j > i if head_number % 2 == 1 else j < i
@@ -40,7 +49,7 @@ def reference_attention(q, k, v, cu_seqlens, positions="alibi"):
         for n, slope in enumerate(slopes):
             scores = q[start:stop, n] @ k[start:stop, n].T / math.sqrt(q.shape[-1])
             if positions != "learned":
-                scores = scores + reference_bias(stop - start, slope, n + 1, positions == "alibi-directed").to(q.dtype)
+                scores = scores + reference_bias(stop - start, slope, n + 1, positions.endswith("directed")).to(q.dtype)
             out[start:stop, n] = torch.softmax(scores, dim=-1) @ v[start:stop, n]
     return out
 
@@ -64,6 +73,8 @@ def reference_layer(x, weights, name, config):
     width = x.shape[-1]
     qkv = linear(x, weights, f"{name}.attention.self.Wqkv")
     q, k, v = (qkv[:, i * width : (i + 1) * width].reshape(len(x), config.num_attention_heads, -1) for i in range(3))
+    if config.positions.startswith("rotary"):
+        q, k = reference_turned(q), reference_turned(k)
     mixed = reference_attention(q, k, v, torch.tensor([0, len(x)]), config.positions).reshape(len(x), width)
     x = layer_norm(
         linear(mixed, weights, f"{name}.attention.output.dense") + x, weights, f"{name}.attention.output.LayerNorm"

@@ -29,7 +29,8 @@ class MosaicBertConfig(PretrainedConfig):
     """Configuration of a MosaicBERT encoder; `vocab_size` counts true ids, the embedding has `padded_vocab_size` rows.
 
     positions: 'alibi' (symmetric), 'alibi-directed' (heads 0, 2 ... see only keys to the left of the query, heads 1, 3
-    ... only keys to the right), 'learned' (BERT's, at most max_position_embeddings tokens).
+    ... only keys to the right), 'rotary-directed' (the same, with queries and keys turned by their place), 'learned'
+    (BERT's, at most max_position_embeddings tokens).
     mlp: 'glu' or 'dense'. vocab_rows: rows of the embedding where they came with a checkpoint; None: vocab_size rounded
     up to a multiple of 64. sparse_prediction: padded input with labels gives the loss alone, and the head is computed
     for tokens with a label only (the name is that of ModernBERT's config). classifier_pooling: what a classifier of
@@ -90,6 +91,12 @@ class MosaicBertConfig(PretrainedConfig):
         for name, known in tables.items():
             if getattr(self, name) not in known:
                 raise SettingsError(f"encoder: {name} = {getattr(self, name)!r} is not one of {', '.join(known)}")
+        head, multiple = self.hidden_size // self.num_attention_heads, self.position_encoding.head_multiple
+        if head % multiple:
+            raise SettingsError(
+                f"encoder: positions = {self.positions!r} takes heads whose width is a multiple of {multiple}, not "
+                f"{head}: give hidden_size a multiple of {multiple * self.num_attention_heads}"
+            )
 
     def _refuse(self, name: str, fits: Callable[[Any], bool], wanted: str) -> None:
         if not fits(getattr(self, name)):

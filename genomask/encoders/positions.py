@@ -9,6 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from genomask.encoders.attention import Attend
+from genomask.encoders.rotary import rotary
 
 Turn = Callable[[Tensor, Tensor], Tensor]
 """Queries or keys (Q, N, H) and the place of each in its sequence (Q,) int64 -> the same, changed by its place."""
@@ -25,6 +26,8 @@ class PositionEncoding(NamedTuple):
     """Each place has a vector of its own, added to the token's: sequences have max_position_embeddings at most."""
     turn: Turn | None = None
     """Applied to queries and keys before their products."""
+    head_multiple: int = 1
+    """What `turn` asks of the width of a head: a multiple of this."""
 
     @property
     def tells_left_from_right(self) -> bool:
@@ -35,6 +38,7 @@ class PositionEncoding(NamedTuple):
 POSITIONS = {
     "alibi": PositionEncoding(alibi=True),
     "alibi-directed": PositionEncoding(alibi=True, directed=True),
+    "rotary-directed": PositionEncoding(alibi=True, directed=True, turn=rotary, head_multiple=2),
     "learned": PositionEncoding(learned=True),
 }
 

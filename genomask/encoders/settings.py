@@ -19,7 +19,8 @@ class EncoderSettings:
     hidden_dropout_prob: float = MosaicBertConfig.hidden_dropout_prob
     """Dropout after the embedding, the attention output and the gate; attention itself has none."""
     positions: str = MosaicBertConfig.positions
-    """'alibi' (symmetric), 'alibi-directed' (half of the heads look left, half right) or 'learned'."""
+    """'alibi' (symmetric), 'alibi-directed' (half of the heads look left, half right), 'rotary-directed' (the same, and
+    each head knows how far it looks) or 'learned'."""
     mlp: str = MosaicBertConfig.mlp
     """'glu' (gated, MosaicBERT) or 'dense' (BERT)."""
     max_position_embeddings: int = MosaicBertConfig.max_position_embeddings

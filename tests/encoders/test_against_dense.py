@@ -17,6 +17,7 @@ VARIANTS = [
     {"num_attention_heads": 8},
     {"num_attention_heads": 12},
     {"num_attention_heads": 6, "positions": "alibi-directed"},
+    {"positions": "rotary-directed"},
     {"positions": "learned", "mlp": "dense", "max_position_embeddings": 30},
 ]
 

@@ -30,7 +30,7 @@ def assert_compiled_model_is_exact(backend, **variant):
     assert_same_gradients(gradients(model, loss), exact.gradients)
 
 
-@pytest.mark.parametrize("positions", ["alibi-directed", "learned"])
+@pytest.mark.parametrize("positions", ["alibi-directed", "rotary-directed", "learned"])
 def test_the_captured_graph_is_the_twin(positions):
     assert_compiled_model_is_exact("aot_eager", positions=positions)
 

@@ -9,7 +9,7 @@ from tiny_encoders import gradients, packed_input, padded, tiny_model
 pytestmark = pytest.mark.processor
 
 LENGTHS = [9, 4, 4, 1, 23]
-POSITIONS = ["alibi", "alibi-directed", "learned"]
+POSITIONS = ["alibi", "alibi-directed", "rotary-directed", "learned"]
 
 
 @settings(deadline=None, max_examples=15)

@@ -59,7 +59,11 @@ def test_learned_positions_refuse_a_longer_sequence():
     ("change", "message"),
     [
         ({"hidden_size": 50}, "hidden_size 50 is not a multiple of num_attention_heads 4"),
-        ({"positions": "rotary"}, "positions = 'rotary' is not one of alibi, alibi-directed, learned"),
+        ({"positions": "rotary"}, "positions = 'rotary' is not one of alibi, alibi-directed, rotary-directed, learned"),
+        (
+            {"positions": "rotary-directed", "hidden_size": 12},
+            "'rotary-directed' takes heads whose width is a multiple of 2, not 3: give hidden_size a multiple of 8",
+        ),
         ({"mlp": "moe"}, "mlp = 'moe' is not one of glu, dense"),
         ({"num_hidden_layers": 0}, "num_hidden_layers must be a whole number of at least 1, got 0"),
         ({"num_attention_heads": "five"}, "num_attention_heads must be a whole number of at least 1, got 'five'"),

@@ -46,7 +46,8 @@ OF_TYPE = {
     bool: ("true", "false"),
     str: (
         *("both", "none", "bases", "token", "span", "bf16", "fp32", "cpu", "on", "off", "split", "skip", "weight"),
-        *("learned", "alibi-directed", "dense", "sdpa", "flex", "flash", "released", "shuffled", "(span:p=0.1)"),
+        *("learned", "alibi-directed", "rotary-directed", "dense", "sdpa", "flex", "flash", "released"),
+        *("shuffled", "(span:p=0.1)"),
         *("uniform", "genemask", "(mine.py:every-third)", "(cm-step:at=5)", "cm-gems:patience=1", "linear-mix"),
     ),
     tuple: (
