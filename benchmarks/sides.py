@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from mixes import Batch
+from tables import STRICTEST
 from torch import nn
 from transformers import BertConfig, BertForMaskedLM, ModernBertConfig, ModernBertForMaskedLM
 
@@ -120,7 +121,7 @@ OURS: dict[str, dict[str, bool]] = {
 """Packed as `genomask pretrain` trains it; padded as transformers' Trainer does, with all logits and without."""
 PEERS: dict[str, Callable[[Shape], nn.Module]] = {
     "HF BERT": _bert,
-    "HF BERT, attention dropout 0": lambda shape: _bert(shape, attention_probs_dropout_prob=0.0),
+    STRICTEST: lambda shape: _bert(shape, attention_probs_dropout_prob=0.0),
     "HF ModernBERT": _modern_bert,
 }
 NAMES = (*OURS, *PEERS)

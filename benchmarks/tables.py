@@ -55,7 +55,8 @@ def speed(results: Sequence[dict[str, Any]]) -> str:
         kind = " (emulated)" * _is_emulated(result)
         name = result["machine"]["processor"].split(" (")[0]
         line = {"processor": name, "encoder": f"{result['setup']['config']}, {result['setup']['precision']}{kind}"}
-        peers = sorted((row for row in result["rows"] if row["side"] != "ours"), key=lambda x: x["side"] != STRICTEST)
+        peers = (row for row in result["rows"] if not row["side"].startswith("ours"))
+        peers = sorted(peers, key=lambda row: row["side"] != STRICTEST)
         lines.append(line | {"clock": clock} | {row["side"]: f"{row[f'{clock}_ratio']:.2f} x" for row in peers})
     return table(lines) + "\n"
 

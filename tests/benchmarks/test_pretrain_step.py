@@ -89,14 +89,19 @@ def test_the_first_place_passes_on_and_one_round_is_not_counted(bench):
     ("wall_spread", "clock", "answer"), [(0.05, "wall clock", "not reached"), (0.2, "CPU", "reached")]
 )
 def test_the_verdict_comes_from_cpu_seconds_where_the_wall_clock_is_noisy(bench, wall_spread, clock, answer):
-    rows = [
-        {"side": name, "wall_spread": wall_spread, "wall_ratio": 1.5, "cpu_ratio": 2.5}
-        for name in ("ours", "HF BERT", "HF BERT, attention dropout 0")
-    ]
+    seconds = {name: (1.0, 1.0) for name in bench.sides.OURS} | dict.fromkeys(bench.sides.PEERS, (1.5, 2.5))
+    turns = {name: [bench.turns.Turn(*both)] for name, both in seconds.items()}
+    rows = [{"side": name, "wall_spread": wall_spread} for name in turns]
     setup = {"config": "small", "precision": "fp32"}
-    sentences = bench.pretrain_step.verdict({"setup": setup, "rows": rows, "machine": {"device": "cpu"}})
-    assert len(sentences) == 2
-    assert all(clock in sentence and sentence.endswith(f"goal 2.1: {answer})") for sentence in sentences)
+    result = {"setup": setup, "rows": rows, "machine": {"device": "cpu"}}
+    sentences = bench.pretrain_step.verdict(result, turns)
+    assert all(clock in sentence for sentence in sentences)
+    assert [sentence.split(" is ")[0].removeprefix("small fp32: ") for sentence in sentences] == [
+        *("ours", "ours", "ours, padded", "ours, padded, sparse prediction")
+    ]
+    (strict,) = (sentence for sentence in sentences if "goal" in sentence)
+    assert f"ours is {1.5 if clock == 'wall clock' else 2.5:.2f} x {bench.sides.STRICTEST} (" in strict
+    assert strict.endswith(f"goal 2.3: {answer})")
 
 
 def test_an_allocator_is_known_by_its_environment(bench, monkeypatch):
