@@ -49,7 +49,7 @@ class Estimate(NamedTuple):
     parameters: int
     steps: int
     tokens_per_step: int
-    """Special tokens included; of the first step with sequences of the greatest length."""
+    """As a run counts them, without special ones; of the first step with sequences of the greatest length."""
     start_seconds: float
     """Reading, counting, building and the first microbatch, on which a model is compiled."""
     step_seconds: float
@@ -138,7 +138,7 @@ def _probe(run: Run, began: float) -> Estimate:
     return Estimate(
         parameters=model.num_parameters(),
         steps=steps,
-        tokens_per_step=of_step,
+        tokens_per_step=batch.masks.tokens,
         start_seconds=started,
         step_seconds=max(making, of_step * seconds / tokens + updating),  # the next batch is made meanwhile
         evaluation_seconds=times * scoring,

@@ -266,7 +266,7 @@ def test_on_the_command_line(model_folder, tables, tmp_path, monkeypatch, capsys
 def test_the_script_of_the_page_trains_under_trainer_and_predict_reads_what_it_saved(
     model_folder, tables, tmp_path, monkeypatch, capsys
 ):
-    pytest.importorskip("accelerate")
+    pytest.importorskip("accelerate", reason="the extra 'trainer' is not installed")
     page = (Path(__file__).parents[3] / "docs" / "using.md").read_text(encoding="utf-8")
     [script] = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     (tmp_path / "runs" / "human").mkdir(parents=True)
