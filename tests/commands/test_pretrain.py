@@ -104,9 +104,8 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
 def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_ends_with_the_same_weights(
     quick_recipe, inputs, tmp_path, monkeypatch
 ):
-    recipe = dataclasses.replace(
-        quick_recipe, encoder=dataclasses.replace(quick_recipe.encoder, hidden_dropout_prob=0.1)
-    )
+    encoder = dataclasses.replace(quick_recipe.encoder, hidden_dropout_prob=0.1)
+    recipe = with_training(dataclasses.replace(quick_recipe, encoder=encoder), steps=12)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     pretrain(recipe, inputs, whole)
     with monkeypatch.context() as patch:
@@ -117,7 +116,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_ends_with_the_s
     assert not is_finished(parts)
     torch.manual_seed(12345)  # nothing of the run may hang on the process's own random state
     pretrain(recipe, inputs, parts, resume=True)
-    assert losses(parts, first=7)[:10] == losses(whole, first=7)[:10]
+    assert losses(parts, first=7) == losses(whole, first=7)
     assert losses(parts) == losses(whole)
     a, b = (load_file(folder / "model" / "model.safetensors") for folder in (whole, parts))
     assert a.keys() == b.keys()
@@ -127,8 +126,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_ends_with_the_s
 @pytest.mark.processor
 def test_microbatches_do_not_change_the_run(quick_recipe, inputs, tmp_path):
     for budget in (80, 4096):
-        training = dataclasses.replace(quick_recipe.training, tokens_per_microbatch=budget)
-        pretrain(dataclasses.replace(quick_recipe, training=training), inputs, tmp_path / str(budget))
+        pretrain(with_training(quick_recipe, steps=8, tokens_per_microbatch=budget), inputs, tmp_path / str(budget))
     small, large = losses(tmp_path / "80"), losses(tmp_path / "4096")
     assert small == pytest.approx(large, abs=1e-3)
 
