@@ -7,6 +7,7 @@ Read as they are: ours, and any Hugging Face encoder that needs no code of its o
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,6 +169,11 @@ def _as_it_is(
     with torch.device("meta"):
         twin = getattr(transformers, HEADS[head][0]).from_config(config, trust_remote_code=False)
     _refuse_larger(twin, state)
+    if "attention_mask" not in signature(twin.forward).parameters:
+        raise UserError(
+            f"a model of type {kind!r} takes no attention mask, so its vectors would hang on their neighbours; "
+            "use a model that takes one"
+        )
     return type(twin), config, state
 
 

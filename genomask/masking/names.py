@@ -48,7 +48,7 @@ def find_strategy(text: str, more: Mapping[str, object] = {}) -> tuple[StrategyS
     """As `find`, for strategies alone; `more` parameters go before those in `text`."""
     found, parameters = _look_up(text, more)
     if isinstance(found, Curriculum):
-        raise SettingsError(f"{text!r} is a curriculum over the steps of a training run, and no strategy by itself.")
+        raise SettingsError(f"{text!r} is a curriculum over the steps of a training run, and no strategy; name one.")
     return found, parameters
 
 

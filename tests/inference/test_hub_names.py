@@ -118,3 +118,10 @@ def test_places_that_begin_behind_the_padding_are_not_counted(name, tmp_path):
     assert vectors(loaded, ["A" * 68], VectorSettings(), "x").shape == (1, 16)
     with pytest.raises(DataError, match="x: a sequence has 70 tokens and this model takes 69"):
         vectors(loaded, ["A" * 69], VectorSettings(), "x")
+
+
+def test_a_model_whose_vectors_would_hang_on_their_neighbours_is_refused(tmp_path):
+    transformers.FNetForMaskedLM(transformers.FNetConfig(**SIZES)).save_pretrained(tmp_path)
+    KmerTokenizer(k=2).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="a model of type 'fnet' takes no attention mask"):
+        load(tmp_path)
