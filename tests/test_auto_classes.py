@@ -16,7 +16,9 @@ assert not {"transformers", "torch", "numpy"} & set(sys.modules)
 OPENING = """
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 assert "genomask.encoders" not in sys.modules
-assert type(AutoTokenizer.from_pretrained(sys.argv[2])).__name__ == "KmerTokenizer"
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[2])
+assert type(tokenizer).__name__ == "KmerTokenizer"
+print(tokenizer.k, tokenizer.stride, tokenizer("ACGTTTTTGG")["input_ids"], tokenizer.mask_token_id, len(tokenizer))
 assert type(AutoConfig.from_pretrained(sys.argv[1])).__name__ == "MosaicBertConfig"
 assert type(AutoModelForMaskedLM.from_pretrained(sys.argv[1])).__name__ == "MosaicBertForMaskedLM"
 assert type(AutoTokenizer.from_pretrained(sys.argv[1])).__name__ == "KmerTokenizer"
@@ -32,8 +34,8 @@ def folders(tmp_path_factory):
     model, tokenizer = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("tokenizer")
     sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
     MosaicBertForMaskedLM(MosaicBertConfig(vocab_size=21, **sizes)).save_pretrained(model)
-    for folder in (model, tokenizer):
-        KmerTokenizer(k=2).save_pretrained(folder)
+    KmerTokenizer(k=2).save_pretrained(model)
+    KmerTokenizer(k=4, stride=4).save_pretrained(tokenizer)
     return [str(model), str(tokenizer)]
 
 
@@ -42,6 +44,8 @@ def test_a_fresh_process_opens_saved_folders_after_importing_genomask_alone(befo
     command = [sys.executable, "-c", before + OPENING, *folders]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    vocab = KmerTokenizer(k=4).get_vocab()
+    assert done.stdout.strip() == f"4 4 [2, {vocab['ACGT']}, {vocab['TTTT']}, 3] 4 261"
 
 
 def test_the_names_that_wait_are_those_of_our_classes():

@@ -1,8 +1,6 @@
 """KmerTokenizer: DNABERT's ids, the vectorised path, and life as a transformers tokenizer."""
 
 import itertools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -105,19 +103,6 @@ def test_a_batch_is_padded_truncated_and_marked():
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
     assert batch["special_tokens_mask"].tolist() == [[1, 0, 0, 0, 1], [1, 0, 1, 1, 1]]
     assert not batch["token_type_ids"].any()
-
-
-@pytest.mark.slow
-def test_the_auto_class_opens_a_saved_tokenizer_in_a_fresh_process(tmp_path):
-    KmerTokenizer(k=4, stride=4).save_pretrained(tmp_path)
-    program = (
-        "import sys, genomask.data; from transformers import AutoTokenizer; "
-        "t = AutoTokenizer.from_pretrained(sys.argv[1]); "
-        "print(type(t).__name__, t.k, t.stride, t('ACGTTTTTGG')['input_ids'], t.mask_token_id, len(t))"
-    )
-    result = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True)
-    vocab = KmerTokenizer(k=4).get_vocab()
-    assert result.stdout.strip() == f"KmerTokenizer 4 4 [2, {vocab['ACGT']}, {vocab['TTTT']}, 3] 4 261"
 
 
 def test_the_largest_vocabulary_survives_saving_and_is_written_one_token_a_line(tmp_path):
