@@ -112,6 +112,7 @@ MOSAIC_FREE = Arm("MosaicBERT's recipe, no dropout", "genome-tiny", (*MOSAIC, *N
 TINY = Arm("genome-tiny", "genome-tiny")
 
 FAST = Arm("genome-fast", "genome-fast")
+ALIBI = Arm("genome-fast, alibi-directed", "genome-fast", ("encoder.positions=alibi-directed",))
 QUARTER = replace(FAST, name="genome-fast, a quarter of the budget", fraction=0.25)
 
 MUON = "optimizer.name=muon"
@@ -152,7 +153,8 @@ RACES = {
             QUARTER,
         )
     ),
-    "published": Race((BERT, MOSAICBERT, TINY, FAST, QUARTER)),
+    "published": Race((BERT, MOSAICBERT, TINY, ALIBI, FAST, QUARTER)),
+    "record": Race((ALIBI, FAST), target=ALIBI, before=ALIBI),
     "switches": Race(
         (
             BERT,
@@ -191,4 +193,5 @@ RACES = {
         floor=FREQUENCIES,
     ),
 }
-"""All; without the search for the peers' best rates; one switch after the other; the same two of text."""
+"""All; without the search for the peers' best rates; the record and the one before it; one switch after the other; all
+of text, and its switches."""
