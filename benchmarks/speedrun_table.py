@@ -23,6 +23,12 @@ def ends_of(arm: str, runs: list[dict]) -> dict[int, float]:
     return {run["seed"]: run["curve"][-1]["score"] for run in runs if run["arm"] == arm}
 
 
+def floor_of(runs: list[dict]) -> float | None:
+    """The mean over the seeds of what frequencies alone score; None: earlier races did not keep it."""
+    floors = {run["seed"]: run["floor"] for run in runs if "floor" in run}
+    return statistics.mean(floors.values()) if floors else None
+
+
 def times_sooner(run: dict, peer: dict, target: float) -> dict[str, float] | None:
     """How many times fewer CPU seconds than the peer's run of that seed; from throughput and from tokens apart."""
     mine, theirs = reached(run["curve"], target), reached(peer["curve"], target)
@@ -80,8 +86,8 @@ def sentences(runs: list[dict], race: Race) -> list[str]:
         f"the target, {race.score} of {race.target.name} at the end of its budget: "
         f"{statistics.mean(ends.values()):.4f}, {len(ends)} seed(s)"
     ]
-    if floors := {run["seed"]: run["floor"] for run in runs if "floor" in run}:  # earlier races did not keep them
-        words.append(f"{race.floor} alone: {statistics.mean(floors.values()):.4f}")
+    if (floor := floor_of(runs)) is not None:
+        words.append(f"{race.floor} alone: {floor:.4f}")
     for row in summary(runs, race):
         if row["side"] != race.target.name and row["reached_by"] == row["seeds"]:
             parts = f"throughput {row['from_throughput']:.2f} x, tokens {row['from_tokens']:.2f} x"
@@ -132,6 +138,8 @@ def draw(runs: list[dict], race: Race, path: Path) -> None:
         for run in runs:
             x, y = [row[key] for row in run["curve"]], [row["score"] for row in run["curve"]]
             panel.plot(x, y, color=colours[run["arm"]], linewidth=1, marker=".", label=run["arm"])
+        if (floor := floor_of(runs)) is not None:
+            panel.axhline(floor, color="grey", linewidth=1, linestyle="--", label="frequencies alone")
         panel.set_xscale("log")
         panel.set_xlabel(label)
     panels[0].set_ylabel(f"{race.score}, held-out")

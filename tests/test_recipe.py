@@ -1,4 +1,5 @@
 import tomllib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -38,6 +39,16 @@ def test_small_genome_recipes_take_the_strategy_of_the_evidence_and_those_of_gen
         "genome-base": "genemask",
         "genome-logo": "genemask",
     }
+
+
+def test_c4_fast_differs_from_c4_tiny_in_how_it_trains_alone():
+    fast, tiny = load_recipe("c4-fast"), load_recipe("c4-tiny")
+    assert replace(fast, optimizer=tiny.optimizer, training=tiny.training, evaluation=tiny.evaluation) == tiny
+    shares = [x.optimizer.warmup_steps / x.training.steps for x in (fast, tiny)]
+    assert shares[0] == shares[1]
+    assert (
+        fast.training.steps * fast.training.sequences_per_step == tiny.training.steps * tiny.training.sequences_per_step
+    )
 
 
 @pytest.mark.parametrize("name", recipe_names())
