@@ -7,6 +7,10 @@ from genomask.report.frames import plus_minus, signed
 from genomask.report.tables import rich_table
 
 TITLE = "Accuracy, %, with and without test sequences that may have been seen"
+FOUND = (
+    "Found: test sequences that are in the training pool or in what pretraining could see, whole or by 32 bases in "
+    "a row on either strand."
+)
 
 
 def leak_table(scores: pd.DataFrame, n_test: int, n_found: int, n_unknown: int) -> Table:
@@ -32,12 +36,21 @@ def leak_frame(scores: pd.DataFrame, n_test: int, n_found: int) -> pd.DataFrame:
     )
 
 
+def suite_leak_frame(scores: pd.DataFrame) -> pd.DataFrame:
+    """The same of several tasks and models, whose columns `task`, `model` and `found` are kept."""
+    return scores[["task", "model", "found", "method"]].assign(
+        **{
+            "all": _per_cent(scores["all"]),
+            "without these": _per_cent(scores["without"]),
+            "these alone": _per_cent(scores["alone"]),
+            "points they add": [signed(100 * gained) if pd.notna(gained) else "" for gained in scores["gained"]],
+        }
+    )
+
+
 def leak_caption(over: str, n_unknown: int) -> str:
     """What was looked for, and what the interval is `over`."""
-    caption = (
-        "Found: test sequences that are in the training pool or in what pretraining could see, whole or by 32 bases in "
-        f"a row on either strand. The points are all less without, with a 95 % t interval over {over}."
-    )
+    caption = f"{FOUND} The points are all less without, with a 95 % t interval over {over}."
     if n_unknown:
         caption += f" {n_unknown:,} measurements of an earlier version are left out: it did not keep what was right."
     return caption

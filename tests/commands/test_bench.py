@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 
 from genomask.commands.bench.bench import BenchRequest, bench
+from genomask.commands.bench.seen import in_pretraining, without_seen
+from genomask.commands.run_folder.leaks import Lookup
 from genomask.errors import DataError
+from genomask.fewshot.leaks import Leaks
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.report.bench_frames import floor_counts, short_names
 
@@ -83,9 +86,31 @@ def test_the_page_shows_the_same_and_a_second_call_measures_nothing_new(measured
     page = (request.out / "report.html").read_text()
     assert "random-init/probe" in page
     assert "leaky: 1 of 10" in page
+    assert "What may have been seen" in page
     monkeypatch.setattr("genomask.fewshot.methods.Method.scorer", None)
     again = list(bench(request))
     assert again[1:] == printed[1:]
+
+
+def test_accuracies_are_shown_without_what_training_or_pretraining_saw(measured, monkeypatch):
+    request, printed = measured
+    assert any(x.startswith("second: What this model was pretrained on is not known here") for x in printed[1:])
+    rows = pd.read_csv(request.out / "results.csv", keep_default_na=False)
+    tests = {"easy": ["AC", "GT"], "leaky": ["AC"]}
+    looked_up = Leaks(*(np.array([True, False, False]) for _ in range(3)))
+    monkeypatch.setattr("genomask.commands.bench.seen.seen_by_model", lambda _, test: Lookup(" ".join(test), looked_up))
+    [(said, found)] = in_pretraining(request.models[:1], tests)
+    assert said == "first: AC GT AC"
+    assert {task: x.tolist() for task, x in found.items()} == {"easy": [True, False], "leaky": [False]}
+    nothing, one = np.zeros(10, dtype=bool), np.arange(10) == 3
+    in_training = {task: Leaks(nothing, nothing, one if task == "leaky" else nothing) for task in ("easy", "leaky")}
+    seen = without_seen(rows, request.out, in_training, {str(request.models[0]): {"easy": nothing, "leaky": nothing}})
+    assert set(seen["task"]) == {"leaky"}
+    assert set(seen["found"]) == {"1 of 10"}
+    assert sorted(seen["method"]) == ["cnn", "gc", "probe", "random-init/probe"]
+    gc = seen[seen["method"] == "gc"].iloc[0]
+    whole, rest, alone = (float(gc[name]) for name in ("all", "without these", "these alone"))
+    assert 10 * whole == pytest.approx(9 * rest + alone, abs=0.5)
 
 
 def test_a_task_that_cannot_be_read_is_named_when_the_others_are_measured(measured, suite, tmp_path):

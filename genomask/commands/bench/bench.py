@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from rich.table import Table
 
+from genomask.commands.bench.seen import in_pretraining, without_seen
 from genomask.commands.fewshot import provenance
 from genomask.data.suites import LAYOUTS, Layout, Regions, SuiteTask, suite_tasks
 from genomask.errors import DataError, UserError
-from genomask.fewshot.leaks import leaks_in_pool
+from genomask.fewshot.leaks import Leaks, leaks_in_pool
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import RESULT_FILES
 from genomask.fewshot.run import run_fewshot
@@ -24,6 +26,7 @@ from genomask.files.atomic import require_folder, sweep
 from genomask.files.locking import locked
 from genomask.report.bench_frames import CAPTION, bench_frame, floor_counts
 from genomask.report.html import ReportPage, Section, TablePart, write_page
+from genomask.report.leak_rows import FOUND, TITLE
 from genomask.report.tables import rich_table
 from genomask.terminal.progress import working
 
@@ -55,22 +58,36 @@ def bench(request: BenchRequest) -> Iterator[Table | str]:
     require_folder(request.out)
     with locked(request.out):
         sweep(request.out, *RESULT_FILES, PAGE)
-        measured, notes, failed = _measured(request, tasks)
+        measured = _measured(request, tasks)
         metrics = {task.name: task.metric for task in tasks}
-        frame = bench_frame(measured, metrics)
-        sentences, verdict = [*_protocols(tasks), *notes], list(floor_counts(measured, metrics))
-        _write_page(request, frame, " ".join(verdict), sentences)
+        frame, verdict = bench_frame(measured.rows, metrics), list(floor_counts(measured.rows, metrics))
+        models = request.models if request.settings.needs_model else ()
+        looked_up = list(in_pretraining(models, measured.tests))
+        found = {str(model): found for model, (_, found) in zip(models, looked_up, strict=True)}
+        seen = without_seen(measured.rows, request.out, measured.leaks, found)
+        sentences = [*_protocols(tasks), *_in_training(measured), *(said for said, _ in looked_up)]
+        _write_page(request, frame, seen, " ".join(verdict), sentences)
         narrow = frame.rename(columns=lambda name: re.sub("(?<=[-/])", "\n", name))
         yield rich_table(narrow, f"{request.suite.name}, % of each metric", CAPTION)
         yield from (*sentences, *verdict)
-        yield f"{len(measured)} measurements: {request.out / 'results.csv'}; page: {request.out / PAGE}"
-        if failed:
-            raise DataError(f"not measured: {'; '.join(failed)}.")
+        yield f"{len(measured.rows)} measurements: {request.out / 'results.csv'}; page: {request.out / PAGE}"
+        if measured.failed:
+            raise DataError(f"not measured: {'; '.join(measured.failed)}.")
 
 
-def _measured(request: BenchRequest, tasks: list[SuiteTask]) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """The rows of results.csv that were asked for, what is to be said of splits, and which tasks failed, and why."""
-    genome, rows, notes, failed = Regions(request.genome), [], [], []
+class _Measured(NamedTuple):
+    rows: pd.DataFrame
+    """Those of results.csv that were asked for."""
+    tests: dict[str, list[str]]
+    """The test sequences by task."""
+    leaks: dict[str, Leaks]
+    """Which of them are in the training set."""
+    failed: list[str]
+    """Which tasks failed, and why."""
+
+
+def _measured(request: BenchRequest, tasks: list[SuiteTask]) -> _Measured:
+    genome, rows, found = Regions(request.genome), [], _Measured(pd.DataFrame(), {}, {}, [])
     with working("bench", unit="measurements") as work:
         for number, task in enumerate(tasks, 1):
 
@@ -79,25 +96,26 @@ def _measured(request: BenchRequest, tasks: list[SuiteTask]) -> tuple[pd.DataFra
 
             try:
                 train, test, dev = task.read(genome)
-                found = _leaks(task.name, train.sequences, test.sequences)
                 for model in request.models:
                     strategy, seed = provenance(model)
                     measure = partial(run_fewshot, model, train, test, request.settings, out=request.out, progress=show)
                     rows.append(measure(strategy=strategy, pretraining_seed=seed, valid=dev))
             except UserError as error:
-                failed.append(f"{task.name}: {str(error).rstrip('.')}")
+                found.failed.append(f"{task.name}: {str(error).rstrip('.')}")
                 log.warning("%s is left out: %s", task.name, error)
             else:
-                notes += found
+                found.tests[task.name] = test.sequences
+                found.leaks[task.name] = leaks_in_pool(test.sequences, train.sequences)
     if not rows:
-        raise DataError(f"no task of {request.suite} could be measured: {'; '.join(failed)}.")
-    return pd.concat(rows).drop_duplicates(["model", "task", "method", "draw"]), notes, failed
+        raise DataError(f"no task of {request.suite} could be measured: {'; '.join(found.failed)}.")
+    return found._replace(rows=pd.concat(rows).drop_duplicates(["model", "task", "method", "draw"]))
 
 
-def _leaks(name: str, train: list[str], test: list[str]) -> list[str]:
+def _in_training(measured: _Measured) -> Iterator[str]:
     """That test sequences are in the training set too, where they are."""
-    leaks = leaks_in_pool(test, train)
-    return [f"{name}: {leaks.sentence('the training set')}"] if leaks.found.any() else []
+    for name, leaks in measured.leaks.items():
+        if leaks.found.any():
+            yield f"{name}: {leaks.sentence('the training set')}"
 
 
 def _protocols(tasks: list[SuiteTask]) -> list[str]:
@@ -109,13 +127,19 @@ def _metric(layout: Layout) -> str:
     return ", ".join([layout.metric, *(f"of {word} {metric}" for word, metric in layout.metrics.items())])
 
 
-def _write_page(request: BenchRequest, frame: pd.DataFrame, verdict: str, sentences: list[str]) -> None:
+def _write_page(
+    request: BenchRequest, frame: pd.DataFrame, seen: pd.DataFrame, verdict: str, sentences: list[str]
+) -> None:
     table = TablePart(title="Score on the published test set, %", frame=frame, caption=CAPTION)
+    sections = [Section(title="Scores", parts=(table,), paragraphs=tuple(sentences))]
+    if len(seen):
+        without = TablePart(title=TITLE, frame=seen, caption=FOUND)
+        sections.append(Section(title="What may have been seen", parts=(without,)))
     page = ReportPage(
         title=f"Benchmark: {request.suite.name}",
         verdict=verdict,
         about=f"{', '.join(map(str, request.models))} on the tasks in {request.suite}.",
-        sections=(Section(title="Scores", parts=(table,), paragraphs=tuple(sentences)),),
+        sections=tuple(sections),
         settings=asdict(request.settings),
     )
     write_page(page, request.out / PAGE)
