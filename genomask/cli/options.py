@@ -143,7 +143,7 @@ def read_numbers(text: str, option: str) -> tuple[int, ...]:
 
 def usage_sentence(error: Any) -> str:
     """What is wrong with a command line, and where to read how it goes."""
-    said = error.format_message().rstrip(".").replace("Value error, ", "")
+    said = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # choices stand on lines
     verb = error.ctx.command_path if error.ctx else "genomask"
     return f"{said}{'' if said.endswith('?') else '.'} See: {verb} --help"
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from genomask.errors import DataError, SettingsError, shown
 from genomask.files.bgzip import BGZIP_END, HEADER_BYTES, is_bgzip
-from genomask.files.inputs import STDIN, reading, require_file
+from genomask.files.inputs import STDIN, empty, reading, require_file
 from genomask.files.unpacked import unpacked
 
 CHUNK_BYTES = 1 << 22
@@ -105,7 +105,7 @@ def pieces_of(path: Path, parts: Iterator[Part], ambiguous: str) -> Iterator[Pie
         elif part.text.strip():
             raise _not_fasta(path, part)
     if not headers:
-        raise DataError(f"{path}: the file is empty. Give a genome file, such as FASTA, which begins with '>'.")
+        raise empty(path, "Give a genome file, such as FASTA, which begins with '>'.")
     _require_bases(path, headers, record, n_bases)
 
 

@@ -11,7 +11,7 @@ from io import BufferedIOBase
 from pathlib import Path
 
 from genomask.errors import DataError
-from genomask.files.inputs import reading, require_file
+from genomask.files.inputs import empty, reading, require_file
 from genomask.files.unpacked import unpacked
 
 READ_BYTES = 1 << 14
@@ -46,7 +46,7 @@ def numbered_bytes(path: Path) -> Iterator[tuple[int, bytes]]:
             f"{path}: the file cannot be read ({error.strerror}). Check the file and its rights."
         ) from error
     if number == 0:
-        raise DataError(f"{path}: the file is empty. Give a file with content.")
+        raise empty(path, "Give a file with content.")
 
 
 def decoded(line: bytes, where: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from genomask.errors import DataError, SettingsError
 from genomask.files.cache import CHUNK_BYTES, cache_errors, default_cache
-from genomask.files.inputs import input_file, local, require_file
+from genomask.files.inputs import STDIN, empty, input_file, local, require_file
 from genomask.settings.ranges import LARGE
 from genomask.settings.table import Bounds
 
@@ -141,4 +141,6 @@ def _kept_stdin() -> Path:
                 while chunk := sys.stdin.buffer.read(CHUNK_BYTES):
                     digest.update(chunk)
                     file.write(chunk)
+            if not arriving.stat().st_size:
+                raise empty(STDIN, "")
             return arriving.replace(room / f"{digest.hexdigest()}{STDIN_SUFFIX}")

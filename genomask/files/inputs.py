@@ -54,6 +54,15 @@ def reading(path: Path) -> Iterator[BufferedReader]:
             yield file
 
 
+def empty(path: Path, advice: str) -> DataError:
+    """That nothing is in a file, or came by standard input, and how to mend it: `advice` is for a file."""
+    if path == STDIN:
+        return DataError(
+            "standard input is empty. Pipe something into it, and let - stand for one file only: it can be read once."
+        )
+    return DataError(f"{path}: the file is empty. {advice}")
+
+
 def input_file(text: str | Path) -> Path:
     """A file that will be read."""
     path = local(text)

@@ -130,6 +130,7 @@ BEFORE_TORCH = [
     (["export", "--model", "m", "--to", "bert", "--out", "o"], "m: no model here"),
     (["export", "--model", "r", "--to", "bert", "--out", "o"], "the run has not finished"),
     (["export", "--model", "r", "--to", "brt", "--out", "o"], "--to"),
+    (["export", "--model", "r", "--out", "o"], "Missing option '--to'. Choose from: mosaicbert, bert. See: "),
     (["doctor", "now"], "now"),
     (["pretrain", "--genome", "\x1b[31mred.fa"], r"\x1b[31mred.fa: no such file"),
     (["pretrain", "--\x1b[31m"], "No such option"),

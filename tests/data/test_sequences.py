@@ -64,6 +64,12 @@ def test_standard_input_is_read_like_a_file(text, packed, write, monkeypatch):
     assert read(STDIN, ambiguous="n") == read(write(text), ambiguous="n")
 
 
+def test_standard_input_that_is_empty_is_called_so(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO())))
+    with pytest.raises(DataError, match=r"^standard input is empty\."):
+        read(STDIN)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -50,6 +50,14 @@ def test_standard_input_becomes_a_file_of_the_cache_named_by_its_content(tmp_pat
     assert remove(entry)
 
 
+def test_standard_input_that_is_empty_is_said_by_its_name_and_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
+    with pytest.raises(DataError, match=r"^standard input is empty\. Pipe something .* - stand for one file only"):
+        input_genome("-")
+    assert list(entries(tmp_path)) == []
+
+
 @settings(max_examples=30, deadline=None)
 @given(weight=st.floats(1e-9, 1e6))
 def test_a_number_behind_the_last_colon_is_a_weight_unless_a_file_is_called_so(weight, tmp_path_factory):
