@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import Progress, ProgressColumn, TextColumn
 from rich.segment import Segment
+from rich.table import Column
 from rich.text import Text
 
 ELSEWHERE = 120
@@ -98,9 +99,9 @@ def progress_bar(*columns: ProgressColumn, transient: bool = False) -> Progress:
     return _BarsWithDetails(*columns, console=_new_console(stderr=True), **settings)
 
 
-def text_column(template: str) -> TextColumn:
-    """A column of a bar, such as '{task.description}', whose text is taken as it is."""
-    return TextColumn(template, markup=False)
+def text_column(template: str, column: Column | None = None) -> TextColumn:
+    """A column of a bar, such as '{task.description}', whose text is taken as it is, by default on one line."""
+    return TextColumn(template, markup=False, table_column=column)
 
 
 class TerminalLog(logging.Handler):

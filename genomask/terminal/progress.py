@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Self
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 from genomask.terminal.console import progress_bar, text_column
@@ -25,14 +26,15 @@ class Bars:
     """Pieces of work side by side, shown while it is entered; transient ones leave nothing on the terminal."""
 
     def __init__(self, *, transient: bool = False) -> None:
+        whole = Column(no_wrap=True)  # the bar and the status make room where the terminal is narrow
         self._shown = progress_bar(
             text_column("{task.description}"),
             BarColumn(),
-            _CountColumn(),
-            text_column("{task.fields[status]}"),
-            TimeElapsedColumn(),
+            _CountColumn(whole.copy()),
+            text_column("{task.fields[status]}", Column()),
+            TimeElapsedColumn(whole.copy()),
             text_column("left"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(table_column=whole.copy()),
             transient=transient,
         )
 

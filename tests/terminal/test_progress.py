@@ -65,6 +65,18 @@ def test_a_terminal_gets_a_bar_and_no_lines(clock, lines, capsys, monkeypatch):
     assert "2/4 steps [loss] 2.9" in capsys.readouterr().err
 
 
+def test_in_a_narrow_terminal_bar_and_status_make_room_and_no_number_is_cut(clock, lines, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    with working("bench", 40, "measurements") as work:
+        clock[0] += 100
+        work.show(30, status="task 2 of 2, finetune: 30 shots, draw 1")
+    shown = capsys.readouterr().err
+    assert "30/40 measurements" in shown
+    assert "0:01:40" in shown
+    assert "…" not in shown
+
+
 def test_neither_bar_nor_line_where_the_log_is_silent(clock, lines, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     logging.getLogger("genomask").setLevel(logging.WARNING)
