@@ -95,6 +95,11 @@ def at_rate(arm: Arm, rate: float) -> Arm:
     return replace(arm, name=f"{arm.name}, {rate:g}", changes=(*arm.changes, f"optimizer.learning_rate={rate}"))
 
 
+def changed(arm: Arm, what: str, *changes: str) -> Arm:
+    """The same with further changes, which its name says."""
+    return replace(arm, name=f"{arm.name}, {what}", changes=(*arm.changes, *changes))
+
+
 def published_bert(recipe: Recipe, vocabulary: int) -> nn.Module:
     """HF BERT as DNABERT sets it."""
     return hf_bert(recipe, vocabulary, dropout=0.1)
@@ -121,6 +126,9 @@ TEXT_FREE = Arm("HF BERT, no dropout", "c4-tiny", BERT_OF_2018, bert_without_dro
 STRICT = at_rate(TEXT_FREE, 3e-3)
 C4 = Arm("c4-tiny", "c4-tiny")
 C4_FAST = Arm("c4-fast", "c4-fast")
+C4_MUON = Arm("muon, rate 0.02", "c4-tiny", (MUON, "optimizer.muon_learning_rate=0.02"))
+C4_ALIBI = Arm("muon, 8 documents a step", "c4-fast", ("encoder.positions=alibi",))
+"""c4-fast with c4-tiny's positions, the record before it."""
 
 BITS, NATS = "bits per hidden base", "nats per masked token"
 FREQUENCIES = "the word pieces' frequencies in the training text"
@@ -179,7 +187,7 @@ RACES = {
             Arm("muon, 45 %, 4 layers", "genome-tiny", (MUON, "masking.mask_rate=0.45", "encoder.num_hidden_layers=4")),
         )
     ),
-    "text": replace(TEXT, arms=(TEXT_BERT, STRICT, C4, C4_FAST)),
+    "text": replace(TEXT, arms=(TEXT_BERT, STRICT, C4, C4_MUON, C4_ALIBI, C4_FAST)),
     "text-switches": replace(
         TEXT,
         arms=(
@@ -188,13 +196,16 @@ RACES = {
             C4,
             Arm("rate 0.004", "c4-tiny", ("optimizer.learning_rate=4e-3",)),
             Arm("muon", "c4-tiny", (MUON,)),
-            Arm("muon, rate 0.02", "c4-tiny", (MUON, "optimizer.muon_learning_rate=0.02")),
+            C4_MUON,
             Arm("8 documents a step", "c4-tiny", ("training.sequences_per_step=8",)),
+            C4_ALIBI,
+            changed(C4_ALIBI, "adamw's rate 0.004", "optimizer.learning_rate=4e-3"),
+            changed(C4_ALIBI, "muon's rate 0.02", "optimizer.muon_learning_rate=0.02"),
+            changed(C4_ALIBI, "15 % masked", "masking.mask_rate=0.15"),
+            changed(C4_ALIBI, "45 % masked", "masking.mask_rate=0.45"),
+            changed(C4_ALIBI, "4 layers", "encoder.num_hidden_layers=4"),
+            changed(C4_ALIBI, "alibi-directed", "encoder.positions=alibi-directed"),
             C4_FAST,
-            Arm("c4-fast, adamw's rate 0.004", "c4-fast", ("optimizer.learning_rate=4e-3",)),
-            Arm("c4-fast, 15 % masked", "c4-fast", ("masking.mask_rate=0.15",)),
-            Arm("c4-fast, 45 % masked", "c4-fast", ("masking.mask_rate=0.45",)),
-            Arm("c4-fast, 4 layers", "c4-fast", ("encoder.num_hidden_layers=4",)),
         ),
     ),
 }

@@ -41,9 +41,13 @@ def test_small_genome_recipes_take_the_strategy_of_the_evidence_and_those_of_gen
     }
 
 
-def test_c4_fast_differs_from_c4_tiny_in_how_it_trains_alone():
+def test_c4_fast_differs_from_c4_tiny_in_positions_and_in_how_it_trains():
     fast, tiny = load_recipe("c4-fast"), load_recipe("c4-tiny")
-    assert replace(fast, optimizer=tiny.optimizer, training=tiny.training, evaluation=tiny.evaluation) == tiny
+    same = replace(fast.encoder, positions=tiny.encoder.positions)
+    assert (
+        replace(fast, encoder=same, optimizer=tiny.optimizer, training=tiny.training, evaluation=tiny.evaluation)
+        == tiny
+    )
     shares = [x.optimizer.warmup_steps / x.training.steps for x in (fast, tiny)]
     assert shares[0] == shares[1]
     assert (
