@@ -18,6 +18,8 @@ MOST_NAMED = 40
 """Classes whose names fit beside a matrix."""
 MOST_WRITTEN = 12
 """Columns whose numbers fit into the cells."""
+DARK = 0.85
+"""Of a row: on the blue of larger fractions white has more contrast than ink (WCAG's ratio), below ink has."""
 LONGEST_NAME = 24
 SAID = ("yes, said yes", "yes, said no", "no, said yes", "no, said no")
 """What can be said of a label that a sequence has or has not."""
@@ -78,7 +80,7 @@ def _matrix(axes: Axes, counts: np.ndarray, rows: list[str], columns: list[str])
     axes.grid(visible=False)
     if len(columns) <= MOST_WRITTEN and len(rows) <= MOST_NAMED:
         for (row, column), count in np.ndenumerate(counts):
-            colour = PAPER if fractions[row, column] > 0.5 else INK
+            colour = PAPER if fractions[row, column] > DARK else INK
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
     names = {"x": columns, "y": rows}
     for side, texts in names.items():

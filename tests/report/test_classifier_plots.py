@@ -1,10 +1,14 @@
 """Pictures of classifiers: they are made for two classes and for hundreds, for odd names and for a single point."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from genomask.report.classifier_plots import answers, loss_curves, predictions
+from genomask.report.style import HUES, INK, PAPER
 
 
 @pytest.mark.parametrize("classes", [2, 15, 120])
@@ -27,6 +31,23 @@ def test_a_count_stands_in_the_row_of_its_class_and_the_column_of_what_was_said(
              if line.lstrip().startswith("<text")]  # fmt: skip
     written = [word for word in words if word.isdigit()]
     assert written == ["1", "2", "0", "2"]
+
+
+def _luminance(colour):
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in to_rgb(colour)]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+@pytest.mark.parametrize("ours", [50, 80, 90, 100])
+def test_a_count_is_written_in_the_colour_that_its_cell_tells_better(tmp_path, ours):
+    figures = np.eye(2)[np.r_[np.zeros(ours, int), np.ones(100 - ours, int)]]
+    truth = np.zeros(100, dtype=int)
+    answers(truth, figures, ["x", "y"], tmp_path / "a.svg", "--valid", several=False)
+    (style,) = re.findall(rf'<text style="([^"]*)"[^>]*>{ours}</text>', (tmp_path / "a.svg").read_text())[:1]
+    cell = _luminance(ours / 100 * np.array(to_rgb(HUES["blue"])) + (1 - ours / 100))
+    contrast = {x: abs(np.log((_luminance(x) + 0.05) / (cell + 0.05))) for x in (PAPER, INK)}
+    fill = re.search(r"fill: (#\w+)", style)
+    assert (fill[1] if fill else "#000000") == max(contrast, key=contrast.get)
 
 
 def test_curves_with_and_without_valid_and_of_one_step(tmp_path):
