@@ -19,6 +19,8 @@ _MEASURE = """<script>addEventListener("load", () => {
   const wide = [...document.querySelectorAll(".wide")];
   const outside = [...document.querySelectorAll("main *")].filter(
     (x) => x.getBoundingClientRect().right > innerWidth + 1 && !x.parentElement.closest(".wide"));
+  const cut = [...document.querySelectorAll("caption > *")].filter(
+    (x) => x.getBoundingClientRect().right > x.closest(".wide").getBoundingClientRect().right + 1);
   const scrolling = wide.filter((x) => x.scrollWidth > x.clientWidth + 1);
   const cued = scrolling.filter((x) => {
     const style = getComputedStyle(x);
@@ -26,7 +28,7 @@ _MEASURE = """<script>addEventListener("load", () => {
   });
   parent.postMessage(
     JSON.stringify({outside: outside.map((x) => x.outerHTML.slice(0, 200)), scrolling: scrolling.length,
-    cued: cued.length, width: innerWidth}), "*");
+    cut: cut.map((x) => x.textContent), cued: cued.length, width: innerWidth}), "*");
 });</script>"""
 _FRAME = """<script>addEventListener("message", (said) => { document.body.dataset.found = said.data; });</script>
 <body><iframe src="measured.html" style="width:{width}px;height:4000px;border:0"></iframe></body>"""

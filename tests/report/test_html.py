@@ -26,7 +26,11 @@ def page(runs, baselines, summary, verdict, seed_differences, arms, tmp_path) ->
         for name in ("verdict", "fewshot", "learning")
     ]
     tables = [
-        TablePart(title="Verdict", frame=verdict_frame(verdict, arms, "random-span"), caption="A caption."),
+        TablePart(
+            title="The verdict: " + "what each masking strategy earned, " * 3,
+            frame=verdict_frame(verdict, arms, "random-span"),
+            caption="A caption.",
+        ),
         TablePart(title="Odd", frame=pd.DataFrame({"name": [HOSTILE], "value": ["1.0"]})),
     ]
     report = ReportPage(
@@ -124,6 +128,7 @@ def test_nothing_lies_beyond_the_edge_without_a_cue(chromium, page, width):
     found = measure_in_browser(chromium, page, width)
     assert found["width"] == width
     assert found["outside"] == []
+    assert found["cut"] == []
     assert found["cued"] == found["scrolling"]
     assert found["scrolling"] > 0 or width > 390
 
