@@ -205,7 +205,14 @@ RACES = {
             changed(C4_ALIBI, "45 % masked", "masking.mask_rate=0.45"),
             changed(C4_ALIBI, "4 layers", "encoder.num_hidden_layers=4"),
             changed(C4_ALIBI, "alibi-directed", "encoder.positions=alibi-directed"),
+            Arm("rotary-directed", "c4-tiny", ("encoder.positions=rotary-directed",)),
             C4_FAST,
+            changed(
+                C4_FAST,
+                "muon's rate 0.02, 16 documents a step",
+                "optimizer.muon_learning_rate=0.02",
+                "training.sequences_per_step=16",
+            ),
         ),
     ),
 }
