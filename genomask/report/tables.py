@@ -1,5 +1,6 @@
 """Tables for the terminal: frames in, rich tables out."""
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -13,6 +14,8 @@ from genomask.report.frames import fewshot_frame, verdict_frame
 
 LONGEST_NAME = 36
 """Texts up to this length stay in one line, such as the name of a strategy or a method; figures may fold."""
+_FIGURE = re.compile(r"[+\N{MINUS SIGN}-]\d")
+"""How a difference begins; words may stand behind it."""
 
 
 def rich_table(frame: pd.DataFrame, title: str = "", caption: str = "") -> Table:
@@ -22,7 +25,8 @@ def rich_table(frame: pd.DataFrame, title: str = "", caption: str = "") -> Table
     table.caption = Text(caption, "table.caption") if caption else None
     for name in frame.columns:
         side: Literal["left", "right"] = "right" if is_numeric(frame[name]) else "left"
-        is_name = side == "left" and all(len(str(value)) <= LONGEST_NAME for value in frame[name])
+        texts = [str(value) for value in frame[name]]
+        is_name = side == "left" and all(len(text) <= LONGEST_NAME and not _FIGURE.match(text) for text in texts)
         table.add_column(Text(str(name)), justify=side, overflow="fold", no_wrap=is_name)
     for values in frame.itertuples(index=False):
         table.add_row(*(Text(str(value)) for value in values))
@@ -35,8 +39,9 @@ def fewshot_table(summary: pd.DataFrame, caption: str = "") -> Table:
 
 
 def verdict_table(verdict: pd.DataFrame, arms: pd.DataFrame, control: str, caption: str = "") -> Table:
-    """The comparison of masking strategies; arguments as `frames.verdict_frame` takes them."""
-    return rich_table(verdict_frame(verdict, arms, control), "Verdict", caption)
+    """The comparison of masking strategies, whole in 80 columns; arguments as `frames.verdict_frame` takes them."""
+    narrow = verdict_frame(verdict, arms, control).rename(columns=lambda name: name.replace(" ", "\n"))
+    return rich_table(narrow, "Verdict", caption)
 
 
 def floor_table(against: pd.DataFrame) -> Iterator[Table]:

@@ -6,8 +6,8 @@ from rich.console import Console
 from genomask.report.tables import fewshot_table, is_numeric, rich_table, verdict_table
 
 
-def printed(table) -> str:
-    console = Console(width=140)
+def printed(table, width=140) -> str:
+    console = Console(width=width)
     with console.capture() as capture:
         console.print(table)
     return capture.get()
@@ -24,6 +24,13 @@ def test_the_verdict_table_prints_every_arm(verdict, arms):
     text = printed(verdict_table(verdict, arms, "random-span"))
     assert "the control" in text
     assert "+1.3 [+0.4, +2.2], p 0.012" in text
+
+
+def test_no_word_of_the_verdict_is_cut_in_80_columns(verdict, arms):
+    text = printed(verdict_table(verdict, arms, "random-span"), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    for whole in ("accuracy,", "above", "random-span", "+1.3 [+0.4, +2.2],", "hidden", " %  "):
+        assert whole in text
 
 
 def test_numbers_are_set_right_and_words_left():
