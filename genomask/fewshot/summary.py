@@ -11,13 +11,17 @@ import pandas as pd
 
 from genomask.fewshot.draws import draws_overlap
 from genomask.fewshot.metrics import METRICS
-from genomask.fewshot.statistics import mean_interval
+from genomask.fewshot.statistics import MIN_SEEDS, mean_interval
 
 GROUP = ["model", "strategy", "pretraining_seed", "task", "shot", "method"]
 
 INTERVAL_CAPTION = (
     "Mean over draws of the training examples, plus or minus a 95 % t interval: this model, this test set. "
     "No interval where there is one draw, as where it takes all the examples there are."
+)
+SEEDS_CAPTION = (
+    "Mean over draws of the training examples and over pretraining seeds, plus or minus a 95 % t interval over seeds, "
+    f"which takes {MIN_SEEDS} or more of them; of floors that know no seed it is over draws. All on this test set."
 )
 OVERLAP_CAPTION = "draws overlap: the draws share examples of the pool, so the interval is narrower than it should be."
 
@@ -49,7 +53,11 @@ def _row(key: tuple[Any, ...], rows: pd.DataFrame, smallest_class: Mapping[str, 
 
 def captions(summary: pd.DataFrame) -> list[str]:
     """The sentences to print under a table made of these rows."""
-    lines = [INTERVAL_CAPTION, *([OVERLAP_CAPTION] if summary["draws_overlap"].any() else [])]
+    has_seeds = summary.groupby("strategy")["pretraining_seed"].nunique().max() > 1
+    lines = [
+        SEEDS_CAPTION if has_seeds else INTERVAL_CAPTION,
+        *([OVERLAP_CAPTION] if summary["draws_overlap"].any() else []),
+    ]
     for task, rows in summary.groupby("task", sort=False):
         worst = rows["accuracy_test_error"].max()
         lines.append(

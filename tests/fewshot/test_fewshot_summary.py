@@ -4,7 +4,7 @@ import pytest
 
 from genomask.fewshot.metrics import METRICS
 from genomask.fewshot.results import read_summary
-from genomask.fewshot.summary import INTERVAL_CAPTION, OVERLAP_CAPTION, captions, summarise
+from genomask.fewshot.summary import INTERVAL_CAPTION, OVERLAP_CAPTION, SEEDS_CAPTION, captions, summarise
 
 
 def rows(method: str, shot: int, accuracies: list[float]) -> list[dict]:
@@ -56,3 +56,9 @@ def test_captions_say_what_the_intervals_mean(summary):
     assert lines[:2] == [INTERVAL_CAPTION, OVERLAP_CAPTION]
     assert "400 test sequences; their sampling adds a standard error of up to 2.5 points" in lines[2]
     assert OVERLAP_CAPTION not in captions(summary[~summary["draws_overlap"]])
+
+
+def test_the_caption_of_several_pretraining_seeds_says_that_the_interval_is_over_them(summary):
+    seeds = pd.concat([summary.assign(pretraining_seed=seed) for seed in range(2)])
+    assert captions(seeds)[0] == SEEDS_CAPTION
+    assert captions(summary)[0] == INTERVAL_CAPTION
