@@ -48,7 +48,8 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what it would take (time, memory, disk, tokens) and stop.")
 ]
 RecipeName = Annotated[
-    str, typer.Option(help="Recipe name or TOML file. Default: tiny without a GPU, base with one.", metavar="RECIPE")
+    str,
+    typer.Option(help="Recipe name or TOML file. Default: genome-tiny or c4-fast; with a GPU base.", metavar="RECIPE"),
 ]
 Changes = Annotated[
     list[str],

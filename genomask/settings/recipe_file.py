@@ -14,8 +14,8 @@ from genomask.errors import SettingsError
 from genomask.settings.ranges import shown
 from genomask.settings.spelling import did_you_mean
 
-KINDS = {"genome": "genome", "text": "c4"}
-"""Kind of a recipe -> how the names of the package's own begin."""
+DEFAULTS = {"genome": ("genome-tiny", "genome-base"), "text": ("c4-fast", "c4-base")}
+"""Kind of a recipe -> that of someone who names none, without a GPU and with one; why is in docs/speedrun.md."""
 
 
 def recipe_names() -> list[str]:
@@ -26,7 +26,7 @@ def recipe_names() -> list[str]:
 
 def default_recipe(kind: str, *, has_gpu: bool = False) -> str:
     """The recipe of someone who names none."""
-    return f"{KINDS[kind]}-{'base' if has_gpu else 'tiny'}"
+    return DEFAULTS[kind][has_gpu]
 
 
 def read_tables(name: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]:
@@ -47,11 +47,11 @@ def apply_changes(tables: dict[str, Any], changes: Sequence[str]) -> dict[str, A
 
 
 def kind_of(tables: Mapping[str, Any], where: str) -> str:
-    """What the tables are a recipe for. Raises SettingsError, naming `where`, for none of KINDS."""
+    """What the tables are a recipe for. Raises SettingsError, naming `where`, for none that is known."""
     kind = tables.get("kind")
-    if isinstance(kind, str) and kind in KINDS:
+    if isinstance(kind, str) and kind in DEFAULTS:
         return kind
-    raise SettingsError(f"recipe {where}: kind must be one of {', '.join(KINDS)}, got {shown(kind)}")
+    raise SettingsError(f"recipe {where}: kind must be one of {', '.join(DEFAULTS)}, got {shown(kind)}")
 
 
 def _tables_of(name: str | Path) -> dict[str, Any]:
