@@ -212,7 +212,7 @@ def test_the_command_prints_the_masks_and_the_table_and_saves_the_picture(simula
         cli.main()
     assert end.value.code == 0
     printed = capsys.readouterr().out
-    for words in ("simulated:1,001-1,120, 120 bases, k = 4", "1100", "bases hidden", f"picture: {out}"):
+    for words in ("simulated:1,001-1,120, 120 bases, k = 4", "1100", "spans", f"picture: {out}"):
         assert words in printed
     assert "120 bases hidden" in out.read_text()
 
@@ -255,7 +255,7 @@ def test_where_the_disk_is_full_the_masks_are_still_printed(tmp_path, monkeypatc
         cli.main()
     said = capsys.readouterr()
     assert end.value.code == 2
-    assert "bases hidden" in said.out
+    assert "spans" in said.out
     assert "masks.svg cannot be written (No space left on device)" in said.err
 
 

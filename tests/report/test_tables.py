@@ -33,6 +33,23 @@ def test_no_word_of_the_verdict_is_cut_in_80_columns(verdict, arms):
         assert whole in text
 
 
+def test_no_figure_is_cut_where_names_can_fold():
+    figures = {"tokens": "1,216,361", "tokens/s": "16,305", "loss, nats": "5.532", "bits": "1.9988"}
+    frame = pd.DataFrame([{"run": f"random-span-seed{seed}", "strategy": "random-span"} | figures for seed in range(2)])
+    assert "loss, nats" in printed(rich_table(frame), width=80)
+    text = printed(rich_table(frame), width=68)
+    assert max(map(len, text.splitlines())) <= 68
+    for whole in (*figures.values(), "tokens/s", "loss,", "strategy"):
+        assert whole in text
+
+
+def test_a_digest_folds_before_a_name_or_a_figure_is_lost():
+    frame = pd.DataFrame({"file": ["genome.fa.gz"], "bytes": ["15,516"], "SHA-256": ["88" * 32]})
+    text = printed(rich_table(frame), width=60)
+    assert "genome.fa.gz" in text
+    assert "15,516" in text
+
+
 def test_numbers_are_set_right_and_words_left():
     frame = pd.DataFrame({"name": ["a", "b"], "value": ["1.5 ± 0.2", ""], "difference": ["−1.0", "+2.0"]})
     assert [is_numeric(frame[name]) for name in frame] == [False, True, True]
