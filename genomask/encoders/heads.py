@@ -132,7 +132,8 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         if labels is not None and (unpadding is None or self.config.sparse_prediction):
             if masked_index is None:
                 masked_index = labels.ne(IGNORE).nonzero().squeeze(1)
-                loss_weights = None if loss_weights is None or unpadding is None else loss_weights[masked_index]
+                if loss_weights is not None and unpadding is not None:
+                    loss_weights = loss_weights[masked_index]
             masked_index = _never_empty(masked_index, len(labels))
             scores = self._scores_at(masked_index, tokens, gathered)
             loss = masked_loss(scores, labels[masked_index], loss_weights, reduction)
