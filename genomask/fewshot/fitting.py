@@ -119,8 +119,14 @@ class Validation(NamedTuple):
     tokens_per_batch: int
 
     def loss(self, model: PreTrainedModel) -> float:
-        """The model's own, a mean."""
-        return float(loss_of(model, logits(model, self.tokens, self.tokens_per_batch), torch.from_numpy(self.targets)))
+        """The model's own, a mean. Raises TrainingError where it is not finite, since no epoch would be the best."""
+        found = logits(model, self.tokens, self.tokens_per_batch)
+        loss = float(loss_of(model, found, torch.from_numpy(self.targets)))
+        if not math.isfinite(loss):
+            raise TrainingError(
+                "the loss on the examples that choose the epoch is not finite; lower the learning rate."
+            )
+        return loss
 
 
 def fit(

@@ -99,7 +99,7 @@ def _other_tokens(
         ) from problem
     if limit and where not in _SAID and (cut := sum(len(ids) == limit for ids in encoded["input_ids"])):
         _SAID.add(where)
-        said = "%s: %d of its first %d texts fill the %d tokens that they are cut to, and may have been longer"
+        said = "%s: %d of %d texts read together fill the %d tokens that they are cut to, and may have been longer"
         log.warning(said, where, cut, len(sequences), limit)
     parts, letters = [], []
     for at, (first, tab, _) in enumerate(given):

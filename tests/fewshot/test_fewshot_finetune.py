@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from genomask.errors import TrainingError
 from genomask.fewshot.finetune import FineTuneSettings, finetune_scorer, new_classifier, schedule
 from genomask.fewshot.fitting import Fitting, Schedule, Validation, fit
 from genomask.inference.tokens import tokenise
@@ -75,3 +76,12 @@ def test_with_validation_examples_the_epoch_of_their_lowest_loss_is_kept(model_f
     model, _ = new()
     fit(model, tokens, pool.labels, plan, 0, valid)
     assert all(torch.equal(x, weights[kept][name]) for name, x in model.state_dict().items())
+
+
+def test_a_loss_that_is_not_finite_chooses_no_epoch(model_folder, pool):
+    model, tokenizer = new_classifier(model_folder, seed=0, num_labels=2)
+    valid = Validation(tokenise(tokenizer, pool.sequences, "file").tokens, pool.labels, 512)
+    with torch.no_grad():
+        model.classifier.bias.fill_(torch.nan)
+    with pytest.raises(TrainingError, match="choose the epoch is not finite"):
+        valid.loss(model)
