@@ -5,7 +5,16 @@ from typing import Any
 
 import pandas as pd
 
-from genomask.report.meaning import ITEMS, LOSS, Baselines, gain_words, last_scores, still_copying, with_error
+from genomask.report.meaning import (
+    ITEMS,
+    LOSS,
+    Baselines,
+    gain_words,
+    last_scores,
+    number_of,
+    still_copying,
+    with_error,
+)
 
 APART = f"{LOSS}_of_"
 """Scores of one genome are called as those of the whole, with its name behind."""
@@ -27,11 +36,11 @@ def genome_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     table = []
     for name in (*genomes_of(rows), ""):
         of = f"_of_{name}" if name else ""
-        row = {"genome": name or "all", "loss, nats": f"{mean[f'{LOSS}{of}']:.3f}"}
+        row = {"genome": name or "all", "loss, nats": f"{number_of(mean, f'{LOSS}{of}'):.3f}"}
         for item, words in (("single", "one base"), ("six", "six in a row")):
             if (bits := mean.get(f"eval_bits_per_hidden_base_{item}{of}")) is None:
                 continue  # of tokens that are no k-mers
-            gain = mean[f"eval_bits_below_order_0_{item}{of}"]
+            gain = number_of(mean, f"eval_bits_below_order_0_{item}{of}")
             error = last.get(f"eval_bits_below_order_0_{item}_standard_error{of}")
             row |= {f"bits, {words}": f"{bits:.4f}", f"below order-0, {item}": with_error(gain, error)}
         table.append(row)

@@ -119,10 +119,11 @@ def _of_dna(last: pd.Series, baselines: Baselines, still: str, mask_tells: bool)
 
 
 def _beside_floor(loss: float, baselines: Baselines) -> str:
-    return f"loss {loss:.3f} nats per masked token, flank floor {_number(baselines, 'flank_floor_nats'):.3f}"
+    return f"loss {loss:.3f} nats per masked token, flank floor {number_of(baselines, 'flank_floor_nats'):.3f}"
 
 
-def _number(known: pd.Series | Baselines, name: str) -> float:
+def number_of(known: pd.Series | Mapping[str, Any], name: str) -> float:
+    """A figure of a run, by its name. Raises DataError where it is missing, as in files that were damaged."""
     value = known.get(name)
     if value is None or pd.isna(value):
         raise DataError(f"metrics.jsonl or baselines.json has no {name}; bring both back from a copy.")
@@ -130,7 +131,7 @@ def _number(known: pd.Series | Baselines, name: str) -> float:
 
 
 def _of_text(loss: float, baselines: Baselines) -> str:
-    constant = _number(baselines, "unigram_entropy_nats")
+    constant = number_of(baselines, "unigram_entropy_nats")
     if loss >= constant:
         return (
             f"knows no more than how frequent each token is (loss {loss:.3f} nats, the best constant guess "
@@ -144,9 +145,9 @@ def _of_text(loss: float, baselines: Baselines) -> str:
 
 def _level(last: pd.Series, baselines: Baselines, item: str) -> tuple[int, str]:
     """0 worse than the composition, 1 no better, 2 better, 3 better than a Markov chain of order 5; and the words."""
-    gain = _number(last, f"eval_bits_below_order_0_{item}")
+    gain = number_of(last, f"eval_bits_below_order_0_{item}")
     error = last.get(f"eval_bits_below_order_0_{item}_standard_error")
-    above_markov = _number(last, f"eval_bits_per_hidden_base_{item}") - _number(baselines, f"order_5_bits_{item}")
+    above_markov = number_of(last, f"eval_bits_per_hidden_base_{item}") - number_of(baselines, f"order_5_bits_{item}")
     level, words = gain_words(gain, error)
     beside = f"on {ITEMS[item]} it is {words} than a constant guess by composition"
     if level < BETTER:

@@ -14,7 +14,7 @@ import pandas as pd
 from genomask.commands.compare.arms import Arm, Comparison
 from genomask.commands.compare.leaks import Seen, look_up
 from genomask.commands.compare.workers import run_arms
-from genomask.errors import SettingsError, TrainingError
+from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.fewshot.draws import align_classes, check_pool
 from genomask.fewshot.results import read_results, read_summary
 from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
@@ -22,13 +22,14 @@ from genomask.files.atomic import atomic_write, require_folder, sweep
 from genomask.files.genomes import require_genome
 from genomask.files.locking import locked
 from genomask.masking.names import find
-from genomask.report.meaning import last_scores
+from genomask.report.meaning import LOSS, last_scores
 from genomask.training import distributed
 from genomask.training.metrics_log import read_metrics
 from genomask.training.records import read_baselines
 
 ADVISED_SEEDS = 5
 BITS = "eval_bits_per_hidden_base"
+MASKED = ["tokens_masked_fraction", "bases_hidden_fraction"]
 
 WRITTEN = ("results.csv", "summary.csv", "verdict.csv", "report.html")
 
@@ -76,7 +77,7 @@ class Outcome:
         """A row a strategy, means over seeds: accuracy, tokens masked, bases hidden, bits of the last evaluations."""
         scores = seed_scores(self.results, method, "accuracy").mean(axis=1).groupby("strategy").mean()
         masks = pd.concat([frame.assign(strategy=name.rpartition("/")[0]) for name, frame in self.runs.items()])
-        fractions = masks.groupby("strategy")[["tokens_masked_fraction", "bases_hidden_fraction"]].mean()
+        fractions = masks.groupby("strategy")[MASKED].mean()
         bits = {strategy: last_scores(rows).mean.get(BITS) for strategy, (rows, _) in self.pretraining().items()}
         return fractions.join(pd.Series(bits, name=BITS, dtype=float)).join(scores.rename("accuracy")).reset_index()
 
@@ -133,10 +134,20 @@ def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
         comparison,
         results=pd.concat([_asked_for(arm, read_results(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
         summary=pd.concat([_asked_for(arm, read_summary(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
-        runs={arm.name: pd.DataFrame(read_metrics(arm.folder / "metrics.jsonl")) for arm in arms},
+        runs={arm.name: _rows_of(arm) for arm in arms},
         baselines={arm.name: read_baselines(arm.folder / "baselines.json") for arm in arms},
         failed=failed,
     )
+
+
+def _rows_of(arm: Arm) -> pd.DataFrame:
+    """Of its metrics.jsonl. Raises DataError where what the verdict shows of every arm is missing."""
+    path = arm.folder / "metrics.jsonl"
+    rows = pd.DataFrame(read_metrics(path))
+    for what in (*MASKED, LOSS):
+        if what not in rows or rows[what].isna().all():
+            raise DataError(f"{path} holds no row with {what}; bring it back from a copy, or delete {arm.folder}.")
+    return rows
 
 
 def _asked_for(arm: Arm, rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from yaml import YAMLError
 
 from genomask.encoders import MosaicBertForMaskedLM
+from genomask.errors import DataError
 from genomask.recipe import Recipe
 from genomask.training.environment import package_versions
 from genomask.training.metrics_log import read_metrics
@@ -81,19 +82,19 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
         score_frame,
     )
     from genomask.report.by_genome import genome_frame, genomes_of
-    from genomask.report.meaning import is_evaluation, last_scores
+    from genomask.report.meaning import last_scores
 
     tags = ["fill-mask", "masked-lm", "mosaicbert", *recipe.tags]
     rows = read_metrics(out / "metrics.jsonl")
     baselines, where = read_baselines(out / "baselines.json"), read_record(out / "environment.json")
-    if any(map(is_evaluation, rows)):
+    try:
         scores = score_frame(last_scores(rows), baselines)
         table = markdown_table(scores.columns, scores.itertuples(index=False))
         apart = genome_frame(rows) if genomes_of(rows) else None
         by_genome = "" if apart is None else markdown_table(apart.columns, apart.itertuples(index=False))
         held_out = "\n\n".join(filter(None, (table, by_genome, no_bits(recipe, rows))))
-    else:  # it was damaged on disk; the model is whole
-        held_out = "The run's metrics.jsonl holds no evaluation any more."
+    except DataError as error:  # the records were damaged on disk; the model is whole
+        held_out = f"The records of the run were damaged: {error}"
     auto = AUTO.format(imports=NEEDED, example=EXAMPLES[recipe.kind])
     parts = [
         f"# A masked language model of {recipe.of}",

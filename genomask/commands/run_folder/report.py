@@ -16,7 +16,7 @@ from genomask.errors import DataError
 from genomask.masking.plan import needs_npmi
 from genomask.recipe import Recipe
 from genomask.report.by_genome import CAPTION, genome_frame, genome_words, genomes_of
-from genomask.report.meaning import LOSS, Scores, evaluations_words, last_scores, meaning, with_error
+from genomask.report.meaning import LOSS, Scores, evaluations_words, last_scores, meaning, number_of, with_error
 from genomask.report.plots import learning_curves
 from genomask.report.tables import rich_table
 from genomask.training.metrics_log import read_metrics
@@ -46,7 +46,7 @@ def report_run(out: Path) -> Iterator[Table | str]:
     )
     yield rich_table(
         score_frame(scores, baselines),
-        title=f"{out}: {last['step']:,} steps, {last['tokens']:,} tokens",
+        title=f"{out}: {last['step']:,} steps, {number_of(last, 'tokens'):,.0f} tokens",
         caption=f"Held-out sequences{_shorter(baselines)}, {evaluations_words(scores.n)}. "
         f"{bits if BITS in scores.mean else ''}{last['tokens_per_second']:,.0f} tokens/s at the end. "
         f"Model: {out / 'model'}; curves: {out / 'curves.png'}",
@@ -103,7 +103,7 @@ def score_frame(scores: Scores, baselines: dict[str, float | None]) -> pd.DataFr
 def _gain(mean: pd.Series, last: pd.Series, part: str) -> str:
     """Bits below the order-0 entropy; the mean of both parts has no error of its own."""
     name = f"eval_bits_below_order_0{part}"
-    return with_error(mean[name], last.get(f"{name}_standard_error"))
+    return with_error(number_of(mean, name), last.get(f"{name}_standard_error"))
 
 
 def _beside(baselines: dict[str, float | None], names: tuple[tuple[str, str], ...], digits: int) -> str:

@@ -217,6 +217,16 @@ def test_an_arm_that_fails_is_missing_and_named_and_the_others_are_done(comparis
     assert "Missing here" not in write_comparison_page(again).read_text()
 
 
+@pytest.mark.parametrize("lost", ["tokens_masked_fraction", "bases_hidden_fraction", "eval_loss_nats_per_masked_token"])
+def test_an_arm_whose_records_lost_what_the_verdict_shows_is_named(comparison, monkeypatch, lost):
+    arms_that(monkeypatch, {})
+    compare(comparison)
+    metrics = comparison.arms()[1].folder / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().replace(lost, "x"))
+    with pytest.raises(DataError, match=f"{metrics} holds no row with {lost}; bring it back from a copy, or delete"):
+        compare(comparison)
+
+
 def test_a_strategy_without_any_arm_is_left_out_of_the_verdict(comparison, monkeypatch):
     three = dataclasses.replace(comparison, strategies=("uniform", "random-span", "contiguous"), seeds=1)
     arms_that(monkeypatch, {"contiguous/seed 0": "no"})

@@ -70,6 +70,11 @@ def test_a_runs_card_names_its_data_strategy_and_scores_and_its_lines_load_the_m
         assert said in card
     expected = model(**KmerTokenizer(k=3)("ACGTACGTACGT", return_tensors="pt")).logits
     torch.testing.assert_close(logits_by_the_card(tmp_path / "model"), expected)
+    for lost in ("eval_bits_below_order_0", "eval_loss_nats_per_masked_token"):
+        rest = {name: x for name, x in scores.items() if name != lost}
+        (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 20, "tokens": 4321, **rest}) + "\n")
+        damaged = run_card(quick_recipe, words, "abc", model, tmp_path)
+        assert "The records of the run were damaged: metrics.jsonl" in damaged
 
 
 @pytest.mark.parametrize(
