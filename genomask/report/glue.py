@@ -25,20 +25,38 @@ def glue_frame(results: pd.DataFrame) -> pd.DataFrame:
     keys = ["task", "split", "metric"]
     columns = [*FLOOR_MARKS, MODEL]
     means = named.pivot_table("score", keys, "method", sort=False)[columns]
-    spread = results[seeds].groupby(keys, sort=False)["score"].agg(["min", "max"])
+    spread = results[seeds].groupby(keys, sort=False)["score"].agg(["min", "max", "count"])
     counts = results.groupby(keys, sort=False)["n"].first()
     rows = [
         {
             **dict(zip(keys, key, strict=True)),
             "examples": f"{counts[key]:,}",
             **{name: f"{100 * means.loc[key, name]:.1f}" for name in columns},
-            "over seeds": f"{100 * spread.loc[key, 'min']:.1f} to {100 * spread.loc[key, 'max']:.1f}",
+            "over seeds": _range(100 * spread.loc[key, "min"], 100 * spread.loc[key, "max"], spread.loc[key, "count"]),
         }
         for key in means.index
     ]
     average = means.groupby(level="task", sort=False).mean().mean()
     last = {"task": "mean of tasks", "split": "", "metric": "", "examples": "", "over seeds": ""}
     return pd.DataFrame([*rows, last | {name: f"{100 * average[name]:.1f}" for name in columns}])
+
+
+def _range(least: float, most: float, seeds: int) -> str:
+    return "one seed" if seeds == 1 else f"{least:.1f} to {most:.1f}"
+
+
+def glue_words(results: pd.DataFrame) -> str:
+    """On which tasks the model is above both floors and where one of them is as good, in a sentence or two."""
+    is_floor = results["method"].isin(FLOOR_MARKS)
+    named = results.assign(method=results["method"].where(is_floor, MODEL))
+    scores = 100 * named.pivot_table("score", "task", "method", sort=False)  # plain means of metrics and splits
+    best, floor = scores[[*FLOOR_MARKS]].max(axis=1), scores[[*FLOOR_MARKS]].idxmax(axis=1)
+    wins = [task for task in scores.index if scores.loc[task, MODEL] <= best[task]]
+    said = f"The model is above both floors on {len(scores) - len(wins)} of {len(scores)} tasks"
+    if not wins:
+        return f"{said}."
+    lost = ", ".join(f"{task} ({floor[task]} {best[task]:.1f}, model {scores.loc[task, MODEL]:.1f})" for task in wins)
+    return f"{said}. A floor that knows no pretraining is as good or better on {lost}."
 
 
 def glue_table(results: pd.DataFrame) -> Table:

@@ -30,7 +30,7 @@ from genomask.inference.models import Loaded, fingerprint, load, places_of
 from genomask.inference.pooling import VectorSettings
 from genomask.inference.tokens import check_lengths, tokenise
 from genomask.inference.vocabulary import refuse_dna
-from genomask.report.glue import glue_picture, glue_table
+from genomask.report.glue import glue_picture, glue_table, glue_words
 from genomask.training.records import write_record
 
 MAX_TOKENS = 256
@@ -80,6 +80,7 @@ def glue(request: GlueRequest, *, resume: bool = False) -> Iterator[Table | str]
             raise
     results = pd.DataFrame(rows)
     yield glue_table(results)
+    yield glue_words(results)
     for suffix in ("svg", "png"):
         glue_picture(results, picture := request.out / f"glue.{suffix}")
     yield f"results: {request.out / 'results.csv'}; picture: {picture}; models: {request.out}/TASK/seed-N/model"

@@ -13,7 +13,7 @@ from genomask.data.examples import NUMBER, ONE, Examples
 from genomask.data.glue import TASKS, chosen
 from genomask.errors import DataError, SettingsError, UserError
 from genomask.inference.models import fingerprint
-from genomask.report.glue import glue_frame
+from genomask.report.glue import glue_frame, glue_words
 
 WORDS = ("film", "book", "day")
 
@@ -118,3 +118,19 @@ def test_the_mean_of_tasks_takes_the_metrics_and_splits_of_each_as_one():
     assert frame["model"].tolist() == ["95.0", "75.0", "25.0", "55.0"]
     assert frame["majority"].tolist()[-1] == "40.0"
     assert frame["over seeds"].tolist()[0] == "90.0 to 100.0"
+    one = glue_frame(pd.DataFrame([row for row in rows if row["method"] != "seed 1"]))
+    assert one["over seeds"].tolist()[0] == "one seed"
+
+
+def test_a_floor_that_the_model_does_not_pass_is_said():
+    scores = {"CoLA": (0.0, 0.11, 0.06), "SST-2": (0.5, 0.8, 0.9)}
+    methods = ("majority", "bag-of-words", "seed 0")
+    rows = [
+        {"task": task, "split": "dev", "metric": "m", "method": method, "n": 10, "score": score}
+        for task, found in scores.items() for method, score in zip(methods, found, strict=True)
+    ]  # fmt: skip
+    assert glue_words(pd.DataFrame(rows)) == (
+        "The model is above both floors on 1 of 2 tasks. A floor that knows no pretraining is as good or better on "
+        "CoLA (bag-of-words 11.0, model 6.0)."
+    )
+    assert glue_words(pd.DataFrame(rows[3:])) == "The model is above both floors on 1 of 1 tasks."
