@@ -41,6 +41,11 @@ def disk_sentence(error: OSError) -> str:
     return f"{error.filename}: {said}" if error.filename else said
 
 
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """As '1 entry' and '1,200 entries'; `plural`, where it is not the noun with an s."""
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
+
+
 def shown(text: str, most: int = 60) -> str:
     """What stands in a person's file, for a message: as it is where short and printable, else cut, and by repr."""
     text = text if len(text) <= most else f"{text[:most]}..."

@@ -2,7 +2,17 @@ import errno
 
 import pytest
 
-from genomask.errors import DataError, SettingsError, Stopped, TrainingError, UserError, disk_sentence, quoted, shown
+from genomask.errors import (
+    DataError,
+    SettingsError,
+    Stopped,
+    TrainingError,
+    UserError,
+    counted,
+    disk_sentence,
+    quoted,
+    shown,
+)
 
 
 def test_what_a_person_can_mend_is_a_user_error_and_a_stop_is_none():
@@ -21,3 +31,8 @@ def test_a_full_disk_is_not_taken_for_one_that_cannot_be_used(number):
 def test_what_stands_in_a_file_is_shown_short_and_printable():
     assert (shown("ACGT"), shown("A" * 61), shown("\x1b[31m")) == ("ACGT", "A" * 60 + "...", r"'\x1b[31m'")
     assert (quoted("a"), quoted("A" * 61)) == ("'a'", f"'{'A' * 60}...'")
+
+
+def test_a_noun_goes_with_its_number():
+    assert [counted(n, "step") for n in (0, 1, 1200)] == ["0 steps", "1 step", "1,200 steps"]
+    assert [counted(n, "entry", "entries") for n in (1, 2)] == ["1 entry", "2 entries"]

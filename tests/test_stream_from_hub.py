@@ -82,7 +82,7 @@ def test_a_resumed_stream_keeps_the_word_pieces_it_began_with(session):
 
 def test_any_data_set_of_the_hub_is_streamed_by_its_name(session):
     assert session.ended["table"][0] == 0
-    assert "a stream of some/table to train on (1 shards), 4 sequences held out" in session.said
+    assert "a stream of some/table to train on (1 shard), 4 sequences held out" in session.said
 
 
 def test_a_busy_hub_and_a_cut_connection_are_asked_again(session):

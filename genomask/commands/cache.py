@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
+from genomask.errors import counted
 from genomask.files.cache import cache_errors
 from genomask.files.cache_entries import Entry, entries, remove
 from genomask.report.tables import rich_table
@@ -33,7 +34,7 @@ def listed(root: Path) -> Iterator[Table | str]:
         for entry in found
     ]
     yield rich_table(pd.DataFrame(rows, columns=["what", "made of", "size", "last used", "path"]))
-    yield Line(f"{root}: {sized(sum(entry.size for entry in found))} in {len(found):,} entries")
+    yield Line(f"{root}: {sized(sum(entry.size for entry in found))} in {counted(len(found), 'entry', 'entries')}")
 
 
 def older_than(root: Path, days: float) -> list[Entry]:
@@ -52,7 +53,7 @@ def clear(root: Path, chosen: list[Entry]) -> Iterator[str]:
                 freed, n_freed = freed + size, n_freed + 1
             else:
                 yield Line(f"{entry.path}: in use, left as it is")
-    yield Line(f"{root}: {sized(freed)} freed, {n_freed:,} of {len(chosen):,} entries removed")
+    yield Line(f"{root}: {sized(freed)} freed, {n_freed:,} of {counted(len(chosen), 'entry', 'entries')} removed")
 
 
 def sized(n_bytes: int) -> str:

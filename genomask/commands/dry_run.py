@@ -22,7 +22,7 @@ from genomask.commands.pretrain import build_run
 from genomask.commands.run_folder.folder import holds_run
 from genomask.commands.run_folder.origin import Origin
 from genomask.data.opening import Inputs
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, counted
 from genomask.files.atomic import require_folder
 from genomask.recipe import Recipe
 from genomask.report.tables import rich_table
@@ -179,10 +179,10 @@ def _table(found: Estimate, title: str, caption: str, more: list[tuple[str, str]
     rows = [
         ("parameters", f"{found.parameters:,}"),
         ("tokens a step", f"{found.tokens_per_step:,}"),
-        ("tokens in all", f"{found.steps * found.tokens_per_step:,} in {found.steps:,} steps"),
+        ("tokens in all", f"{found.steps * found.tokens_per_step:,} in {counted(found.steps, 'step')}"),
         ("speed", f"{found.tokens_per_step / found.step_seconds:,.0f} tokens/s"),
         ("memory", sized(found.memory_bytes)),
-        ("time", f"{duration(found.seconds)}, {found.evaluations} evaluations of "
+        ("time", f"{duration(found.seconds)}, {counted(found.evaluations, 'evaluation')} of "
                  f"{duration(found.evaluation_seconds)} included"),
         ("disk", sized(found.disk_bytes)),
         *(more or []),

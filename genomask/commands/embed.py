@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from genomask.data.sequences import NamedSequence, SequenceFile
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, counted
 from genomask.files.inputs import STDOUT
 from genomask.files.vectors import Write, names_beside, require_out, vector_file
 from genomask.inference.models import Loaded, load
@@ -27,7 +27,7 @@ def embed(model: Path, sequences: SequenceFile, pooling: str, out: Path, *, both
     loaded = load(model)
     columns = ("name", "start", "stop") if pooling == TOKENS else ("name",)
     done = 0
-    with working("embedding", unit="sequences") as work, vector_file(out, columns) as write:
+    with working("embedding", unit="sequence") as work, vector_file(out, columns) as write:
         for chunk in chunks(read_for(loaded, sequences, both_strands=both_strands)):
             if pooling == TOKENS:
                 _write_tokens(loaded, chunk, settings, str(sequences.path), write)
@@ -52,4 +52,4 @@ def _write_tokens(
 
 def _said(out: Path, done: int, loaded: Loaded) -> str:
     names = f", names in {names_beside(out)}" if out.suffix == ".npy" else ""
-    return f"{out}: {done:,} sequences, vectors of width {loaded.model.config.hidden_size:,}{names}"
+    return f"{out}: {counted(done, 'sequence')}, vectors of width {loaded.model.config.hidden_size:,}{names}"

@@ -9,6 +9,7 @@ from rich.table import Table
 from genomask.commands.run_folder.folder import read_config
 from genomask.commands.run_folder.leaks import seen_by_model
 from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
+from genomask.errors import counted
 from genomask.fewshot.correct import CorrectFile, accuracy_by_leak
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
@@ -44,7 +45,7 @@ def _measure(
         require_model(model)  # before a task is read
     pool, held_out = (read_task(path, columns=columns) for path in (train, test))
     strategy, seed = provenance(model)
-    with working("few-shot", unit="measurements") as work:
+    with working("few-shot", unit="measurement") as work:
         rows = run_fewshot(
             model,
             pool,
@@ -64,7 +65,7 @@ def _measure(
         yield from floor_table(floors)
         yield floor_sentence(floors)
     yield from _leaks(model, rows, pool, held_out, out)
-    yield f"{len(rows)} measurements: {out / 'results.csv'}; picture: {out / 'fewshot.png'}"
+    yield f"{counted(len(rows), 'measurement')}: {out / 'results.csv'}; picture: {out / 'fewshot.png'}"
 
 
 def _leaks(model: Path, rows: pd.DataFrame, pool: LabelledTask, test: LabelledTask, out: Path) -> Iterator[Table | str]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from genomask.data.genome import Genome
 from genomask.data.genome_formats import is_genome
 from genomask.data.sequences import SequenceFile, letters_of
+from genomask.errors import counted
 from genomask.fewshot.leaks import Leaks, whole_in_genome, whole_in_pool
 from genomask.fewshot.shared_words import WORD, Bases, SharedWords, bases_of, shared_words
 from genomask.files.atomic import atomic_write
@@ -59,7 +60,7 @@ def find_leaks(a: Path, b: Path, out: Path | None, *, column: str, ambiguous: st
     yield rich_table(leak_frame(leaks), f"Sequences of {name_of(a)} that are in {name_of(b)}", _caption(words))
     if out:
         _write(out, these.names, leaks, words)
-        yield Line(f"{out}: {int(leaks.found.sum()):,} sequences")
+        yield Line(f"{out}: {counted(int(leaks.found.sum()), 'sequence')}")
 
 
 def leak_frame(leaks: Leaks) -> pd.DataFrame:

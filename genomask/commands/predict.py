@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from genomask.data.sequences import SequenceFile
+from genomask.errors import counted
 from genomask.files.atomic import atomic_file
 from genomask.files.inputs import STDOUT
 from genomask.files.vectors import line_of, require_out
@@ -26,7 +27,7 @@ def predict(model: Path, sequences: SequenceFile, out: Path, *, both_strands: bo
     require_out(out, sequences.files, suffixes=(".tsv",))
     loaded = load(model, "trained classification")
     done, tokens_per_batch = 0, VectorSettings().tokens_per_batch
-    with working("predicting", unit="sequences") as work, _opened(out) as file:
+    with working("predicting", unit="sequence") as work, _opened(out) as file:
         for chunk in chunks(read_for(loaded, sequences, both_strands=both_strands)):
             found = chunk_logits(loaded, chunk, tokens_per_batch, str(sequences.path), both_strands=both_strands)
             said = read_out(loaded.model, found)
@@ -37,7 +38,7 @@ def predict(model: Path, sequences: SequenceFile, out: Path, *, both_strands: bo
             file.write("".join(f"{line}\n" for line in lines).encode())
             done += len(chunk)
             work.show(done)
-    return "" if out == STDOUT else f"{out}: {done:,} sequences"
+    return "" if out == STDOUT else f"{out}: {counted(done, 'sequence')}"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.table import Table
 
 from genomask.commands.run_folder.folder import CONFIG, is_finished
-from genomask.errors import DataError
+from genomask.errors import DataError, counted
 from genomask.files.outputs import require_own, require_writable
 from genomask.report.meaning import LAST, LOSS, is_evaluation, last_scores
 from genomask.report.plots import BITS
@@ -116,9 +116,9 @@ def _read(folder: Path) -> Run:
     done = rows[-1]["step"]
     said = []
     if done < asked or not is_finished(folder):
-        said.append(f"not finished, {done:,} of {asked:,} steps are logged")
+        said.append(f"not finished, {done:,} of {counted(asked, 'step')} logged")
     if damaged:
-        said.append(f"{len(damaged):,} damaged lines of {METRICS} are left out")
+        said.append(f"left out: {counted(len(damaged), 'damaged line')} of {METRICS}")
     remark = f"{folder}: {'; '.join(said)}." if said else ""
     return Run(folder, strategy, seed, with_seconds(rows), remark)
 

@@ -16,7 +16,7 @@ import numpy as np
 from genomask.data.reading import DNA, Reading
 from genomask.data.table import table_rows
 from genomask.data.tasks import classes_of
-from genomask.errors import DataError, SettingsError, quoted, shown
+from genomask.errors import DataError, SettingsError, counted, quoted, shown
 
 ONE, SEVERAL, NUMBER = "single_label_classification", "multi_label_classification", "regression"
 """What is learnt of a sequence, as transformers calls it (`problem_type`)."""
@@ -135,8 +135,8 @@ def _numbers(rows: _Rows, name: str, *, is_first: bool) -> np.ndarray:
     numbers: np.ndarray = np.array(rows.each(_number))
     if is_first and (numbers == numbers[0]).all():
         raise DataError(
-            f"{rows.path}: all {len(numbers):,} rows have {numbers[0, 0]:g} in column {quoted(name)}, so there is "
-            "nothing to learn. Give rows whose targets differ."
+            f"{rows.path}: column {quoted(name)} has only {numbers[0, 0]:g}, in {counted(len(numbers), 'row')}, so "
+            "there is nothing to learn. Give rows whose targets differ."
         )
     return numbers
 

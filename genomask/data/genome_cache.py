@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from genomask.data.genome_builder import GenomeBuilder
-from genomask.errors import DataError
+from genomask.errors import DataError, counted
 from genomask.files.cache import cache_errors, default_cache, files_key, sealed_folder
 from genomask.files.inputs import require_file
 from genomask.terminal.progress import working
@@ -76,8 +76,8 @@ def _is_sound(fields: dict[str, Any]) -> bool:
 
 def write_arrays(folder: Path, files: Sequence[Path], ambiguous: str) -> None:
     """Parse the files into an empty folder."""
-    log.info("reading %d genome file(s) into the cache at %s", len(files), folder.parent)
-    with working("reading the genome", unit="bases") as work, (folder / "codes.bin").open("wb") as out:
+    log.info("reading %s into the cache at %s", counted(len(files), "genome file"), folder.parent)
+    with working("reading the genome", unit="base") as work, (folder / "codes.bin").open("wb") as out:
         builder = GenomeBuilder(out, work.advance)
         for path in files:
             builder.add_file(path, ambiguous)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genomask.errors import counted
+
 
 class Stage(NamedTuple):
     """Steps with windows of one greatest length."""
@@ -68,6 +70,6 @@ class Growth:
         before = []
         for stage, after in itertools.pairwise(self.stages):
             steps = after.first_step - stage.first_step
-            of_them = f"{stage.sequences:,} windows of up to {stage.max_tokens:,} tokens"
-            before.append(f"{steps:,} step{'' if steps == 1 else 's'} of {of_them}")
+            of_them = f"{counted(stage.sequences, 'window')} of up to {stage.max_tokens:,} tokens"
+            before.append(f"{counted(steps, 'step')} of {of_them}")
         return f"{', '.join(before)}, then of {self.last.sequences:,} of up to {self.last.max_tokens:,}"

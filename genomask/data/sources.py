@@ -29,7 +29,7 @@ from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.tokenizers.wordpiece import token_bases_of
 from genomask.data.validation_windows import windows_at
 from genomask.data.windows import GenomeWindows, WindowSettings, read_window
-from genomask.errors import DataError, SettingsError
+from genomask.errors import DataError, SettingsError, counted
 from genomask.files.cache import default_cache, key_of
 from genomask.hashing import hash64
 from genomask.types import TokenBases, TokenSequences
@@ -157,7 +157,7 @@ class GenomeSource:
     def description(self) -> str:
         """How much there is to train on, and what is held out, for a person."""
         facts = WindowFacts.of(self.genome, self.windows)
-        held_out = f"{facts.validation_windows:,} windows of {facts.validation_bases} bases held out"
+        held_out = f"{counted(facts.validation_windows, 'window')} of {facts.validation_bases} bases held out"
         mixed = "".join(
             f"; {part.name}: {part.fraction:.1%} of the windows, from {part.training:,} bases, "
             f"{part.validation_windows:,} held out"
@@ -233,8 +233,8 @@ class TextSource:
         self.training_pieces, self._bounds = self._groups(np.flatnonzero(~is_held_out), settings)
         if len(self.validation_pieces) == 0:
             raise DataError(
-                f"{files[0]}: of {len(is_held_out)} sequences none can be held out for validation without leaving its "
-                "double, or too little, to training. Give a corpus of at least two different documents."
+                f"{files[0]}: of {counted(len(is_held_out), 'sequence')} none can be held out for validation without "
+                "leaving its double, or too little, to training. Give a corpus of at least two different documents."
             )
 
     @property
@@ -245,7 +245,7 @@ class TextSource:
     @property
     def description(self) -> str:
         """How much there is to train on, and what is held out, for a person."""
-        return f"{len(self._bounds) - 1:,} sequences to train on, {len(self.validation_pieces):,} held out"
+        return f"{counted(len(self._bounds) - 1, 'sequence')} to train on, {len(self.validation_pieces):,} held out"
 
     def train(self, first: int, count: int) -> TokenSequences:
         """Sequences number first .. first + count - 1 of the endless stream."""

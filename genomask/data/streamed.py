@@ -25,7 +25,7 @@ from genomask.data.stream_marks import Mark, Marks
 from genomask.data.text import documents
 from genomask.data.tokenizers.documents import DocumentTokenizer
 from genomask.data.tokenizers.wordpiece import token_bases_of
-from genomask.errors import DataError
+from genomask.errors import DataError, counted
 from genomask.machine.threads import in_order
 from genomask.terminal.progress import working
 from genomask.types import TokenSequences
@@ -80,8 +80,8 @@ class StreamedText:
     def description(self) -> str:
         """What there is to train on, and what is held out, for a person."""
         return (
-            f"a stream of {self.name} to train on ({len(self._shards):,} shards), "
-            f"{len(self._validation.lengths):,} sequences held out"
+            f"a stream of {self.name} to train on ({counted(len(self._shards), 'shard')}), "
+            f"{counted(len(self._validation.lengths), 'sequence')} held out"
         )
 
     def train(self, first: int, count: int) -> TokenSequences:

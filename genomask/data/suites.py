@@ -19,7 +19,7 @@ from genomask.data.sequences import letters_of, reverse_complement
 from genomask.data.table import table_rows
 from genomask.data.tasks import LabelledTask, read_task, task_of
 from genomask.data.vcf import same_record
-from genomask.errors import DataError, shown
+from genomask.errors import DataError, counted, shown
 
 DEEPEST = 3
 """Folders between a suite's and a task's."""
@@ -192,8 +192,8 @@ def _read_coordinates(folder: Path, genome: Regions) -> LabelledTask:
             )
         if len(here) < len(found):
             log.warning(
-                "%s: %s of %s intervals are not in the genome given, and are left out",
-                path, f"{len(found) - len(here):,}", f"{len(found):,}",
+                "%s: left out, as they are not in the genome given: %s of %s",
+                path, f"{len(found) - len(here):,}", counted(len(found), "interval"),
             )  # fmt: skip
         sequences += here
         labels += [label] * len(here)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from genomask.data.lines import LONGEST_LINE, numbered_lines
-from genomask.errors import DataError, shown
+from genomask.errors import DataError, counted, shown
 
 csv.field_size_limit(LONGEST_LINE)  # by default 131,072, fewer than a gene may have
 
@@ -42,7 +42,8 @@ def table_rows(
             continue
         if len(row) != len(names):
             raise DataError(
-                f"{where}: {len(row)} columns where the header has {len(names)}. Give each row a cell for each column."
+                f"{where}: {counted(len(row), 'column')} where the header has {len(names)}. "
+                "Give each row a cell for each column."
             )
         if [cell.lower() for cell in row] == names:
             raise DataError(f"{where}: the header once more, as in files that were joined. Remove that row.")

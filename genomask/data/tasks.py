@@ -13,7 +13,7 @@ import numpy as np
 
 from genomask.data.sequences import clean_sequence
 from genomask.data.table import table_rows
-from genomask.errors import DataError, quoted, shown
+from genomask.errors import DataError, counted, quoted, shown
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 MANY_CLASSES = 20
@@ -84,7 +84,7 @@ def classes_of(labels: Sequence[str], path: Path, of_measurements: str) -> list[
     classes = sorted(set(labels))
     if len(classes) < 2:
         found = (
-            f"all {len(labels):,} rows have label {quoted(classes[0])}"
+            f"{quoted(classes[0])} is the only label, in {counted(len(labels), 'row')}"
             if classes
             else "there are no rows below the header"
         )

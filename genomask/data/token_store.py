@@ -18,7 +18,7 @@ from genomask.data.settings import DocumentSettings
 from genomask.data.text import read_documents
 from genomask.data.tokenizers.documents import DocumentTokenizer
 from genomask.data.tokenizers.wordpiece import tokenizer_content
-from genomask.errors import DataError
+from genomask.errors import DataError, counted
 from genomask.files.cache import cache_errors, files_key, sealed_folder
 from genomask.terminal.progress import working
 
@@ -76,10 +76,10 @@ def _load(folder: Path, dtype: np.dtype) -> TokenStore:
 
 
 def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, settings: DocumentSettings) -> None:
-    log.info("tokenising %d corpus file(s) into the cache at %s", len(files), folder.parent)
+    log.info("tokenising %s into the cache at %s", counted(len(files), "corpus file"), folder.parent)
     lengths, contents, n_empty = [0], [], 0
     cut = DocumentTokenizer(tokenizer, settings.max_tokens)
-    with working("tokenising", unit="documents") as work, (folder / "ids.bin").open("wb") as out:
+    with working("tokenising", unit="document") as work, (folder / "ids.bin").open("wb") as out:
         for texts in _batches(read_documents(files, settings)):
             work.advance(len(texts))
             for pieces in _sequences(cut, texts, settings):
@@ -94,7 +94,7 @@ def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBa
     if not contents:
         raise DataError(f"{files[0]}: the corpus has no document with any text. Give files with documents in them.")
     if n_empty:
-        log.warning("%d empty documents are left out, %d sequences are used", n_empty, len(contents))
+        log.warning("left out: %s; used: %s", counted(n_empty, "empty document"), counted(len(contents), "sequence"))
     np.save(folder / "offsets.npy", np.cumsum(lengths, dtype=np.int64))
     np.save(folder / "contents.npy", np.array(contents, dtype=np.int64))
 

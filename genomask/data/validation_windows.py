@@ -12,6 +12,7 @@ import numpy as np
 from genomask.data.intervals import longest, subtract, total_length
 from genomask.data.mixture import Component
 from genomask.data.window_sampling import place_evenly
+from genomask.errors import counted
 
 EVALUATION_BASES = 510
 """Bases of a validation window, the same for every run on a genome; fewer where its runs are shorter."""
@@ -47,9 +48,9 @@ def place_validation(
     for starts, count, own, genome in zip(placed, wanted, usable, mixture, strict=True):
         if len(starts) < count or bases < EVALUATION_BASES:
             log.warning(
-                "%d validation window%s of %d bases instead of %d of %d%s: the genome has %s usable bases, "
+                "%s of %d bases instead of %d of %d%s: the genome has %s usable bases, "
                 "in runs of up to %s",
-                len(starts), "" if len(starts) == 1 else "s", bases, count, EVALUATION_BASES, genome.within,
+                counted(len(starts), "validation window"), bases, count, EVALUATION_BASES, genome.within,
                 f"{total_length(own):,}", f"{longest(own):,}",
             )  # fmt: skip
     return placed, bases

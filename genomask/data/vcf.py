@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from genomask.data.lines import decoded, numbered_bytes
-from genomask.errors import DataError, quoted
+from genomask.errors import DataError, counted, quoted
 
 COLUMNS = 8
 MOST_DIGITS = 18
@@ -95,7 +95,7 @@ def _refuse_other_files(first: bytes, where: str) -> None:
 def _variant(raw: bytes, where: str) -> Variant:
     columns = raw.rstrip(b"\r\n").split(b"\t", COLUMNS)
     if len(columns) < COLUMNS:
-        raise DataError(f"{where}: {len(columns)} columns; a VCF has at least {COLUMNS}, between tabs.")
+        raise DataError(f"{where}: {counted(len(columns), 'column')}; a VCF has at least {COLUMNS}, between tabs.")
     record, position, name, ref, alt, _, _, info = decoded(b"\t".join(columns[:COLUMNS]), where).split("\t")
     if not (position.isascii() and position.isdigit() and len(position) <= MOST_DIGITS):
         raise DataError(f"{where}: POS is {quoted(position)}; a whole number, counted from 1, is expected.")

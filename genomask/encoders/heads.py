@@ -18,7 +18,7 @@ from genomask.encoders.layers import LayerNorm
 from genomask.encoders.linear import Linear, is_plain, linear
 from genomask.encoders.model import MosaicBertModel, MosaicBertPreTrainedModel
 from genomask.encoders.packing import Unpadding, pack, pad
-from genomask.errors import DataError
+from genomask.errors import DataError, counted
 from genomask.types import IGNORE
 
 
@@ -166,7 +166,7 @@ def labels_of(labels: Tensor, unpadding: Unpadding) -> Tensor:
     on_padding = int(labels.ne(IGNORE).sum() - packed.ne(IGNORE).sum())
     if on_padding:
         raise DataError(
-            f"{on_padding} labels stand on padding (attention_mask 0); set labels there to {IGNORE}, "
+            f"{counted(on_padding, 'label')} on padding (attention_mask 0); set labels there to {IGNORE}, "
             "or the attention mask to 1"
         )
     return packed

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genomask.data.tokenizers.base import base_codes
+from genomask.errors import counted
 from genomask.fewshot.shared_words import WORD, Bases, bases_of, shared_words
 
 CHUNK_BASES = 1 << 22
@@ -40,10 +41,11 @@ class Leaks(NamedTuple):
 
     def sentence(self, where: str) -> str:
         """What to print, for instance with `where` = 'the training pool'."""
+        whole, near = int((self.exact | self.reverse).sum()), int(self.near.sum())
         return (
-            f"{int((self.exact | self.reverse).sum())} of {len(self.exact)} test sequences are in {where} "
-            f"({int(self.exact.sum())} as they are, {int(self.reverse.sum())} as reverse complement); "
-            f"{int(self.near.sum())} share {WORD} bases in a row with it, on either strand."
+            f"{whole:,} of {counted(len(self.exact), 'test sequence')} {'is' if whole == 1 else 'are'} in {where} "
+            f"({int(self.exact.sum()):,} as they are, {int(self.reverse.sum()):,} as reverse complement); "
+            f"{near:,} {'shares' if near == 1 else 'share'} {WORD} bases in a row with it, on either strand."
         )
 
 

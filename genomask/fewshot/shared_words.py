@@ -57,7 +57,7 @@ def shared_words(of: Bases, within: Bases) -> SharedWords:
     places = 2 << min(small.size, WORDS_AT_ONCE).bit_length()
     shared, words = np.zeros((2, len(of.intervals)), dtype=np.int64)
     read = small.size + of.size + (within.size if small is of else 0)
-    with working("looking for shared 32-mers", turns * read, unit="bases") as work:
+    with working("looking for shared 32-mers", turns * read, unit="base") as work:
         for turn in range(turns):
             table = np.full(places, NONE)
             is_shared = np.full(places, small is not of)

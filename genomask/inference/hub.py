@@ -97,7 +97,7 @@ def _downloaded(name: str) -> Path:
 
     disable_progress_bars()
     try:
-        with working(f"downloading {name}", unit="files"):
+        with working(f"downloading {name}", unit="file"):
             for weights in WEIGHTS:
                 folder = Path(hub.snapshot_download(name, allow_patterns=[*DOWNLOADED, *weights]))
                 if any(folder.glob(weights[0])):

@@ -48,11 +48,28 @@ def build_strategy(
 
 
 def _require_units(spec: StrategySpec, tokens: TokenBases) -> None:
-    """Refuse a strategy of DNA for text and one of text for DNA."""
-    kind = "dna" if tokens.of_bases else "text"
-    if spec.units not in ("any", kind):
-        fitting = ", ".join(sorted(s.name for s in STRATEGIES.values() if s.units in ("any", kind)))
-        raise SettingsError(f"masking strategy {spec.name!r} does not work on {kind} tokens; use one of: {fitting}.")
+    """Refuse a strategy of DNA for text, one of text for DNA, and one that reads an NPMI where tokens have none."""
+    if not _has_units(spec, tokens):
+        what = f"does not work on {_kind(tokens)} tokens"
+    elif not _has_needs(spec, tokens):
+        what = "needs k-mers, and k of at least 2: other tokens have no NPMI"
+    else:
+        return
+    fitting = sorted(s.name for s in STRATEGIES.values() if _has_units(s, tokens) and _has_needs(s, tokens))
+    raise SettingsError(f"masking strategy {spec.name!r} {what}; use one of: {', '.join(fitting)}.")
+
+
+def _kind(tokens: TokenBases) -> str:
+    return "dna" if tokens.of_bases else "text"
+
+
+def _has_units(spec: StrategySpec, tokens: TokenBases) -> bool:
+    return spec.units in ("any", _kind(tokens))
+
+
+def _has_needs(spec: StrategySpec, tokens: TokenBases) -> bool:
+    """Have the tokens what the strategy reads of them?"""
+    return "npmi" not in spec.needs or (tokens.of_kmers and tokens.k >= 2)
 
 
 def _scores(
@@ -61,10 +78,6 @@ def _scores(
     """(V,) float64 what the strategy reads of each id's NPMI, -inf for what is no k-mer; (0,) where it needs none."""
     if "npmi" not in spec.needs:
         return torch.zeros(0, dtype=torch.float64)
-    if not tokens.of_kmers or tokens.k < 2:
-        raise SettingsError(
-            f"masking strategy {spec.name!r} needs k-mers, and k of at least 2: other tokens have no NPMI."
-        )
     if npmi is None:
         raise SettingsError(f"masking strategy {spec.name!r} needs an NPMI table; pass npmi=NpmiTable.from_fasta(...).")
     of_kmers = npmi.npmi(tokens.k)

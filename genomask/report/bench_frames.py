@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from genomask.errors import counted
 from genomask.fewshot.methods import METHODS, PRETRAINED
 from genomask.fewshot.statistics import mean_interval
 from genomask.report.floor_words import NO_FLOOR
@@ -52,7 +53,7 @@ def floor_counts(results: pd.DataFrame, metrics: Mapping[str, str]) -> Iterator[
         best = own[is_floor].groupby("task")["score"].max()
         above = own[~is_floor].assign(above=lambda rows, best=best: rows["score"] > rows["task"].map(best))
         counts = above.groupby("method", sort=False)["above"].agg(["sum", "size"])
-        said = [f"on {row['sum']} of {row['size']} tasks by {method}" for method, row in counts.iterrows()]
+        said = [f"on {row['sum']} of {counted(row['size'], 'task')} by {method}" for method, row in counts.iterrows()]
         yield f"{name} is above every floor {', '.join(said)}."
 
 

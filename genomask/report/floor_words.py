@@ -6,8 +6,9 @@
 import numpy as np
 import pandas as pd
 
+from genomask.errors import counted
 from genomask.fewshot.methods import ASKED, PRETRAINED
-from genomask.report.frames import shots_words, signed
+from genomask.report.frames import signed
 
 NO_FLOOR = (
     "No floor was measured, so nothing here says what these accuracies are worth: ask for some of "
@@ -95,9 +96,12 @@ def _named(rows: pd.DataFrame, several: bool) -> str:
 
 def _shots(rows: pd.DataFrame, with_figures: bool) -> str:
     if not with_figures:
-        return f"{_listed([str(shot) for shot in rows['shot']])} shots"
+        return _listed([*map(str, rows["shot"][:-1]), counted(rows["shot"].iloc[-1], "shot")])
     return _listed(
-        [f"{shots_words(row['shot'])} ({row['floor']}: {_difference(row, ' points')})" for _, row in rows.iterrows()]
+        [
+            f"{counted(row['shot'], 'shot')} ({row['floor']}: {_difference(row, ' points')})"
+            for _, row in rows.iterrows()
+        ]
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from genomask.errors import counted
 from genomask.fewshot.methods import PRETRAINED, WITHOUT_MODEL
 from genomask.fewshot.statistics import MIN_SEEDS, mean_interval
 from genomask.report.meaning import LOSS, last_scores
@@ -38,10 +39,10 @@ def fewshot_frame(summary: pd.DataFrame) -> pd.DataFrame:
     table = over_seeds(summary)
     cells = table.assign(
         cell=[plus_minus(mean, half) for mean, half in zip(table["accuracy"], table["half_width"], strict=True)],
-        shot=[shots_words(shot) for shot in table["shot"]],
+        shot=[counted(shot, "shot") for shot in table["shot"]],
         row=table.groupby(["task", "strategy", "method"], sort=False).ngroup(),
     )
-    shots = [shots_words(shot) for shot in sorted(table["shot"].unique())]
+    shots = [counted(shot, "shot") for shot in sorted(table["shot"].unique())]
     names = ["task", "strategy", "method"]
     wide = cells.pivot_table(index=["row", *names], columns="shot", values="cell", aggfunc="first")
     return wide.reindex(columns=shots).fillna("").reset_index(names).rename_axis(columns=None)[[*names, *shots]]
@@ -124,11 +125,6 @@ def _number(baselines: Mapping[str, float | None], name: str, digits: int) -> st
 def plus_minus(mean: float, half_width: float) -> str:
     """`97.9 ± 0.5` in per cent; the mean alone where there is no interval."""
     return f"{100 * mean:.1f}" + (f" ± {100 * half_width:.1f}" if np.isfinite(half_width) else "")
-
-
-def shots_words(shot: int) -> str:
-    """`1 shot`, `10 shots`."""
-    return f"{shot} shot{'' if shot == 1 else 's'}"
 
 
 def signed(points: float) -> str:

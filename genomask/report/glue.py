@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
+from genomask.errors import counted
 from genomask.report.style import HUES, MUTED, picture
 from genomask.report.tables import rich_table
 
@@ -52,7 +53,7 @@ def glue_words(results: pd.DataFrame) -> str:
     scores = 100 * named.pivot_table("score", "task", "method", sort=False)  # plain means of metrics and splits
     best, floor = scores[[*FLOOR_MARKS]].max(axis=1), scores[[*FLOOR_MARKS]].idxmax(axis=1)
     wins = [task for task in scores.index if scores.loc[task, MODEL] <= best[task]]
-    said = f"The model is above both floors on {len(scores) - len(wins)} of {len(scores)} tasks"
+    said = f"The model is above both floors on {len(scores) - len(wins)} of {counted(len(scores), 'task')}"
     if not wins:
         return f"{said}."
     lost = ", ".join(f"{task} ({floor[task]} {best[task]:.1f}, model {scores.loc[task, MODEL]:.1f})" for task in wins)
@@ -73,12 +74,13 @@ def glue_picture(results: pd.DataFrame, path: Path) -> None:
             rows = results[(results[list(keys)] == key).all(axis=1)]
             for name, mark in FLOOR_MARKS.items():
                 floor = 100 * rows.loc[rows["method"] == name, "score"]
-                axes.plot(floor, [place] * len(floor), mark, color=MUTED, markersize=8, label=name, linestyle="none")
+                size = 14 if mark == "|" else 8  # seen above and below whatever lies on it
+                axes.plot(floor, [place] * len(floor), mark, color=MUTED, markersize=size, label=name, linestyle="none")
             scores = 100 * rows.loc[~rows["method"].isin(FLOOR_MARKS), "score"]
             axes.plot(scores, [place] * len(scores), "o", color=HUES["blue"], alpha=0.7, label="fine-tuned, a seed")
         names = [f"{key.task} {key.split.removeprefix('dev').strip('_')} {key.metric}" for key in keys.itertuples()]
         axes.set_yticks(range(len(keys)), [" ".join(name.split()) for name in names])
-        axes.invert_yaxis()
+        axes.set_ylim(len(keys) - 0.5, -0.5)  # the first on top, and no mark cut by the frame
         axes.set(title="GLUE, dev sets", xlabel="score x 100")
         handles, labels = axes.get_legend_handles_labels()
         first = dict(reversed(list(zip(labels, handles, strict=True))))

@@ -3,6 +3,7 @@
 import pandas as pd
 from rich.table import Table
 
+from genomask.errors import counted
 from genomask.report.frames import plus_minus, signed
 from genomask.report.tables import rich_table
 
@@ -52,7 +53,9 @@ def leak_caption(over: str, n_unknown: int) -> str:
     """What was looked for, and what the interval is `over`."""
     caption = f"{FOUND} The points are all less without, with a 95 % t interval over {over}."
     if n_unknown:
-        caption += f" {n_unknown:,} measurements of an earlier version are left out: it did not keep what was right."
+        caption += (
+            f" Left out: {counted(n_unknown, 'measurement')} of an earlier version, which did not keep what was right."
+        )
     return caption
 
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TimeElapsed
 from rich.table import Column
 from rich.text import Text
 
+from genomask.errors import counted
 from genomask.terminal.console import progress_bar, text_column
 
 LINE_SECONDS = 30.0
@@ -109,8 +110,9 @@ class _CountColumn(ProgressColumn):
 
 
 def _count(task: Task) -> str:
-    of_all = "" if task.total is None else f"/{task.total:,.0f}"
-    return f"{task.completed:,.0f}{of_all} {task.fields['unit']}".rstrip()
+    before = "" if task.total is None else f"{task.completed:,.0f}/"
+    n, unit = round(task.completed if task.total is None else task.total), task.fields["unit"]
+    return before + (counted(n, unit) if unit else f"{n:,}")
 
 
 def _line(task: Task) -> str:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from genomask.errors import TrainingError, UserError
+from genomask.errors import TrainingError, UserError, counted
 from genomask.files.atomic import atomic_folder
 from genomask.files.digests import check_digests, write_digests
 from genomask.training.checkpoint_state import CheckpointState, from_state, to_state
@@ -134,7 +134,7 @@ def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Op
             log.warning("checkpoint %s cannot be used (%s); trying the one before it", path, reason)
     if found:
         raise TrainingError(
-            f"none of the {len(found)} checkpoints in {folder} can be used; "
+            f"of {counted(len(found), 'checkpoint')} in {folder} none can be used; "
             "restore one from a copy, or start again with another --out"
         )
     return CheckpointState()

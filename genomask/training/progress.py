@@ -10,7 +10,7 @@ class TrainingBar(Bars):
 
     def __init__(self, steps: int, done: int) -> None:
         super().__init__()
-        self._work = self.add("training", steps, "steps", done=done)
+        self._work = self.add("training", steps, "step", done=done)
         self._details = {"loss": "", "evaluation": "", "steps": ""}
         """In the order of their worth: a narrow terminal cuts the end off."""
 

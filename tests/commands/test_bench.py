@@ -67,7 +67,7 @@ def test_the_table_has_a_row_a_task_and_model_and_the_suites_metric(measured):
     assert cells["model"] == ["first", "second"] * 2
     assert set(cells["metric"]) == {"mcc"}
     assert all("±" in cell for cell in cells["cnn"])
-    assert any(x.startswith("leaky: 1 of 10 test sequences are in the training set") for x in sentences)
+    assert any(x.startswith("leaky: 1 of 10 test sequences is in the training set") for x in sentences)
     assert not any(x.startswith("easy: ") for x in sentences)
     assert any("keeps the epoch of the lowest loss on dev" in x for x in sentences)
     said = [x for x in sentences if "is above every floor on" in x]
@@ -140,7 +140,7 @@ def test_a_method_is_counted_where_it_is_above_every_floor_by_the_tasks_own_metr
     results = pd.DataFrame(rows, columns=["model", "task", "method", "mcc", "accuracy"])
     assert list(floor_counts(results, {"a": "mcc", "b": "accuracy"})) == [
         "m is above every floor on 1 of 2 tasks by probe.",
-        "x is above every floor on 0 of 1 tasks by knn.",
+        "x is above every floor on 0 of 1 task by knn.",
     ]
     [alone] = floor_counts(results[results["method"] == "knn"], {"a": "mcc"})
     assert alone.startswith("x: No floor was measured")

@@ -49,7 +49,7 @@ def test_a_genome_is_listed_kept_while_it_is_young_and_removed(opened, root):
     os.utime(opened / "seal.json", (old, old))
     assert "3 days ago" in cache()
     assert "0 of 0 entries" in cache("clear", "--older-than", "3.5", "--yes")
-    assert "1 of 1 entries removed" in cache("clear", "--older-than", "2.5", "--yes")
+    assert "1 of 1 entry removed" in cache("clear", "--older-than", "2.5", "--yes")
     assert not opened.exists()
     assert "nothing is kept here" in cache()
 
@@ -59,7 +59,7 @@ def test_a_genome_that_is_open_is_left(root, tmp_path):
     genome = Genome.open(tmp_path / "small.fa")
     said = cache("clear", "--yes")
     assert "in use, left as it is" in said
-    assert "0 of 1 entries removed" in said
+    assert "0 of 1 entry removed" in said
     assert Genome.open(tmp_path / "small.fa").fingerprint == genome.fingerprint
 
 

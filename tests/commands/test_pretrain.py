@@ -376,7 +376,7 @@ def test_a_finished_run_goes_on_with_more_steps_and_keeps_its_first_model(quick_
     assert (run_folder / "model-step-10" / "model.safetensors").read_bytes() == first
     assert (run_folder / "model" / "model.safetensors").read_bytes() != first
     assert (len(losses(run_folder)), losses(run_folder)[:10]) == (12, before)
-    with pytest.raises(SettingsError, match="12 steps are done and saved; ask for more"):
+    with pytest.raises(SettingsError, match="12 steps done and saved; ask for more"):
         pretrain(with_training(longer, steps=11), inputs, run_folder, resume=True)
 
 

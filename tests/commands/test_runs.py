@@ -72,8 +72,8 @@ def test_unfinished_damaged_and_unreadable_runs_are_named(make, tmp_path):
     (make("empty") / "metrics.jsonl").write_text("")
     _, *said = map(str, show_runs([tmp_path / "runs"], tmp_path / "out"))
     text = "\n".join(said)
-    assert "short: not finished, 10 of 20 steps are logged." in text
-    assert "torn: 1 damaged lines of metrics.jsonl are left out." in text
+    assert "short: not finished, 10 of 20 steps logged." in text
+    assert "torn: left out: 1 damaged line of metrics.jsonl." in text
     assert "config.toml: no settings of a run" in text
     assert "empty: no step is logged yet" in text
     assert "good" not in text

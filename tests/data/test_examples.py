@@ -61,7 +61,7 @@ BAD = [
     (SCORE, "sequence,label\nA,x\n", "no column 'score' among: sequence, label. .* name it by --target"),
     (USUAL, "dna,label\nA,x\n", "no column 'sequence' among: dna, label. .* name it by --sequence-column"),
     (USUAL, "sequence,label\n", "no rows below the header"),
-    (USUAL, "sequence,label\nA,x\nC,x\n", "all 2 rows have label 'x'; a task needs at least two classes"),
+    (USUAL, "sequence,label\nA,x\nC,x\n", "'x' is the only label, in 2 rows; a task needs at least two classes"),
     (USUAL, "sequence,label\nA,x\nC,\n", "row 3: the label is empty"),
     (USUAL, "sequence,label\nA,x\n,y\n", "row 3: the sequence is empty"),
     (USUAL, "sequence,label\nA,x\nAC!,y\n", "row 3: '!' at position 3 is no letter of DNA"),
@@ -74,7 +74,7 @@ BAD = [
     (SCORE, "sequence,score\nA,1\nC,-inf\n", "row 3: the target '-inf' is no number"),
     (SCORE, "sequence,score\nA,1\nC,1e99\n", "row 3: the target '1e99' is no number of at most 1e\\+30"),
     (SCORE, "sequence,score\nA,1\nC,1_0\n", "row 3: the target '1_0' is no number"),
-    (SCORE, "sequence,score\nA,7\nC,7.0\n", "all 2 rows have 7 in column 'score'"),
+    (SCORE, "sequence,score\nA,7\nC,7.0\n", "column 'score' has only 7, in 2 rows"),
 ]
 
 

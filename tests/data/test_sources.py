@@ -244,7 +244,8 @@ def test_a_bad_shard_leaves_no_half_built_store(corpus, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("texts", "message"), [([""], "no document with any text"), (["a cat"], "of 1 sequences"), (["a"] * 9, "of 9 seq")]
+    ("texts", "message"),
+    [([""], "no document with any text"), (["a cat"], "of 1 sequence none"), (["a"] * 9, "of 9 seq")],
 )
 def test_a_corpus_too_small_to_hold_anything_out_is_refused(corpus, tmp_path, texts, message):
     _, tokenizer = corpus

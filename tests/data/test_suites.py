@@ -101,7 +101,7 @@ def test_coordinates_are_read_from_the_genome_on_their_strand_and_those_outside_
         train, *_ = suite_tasks(tmp_path / "promoters")[0].read(genome)
     assert dict(zip(train.sequences, train.labels.tolist(), strict=True)) == {"ACGTTG": 1, "ATCCTG": 1, "TACAGA": 0}
     assert train.classes == ["negative", "positive"]
-    assert "negative.csv.gz: 1 of 2 intervals are not in the genome given" in caplog.text
+    assert "negative.csv.gz: left out, as they are not in the genome given: 1 of 2 intervals" in caplog.text
 
 
 def test_without_the_genome_or_with_another_one_coordinates_are_a_sentence(tmp_path, genome):

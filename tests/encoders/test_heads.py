@@ -138,7 +138,7 @@ def test_labels_on_padding_are_refused():
     model = tiny_model()
     input_ids = packed_input([5])[0][None]
     mask = torch.tensor([[1, 1, 1, 0, 0]])
-    with pytest.raises(DataError, match="1 labels stand on padding"):
+    with pytest.raises(DataError, match="1 label on padding"):
         model(input_ids=input_ids, attention_mask=mask, labels=torch.tensor([[-100, 3, -100, -100, 4]]))
 
 

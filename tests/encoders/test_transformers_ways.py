@@ -159,7 +159,7 @@ def test_token_classification_is_the_same_padded_and_packed_and_trains_the_label
     [
         (torch.full((3, 9), 4), "label 4 is outside"),
         (torch.zeros(3).long(), r"labels have shape \(3,\)"),
-        (torch.zeros(3, 9).long(), "6 labels stand on padding .*set labels there to -100"),
+        (torch.zeros(3, 9).long(), "6 labels on padding .*set labels there to -100"),
     ],
 )
 def test_labels_of_tokens_that_do_not_fit_are_refused(labels, message):

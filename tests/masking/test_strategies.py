@@ -258,8 +258,13 @@ def test_mistakes_are_named():
         "has no parameter 'width'; its parameters: none": ("uniform", tokens, {"width": 3}),
         "needs an NPMI table": ("genemask", tokens, {}),
         "does not work on text": ("genemask", text, {"npmi": made_up_npmi(3)}),
-        "does not work on dna": ("whole-word", tokens, {}),
-        "k of at least 2": ("genemask", kmer_tokens(1), {"npmi": made_up_npmi(3)}),
+        "does not work on dna.* contiguous, fixed-span, genemask, ": ("whole-word", tokens, {}),
+        "does not work on dna.* contiguous, fixed-span, random-span, span, u": ("whole-word", bpe_tokens(), {}),
+        "k of at least 2.* contiguous, fixed-span, random-span": (
+            "genemask",
+            kmer_tokens(1),
+            {"npmi": made_up_npmi(3)},
+        ),
         "match must be": ("uniform", tokens, {"match": "letters"}),
         "n-grams up to 3, not 4": ("genemask", kmer_tokens(4), {"npmi": made_up_npmi(3)}),
     }.items():

@@ -22,4 +22,4 @@ def test_what_found_sequences_add_is_in_points_with_its_interval_and_empty_where
 
 def test_measurements_that_did_not_keep_what_was_right_are_counted():
     caption = leak_table(SCORES, 1_200, 30, n_unknown=4).caption
-    assert "4 measurements of an earlier version are left out" in str(caption)
+    assert "Left out: 4 measurements of an earlier version" in str(caption)

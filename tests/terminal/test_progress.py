@@ -23,7 +23,7 @@ def lines(caplog):
 
 
 def test_where_there_is_no_terminal_a_line_is_said_every_half_minute(clock, lines):
-    with working("training", 4000, "steps") as work:
+    with working("training", 4000, "step") as work:
         for step in range(1, 101):
             clock[0] += 1
             work.show(step, status="loss 2.900 nats")
@@ -34,7 +34,7 @@ def test_where_there_is_no_terminal_a_line_is_said_every_half_minute(clock, line
 
 
 def test_work_of_unknown_length_is_counted(clock, lines):
-    with working("reading the genome", unit="bases") as work:
+    with working("reading the genome", unit="base") as work:
         for _ in range(3):
             clock[0] += 20
             work.advance(4_000_000)
@@ -43,7 +43,7 @@ def test_work_of_unknown_length_is_counted(clock, lines):
 
 def test_of_several_each_has_its_own_clock_and_says_once_that_it_ended(clock, lines):
     with Bars() as bars:
-        first, second = (bars.add(name, 10, "steps", "waiting") for name in ("first", "second"))
+        first, second = (bars.add(name, 10, "step", "waiting") for name in ("first", "second"))
         first.show(0)
         clock[0] += 29
         second.show(0)
@@ -58,7 +58,7 @@ def test_of_several_each_has_its_own_clock_and_says_once_that_it_ended(clock, li
 
 def test_a_terminal_gets_a_bar_and_no_lines(clock, lines, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with working("training", 4, "steps") as work:
+    with working("training", 4, "step") as work:
         clock[0] += 100
         work.show(2, status="[loss] 2.9")
     assert lines() == []
@@ -68,7 +68,7 @@ def test_a_terminal_gets_a_bar_and_no_lines(clock, lines, capsys, monkeypatch):
 def test_in_a_narrow_terminal_bar_and_status_make_room_and_no_number_is_cut(clock, lines, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    with working("bench", 40, "measurements") as work:
+    with working("bench", 40, "measurement") as work:
         clock[0] += 100
         work.show(30, status="task 2 of 2, finetune: 30 shots, draw 1")
     shown = capsys.readouterr().err
@@ -80,8 +80,17 @@ def test_in_a_narrow_terminal_bar_and_status_make_room_and_no_number_is_cut(cloc
 def test_neither_bar_nor_line_where_the_log_is_silent(clock, lines, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     logging.getLogger("genomask").setLevel(logging.WARNING)
-    with working("training", 4, "steps") as work:
+    with working("training", 4, "step") as work:
         clock[0] += 100
         work.show(2)
     assert lines() == []
     assert capsys.readouterr().err == ""
+
+
+def test_one_piece_of_work_is_not_many(clock, lines):
+    with working("bench", 1, "measurement") as work:
+        clock[0] += 40
+        work.show(0)
+        clock[0] += 40
+        work.show(1)
+    assert [line.split(",")[0] for line in lines()][-1:] == ["bench: 1/1 measurement"]

@@ -92,7 +92,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_and_that_is_said
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     save_checkpoint(tmp_path, *trained(0), CheckpointState(5, 50))
     other = Tied(width=6)
-    with pytest.raises(TrainingError, match="none of the 1 checkpoints"):
+    with pytest.raises(TrainingError, match=r"of 1 checkpoint in .* none can be used"):
         restore_checkpoint(tmp_path, other, torch.optim.AdamW(other.parameters()))
 
 

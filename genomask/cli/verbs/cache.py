@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, counted
 from genomask.terminal.console import say, show
 
 cache = typer.Typer(
@@ -39,7 +39,9 @@ def clear(
     root = default_cache()
     chosen = room.older_than(root, older_than)
     if chosen and not yes:
-        said = f"{root}: {len(chosen):,} entries of {room.sized(sum(entry.size for entry in chosen))}"
+        said = (
+            f"{root}: {counted(len(chosen), 'entry', 'entries')} of {room.sized(sum(entry.size for entry in chosen))}"
+        )
         if not sys.stdin.isatty():
             raise SettingsError(f"{said} would be removed; give --yes where no one can be asked.")
         say(said)

@@ -17,7 +17,7 @@ from rich.table import Table
 from genomask.commands.bench.seen import in_pretraining, without_seen
 from genomask.commands.fewshot import provenance
 from genomask.data.suites import LAYOUTS, Layout, Regions, SuiteTask, suite_tasks
-from genomask.errors import DataError, UserError
+from genomask.errors import DataError, UserError, counted
 from genomask.fewshot.leaks import Leaks, leaks_in_pool
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import RESULT_FILES
@@ -70,7 +70,7 @@ def bench(request: BenchRequest) -> Iterator[Table | str]:
         narrow = frame.rename(columns=lambda name: re.sub("(?<=[-/])", "\n", name))
         yield rich_table(narrow, f"{request.suite.name}, % of each metric", CAPTION)
         yield from (*sentences, *verdict)
-        yield f"{len(measured.rows)} measurements: {request.out / 'results.csv'}; page: {request.out / PAGE}"
+        yield f"{counted(len(measured.rows), 'measurement')}: {request.out / 'results.csv'}; page: {request.out / PAGE}"
         if measured.failed:
             raise DataError(f"not measured: {'; '.join(measured.failed)}.")
 
@@ -88,7 +88,7 @@ class _Measured(NamedTuple):
 
 def _measured(request: BenchRequest, tasks: list[SuiteTask]) -> _Measured:
     genome, rows, found = Regions(request.genome), [], _Measured(pd.DataFrame(), {}, {}, [])
-    with working("bench", unit="measurements") as work:
+    with working("bench", unit="measurement") as work:
         for number, task in enumerate(tasks, 1):
 
             def show(done: int, total: int, what: str, at: str = f"task {number} of {len(tasks)}") -> None:

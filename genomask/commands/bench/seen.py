@@ -26,7 +26,7 @@ def in_pretraining(models: Sequence[Path], tests: Mapping[str, list[str]]) -> It
     """
     ends = np.cumsum([len(sequences) for sequences in tests.values()])[:-1]
     names = short_names([str(model) for model in models])
-    with working("looking for test sequences in pretraining", len(models), "models") as work:
+    with working("looking for test sequences in pretraining", len(models), "model") as work:
         for model in models:
             lookup = seen_by_model(model, list(chain.from_iterable(tests.values())))
             parts = [np.zeros(len(x), dtype=bool) for x in tests.values()]

@@ -10,6 +10,7 @@ import pandas as pd
 from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import ADVISED_SEEDS, BITS, Outcome
 from genomask.commands.compare.words import headline
+from genomask.errors import counted
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.summary import captions
 from genomask.masking.plan import needs_npmi
@@ -46,11 +47,11 @@ def write_comparison_page(outcome: Outcome, title: str = "Which masking earns it
 
 def about(comparison: Comparison) -> str:
     """One sentence: what was compared, on what."""
-    seeds = "1 pretraining seed" if comparison.seeds == 1 else f"{comparison.seeds} pretraining seeds"
+    seeds = counted(comparison.seeds, "pretraining seed")
     recipe = comparison.recipe
     return (
         f"{', '.join(comparison.strategies)} on {', '.join(comparison.inputs.words)}: "
-        f"{seeds}, {recipe.training.steps:,} steps of {recipe.training.sequences_per_step} windows each, "
+        f"{seeds}, {counted(recipe.training.steps, 'step')} of {recipe.training.sequences_per_step} windows each, "
         f"{recipe.tokens.words}, mask rate {recipe.masking.mask_rate:.0%} matched by {recipe.masking.match}; judged on "
         f"{comparison.pool.name} and {comparison.test.name}. Control: {comparison.control}."
     )
@@ -60,7 +61,7 @@ def seeds_advice(comparison: Comparison) -> str:
     """What a person should know before believing a difference from few seeds."""
     if comparison.seeds >= ADVISED_SEEDS:
         return ""
-    seeds = "One pretraining seed" if comparison.seeds == 1 else f"{comparison.seeds} pretraining seeds"
+    seeds = counted(comparison.seeds, "pretraining seed")
     return f"{seeds}; {ADVISED_SEEDS} or more are advised before a choice rests on this."
 
 

@@ -7,6 +7,7 @@ from genomask.commands.run_folder.card import LOADING, card_text, markdown_table
 from genomask.data.examples import NUMBER, ONE, SEVERAL
 from genomask.data.reading import DNA
 from genomask.data.tokenizers.base import DnaTokenizer
+from genomask.errors import counted
 from genomask.inference.vocabulary import reading_of
 from genomask.training.environment import package_versions
 
@@ -36,7 +37,7 @@ def classifier_card(job: Job, scores: dict[str, float], where: str) -> str:
         "target" if problem == NUMBER else f"{len(train.classes):,} classes": named,
         "examples": f"{len(train.sequences):,} of {train.path.name}",
         "stopped by": job.valid.examples.path.name if job.valid else "no validation examples: the last epoch is kept",
-        "training": f"at most {plan.epochs} epochs, batches of {plan.batch_size}, "
+        "training": f"at most {counted(plan.epochs, 'epoch')}, batches of {plan.batch_size}, "
         f"learning rate {plan.learning_rate:g}, seed {job.request.seed}",
         "computed": f"by torch {package_versions()['torch']}",
     }

@@ -61,7 +61,7 @@ def train(job: Job) -> None:
     metrics = MetricsLog(job.out / "metrics.jsonl", keep_until=before)
     epochs = scored_epochs(read_metrics(metrics.path))
     recent: deque[float] = deque(maxlen=50)
-    with listen_for_stop() as stop, working("fine-tuning", fitting.steps, "steps") as work:
+    with listen_for_stop() as stop, working("fine-tuning", fitting.steps, "step") as work:
         for number in range(before, fitting.steps):
             if _is_over(epochs, job.plan.epochs):
                 break

@@ -17,6 +17,7 @@ from genomask.commands.finetune.epochs import LOSS, VALID_LOSS, best_epoch, eval
 from genomask.commands.finetune.job import RECORD, Job, Read, Request, Scale, note, prepare
 from genomask.commands.run_folder.folder import holds_run, is_finished
 from genomask.data.examples import NUMBER, ONE
+from genomask.errors import counted
 from genomask.fewshot.linear_first import last_layer
 from genomask.files.atomic import atomic_folder, require_folder, sweep
 from genomask.files.digests import write_weights_digest
@@ -123,6 +124,6 @@ def _say_repeats(job: Job) -> None:
         known = set(job.train.examples.sequences)
         if repeats := sum(sequence in known for sequence in job.valid.examples.sequences):
             log.warning(
-                "%d of the %d sequences of --valid are in --train too, so its scores flatter and training stops late",
-                repeats, len(job.valid.examples.sequences),
+                "%d of the %s of --valid %s in --train too, so its scores flatter and training stops late",
+                repeats, counted(len(job.valid.examples.sequences), "sequence"), "is" if repeats == 1 else "are",
             )  # fmt: skip

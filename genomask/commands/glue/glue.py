@@ -20,7 +20,7 @@ from genomask.commands.glue.scores import FLOORS, METRICS, truth_of
 from genomask.commands.run_folder.folder import holds_run, is_finished
 from genomask.data.examples import ExampleColumns, Examples
 from genomask.data.glue import TASKS, TRAIN, GlueTask, read_split
-from genomask.errors import DataError, UserError
+from genomask.errors import DataError, UserError, counted
 from genomask.fewshot.finetune import FineTuneSettings
 from genomask.files.atomic import atomic_write, require_folder
 from genomask.files.locking import locked
@@ -103,8 +103,8 @@ def _read(task: GlueTask, data: Path | None) -> list[Examples]:
     train, *dev = (read_split(task, split, data) for split in (TRAIN, *task.dev))
     if len(np.unique(truth_of(train))) < 2:
         raise DataError(
-            f"{train.path}: all {len(train.sequences):,} examples have one label, so there is nothing to learn. Give "
-            f"{task.name} as it was published."
+            f"{train.path}: {counted(len(train.sequences), 'example')} with one label, so there is nothing to learn. "
+            f"Give {task.name} as it was published."
         )
     return [train, *dev]
 

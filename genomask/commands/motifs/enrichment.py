@@ -19,7 +19,7 @@ from scipy.stats import false_discovery_control
 from genomask.commands.motifs.exact_strata import common_odds
 from genomask.commands.motifs.matches import Motif, best_fraction, best_scores, log_odds, read_jaspar
 from genomask.commands.motifs.word_pairs import WordPairs, canonical_words, word_pairs
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, counted
 from genomask.files.atomic import atomic_write
 from genomask.files.outputs import require_own, require_writable, writing
 from genomask.masking.npmi import NpmiTable
@@ -72,7 +72,7 @@ class Enrichment:
             "have no other word of their stratum to be compared with. Intervals of 95 %; p adjusted after "
             f"Benjamini and Hochberg over the motifs. For {ANY} a word counts that is among the best "
             f"{self.any_fraction:.2%} for one."
-            + (f" {rest} more motifs are not shown; --out writes all." if rest else "")
+            + (f" Not shown: {counted(rest, 'more motif')}; --out writes all." if rest else "")
         )
 
     def shown(self) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from yaml import YAMLError
 
 from genomask.encoders import MosaicBertForMaskedLM
-from genomask.errors import DataError
+from genomask.errors import DataError, counted
 from genomask.recipe import Recipe
 from genomask.training.environment import package_versions
 from genomask.training.metrics_log import read_metrics
@@ -156,11 +156,12 @@ def _facts(
         "sequences": f"up to {recipe.longest} tokens" + (f"; {recipe.growth.words}" if recipe.growth else ""),
         "masking": f"`{masking.strategy}`, {masking.mask_rate:.0%} of "
         f"{'bases' if masking.match == 'bases' else 'tokens'} asked for",
-        "encoder": f"{config.num_hidden_layers} layers of {config.hidden_size}, {config.num_attention_heads} heads, "
-        f"positions {config.positions}, MLP {config.mlp}: {model.num_parameters():,} parameters",
+        "encoder": f"{counted(config.num_hidden_layers, 'layer')} of {config.hidden_size}, "
+        f"{counted(config.num_attention_heads, 'head')}, positions {config.positions}, "
+        f"MLP {config.mlp}: {model.num_parameters():,} parameters",
         **({"went on from": where["from"]} if "from" in where else {}),
-        "training": f"{training.steps:,} steps of {training.sequences_per_step:,} sequences, {tokens:,} tokens seen, "
-        f"seed {training.seed}",
+        "training": f"{counted(training.steps, 'step')} of {counted(training.sequences_per_step, 'sequence')}, "
+        f"{tokens:,} tokens seen, seed {training.seed}",
         "computed": f"on {where.get('device')} in {where.get('precision')}, attention by "
         f"{where.get('attention_backend')}; genomask {where.get('genomask')}, torch {package_versions()['torch']}",
     }

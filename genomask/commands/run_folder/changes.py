@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from genomask.commands.run_folder.folder import read_config
 from genomask.data.opening import Inputs
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, counted
 from genomask.recipe import Recipe, toml_value
 from genomask.training.checkpoint import list_checkpoints
 from genomask.training.environment import first_precision
@@ -35,7 +35,7 @@ class Change(NamedTuple):
         what = f"{self.name} was {toml_value(self.was)} and is {toml_value(self.now)} from here on"
         if self.name != STEPS:
             return what
-        return f"{what}: the learning rate, and a curriculum, go on as in a run of {self.now:,} steps"
+        return f"{what}: the learning rate, and a curriculum, go on as in a run of {counted(self.now, 'step')}"
 
 
 def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bool = False) -> list[Change]:
@@ -59,7 +59,7 @@ def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bo
     done = max((step for step, _ in list_checkpoints(out / "checkpoints")), default=0)
     if any(change.name == STEPS for change in changes) and recipe.training.steps <= done:
         raise SettingsError(
-            f"{out} holds a run of which {done:,} steps are done and saved; ask for more than that with "
+            f"{out} holds a run with {counted(done, 'step')} done and saved; ask for more than that with "
             f"--set {STEPS}={recipe.training.steps}, or give another --out."
         )
     return changes

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from genomask.commands.run_folder.folder import read_config
 from genomask.data.validation_windows import EVALUATION_BASES
-from genomask.errors import DataError
+from genomask.errors import DataError, counted
 from genomask.masking.plan import needs_npmi
 from genomask.recipe import Recipe
 from genomask.report.by_genome import CAPTION, genome_frame, genome_words, genomes_of
@@ -46,7 +46,7 @@ def report_run(out: Path) -> Iterator[Table | str]:
     )
     yield rich_table(
         score_frame(scores, baselines),
-        title=f"{out}: {last['step']:,} steps, {number_of(last, 'tokens'):,.0f} tokens",
+        title=f"{out}: {counted(last['step'], 'step')}, {number_of(last, 'tokens'):,.0f} tokens",
         caption=f"Held-out sequences{_shorter(baselines)}, {evaluations_words(scores.n)}. "
         f"{bits if BITS in scores.mean else ''}{last['tokens_per_second']:,.0f} tokens/s at the end. "
         f"Model: {out / 'model'}; curves: {out / 'curves.png'}",

@@ -19,7 +19,7 @@ from genomask.data.genome import Genome
 from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.tokenizers.saved import open_tokenizer
 from genomask.data.vcf import VcfLine, read_vcf
-from genomask.errors import DataError
+from genomask.errors import DataError, counted
 from genomask.files.inputs import STDIN, STDOUT
 from genomask.inference.sites import Sites
 from genomask.inference.variants import NOT_THE_GENOME, Score, VariantScorer
@@ -70,7 +70,9 @@ class _Misfits:
         """What to print of those that were passed over."""
         if self.count:
             more = "; ..." if self.count > len(self.named) else "."
-            yield Line(f"{self.count:,} variants do not fit the genome: {'; '.join(self.named)}{more}")
+            yield Line(
+                f"{counted(self.count, 'variant')} left out, at odds with the genome: {'; '.join(self.named)}{more}"
+            )
 
 
 def score_vcf(request: VariantRequest) -> Iterator[Table | Line]:
@@ -85,7 +87,7 @@ def score_vcf(request: VariantRequest) -> Iterator[Table | Line]:
     labels = Labels(request.criterion) if request.criterion else None
     reasons: Counter[str] = Counter()
     scored, misfits = 0, _Misfits()
-    with writer(request.out) as write, working("scoring", total, "variants") as work:
+    with writer(request.out) as write, working("scoring", total, "variant") as work:
         for lines in _chunks(_checked(request, sites, misfits)):
             variants = [line.variant for line in lines if line.variant is not None]
             scores = iter(scorer.scores(variants))
@@ -98,7 +100,8 @@ def score_vcf(request: VariantRequest) -> Iterator[Table | Line]:
                     labels.note(line, found)
             work.advance(len(variants))
     where = "" if request.out == STDOUT else f": {request.out}"
-    yield Line(f"{scored:,} of {scored + reasons.total():,} ALTs scored in windows of {scorer.width} bases{where}")
+    n_alts = counted(scored + reasons.total(), "ALT")
+    yield Line(f"{scored:,} of {n_alts} scored in windows of {scorer.width} bases{where}")
     yield from misfits.sentences()
     yield from (Line(f"without a score: {n:,} {reason}") for reason, n in reasons.most_common())
     if labels:
@@ -117,7 +120,9 @@ def _look_over(request: VariantRequest, sites: Sites) -> int:
             n_alts = len(line.variant.alts) if line.variant else 0
             labels.note(line, [Score(0.0, "" if fits else NOT_THE_GENOME)] * n_alts)
     if misfits.count and request.mismatch == "error":
-        raise DataError(_mismatch(request, misfits, f" {misfits.count:,} of {n:,} variants do not fit."))
+        raise DataError(
+            _mismatch(request, misfits, f" {misfits.count:,} of {counted(n, 'variant')} at odds with the genome.")
+        )
     if labels:
         labels.require_both()
     return n

@@ -75,7 +75,7 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
                 "from. Give a longer genome, or one with fewer N."
             )
         sample = [letters_of(genome.codes[start : start + SAMPLE_WINDOW]) for start in starts.tolist()]
-        with working("learning a vocabulary", len(sample), "windows") as work:
+        with working("learning a vocabulary", len(sample), "window") as work:
             rules = learn_rules(_counted(sample, work), vocab_size)
         counted = sample[:: -(-len(sample) * SAMPLE_WINDOW // COUNTED_BASES)]
         n_tokens = sum(len(encoding.ids) - 2 for encoding in rules.encode_batch_fast(counted))

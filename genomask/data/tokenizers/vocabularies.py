@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from genomask.data.settings import ReadingSettings
 from genomask.data.text import USUAL, read_documents
 from genomask.data.tokenizers.wordpiece import VOCABULARY, train_wordpiece, wordpiece_tokenizer, write_vocabulary
-from genomask.errors import DataError
+from genomask.errors import DataError, counted
 from genomask.files.cache import cache_errors, default_cache, files_key, key_of, sealed_folder
 from genomask.terminal.progress import Work, working
 
@@ -33,7 +33,7 @@ def vocabulary_of_files(files: Sequence[Path], vocab_size: int, settings: Readin
 def vocabulary_of_stream(documents: list[str], vocab_size: int) -> Path:
     """The same of the documents with which a stream begins; the cache knows them by their content."""
     content = hashlib.blake2b("\0".join(documents).encode(), digest_size=16).hexdigest()
-    what = f"the stream's first {len(documents):,} documents"
+    what = f"the stream's first {counted(len(documents), 'document')}"
     return _learned(key_of(content, vocab_size), (), lambda: documents, vocab_size, what)
 
 
@@ -70,7 +70,7 @@ def _learned(
 ) -> Path:
     def learn(folder: Path) -> None:
         log.info("learning up to %s word pieces from %s", f"{vocab_size:,}", what)
-        with working("learning word pieces", unit="documents") as work:
+        with working("learning word pieces", unit="document") as work:
             train_wordpiece(_counted(documents(), work), vocab_size, folder / VOCABULARY)
 
     root = default_cache() / "vocabularies"

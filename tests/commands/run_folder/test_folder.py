@@ -72,7 +72,7 @@ def test_what_does_not_change_the_science_may_change_and_is_said(quick_recipe, o
 def test_a_run_is_not_made_shorter_than_it_already_is(quick_recipe, out):
     (out / "checkpoints" / "step-10").mkdir(parents=True)
     assert check_settings(out, with_training(quick_recipe, steps=11), INPUTS)
-    with pytest.raises(SettingsError, match="10 steps are done and saved; ask for more"):
+    with pytest.raises(SettingsError, match="10 steps done and saved; ask for more"):
         check_settings(out, with_training(quick_recipe, steps=10), INPUTS)
 
 

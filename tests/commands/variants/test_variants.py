@@ -112,7 +112,7 @@ def test_a_ref_that_is_not_the_genomes_is_named_and_counted(place, model_folder)
     assert "--mismatch skip" in str(no.value)
     assert not (place / "o.tsv").exists()
     said = ask(place, model_folder, mismatch="skip")
-    assert "2 variants do not fit the genome: chr7:61: REF is" in said[1]
+    assert "2 variants left out, at odds with the genome: chr7:61: REF is" in said[1]
     assert "chr9:71: the genome has no such record; its records begin with: chr7" in said[1]
     assert said[2] == "without a score: 2 whose REF is not the genome's"
     assert (place / "o.tsv").read_text().count("\tNA\n") == 2
@@ -120,7 +120,7 @@ def test_a_ref_that_is_not_the_genomes_is_named_and_counted(place, model_folder)
 
 def test_names_of_another_convention_are_read(place, model_folder):
     (place / "x.vcf").write_text(HEAD + row(50, "AC", record="7"))
-    assert ask(place, model_folder)[0].startswith("1 of 1 ALTs scored")
+    assert ask(place, model_folder)[0].startswith("1 of 1 ALT scored")
     assert (place / "o.tsv").read_text().splitlines()[1].startswith("7\t51\t")
 
 
