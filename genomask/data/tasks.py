@@ -17,7 +17,7 @@ from genomask.errors import DataError, counted, quoted, shown
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 MANY_CLASSES = 20
-"""With more, numbers that differ from row to row are measurements."""
+"""With more, numbers that differ from row to row are measurements, and words that do are names."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def task_name(path: Path) -> str:
 
 
 def classes_of(labels: Sequence[str], path: Path, of_measurements: str) -> list[str]:
-    """The different labels in their order. Raises DataError where there are fewer than two, and for measurements, with
-    the advice given for them.
+    """The different labels in their order. Raises DataError where there are fewer than two, where each row has its own,
+    as a column of names has, and for measurements, with the advice given for them.
     """
     classes = sorted(set(labels))
     if len(classes) < 2:
@@ -93,6 +93,11 @@ def classes_of(labels: Sequence[str], path: Path, of_measurements: str) -> list[
         raise DataError(
             f"{path}: these labels look like measurements ({len(classes):,} different numbers in {len(labels):,} rows, "
             f"such as {shown(classes[0])}); {of_measurements}"
+        )
+    if len(classes) == len(labels) > MANY_CLASSES:
+        raise DataError(
+            f"{path}: each of its {len(labels):,} rows has a label of its own, such as {shown(classes[0])}, so there "
+            "is nothing to learn of any. Name the column that holds the classes by --label-column."
         )
     return sorted(classes, key=int) if all(_INTEGER.fullmatch(text) for text in classes) else classes
 

@@ -25,8 +25,8 @@ SAID = ("yes, said yes", "yes, said no", "no, said yes", "no, said no")
 """What can be said of a label that a sequence has or has not."""
 
 
-def loss_curves(rows: pd.DataFrame, trained: str, held_out: str, path: Path) -> None:
-    """The loss in training, and on --valid where it was scored, from the rows of metrics.jsonl."""
+def loss_curves(rows: pd.DataFrame, trained: str, held_out: str, guessed: float, path: Path) -> None:
+    """The loss in training, and on --valid where it was scored, from the rows of metrics.jsonl; a constant guess's."""
     with picture(path, 5.6, 3.4) as figure:
         axes = figure.subplots()
         means = block_means(rows, trained)
@@ -38,6 +38,7 @@ def loss_curves(rows: pd.DataFrame, trained: str, held_out: str, path: Path) -> 
                 scored["step"], scored[held_out], "o-", color=HUES["vermilion"], markersize=3.2, label="on --valid"
             )
             axes.plot(best["step"], best[held_out], "o", color=HUES["vermilion"], markersize=8, label="kept")
+        axes.axhline(guessed, color=MUTED, linewidth=1, linestyle="--", label="constant guess")
         dress(axes, "Loss", trained.removeprefix("loss_").replace("_", " "))
         axes.legend()
 

@@ -135,6 +135,10 @@ BAD_FILES = {
     "missing column": ("seq\tlabel\nA\t0\n", "row 1: no column 'sequence' among: seq, label"),
     "column twice": ("sequence\tlabel\tlabel\nA\t0\t1\n", "row 1: 2 columns are called 'label'"),
     "one class": ("sequence\tlabel\nA\t0\nC\t0\n", "'0' is the only label, in 2 rows"),
+    "names for labels": (
+        "sequence\tlabel\n" + "".join(f"A\tseq{row}\n" for row in range(21)),
+        "each of its 21 rows has a label of its own, such as seq0",
+    ),
     "no rows": ("sequence\tlabel\n", "no rows below the header"),
     "empty sequence": ("sequence\tlabel\nA\t0\n\t1\n", "row 3: the sequence is empty"),
     "empty label": ("sequence\tlabel\nA\t0\nC\t \n", "row 3: the label is empty"),

@@ -1,5 +1,6 @@
 """README.md of a classifier's folder: how to use it, what it was made of, and its scores."""
 
+import pandas as pd
 from huggingface_hub import ModelCardData
 
 from genomask.commands.finetune.job import Job
@@ -28,7 +29,7 @@ TITLES = {ONE: "A classifier of {}", SEVERAL: "A classifier of {} with several l
 EXAMPLES = {"DNA": "ACGTACGTACGT", "text": "Two sentences, or one."}
 
 
-def classifier_card(job: Job, scores: dict[str, float], where: str) -> str:
+def classifier_card(job: Job, scores: pd.DataFrame, where: str) -> str:
     """The card of the model that a job has trained; `where`: what its scores are of."""
     train, plan, problem = job.train.examples, job.plan, job.problem
     named = ", ".join(train.classes[:MOST_CLASSES]) + (" ..." if len(train.classes) > MOST_CLASSES else "")
@@ -52,8 +53,9 @@ def classifier_card(job: Job, scores: dict[str, float], where: str) -> str:
         "## What it was made of",
         markdown_table(["", ""], facts.items()),
         "## Scores",
-        f"Of {where}.",
-        markdown_table(["score", "value"], [(name, f"{value:.4f}") for name, value in scores.items()]),
+        f"Of {where}. A constant guess reads no sequence: it always says how frequent each label is in the training "
+        "examples, or their mean.",
+        markdown_table(list(scores), scores.itertuples(index=False)),
     ]
     tags = [*(["dna", "genomics"] if what == "DNA" else []), "text-classification"]
     return card_text(ModelCardData(library_name="genomask", tags=tags, pipeline_tag="text-classification"), parts)

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from genomask.commands.finetune.job import Job, Read, Scale
-from genomask.data.examples import NUMBER, ONE, SEVERAL
+from genomask.data.examples import NUMBER, ONE, SEVERAL, Examples
 from genomask.encoders import MosaicBertConfig, choose_backend
 from genomask.errors import Stopped, TrainingError
 from genomask.fewshot.fitting import Fitting, loss_of
@@ -101,8 +102,25 @@ def _scores_after(job: Job, valid: Read, step: int, epoch: int) -> Row:
 
 def evaluate(model: PreTrainedModel, read: Read, scale: Scale) -> tuple[float, dict[str, float]]:
     """The loss, and the scores of the problem, of examples; `scale` is that of what the model says."""
-    examples, tokens = read
-    found = logits(model, tokens, VectorSettings().tokens_per_batch)
+    return _judged(model, read.examples, logits(model, read.tokens, VectorSettings().tokens_per_batch), scale)
+
+
+def constant_guess(job: Job) -> tuple[float, dict[str, float]]:
+    """The same of one that reads no sequence: it always says how frequent each label is in --train, or their mean."""
+    targets, examples = job.train.examples.targets, job.scored[0].examples
+    answer = np.zeros(1)
+    if job.problem == ONE:
+        often = np.bincount(targets, minlength=len(examples.classes)) / len(targets)
+        answer = np.log(np.clip(often, 1e-6, 1))
+    elif job.problem == SEVERAL:
+        often = np.clip(targets.mean(axis=0), 1e-6, 1 - 1e-6)
+        answer = np.log(often / (1 - often))
+    always = torch.from_numpy(np.tile(answer.astype(np.float32), (len(examples.sequences), 1)))
+    return _judged(job.loaded.model, examples, always, job.scale)
+
+
+def _judged(model: PreTrainedModel, examples: Examples, found: Tensor, scale: Scale) -> tuple[float, dict[str, float]]:
+    """Loss and scores of logits (N, C)."""
     loss = float(loss_of(model, found, torch.from_numpy(scale.down(examples.targets))))
     if examples.problem == NUMBER:
         return loss, score_numbers(examples.targets[:, 0], found[:, 0].numpy() * scale.deviation + scale.mean)

@@ -1,6 +1,7 @@
 """`genomask finetune`: train, draw what was learnt, and save the classifier as a Hugging Face folder."""
 
 import logging
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,8 +14,16 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from genomask.commands.finetune.card import classifier_card
-from genomask.commands.finetune.epochs import LOSS, VALID_LOSS, best_epoch, evaluate, scored_epochs, train
-from genomask.commands.finetune.job import RECORD, Job, Read, Request, Scale, note, prepare
+from genomask.commands.finetune.epochs import (
+    LOSS,
+    VALID_LOSS,
+    best_epoch,
+    constant_guess,
+    evaluate,
+    scored_epochs,
+    train,
+)
+from genomask.commands.finetune.job import RECORD, Job, Request, Scale, note, prepare
 from genomask.commands.run_folder.folder import holds_run, is_finished
 from genomask.data.examples import NUMBER, ONE
 from genomask.errors import counted
@@ -32,6 +41,11 @@ from genomask.training.metrics_log import read_metrics
 
 WRITTEN = (RECORD, "environment.json", "metrics.jsonl", "model/", "curves.*", "confusion.*", "scatter.*")
 """What a run writes whole or not at all, besides its checkpoints."""
+
+LOSS_ADVICE = (
+    "The loss, {:.3f} {}, is no lower than that of the constant guess, {:.3f}: the model is surer than it is right. "
+    "Take its figures for an order of the sequences, not for probabilities or amounts; more examples may help."
+)
 
 log = logging.getLogger(__name__)
 
@@ -66,17 +80,31 @@ def run_job(request: Request, prepared: Callable[[], Job], *, resume: bool) -> I
 def _finish(job: Job) -> Iterator[Table | str]:
     """Pictures, then `model/`, which ends the run; the scores, and where everything is."""
     model, out = job.loaded.model, job.out
-    _unscale(model, job.scale)
     read, where = job.scored
-    _, scores = evaluate(model, read, Scale())
-    picture = _draw(job, read, where)
-    _save(job, scores, where)
+    (loss, scores), (guessed, guess) = evaluate(model, read, job.scale), constant_guess(job)
+    _unscale(model, job.scale)
+    picture = _draw(job, guessed)
+    table = _score_frame(scores, guess)
+    _save(job, table, where)
     kept = scored_epochs(read_metrics(out / "metrics.jsonl"))
-    first = {"sequences": f"{len(read.examples.sequences):,} of {where}"}
-    if kept:
-        first["epoch kept"] = f"{best_epoch(kept)['epoch']} of {len(kept)}"
-    yield rich_table(pd.DataFrame([first | {name: f"{value:.4f}" for name, value in scores.items()}]))
+    epoch = f"; kept: epoch {best_epoch(kept)['epoch']} of {len(kept)}" if kept else ""
+    yield rich_table(table, f"Scores of {counted(len(read.examples.sequences), 'sequence')} of {where}{epoch}")
+    if loss >= guessed:
+        yield LOSS_ADVICE.format(loss, _unit(LOSS[job.problem]), guessed)
     yield f"model: {out / 'model'}; curves: {out / 'curves.png'}; answers: {picture}"
+
+
+def _score_frame(scores: dict[str, float], guess: dict[str, float]) -> pd.DataFrame:
+    """A row a score: the model's, and that of a constant guess; - where there is none, as of one class alone."""
+    rows = [
+        (name, *("-" if math.isnan(figure) else f"{figure:.4f}" for figure in (value, guess[name])))
+        for name, value in scores.items()
+    ]
+    return pd.DataFrame(rows, columns=["score", "model", "constant guess"])
+
+
+def _unit(loss: str) -> str:
+    return loss.removeprefix("loss_").replace("_", " ")
 
 
 def _unscale(model: PreTrainedModel, scale: Scale) -> None:
@@ -89,13 +117,14 @@ def _unscale(model: PreTrainedModel, scale: Scale) -> None:
         last.bias.mul_(scale.deviation).add_(scale.mean)
 
 
-def _draw(job: Job, read: Read, where: str) -> Path:
-    """The curves, and the answers beside the truth; the path of the latter."""
+def _draw(job: Job, guessed: float) -> Path:
+    """The curves, beside the loss of a constant guess, and the answers beside the truth; the path of the latter."""
+    read, where = job.scored
     problem, out, examples = job.problem, job.out, read.examples
     found = logits(job.loaded.model, read.tokens, VectorSettings().tokens_per_batch)
     rows = pd.DataFrame(read_metrics(out / "metrics.jsonl"))
     for suffix in ("svg", "png"):
-        loss_curves(rows, LOSS[problem], VALID_LOSS[problem], out / f"curves.{suffix}")
+        loss_curves(rows, LOSS[problem], VALID_LOSS[problem], guessed, out / f"curves.{suffix}")
         if problem == NUMBER:
             path = out / f"scatter.{suffix}"
             predictions(examples.targets[:, 0], found[:, 0].numpy(), examples.classes[0], path, where)
@@ -106,7 +135,7 @@ def _draw(job: Job, read: Read, where: str) -> Path:
     return path
 
 
-def _save(job: Job, scores: dict[str, float], where: str) -> None:
+def _save(job: Job, scores: pd.DataFrame, where: str) -> None:
     """`model/` in Hugging Face layout, whole or not at all."""
     model = job.loaded.model
     require_finite(model.state_dict(), job.plan.epochs)

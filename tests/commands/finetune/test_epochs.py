@@ -1,6 +1,14 @@
 """Which epoch of a fine-tuning is the best is told by the rows of its metrics alone."""
 
-from genomask.commands.finetune.epochs import best_epoch, scored_epochs
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from genomask.commands.finetune.epochs import best_epoch, constant_guess, scored_epochs
+from genomask.commands.finetune.job import Scale
+from genomask.data.examples import NUMBER, ONE, SEVERAL, Examples
 
 
 def test_only_rows_with_a_loss_on_valid_are_epochs():
@@ -12,3 +20,27 @@ def test_of_epochs_with_the_same_loss_the_first_is_the_best():
     losses = [0.9, 0.4, 0.6, 0.4]
     for name in ("valid_loss_nats", "valid_loss_nats_per_label", "valid_loss_fraction_of_variance"):
         assert best_epoch([{"epoch": n, name: loss} for n, loss in enumerate(losses, start=1)])["epoch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("problem", "targets", "loss", "scores"),
+    [
+        (ONE, np.array([0, 1, 1, 1]), 0.25 * np.log(4) + 0.75 * np.log(4 / 3), {"accuracy": 0.75, "auroc": 0.5}),
+        (SEVERAL, np.array([[1.0, 0.0], [1.0, 1.0]]), np.log(2) / 2, {"accuracy": 0.5, "mcc": 0.0}),
+        (NUMBER, np.array([[10.0], [14.0]]), 1.0, {"mse": 4.0}),
+    ],
+)
+def test_a_constant_guess_says_how_frequent_labels_are_or_the_mean_of_numbers(problem, targets, loss, scores):
+    names = [str(number) for number in range(1 if problem == NUMBER else 2)]
+    examples = Examples(Path("t.tsv"), ["ACGT"] * len(targets), problem, names, targets)
+    config = SimpleNamespace(problem_type=problem, num_labels=len(names), id2label=dict(enumerate(names)))
+    job = SimpleNamespace(
+        problem=problem,
+        train=SimpleNamespace(examples=examples),
+        scored=(SimpleNamespace(examples=examples), "--valid"),
+        loaded=SimpleNamespace(model=SimpleNamespace(config=config)),
+        scale=Scale(12.0, 2.0) if problem == NUMBER else Scale(),
+    )
+    found, said = constant_guess(job)
+    assert found == pytest.approx(loss, abs=1e-5)
+    assert {name: said[name] for name in scores} == pytest.approx(scores)

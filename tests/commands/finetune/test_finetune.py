@@ -21,6 +21,7 @@ from genomask.data.sequences import SequenceFile
 from genomask.errors import DataError, SettingsError, Stopped, UserError
 from genomask.fewshot.finetune import FineTuneSettings
 from genomask.fewshot.fitting import Fitting
+from genomask.fewshot.metrics import METRICS
 
 COLUMNS = {
     "one": ExampleColumns(),
@@ -100,7 +101,9 @@ def test_a_classifier_is_saved_with_its_names_and_used_by_predict_and_transforme
     request_for, tmp_path, columns, problem, names, metric
 ):
     request = request_for(columns=columns, epochs=12)
-    *_, said = run(request)
+    scores, *_, said = run(request)
+    assert [str(column.header) for column in scores.columns] == ["score", "model", "constant guess"]
+    assert str(scores.title).startswith("Scores of 20 sequences of --valid; kept: epoch ")
     picture = "scatter" if columns == "number" else "confusion"
     files = {f"{name}.{suffix}" for name in ("curves", picture) for suffix in ("svg", "png")}
     notes = {"finetune.json", "environment.json", "metrics.jsonl", "model"}
@@ -123,8 +126,14 @@ def test_a_classifier_is_saved_with_its_names_and_used_by_predict_and_transforme
         truth = [float(line.split("\t")[4]) for line in request.valid.read_text().splitlines()[1:]]
         assert np.mean(np.abs(np.array(figures) - truth)) < 40
     card = (request.out / "model" / "README.md").read_text()
-    assert "pipeline_tag: text-classification" in card
+    assert all(words in card for words in ("pipeline_tag: text-classification", "| score | model | constant guess |"))
     assert all(name in card for name in names)
+
+
+def test_a_loss_no_lower_than_a_constant_guess_is_said(request_for, monkeypatch):
+    monkeypatch.setattr(f"{COMMAND}.finetune.constant_guess", lambda job: (0.001, dict.fromkeys(METRICS, 0.5)))
+    _, sentence, _ = run(request_for(epochs=1))
+    assert re.match(r"The loss, [\d.]+ nats, is no lower than that of the constant guess, 0.001: the model", sentence)
 
 
 def test_the_epoch_of_the_lowest_loss_on_valid_is_kept_and_half_of_the_epochs_waited_for_another(request_for):
