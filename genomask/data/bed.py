@@ -81,7 +81,10 @@ def _region(path: Path, number: int, line: str, records: dict[str, list[int]], f
     name, *bounds = line.split()[:3]
     if name not in records:
         known = ", ".join(map(shown, list(records)[:5]))
-        raise DataError(f"{where}: the genome has no record {name[:60]!r}. Its records begin with: {known}.")
+        raise DataError(
+            f"{where}: the genome has no record {name[:60]!r}. Its records begin with: {known}. Give the genome that "
+            "the regions are of."
+        )
     if not _are_bounds(bounds):
         raise DataError(f"{where}: not a BED line. Give record, start and stop, counted from 0, the stop left out.")
     start, stop = map(int, bounds)

@@ -98,6 +98,8 @@ class SequenceFile:
             yield NamedSequence(name, "".join(letters))
 
     def _of_table(self) -> Iterator[NamedSequence]:
+        if self.path.name.removesuffix(".gz").endswith(".bed"):
+            raise DataError(f"{self.path}: a BED file names regions; give the genome that they are of by --genome.")
         for row, (text, name) in table_rows(self.path, {"sequence-column": self.column or "sequence"}, optional="name"):
             sequence = NamedSequence(_one_line(name) or str(row), clean_sequence(text, f"{self.path}, row {row}"))
             self._check_length(sequence.name, len(sequence.bases))

@@ -23,6 +23,8 @@ CURRICULUM_NAMES = ("cm-gems", "cm-step", "linear-mix", "rate-step", "random-mas
 
 RUN_RECORDS = ("config.toml", "finetune.json")
 """What says whose a run's folder is: pretraining's, and fine-tuning's."""
+MEASURED = "protocol.json"
+"""What few-shot, bench and compare note in the folder of their results."""
 
 _HUB_WORD = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
@@ -177,10 +179,28 @@ def require_model(folder: Path) -> None:
         return
     if is_run(folder.parent):
         raise DataError(f"{folder}: the run has not finished, so there is no model yet; go on with it by --resume.")
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: no model here (no such folder); check the spelling, and the folder you are in ({os.getcwd()}), "
+            "or give the name of a model on the hub (owner/name)."
+        )
+    if below := _models_below(folder):
+        more = ", ..." if len(below) > 3 else ""
+        raise DataError(f"{folder}: no model here (no config.json), but below it: give {', '.join(below[:3])}{more}.")
+    if (folder / MEASURED).is_file():
+        raise DataError(
+            f"{folder}: no model here (no config.json), but what was measured of one; give the model that was measured."
+        )
     raise DataError(
         f"{folder}: no model here (no config.json); give a run's folder, its folder 'model', a Hugging Face "
         "folder, or the name of a model on the hub (owner/name)."
     )
+
+
+def _models_below(folder: Path) -> list[str]:
+    """Folders of models and of runs, as `compare` and `glue` make them."""
+    found = (path for pattern in ("*", "*/model", "*/*/model") for path in folder.glob(f"{pattern}/config.json"))
+    return sorted({str(path.parent).removesuffix("/model") for path in found})
 
 
 def require_sequence(text: str) -> None:

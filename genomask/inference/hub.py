@@ -28,6 +28,12 @@ HEADS = {
     "trained classification": ("AutoModelForSequenceClassification", "MosaicBertForSequenceClassification"),
 }
 """What can stand on the encoder: transformers' class for it, and ours."""
+OTHER_HEADS = {
+    "trained classification": "this model was not fine-tuned, so it knows no labels; make a classifier of it by "
+    "genomask finetune, or give one",
+    "masked-lm": "this model fills in no masks, as none does that was fine-tuned; give the one that it was made from",
+}
+"""What is wrong where an encoder is there and what should stand on it is not."""
 
 NEW_PARAMETERS = 2**24
 """Parameters of a new head, whatever the size of the encoder."""
@@ -226,6 +232,9 @@ def _refuse_lacking(folder: Path, head: str, found: dict[str, Any], encoder: str
     if head in ("encoder", "classification"):
         lacking = [name for name in lacking if "pooler" not in name]
     lacking.sort()
+    is_whole = not any(name.startswith(encoder) and "pooler" not in name for name in lacking)
+    if lacking and is_whole and head in OTHER_HEADS:
+        raise UserError(f"{folder}: {OTHER_HEADS[head]} (its weights lack {lacking[0]})")
     if lacking:
         raise UserError(
             f"{folder}: the weights lack {lacking[0]} in the shape its config asks of a {head} model ({len(lacking)} "

@@ -10,7 +10,8 @@ import pytest
 from genomask.cli import app as cli
 from genomask.commands.pretrain import build_run
 from genomask.data.opening import Inputs
-from genomask.errors import SettingsError
+from genomask.errors import DataError, SettingsError
+from genomask.files.inputs import require_model
 from genomask.masking import rates
 from genomask.recipe import load_recipe
 
@@ -154,6 +155,19 @@ def test_settings(change, words, tmp_path, monkeypatch, capsys):
     code, said = run(monkeypatch, capsys, *arguments, "--set", "masking.strategy=uniform", "--set", change)
     assert not (tmp_path / "out").exists()
     assert_one_sentence(code, said, *words)
+
+
+def test_a_folder_that_is_no_model_is_told_by_what_is_in_it(tmp_path):
+    with pytest.raises(DataError, match=r"no model here \(no config.json\); give a run's folder"):
+        require_model(tmp_path)
+    (tmp_path / "protocol.json").touch()
+    with pytest.raises(DataError, match="but what was measured of one; give the model that was measured"):
+        require_model(tmp_path)
+    for path in ("RTE/seed-0/model", "mine"):
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "config.json").touch()
+    with pytest.raises(DataError, match=r"but below it: give .*/RTE/seed-0, .*/mine"):
+        require_model(tmp_path)
 
 
 def test_a_model_folder_that_is_none(tmp_path, monkeypatch, capsys):

@@ -84,7 +84,7 @@ def test_a_regression_gives_its_value(tmp_path, table):
 
 def test_a_model_that_was_never_trained_to_classify_is_refused(model_folder, table):
     out = table.with_name("out.tsv")
-    with pytest.raises(UserError, match=r"the weights lack .* of a trained classification model"):
+    with pytest.raises(UserError, match=r"this model was not fine-tuned, .* genomask finetune"):
         predict(model_folder, SequenceFile(path=table), out)
     assert not out.exists()
 

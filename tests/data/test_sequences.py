@@ -93,7 +93,7 @@ def test_what_is_no_file_of_sequences_is_said(write, text, message):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("chr3\t0\t2", "no record 'chr3'"),
+        ("chr3\t0\t2", "no record 'chr3'.*Give the genome that the regions are of"),
         ("chr1\t5\t99", "not a part of record chr1"),
         ("chr1\tx\t9", "not a BED line"),
     ],
@@ -108,3 +108,10 @@ def test_the_other_strand_of_the_other_strand_is_the_first():
     assert reverse_complement("AACGTN") == "NACGTT"
     assert reverse_complement(reverse_complement("AACGTN")) == "AACGTN"
     assert NamedSequence("a", "A").bases == "A"
+
+
+@pytest.mark.parametrize("name", ["x.bed", "x.bed.gz"])
+def test_regions_without_their_genome_are_called_so(tmp_path, name):
+    (tmp_path / name).write_text("chr1\t0\t2\n")
+    with pytest.raises(DataError, match="a BED file names regions; give the genome that they are of by --genome"):
+        list(SequenceFile(path=tmp_path / name).read())

@@ -88,7 +88,8 @@ def _finish(job: Job) -> Iterator[Table | str]:
     _save(job, table, where)
     kept = scored_epochs(read_metrics(out / "metrics.jsonl"))
     epoch = f"; kept: epoch {best_epoch(kept)['epoch']} of {len(kept)}" if kept else ""
-    yield rich_table(table, f"Scores of {counted(len(read.examples.sequences), 'sequence')} of {where}{epoch}")
+    yield f"scores of {counted(len(read.examples.sequences), 'sequence')} of {where}{epoch}"
+    yield rich_table(table)
     if loss >= guessed:
         yield LOSS_ADVICE.format(loss, _unit(LOSS[job.problem]), guessed)
     yield f"model: {out / 'model'}; curves: {out / 'curves.png'}; answers: {picture}"

@@ -8,13 +8,15 @@ import pandas as pd
 from rich.table import Table
 
 from genomask.commands.variants.ranking import Criterion, ranking
-from genomask.data.vcf import VcfLine
-from genomask.errors import DataError, quoted
+from genomask.data.vcf import VcfLine, info_value
+from genomask.errors import DataError, quoted, shown
 from genomask.inference.variants import Score
 from genomask.report.tables import rich_table
 
 FEWEST = 5
 """Positives, and negatives, below which a bootstrap interval tells nothing."""
+MOST_NOTICED = 8
+"""Entries and values that are named where what was asked for is not there."""
 CAPTION = (
     "In brackets 95 % intervals over 1,000 bootstrap samples of variants. AUROC 0.5, and an AUPRC of the fraction of "
     "positives, are what blind guessing gives; above it the positives are those that the model finds less likely."
@@ -30,6 +32,10 @@ class Labels:
     labels: "array[int]" = field(default_factory=lambda: array("b"))
     llrs: "array[float]" = field(default_factory=lambda: array("d"))
     equally_long: "array[int]" = field(default_factory=lambda: array("b"))
+    keys: set[str] = field(default_factory=set)
+    """Some entries of INFO of variants that have not the criterion's."""
+    values: set[str] = field(default_factory=set)
+    """Some values of the criterion's entry."""
 
     def note(self, line: VcfLine, scores: list[Score]) -> None:
         """Take the ALTs of a line that have a label and a score; of the header, whether each ALT has its own value."""
@@ -37,6 +43,7 @@ class Labels:
             if line.raw.startswith(f"##INFO=<ID={self.criterion.key},".encode()):
                 self.per_alt = b"Number=A," in line.raw
             return
+        self._notice(line.variant.info)
         labels = self.criterion.labels(line.variant, self.per_alt)
         for alt, label, score in zip(line.variant.alts, labels, scores, strict=True):
             if label is not None and not score.reason:
@@ -48,8 +55,23 @@ class Labels:
         """Raises DataError where there are no positives or none but positives."""
         n, positives = len(self.labels), sum(self.labels)
         if not 0 < positives < n:
-            what = f"{positives:,} of the {n:,} ALTs that have {self.criterion.key} are positive"
-            raise DataError(f"--evaluate {quoted(self.criterion.text)}: {what}; both kinds are needed to rank them.")
+            raise DataError(f"--evaluate {quoted(self.criterion.text)}: {self._why(n, positives)}")
+
+    def _why(self, n: int, positives: int) -> str:
+        """What is wrong with the labels, and what could be asked for."""
+        key = self.criterion.key
+        if not self.values:
+            return f"no variant has {key} in its INFO, which has {_some(self.keys)}. Name one of these."
+        kinds = f"{positives:,} of the {n:,} ALTs that this labels are positive; both kinds are needed to rank them"
+        return f"{kinds}. {key} is {_some(self.values)} in this VCF."
+
+    def _notice(self, info: str) -> None:
+        """Remember some of what could have been asked for."""
+        value = info_value(info, self.criterion.key)
+        if value is None and len(self.keys) < MOST_NOTICED:
+            self.keys |= {entry.partition("=")[0] for entry in info.split(";")}
+        elif value is not None and len(self.values) < MOST_NOTICED:
+            self.values.add(value)
 
     def table(self) -> Table:
         """AUROC and AUPRC, over all and, where both kinds are there, over each kind of change."""
@@ -62,6 +84,10 @@ class Labels:
             _row(name, labels[part], llrs[part]) for name, part in parts.items() if 0 < sum(labels[part]) < sum(part)
         ]
         return rich_table(pd.DataFrame(rows), f"Ranked by -llr: {self.criterion.text}", CAPTION)
+
+
+def _some(texts: set[str]) -> str:
+    return ", ".join(map(shown, sorted(texts)[:MOST_NOTICED])) + (" ..." if len(texts) >= MOST_NOTICED else "")
 
 
 def _row(name: str, labels: np.ndarray, llrs: np.ndarray) -> dict[str, str]:

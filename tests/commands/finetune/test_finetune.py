@@ -101,9 +101,9 @@ def test_a_classifier_is_saved_with_its_names_and_used_by_predict_and_transforme
     request_for, tmp_path, columns, problem, names, metric
 ):
     request = request_for(columns=columns, epochs=12)
-    scores, *_, said = run(request)
+    first, scores, *_, said = run(request)
     assert [str(column.header) for column in scores.columns] == ["score", "model", "constant guess"]
-    assert str(scores.title).startswith("Scores of 20 sequences of --valid; kept: epoch ")
+    assert first.startswith("scores of 20 sequences of --valid; kept: epoch ")
     picture = "scatter" if columns == "number" else "confusion"
     files = {f"{name}.{suffix}" for name in ("curves", picture) for suffix in ("svg", "png")}
     notes = {"finetune.json", "environment.json", "metrics.jsonl", "model"}
@@ -132,7 +132,7 @@ def test_a_classifier_is_saved_with_its_names_and_used_by_predict_and_transforme
 
 def test_a_loss_no_lower_than_a_constant_guess_is_said(request_for, monkeypatch):
     monkeypatch.setattr(f"{COMMAND}.finetune.constant_guess", lambda job: (0.001, dict.fromkeys(METRICS, 0.5)))
-    _, sentence, _ = run(request_for(epochs=1))
+    *_, sentence, _ = run(request_for(epochs=1))
     assert re.match(r"The loss, [\d.]+ nats, is no lower than that of the constant guess, 0.001: the model", sentence)
 
 

@@ -41,7 +41,15 @@ def test_the_header_says_whether_each_alt_has_a_value_of_its_own():
 @pytest.mark.parametrize("values", ["bad", "good"])
 def test_one_kind_alone_cannot_be_ranked(values):
     labels = gathered("CLNSIG=bad:good", *[(f"CLNSIG={values}", ("A",), [Score(0.0)])] * 3)
-    with pytest.raises(DataError, match=f"{3 * (values == 'bad')} of the 3 ALTs that have CLNSIG are positive"):
+    n = 3 * (values == "bad")
+    said = rf"{n} of the 3 ALTs that this labels are positive; both kinds .*\. CLNSIG is {values} in this VCF"
+    with pytest.raises(DataError, match=said):
+        labels.require_both()
+
+
+def test_an_entry_that_no_variant_has_is_named_with_those_that_are_there():
+    labels = gathered("CLNSG=bad:good", ("CLNSIG=bad;AF=0.1", ("A",), [Score(0.0)]))
+    with pytest.raises(DataError, match=r"no variant has CLNSG in its INFO, which has AF, CLNSIG\. Name one of these"):
         labels.require_both()
 
 
