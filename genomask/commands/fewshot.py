@@ -15,8 +15,8 @@ from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.methods import PRETRAINED
 from genomask.fewshot.protocol import FewShotSettings
-from genomask.fewshot.results import RESULT_FILES, Cell, read_summary
-from genomask.fewshot.run import run_fewshot
+from genomask.fewshot.results import RESULT_FILES, Cell
+from genomask.fewshot.run import run_fewshot, summary_of
 from genomask.fewshot.summary import captions
 from genomask.files.atomic import require_folder, sweep
 from genomask.files.inputs import require_model
@@ -56,7 +56,7 @@ def _measure(
             out=out,
             progress=lambda done, total, what: work.show(done, total=total, status=what),
         )
-    summary = read_summary(out)
+    summary = summary_of(out)
     for name in ("fewshot.svg", "fewshot.png"):
         fewshot_curves(summary, out / name)
     yield fewshot_table(summary, "\n".join(captions(summary)))

@@ -131,17 +131,6 @@ def damaged(path: Path) -> DataError:
     return DataError(f"{path} is missing or damaged; bring it back from a copy, or give another --out.")
 
 
-def read_summary(folder: Path) -> pd.DataFrame:
-    """All rows of a folder's summary.csv; names stay text here too."""
-    return pd.read_csv(
-        folder / "summary.csv",
-        dtype=dict.fromkeys(NAMES, str),
-        keep_default_na=False,
-        na_values=[""],
-        float_precision="round_trip",
-    )
-
-
 def task_digest(task: LabelledTask) -> str:
     """Hash of a task's sequences and labels."""
     digest = hashlib.blake2b(digest_size=16)

@@ -55,7 +55,7 @@ def run_fewshot(
     cells = [
         Cell(*(own if method.needs_model else NO_MODEL), pool.name, shot, draw, method.name)
         for method in settings.measured
-        for shot, draw in _draws(pool, settings, method)
+        for shot, draw in draws_of(pool, settings, method)
     ]
     missing = [cell for cell in cells if cell not in file.done]
     rows = _drawn(pool, settings)
@@ -88,16 +88,14 @@ def run_fewshot(
             file.append(cell, len(drawn), len(test.labels), score(test.labels, probabilities))
             done += 1
     progress(done, len(cells), "done")
-    write_summary(out)
+    atomic_write(out / "summary.csv", summary_of(out).to_csv(index=False))
     return file.rows(cells)
 
 
-def write_summary(out: Path) -> pd.DataFrame:
-    """Make `out`/summary.csv from all rows of `out`/results.csv."""
+def summary_of(out: Path) -> pd.DataFrame:
+    """What summary.csv holds, of all rows of `out`/results.csv."""
     tasks = read_protocol(out)["tasks"]
-    summary = summarise(read_results(out), {name: task["smallest_class"] for name, task in tasks.items()})
-    atomic_write(out / "summary.csv", summary.to_csv(index=False))
-    return summary
+    return summarise(read_results(out), {name: task["smallest_class"] for name, task in tasks.items()})
 
 
 def _numbered_as(pool: LabelledTask, task: LabelledTask) -> LabelledTask:
@@ -105,7 +103,7 @@ def _numbered_as(pool: LabelledTask, task: LabelledTask) -> LabelledTask:
     return LabelledTask(pool.name, task.sequences, align_classes(pool, task), pool.classes, task.path)
 
 
-def _draws(pool: LabelledTask, settings: FewShotSettings, method: Method) -> list[tuple[int, int]]:
+def draws_of(pool: LabelledTask, settings: FewShotSettings, method: Method) -> list[tuple[int, int]]:
     """Every (shot, draw) to measure; of a whole pool the shot is what there is of a class on average."""
     if settings.whole:
         average = -(-len(pool.labels) // len(pool.classes))
@@ -118,7 +116,7 @@ def _drawn(pool: LabelledTask, settings: FewShotSettings) -> np.ndarray:
     """The rows of the pool that any draw takes."""
     if settings.whole:
         return np.arange(len(pool.labels))
-    cells = {cell for method in settings.measured for cell in _draws(pool, settings, method)}
+    cells = {cell for method in settings.measured for cell in draws_of(pool, settings, method)}
     return np.unique(np.concatenate([draw_examples(pool.labels, shot, pool.name, draw) for shot, draw in cells]))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 import genomask
-from genomask.errors import SettingsError
+from genomask.errors import DataError, SettingsError
 from genomask.files.atomic import naming
 from genomask.machine.process import allocator_name
 from genomask.training import distributed
@@ -79,8 +79,7 @@ def keep_environment(out: Path, now: dict[str, Any], steps_done: int) -> None:
             log.warning("%s is not there, so how this run began is not known; it is noted as it goes on", out / FIRST)
         write_record(out / FIRST, now)
         return
-    first = read_record(out / FIRST)
-    was, became = first.get("precision"), now["precision"]
+    first, was, became = read_record(out / FIRST), first_precision(out), now["precision"]
     if was is not None and was != became:
         raise SettingsError(
             f"{out} began in {was} and would go on in {became}, which training.precision=auto means here; go on with "
@@ -100,8 +99,11 @@ def differences(first: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def first_precision(out: Path) -> str | None:
-    """What a run computes in since its first start; None before that."""
-    return read_record(out / FIRST).get("precision") if (out / FIRST).exists() else None
+    """What a run computes in since its first start; None before that. Raises DataError for what is no precision."""
+    first = read_record(out / FIRST) if (out / FIRST).exists() else {}
+    if (noted := first.get("precision")) not in (None, "fp32", "bf16"):
+        raise DataError(f"{out / FIRST}: precision is {noted!r}, neither fp32 nor bf16; bring it back from a copy.")
+    return noted
 
 
 def first_microbatch(out: Path, device: str) -> int | None:

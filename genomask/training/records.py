@@ -1,6 +1,7 @@
 """What a run notes about itself beside its model, as JSON objects: environment.json and baselines.json."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def read_record(path: Path) -> dict[str, Any]:
     """Raises DataError where the file is missing or holds no JSON object."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read ({error}); {MEND}") from error
     if not isinstance(record, dict):
         raise DataError(f"{path}: not a JSON object; {MEND}")
@@ -33,6 +34,6 @@ def read_baselines(path: Path) -> dict[str, float | None]:
     """What a model's scores are held against, by name. Raises DataError as above, and where one is no number."""
     record = read_record(path)
     for name, value in record.items():
-        if isinstance(value, bool) or not isinstance(value, int | float | None):
+        if value is not None and not (type(value) in (int, float) and abs(value) <= sys.float_info.max):  # NaN neither
             raise DataError(f"{path}: {name} is no number; {MEND}")
     return record

@@ -157,6 +157,11 @@ def test_a_row_for_which_the_disk_has_no_room_is_named_and_measured_again(tmp_pa
 ROW = "m,s,1,toy,3,0,probe,6,60,0.5,0.5,0.1,0.5,0.5\n"
 
 
+def test_names_that_look_like_numbers_are_read_as_they_were_written(tmp_path):
+    (tmp_path / "results.csv").write_text(",".join(COLUMNS) + "\n" + ROW.replace("m,s,1,toy", "1e3,NA,1,007"))
+    assert read_results(tmp_path)[["model", "strategy", "task"]].to_numpy().tolist() == [["1e3", "NA", "007"]]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

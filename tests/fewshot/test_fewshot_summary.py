@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 
 from genomask.fewshot.metrics import METRICS
-from genomask.fewshot.results import read_summary
 from genomask.fewshot.summary import INTERVAL_CAPTION, OVERLAP_CAPTION, SEEDS_CAPTION, captions, summarise
 
 
@@ -32,14 +31,6 @@ def test_one_row_a_group_with_its_interval(summary):
     assert summary["n_draws"].tolist() == [3, 1, 3]
     assert summary["accuracy"].tolist() == pytest.approx([0.7, 0.9, 0.5])
     assert summary["mcc_half_width"][0] == pytest.approx(4.302653 * 0.1 / np.sqrt(3))
-
-
-def test_names_that_look_like_numbers_are_read_as_they_were_written(summary, tmp_path):
-    summary.assign(task="007", model="1e3", strategy="NA").to_csv(tmp_path / "summary.csv", index=False)
-    read = read_summary(tmp_path)
-    assert set(zip(read["task"], read["model"], read["strategy"], strict=True)) == {("007", "1e3", "NA")}
-    numbers = summary.columns.drop(["task", "model", "strategy"])
-    pd.testing.assert_frame_equal(read[numbers], summary[numbers], check_exact=True)
 
 
 def test_one_draw_of_the_whole_pool_has_no_interval_and_no_overlap(summary):

@@ -64,6 +64,10 @@ def test_a_first_environment_that_is_gone_is_said_and_a_damaged_one_refused(envi
         (tmp_path / "environment.json").write_bytes(content)
         with pytest.raises(DataError, match=r"environment\.json: .*; bring it back from a copy"):
             keep_environment(tmp_path, environment, 10)
+    for precision in ("bf17", ["fp32"], 1):
+        (tmp_path / "environment.json").write_text(json.dumps(changed(environment, precision=precision)))
+        with pytest.raises(DataError, match=r"environment\.json: precision is .*, neither fp32 nor bf16"):
+            first_precision(tmp_path)
     (tmp_path / "environment.json").write_text("{}")
     keep_environment(tmp_path, environment, 10)
     assert "genomask not noted, now" in caplog.text

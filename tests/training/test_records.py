@@ -9,7 +9,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert read_record(tmp_path / "a.json") == {"bits": 1.98, "of": ["a"]}
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"[1]", b"\xff"])
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[1]", b"\xff", b"[" * 100_000])
 def test_a_record_that_is_none_is_one_sentence_that_says_how_to_mend_it(tmp_path, content):
     if content is not None:
         (tmp_path / "a.json").write_bytes(content)
@@ -17,7 +17,7 @@ def test_a_record_that_is_none_is_one_sentence_that_says_how_to_mend_it(tmp_path
         read_record(tmp_path / "a.json")
 
 
-@pytest.mark.parametrize("value", ["1.9", True, {}, [1.9]])
+@pytest.mark.parametrize("value", ["1.9", True, {}, [1.9], float("nan")])
 def test_a_baseline_that_is_no_number_is_named(tmp_path, value):
     write_record(tmp_path / "baselines.json", {"order_0_bits": 1.99, "flank_floor_nats": None})
     assert read_baselines(tmp_path / "baselines.json") == {"order_0_bits": 1.99, "flank_floor_nats": None}

@@ -14,9 +14,11 @@ import pandas as pd
 from genomask.commands.compare.arms import Arm, Comparison
 from genomask.commands.compare.leaks import Seen, look_up
 from genomask.commands.compare.workers import run_arms
+from genomask.data.tasks import LabelledTask
 from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.fewshot.draws import align_classes, check_pool
-from genomask.fewshot.results import read_results, read_summary
+from genomask.fewshot.results import read_results
+from genomask.fewshot.run import draws_of, summary_of
 from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
 from genomask.files.atomic import atomic_write, require_folder, sweep
 from genomask.files.genomes import require_genome
@@ -129,11 +131,11 @@ def failure_words(failed: dict[str, str]) -> str:
 
 def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
     """Read what the arms that did not fail left on disk."""
-    arms = [arm for arm in comparison.arms() if arm.name not in failed]
+    arms, pool = [arm for arm in comparison.arms() if arm.name not in failed], comparison.read_tasks()[0]
     return Outcome(
         comparison,
-        results=pd.concat([_asked_for(arm, read_results(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
-        summary=pd.concat([_asked_for(arm, read_summary(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
+        results=pd.concat([_results_of(arm, pool) for arm in arms], ignore_index=True),
+        summary=pd.concat([_asked_for(arm, summary_of(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
         runs={arm.name: _rows_of(arm) for arm in arms},
         baselines={arm.name: read_baselines(arm.folder / "baselines.json") for arm in arms},
         failed=failed,
@@ -147,6 +149,19 @@ def _rows_of(arm: Arm) -> pd.DataFrame:
     for what in (*MASKED, LOSS):
         if what not in rows or rows[what].isna().all():
             raise DataError(f"{path} holds no row with {what}; bring it back from a copy, or delete {arm.folder}.")
+    return rows
+
+
+def _results_of(arm: Arm, pool: LabelledTask) -> pd.DataFrame:
+    """Of its results.csv. Raises DataError where measurements that were made are missing, as of a file cut short."""
+    path = arm.folder / "fewshot" / "results.csv"
+    rows = _asked_for(arm, read_results(path.parent))
+    made = {(x.name, *draw) for x in arm.fewshot.measured for draw in draws_of(pool, arm.fewshot, x)}
+    if lost := made - set(rows[["method", "shot", "draw"]].itertuples(index=False, name=None)):
+        raise DataError(
+            f"{path} lacks {len(lost):,} of {len(made):,} measurements; bring it back from a copy, or remove done.txt "
+            "beside it: then the same command makes them again."
+        )
     return rows
 
 

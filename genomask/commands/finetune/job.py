@@ -147,7 +147,7 @@ def note(job: Job, *, resume: bool) -> None:
     try:
         began = json.loads(path.read_text(encoding="utf-8"))["run"]
         changed = [name for name, value in now.items() if began[name] != value]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SettingsError(f"{path} does not say what the run began with ({error}); give another --out.") from error
     if changed:
         name = changed[0]

@@ -187,7 +187,7 @@ def _tables(out: Path) -> dict[str, Any]:
     path = out / CONFIG
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path} cannot be read ({error}); {MEND}") from error
     given = tables.get("inputs")
     if not isinstance(given, dict) or not isinstance(tables.get("mask_files", {}), dict):

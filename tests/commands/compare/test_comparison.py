@@ -13,13 +13,12 @@ from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import compare
 from genomask.commands.compare.page import write_comparison_page
 from genomask.commands.compare.words import result
-from genomask.commands.compare.workers import places
+from genomask.commands.compare.workers import ArmBars, places
 from genomask.commands.demo.demo import best_gain
 from genomask.data.opening import Inputs
 from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import COLUMNS
-from genomask.fewshot.run import write_summary
 from genomask.files.locking import locked
 from genomask.machine import process
 from genomask.settings.ranges import LARGE
@@ -161,13 +160,14 @@ def finished(arm, _threads, _gpu, _words):
     run = arm.folder / "fewshot"
     run.mkdir(parents=True, exist_ok=True)
     rows = [
-        f"model,{arm.strategy},{arm.seed},pool,{shot},{draw},probe,{shot},100,0.{shot + draw + arm.seed:02},0,0,0,0\n"
+        f"{f'model,{arm.strategy},{arm.seed}' if method.needs_model else 'none,none,-1'},pool,{shot},{draw},"
+        f"{method.name},{shot},100,0.{shot + draw + arm.seed:02},0,0,0,0\n"
+        for method in arm.fewshot.measured
         for shot in arm.fewshot.shots
         for draw in range(3)
     ]
     (run / "results.csv").write_text(",".join(COLUMNS) + "\n" + "".join(rows))
     (run / "protocol.json").write_text(json.dumps({"tasks": {"pool": {"smallest_class": 100}}}))
-    write_summary(run)
     (arm.folder / "metrics.jsonl").write_text(
         '{"step": 1, "tokens_masked_fraction": 0.15, "bases_hidden_fraction": 0.1, "loss_nats_per_masked_token": 3.0}\n'
         '{"step": 1, "eval_loss_nats_per_masked_token": 3.0, "eval_bits_per_hidden_base": 1.9,'
@@ -225,6 +225,30 @@ def test_an_arm_whose_records_lost_what_the_verdict_shows_is_named(comparison, m
     metrics.write_text(metrics.read_text().replace(lost, "x"))
     with pytest.raises(DataError, match=f"{metrics} holds no row with {lost}; bring it back from a copy, or delete"):
         compare(comparison)
+
+
+def test_an_arm_whose_results_were_cut_short_is_named_and_a_summary_is_made_anew(comparison, monkeypatch):
+    arms_that(monkeypatch, {})
+    whole = compare(comparison)
+    fewshot = comparison.arms()[1].folder / "fewshot"
+    (fewshot / "summary.csv").write_text("model,draws\n1\n")
+    pd.testing.assert_frame_equal(compare(comparison).summary, whole.summary)
+    results = fewshot / "results.csv"
+    results.write_bytes(results.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"results\.csv lacks 1 of \d+ measurements; .* remove done\.txt"):
+        compare(comparison)
+    (fewshot / "done.txt").unlink()
+    pd.testing.assert_frame_equal(compare(comparison).results, whole.results)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"a,b\n1,2,3\n"])
+def test_the_bar_of_an_arm_outlives_damaged_results(comparison, content):
+    arm = comparison.arms()[0]
+    (arm.folder / "model").mkdir(parents=True)
+    (arm.folder / "fewshot").mkdir()
+    (arm.folder / "fewshot" / "results.csv").write_bytes(content)
+    with ArmBars([arm]) as bars:
+        bars.update([arm])
 
 
 def test_a_strategy_without_any_arm_is_left_out_of_the_verdict(comparison, monkeypatch):
