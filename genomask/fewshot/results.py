@@ -41,6 +41,16 @@ NAMES = ("model", "strategy", "task")
 COLUMNS = [*Cell._fields, "n_train", "n_test", *METRICS]
 KINDS = dict.fromkeys(COLUMNS, np.int64) | dict.fromkeys((*NAMES, "method"), str) | dict.fromkeys(METRICS, np.float64)
 
+ROUNDING = 1e-9
+"""By so much a metric may pass its range: scikit-learn's auprc of a perfect ranking is 1 + 2e-16 for 43 positives."""
+RANGES = (
+    dict.fromkeys(("shot", "n_train", "n_test"), (1, np.inf))
+    | {"draw": (0, np.inf)}
+    | dict.fromkeys(METRICS, (-ROUNDING, 1 + ROUNDING))
+    | {"mcc": (-1 - ROUNDING, 1 + ROUNDING)}
+)
+"""What each figure may be, by its column."""
+
 
 class ResultsFile:
     """The rows of one folder's results.csv."""
@@ -103,12 +113,19 @@ def read_results(folder: Path) -> pd.DataFrame:
             )
     except (OSError, ValueError, ArithmeticError) as error:  # the last of a number beyond its column's type
         raise damaged(path) from error
-    out_of_range = (rows[rows.columns.intersection(METRICS)].abs() > 1).any(axis=None)
-    if list(rows.columns) != COLUMNS or rows.duplicated(list(Cell._fields)).any() or out_of_range:
-        raise damaged(path)
-    if not set(rows["method"]) <= METHODS.keys():
+    if list(rows.columns) != COLUMNS or rows.duplicated(list(Cell._fields)).any() or not _in_range(rows):
         raise damaged(path)
     return rows
+
+
+def _in_range(rows: pd.DataFrame) -> bool:
+    """Whether each figure is one that can be measured; auroc and auprc are none where the test set has one class."""
+    ranges = [rows[name].dropna().between(*borders).all() for name, borders in RANGES.items()]
+    return (
+        set(rows["method"]) <= METHODS.keys()
+        and all(ranges)
+        and not rows[["accuracy", "f1_macro", "mcc"]].isna().any(axis=None)
+    )
 
 
 def read_protocol(folder: Path) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 from genomask.errors import DataError, SettingsError, UserError
 from genomask.fewshot import run
 from genomask.fewshot.finetune import FineTuneSettings
-from genomask.fewshot.metrics import METRICS
+from genomask.fewshot.metrics import METRICS, score
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import COLUMNS, Cell, ResultsFile, read_results
 from genomask.fewshot.run import run_fewshot
@@ -162,6 +162,15 @@ def test_names_that_look_like_numbers_are_read_as_they_were_written(tmp_path):
     assert read_results(tmp_path)[["model", "strategy", "task"]].to_numpy().tolist() == [["1e3", "NA", "007"]]
 
 
+def test_a_perfect_ranking_is_read_where_rounding_puts_its_auprc_above_one(tmp_path):
+    labels = np.repeat([0, 1], 43)
+    likely = np.where(labels == 1, 0.9, 0.1) + np.arange(86) / 1000  # no two alike
+    scores = score(labels, np.column_stack([1 - likely, likely]))
+    file = ResultsFile(tmp_path, {"tasks": {"t": {"smallest_class": 10}}})
+    file.append(Cell("m", "s", 0, "t", 10, 0, "probe"), 20, 86, scores)
+    assert read_results(tmp_path)["auprc"].tolist() == [scores["auprc"]] != [1.0]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -174,6 +183,18 @@ def test_names_that_look_like_numbers_are_read_as_they_were_written(tmp_path):
         ("results.csv", (",".join(COLUMNS) + "\n" + ROW.replace("60", "9" * 19, 1) + ROW.replace("60", "-1")).encode()),
         ("results.csv", (",".join(COLUMNS) + "\n" + ROW.replace("60", "9" * 30, 1)).encode()),
         ("results.csv", (",".join(COLUMNS) + "\n" + ROW + ROW).encode()),
+        *[
+            ("results.csv", f"{','.join(COLUMNS)}\nm,s,1,toy,{figures}\n".encode())
+            for figures in (
+                "0,0,probe,6,60,0.5,0.5,0.1,0.5,0.5",
+                "3,-1,probe,6,60,0.5,0.5,0.1,0.5,0.5",
+                "3,0,probe,6,0,0.5,0.5,0.1,0.5,0.5",
+                "3,0,probe,0,60,0.5,0.5,0.1,0.5,0.5",
+                "3,0,probe,6,60,-0.5,0.5,0.1,0.5,0.5",
+                "3,0,probe,6,60,,0.5,0.1,0.5,0.5",
+                "3,0,probe,6,60,0.5,0.5,nan,0.5,0.5",
+            )
+        ],
         ("results.csv", (",".join(COLUMNS) + "\n" + ROW.replace("toy", "other")).encode()),
         ("results.csv", (",".join(COLUMNS) + "\n" + ROW.replace("probe", "[]")).encode()),
         ("protocol.json", b""),
