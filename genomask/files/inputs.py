@@ -185,8 +185,8 @@ def require_model(folder: Path) -> None:
             "or give the name of a model on the hub (owner/name)."
         )
     if below := _models_below(folder):
-        more = ", ..." if len(below) > 3 else ""
-        raise DataError(f"{folder}: no model here (no config.json), but below it: give {', '.join(below[:3])}{more}.")
+        more = " or another." if len(below) > 3 else "."
+        raise DataError(f"{folder}: no model here (no config.json), but below it: give {', '.join(below[:3])}{more}")
     if (folder / MEASURED).is_file():
         raise DataError(
             f"{folder}: no model here (no config.json), but what was measured of one; give the model that was measured."

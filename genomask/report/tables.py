@@ -8,9 +8,10 @@ from typing import Literal
 
 import pandas as pd
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from genomask.report.floor_words import floor_caption, floor_frame
@@ -22,36 +23,77 @@ _FIGURE = re.compile(r"[+\N{MINUS SIGN}-]\d")
 """How a difference begins; words may stand behind it."""
 LONGEST_FIGURE = 14
 """What is longer is no figure but a digest, and may fold."""
+SHORTEST_PIECE = 6
+"""Letters of a name that stand side by side in the narrowest terminal."""
 _ANY_WIDTH = 10_000
 
 
 class _FittedTable(Table):
     """Where there is no room for it, each word of a heading takes a line, and figures stay whole.
 
-    Then what has spaces folds, such as a figure with its interval, or, where nothing has, names do.
+    Then what has spaces folds at them, such as a figure with its interval, and, where that is not enough, names do; at
+    last names fold within words.
     """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        fitted = copy(self)
-        if Measurement.get(console, options.update_width(_ANY_WIDTH), self).maximum > options.max_width:
-            wholes = [
-                column.justify == "right"
-                and all(
-                    len(str(cell)) <= LONGEST_FIGURE and " " not in str(cell).removesuffix(" %")
-                    for cell in column.cells
-                )
-                for column in self.columns
-            ]
-            names_fold = all(whole or column.no_wrap for whole, column in zip(wholes, self.columns, strict=True))
+        fitted, wide = copy(self), options.update_width(_ANY_WIDTH)
+        if Measurement.get(console, wide, self).maximum > options.max_width:
+            fitted.columns = [replace(column, header=_stacked(column)) for column in self.columns]
+            most = [_longest(column, "\n") for column in fitted.columns]
+            room = options.max_width - Measurement.get(console, wide, fitted).maximum + sum(most)
             fitted.columns = [
-                replace(
-                    column,
-                    header=Text(str(column.header).replace(" ", "\n")),
-                    no_wrap=whole or (column.no_wrap and not names_fold),
-                )
-                for whole, column in zip(wholes, self.columns, strict=True)
+                replace(column, width=width, no_wrap=width == n)
+                for column, width, n in zip(fitted.columns, _widths(fitted.columns, most, room), most, strict=True)
             ]
         yield from Table.__rich_console__(fitted, console, options)
+
+
+def _stacked(column: Column) -> Text:
+    """The heading, a word a line."""
+    return Text(str(column.header).replace(" ", "\n").replace("-", "-\n"))
+
+
+def _widths(columns: list[Column], most: list[int], room: int) -> list[int | None]:
+    """Of columns that are `most` wide at most, in so much room; None where it is too small."""
+    wholes = [_is_whole(column) for column in columns]
+    for least in (
+        [
+            n if whole or column.no_wrap else _least(column)
+            for n, whole, column in zip(most, wholes, columns, strict=True)
+        ],
+        [n if whole else _least(column) for n, whole, column in zip(most, wholes, columns, strict=True)],
+        [n if whole else min(n, SHORTEST_PIECE) for n, whole in zip(most, wholes, strict=True)],
+    ):
+        if sum(least) <= room:
+            return [*_narrowed(most, least, room)]
+    return [None] * len(columns)
+
+
+def _is_whole(column: Column) -> bool:
+    """Is it of figures that are not to fold?"""
+    return column.justify == "right" and all(
+        len(str(cell)) <= LONGEST_FIGURE and " " not in str(cell).removesuffix(" %") for cell in column.cells
+    )
+
+
+def _longest(column: Column, between: str | None) -> int:
+    """Cells of the terminal that the longest piece takes, of the heading and what is below it."""
+    texts = map(str, (column.header, *column.cells))
+    return max((cell_len(piece) for text in texts for piece in text.split(between)), default=0)
+
+
+def _least(column: Column) -> int:
+    """The longest word; of what is no name that of a figure, as a digest or a path may fold anywhere."""
+    longest = _longest(column, None)
+    return longest if column.no_wrap else min(longest, LONGEST_FIGURE)
+
+
+def _narrowed(most: list[int], least: list[int], room: int) -> list[int]:
+    """Widths that fit, the widest column that may be narrower made so first."""
+    widths = list(most)
+    while sum(widths) > room:
+        widths[max((n for n, width in enumerate(widths) if width > least[n]), key=lambda n: widths[n])] -= 1
+    return widths
 
 
 def rich_table(frame: pd.DataFrame, title: str = "", caption: str = "") -> Table:

@@ -43,6 +43,18 @@ def test_no_figure_is_cut_where_names_can_fold():
         assert whole in text
 
 
+def test_where_names_leave_no_room_they_fold_at_spaces_before_an_interval_becomes_a_column_of_letters():
+    row = {"strategy": "random-span", "method": "probe", "shots": 10, "accuracy, %": "60.7"}
+    row |= {"best floor": "kmer-logreg 53.7", "points above it": "+7.0 [−4.3, +18.3]", "the floor is": "not beaten"}
+    text = printed(rich_table(pd.DataFrame([row])), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    for whole in ("random-span", "accuracy,", "kmer-logreg", "[−4.3,", "+18.3]", "beaten"):
+        assert whole in text
+    narrow = printed(rich_table(pd.DataFrame([row])), width=60)
+    assert max(map(len, narrow.splitlines())) <= 60
+    assert "60.7" in narrow
+
+
 def test_a_digest_folds_before_a_name_or_a_figure_is_lost():
     frame = pd.DataFrame({"file": ["genome.fa.gz"], "bytes": ["15,516"], "SHA-256": ["88" * 32]})
     text = printed(rich_table(frame), width=60)
