@@ -38,7 +38,7 @@ def loss_curves(rows: pd.DataFrame, trained: str, held_out: str, guessed: float,
                 scored["step"], scored[held_out], "o-", color=HUES["vermilion"], markersize=3.2, label="on --valid"
             )
             axes.plot(best["step"], best[held_out], "o", color=HUES["vermilion"], markersize=8, label="kept")
-        axes.axhline(guessed, color=MUTED, linewidth=1, linestyle="--", label="constant guess")
+        axes.axhline(guessed, color=MUTED, linewidth=1, linestyle="--", zorder=1, label="constant guess")
         dress(axes, "Loss", trained.removeprefix("loss_").replace("_", " "))
         axes.legend()
 

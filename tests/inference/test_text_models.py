@@ -86,7 +86,10 @@ def test_a_classifier_of_pairs_is_fine_tuned_and_labels_a_table(text_model_folde
     )  # fmt: skip
     list(finetune(request))
     model = tmp_path / "run" / "model"
-    assert "A classifier of text" in (model / "README.md").read_text()
+    card = (model / "README.md").read_text()
+    assert all(
+        words in card for words in ("classifier of pairs of texts", '"text_pair": ', "--sequence-column FIRST,S")
+    )
     predict(model, SequenceFile(path=table, column="one,two"), tmp_path / "out.tsv")
     lines = [line.split("\t") for line in (tmp_path / "out.tsv").read_text().splitlines()]
     assert lines[0] == ["name", "label", "no", "yes"]

@@ -1,12 +1,14 @@
 """README.md of a classifier's folder: how to use it, what it was made of, and its scores."""
 
+from pathlib import Path
+
 import pandas as pd
 from huggingface_hub import ModelCardData
 
 from genomask.commands.finetune.job import Job
 from genomask.commands.run_folder.card import LOADING, card_text, markdown_table
 from genomask.data.examples import NUMBER, ONE, SEVERAL
-from genomask.data.reading import DNA
+from genomask.data.reading import DNA, PAIR
 from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.errors import counted
 from genomask.inference.vocabulary import reading_of
@@ -15,18 +17,22 @@ from genomask.training.environment import package_versions
 MOST_CLASSES = 40
 """Named in the card; config.json names all."""
 PREDICT = """```sh
-genomask predict sequences.tsv --model path/to/this/folder --out labels.tsv
+genomask predict sequences.tsv --model path/to/this/folder{columns} --out labels.tsv
 ```"""
 PIPELINE = """```python
 import genomask  # teaches the Auto classes this model and its tokenizer
 from transformers import pipeline
 
 classify = pipeline("text-classification", model="path/to/this/folder"{how})
-print(classify("{example}"))
+print(classify({example}))
 ```"""
 HOW = {ONE: "", SEVERAL: ", top_k=None", NUMBER: ""}
 TITLES = {ONE: "A classifier of {}", SEVERAL: "A classifier of {} with several labels", NUMBER: "A regression on {}"}
-EXAMPLES = {"DNA": "ACGTACGTACGT", "text": "Two sentences, or one."}
+EXAMPLES = {
+    "DNA": '"ACGTACGTACGT"',
+    "text": '"Two sentences, or one."',
+    "pairs of texts": '{"text": "What was asked?", "text_pair": "What was answered."}',
+}
 
 
 def classifier_card(job: Job, scores: pd.DataFrame, where: str) -> str:
@@ -34,7 +40,7 @@ def classifier_card(job: Job, scores: pd.DataFrame, where: str) -> str:
     train, plan, problem = job.train.examples, job.plan, job.problem
     named = ", ".join(train.classes[:MOST_CLASSES]) + (" ..." if len(train.classes) > MOST_CLASSES else "")
     facts = {
-        "from": f"`{job.request.model.name}`, {job.loaded.model.num_parameters():,} parameters",
+        "from": f"`{_name(job.request.model)}`, {job.loaded.model.num_parameters():,} parameters",
         "target" if problem == NUMBER else f"{len(train.classes):,} classes": named,
         "examples": f"{len(train.sequences):,} of {train.path.name}",
         "stopped by": job.valid.examples.path.name if job.valid else "no validation examples: the last epoch is kept",
@@ -43,12 +49,14 @@ def classifier_card(job: Job, scores: pd.DataFrame, where: str) -> str:
         "computed": f"by torch {package_versions()['torch']}",
     }
     what = "DNA" if reading_of(job.loaded.tokenizer) is DNA else "text"
-    has_pipeline = what == "text" or isinstance(job.loaded.tokenizer, DnaTokenizer)
+    if what == "text" and PAIR in train.sequences[0]:
+        what = "pairs of texts"
+    has_pipeline = what != "DNA" or isinstance(job.loaded.tokenizer, DnaTokenizer)
     parts = [
         f"# {TITLES[problem].format(what)}",
         "Fine-tuned by genomask.",
         LOADING,
-        PREDICT,
+        PREDICT.format(columns=" --sequence-column FIRST,SECOND" if what == "pairs of texts" else ""),
         *([PIPELINE.format(how=HOW[problem], example=EXAMPLES[what])] if has_pipeline else []),
         "## What it was made of",
         markdown_table(["", ""], facts.items()),
@@ -59,3 +67,9 @@ def classifier_card(job: Job, scores: pd.DataFrame, where: str) -> str:
     ]
     tags = [*(["dna", "genomics"] if what == "DNA" else []), "text-classification"]
     return card_text(ModelCardData(library_name="genomask", tags=tags, pipeline_tag="text-classification"), parts)
+
+
+def _name(model: Path) -> str:
+    """Of a model's folder; as runs/human or MNLI/seed-0 where it is only called model."""
+    path = model.resolve()
+    return "/".join(path.parent.parts[-2:]) if path.name == "model" else path.name

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,14 @@ def test_a_classifier_is_saved_with_its_names_and_used_by_predict_and_transforme
     card = (request.out / "model" / "README.md").read_text()
     assert all(words in card for words in ("pipeline_tag: text-classification", "| score | model | constant guess |"))
     assert all(name in card for name in names)
+    assert f"| from | `{request.model.name}`, " in card
+
+
+def test_the_card_names_the_run_whose_model_was_taken(request_for, whole):
+    request = replace(request_for(epochs=1), model=whole / "model")
+    run(request)
+    card = (request.out / "model" / "README.md").read_text()
+    assert f"| from | `{whole.parent.name}/{whole.name}`, " in card
 
 
 def test_a_loss_no_lower_than_a_constant_guess_is_said(request_for, monkeypatch):
