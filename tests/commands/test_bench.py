@@ -87,6 +87,7 @@ def test_the_page_shows_the_same_and_a_second_call_measures_nothing_new(measured
     assert "random-init/probe" in page
     assert "leaky: 1 of 10" in page
     assert "What may have been seen" in page
+    assert [f">{name}<" in page for name in ("seeds", "shots", "draws")] == [True, False, False]
     monkeypatch.setattr("genomask.fewshot.methods.Method.scorer", None)
     again = list(bench(request))
     assert again[1:] == printed[1:]

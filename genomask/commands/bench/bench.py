@@ -135,11 +135,13 @@ def _write_page(
     if len(seen):
         without = TablePart(title=TITLE, frame=seen, caption=FOUND)
         sections.append(Section(title="What may have been seen", parts=(without,)))
+    settings = asdict(request.settings)
+    asked = {name: value for name, value in settings.items() if name not in ("shots", "whole", "draws")}
     page = ReportPage(
         title=f"Benchmark: {request.suite.name}",
         verdict=verdict,
         about=f"{', '.join(map(str, request.models))} on the tasks in {request.suite}.",
         sections=tuple(sections),
-        settings=asdict(request.settings),
+        settings={"seeds": settings["draws"]} | asked,  # all of a training set is trained on
     )
     write_page(page, request.out / PAGE)
