@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from genomask.commands.finetune.job import Job, Read, Scale
 from genomask.data.examples import NUMBER, ONE, SEVERAL, Examples
 from genomask.encoders import MosaicBertConfig, choose_backend
-from genomask.errors import Stopped, TrainingError
+from genomask.errors import DataError, Stopped, TrainingError
 from genomask.fewshot.fitting import Fitting, loss_of
 from genomask.fewshot.linear_first import start_linear
 from genomask.fewshot.metrics import score, score_labels, score_numbers
@@ -56,11 +56,11 @@ def train(job: Job) -> None:
     targets = job.scale.down(job.train.examples.targets)
     fitting = Fitting(model, job.train.tokens, targets, job.plan, job.request.seed)
     before = restore_checkpoint(checkpoints, model, fitting.optimizer).steps_done
+    epochs = _epochs_until(before, job, fitting.steps_per_epoch)
     if before == 0 and job.request.settings.schedule == "linear-first":
         start_linear(model, job.train.tokens, targets, VectorSettings().tokens_per_batch)
     _note_environment(job, before)
     metrics = MetricsLog(job.out / "metrics.jsonl", keep_until=before)
-    epochs = scored_epochs(read_metrics(metrics.path))
     recent: deque[float] = deque(maxlen=50)
     with listen_for_stop() as stop, working("fine-tuning", fitting.steps, "step") as work:
         for number in range(before, fitting.steps):
@@ -79,6 +79,19 @@ def train(job: Job) -> None:
                 raise Stopped(stop.signal_number, f"stopped after step {done}; go on with --resume")
     if epochs:
         load_weights(checkpoints, best_epoch(epochs)["step"], model)
+
+
+def _epochs_until(step: int, job: Job, steps_per_epoch: int) -> list[Row]:
+    """The scored epochs up to a checkpoint. Raises DataError where rows are lost: which epoch is best is not known."""
+    path = job.out / "metrics.jsonl"
+    rows = [row for row in read_metrics(path) if row["step"] <= step]
+    epochs, trained = scored_epochs(rows), [row for row in rows if LOSS[job.problem] in row]
+    if len(trained) < step or (job.valid and len(epochs) < step // steps_per_epoch):
+        raise DataError(
+            f"{path} lacks rows of the {step:,} steps that are done; bring it back from a copy, or start again with "
+            "another --out."
+        )
+    return epochs
 
 
 def _one_step(job: Job, fitting: Fitting, number: int, metrics: MetricsLog) -> float:
@@ -130,7 +143,7 @@ def _judged(model: PreTrainedModel, examples: Examples, found: Tensor, scale: Sc
 
 def scored_epochs(rows: list[Row]) -> list[Row]:
     """The rows with scores of --valid."""
-    return [row for row in rows if any(key in row for key in VALID_LOSS.values())]
+    return [row for row in rows if "epoch" in row and any(key in row for key in VALID_LOSS.values())]
 
 
 def best_epoch(epochs: list[Row]) -> Row:

@@ -13,7 +13,7 @@ from genomask.data.examples import NUMBER, ONE, SEVERAL, Examples
 
 def test_only_rows_with_a_loss_on_valid_are_epochs():
     rows = [{"step": 1, "loss_nats": 0.7}, {"step": 2, "epoch": 1, "valid_loss_nats": 0.6, "valid_accuracy": 0.5}]
-    assert scored_epochs(rows) == rows[1:]
+    assert scored_epochs([*rows, {"step": 4, "valid_loss_nats": 0.5}]) == rows[1:]  # the last lost its epoch
 
 
 def test_of_epochs_with_the_same_loss_the_first_is_the_best():

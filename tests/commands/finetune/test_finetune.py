@@ -221,6 +221,14 @@ def test_a_run_that_is_asked_to_stop_saves_a_checkpoint_first(request_for, whole
         with pytest.raises(Stopped, match="after step 4"):
             run(stopped)
     assert [path.name for path in (stopped.out / "checkpoints").iterdir()] == ["step-4"]
+    metrics = stopped.out / "metrics.jsonl"
+    rows = metrics.read_text().splitlines(keepends=True)
+    for damaged in ("", "".join(rows[1:])):
+        metrics.write_text(damaged)
+        with pytest.raises(DataError, match=r"metrics\.jsonl lacks rows of the 4 steps that are done; bring it back"):
+            run(stopped, resume=True)
+        assert metrics.read_text() == damaged
+    metrics.write_text("".join(rows))
     run(stopped, resume=True)
     model = "model/model.safetensors"
     assert (stopped.out / model).read_bytes() == (whole / model).read_bytes()
