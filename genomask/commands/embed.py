@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from genomask.data.sequences import NamedSequence, SequenceFile
 from genomask.errors import SettingsError, counted
 from genomask.files.inputs import STDOUT
-from genomask.files.vectors import Write, names_beside, require_out, vector_file
+from genomask.files.vectors import Labels, names_beside, require_out, vector_file
 from genomask.inference.models import Loaded, load
 from genomask.inference.pooling import VectorSettings
 from genomask.inference.stream import chunk_tokens, chunk_vectors, chunks, read_for
@@ -30,24 +32,22 @@ def embed(model: Path, sequences: SequenceFile, pooling: str, out: Path, *, both
     with working("embedding", unit="sequence") as work, vector_file(out, columns) as write:
         for chunk in chunks(read_for(loaded, sequences, both_strands=both_strands)):
             if pooling == TOKENS:
-                _write_tokens(loaded, chunk, settings, str(sequences.path), write)
+                labels, found = _of_tokens(loaded, chunk, settings, str(sequences.path))
             else:
-                where = str(sequences.path)
-                write(
-                    [(sequence.name,) for sequence in chunk],
-                    chunk_vectors(loaded, chunk, settings, where, both_strands=both_strands),
-                )
+                labels = [[sequence.name for sequence in chunk]]
+                found = chunk_vectors(loaded, chunk, settings, str(sequences.path), both_strands=both_strands)
+            write(labels, found)
             done += len(chunk)
             work.show(done)
     return "" if out == STDOUT else _said(out, done, loaded)
 
 
-def _write_tokens(
-    loaded: Loaded, chunk: list[NamedSequence], settings: VectorSettings, where: str, write: Write
-) -> None:
+def _of_tokens(
+    loaded: Loaded, chunk: list[NamedSequence], settings: VectorSettings, where: str
+) -> tuple[Labels, np.ndarray]:
     found = chunk_tokens(loaded, chunk, settings, where)
-    spans = zip(found.sequence.tolist(), found.start.tolist(), found.stop.tolist(), strict=True)
-    write([(chunk[number].name, start, stop) for number, start, stop in spans], found.vectors)
+    names = [chunk[number].name for number in found.sequence.tolist()]
+    return [names, found.start.tolist(), found.stop.tolist()], found.vectors
 
 
 def _said(out: Path, done: int, loaded: Loaded) -> str:

@@ -16,9 +16,10 @@ from genomask.files.outputs import require_own, require_writable
 STARTS = {".npy": b"\x93NUMPY", ".parquet": b"PAR1", ".tsv": b"name\t"}
 """Of a file that is written here: one that begins otherwise is a person's, and is not replaced."""
 SUFFIXES = tuple(STARTS)
-Label = Sequence[Any]
-Write = Callable[[Sequence[Label], np.ndarray], None]
-"""Takes (n rows of labels, (n, D) float32 vectors)."""
+Labels = Sequence[Sequence[Any]]
+"""Columns of n cells each."""
+Write = Callable[[Labels, np.ndarray], None]
+"""Takes the labels of n rows and their vectors, (n, D) float32."""
 
 
 def require_out(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> None:
@@ -70,23 +71,27 @@ def vector_file(out: Path, columns: Sequence[str]) -> Iterator[Write]:
             yield _tsv(file, columns)
 
 
-def line_of(label: Label) -> str:
-    """The cells of a label between tabs."""
-    return "\t".join(map(str, label))
+def line_of(cells: Sequence[Any]) -> str:
+    """Cells between tabs."""
+    return "\t".join(map(str, cells))
+
+
+def _lines(columns: Labels) -> Iterator[str]:
+    return map("\t".join(["{}"] * len(columns)).format, *columns)
 
 
 def _tsv(file: BinaryIO, columns: Sequence[str]) -> Write:
     header = "\t".join(columns)
 
-    def write(labels: Sequence[Label], vectors: np.ndarray) -> None:
+    def write(labels: Labels, vectors: np.ndarray) -> None:
         nonlocal header
         width = vectors.shape[1]
         if header:
             file.write(f"{header}\t{line_of([f'v{n}' for n in range(width)])}\n".encode())
             header = ""
         form = "\t".join(["%.9g"] * width)  # enough digits for float32 to come back as it was
-        rows = zip(labels, vectors.tolist(), strict=True)
-        file.write("".join(f"{line_of(label)}\t{form % tuple(row)}\n" for label, row in rows).encode())
+        rows = zip(_lines(labels), vectors.tolist(), strict=True)
+        file.write("".join(f"{line}\t{form % tuple(row)}\n" for line, row in rows).encode())
 
     return write
 
@@ -98,12 +103,12 @@ class _Npy:
         self._file, self._names = file, names
         self._shape = (0, 0)
 
-    def write(self, labels: Sequence[Label], vectors: np.ndarray) -> None:
+    def write(self, labels: Labels, vectors: np.ndarray) -> None:
         if self._shape[1] == 0:
             self._shape = (0, vectors.shape[1])
             self._write_header()
         self._file.write(np.ascontiguousarray(vectors, dtype="<f4").data)
-        self._names.write("".join(f"{line_of(label)}\n" for label in labels).encode())
+        self._names.write("".join(f"{line}\n" for line in _lines(labels)).encode())
         self._shape = (self._shape[0] + len(vectors), self._shape[1])
 
     def finish(self) -> None:
@@ -122,10 +127,10 @@ def _parquet(file: BinaryIO, columns: Sequence[str]) -> Iterator[Write]:
 
     writer: Any = None
 
-    def write(labels: Sequence[Label], vectors: np.ndarray) -> None:
+    def write(labels: Labels, vectors: np.ndarray) -> None:
         nonlocal writer
         flat = pa.array(np.ascontiguousarray(vectors).reshape(-1), pa.float32())
-        cells = [pa.array(cells) for cells in zip(*labels, strict=True)]
+        cells = [pa.array(cells) for cells in labels]
         listed = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
         batch = pa.table([*cells, listed], names=[*columns, "vector"])
         writer = writer or parquet.ParquetWriter(file, batch.schema)

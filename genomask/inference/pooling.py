@@ -80,14 +80,16 @@ def token_vectors(loaded: Loaded, sequences: list[str], settings: VectorSettings
     tokenised = tokenise(loaded.tokenizer, sequences, where)
     check_lengths(*loaded, tokenised, where)
     tokens = tokenised.tokens
-    out = np.empty((len(tokens.input_ids), loaded.model.config.hidden_size), dtype=np.float32)
-    rows = torch.split(torch.arange(len(out)), tokens.lengths.tolist())
+    content = tokenised.stop > tokenised.start
+    row = torch.from_numpy(np.where(content, content.cumsum() - 1, -1))
+    rows = torch.split(row, tokens.lengths.tolist())
+    out = np.empty((int(content.sum()), loaded.model.config.hidden_size), dtype=np.float32)
     for numbers, part in batches(tokens, settings.tokens_per_batch):
         hidden = forward(loaded.model, part, settings.precision)
-        out[torch.cat([rows[number] for number in numbers.tolist()]).numpy()] = hidden.cpu().numpy()
-    content = tokenised.stop > tokenised.start
+        rows_of = torch.cat([rows[number] for number in numbers.tolist()]).numpy()
+        out[rows_of[rows_of >= 0]] = hidden.cpu().numpy()[rows_of >= 0]
     owner = np.repeat(np.arange(len(sequences)), tokens.lengths.numpy())
-    return TokenVectors(owner[content], tokenised.start[content], tokenised.stop[content], out[content])
+    return TokenVectors(owner[content], tokenised.start[content], tokenised.stop[content], out)
 
 
 def pooling_weights(tokenised: Tokenised, pooling: str) -> np.ndarray:

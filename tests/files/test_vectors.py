@@ -15,10 +15,14 @@ VECTORS = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
 LABELS = [("a b", 0), ("c", 1), ("ä", 2), ("", 3), ("a b", 4)]
 
 
+def columns(rows):
+    return list(zip(*rows, strict=True))
+
+
 def write(out, pieces=((0, 2), (2, 5))):
     with vector_file(out, ("name", "start")) as write:
         for start, stop in pieces:
-            write(LABELS[start:stop], VECTORS[start:stop])
+            write(columns(LABELS[start:stop]), VECTORS[start:stop])
 
 
 def test_an_npy_file_has_its_names_beside_it(tmp_path):
@@ -61,7 +65,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, suffix):
 
     def fails():
         with vector_file(out, ("name", "start")) as write:
-            write(LABELS[:2], VECTORS[:2])
+            write(columns(LABELS[:2]), VECTORS[:2])
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
