@@ -17,7 +17,7 @@ from genomask.fewshot.methods import METHODS, Given, Method
 from genomask.fewshot.metrics import score
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.readable import check_readable
-from genomask.fewshot.results import Cell, ResultsFile, read_protocol, read_results, task_digest
+from genomask.fewshot.results import Cell, ResultsFile, damaged, read_protocol, read_results, task_digest
 from genomask.fewshot.summary import summarise
 from genomask.files.atomic import atomic_write
 from genomask.inference.models import fingerprint
@@ -93,9 +93,11 @@ def run_fewshot(
 
 
 def summary_of(out: Path) -> pd.DataFrame:
-    """What summary.csv holds, of all rows of `out`/results.csv."""
-    tasks = read_protocol(out)["tasks"]
-    return summarise(read_results(out), {name: task["smallest_class"] for name, task in tasks.items()})
+    """What summary.csv holds, of all rows of `out`/results.csv. Raises DataError for one of an unknown task."""
+    rows, tasks = read_results(out), read_protocol(out)["tasks"]
+    if not set(rows["task"]) <= tasks.keys():
+        raise damaged(out / "protocol.json")
+    return summarise(rows, {name: task["smallest_class"] for name, task in tasks.items()})
 
 
 def _numbered_as(pool: LabelledTask, task: LabelledTask) -> LabelledTask:

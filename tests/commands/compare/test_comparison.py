@@ -233,6 +233,11 @@ def test_an_arm_whose_results_were_cut_short_is_named_and_a_summary_is_made_anew
     fewshot = comparison.arms()[1].folder / "fewshot"
     (fewshot / "summary.csv").write_text("model,draws\n1\n")
     pd.testing.assert_frame_equal(compare(comparison).summary, whole.summary)
+    protocol = (fewshot / "protocol.json").read_text()
+    (fewshot / "protocol.json").write_text(protocol.replace('"pool"', '"other"'))
+    with pytest.raises(DataError, match=r"protocol\.json is missing or damaged"):
+        compare(comparison)
+    (fewshot / "protocol.json").write_text(protocol)
     results = fewshot / "results.csv"
     results.write_bytes(results.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"results\.csv lacks 1 of \d+ measurements; .* remove done\.txt"):
