@@ -73,10 +73,14 @@ def evaluations_words(n: int) -> str:
 def copied_fraction(loss: float, baselines: Baselines) -> float | None:
     """How far the loss has come from the unigram entropy (0) to the flank floor (1); None where nothing can be copied.
 
-    Text has no flanks, neither have tokens that do not overlap, and long spans hardly any.
+    Text has no flanks, neither have tokens that do not overlap, and long spans hardly any. Raises DataError where the
+    entropy is missing, as in files that were damaged: then it is not known.
     """
-    start, floor = baselines.get("unigram_entropy_nats"), baselines.get("flank_floor_nats")
-    if start is None or floor is None or floor > FLANKS * start or start <= 0:
+    floor = baselines.get("flank_floor_nats")
+    if floor is None:
+        return None
+    start = number_of(baselines, "unigram_entropy_nats")
+    if floor > FLANKS * start or start <= 0:
         return None
     return (start - loss) / (start - floor)
 

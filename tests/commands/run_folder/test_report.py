@@ -60,6 +60,7 @@ NEEDED = {
     **{name: f"has no {name}; bring both back" for name in ("tokens", "eval_bits_below_order_0", *GAINS)},
     "tokens_per_second": "holds no row with tokens_per_second",
     "eval_loss_nats_per_masked_token": "holds no row with eval_loss_nats_per_masked_token",
+    "unigram_entropy_nats": "has no unigram_entropy_nats",
     "order_5_bits_single": "has no order_5_bits_single",
     "order_5_bits_six": "has no order_5_bits_six",
     "step": "holds no row",
