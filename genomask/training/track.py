@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from genomask.errors import SettingsError
+from genomask.errors import DataError, SettingsError
 from genomask.files.cache import key_of
 from genomask.training.records import read_record
 
@@ -58,7 +58,10 @@ class Wandb:
     def __init__(self, out: Path, first_step: int) -> None:
         import wandb
 
-        began = read_record(out / "environment.json")["date"]
+        environment = out / "environment.json"
+        began = read_record(environment).get("date")
+        if not isinstance(began, str):  # another id would be another run on the board
+            raise DataError(f"{environment}: the date at which the run began is missing; bring it back from a copy.")
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "genomask"),
             name=out.name,

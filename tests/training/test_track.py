@@ -1,8 +1,10 @@
 import json
+import sys
+from types import ModuleType
 
 import pytest
 
-from genomask.errors import SettingsError
+from genomask.errors import DataError, SettingsError
 from genomask.training import track
 from genomask.training.track import require_tracker, tracking
 
@@ -49,6 +51,16 @@ def test_wandb_offline_holds_the_rows_and_the_settings(run, monkeypatch):
     [log] = run.glob("wandb/offline-run-*/run-*.wandb")
     content = log.read_bytes()
     assert [word for word in (b"eval_loss", b"2.25", b"training", b"genome") if word not in content] == []
+
+
+def test_a_run_whose_beginning_is_lost_is_not_taken_for_another_one(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", ModuleType("wandb"))
+    (run / "environment.json").write_text("{}")
+    with (
+        tracking("wandb", run) as tell,
+        pytest.raises(DataError, match=r"environment\.json: the date at which the run"),
+    ):
+        tell(ROWS[0])
 
 
 def test_a_tracker_is_closed_also_where_the_run_fails_and_none_is_opened_without_a_row(run, monkeypatch):
