@@ -1,13 +1,14 @@
 """Labels of scored ALTs, gathered from INFO while a VCF streams by, and the table of how well the scores rank them."""
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from rich.table import Table
 
-from genomask.commands.variants.ranking import Criterion, ranking
+from genomask.commands.variants.ranking import Criterion, Ranking, ranking
 from genomask.data.vcf import VcfLine, info_value
 from genomask.errors import DataError, quoted, shown
 from genomask.inference.variants import Score
@@ -73,26 +74,45 @@ class Labels:
         elif value is not None and len(self.values) < MOST_NOTICED:
             self.values.add(value)
 
-    def table(self) -> Table:
-        """AUROC and AUPRC, over all and, where both kinds are there, over each kind of change."""
+    def report(self) -> Iterator[Table | str]:
+        """AUROC and AUPRC, over all and, where both kinds are there, over each kind of change; and what they mean."""
         labels, llrs = np.array(self.labels, dtype=bool), np.array(self.llrs)
         equal = np.array(self.equally_long, dtype=bool)
         parts = {"all": np.ones(len(labels), dtype=bool)}
         if equal.any() and not equal.all():
             parts |= {"SNVs and MNVs": equal, "insertions and deletions": ~equal}
-        rows = [
-            _row(name, labels[part], llrs[part]) for name, part in parts.items() if 0 < sum(labels[part]) < sum(part)
-        ]
-        return rich_table(pd.DataFrame(rows), f"Ranked by -llr: {self.criterion.text}", CAPTION)
+        found = {
+            name: ranking(labels[part], llrs[part]) for name, part in parts.items() if 0 < sum(labels[part]) < sum(part)
+        }
+        rows = [_row(name, of_part) for name, of_part in found.items()]
+        yield rich_table(pd.DataFrame(rows), f"Ranked by -llr: {self.criterion.text}", CAPTION)
+        yield _meaning(found["all"])
 
 
 def _some(texts: set[str]) -> str:
     return ", ".join(map(shown, sorted(texts)[:MOST_NOTICED])) + (" ..." if len(texts) >= MOST_NOTICED else "")
 
 
-def _row(name: str, labels: np.ndarray, llrs: np.ndarray) -> dict[str, str]:
-    found = ranking(labels, llrs)
-    too_few = min(found.positives, found.n - found.positives) < FEWEST
+def _are_too_few(found: Ranking) -> bool:
+    return min(found.positives, found.n - found.positives) < FEWEST
+
+
+def _meaning(found: Ranking) -> str:
+    """What the AUROC and its interval say, in words."""
+    low, high = found.auroc_interval
+    if _are_too_few(found):
+        return f"Whether the model tells the two kinds apart cannot be said of so few: {FEWEST} of each are the least."
+    if low > 0.5:
+        return "The model finds the ALTs of the positives less likely than those of the others."
+    if high < 0.5:
+        return (
+            "The model finds the ALTs of the positives more likely than those of the others: it ranks them backwards."
+        )
+    return "It is not shown that the model tells the two kinds apart: the interval of the AUROC holds 0.5."
+
+
+def _row(name: str, found: Ranking) -> dict[str, str]:
+    too_few = _are_too_few(found)
     areas = {
         "AUROC": (found.auroc, "[too few]" if too_few else _shown(found.auroc_interval)),
         "AUPRC": (found.auprc, "[too few]" if too_few else _shown(found.auprc_interval)),

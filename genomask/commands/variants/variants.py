@@ -75,7 +75,7 @@ class _Misfits:
             )
 
 
-def score_vcf(request: VariantRequest) -> Iterator[Table | Line]:
+def score_vcf(request: VariantRequest) -> Iterator[Table | str]:
     """Score every ALT, write the scores, and yield what to print of them.
 
     Raises UserError for what cannot be read, scored or written; then nothing is written but what went to a pipe.
@@ -106,7 +106,7 @@ def score_vcf(request: VariantRequest) -> Iterator[Table | Line]:
     yield from (Line(f"without a score: {n:,} {reason}") for reason, n in reasons.most_common())
     if labels:
         labels.require_both()
-        yield labels.table()
+        yield from labels.report()
 
 
 def _look_over(request: VariantRequest, sites: Sites) -> int:

@@ -59,7 +59,22 @@ def test_kinds_of_change_have_rows_of_their_own_and_few_variants_no_interval():
     ]
     console = Console(width=200, record=True)
     with console.capture() as said:
-        console.print(gathered("CLNSIG=bad:good", *lines).table())
+        console.print(*gathered("CLNSIG=bad:good", *lines).report())
     rows = [line for line in said.get().splitlines() if "(50.0%)" in line]
     assert [row.split()[0] for row in rows] == ["all", "SNVs", "insertions"]
     assert ["[too few]" in row for row in rows] == [False, False, True]  # four positives
+
+
+@pytest.mark.parametrize(
+    ("n", "of_bad", "said"),
+    [
+        (8, -1.0, "cannot be said of so few: 5 of each"),
+        (20, -1.0, "positives less likely than those of the others"),
+        (20, 1.0, "it ranks them backwards"),
+        (20, 0.0, "not shown that the model tells the two kinds apart"),
+    ],
+)
+def test_what_the_area_means_is_said(n, of_bad, said):
+    lines = [(f"CLNSIG={'bad' if i % 2 else 'good'}", ("A",), [Score(of_bad * (i % 2))]) for i in range(n)]
+    *_, words = gathered("CLNSIG=bad:good", *lines).report()
+    assert said in words

@@ -130,8 +130,9 @@ def test_scores_are_held_against_labels_or_a_frequency(place, model_folder):
     )
     assert [column.header.plain for column in shown.columns] == ["variants", "ALTs", "positive", "AUROC", "AUPRC"]
     assert [next(str(cell) for cell in column.cells) for column in shown.columns][:3] == ["all", "21", "11 (52.4%)"]
-    *_, few = ask(place, model_folder, criterion=Criterion.parse("AF<0.42"))
+    *_, few, meaning = ask(place, model_folder, criterion=Criterion.parse("AF<0.42"))
     assert [str(next(iter(column.cells))) for column in few.columns][3].endswith(" [too few]")
+    assert "cannot be said of so few" in meaning
     with pytest.raises(DataError, match=r"0 of the 22 ALTs that this labels are positive; both kinds.* AF is 0"):
         ask(place, model_folder, criterion=Criterion.parse("AF<0"), out=place / "not.tsv")
     assert not (place / "not.tsv").exists()
