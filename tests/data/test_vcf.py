@@ -57,7 +57,7 @@ def test_standard_input_is_read_where_the_path_is_a_dash(tmp_path, monkeypatch):
         ("BCF\x02\x02", "line 1: this is BCF"),
         ("##fileformat=VCFv4.2\n", "no line begins with #CHROM"),
         ("##fileformat=VCFv4.2\n" + LINE, "line 2: a variant before the line that begins with #CHROM"),
-        (HEADER + LINE.replace("\t", " "), "line 3: 1 columns"),
+        (HEADER + LINE.replace("\t", " "), "line 3: 1 column;"),
         (HEADER + LINE + "chr1\t5\t.\tA\tG\n", "line 4: 5 columns"),
         (HEADER + LINE.replace("12", "-1"), "line 3: POS is '-1'"),
         (HEADER + LINE.replace("12", "9" * 19), "line 3: POS is '9999"),
