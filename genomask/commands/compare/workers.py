@@ -104,7 +104,7 @@ class ArmBars(Bars):
 
     def __init__(self, arms: list[Arm]) -> None:
         super().__init__()
-        self._arms = {arm: self.add(arm.name, arm.recipe.training.steps, "steps", "waiting") for arm in arms}
+        self._arms = {arm: self.add(arm.name, arm.recipe.training.steps, "step", "waiting") for arm in arms}
 
     def update(self, running: list[Arm]) -> None:
         """Show where each arm is."""

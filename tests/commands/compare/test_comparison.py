@@ -217,6 +217,21 @@ def test_an_arm_that_fails_is_missing_and_named_and_the_others_are_done(comparis
     assert "Missing here" not in write_comparison_page(again).read_text()
 
 
+def test_where_each_arm_is_is_said_in_steps(comparison, caplog, monkeypatch):
+    caplog.set_level("INFO", logger="genomask")
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    first = comparison.arms()[0]
+    with ArmBars([first]) as bars:
+        bars.update([first])
+        now[0] += 31
+        bars.update([first])
+    steps = first.recipe.training.steps
+    assert [record.getMessage().partition(", 0:00")[0] for record in caplog.records] == [
+        f"{first.name}: 0/{steps} steps, starting"
+    ]
+
+
 @pytest.mark.parametrize("lost", ["tokens_masked_fraction", "bases_hidden_fraction", "eval_loss_nats_per_masked_token"])
 def test_an_arm_whose_records_lost_what_the_verdict_shows_is_named(comparison, monkeypatch, lost):
     arms_that(monkeypatch, {})
