@@ -90,7 +90,8 @@ def verdict_sentence(verdict: pd.DataFrame, control: str, level: float = 0.05) -
         for _, row in verdict[is_real].sort_values("difference", ascending=False).iterrows()
     ]
     if len(parts) < len(verdict):
-        parts.append(f"no difference to {control} was shown for {', '.join(verdict['strategy'][~is_real])}")
+        first = "no" if parts else "No"
+        parts.append(f"{first} difference to {control} was shown for {', '.join(verdict['strategy'][~is_real])}")
     return f"{'; '.join(parts)} (points of accuracy, p after Holm)."
 
 

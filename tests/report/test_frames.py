@@ -72,6 +72,11 @@ def test_the_sentence_names_what_differs_and_what_was_not_shown(verdict):
     )
 
 
+def test_where_nothing_was_shown_the_sentence_begins_with_that(verdict):
+    same = verdict[verdict["strategy"] != "uniform"].assign(p_holm=0.4)
+    assert verdict_sentence(same, "random-span").startswith("No difference to random-span was shown for ")
+
+
 def test_with_two_seeds_the_sentence_claims_nothing(verdict):
     assert verdict_sentence(verdict[verdict["strategy"] == "uniform"], "random-span") == (
         "No difference to random-span was tested. Points of accuracy seen above it: uniform −6.0, not tested: 2 seeds."
