@@ -99,6 +99,12 @@ class TokenBases:
         start = steps.cumsum(-1) - steps
         return start, start + n_bases
 
+    def places_packed(self, tokens: "TokenSequences") -> tuple[Tensor, Tensor]:
+        """The same of packed sequences, (T,), each counted from its own first base."""
+        start, stop = self.places(tokens.input_ids)
+        before = start[tokens.cu_seqlens[:-1].long()].repeat_interleave(tokens.lengths)
+        return start - before, stop - before
+
     def to(self, device: torch.device) -> "TokenBases":
         """The same tables on `device`."""
         if self.maskable.device == device:

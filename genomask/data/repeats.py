@@ -27,7 +27,7 @@ def weigh_repeats(
     So a token of repeats alone weighs `weight`, as a base does in GPN (Benegas et al. 2023), one that covers none 1,
     and one over a border in between. `bases` says which bases of its window, as it was read, a token covers.
     """
-    first, stop = _places(tokens, bases)
+    first, stop = (place.numpy() for place in bases.places_packed(tokens))
     lengths = tokens.lengths.numpy()
     start, size, is_reverse = (np.repeat(x, lengths) for x in (windows.starts, windows.lengths, windows.reverse))
     lower = start + np.where(is_reverse, size - stop, first)
@@ -35,13 +35,6 @@ def weigh_repeats(
     below, through = count_below(repeats, np.stack([lower, lower + n_bases]))
     fraction = (through - below) / np.maximum(1, n_bases)
     return tokens._replace(token_weights=_float32(1 - (1 - weight) * fraction))
-
-
-def _places(tokens: TokenSequences, bases: TokenBases) -> tuple[np.ndarray, np.ndarray]:
-    """Bases [first, stop) of its window under each token, both (T,) int64."""
-    first, stop = (place.numpy() for place in bases.places(tokens.input_ids))
-    window_start = np.repeat(first[tokens.cu_seqlens[:-1].numpy()], tokens.lengths.numpy())
-    return first - window_start, stop - window_start
 
 
 def _float32(values: np.ndarray) -> Tensor:

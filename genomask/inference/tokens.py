@@ -7,7 +7,6 @@ import logging
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.packing import pack
@@ -45,20 +44,19 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
     judged by the sequences without N: where a genome has gaps no tokenizer knows them.
     """
     if isinstance(tokenizer, DnaTokenizer):
-        parts = [_dna_tokens(tokenizer, sequence) for sequence in sequences]
-        letters = [len(sequence) for sequence in sequences]
+        tokenised = _dna_tokens(tokenizer, sequences)
     else:
-        parts, letters = _other_tokens(tokenizer, sequences, where)
-    for sequence, (_, start, stop) in zip(sequences, parts, strict=True):
-        if not (stop > start).any():
-            raise DataError(
-                f"{where}: the sequence {sequence[:40]!r} makes no token in this model's tokenizer; "
-                "leave it out of the file or use a model with smaller tokens."
-            )
-    ids, start, stop = zip(*parts, strict=True)
-    tokenised = Tokenised(pack(ids, np.ones(len(ids))), np.concatenate(start), np.concatenate(stop), np.array(letters))
-    without_n = np.repeat(["N" not in sequence.upper() for sequence in sequences], tokenised.tokens.lengths.numpy())
-    content = tokenised.tokens.input_ids.numpy()[(tokenised.stop > tokenised.start) & without_n]
+        tokenised = _other_tokens(tokenizer, sequences, where)
+    covers, lengths = tokenised.stop > tokenised.start, tokenised.tokens.lengths.numpy()
+    makes_tokens = np.bincount(np.repeat(np.arange(len(sequences)), lengths), covers, len(sequences)) > 0
+    if not makes_tokens.all():
+        first = sequences[makes_tokens.argmin()]
+        raise DataError(
+            f"{where}: the sequence {first[:40]!r} makes no token in this model's tokenizer; "
+            "leave it out of the file or use a model with smaller tokens."
+        )
+    without_n = np.repeat(["N" not in sequence.upper() for sequence in sequences], lengths)
+    content = tokenised.tokens.input_ids.numpy()[covers & without_n]
     unknown = (content == tokenizer.unk_token_id).sum() / max(1, len(content))
     if unknown > MAX_UNKNOWN_FRACTION:
         raise DataError(
@@ -68,17 +66,14 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
     return tokenised
 
 
-def _dna_tokens(tokenizer: DnaTokenizer, sequence: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    first, last = tokenizer.ends
-    ids = np.concatenate([first, tokenizer.encode_bases(base_codes(sequence)), last])
-    start, stop = (place.numpy() for place in tokenizer.token_bases.places(torch.from_numpy(ids)))
+def _dna_tokens(tokenizer: DnaTokenizer, sequences: list[str]) -> Tokenised:
+    tokens = tokenizer.encode_windows([base_codes(sequence) for sequence in sequences], np.ones(len(sequences)))
+    start, stop = (place.numpy() for place in tokenizer.token_bases.places_packed(tokens))
     covers = stop > start
-    return ids, start * covers, stop * covers
+    return Tokenised(tokens, start * covers, stop * covers, np.array([len(sequence) for sequence in sequences]))
 
 
-def _other_tokens(
-    tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str
-) -> tuple[list[tuple[np.ndarray, np.ndarray, np.ndarray]], list[int]]:
+def _other_tokens(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str) -> Tokenised:
     """As above for any tokenizer; one that cannot say which letters a token covers counts in tokens."""
     fast, is_text = tokenizer.is_fast, reading_of(tokenizer) is TEXT
     given = [sequence.partition(PAIR) for sequence in sequences]
@@ -115,7 +110,8 @@ def _other_tokens(
             places += (np.array(encoded.sequence_ids(at)) == 1)[:, None] * (len(first) + 1)
         parts.append((ids, places[:, 0] * covers, places[:, 1] * covers))
         letters.append(len(sequences[at]))
-    return parts, letters
+    ids, start, stop = zip(*parts, strict=True)
+    return Tokenised(pack(ids, np.ones(len(ids))), np.concatenate(start), np.concatenate(stop), np.array(letters))
 
 
 def _spelt(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray, sequence: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,8 @@
 import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import EsmTokenizer, PreTrainedTokenizerFast
@@ -22,6 +24,27 @@ def test_our_quick_path_gives_the_tokenizers_own_ids():
     tokenizer = KmerTokenizer(k=3)
     tokenised = tokenise(tokenizer, ["ACGTNAC", "acgt"], "file")
     assert tokenised.tokens.input_ids.tolist() == [*tokenizer("ACGTNAC")["input_ids"], *tokenizer("acgt")["input_ids"]]
+
+
+@settings(deadline=None)
+@given(
+    sequences=st.lists(st.text("ACGTN", min_size=4, max_size=20), min_size=1, max_size=5),
+    shape=st.sampled_from([(1, 1), (3, 1), (3, 3), (4, 4)]),
+)
+def test_sequences_read_together_have_the_tokens_and_places_of_each_alone(sequences, shape):
+    k, stride = shape
+    tokenizer = KmerTokenizer(k=k, stride=stride)
+    sequences = ["ACGT" * 40, *sequences]  # of whose tokens less than half are unknown
+    found = tokenise(tokenizer, sequences, "file")
+    ids, start, stop = [], [], []
+    for sequence in sequences:
+        of_one = range(0, len(sequence) - k + 1, stride)
+        ids += tokenizer(sequence)["input_ids"]
+        start += [0, *of_one, 0]
+        stop += [0, *(at + k for at in of_one), 0]
+    assert found.tokens.input_ids.tolist() == ids
+    assert (found.start.tolist(), found.stop.tolist()) == (start, stop)
+    assert found.letters.tolist() == [*map(len, sequences)]
 
 
 def test_another_tokenizer_tells_its_letters(bert_folder):
@@ -50,9 +73,10 @@ def test_nucleotide_transformers_tokens_tell_their_letters_by_how_they_are_spelt
     assert tokenised.letters.tolist() == [8, 7]
 
 
-def test_a_sequence_without_a_token_is_named():
-    with pytest.raises(DataError, match=r"test.tsv: the sequence 'AC' makes no token"):
-        tokenise(KmerTokenizer(k=3), ["ACGT", "AC"], "test.tsv")
+@pytest.mark.parametrize("stride", [1, 3])
+def test_a_sequence_without_a_token_is_named(stride):
+    with pytest.raises(DataError, match="file: the sequence 'AC' makes no token"):
+        tokenise(KmerTokenizer(k=3, stride=stride), ["ACGTACG", "AC", "ACGTT", ""], "file")
 
 
 def test_a_tokenizer_that_lost_its_token_for_the_unknown_is_named():

@@ -97,8 +97,9 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
 
     def encode_windows(self, windows: Sequence[np.ndarray], weights: np.ndarray) -> TokenSequences:
         """[CLS] k-mers [SEP] of each window: one pass over the bases of all, then a copy of what lies within each."""
-        n_tokens = np.array([(len(codes) - self.k) // self.stride + 1 for codes in windows], dtype=np.int64)
-        n_bases = self.bases_for(n_tokens)  # without the remainder, so that at stride k the k-mers stay in phase
+        n_tokens = np.array([max(0, (len(codes) - self.k) // self.stride + 1) for codes in windows], dtype=np.int64)
+        # without the remainder, so that at stride k the k-mers stay in phase
+        n_bases = np.where(n_tokens > 0, self.bases_for(n_tokens), 0)
         codes = [codes[:n] for codes, n in zip(windows, n_bases.tolist(), strict=True)]
         kmers = kmer_ids(np.concatenate([np.zeros(0, dtype=np.uint8), *codes]), self.k, self.stride)
         cu_seqlens = np.concatenate([[0], np.cumsum(n_tokens + 2)])
