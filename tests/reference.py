@@ -87,12 +87,23 @@ def reference_layer(x, weights, name, config):
     return layer_norm(linear(inner, weights, f"{name}.mlp.wo") + x, weights, f"{name}.mlp.layernorm")
 
 
+def reference_stem(input_ids, weight, config):
+    """(S,) ids of one sequence -> (S, D): for every neighbour of every token a row of that neighbour's own table."""
+    side, rows = config.stem_width // 2, config.padded_vocab_size
+    tables = dict(zip([*range(-side, 0), *range(1, side + 1)], weight[:-1].split(rows), strict=True))
+    zero = torch.zeros_like(weight[0])
+    at = range(len(input_ids))
+    return torch.stack([sum((tables[by][input_ids[t + by]] for by in tables if t + by in at), start=zero) for t in at])
+
+
 def reference_encoder(weights, config, input_ids, token_types):
     """(S,) ids and token types of one sequence, no padding -> (S, D)."""
     x = weights["bert.embeddings.word_embeddings.weight"][input_ids]
     x = x + weights["bert.embeddings.token_type_embeddings.weight"][token_types]
     if config.positions == "learned":
         x = x + weights["bert.embeddings.position_embeddings.weight"][: len(input_ids)]
+    if config.stem_width > 1:
+        x = x + reference_stem(input_ids, weights["bert.embeddings.stem.tables.weight"], config)
     x = layer_norm(x, weights, "bert.embeddings.LayerNorm")
     for n in range(config.num_hidden_layers):
         x = reference_layer(x, weights, f"bert.encoder.layer.{n}", config)

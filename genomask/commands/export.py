@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from genomask.auto_classes import tokenizer_classes
 from genomask.commands.run_folder.card import Reads, export_card
 from genomask.data.tokenizers.saved import TOKENIZER_FILES, kmer_size
-from genomask.encoders.bridges import EXPORTS
+from genomask.encoders.bridges import EXPORTS, Form
 from genomask.encoders.settings import EncoderSettings
 from genomask.errors import DataError, SettingsError
 from genomask.files.atomic import atomic_folder, require_folder, sweep
@@ -47,13 +47,15 @@ def export(model: Path, to: str, out: Path) -> str:
 
 def export_note(encoder: EncoderSettings) -> str:
     """What `export` cannot do for a model of these settings, to be said before it is trained; "" where it can."""
-    if any((encoder.positions, encoder.mlp) == (scheme.positions, scheme.mlp) for scheme in EXPORTS.values()):
+    form = Form.of(encoder)
+    if any(form == scheme.form for scheme in EXPORTS.values()):
         return ""
     ways = (
-        f"{name}: encoder.positions={scheme.positions} encoder.mlp={scheme.mlp}" for name, scheme in EXPORTS.items()
+        f"{name}: " + " ".join(f"encoder.{key}={value}" for key, value in scheme.form._asdict().items())
+        for name, scheme in EXPORTS.items()
     )
     return (
-        f"an encoder with positions={encoder.positions} and mlp={encoder.mlp} opens with genomask alone; `genomask "
+        f"an encoder with {form} opens with genomask alone; `genomask "
         f"export` could write it in other names if it were trained with other settings ({'; '.join(ways)})"
     )
 

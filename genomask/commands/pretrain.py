@@ -251,7 +251,7 @@ def new_model(recipe: Recipe, source: Source, origin: Origin | None, *, begins: 
     """An encoder whose weights are those of `origin`, or depend on the seed alone; only shaped so where it goes on."""
     tokenizer = source.tokenizer
     tokens = source.token_bases
-    tells = POSITIONS[recipe.encoder.positions].tells_left_from_right
+    tells = POSITIONS[recipe.encoder.positions].tells_left_from_right or recipe.encoder.stem_width > 1
     if tokens.of_bases and not tokens.overlapping and not tells:
         log.warning(
             "tokens do not overlap, so an encoder with plain ALiBi cannot tell left from right; "

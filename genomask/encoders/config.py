@@ -21,6 +21,7 @@ MOST = {
     "intermediate_size": 2**18,
     "max_position_embeddings": 2**24,
     "type_vocab_size": 2**10,
+    "stem_width": 2**10 - 1,
 }
 """Larger sizes are slips of the keyboard, or a config.json that would fill the memory of whoever opens it."""
 
@@ -31,6 +32,7 @@ class MosaicBertConfig(PretrainedConfig):
     positions: 'alibi' (symmetric), 'alibi-directed' (heads 0, 2 ... see only keys to the left of the query, heads 1, 3
     ... only keys to the right), 'rotary-directed' (the same, with queries and keys turned by their place), 'learned'
     (BERT's, at most max_position_embeddings tokens).
+    stem_width: tokens that a token's first vector is made of, itself in the middle: 1, as in BERT, or an odd number.
     mlp: 'glu' or 'dense'. vocab_rows: rows of the embedding where they came with a checkpoint; None: vocab_size rounded
     up to a multiple of 64. sparse_prediction: padded input with labels gives the loss alone, and the head is computed
     for tokens with a label only (the name is that of ModernBERT's config). classifier_pooling: what a classifier of
@@ -49,6 +51,7 @@ class MosaicBertConfig(PretrainedConfig):
     layer_norm_eps: float = 1e-12
     type_vocab_size: int = 2
     positions: str = "alibi"
+    stem_width: int = 1
     mlp: str = "glu"
     max_position_embeddings: int = 512
     attention_backend: str = "auto"
@@ -70,6 +73,7 @@ class MosaicBertConfig(PretrainedConfig):
                 raise SettingsError(
                     f"encoder: {name} must be at most {most:,}, got {min(getattr(self, name), 10**30):,}"
                 )
+        self._refuse("stem_width", lambda width: width % 2 == 1, "odd: as many tokens to the left as to the right")
         self._refuse("vocab_rows", lambda rows: rows is None or (_is_whole(rows) and rows >= self.vocab_size),
                      f"None or a whole number of at least vocab_size ({self.vocab_size})")  # fmt: skip
         self._refuse("pad_token_id", lambda pad: pad is None or (_is_whole(pad) and 0 <= pad < self.vocab_size),

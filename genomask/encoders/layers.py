@@ -12,7 +12,10 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from genomask.encoders.attention import Attend
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.dropout import Dropout
+from genomask.encoders.inputs import PackedTokens
 from genomask.encoders.linear import Linear, is_plain, linear, type_of_products
+from genomask.encoders.stem import Stem
+from genomask.errors import DataError
 
 
 class LayerNorm(nn.LayerNorm):
@@ -35,7 +38,7 @@ class LayerNorm(nn.LayerNorm):
 
 
 class Embeddings(nn.Module):
-    """Word plus token type (plus learned position) -> LayerNorm -> dropout."""
+    """Word plus token type (plus learned position, plus stem) -> LayerNorm -> dropout."""
 
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__()
@@ -45,29 +48,28 @@ class Embeddings(nn.Module):
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
         if config.position_encoding.learned:
             self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.stem = Stem(config) if config.stem_width > 1 else None
         self.LayerNorm = LayerNorm(config)
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def forward(
-        self,
-        input_ids: Tensor | None,
-        token_type_ids: Tensor | None,
-        positions: Tensor | None,
-        words: Tensor | None = None,
-    ) -> Tensor:
-        """(T,) ids, types (None: all 0) and places in the sequence (learned positions alone) -> (T, D).
+    def forward(self, tokens: PackedTokens, positions: Tensor | None) -> Tensor:
+        """T tokens, and their places in the sequence (learned positions alone) -> (T, D).
 
-        `words` (T, D): vectors in place of the ids.
+        Raises DataError for vectors in place of ids where there is a stem, which reads ids.
         """
-        types = self.token_type_embeddings
-        x = self.word_embeddings(input_ids) if words is None else words
-        if token_type_ids is None and is_plain(types, nn.Embedding):
+        types, kinds = self.token_type_embeddings, tokens.token_type_ids
+        x = self.word_embeddings(tokens.input_ids) if tokens.inputs_embeds is None else tokens.inputs_embeds
+        if kinds is None and is_plain(types, nn.Embedding):
             x = x + types.weight[0]
         else:
             no_types = torch.zeros(len(x), dtype=torch.long, device=x.device)
-            x = x + types(no_types if token_type_ids is None else token_type_ids)
+            x = x + types(no_types if kinds is None else kinds)
         if positions is not None:
             x = x + self.position_embeddings(positions)
+        if self.stem is not None:
+            if tokens.input_ids is None:
+                raise DataError("this model's stem reads the ids of a token's neighbours; give input_ids, not vectors")
+            x = x + self.stem(tokens.input_ids, tokens.cu_seqlens)
         return self.dropout(self.LayerNorm(x))
 
 

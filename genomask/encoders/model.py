@@ -23,6 +23,7 @@ from genomask.encoders.linear import Linear, type_of_products
 from genomask.encoders.packing import pad
 from genomask.encoders.padded import attend_in_rows, places_in_rows, to_rows
 from genomask.encoders.positions import turned
+from genomask.encoders.stem import Stem
 from genomask.errors import DataError
 
 
@@ -78,9 +79,12 @@ class MosaicBertPreTrainedModel(PreTrainedModel):
         """
         if new_num_tokens is None and pad_to_multiple_of is None:
             return super().resize_token_embeddings()
-        ids = self.config.vocab_size if new_num_tokens is None else new_num_tokens
-        super().resize_token_embeddings(self.config.vocab_size)
+        before = self.config.vocab_size
+        ids = before if new_num_tokens is None else new_num_tokens
+        super().resize_token_embeddings(before)
         words = super().resize_token_embeddings(ids, pad_to_multiple_of, mean_resizing)
+        for stem in (module for module in self.modules() if isinstance(module, Stem)):
+            stem.resize(min(before, ids), len(words.weight))
         self.config.vocab_size, self.config.vocab_rows = ids, len(words.weight)
         if self.config.pad_token_id is not None and self.config.pad_token_id >= ids:
             self.config.pad_token_id = None  # as its row is gone
@@ -139,7 +143,7 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         layout = self._layout(tokens, gathered)
         places = self._places(tokens, layout)
         added = places if self.config.position_encoding.learned else None
-        hidden = self.embeddings(tokens.input_ids, tokens.token_type_ids, added, tokens.inputs_embeds)
+        hidden = self.embeddings(tokens, added)
         if (len(hidden) if queries is None else len(queries)) == 0:
             return self._of_no_token(hidden[:0], layout, gathered)  # so that no backend need know of this
         if gathered.maps is not None:

@@ -21,6 +21,9 @@ class EncoderSettings:
     positions: str = MosaicBertConfig.positions
     """'alibi' (symmetric), 'alibi-directed' (half of the heads look left, half right), 'rotary-directed' (the same, and
     each head knows how far it looks) or 'learned'."""
+    stem_width: int = MosaicBertConfig.stem_width
+    """Tokens that a token's first vector is made of, itself in the middle: 1, as in BERT, or an odd number. Each place
+    beside it has vectors of its own: a convolution over one-hot tokens."""
     mlp: str = MosaicBertConfig.mlp
     """'glu' (gated, MosaicBERT) or 'dense' (BERT)."""
     max_position_embeddings: int = MosaicBertConfig.max_position_embeddings

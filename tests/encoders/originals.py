@@ -77,4 +77,4 @@ def for_the_twin(config, state):
     weights = {
         name: x.double().requires_grad_() for name, x in state.items() if name != "cls.predictions.decoder.weight"
     }
-    return weights, SimpleNamespace(**config, positions="alibi", mlp="glu")
+    return weights, SimpleNamespace(**config, positions="alibi", mlp="glu", stem_width=1)

@@ -18,6 +18,8 @@ VARIANTS = [
     {"num_attention_heads": 12},
     {"num_attention_heads": 6, "positions": "alibi-directed"},
     {"positions": "rotary-directed"},
+    {"positions": "alibi-directed", "stem_width": 3},
+    {"positions": "alibi-directed", "stem_width": 31},
     {"positions": "learned", "mlp": "dense", "max_position_embeddings": 30},
 ]
 

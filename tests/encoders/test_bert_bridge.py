@@ -146,11 +146,13 @@ def test_what_is_exported_fractions_no_memory_with_the_model():
         (to_mosaicbert, {"positions": "learned"}),
         (to_mosaicbert, {"mlp": "dense"}),
         (to_mosaicbert, {"positions": "alibi-directed"}),
+        (to_mosaicbert, {"stem_width": 5}),
     ],
 )
 def test_what_a_scheme_cannot_express_is_refused(write, variant):
     model = tiny_model(**variant)
-    wanted = f"positions={model.config.positions} and mlp={model.config.mlp} cannot be written as"
+    stem = " and stem_width=5" if "stem_width" in variant else ""
+    wanted = f"positions={model.config.positions} and mlp={model.config.mlp}{stem} cannot be written as"
     with pytest.raises(SettingsError, match=wanted):
         write(model)
 

@@ -31,8 +31,9 @@ def assert_compiled_model_is_exact(backend, **variant):
 
 
 @pytest.mark.parametrize("positions", ["alibi-directed", "rotary-directed", "learned"])
-def test_the_captured_graph_is_the_twin(positions):
-    assert_compiled_model_is_exact("aot_eager", positions=positions)
+@pytest.mark.parametrize("stem_width", [1, 5])
+def test_the_captured_graph_is_the_twin(positions, stem_width):
+    assert_compiled_model_is_exact("aot_eager", positions=positions, stem_width=stem_width)
 
 
 @pytest.mark.skipif(not any(map(shutil.which, CPU_COMPILERS)), reason="no C++ compiler found: apt install g++")

@@ -22,6 +22,7 @@ def test_every_setting_reaches_the_config():
         intermediate_size=17,
         hidden_dropout_prob=0.25,
         positions="learned",
+        stem_width=3,
         mlp="dense",
         max_position_embeddings=77,
         attention_backend="sdpa",

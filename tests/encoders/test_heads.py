@@ -4,7 +4,7 @@ from tiny_encoders import gradients, packed_input, padded, tiny_config, tiny_mod
 
 from genomask.encoders import MosaicBertForSequenceClassification
 from genomask.encoders.heads import masked_loss
-from genomask.encoders.inputs import Given
+from genomask.encoders.inputs import Given, PackedTokens
 from genomask.errors import DataError
 
 pytestmark = pytest.mark.processor
@@ -284,7 +284,7 @@ def test_hidden_states_are_the_vectors_after_the_embeddings_and_each_layer(by_co
     assert plain.hidden_states is None
     torch.testing.assert_close(out.loss, plain.loss)
     packed = {name: x for name, x in batch.items() if name != "labels"}
-    first = model.bert.embeddings(batch["input_ids"], None, None)
+    first = model.bert.embeddings(PackedTokens(**packed, token_type_ids=None), None)
     torch.testing.assert_close(out.hidden_states[0], first)
     for depth, state in enumerate(out.hidden_states[1:], start=1):
         shallower = tiny_model(**changes)

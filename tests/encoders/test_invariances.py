@@ -9,14 +9,15 @@ from tiny_encoders import gradients, packed_input, padded, tiny_model
 pytestmark = pytest.mark.processor
 
 LENGTHS = [9, 4, 4, 1, 23]
-POSITIONS = ["alibi", "alibi-directed", "rotary-directed", "learned"]
+VARIANTS = [{"positions": name} for name in ("alibi", "alibi-directed", "rotary-directed", "learned")]
+VARIANTS += [{"positions": "alibi-directed", "stem_width": 9}]
 
 
 @settings(deadline=None, max_examples=15)
 @given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=7), seed=st.integers(0, 99))
-@pytest.mark.parametrize("positions", POSITIONS)
-def test_a_sequence_has_the_same_vectors_alone_packed_and_padded(positions, lengths, seed):
-    model = tiny_model(num_attention_heads=6, positions=positions)
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_a_sequence_has_the_same_vectors_alone_packed_and_padded(variant, lengths, seed):
+    model = tiny_model(num_attention_heads=6, **variant)
     input_ids, _, cu_seqlens, longest = packed_input(lengths, seed=seed)
     packed = model.bert(input_ids=input_ids, cu_seqlens=cu_seqlens, max_seqlen=longest).last_hidden_state
     mask = padded(torch.ones_like(input_ids), lengths, 0)
@@ -28,9 +29,9 @@ def test_a_sequence_has_the_same_vectors_alone_packed_and_padded(positions, leng
 
 
 @pytest.mark.parametrize("lengths", [[40, 40, 40], [33, 64, 17], [1, 1, 1, 300]], ids=str)
-@pytest.mark.parametrize("positions", POSITIONS)
-def test_changing_one_sequence_leaves_its_neighbours_bit_equal(positions, lengths):
-    model = tiny_model(positions=positions)
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_changing_one_sequence_leaves_its_neighbours_bit_equal(variant, lengths):
+    model = tiny_model(**variant)
     input_ids, _, cu_seqlens, longest = packed_input(lengths)
     start, stop = cu_seqlens[1:3].tolist()
     changed = input_ids.clone()
@@ -44,9 +45,9 @@ def test_changing_one_sequence_leaves_its_neighbours_bit_equal(positions, length
     assert not torch.equal(before[start:stop], after[start:stop])
 
 
-@pytest.mark.parametrize("positions", POSITIONS)
-def test_padding_on_either_side_is_not_seen(positions):
-    model = tiny_model(positions=positions)
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_padding_on_either_side_is_not_seen(variant):
+    model = tiny_model(**variant)
     input_ids = packed_input([6])[0]
     labels = torch.tensor([-100, 0, -100, 5, -100, -100])
     plain = model(input_ids=input_ids[None], labels=labels[None])
@@ -82,9 +83,9 @@ def test_eval_is_deterministic_whatever_the_dropout():
 
 @pytest.mark.filterwarnings("ignore:.*gradient_checkpointing_enable")  # its new name is not in every version
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-@pytest.mark.parametrize("positions", POSITIONS)
-def test_gradient_checkpointing_changes_no_bit_and_draws_the_same_dropout_twice(positions, dropout):
-    model = tiny_model(positions=positions, hidden_dropout_prob=dropout).train()
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_gradient_checkpointing_changes_no_bit_and_draws_the_same_dropout_twice(variant, dropout):
+    model = tiny_model(hidden_dropout_prob=dropout, **variant).train()
     input_ids, labels, cu_seqlens, longest = packed_input(LENGTHS)
     batch = {"input_ids": input_ids, "labels": labels, "cu_seqlens": cu_seqlens, "max_seqlen": longest}
     found = []

@@ -65,10 +65,12 @@ def test_embeddings_can_be_read_and_set(head):
     assert model.get_input_embeddings() is words
 
 
-@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(("tied", "stem_width"), [(True, 1), (False, 1), (True, 5)])
 @pytest.mark.parametrize(("size", "multiple", "rows"), [(75, None, 75), (75, 64, 128), (60, None, 60), (None, 8, 72)])
-def test_another_size_of_vocabulary_keeps_old_logits_and_opens_as_it_was_saved(tmp_path, size, multiple, rows, tied):
-    model = tiny_model(tie_word_embeddings=tied)
+def test_another_size_of_vocabulary_keeps_old_logits_and_opens_as_it_was_saved(
+    tmp_path, size, multiple, rows, tied, stem_width
+):
+    model = tiny_model(tie_word_embeddings=tied, stem_width=stem_width)
     ids = IDS.clamp(max=59)
     before, decoder = model(input_ids=ids).logits, type(model.get_output_embeddings())
     torch.manual_seed(1)

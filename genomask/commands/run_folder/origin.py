@@ -21,7 +21,8 @@ from genomask.inference.hub import open_as_ours
 from genomask.inference.models import fingerprint
 from genomask.recipe import toml_value
 
-SHAPE = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "positions", "mlp")
+SHAPE = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "positions", "mlp",
+         "stem_width")  # fmt: skip
 """Of [encoder]: what the weights decide. With learned positions their number, too."""
 BESIDE = ("vocab_size", "type_vocab_size", "layer_norm_eps", "pad_token_id")
 """What they decide besides, of which a recipe says nothing."""

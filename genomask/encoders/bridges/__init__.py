@@ -11,7 +11,7 @@ from genomask.encoders.bridges import bert, mosaicbert
 from genomask.encoders.bridges.bert import from_bert, to_bert
 from genomask.encoders.bridges.files import model_type, read_config, read_weights
 from genomask.encoders.bridges.mosaicbert import from_mosaicbert, is_mosaicbert, read_mosaicbert, to_mosaicbert
-from genomask.encoders.bridges.tensors import refuse_vast
+from genomask.encoders.bridges.tensors import Form, refuse_vast
 from genomask.encoders.heads import MosaicBertForMaskedLM
 from genomask.errors import DataError, UserError
 
@@ -19,14 +19,13 @@ from genomask.errors import DataError, UserError
 class Scheme(NamedTuple):
     """A name scheme of others: the only form of encoder it has words for, and how one is written in it."""
 
-    positions: str
-    mlp: str
+    form: Form
     write: Callable[[MosaicBertForMaskedLM], tuple[dict[str, Any], dict[str, Tensor]]]
 
 
 EXPORTS: Mapping[str, Scheme] = {
-    "mosaicbert": Scheme(*mosaicbert.FORM, to_mosaicbert),
-    "bert": Scheme(*bert.FORM, to_bert),
+    "mosaicbert": Scheme(mosaicbert.FORM, to_mosaicbert),
+    "bert": Scheme(bert.FORM, to_bert),
 }
 """The name schemes a model can be written in: model -> (config, state dict)."""
 
@@ -76,6 +75,7 @@ def _bridge_for(config: dict[str, Any], folder: Path) -> Callable[..., MosaicBer
 
 __all__ = [
     "EXPORTS",
+    "Form",
     "from_bert",
     "from_folder",
     "from_mosaicbert",

@@ -19,6 +19,7 @@ from genomask.encoders.bridges.tensors import (
     LONE_BIAS,
     SHARED_SETTINGS,
     WORDS,
+    Form,
     as_table,
     expected_tensors,
     filled,
@@ -33,8 +34,8 @@ from genomask.encoders.heads import MosaicBertForMaskedLM
 from genomask.errors import SettingsError
 
 KIND = "BERT"
-FORM = ("learned", "dense")
-"""The positions and MLP that its names stand for."""
+FORM = Form("learned", "dense")
+"""What its names stand for."""
 LAYER = r"(bert\.encoder\.layer\.\d+)\."
 RENAMED = {"intermediate.dense": "mlp.wi", "output.dense": "mlp.wo", "output.LayerNorm": "mlp.layernorm"}
 """BERT's parts of a layer's MLP, and ours."""
@@ -60,9 +61,9 @@ def to_bert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Ten
     Raises SettingsError for a model that BERT has no word for.
     """
     config = model.config
-    if (config.positions, config.mlp) != FORM:
+    if Form.of(config) != FORM:
         raise SettingsError(
-            f"a model with positions={config.positions} and mlp={config.mlp} cannot be written as BERT, which has "
+            f"a model with {Form.of(config)} cannot be written as BERT, which has "
             "learned positions and a dense MLP alone; for plain ALiBi with a GLU write mosaicbert instead"
         )
     theirs = {

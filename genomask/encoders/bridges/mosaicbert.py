@@ -15,6 +15,7 @@ from genomask.encoders.bridges.tensors import (
     SHARED_SETTINGS,
     WORDS,
     Checkpoint,
+    Form,
     as_table,
     expected_tensors,
     filled,
@@ -32,8 +33,8 @@ from genomask.errors import SettingsError
 log = logging.getLogger(__name__)
 
 KIND = "MosaicBERT"
-FORM = ("alibi", "glu")
-"""The positions and MLP that its names stand for."""
+FORM = Form("alibi", "glu")
+"""What its names stand for."""
 STARTING_SIZE = "alibi_starting_size"
 """The setting that tells its config from BERT's: the published ones say model_type 'bert', both."""
 MODEL_TYPE = "mosaicbert"
@@ -88,9 +89,9 @@ def read_mosaicbert(config: Mapping[str, Any] | PretrainedConfig, state_dict: Ma
 def to_mosaicbert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Our model -> the original's config and state dict; SettingsError for what the original has no word for."""
     config = model.config
-    if (config.positions, config.mlp) != FORM:
+    if Form.of(config) != FORM:
         raise SettingsError(
-            f"a model with positions={config.positions} and mlp={config.mlp} cannot be written as MosaicBERT, which "
+            f"a model with {Form.of(config)} cannot be written as MosaicBERT, which "
             "has plain ALiBi and a GLU alone; keep it as it is, or pretrain one with positions=alibi and mlp=glu"
         )
     theirs = {

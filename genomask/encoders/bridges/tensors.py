@@ -44,6 +44,23 @@ FIXED_SETTINGS = {"hidden_act": "gelu", "position_embedding_type": "absolute", "
 """Settings whose other values would be another architecture."""
 
 
+class Form(NamedTuple):
+    """What of an encoder a name scheme has one word for, or none."""
+
+    positions: str
+    mlp: str
+    stem_width: int = 1
+
+    @classmethod
+    def of(cls, encoder: Any) -> "Form":
+        """That of a config, or of a recipe's settings."""
+        return cls(encoder.positions, encoder.mlp, encoder.stem_width)
+
+    def __str__(self) -> str:
+        stem = f" and stem_width={self.stem_width}" if self.stem_width > 1 else ""
+        return f"positions={self.positions} and mlp={self.mlp}{stem}"
+
+
 def as_table(config: Mapping[str, Any] | PretrainedConfig) -> Mapping[str, Any]:
     """A config by names, whether it comes so or as an object of transformers."""
     return config.to_dict() if isinstance(config, PretrainedConfig) else config

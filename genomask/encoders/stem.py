@@ -1,0 +1,52 @@
+"""The stem: a convolution over one-hot tokens, with which networks that read DNA begin (Basset, 2016; Enformer, 2021).
+
+Computed as what it is on one-hot input: tables of vectors, one for each place beside a token, looked up and summed. A
+token's first vector then tells which tokens stand where around it, before any attention has learned to look.
+Letters: T tokens of all packed sequences, W width of the stem, R rows of the vocabulary, D width.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genomask.encoders.config import MosaicBertConfig
+
+
+class Stem(nn.Module):
+    """What the W - 1 neighbours of each token add to its vector; beyond the ends of a sequence there are none."""
+
+    def __init__(self, config: MosaicBertConfig) -> None:
+        super().__init__()
+        self.neighbours = config.stem_width - 1
+        rows = self.neighbours * config.padded_vocab_size
+        self.tables = nn.Embedding(rows + 1, config.hidden_size, padding_idx=rows)
+        """R rows for each neighbour, the leftmost first, and one that stands for no token."""
+
+    @property
+    def of_neighbours(self) -> Tensor:
+        """(W - 1, R, D), a table for each neighbour."""
+        return self.tables.weight[:-1].unflatten(0, (self.neighbours, -1))
+
+    def forward(self, input_ids: Tensor, cu_seqlens: Tensor) -> Tensor:
+        """(T,) int64 ids of packed sequences -> (T, D)."""
+        place = torch.arange(len(input_ids), device=input_ids.device)
+        sequence = torch.searchsorted(cu_seqlens[1:], place.int(), right=True)
+        start, stop = (cu_seqlens[n][:, None] for n in (sequence, sequence + 1))
+        table = torch.arange(self.neighbours, device=input_ids.device)
+        side, no_token = self.neighbours // 2, self.tables.num_embeddings - 1
+        neighbour = place[:, None] + torch.where(table < side, table - side, table - side + 1)
+        row = input_ids[neighbour.clamp(0, len(input_ids) - 1)] + table * (no_token // self.neighbours)
+        row = torch.where((neighbour >= start) & (neighbour < stop), row, no_token)
+        return F.embedding_bag(row, self.tables.weight, mode="sum", padding_idx=no_token)
+
+    def resize(self, kept: int, rows: int) -> None:
+        """Give each table `rows` rows, of which the first `kept` are the old ones.
+
+        New ones are zeros, so that a new token changes none of its neighbours yet.
+        """
+        old = self.of_neighbours.detach()[:, :kept]
+        weight = F.pad(old, (0, 0, 0, rows - old.shape[1])).flatten(0, 1)
+        weight = torch.cat([weight, self.tables.weight.detach()[-1:]])
+        self.tables = nn.Embedding.from_pretrained(
+            weight, freeze=not self.tables.weight.requires_grad, padding_idx=len(weight) - 1
+        )

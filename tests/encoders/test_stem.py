@@ -1,0 +1,81 @@
+"""The stem: tables looked up for a token's neighbours are a convolution over one-hot tokens; refusals, and resizing."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_encoders import packed_input, tiny_config, tiny_model
+
+from genomask.encoders.stem import Stem
+from genomask.errors import DataError, SettingsError
+
+pytestmark = pytest.mark.processor
+
+
+def convolution(stem, ids):
+    """(S,) ids of one sequence -> (S, D), by torch's own convolution over one-hot tokens, whose middle is empty."""
+    tables = stem.of_neighbours.detach().double()
+    side, rows, width = len(tables) // 2, *tables.shape[1:]
+    kernel = torch.cat([tables[:side], torch.zeros(1, rows, width), tables[side:]])
+    one_hot = F.one_hot(ids, rows).double()
+    return F.conv1d(one_hot.T[None], kernel.permute(2, 1, 0), padding=side)[0].T
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    lengths=st.lists(st.integers(0, 30), min_size=1, max_size=6).filter(any),
+    width=st.sampled_from([3, 5, 17, 41]),
+    seed=st.integers(0, 99),
+)
+def test_the_stem_is_a_convolution_over_one_hot_tokens_of_each_sequence(lengths, width, seed):
+    stem = Stem(tiny_config(stem_width=width))
+    ids, _, cu_seqlens, _ = packed_input(lengths, seed=seed)
+    found = stem(ids, cu_seqlens)
+    exact = torch.cat([convolution(stem, piece) for piece in ids.split(lengths) if len(piece)])
+    assert (found - exact).abs().max() < 1e-5
+
+
+def test_a_batch_without_tokens_passes_through():
+    model = tiny_model(stem_width=5).bert
+    out = model(torch.zeros(0, dtype=torch.long), cu_seqlens=torch.tensor([0, 0], dtype=torch.int32), max_seqlen=0)
+    assert out.last_hidden_state.shape == (0, 48)
+
+
+def test_what_stands_for_no_token_is_neither_read_nor_trained():
+    model = tiny_model(stem_width=5)
+    ids, labels, cu_seqlens, longest = packed_input([3, 2])
+    model(input_ids=ids, labels=labels.clamp(min=0), cu_seqlens=cu_seqlens, max_seqlen=longest).loss.backward()
+    weight = model.bert.embeddings.stem.tables.weight
+    assert not weight.grad[-1].any()
+    before = model(input_ids=ids, cu_seqlens=cu_seqlens, max_seqlen=longest).logits
+    with torch.no_grad():
+        weight[-1] = 1000.0
+    assert torch.equal(model(input_ids=ids, cu_seqlens=cu_seqlens, max_seqlen=longest).logits, before)
+
+
+def test_plain_alibi_with_a_stem_tells_left_from_right():
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    model = tiny_model(stem_width=3, positions="alibi").bert
+    forwards, backwards = model(ids).last_hidden_state, model(ids.flip(1)).last_hidden_state.flip(1)
+    assert (forwards - backwards).abs().max() > 0.01
+
+
+def test_a_new_token_changes_none_of_its_neighbours_yet():
+    model = tiny_model(stem_width=5)
+    model.resize_token_embeddings(80)
+    stem = model.bert.embeddings.stem
+    assert stem.of_neighbours.shape == (4, 80, 48)
+    assert stem.of_neighbours[:, :70].any(-1).all()
+    assert not stem.of_neighbours[:, 70:].any()
+
+
+def test_vectors_in_place_of_ids_are_refused():
+    with pytest.raises(DataError, match="this model's stem reads the ids of a token's neighbours; give input_ids"):
+        tiny_model(stem_width=3)(inputs_embeds=torch.zeros(1, 4, 48))
+
+
+@pytest.mark.parametrize("width", [0, -3, 2, 3.0, "3", True, 1025])
+def test_a_width_that_has_no_middle_is_refused(width):
+    with pytest.raises(SettingsError, match="encoder: stem_width must be"):
+        tiny_config(stem_width=width)
