@@ -76,8 +76,8 @@ def line_of(cells: Sequence[Any]) -> str:
     return "\t".join(map(str, cells))
 
 
-def _lines(columns: Labels) -> Iterator[str]:
-    return map("\t".join(["{}"] * len(columns)).format, *columns)
+def _lines(columns: Labels, end: str = "") -> Iterator[str]:
+    return map(("\t".join(["{}"] * len(columns)) + end).format, *columns)
 
 
 def _tsv(file: BinaryIO, columns: Sequence[str]) -> Write:
@@ -108,7 +108,7 @@ class _Npy:
             self._shape = (0, vectors.shape[1])
             self._write_header()
         self._file.write(np.ascontiguousarray(vectors, dtype="<f4").data)
-        self._names.write("".join(f"{line}\n" for line in _lines(labels)).encode())
+        self._names.write("".join(_lines(labels, "\n")).encode())
         self._shape = (self._shape[0] + len(vectors), self._shape[1])
 
     def finish(self) -> None:

@@ -81,15 +81,14 @@ def token_vectors(loaded: Loaded, sequences: list[str], settings: VectorSettings
     check_lengths(*loaded, tokenised, where)
     tokens = tokenised.tokens
     content = tokenised.stop > tokenised.start
-    row = torch.from_numpy(np.where(content, content.cumsum() - 1, -1))
+    row = torch.from_numpy(np.where(content, content.cumsum() - 1, -1))  # special tokens share a last row, cut off
     rows = torch.split(row, tokens.lengths.tolist())
-    out = np.empty((int(content.sum()), loaded.model.config.hidden_size), dtype=np.float32)
+    out = np.empty((int(content.sum()) + 1, loaded.model.config.hidden_size), dtype=np.float32)
     for numbers, part in batches(tokens, settings.tokens_per_batch):
         hidden = forward(loaded.model, part, settings.precision)
-        rows_of = torch.cat([rows[number] for number in numbers.tolist()]).numpy()
-        out[rows_of[rows_of >= 0]] = hidden.cpu().numpy()[rows_of >= 0]
+        out[torch.cat([rows[number] for number in numbers.tolist()]).numpy()] = hidden.cpu().numpy()
     owner = np.repeat(np.arange(len(sequences)), tokens.lengths.numpy())
-    return TokenVectors(owner[content], tokenised.start[content], tokenised.stop[content], out)
+    return TokenVectors(owner[content], tokenised.start[content], tokenised.stop[content], out[:-1])
 
 
 def pooling_weights(tokenised: Tokenised, pooling: str) -> np.ndarray:
