@@ -62,7 +62,7 @@ def _row(arm: str, of_arm: list[dict], runs: list[dict], race: Race) -> dict:
     shown = {"cpu_s": "cpu_s_to_target", "wall_s": "wall_s_to_target", "tokens": "tokens_to_target"}
     shown |= {"sooner": "times_sooner", "from_throughput": "from_throughput", "from_tokens": "from_tokens"}
     row |= {name: float(statistics.median(x[key] for x in there)) for key, name in shown.items() if there}
-    for further in filter(None, (race.strict, race.before)):
+    for further in (*race.further, race.before):
         beyond = _sooner(of_arm, further.name, runs)
         if len(beyond) == len(of_arm):
             row[f"times_sooner_at_the_end_of_{further.name}"] = statistics.median(x["sooner"] for x in beyond)
