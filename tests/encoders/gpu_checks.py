@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
@@ -67,13 +68,14 @@ def checks() -> list[Check]:
         )
         for length in LENGTHS
     ]
-    found.append(
-        Check("encoder", "a compiled model is one graph for all batches and never waits for the host", one_graph)
-    )
+    graph = "a compiled model is one graph for all batches and never waits for the host"
+    found.append(Check("encoder", graph, one_graph))
+    found.append(Check("encoder", f"{graph}: a stem", partial(one_graph, stem_width=9)))
+    follows = "training follows training on the CPU"
     found += [
-        Check("step", f"training follows training on the CPU: {positions}", partial(follows_cpu, positions=positions))
-        for positions in POSITIONS
+        Check("step", f"{follows}: {positions}", partial(follows_cpu, positions=positions)) for positions in POSITIONS
     ]
+    found.append(Check("step", f"{follows}: a stem", partial(follows_cpu, stem_width=9)))
     found.append(Check("resume", "training goes on from a checkpoint with the same bits", resumes))
     return found
 
@@ -154,9 +156,9 @@ def batch_of(seed):
     return to_batch(ids, torch.where(masked, ids, IGNORE), cu_seqlens, torch.ones(SEQUENCES))
 
 
-def one_graph(device: torch.device, backend: str) -> None:
+def one_graph(device: torch.device, backend: str, **changes: Any) -> None:
     counters.clear()
-    model, batches = model_and_batches(device, backend)
+    model, batches = model_and_batches(device, backend, **changes)
     shape = BatchShape.of(SEQUENCES * LONGEST, LONGEST, 0.15)
     fixed = [piece.to(device) for batch in batches for piece in to_fixed_shape(batch, shape)]
     compiled = compile_model(model, device)
@@ -194,11 +196,11 @@ def assert_close(found, wanted, fraction):
     assert worst <= fraction, f"{found} is not {wanted}: it differs by {worst:.2g} of it, {fraction:g} is allowed"
 
 
-def follows_cpu(device: torch.device, backend: str, *, positions: str) -> None:
+def follows_cpu(device: torch.device, backend: str, **changes: Any) -> None:
     precision = "bf16" if backend == "flash" else "fp32"
     losses = []
     for where, name in ((CPU, "sdpa"), (device, backend)):
-        model, batches = model_and_batches(where, name, positions=positions)
+        model, batches = model_and_batches(where, name, **changes)
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
         losses.append(train(model, optimizer, batches, where, precision, range(5)))
     assert_close(losses[1], losses[0], 2e-2 if precision == "bf16" else 1e-3)

@@ -42,9 +42,10 @@ def test_the_encoder_is_one_graph_on_cuda_and_asks_the_host_for_nothing(tmp_path
     torch_folder = Path(torch.__file__).parent
     words = [COMPILER, "-O0", "-shared", "-fPIC", "-std=c++20", f"-I{torch_folder / 'include'}", str(source)]
     subprocess.run([*words, "-o", str(guard), f"-L{torch_folder / 'lib'}", "-lc10"], check=True)
-    program = f"import traced_on_cuda; traced_on_cuda.main({str(guard)!r}, {POSITIONS!r})"
+    variants = [*({"positions": name} for name in POSITIONS), {"stem_width": 9}]
+    program = f"import traced_on_cuda; traced_on_cuda.main({str(guard)!r}, {variants!r})"
     folders = [Path(__file__).parent, Path(__file__).parents[1]]
     setup = f"import sys; sys.path[:0] = {list(map(str, folders))!r}; "
     answer = subprocess.run([sys.executable, "-c", setup + program], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.split() == ["cuda:0", "1", "0"] * len(POSITIONS)
+    assert answer.stdout.split() == ["cuda:0", "1", "0"] * len(variants)

@@ -15,8 +15,8 @@ from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, backends
 from genomask.training.compiling import compile_model
 
 
-def main(guard, positions):
-    """For each kind of positions: the device of the loss, the graphs it took, and the breaks between them."""
+def main(guard, variants):
+    """For each variant of the encoder: the device of the loss, the graphs it took, and the breaks between them."""
     ctypes.CDLL(guard)
     torch.cuda.amp.common.amp_definitely_not_available = lambda: False
     torch.cuda.is_bf16_supported = lambda *_, **__: True
@@ -24,18 +24,18 @@ def main(guard, positions):
     (batch,) = to_fixed_shape(batch_of(0), BatchShape.of(SEQUENCES * LONGEST, LONGEST, 0.15))
     real_compile = torch.compile
     torch.compile = lambda model, **how: real_compile(model, backend="eager", **how)
-    for kind in positions:
+    for variant in variants:
         torch._dynamo.reset()
         counters.clear()
         with FakeTensorMode(allow_non_fake_inputs=True):
-            print(traced(batch, kind).device, counters["stats"]["unique_graphs"], len(counters["graph_break"]))
+            print(traced(batch, variant).device, counters["stats"]["unique_graphs"], len(counters["graph_break"]))
 
 
-def traced(batch, positions):
+def traced(batch, variant):
     """The loss of a compiled model, under the autocast of training."""
     config = MosaicBertConfig(
         vocab_size=500, hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=256,
-        attention_backend="flex", positions=positions,
+        attention_backend="flex", **variant,
     )  # fmt: skip
     there = torch.device("cuda")
     with there:  # such a model can be made there, but not be moved there

@@ -150,6 +150,7 @@ def _facts(
     where: Mapping[str, Any],
 ) -> dict[str, str]:
     masking, training, config = recipe.masking, recipe.training, model.config
+    stem = f", a stem of {config.stem_width} tokens" if config.stem_width > 1 else ""
     return {
         "data": f"{', '.join(data)} (fingerprint {fingerprint})",
         "tokens": recipe.token_words(config.vocab_size),
@@ -158,7 +159,7 @@ def _facts(
         f"{'bases' if masking.match == 'bases' else 'tokens'} asked for",
         "encoder": f"{counted(config.num_hidden_layers, 'layer')} of {config.hidden_size}, "
         f"{counted(config.num_attention_heads, 'head')}, positions {config.positions}, "
-        f"MLP {config.mlp}, stem of {counted(config.stem_width, 'token')}: {model.num_parameters():,} parameters",
+        f"MLP {config.mlp}{stem}: {model.num_parameters():,} parameters",
         **({"went on from": where["from"]} if "from" in where else {}),
         "training": f"{counted(training.steps, 'step')} of {counted(training.sequences_per_step, 'sequence')}, "
         f"{tokens:,} tokens seen, seed {training.seed}",
