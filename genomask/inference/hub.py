@@ -132,6 +132,7 @@ def open_as_ours(folder: Path) -> "MosaicBertForMaskedLM":
 
 
 def _open_weights(folder: Path, head: str, settings: dict[str, Any]) -> Any:
+    from genomask.encoders import MosaicBertConfig
     from genomask.encoders.bridges import is_mosaicbert, model_type, read_config, read_weights, refuse_not_finite
 
     config = read_config(folder)
@@ -150,6 +151,8 @@ def _open_weights(folder: Path, head: str, settings: dict[str, Any]) -> Any:
     except Exception as problem:  # as above
         raise UserError(f"{folder}: cannot be opened as a {head} model: {_first_line(problem)}") from problem
     _refuse_lacking(folder, head, found, f"{model.base_model_prefix}.")
+    if isinstance(model.config, MosaicBertConfig):  # others leave tensors in their files that their models do not read
+        _refuse_left_over(folder, found)
     refuse_not_finite(model, folder)
     return model
 
@@ -239,6 +242,17 @@ def _refuse_lacking(folder: Path, head: str, found: dict[str, Any], encoder: str
         raise UserError(
             f"{folder}: the weights lack {lacking[0]} in the shape its config asks of a {head} model ({len(lacking)} "
             "tensors in all); give the folder of a model saved with this head, config.json and weights together"
+        )
+
+
+def _refuse_left_over(folder: Path, found: dict[str, Any]) -> None:
+    """UserError for tensors of the encoder that its config does not ask for: without them it would be another model."""
+    parts = ("embeddings.", "encoder.")
+    left = sorted(name for name in found["unexpected_keys"] if name.removeprefix("bert.").startswith(parts))
+    if left:
+        raise UserError(
+            f"{folder}: the weights hold {left[0]}, which config.json does not ask for ({len(left)} such tensors); "
+            "give the config.json that belongs to these weights"
         )
 
 

@@ -8,7 +8,7 @@ import torch
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
 from genomask.data import KmerTokenizer
-from genomask.encoders import EncoderSettings, MosaicBertForMaskedLM
+from genomask.encoders import EncoderSettings, MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.errors import UserError
 from genomask.inference.hub import open_as_ours, open_model
 
@@ -127,6 +127,26 @@ def test_a_folder_without_the_head_asked_for_is_refused(kmer_folder, copy):
     model.save_pretrained(copy)
     with pytest.raises(UserError, match=r"lack cls\.predictions\.decoder\.bias"):
         open_model(copy)
+
+
+@pytest.mark.parametrize("head", ["masked-lm", "classification", "encoder"])
+@pytest.mark.parametrize(
+    ("had", "lost", "left"),
+    [
+        ({"stem_width": 5}, "stem_width", "embeddings.stem.tables.weight"),
+        ({"positions": "learned"}, "positions", "embeddings.position_embeddings.weight"),
+        ({"num_hidden_layers": 2}, "num_hidden_layers", "encoder.layer.1.attention.output.LayerNorm.bias"),
+    ],
+)
+def test_weights_that_the_config_does_not_ask_for_are_not_left_out_in_silence(copy, head, had, lost, left):
+    config = json.loads((copy / "config.json").read_text())
+    kept = {name: config[name] for name in ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size")}
+    MosaicBertForMaskedLM(MosaicBertConfig(**kept | {"num_hidden_layers": 1} | had)).save_pretrained(copy)
+    config = json.loads((copy / "config.json").read_text())
+    config[lost] = {"stem_width": 1, "positions": "alibi", "num_hidden_layers": 1}[lost]
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=rf"the weights hold (bert\.)?{left}, which config.json does not ask for"):
+        open_model(copy, head=head)
 
 
 def test_code_inside_a_folder_is_never_run(copy, tmp_path):
