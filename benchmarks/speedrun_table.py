@@ -133,7 +133,7 @@ def draw(runs: list[dict], race: Race, path: Path) -> None:
     """Scores over tokens and over CPU seconds: a thin line a run, one colour an arm."""
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
     arms = list(dict.fromkeys(run["arm"] for run in runs))
-    colours = dict(zip(arms, plt.colormaps["tab10"].colors, strict=False))
+    colours = dict(zip(arms, plt.colormaps["tab10" if len(arms) <= 10 else "tab20"].colors, strict=False))
     for panel, (key, label) in zip(panels, {"tokens": "tokens", "cpu_s": "CPU seconds"}.items(), strict=True):
         for run in runs:
             x, y = [row[key] for row in run["curve"]], [row["score"] for row in run["curve"]]

@@ -179,3 +179,11 @@ def test_every_arm_is_a_recipe_that_can_be_read(bench):
                     for x in recipes]  # fmt: skip
         assert len(set(held_out)) == 1
         assert {race.target.name, race.before.name} <= {arm.name for arm in race.arms}
+
+
+def test_a_race_of_many_arms_is_drawn(bench, table, tmp_path):
+    race = bench("speedrun_arms").RACES["race"]
+    table.draw([a_run(arm.name, 0, (1.0, 9, 1.99), (8.0, 90, 1.9)) for arm in race.arms], race, tmp_path / "race.svg")
+    drawn = (tmp_path / "race.svg").read_text()
+    assert len(race.arms) > 10
+    assert all(arm.name.split(",")[0] in drawn for arm in race.arms)
