@@ -5,6 +5,7 @@ it kept; here the key holds all files of the room, since a loop holds what it ca
 which call none of each other, it holds the file of the one that is compiled.
 """
 
+import glob
 import hashlib
 import inspect
 import math
@@ -16,7 +17,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from genomask.files.cache import cache_errors, default_cache
 
@@ -27,6 +28,11 @@ def digest_of_sources(folder: Path) -> str:
     """Of the names and contents of all Python files in a folder, but for the strategies."""
     files = sorted(path for path in folder.rglob("*.py") if path.parent.name != "strategies")
     return hashlib.sha256(repr([(path.name, path.read_bytes()) for path in files]).encode()).hexdigest()
+
+
+def digest_of_text(text: str) -> str:
+    """Short, as names of files are."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def digest_of_file(function: Callable[..., Any]) -> str:
@@ -54,8 +60,40 @@ SOURCES = digest_of_sources(HERE)
 keep_loops_in_the_cache()
 
 
+class FilePerKey(IndexDataCacheFile):
+    """What was compiled, in a file that is named by its key.
+
+    Numba numbers such files, and an index says which key has which. Two processes that compile two strategies at once
+    then take the same number, and one strategy's code is found under the key of the other.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep `data`, and forget what other sources were compiled to."""
+        self._save_data(self._name_of(key), data)
+        stem = self._index_name.removesuffix("nbi")
+        for kept in Path(self._cache_path).glob(f"{glob.escape(stem)}*.nbc"):
+            if not kept.name.startswith(f"{stem}{digest_of_text(SOURCES)}-"):
+                kept.unlink(missing_ok=True)
+
+    def load(self, key: Any) -> Any:
+        """What was kept, or None."""
+        try:
+            return self._load_data(self._name_of(key))
+        except OSError:
+            return None
+
+    def _name_of(self, key: Any) -> str:
+        digest = digest_of_text(repr((self._version, key)))
+        return f"{self._index_name.removesuffix('nbi')}{digest_of_text(SOURCES)}-{digest}.nbc"
+
+
 class RoomCache(FunctionCache):
     """What numba keeps of a function, under a key of all files of the room and of what the function is made of."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        of = self._impl.locator.get_source_stamp()
+        self._cache_file = FilePerKey(self._cache_path, self._impl.filename_base, of)
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         made_of = [cell.cell_contents for cell in self._py_func.__closure__ or ()]

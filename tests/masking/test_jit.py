@@ -22,11 +22,34 @@ def compile_again(name):
 
 @pytest.mark.slow
 def test_a_strategy_is_found_again_and_never_taken_for_another():
+    compile_again("contiguous")
     assert compile_again("contiguous") == 1
+    compile_again("uniform")  # kept, whatever other tests made of the cache
     assert compile_again("uniform") == 1
 
 
+def test_two_processes_that_keep_two_versions_at_once_find_each_its_own(tmp_path):
+    one, other = (jit.FilePerKey(str(tmp_path), "hide-1.py311", "stamp") for _ in range(2))
+    assert one.load("uniform") is other.load("genemask") is None  # both have looked before either writes
+    one.save("uniform", "its code")
+    other.save("genemask", "its own")
+    for kept in (one, other, jit.FilePerKey(str(tmp_path), "hide-1.py311", "stamp")):
+        assert (kept.load("uniform"), kept.load("genemask")) == ("its code", "its own")
+
+
+def test_what_other_sources_were_compiled_to_is_removed(tmp_path, monkeypatch):
+    kept = jit.FilePerKey(str(tmp_path), "hide-1.py311", "stamp")
+    jit.FilePerKey(str(tmp_path), "hide-12.py311", "stamp").save("uniform", "of another function")
+    for sources in ("0123456789", "9876543210"):
+        monkeypatch.setattr(jit, "SOURCES", sources)
+        kept.save("uniform", sources)
+    assert kept.load("uniform") == "9876543210"
+    assert len(list(tmp_path.glob("hide-1.*.nbc"))) == 1
+    assert len(list(tmp_path.glob("hide-12.*.nbc"))) == 1
+
+
 def test_what_other_sources_were_compiled_to_is_not_taken(monkeypatch, tmp_path):
+    compile_again("uniform")  # kept, whatever other tests made of the cache
     assert compile_again("uniform") == 1
     monkeypatch.setattr(jit, "SOURCES", str(tmp_path))  # another one each time
     assert compile_again("uniform") == 0
@@ -50,6 +73,7 @@ def test_a_new_strategy_leaves_what_the_others_were_compiled_to(tmp_path):
 
 
 def test_a_strategy_that_changed_is_compiled_anew(monkeypatch, tmp_path):
+    compile_again("uniform")  # kept, whatever other tests made of the cache
     assert compile_again("uniform") == 1
     monkeypatch.setattr(jit, "digest_of_file", lambda _: str(tmp_path))  # another one each time
     assert compile_again("uniform") == 0
