@@ -61,7 +61,7 @@ keep_loops_in_the_cache()
 
 
 class FilePerKey(IndexDataCacheFile):
-    """What was compiled, in a file that is named by its key.
+    """What was compiled, in a file that is named by its key and the state of its own source file.
 
     Numba numbers such files, and an index says which key has which. Two processes that compile two strategies at once
     then take the same number, and one strategy's code is found under the key of the other.
@@ -83,7 +83,7 @@ class FilePerKey(IndexDataCacheFile):
             return None
 
     def _name_of(self, key: Any) -> str:
-        digest = digest_of_text(repr((self._version, key)))
+        digest = digest_of_text(repr((self._version, self._source_stamp, key)))
         return f"{self._index_name.removesuffix('nbi')}{digest_of_text(SOURCES)}-{digest}.nbc"
 
 

@@ -37,6 +37,11 @@ def test_two_processes_that_keep_two_versions_at_once_find_each_its_own(tmp_path
         assert (kept.load("uniform"), kept.load("genemask")) == ("its code", "its own")
 
 
+def test_what_the_functions_own_file_was_before_is_not_taken(tmp_path):
+    jit.FilePerKey(str(tmp_path), "hide-1.py311", (1.0, 100)).save("uniform", "its code")
+    assert jit.FilePerKey(str(tmp_path), "hide-1.py311", (2.0, 100)).load("uniform") is None
+
+
 def test_what_other_sources_were_compiled_to_is_removed(tmp_path, monkeypatch):
     kept = jit.FilePerKey(str(tmp_path), "hide-1.py311", "stamp")
     jit.FilePerKey(str(tmp_path), "hide-12.py311", "stamp").save("uniform", "of another function")
