@@ -1,5 +1,6 @@
 """`genomask embed`: sequences in, a vector of each (or of each token) out, in the file's order, names beside them."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -29,16 +30,25 @@ def embed(model: Path, sequences: SequenceFile, pooling: str, out: Path, *, both
     loaded = load(model)
     columns = ("name", "start", "stop") if pooling == TOKENS else ("name",)
     done = 0
-    with working("embedding", unit="sequence") as work, vector_file(out, columns) as write:
+    with (
+        working("embedding", unit="sequence") as work,
+        vector_file(out, columns) as write,
+        ThreadPoolExecutor(1, thread_name_prefix="vectors") as writer,  # writes one chunk while the next is computed
+    ):
+        writing: Future[None] | None = None
         for chunk in chunks(read_for(loaded, sequences, both_strands=both_strands)):
             if pooling == TOKENS:
                 labels, found = _of_tokens(loaded, chunk, settings, str(sequences.path))
             else:
                 labels = [[sequence.name for sequence in chunk]]
                 found = chunk_vectors(loaded, chunk, settings, str(sequences.path), both_strands=both_strands)
-            write(labels, found)
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(write, labels, found)
             done += len(chunk)
             work.show(done)
+        if writing is not None:
+            writing.result()
     return "" if out == STDOUT else _said(out, done, loaded)
 
 
@@ -47,7 +57,7 @@ def _of_tokens(
 ) -> tuple[Labels, np.ndarray]:
     found = chunk_tokens(loaded, chunk, settings, where)
     names = [chunk[number].name for number in found.sequence.tolist()]
-    return [names, found.start.tolist(), found.stop.tolist()], found.vectors
+    return [names, found.start, found.stop], found.vectors
 
 
 def _said(out: Path, done: int, loaded: Loaded) -> str:

@@ -1,7 +1,7 @@
 """Rows of labels and vectors, written as they come: .npy with the labels beside it, .parquet, or .tsv."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,8 +16,8 @@ from genomask.files.outputs import require_own, require_writable
 STARTS = {".npy": b"\x93NUMPY", ".parquet": b"PAR1", ".tsv": b"name\t"}
 """Of a file that is written here: one that begins otherwise is a person's, and is not replaced."""
 SUFFIXES = tuple(STARTS)
-Labels = Sequence[Sequence[Any]]
-"""Columns of n cells each."""
+Labels = Sequence[Sequence[str] | np.ndarray]
+"""Columns of n cells each: words, or whole numbers from 0."""
 Write = Callable[[Labels, np.ndarray], None]
 """Takes the labels of n rows and their vectors, (n, D) float32."""
 
@@ -76,8 +76,16 @@ def line_of(cells: Sequence[Any]) -> str:
     return "\t".join(map(str, cells))
 
 
-def _lines(columns: Labels, end: str = "") -> Iterator[str]:
-    return map(("\t".join(["{}"] * len(columns)) + end).format, *columns)
+def _lines(columns: Labels) -> Iterator[str]:
+    return map("\t".join, zip(*map(_spelt, columns), strict=True))
+
+
+def _spelt(cells: Sequence[str] | np.ndarray) -> Iterable[str]:
+    """Cells as text; numbers, which come again and again, are spelt once each."""
+    if not isinstance(cells, np.ndarray):
+        return cells
+    words = [str(number) for number in range(cells.max(initial=-1) + 1)]
+    return map(words.__getitem__, cells.tolist())
 
 
 def _tsv(file: BinaryIO, columns: Sequence[str]) -> Write:
@@ -108,7 +116,7 @@ class _Npy:
             self._shape = (0, vectors.shape[1])
             self._write_header()
         self._file.write(np.ascontiguousarray(vectors, dtype="<f4").data)
-        self._names.write("".join(_lines(labels, "\n")).encode())
+        self._names.write("\n".join([*_lines(labels), ""]).encode())
         self._shape = (self._shape[0] + len(vectors), self._shape[1])
 
     def finish(self) -> None:

@@ -16,7 +16,8 @@ LABELS = [("a b", 0), ("c", 1), ("ä", 2), ("", 3), ("a b", 4)]
 
 
 def columns(rows):
-    return list(zip(*rows, strict=True))
+    names, starts = zip(*rows, strict=True)
+    return [names, np.array(starts)]
 
 
 def write(out, pieces=((0, 2), (2, 5))):
