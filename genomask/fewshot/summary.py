@@ -23,6 +23,11 @@ SEEDS_CAPTION = (
     "Mean over draws of the training examples and over pretraining seeds, plus or minus a 95 % t interval over seeds, "
     f"which takes {MIN_SEEDS} or more of them; of floors that know no seed it is over draws. All on this test set."
 )
+FEW_DRAWS = 5
+FEW_CAPTION = (
+    f"Fewer than {FEW_DRAWS} draws: a t interval of so few is wide, of two 13 times their standard error on either "
+    "side; ask for more draws (--draws 20)."
+)
 OVERLAP_CAPTION = "draws overlap: the draws share examples of the pool, so the interval is narrower than it should be."
 
 
@@ -56,6 +61,7 @@ def captions(summary: pd.DataFrame) -> list[str]:
     has_seeds = summary.groupby("strategy")["pretraining_seed"].nunique().max() > 1
     lines = [
         SEEDS_CAPTION if has_seeds else INTERVAL_CAPTION,
+        *([FEW_CAPTION] if not has_seeds and summary["n_draws"].between(2, FEW_DRAWS - 1).any() else []),
         *([OVERLAP_CAPTION] if summary["draws_overlap"].any() else []),
     ]
     for task, rows in summary.groupby("task", sort=False):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from genomask.fewshot.metrics import METRICS
-from genomask.fewshot.summary import INTERVAL_CAPTION, OVERLAP_CAPTION, SEEDS_CAPTION, captions, summarise
+from genomask.fewshot.summary import FEW_CAPTION, INTERVAL_CAPTION, OVERLAP_CAPTION, SEEDS_CAPTION, captions, summarise
 
 
 def rows(method: str, shot: int, accuracies: list[float]) -> list[dict]:
@@ -44,9 +44,15 @@ def test_the_test_sets_own_error_is_binomial(summary):
 
 def test_captions_say_what_the_intervals_mean(summary):
     lines = captions(summary)
-    assert lines[:2] == [INTERVAL_CAPTION, OVERLAP_CAPTION]
-    assert "400 test sequences; their sampling adds a standard error of up to 2.5 points" in lines[2]
+    assert lines[:3] == [INTERVAL_CAPTION, FEW_CAPTION, OVERLAP_CAPTION]
+    assert "400 test sequences; their sampling adds a standard error of up to 2.5 points" in lines[3]
     assert OVERLAP_CAPTION not in captions(summary[~summary["draws_overlap"]])
+
+
+@pytest.mark.parametrize(("draws", "said"), [(1, False), (2, True), (4, True), (5, False)])
+def test_few_draws_are_told_to_make_wide_intervals(draws, said):
+    table = summarise(pd.DataFrame(rows("probe", 10, [0.5, 0.6, 0.7, 0.8, 0.9][:draws])), {"toy": 50})
+    assert (FEW_CAPTION in captions(table)) is said
 
 
 def test_the_caption_of_several_pretraining_seeds_says_that_the_interval_is_over_them(summary):
