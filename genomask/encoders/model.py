@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import can_return_tuple
 
@@ -23,7 +24,7 @@ from genomask.encoders.linear import Linear, type_of_products
 from genomask.encoders.packing import pad
 from genomask.encoders.padded import attend_in_rows, places_in_rows, to_rows
 from genomask.encoders.positions import turned
-from genomask.encoders.stem import Stem
+from genomask.encoders.stem import Stem, Tables
 from genomask.errors import DataError
 
 
@@ -68,6 +69,15 @@ class MosaicBertPreTrainedModel(PreTrainedModel):
         asked = attn_implementation
         name = asked.get("", self.config._attn_implementation) if isinstance(asked, dict) else asked
         self.config._attn_implementation = checked(name)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """As transformers does it, but that a stem begins as if there were none: random vectors, one for each
+        neighbour, would together drown the token's own.
+        """
+        if isinstance(module, Tables):
+            init.zeros_(module.weight)
+        else:
+            super()._init_weights(module)
 
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True

@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from genomask.encoders.config import MosaicBertConfig
 
 
+class Tables(nn.Embedding):
+    """Vectors for each neighbour's place, one table after the other: a type of its own, by which new ones are known."""
+
+
 class Stem(nn.Module):
     """What the W - 1 neighbours of each token add to its vector; beyond the ends of a sequence there are none."""
 
@@ -19,7 +23,7 @@ class Stem(nn.Module):
         super().__init__()
         self.neighbours = config.stem_width - 1
         rows = self.neighbours * config.padded_vocab_size
-        self.tables = nn.Embedding(rows + 1, config.hidden_size, padding_idx=rows)
+        self.tables = Tables(rows + 1, config.hidden_size, padding_idx=rows)
         """R rows for each neighbour, the leftmost first, and one that stands for no token."""
 
     @property
@@ -47,6 +51,6 @@ class Stem(nn.Module):
         old = self.of_neighbours.detach()[:, :kept]
         weight = F.pad(old, (0, 0, 0, rows - old.shape[1])).flatten(0, 1)
         weight = torch.cat([weight, self.tables.weight.detach()[-1:]])
-        self.tables = nn.Embedding.from_pretrained(
+        self.tables = Tables.from_pretrained(
             weight, freeze=not self.tables.weight.requires_grad, padding_idx=len(weight) - 1
         )

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_encoders import packed_input, tiny_config, tiny_model
 
+from genomask.encoders import MosaicBertForMaskedLM
 from genomask.encoders.stem import Stem
 from genomask.errors import DataError, SettingsError
 
@@ -34,6 +35,22 @@ def test_the_stem_is_a_convolution_over_one_hot_tokens_of_each_sequence(lengths,
     found = stem(ids, cu_seqlens)
     exact = torch.cat([convolution(stem, piece) for piece in ids.split(lengths) if len(piece)])
     assert (found - exact).abs().max() < 1e-5
+
+
+def test_an_untrained_encoder_with_a_stem_is_the_one_without_and_a_trained_one_opens_as_it_was(tmp_path):
+    torch.manual_seed(3)
+    model = MosaicBertForMaskedLM(tiny_config(stem_width=5)).eval()
+    ids, _, cu_seqlens, longest = packed_input([7, 2])
+    packed = {"input_ids": ids, "cu_seqlens": cu_seqlens, "max_seqlen": longest}
+    with_stem, model.bert.embeddings.stem = model(**packed).logits, None
+    assert torch.equal(with_stem, model(**packed).logits)
+
+    trained = tiny_model(stem_width=5)
+    trained.save_pretrained(tmp_path)
+    opened = MosaicBertForMaskedLM.from_pretrained(tmp_path)
+    tables = [m.bert.embeddings.stem.tables.weight for m in (trained, opened)]
+    assert tables[0].any()
+    assert torch.equal(*tables)
 
 
 def test_a_batch_without_tokens_passes_through():
