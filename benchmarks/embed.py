@@ -40,8 +40,8 @@ GOAL = 0.9
 
 
 def main(
-    bases: Annotated[int, typer.Option(help="Bases in each file.")] = 200_000,
-    rounds: Annotated[int, typer.Option(help="Rounds of turns, after one that is not counted.")] = 9,
+    bases: Annotated[int, typer.Option(help="Bases in each file.")] = 40_000,
+    rounds: Annotated[int, typer.Option(help="Rounds of turns, after one that is not counted.")] = 5,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     out: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:

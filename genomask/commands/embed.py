@@ -12,6 +12,7 @@ from genomask.files.vectors import Labels, names_beside, require_out, vector_fil
 from genomask.inference.models import Loaded, load
 from genomask.inference.pooling import VectorSettings
 from genomask.inference.stream import chunk_tokens, chunk_vectors, chunks, read_for
+from genomask.machine.process import collect_only_new_garbage
 from genomask.terminal.progress import working
 
 TOKENS = "tokens"
@@ -28,6 +29,7 @@ def embed(model: Path, sequences: SequenceFile, pooling: str, out: Path, *, both
     require_out(out, sequences.files)
     settings = VectorSettings() if pooling == TOKENS else VectorSettings(pooling=pooling)
     loaded = load(model)
+    collect_only_new_garbage()
     columns = ("name", "start", "stop") if pooling == TOKENS else ("name",)
     done = 0
     with (

@@ -15,6 +15,7 @@ from genomask.inference.classes import class_names, read_out
 from genomask.inference.models import load
 from genomask.inference.pooling import VectorSettings
 from genomask.inference.stream import chunk_logits, chunks, read_for
+from genomask.machine.process import collect_only_new_garbage
 from genomask.terminal.progress import working
 
 
@@ -26,6 +27,7 @@ def predict(model: Path, sequences: SequenceFile, out: Path, *, both_strands: bo
     """
     require_out(out, sequences.files, suffixes=(".tsv",))
     loaded = load(model, "trained classification")
+    collect_only_new_garbage()
     done, tokens_per_batch = 0, VectorSettings().tokens_per_batch
     with working("predicting", unit="sequence") as work, _opened(out) as file:
         for chunk in chunks(read_for(loaded, sequences, both_strands=both_strands)):
