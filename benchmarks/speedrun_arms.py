@@ -119,6 +119,7 @@ BERT_BEST = at_rate(BERT_FREE, 3e-3)
 TINY = Arm("genome-tiny", "genome-tiny")
 
 FAST = Arm("genome-fast", "genome-fast")
+ONE_LAYER = changed(FAST, "one layer", "encoder.num_hidden_layers=1")
 QUARTER = replace(FAST, name="genome-fast, a quarter of the budget", fraction=0.25)
 MUON, MORE = "optimizer.name=muon", "masking.mask_rate=0.30"
 MUON_30 = Arm("muon, 30 %, 32 windows a step", "genome-tiny", (MUON, MORE, HALF))
@@ -193,6 +194,7 @@ RACES = {
             Arm("muon, 45 %, 4 layers", "genome-tiny", (MUON, "masking.mask_rate=0.45", "encoder.num_hidden_layers=4")),
         )
     ),
+    "layers": Race((TINY, FAST, ONE_LAYER), target=TINY, before=FAST),
     "stems": Race(
         (
             TINY,
@@ -236,4 +238,4 @@ RACES = {
     ),
 }
 """All; without the search for the peers' best rates; the record, the one before it and the peer at its best rate; one
-switch after the other, without a stem and with one; all of text, and its switches."""
+switch after the other, without a stem and with one; one layer beside two; all of text, and its switches."""
