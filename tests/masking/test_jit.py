@@ -28,6 +28,12 @@ def test_a_strategy_is_found_again_and_never_taken_for_another():
     assert compile_again("uniform") == 1
 
 
+def test_no_two_strategies_are_linked_by_one_name():
+    """A process loads what others compiled, each of which counts its functions for itself: the number is no help."""
+    found = [next(iter(spec.machine_code.overloads.values())).fndesc.qualname for spec in STRATEGIES.values()]
+    assert len(set(found)) == len(STRATEGIES)
+
+
 def test_two_processes_that_keep_two_versions_at_once_find_each_its_own(tmp_path):
     one, other = (jit.FilePerKey(str(tmp_path), "hide-1.py311", "stamp") for _ in range(2))
     assert one.load("uniform") is other.load("genemask") is None  # both have looked before either writes
