@@ -6,20 +6,24 @@ Letters: C centres of one sequence, J tokens that can cover a base (k at stride 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
 
 from genomask.hashing import Purpose
-from genomask.masking.jit import Array, Int, bits_at, jit, mix, offset_of
+from genomask.masking.jit import Array, Int, bits_at, jit, mix, named_by_its_parts, offset_of
 from genomask.masking.sequence import Sequence, centres, hide_base, hide_token
 from genomask.types import TokenBases
 
 _TOKEN_TIE, _CENTRE_TIE = offset_of(Purpose.TOKEN_TIE), offset_of(Purpose.CENTRE_TIE)
 _LARGEST = np.uint64(2**63 - 1)
 
-within_strategy = numba.njit(nogil=True)
-"""For functions made of others: compiled within the strategy that calls them, and kept on disk with it."""
+
+def within_strategy(function: Callable[..., Any]) -> Any:
+    """For functions made of others: compiled within the strategy that calls them, and kept on disk with it."""
+    return numba.njit(nogil=True)(named_by_its_parts(function))
+
 
 Score = Callable[[Sequence, Int, Int], float]
 """From a sequence, one of its tokens and a centre to how well the token serves the centre; compiled."""

@@ -101,9 +101,18 @@ class RoomCache(FunctionCache):
         return sig, codegen.magic_tuple(), self._py_func.__code__.co_code, tuple(names), SOURCES
 
 
+def named_by_its_parts(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Machine code is linked by a function's name and a number that each process counts for itself. So one that is made
+    of others is named by them: of two that two processes compiled, a third would else run whichever it loads first.
+    """
+    made_of = (cell.cell_contents for cell in function.__closure__ or ())
+    function.__qualname__ += "".join(f".{x.__module__}.{x.__qualname__}" for x in made_of if callable(x))
+    return function
+
+
 def jit(function: Callable[..., Any]) -> Any:
     """A compiled function, without Python's lock: masking runs beside training."""
-    dispatcher: Any = numba.njit(nogil=True)(function)
+    dispatcher: Any = numba.njit(nogil=True)(named_by_its_parts(function))
     dispatcher._cache = RoomCache(function)
     return dispatcher
 

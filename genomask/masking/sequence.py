@@ -136,9 +136,6 @@ def over_sequences(mask: Callable[..., None]) -> Select:
             weighted |= write_weights(sequence, spans[first:stop], weights[first:stop])
         return weighted
 
-    # Machine code is linked by this name and a number that each process counts for itself: of two strategies that two
-    # processes compiled, a third would otherwise run whichever it loads first.
-    select.__qualname__ += f".{mask.__module__}.{mask.__name__}"
     return select
 
 
