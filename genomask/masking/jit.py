@@ -96,17 +96,24 @@ class RoomCache(FunctionCache):
         self._cache_file = FilePerKey(self._cache_path, self._impl.filename_base, of)
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        made_of = [cell.cell_contents for cell in self._py_func.__closure__ or ()]
-        names = [f"{x.__module__}.{x.__qualname__} {digest_of_file(x)}" if callable(x) else repr(x) for x in made_of]
-        return sig, codegen.magic_tuple(), self._py_func.__code__.co_code, tuple(names), SOURCES
+        files = tuple(digest_of_file(part) for part in parts_of(self._py_func) if callable(part))
+        code = self._py_func.__code__.co_code
+        return sig, codegen.magic_tuple(), code, self._py_func.__qualname__, files, SOURCES
+
+
+def parts_of(function: Callable[..., Any]) -> list[Any]:
+    """What a function was made of by the one around it."""
+    return [cell.cell_contents for cell in function.__closure__ or ()]
 
 
 def named_by_its_parts(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Machine code is linked by a function's name and a number that each process counts for itself. So one that is made
-    of others is named by them: of two that two processes compiled, a third would else run whichever it loads first.
+    """The function, under a name that no other has: of two that one function made, each gets what it was made of.
+
+    Machine code is linked by name, type and a number that each process counts for itself. Of two functions of one name
+    that two processes compiled, a third one, which finds both in the cache, would run whichever it loads first.
     """
-    made_of = (cell.cell_contents for cell in function.__closure__ or ())
-    function.__qualname__ += "".join(f".{x.__module__}.{x.__qualname__}" for x in made_of if callable(x))
+    names = (f"{x.__module__}.{x.__qualname__}" if callable(x) else repr(x) for x in parts_of(function))
+    function.__qualname__ = ".".join([function.__qualname__, *names])
     return function
 
 

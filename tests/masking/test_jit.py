@@ -1,10 +1,16 @@
 """What is compiled is kept on disk, found again, and forgotten once any file of the room changes."""
 
 import importlib
+import json
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numba
 import pytest
+from known_masks import FILE
 
 from genomask.errors import SettingsError
 from genomask.masking import STRATEGIES, jit
@@ -28,10 +34,33 @@ def test_a_strategy_is_found_again_and_never_taken_for_another():
     assert compile_again("uniform") == 1
 
 
-def test_no_two_strategies_are_linked_by_one_name():
-    """A process loads what others compiled, each of which counts its functions for itself: the number is no help."""
-    found = [next(iter(spec.machine_code.overloads.values())).fndesc.qualname for spec in STRATEGIES.values()]
-    assert len(set(found)) == len(STRATEGIES)
+MASKS = """
+import sys
+from known_masks import cases, digest
+wanted = [f"3-mers, stride 1: {name} 0.15 none" for name in sys.argv[1:]]
+found = dict(cases())
+print(*(digest(found[case]) for case in wanted))
+"""
+CENTRED = ("random-span", "genemask", "genemask-released", "fixed-span")
+"""Strategies that one function makes."""
+
+
+@pytest.mark.slow
+def test_what_several_processes_compiled_is_right_where_it_is_loaded_together(tmp_path):
+    """Each counts its functions for itself, so that theirs have the same numbers."""
+
+    def start(cache, *names):
+        variables = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(Path(__file__).parent)}
+        return subprocess.Popen([sys.executable, "-c", MASKS, *names], env=variables, stdout=subprocess.PIPE, text=True)
+
+    known = json.loads(FILE.read_text("utf-8"))
+    expected = [known[f"3-mers, stride 1: {name} 0.15 none"] for name in CENTRED]
+    alone = [start(tmp_path / name, name) for name in CENTRED]
+    assert [process.communicate()[0].strip() for process in alone] == expected
+    for name in CENTRED:
+        shutil.copytree(tmp_path / name, tmp_path / "together", dirs_exist_ok=True)
+    together = start(tmp_path / "together", *CENTRED)
+    assert together.communicate()[0].split() == expected
 
 
 def test_two_processes_that_keep_two_versions_at_once_find_each_its_own(tmp_path):
