@@ -45,7 +45,7 @@ class PackedBatch(NamedTuple):
         return self._replace(**moved)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TokenBases:
     """What masking must know of a vocabulary, and nothing else of the tokenizer.
 
@@ -81,6 +81,11 @@ class TokenBases:
     def tokens_over_a_base(self) -> float:
         """How many tokens cover a base, away from the ends of its sequence."""
         return self.k / self.stride
+
+    @property
+    def most_tokens_over_a_base(self) -> int:
+        """The same as a whole number: the most that cover any."""
+        return -(-self.k // self.stride)
 
     @property
     def equally_long(self) -> bool:

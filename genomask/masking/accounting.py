@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genomask.masking.checks import checked, checked_spans
 from genomask.masking.jit import Array, jit
-from genomask.masking.sequence import Packed, Vocabulary, lay_out
+from genomask.masking.sequence import Packed, Vocabulary, lay_out, vocabulary_of
 from genomask.types import TokenBases
 
 
@@ -52,7 +52,7 @@ def account(
     """
     batch = checked(input_ids_before, cu_seqlens, cu_seqlens[:-1].long(), len(tokens.maskable))
     after, numbers = input_ids_after.cpu().long().numpy(), checked_spans(spans, len(input_ids_before))
-    return MaskAccount(*account_each(batch, after, numbers, Vocabulary.of(tokens)).sum(0).tolist())
+    return MaskAccount(*account_each(batch, after, numbers, vocabulary_of(tokens)).sum(0).tolist())
 
 
 @jit
@@ -89,7 +89,7 @@ def hidden_bases(input_ids: Tensor, spans: Tensor, cu_seqlens: Tensor, tokens: T
     masked and does not count as visible here: it names no letter of the bases it covers.
     """
     batch = checked(input_ids, cu_seqlens, cu_seqlens[:-1].long(), len(tokens.maskable))
-    numbers, vocabulary = checked_spans(spans, len(input_ids)), Vocabulary.of(tokens)
+    numbers, vocabulary = checked_spans(spans, len(input_ids)), vocabulary_of(tokens)
     bounds = zip(batch.bounds[:-1].tolist(), batch.bounds[1:].tolist(), strict=True)
     each = [_hidden_bases(batch.input_ids[a:b], numbers[a:b], vocabulary) for a, b in bounds]
     return torch.from_numpy(np.concatenate([np.zeros(0, dtype=np.bool_), *each]))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genomask.masking.checks import checked
 from genomask.masking.registry import StrategySpec
-from genomask.masking.sequence import Sequence, Settings, Vocabulary, over_sequences
+from genomask.masking.sequence import Sequence, Settings, Vocabulary, over_sequences, vocabulary_of
 from genomask.types import TokenBases
 
 
@@ -77,7 +77,7 @@ class BuiltStrategy(Strategy):
 
     @cached_property
     def _tables(self) -> tuple[Vocabulary, Settings]:
-        return Vocabulary.of(self.tokens), Settings(self.probabilities.numpy(), self.scores.numpy())
+        return vocabulary_of(self.tokens), Settings(self.probabilities.numpy(), self.scores.numpy())
 
     def _interpreted(self, sequence: Sequence, *_: Any) -> None:
         key, limit = np.uint64(sequence.key), np.uint64(sequence.limit)  # Python ints, as numba gives them back

@@ -32,7 +32,7 @@ Hide = Callable[[Sequence], None]
 
 def published_probability(rate: float, tokens: TokenBases) -> float:
     """p_c = rate / mean number of tokens a centre masks if spans never meet: (2k - 1 + k) / 2 at stride 1."""
-    n_tokens = -(-tokens.k // tokens.stride)
+    n_tokens = tokens.most_tokens_over_a_base
     return rate / (tokens.stride * (2 * n_tokens - 1 + n_tokens) / 2)
 
 
@@ -52,7 +52,7 @@ def around_centres(score_of: Score, *, all_long_below: int = 0, ties_at_random: 
         first in order, which is from the token that starts last.
         """
         ties = mix(sequence.key + _TOKEN_TIE)
-        n_tokens = -(-sequence.vocabulary.k // sequence.vocabulary.stride)
+        n_tokens = sequence.vocabulary.n_over
         best: Int = -1
         best_score, best_tie = 0.0, np.int64(0)
         j, t = 0, last

@@ -11,7 +11,7 @@ from genomask.errors import SettingsError
 from genomask.hashing import Purpose
 from genomask.masking.checks import checked, checked_spans
 from genomask.masking.jit import Array, Int, below, bits_at, draw, jit, limit_of, mix, offset_of
-from genomask.masking.sequence import Packed, Vocabulary
+from genomask.masking.sequence import Packed, Vocabulary, vocabulary_of
 from genomask.types import IGNORE, TokenBases
 
 MASK_FRACTION = 0.8
@@ -34,13 +34,13 @@ def corrupt(
     if per not in ("span", "token"):
         raise SettingsError(f"corruption must be 'span' or 'token', got {per!r}.")
     batch, numbers = checked(input_ids, cu_seqlens, keys, len(tokens.maskable)), checked_spans(spans, len(input_ids))
-    out, labels = batch.input_ids.copy(), np.where(numbers > 0, batch.input_ids, IGNORE)
+    out, labels = batch.input_ids.copy(), np.full_like(batch.input_ids, IGNORE)
     limits = limit_of(MASK_FRACTION), limit_of(MASK_FRACTION + RANDOM_FRACTION)
     if per == "span" and tokens.of_kmers:
-        _corrupt_bases(batch, numbers, Vocabulary.of(tokens), tokens.mask_id, *limits, out)
+        _corrupt_bases(batch, numbers, vocabulary_of(tokens), tokens.mask_id, *limits, out, labels)
     else:
         drawable = tokens.maskable_ids.cpu().numpy()
-        _corrupt_tokens(batch, numbers, drawable, per == "span", tokens.mask_id, *limits, out)
+        _corrupt_tokens(batch, numbers, drawable, per == "span", tokens.mask_id, *limits, out, labels)
     device = input_ids.device
     return torch.from_numpy(out).to(device, input_ids.dtype), torch.from_numpy(labels).to(device, input_ids.dtype)
 
@@ -48,13 +48,14 @@ def corrupt(
 @jit
 def _corrupt_tokens(
     batch: Packed, spans: Array, drawable: Array, per_span: bool,
-    mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array,
+    mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array, labels: Array,
 ) -> None:  # fmt: skip
     """A token that is replaced becomes any drawable one."""
     for s in range(len(batch.keys)):
         actions, new_tokens = mix(batch.keys[s] + _ACTION), mix(batch.keys[s] + _NEW_TOKEN)
         for t in range(batch.bounds[s], batch.bounds[s + 1]):
             if spans[t] > 0:
+                labels[t] = batch.input_ids[t]
                 position = t - batch.bounds[s]
                 action = draw(actions, spans[t] if per_span else position)
                 if action < limit_mask:
@@ -66,7 +67,7 @@ def _corrupt_tokens(
 @jit
 def _corrupt_bases(
     batch: Packed, spans: Array, vocabulary: Vocabulary,
-    mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array,
+    mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array, labels: Array,
 ) -> None:  # fmt: skip
     """Tokens of a span that is replaced are recomputed from new bases where no visible token tells the old ones."""
     ids, letters, kmer_ids = batch.input_ids, vocabulary.letters, vocabulary.kmer_ids
@@ -79,6 +80,7 @@ def _corrupt_bases(
         for t in range(first, stop):
             if spans[t] == 0:
                 continue
+            labels[t] = ids[t]
             opens = spans[t] != number
             if opens:
                 number = np.int64(spans[t])

@@ -7,6 +7,7 @@ the sequence's own key, a purpose and a place in the sequence, so a sequence's m
 Letters: T tokens of all packed sequences, B sequences, V ids, S tokens and G bases of one sequence, C centres.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -34,6 +35,7 @@ class Vocabulary(NamedTuple):
 
     k: int  # most bases of a token
     stride: int
+    n_over: int  # most tokens that cover a base, J
     n_bases: Array  # (V,) int64
     maskable: Array  # (V,) bool
     word_start: Array  # (V,) bool
@@ -41,13 +43,14 @@ class Vocabulary(NamedTuple):
     kmer_ids: Array  # (4**k,) int64; (0,) where ids are no k-mers
     first_kmer: int  # the lowest id of a k-mer; 0 where ids are none
 
-    @classmethod
-    def of(cls, tokens: TokenBases) -> "Vocabulary":
-        """From tensors on any device."""
-        tables = tokens.n_bases, tokens.maskable, tokens.word_start, tokens.letters, tokens.kmer_ids
-        n_bases, maskable, word_start, letters, kmer_ids = (x.cpu().contiguous().numpy() for x in tables)
-        first_kmer = int(tokens.kmer_ids.min()) if tokens.of_kmers else 0
-        return cls(tokens.k, tokens.stride, n_bases, maskable, word_start, letters, kmer_ids, first_kmer)
+
+@functools.lru_cache(maxsize=8)
+def vocabulary_of(tokens: TokenBases) -> Vocabulary:
+    """From tensors on any device; kept, for every batch asks."""
+    tables = tokens.n_bases, tokens.maskable, tokens.word_start, tokens.letters, tokens.kmer_ids
+    n_bases, maskable, word_start, letters, kmer_ids = (x.cpu().contiguous().numpy() for x in tables)
+    n_over, first_kmer = tokens.most_tokens_over_a_base, int(tokens.kmer_ids.min()) if tokens.of_kmers else 0
+    return Vocabulary(tokens.k, tokens.stride, n_over, n_bases, maskable, word_start, letters, kmer_ids, first_kmer)
 
 
 class Settings(NamedTuple):
@@ -141,7 +144,7 @@ def over_sequences(mask: Callable[..., None]) -> Select:
 
 _WHOLE, _FLAG, _REAL = (np.zeros(1, dtype=dtype) for dtype in (np.int64, np.bool_, np.float64))
 PACKED = numba.typeof(Packed(_WHOLE, _WHOLE, _WHOLE.view(np.uint64)))
-VOCABULARY = numba.typeof(Vocabulary(1, 1, _WHOLE, _FLAG, _FLAG, np.zeros((1, 1), dtype=np.uint8), _WHOLE, 0))
+VOCABULARY = numba.typeof(Vocabulary(1, 1, 1, _WHOLE, _FLAG, _FLAG, np.zeros((1, 1), dtype=np.uint8), _WHOLE, 0))
 SETTINGS = numba.typeof(Settings(_REAL, _REAL))
 """The types that every strategy is compiled for."""
 

@@ -25,6 +25,7 @@ from genomask.masking.sequence import (
     hide_base,
     open_sequence,
     tokens_drawn,
+    vocabulary_of,
     write_spans,
 )
 from genomask.types import TokenBases
@@ -61,7 +62,7 @@ class Simulation:
         self.input_ids = input_ids.flatten()
         self.cu_seqlens = torch.arange(n + 1) * self.n_tokens
         self._batch = checked(self.input_ids, self.cu_seqlens, self.keys, len(tokens.maskable))
-        self._vocabulary = Vocabulary.of(tokens)
+        self._vocabulary = vocabulary_of(tokens)
         self._n_bases_of = tokens.n_bases[self.input_ids]
         overlap = tokens.k - tokens.stride
         before_the_last = (self._n_bases_of - overlap).clamp(min=0).view(n, -1).sum(1)

@@ -11,15 +11,14 @@ from genomask.types import TokenBases
 
 def published_probability(rate: float, tokens: TokenBases) -> float:
     """Rate / number of tokens a centre masks if spans never meet, 2k - 1 at stride 1."""
-    n_tokens = -(-tokens.k // tokens.stride)
-    return rate / (tokens.stride * (2 * n_tokens - 1))
+    return rate / (tokens.stride * (2 * tokens.most_tokens_over_a_base - 1))
 
 
 def visible(probability: float, n_tokens: int, tokens: TokenBases) -> np.ndarray:
     """(n_tokens,) probability that no centre takes a token that overlaps, or is, this one."""
     k, stride = tokens.k, tokens.stride
     centre = np.arange((n_tokens - 1) * stride + k)
-    nearest = np.rint((2 * centre - _sought(k, stride) + 0.5) / (2 * stride))
+    nearest = np.rint((2 * centre - _sought(tokens.most_tokens_over_a_base, stride) + 0.5) / (2 * stride))
     taken = nearest.clip(np.maximum(0, -(-(centre - k + 1) // stride)), np.minimum(n_tokens - 1, centre // stride))
     centres_of = np.bincount(taken.astype(int), minlength=n_tokens)
     overlapping = (k - 1) // stride
@@ -28,16 +27,15 @@ def visible(probability: float, n_tokens: int, tokens: TokenBases) -> np.ndarray
 
 
 @jit
-def _sought(k: Int, stride: Int) -> Int:
+def _sought(n_over: Int, stride: Int) -> Int:
     """Twice the bases that the middle token over a centre has before it, in the middle of all centres it can have."""
-    middle = (-(-k // stride) - 1) // 2
-    return (2 * middle + 1) * stride - 1
+    return (2 * ((n_over - 1) // 2) + 1) * stride - 1
 
 
 @jit
 def nearness(sequence: Sequence, t: Int, centre: Int) -> float:
     """How near a centre is to the middle of a token; of two as near the one that starts later is nearer."""
-    sought = _sought(sequence.vocabulary.k, sequence.vocabulary.stride)
+    sought = _sought(sequence.vocabulary.n_over, sequence.vocabulary.stride)
     return -abs(2.0 * (centre - sequence.start[t]) - sought + 0.5)
 
 

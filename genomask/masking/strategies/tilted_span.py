@@ -27,7 +27,7 @@ def published_probability(rate: float, tokens: TokenBases, beta: float, single: 
     """Rate / mean number of tokens that a span masks, were there no others."""
     if not 0 <= single <= 1:
         raise SettingsError(f"masking strategy 'tilted-span': single must lie between 0 and 1, got {single}.")
-    n_tokens = -(-tokens.k // tokens.stride)
+    n_tokens = tokens.most_tokens_over_a_base
     return rate / ((1 - single) * (2 * n_tokens - 1) + single * n_tokens)
 
 
