@@ -62,9 +62,9 @@ def describe_machine(device: torch.device) -> dict:
 
 
 def machine_name(machine: dict) -> str:
-    """The GPU's or the processor's name, as part of a file name."""
+    """The GPU's or the processor's name, with its model, as part of a file name."""
     name = machine["processor"] if machine["device"] == "cpu" else machine["device"]
-    return re.sub(r"[^a-z0-9]+", "-", name.split(" (")[0].lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def allocator_environment(name: str) -> dict[str, str]:

@@ -53,8 +53,8 @@ def speed(results: Sequence[dict[str, Any]]) -> str:
     for result in sorted(results, key=_is_emulated):
         clock = "cpu" if "CPU seconds" in result["verdict"][0] else "wall"
         kind = " (emulated)" * _is_emulated(result)
-        name = result["machine"]["processor"].split(" (")[0]
-        line = {"processor": name, "encoder": f"{result['setup']['config']}, {result['setup']['precision']}{kind}"}
+        encoder = f"{result['setup']['config']}, {result['setup']['precision']}{kind}"
+        line = {"processor": result["machine"]["processor"], "encoder": encoder}
         peers = (row for row in result["rows"] if not row["side"].startswith("ours"))
         peers = sorted(peers, key=lambda row: row["side"] != STRICTEST)
         lines.append(line | {"clock": clock} | {row["side"]: f"{row[f'{clock}_ratio']:.2f} x" for row in peers})

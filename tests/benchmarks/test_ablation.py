@@ -74,5 +74,5 @@ def test_the_file_is_named_after_the_machine(ablation):
     assert ablation.machine_name({"device": "NVIDIA H100 80GB HBM3", "processor": "x"}) == "nvidia-h100-80gb-hbm3"
     assert (
         ablation.machine_name({"device": "cpu", "processor": "Intel(R) Xeon(R) (family 6, model 1)"})
-        == "intel-r-xeon-r"
+        == "intel-r-xeon-r-family-6-model-1"
     )

@@ -59,9 +59,9 @@ def test_the_short_form_has_a_row_a_file_by_the_clock_of_its_verdict(tables):
     header, _, *lines = tables["speed"]([emulated, exact, noisy]).splitlines()
     assert header == f"| processor | encoder | clock | {tables['STRICTEST']} | A |"
     assert lines == [
-        "| A Processor | small, fp32 | wall | 1.25 x | 1.50 x |",
-        "| A Processor | small, fp32 | cpu | 2.50 x | 3.00 x |",
-        "| A Processor | small, bf16 (emulated) | wall | 1.25 x | 1.50 x |",
+        "| A Processor (family 1, model 2) | small, fp32 | wall | 1.25 x | 1.50 x |",
+        "| A Processor (family 1, model 2) | small, fp32 | cpu | 2.50 x | 3.00 x |",
+        "| A Processor (family 1, model 2) | small, bf16 (emulated) | wall | 1.25 x | 1.50 x |",
     ]
 
 
