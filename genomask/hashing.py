@@ -1,12 +1,12 @@
-"""Random numbers without state: an integer hash of (key, stream, position), the same in numpy and torch, CPU and GPU.
+"""Random numbers without state: an integer hash of (key, purpose, position), the same in numpy and torch, CPU and GPU.
 
-Every random choice of windows, masks and corruption is such a hash, so it depends on its key alone: not on the batch,
-the packing, the number of workers, or the order of evaluation. The mixer is the finaliser of SplitMix64 (Steele, Lea
-and Flood, OOPSLA 2014, figure 15). Arguments are int64 arrays or tensors that broadcast; int64 products wrap alike in
-both libraries.
+Every random choice of windows, masks, corruption and few-shot draws is such a hash, so it depends on its key alone: not
+on the batch, the packing, the number of workers, or the order of evaluation. The mixer is the finaliser of SplitMix64
+(Steele, Lea and Flood, OOPSLA 2014, figure 15). Arguments are int64 arrays or tensors that broadcast; int64 products
+wrap alike in both libraries.
 """
 
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import TypeVar
 
 import numpy as np
@@ -15,8 +15,15 @@ from torch import Tensor
 IntArray = TypeVar("IntArray", np.ndarray, Tensor)
 
 
+@unique
 class Purpose(IntEnum):
-    """What a draw of masking or corruption is for, so that no two purposes share bits; and what its position counts."""
+    """What a draw is for, so that no two purposes share bits; and what its position counts."""
+
+    STEP = 1
+    """The key of a training step, from the run's seed; position: the step. Of sequences made up to solve rates on, the
+    key of each, from its number; position: their tokens."""
+    SEQUENCE = 2
+    """The key of a sequence, from its step's; position: its number in the step. Of those made up: their bases."""
 
     CENTRE = 11
     """Whether a base is a centre; position: the base within its sequence."""
@@ -45,6 +52,51 @@ class Purpose(IntEnum):
     OWN = 23
     """Whatever a person's own strategy draws; position: its own choice."""
 
+    WINDOW = 101
+    """The key of a training window, from the seed; position: the window's number."""
+    FULL_LENGTH = 102
+    """Whether a window is as long as any; position: 0."""
+    LENGTH = 103
+    """How long it is otherwise; position: 0."""
+    START = 104
+    """Where it starts; position: how often it was drawn before."""
+    STRAND = 105
+    """Whether it is read backwards; position: 0."""
+    NEAR = 106
+    """Whether it lies near what windows are asked to lie near; position: 0."""
+    GENOME = 107
+    """Which of several genomes it comes from; position: 0."""
+    PHASE = 111
+    """Where slots for held-out windows begin; position: the interval."""
+    SLOT = 112
+    """Which of them are held out; position: the window."""
+    PERMUTE = 121
+    """The rounds of a permutation, this number and the seven after it; position: half of the place."""
+    SINGLE = 131
+    """Which single bases of a held-out window are hidden; position: the block."""
+    SIX = 132
+    """Which six bases in a row are; position: the block."""
+    HELD_OUT = 141
+    """Which documents are held out; position: a digest of their content."""
+    EPOCH = 142
+    """The key of an epoch's order of sequences, from the seed; position: the epoch."""
+    PROBE = 161
+    """The bases that a tokenizer is tried on; position: the base."""
+    SHOT = 171
+    """The key of a number of shots, from the task's name; position: the number."""
+    DRAW = 172
+    """The key of a draw, from that of its shots; position: the draw."""
+    EXAMPLE = 173
+    """Which examples a draw takes; position: the row of the pool."""
+    ORDER = 174
+    """The key of an epoch of fine-tuning, from the seed; position: the epoch."""
+    ROW = 175
+    """The order of examples in it; position: the row."""
+    FINETUNE_DROPOUT = 176
+    """The seed of dropout in a step of fine-tuning; position: the step."""
+    DROPOUT = 201
+    """The same of pretraining, twice; position: the step, then the process."""
+
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed integer
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
@@ -59,17 +111,14 @@ def _mix(x: IntArray) -> IntArray:
     return mixed
 
 
-def hash64(key: IntArray, stream: int, position: IntArray) -> IntArray:
-    """Sixty-four random bits for each (key, stream, position), as int64; the arguments broadcast.
-
-    `stream` names the purpose of the draw, a small constant of the caller, so that two purposes never share bits.
-    """
-    return _mix(_mix(key + _signed(stream * _GOLDEN)) + position * _GOLDEN)
+def hash64(key: IntArray, purpose: int, position: IntArray) -> IntArray:
+    """Sixty-four random bits for each (key, purpose, position), as int64; the arguments broadcast."""
+    return _mix(_mix(key + _signed(int(purpose) * _GOLDEN)) + position * _GOLDEN)
 
 
-def uniform(key: IntArray, stream: int, position: IntArray) -> IntArray:
+def uniform(key: IntArray, purpose: int, position: IntArray) -> IntArray:
     """Float64 in [0, 1), from the upper 53 bits of the hash."""
-    bits = (hash64(key, stream, position) >> 11) & (2**53 - 1)
+    bits = (hash64(key, purpose, position) >> 11) & (2**53 - 1)
     return (bits.double() if isinstance(bits, Tensor) else bits.astype(np.float64)) * 2.0**-53
 
 
@@ -81,7 +130,8 @@ def below(bits: IntArray, bound: IntArray | int) -> IntArray:
 def make_keys(seed: int, step: int, index: np.ndarray) -> np.ndarray:
     """(B,) int64 keys of the sequences numbered `index` in training step `step` of the run with `seed`."""
     at = np.full(1, step, dtype=np.int64)
-    return hash64(hash64(np.full(1, seed, dtype=np.int64), 1, at), 2, np.asarray(index, dtype=np.int64))
+    of_step = hash64(np.full(1, seed, dtype=np.int64), Purpose.STEP, at)
+    return hash64(of_step, Purpose.SEQUENCE, np.asarray(index, dtype=np.int64))
 
 
 def _signed(x: int) -> int:

@@ -1,9 +1,14 @@
+import ast
+from pathlib import Path
+
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomask.hashing import below, hash64, make_keys, uniform
+import genomask
+from genomask.data.permutation import ROUNDS
+from genomask.hashing import Purpose, below, hash64, make_keys, uniform
 
 WORD = 2**64 - 1
 
@@ -54,3 +59,21 @@ def test_streams_are_independent():
 
 def test_below_covers_its_range():
     assert set(below(hash64(np.arange(200), 1, np.zeros(1, dtype=np.int64)), 7).tolist()) == set(range(7))
+
+
+def test_no_two_purposes_share_a_number():
+    numbers = [purpose.value for purpose in Purpose] + list(range(Purpose.PERMUTE + 1, Purpose.PERMUTE + ROUNDS))
+    assert len(set(numbers)) == len(numbers) == len(Purpose.__members__) + ROUNDS - 1
+
+
+def test_every_draw_names_its_purpose():
+    package = Path(genomask.__file__).parent
+    drawn = [
+        f"{path.relative_to(package)}, line {call.lineno}: {ast.unparse(call.args[1])}"
+        for path in package.rglob("*.py")
+        if path.name != "hashing.py"
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("hash64", "uniform")
+    ]
+    assert len(drawn) > 20
+    assert [draw for draw in drawn if "Purpose." not in draw and "_PURPOSES[" not in draw] == []

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from genomask.hashing import hash64
+from genomask.hashing import Purpose, hash64
 
 ROUNDS = 8
-_FIRST_STREAM = 121  # one stream of the hash for each round
 
 
 def permute(index: np.ndarray, size: int, keys: np.ndarray) -> np.ndarray:
@@ -27,6 +26,6 @@ def permute(index: np.ndarray, size: int, keys: np.ndarray) -> np.ndarray:
 def _feistel(index: np.ndarray, half_bits: int, keys: np.ndarray) -> np.ndarray:
     mask = (1 << half_bits) - 1
     left, right = index >> half_bits, index & mask
-    for stream in range(_FIRST_STREAM, _FIRST_STREAM + ROUNDS):
-        left, right = right, left ^ (hash64(keys, stream, right) & mask)
+    for number in range(ROUNDS):
+        left, right = right, left ^ (hash64(keys, Purpose.PERMUTE + number, right) & mask)
     return left << half_bits | right

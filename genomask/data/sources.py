@@ -31,13 +31,12 @@ from genomask.data.validation_windows import windows_at
 from genomask.data.windows import GenomeWindows, WindowSettings, read_window
 from genomask.errors import DataError, SettingsError, counted
 from genomask.files.cache import default_cache, key_of
-from genomask.hashing import hash64
+from genomask.hashing import Purpose, hash64
 from genomask.types import TokenBases, TokenSequences
 
 VALIDATION_FRACTION = 0.1
 """Validation takes at most this fraction of the documents."""
 # One stream of the hash for each purpose.
-_HELD_OUT, _EPOCH = 141, 142
 
 
 class TrainingBases(NamedTuple):
@@ -251,7 +250,7 @@ class TextSource:
         """Sequences number first .. first + count - 1 of the endless stream."""
         size = len(self._bounds) - 1
         epoch, place = np.divmod(np.arange(first, first + count, dtype=np.int64), size)
-        keys = hash64(np.full(1, self.seed, dtype=np.int64), _EPOCH, epoch)
+        keys = hash64(np.full(1, self.seed, dtype=np.int64), Purpose.EPOCH, epoch)
         drawn = permute(place, size, keys)
         bounds = zip(self._bounds[drawn].tolist(), self._bounds[drawn + 1].tolist(), strict=True)
         return self._pack([self.training_pieces[start:stop] for start, stop in bounds])
@@ -284,7 +283,7 @@ def _held_out(contents: np.ndarray, asked: int, seed: int) -> np.ndarray:
     The hash is of the content, and documents that share the limit stay in training: doubles are never parted. Where the
     first document is longer than that, the first that leaves half to training is taken whole; none where none does.
     """
-    rank = hash64(np.full(1, seed, dtype=np.int64), _HELD_OUT, contents)
+    rank = hash64(np.full(1, seed, dtype=np.int64), Purpose.HELD_OUT, contents)
     count = min(asked, max(1, int(VALIDATION_FRACTION * len(rank))), len(rank) - 1)
     _, of, sizes = np.unique(rank, return_inverse=True, return_counts=True)
     taken = np.cumsum(sizes) <= count

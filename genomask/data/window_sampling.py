@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genomask.hashing import below, hash64, uniform
+from genomask.hashing import Purpose, below, hash64, uniform
 
-START, NEAR, GENOME, PHASE, SLOT = 104, 106, 107, 111, 112  # streams of the hash
 _ZERO = np.zeros(1, dtype=np.int64)
 
 
@@ -59,8 +58,8 @@ class GenomeStarts:
 
     def choose(self, keys: np.ndarray, lengths: np.ndarray, attempt: int) -> np.ndarray:
         """(B,) int64 starts of windows of `lengths` bases, by their keys and how often they were drawn before."""
-        bits = hash64(keys, START, _ZERO + attempt)
-        is_near = uniform(keys, NEAR, _ZERO) < self._near_fraction
+        bits = hash64(keys, Purpose.START, _ZERO + attempt)
+        is_near = uniform(keys, Purpose.NEAR, _ZERO) < self._near_fraction
         starts = np.empty(len(keys), dtype=np.int64)
         for chooser, mine in zip(self._choosers, (~is_near, is_near), strict=True):
             starts[mine] = chooser.choose(bits[mine], lengths[mine])
@@ -76,7 +75,7 @@ class MixedStarts:
 
     def choose(self, keys: np.ndarray, lengths: np.ndarray, attempt: int) -> np.ndarray:
         """(B,) int64, as of one genome; a window that is drawn again stays in its genome."""
-        picked = np.searchsorted(self._borders, uniform(keys, GENOME, _ZERO), side="right")
+        picked = np.searchsorted(self._borders, uniform(keys, Purpose.GENOME, _ZERO), side="right")
         starts = np.empty(len(keys), dtype=np.int64)
         for number, genome in enumerate(self.genomes):
             mine = np.flatnonzero(picked == number)
@@ -98,9 +97,9 @@ def place_evenly(intervals: np.ndarray, width: int, count: int, seed: int) -> np
     if count == 0:
         return np.empty(0, dtype=np.int64)
     borders = np.arange(count + 1, dtype=np.int64) * total // count
-    slot = borders[:-1] + below(hash64(key, SLOT, np.arange(count, dtype=np.int64)), np.diff(borders))
+    slot = borders[:-1] + below(hash64(key, Purpose.SLOT, np.arange(count, dtype=np.int64)), np.diff(borders))
     last_slot = slots.cumsum()
     which = np.searchsorted(last_slot, slot, side="right")
-    phase = below(hash64(key, PHASE, which), (lengths - slots * width + 1)[which])
+    phase = below(hash64(key, Purpose.PHASE, which), (lengths - slots * width + 1)[which])
     starts: np.ndarray = intervals[which, 0] + phase + (slot - (last_slot - slots)[which]) * width
     return starts

@@ -25,7 +25,7 @@ from genomask.data.validation_windows import place_validation, windows_at
 from genomask.data.window_regions import is_file, near_bases, usable_bases
 from genomask.data.window_sampling import GenomeStarts, MixedStarts
 from genomask.errors import SettingsError
-from genomask.hashing import below, hash64, uniform
+from genomask.hashing import Purpose, below, hash64, uniform
 from genomask.settings.ranges import MANY, require
 from genomask.settings.table import Bounds, Count, Fraction, Pairs, Table
 
@@ -34,9 +34,6 @@ MAX_ATTEMPTS = 4096
 PROBE_WINDOWS = 1000
 """Windows that are drawn beforehand to see whether the repeat policy leaves enough."""
 MIN_FRACTION_KEPT = 0.02
-
-# One stream of the hash for each purpose.
-WINDOW_KEY, FULL_LENGTH, LENGTH, STRAND = 101, 102, 103, 105
 
 _ZERO = np.zeros(1, dtype=np.int64)
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
@@ -185,19 +182,19 @@ class GenomeWindows:
         keys = self._keys(index)
         lengths = self._draw_lengths(keys, self.longest_of(index))
         starts = self._draw_starts(keys, lengths)
-        reverse = (hash64(keys, STRAND, _ZERO) & 1).astype(bool) & (self.settings.strand == "both")
+        reverse = (hash64(keys, Purpose.STRAND, _ZERO) & 1).astype(bool) & (self.settings.strand == "both")
         weights = np.ones(count, dtype=np.float32)
         if self.settings.repeats == "weight":
             weights[self._is_repeat(starts, lengths)] = self.settings.repeat_weight
         return WindowBatch(starts, lengths, reverse, weights)
 
     def _keys(self, index: np.ndarray) -> np.ndarray:
-        return hash64(np.full(1, self.seed, dtype=np.int64), WINDOW_KEY, index)
+        return hash64(np.full(1, self.seed, dtype=np.int64), Purpose.WINDOW, index)
 
     def _draw_lengths(self, keys: np.ndarray, longest: np.ndarray) -> np.ndarray:
         settings = self.settings
-        is_full = uniform(keys, FULL_LENGTH, _ZERO) < settings.full_fraction
-        mixed = settings.min_tokens + below(hash64(keys, LENGTH, _ZERO), longest - settings.min_tokens + 1)
+        is_full = uniform(keys, Purpose.FULL_LENGTH, _ZERO) < settings.full_fraction
+        mixed = settings.min_tokens + below(hash64(keys, Purpose.LENGTH, _ZERO), longest - settings.min_tokens + 1)
         tokens = np.where(is_full, longest, mixed)
         return self._tokenizer.bases_for(tokens)
 

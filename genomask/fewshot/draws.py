@@ -10,26 +10,24 @@ import numpy as np
 
 from genomask.data.tasks import LabelledTask
 from genomask.errors import DataError, quoted
-from genomask.hashing import hash64
+from genomask.hashing import Purpose, hash64
 
 Scorer = Callable[[np.ndarray, int, int], np.ndarray]
 """A method ready to be measured: (rows of the pool, shot, draw) -> probabilities (test sequences, classes)."""
-
-SHOT_STREAM, DRAW_STREAM, ROW_STREAM = 101, 102, 103
 
 
 def draw_key(task_name: str, shot: int, draw: int) -> np.ndarray:
     """(1,) int64 key of one draw: the only source of chance in choosing its examples."""
     digest = hashlib.blake2b(task_name.encode(), digest_size=8).digest()
     key = np.frombuffer(digest, dtype="<i8").astype(np.int64)
-    key = hash64(key, SHOT_STREAM, np.full(1, shot, dtype=np.int64))
-    return hash64(key, DRAW_STREAM, np.full(1, draw, dtype=np.int64))
+    key = hash64(key, Purpose.SHOT, np.full(1, shot, dtype=np.int64))
+    return hash64(key, Purpose.DRAW, np.full(1, draw, dtype=np.int64))
 
 
 def draw_examples(labels: np.ndarray, shot: int, task_name: str, draw: int) -> np.ndarray:
     """(classes * shot,) rows of the pool: `shot` of each class, none twice, keyed by (task, shot, draw) alone."""
     key = draw_key(task_name, shot, draw)
-    order = np.argsort(hash64(key, ROW_STREAM, np.arange(len(labels), dtype=np.int64)), kind="stable")
+    order = np.argsort(hash64(key, Purpose.EXAMPLE, np.arange(len(labels), dtype=np.int64)), kind="stable")
     return np.concatenate([order[labels[order] == label][:shot] for label in np.unique(labels)])
 
 

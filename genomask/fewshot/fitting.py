@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from genomask.data.examples import NUMBER, ONE, SEVERAL
 from genomask.data.packing import pack
 from genomask.errors import TrainingError
-from genomask.hashing import hash64
+from genomask.hashing import Purpose, hash64
 from genomask.inference.classes import problem
 from genomask.inference.forward import forward, logits
 from genomask.training.optimizer import OptimizerSettings, build_optimizer
@@ -27,7 +27,6 @@ from genomask.training.schedule import rate_factor, scale_rates
 from genomask.types import TokenSequences
 
 WARMUP_FRACTION = 0.1
-ORDER_STREAM, ROW_STREAM, DROPOUT_STREAM = 111, 112, 113
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     ONE: F.cross_entropy,
@@ -90,7 +89,7 @@ class Fitting:
         batch = pack([self._sequences[row] for row in rows], np.ones(len(rows)))
         scale_rates(self.optimizer, rate_factor(number, self.steps, self._settings))
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-            torch.manual_seed(int(hash64(self._seed, DROPOUT_STREAM, np.array([number]))[0]) & (2**63 - 1))
+            torch.manual_seed(int(hash64(self._seed, Purpose.FINETUNE_DROPOUT, np.array([number]))[0]) & (2**63 - 1))
             loss = loss_of(model, forward(model, batch), self._targets[rows].to(model.device))
             loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self._settings.clip_norm)
@@ -105,8 +104,8 @@ class Fitting:
         """(B,) the examples of a step: each once an epoch, in an order of that epoch."""
         epoch, at = divmod(number, self.steps_per_epoch)
         if self._order[0] != epoch:
-            key = hash64(self._seed, ORDER_STREAM, np.array([epoch]))
-            drawn = hash64(key, ROW_STREAM, np.arange(len(self._targets)))
+            key = hash64(self._seed, Purpose.ORDER, np.array([epoch]))
+            drawn = hash64(key, Purpose.ROW, np.arange(len(self._targets)))
             self._order = epoch, np.argsort(drawn, kind="stable")
         return self._order[1][at * self.plan.batch_size : (at + 1) * self.plan.batch_size]
 

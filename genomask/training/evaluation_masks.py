@@ -6,7 +6,7 @@ Letters: W windows, L bases and S tokens of a window.
 import torch
 from torch import Tensor
 
-from genomask.hashing import below, hash64
+from genomask.hashing import Purpose, below, hash64
 
 BLOCK = 64
 """One item is hidden in every block of this many bases."""
@@ -15,7 +15,7 @@ MARGIN = 16
 ITEM_LENGTHS = {"single": 1, "six": 6}
 """Bases in a row that an item hides, by the name of the pass."""
 
-_STREAMS = {"single": 101, "six": 102}
+_PURPOSES = {"single": Purpose.SINGLE, "six": Purpose.SIX}
 
 
 def hidden_bases(keys: Tensor, n_bases: int, item: str) -> Tensor:
@@ -32,7 +32,7 @@ def hidden_bases(keys: Tensor, n_bases: int, item: str) -> Tensor:
         highest = min(start + BLOCK - MARGIN // 2, n_bases - MARGIN) - length
         if highest < lowest:
             continue
-        at = lowest + below(hash64(keys, _STREAMS[item], torch.tensor([block])), highest - lowest + 1)
+        at = lowest + below(hash64(keys, _PURPOSES[item], torch.tensor([block])), highest - lowest + 1)
         for offset in range(length):
             hidden[rows, at + offset] = True
     return hidden

@@ -19,7 +19,7 @@ from genomask.encoders.flops import training_flops
 from genomask.errors import Stopped, TrainingError
 from genomask.files.atomic import atomic_folder
 from genomask.files.digests import write_weights_digest
-from genomask.hashing import hash64
+from genomask.hashing import Purpose, hash64
 from genomask.masking import MaskAccount
 from genomask.training import distributed
 from genomask.training.batches import AHEAD, Batches, StepBatches
@@ -42,7 +42,6 @@ from genomask.training.step import settle, train_step
 from genomask.training.track import Row, tracking
 from genomask.training.writer import CheckpointWriter
 
-_DROPOUT_STREAM = 201
 BITS = "eval_bits_per_hidden_base"
 
 log = logging.getLogger(__name__)
@@ -249,5 +248,5 @@ def save_model(run: Run) -> None:
 
 def _dropout_seed(seed: int, step: int, rank: int) -> int:
     """Dropout depends on seed, step and process alone, so that a resumed run repeats it."""
-    of_step = hash64(np.array([seed]), _DROPOUT_STREAM, np.array([step]))
-    return int(hash64(of_step, _DROPOUT_STREAM, np.array([rank]))[0]) & (2**63 - 1)
+    of_step = hash64(np.array([seed]), Purpose.DROPOUT, np.array([step]))
+    return int(hash64(of_step, Purpose.DROPOUT, np.array([rank]))[0]) & (2**63 - 1)

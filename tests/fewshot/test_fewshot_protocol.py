@@ -29,7 +29,7 @@ def test_a_draw_takes_k_of_each_class_and_none_twice(shot, draw, name):
 
 
 def test_a_draw_is_the_same_on_every_machine_and_run():
-    assert draw_examples(LABELS, 2, "Prom-core", 0).tolist() == [60, 80, 55, 61, 86, 42]
+    assert draw_examples(LABELS, 2, "Prom-core", 0).tolist() == [72, 76, 47, 73, 34, 78]
 
 
 def test_draws_depend_on_task_shot_and_draw():

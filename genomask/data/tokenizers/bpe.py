@@ -29,7 +29,7 @@ from genomask.data.tokenizers.base import (
 )
 from genomask.data.window_sampling import place_evenly
 from genomask.errors import DataError
-from genomask.hashing import hash64
+from genomask.hashing import Purpose, hash64
 from genomask.settings.ranges import require_whole
 from genomask.terminal.progress import Work, working
 from genomask.types import TokenBases, TokenSequences
@@ -46,7 +46,6 @@ COUNTED_BASES = 1_000_000
 """Of the sample, cut into tokens once more to know how long tokens are on average."""
 PROBED_BASES = 20_000
 """Of random DNA, to know how long another's tokens are on average."""
-_PROBE_STREAM = 161
 _LETTER_OF_CODE = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
 
@@ -189,7 +188,7 @@ def _reads_dna(rules: Tokenizer, first: str, last: str) -> None:
 
 def uniform_bases(count: int) -> np.ndarray:
     """(count,) base codes, each base as likely, always the same."""
-    return (hash64(np.zeros(1, dtype=np.int64), _PROBE_STREAM, np.arange(count)) & 3).astype(np.uint8)
+    return (hash64(np.zeros(1, dtype=np.int64), Purpose.PROBE, np.arange(count)) & 3).astype(np.uint8)
 
 
 def _counted(sequences: Sequence[str], work: Work) -> Iterator[str]:

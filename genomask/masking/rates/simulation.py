@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genomask.errors import SettingsError
-from genomask.hashing import below, hash64
+from genomask.hashing import Purpose, below, hash64
 from genomask.masking.accounting import account_each
 from genomask.masking.built import BuiltStrategy
 from genomask.masking.checks import checked
@@ -116,7 +116,7 @@ def _draws(batch: Packed, vocabulary: Vocabulary, settings: Settings) -> tuple[A
 
 def simulation_keys(n: int, n_tokens: int) -> Tensor:
     """(n,) int64 keys of simulated sequences."""
-    return hash64(torch.arange(n), 1, torch.tensor(n_tokens))
+    return hash64(torch.arange(n), Purpose.STEP, torch.tensor(n_tokens))
 
 
 def of_even_bases(tokens: TokenBases, lengths: Sequence[int], rate: float, effort: float = 1.0) -> Iterator[Simulation]:
@@ -124,7 +124,7 @@ def of_even_bases(tokens: TokenBases, lengths: Sequence[int], rate: float, effor
     for n_tokens in reversed(lengths):
         n = max(2, round(effort * _n_sequences(n_tokens, rate)))
         n_bases = (n_tokens - 1) * tokens.stride + tokens.k
-        bits = hash64(simulation_keys(n, n_tokens)[:, None], 2, torch.arange(n_bases))
+        bits = hash64(simulation_keys(n, n_tokens)[:, None], Purpose.SEQUENCE, torch.arange(n_bases))
         yield Simulation(tokens, _kmers(bits, tokens) if tokens.of_kmers else _words(bits, tokens))
 
 
