@@ -1,0 +1,141 @@
+"""What does the strength of the probe's penalty do to its accuracy? Encoders and pools of labelled sequences in.
+
+Logistic regression on frozen vectors, standardised on the drawn examples, as the `probe` of few-shot, for several C;
+and with C chosen for each draw by cross-validation of the drawn examples; the floor `kmer-logreg` alike, whose features
+are not standardised. Draws are those of few-shot; accuracy is that on the rows of the pool that a draw leaves, as many
+of each class. No test is looked at.
+
+    python benchmarks/probe.py --model genome-tiny=runs/tiny/model --model genome-fast=runs/fast/model \\
+        Prom-core/1000.tsv.gz Splice-40/500.tsv.gz:center mouse_0/train.csv.gz
+
+Two recipes of several pretraining seeds are compared where encoders are named RECIPE/SEED: paired by seed, each task
+counting as one. `--penalty "C = 1"` measures that one alone.
+"""
+
+import warnings
+from pathlib import Path
+from statistics import mean
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from machine import describe_machine, save
+from scipy.stats import ttest_rel
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tables import section
+
+from genomask.data.tasks import LabelledTask, read_task
+from genomask.fewshot.draws import draw_examples, smallest_class
+from genomask.fewshot.floors import kmer_features
+from genomask.inference.models import load
+from genomask.inference.pooling import VectorSettings, vectors
+
+RESULT = Path(__file__).parent / "results" / "probe.json"
+SHOTS = 10, 50, 100, 500
+MOST_ROWS = 2_500
+"""Of a larger pool the first so many: encoding them is most of the work."""
+FLOOR = "kmer-logreg"
+STRENGTHS = {"probe": (10.0, 1.0, 0.1, 0.03, 0.01, 0.003), FLOOR: (100.0, 10.0, 1.0, 0.1)}
+CHOICES = {"probe": (0.01, 0.1, 1.0), FLOOR: (0.1, 1.0, 10.0)}
+BY_VALIDATION = "C by cross-validation"
+
+
+def main(
+    pools: Annotated[list[str], typer.Argument(help="Tables of labelled sequences, each FILE or FILE:POOLING.")],
+    model: Annotated[list[str], typer.Option(help="NAME=FOLDER of an encoder; repeatable.")],
+    draws: Annotated[int, typer.Option(help="Draws at each number of shots.")] = 20,
+    penalty: Annotated[str, typer.Option(help="One of the penalties alone.")] = "",
+    out: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+) -> None:
+    """Measure every classifier for each encoder on every pool."""
+    torch.set_num_threads(1)
+    for expected in (ConvergenceWarning, FutureWarning):  # the weakest penalties; what scikit-learn 1.10 will change
+        warnings.simplefilter("ignore", expected)
+    machine, found = describe_machine(torch.device("cpu")), []
+    for text in pools:
+        file, _, pooling = text.partition(":")
+        task, settings = first_rows(read_task(Path(file)), MOST_ROWS), VectorSettings(pooling=pooling or "mean")
+        one_hot = len({len(sequence) for sequence in task.sequences}) == 1
+        found += measured(task, kmer_features(task.sequences, one_hot), FLOOR, draws, penalty)
+        for name, folder in (one.split("=") for one in model):
+            of_all = vectors(load(Path(folder)), task.sequences, settings, file)
+            found += measured(task, of_all, name, draws, penalty)
+    rows = by_task(found)
+    result = {"benchmark": "probe", "machine": machine, "setup": {"draws": draws}, "rows": rows}
+    save(out, result | {"verdict": verdict(rows), "by_shots": found})
+    print(section(result | {"verdict": verdict(rows)}))
+
+
+def first_rows(task: LabelledTask, most: int) -> LabelledTask:
+    """The task of its first rows alone."""
+    return LabelledTask(task.name, task.sequences[:most], task.labels[:most], task.classes, task.path)
+
+
+def measured(task: LabelledTask, features: np.ndarray, name: str, draws: int, penalty: str) -> list[dict]:
+    """For each penalty the accuracy, in per cent, at each number of shots that leaves as many of each class."""
+    kind, found = FLOOR if name == FLOOR else "probe", []
+    for how, classifier in classifiers(kind).items():
+        if penalty not in ("", how):
+            continue
+        row = {"task": task.name, "features": name, "penalty": how}
+        for shot in (shot for shot in SHOTS if 2 * shot <= smallest_class(task)):
+            drawn = (draw_examples(task.labels, shot, task.name, draw) for draw in range(draws))
+            row[f"{shot}_shots"] = 100 * mean(accuracy(task, features, rows, classifier) for rows in drawn)
+        row["mean"] = mean(value for key, value in row.items() if key.endswith("shots"))
+        print(row, flush=True)
+        found.append(row)
+    return found
+
+
+def classifiers(kind: str) -> dict[str, Any]:
+    """By the name of their penalty."""
+    found = {f"C = {c:g}": LogisticRegression(C=c, max_iter=400) for c in STRENGTHS[kind]}
+    chosen = LogisticRegressionCV(Cs=CHOICES[kind], cv=5, scoring="accuracy", max_iter=400)
+    scale = [] if kind == FLOOR else [StandardScaler()]
+    return {how: make_pipeline(*scale, last) for how, last in {**found, BY_VALIDATION: chosen}.items()}
+
+
+def accuracy(task: LabelledTask, features: np.ndarray, drawn: np.ndarray, classifier: Any) -> float:
+    """On as many rows of each class as the draw leaves of the rarest."""
+    left = np.setdiff1d(np.arange(len(task.labels)), drawn)
+    each = np.bincount(task.labels[left]).min()
+    scored = np.concatenate([left[task.labels[left] == label][:each] for label in range(len(task.classes))])
+    fitted = classifier.fit(features[drawn], task.labels[drawn])
+    return float((fitted.predict(features[scored]) == task.labels[scored]).mean())
+
+
+def by_task(found: list[dict]) -> list[dict]:
+    """A row for each encoder and penalty: its mean over shots on each task, and the mean of the tasks, each as one."""
+    rows: dict[tuple[str, str], dict] = {}
+    for one in found:
+        side = {"features": one["features"], "penalty": one["penalty"]}
+        rows.setdefault(tuple(side.values()), side)[one["task"]] = one["mean"]
+    return [row | {"mean_of_tasks": mean(x for x in row.values() if isinstance(x, float))} for row in rows.values()]
+
+
+def verdict(rows: list[dict]) -> list[str]:
+    """Of two recipes, RECIPE/SEED, the second less the first by each penalty: points by seed, and their interval."""
+    scores: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        recipe, seeded, _ = row["features"].partition("/")
+        if seeded:
+            scores.setdefault((row["penalty"], recipe), []).append(row["mean_of_tasks"])
+    recipes, sentences = list(dict.fromkeys(recipe for _, recipe in scores)), []
+    for penalty in dict.fromkeys(penalty for penalty, _ in scores) if len(recipes) == 2 else ():
+        first, second = (np.array(scores[penalty, recipe]) for recipe in recipes)
+        points, test = second - first, ttest_rel(second, first)
+        low, high = test.confidence_interval()
+        by_seed = ", ".join(f"{one:+.1f}" for one in points)
+        sentences.append(
+            f"{penalty}: {recipes[1]} less {recipes[0]}, points by seed {by_seed}; mean {points.mean():+.2f}, "
+            f"95 % interval {low:+.2f} to {high:+.2f}, p {test.pvalue:.2g}"
+        )
+    return sentences
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,66 @@
+"""benchmarks/probe.py: accuracy is of rows that no draw took, and few rows mean few shots."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genomask.data.tasks import LabelledTask
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+LABELS = np.array([0, 1] * 60)
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("probe")
+
+
+@pytest.fixture
+def task():
+    return LabelledTask("toy", ["ACGT"] * len(LABELS), LABELS, ["a", "b"], Path("toy.tsv"))
+
+
+def test_features_that_tell_the_classes_apart_score_all_under_every_penalty(benchmark, task):
+    features = (LABELS * 2.0 - 1)[:, None]
+    rows = benchmark.measured(task, features, "an encoder", draws=2, penalty="")
+    assert [row["penalty"] for row in rows] == [
+        *(f"C = {c:g}" for c in (10, 1, 0.1, 0.03, 0.01, 0.003)),
+        benchmark.BY_VALIDATION,
+    ]
+    for row in rows:
+        assert row["10_shots"] == row["mean"] == 100
+        assert "50_shots" not in row  # 60 of each class: half of 100 would be left
+
+
+def test_the_rows_that_were_trained_on_are_not_scored(benchmark, task):
+    class Memory:
+        def fit(self, features, labels):
+            self.seen = set(features[:, 0].tolist())
+            return self
+
+        def predict(self, features):
+            assert self.seen.isdisjoint(features[:, 0].tolist())
+            assert len(features) == 2 * 50
+            return np.zeros(len(features), dtype=int)
+
+    features = np.arange(len(LABELS), dtype=float)[:, None]
+    assert benchmark.accuracy(task, features, np.arange(20), Memory()) == 0.5
+
+
+def test_tasks_count_alike_and_recipes_are_paired_by_seed(benchmark):
+    scores = {"tiny/0": (60.0, 80.0), "tiny/1": (61.0, 80.0), "fast/0": (62.0, 80.0), "fast/1": (65.0, 80.0)}
+    found = [
+        {"task": task, "features": name, "penalty": "C = 1", "10_shots": 1.0, "mean": score}
+        for name, of_tasks in scores.items()
+        for task, score in zip("ab", of_tasks, strict=True)
+    ]
+    rows = benchmark.by_task(found)
+    assert [row["mean_of_tasks"] for row in rows] == [70.0, 70.5, 71.0, 72.5]
+    [sentence] = benchmark.verdict(rows)
+    assert sentence.startswith(
+        "C = 1: fast less tiny, points by seed +1.0, +2.0; mean +1.50, 95 % interval -4.85 to +7.85"
+    )
+    assert benchmark.verdict(rows[:2]) == []
