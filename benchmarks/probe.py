@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import typer
 from machine import describe_machine, save
-from scipy.stats import ttest_rel
+from scipy.stats import ttest_1samp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
@@ -119,15 +119,18 @@ def by_task(found: list[dict]) -> list[dict]:
 
 def verdict(rows: list[dict]) -> list[str]:
     """Of two recipes, RECIPE/SEED, the second less the first by each penalty: points by seed, and their interval."""
-    scores: dict[tuple[str, str], list[float]] = {}
+    scores: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
-        recipe, seeded, _ = row["features"].partition("/")
-        if seeded:
-            scores.setdefault((row["penalty"], recipe), []).append(row["mean_of_tasks"])
+        recipe, _, seed = row["features"].partition("/")
+        if seed:
+            scores.setdefault((row["penalty"], recipe), {})[seed] = row["mean_of_tasks"]
     recipes, sentences = list(dict.fromkeys(recipe for _, recipe in scores)), []
     for penalty in dict.fromkeys(penalty for penalty, _ in scores) if len(recipes) == 2 else ():
-        first, second = (np.array(scores[penalty, recipe]) for recipe in recipes)
-        points, test = second - first, ttest_rel(second, first)
+        first, second = (scores[penalty, recipe] for recipe in recipes)
+        points = np.array([second[seed] - first[seed] for seed in first if seed in second])
+        if len(points) < 2:
+            continue
+        test = ttest_1samp(points, 0)
         low, high = test.confidence_interval()
         by_seed = ", ".join(f"{one:+.1f}" for one in points)
         sentences.append(
