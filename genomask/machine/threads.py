@@ -10,6 +10,19 @@ from genomask.machine.process import usable_cores
 MOST_WORKERS = 4
 """Threads that are started where no number is asked for; one makes batches of a genome for tens of GPUs."""
 
+
+def compute_alone() -> None:
+    """Have the thread that calls this compute by itself: the initializer of every thread that works beside training.
+
+    OpenMP gives each thread that computes as many helpers as there are cores. Once there are more threads than cores it
+    lets none of them wait awake, and each small operation of a training step takes four times as long: on two cores
+    the second one brought nothing.
+    """
+    import torch  # only whoever computes has it
+
+    torch.set_num_threads(1)
+
+
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 

@@ -15,6 +15,7 @@ from genomask.data.growth import Growth
 from genomask.data.packing import split_microbatches, take, take_batch, to_batch
 from genomask.data.sources import Source
 from genomask.hashing import make_keys
+from genomask.machine.threads import compute_alone
 from genomask.masking import MaskAccount, MaskPlan, Strategy, account, corrupt
 from genomask.masking.curricula import Phase
 from genomask.training import distributed
@@ -73,8 +74,8 @@ class Batches:
         read: deque[Future[Tokens]] = deque()
         ahead: deque[Future[StepBatches]] = deque()
         switched = switched_at()
-        reader = ThreadPoolExecutor(1, thread_name_prefix="batches-read")
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="batches")
+        reader = ThreadPoolExecutor(1, "batches-read", initializer=compute_alone)
+        pool = ThreadPoolExecutor(self.workers, "batches", initializer=compute_alone)
         try:
             for step in range(first_step, steps):
                 if switched_at() != switched:

@@ -11,6 +11,7 @@ from typing import Self
 import torch
 from torch import nn
 
+from genomask.machine.threads import compute_alone
 from genomask.training.checkpoint import Snapshot, snapshot, write_checkpoint
 from genomask.training.checkpoint_state import CheckpointState
 
@@ -28,7 +29,7 @@ class CheckpointWriter:
         self.waited = 0.0
         """Seconds that training stood still for checkpoints."""
         self.count = 0
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._thread = ThreadPoolExecutor(1, "checkpoint", initializer=compute_alone)
         self._writing: Future[None] | None = None
 
     def __enter__(self) -> Self:

@@ -155,6 +155,19 @@ def test_any_number_of_workers_makes_the_same_steps_in_order(workers):
     assert threads() == 0
 
 
+def test_what_makes_batches_leaves_the_cores_to_training(monkeypatch):
+    before, found = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        instead(monkeypatch, lambda step: found.append((threading.current_thread().name, torch.get_num_threads())))
+        list(batches_of(0, workers=2).stream(0, 9, never))
+        assert {name.rpartition("_")[0] for name, _ in found} == {"batches"}
+        assert {n_threads for _, n_threads in found} == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_switch_reaches_its_step_although_that_was_made_ahead():
     batches = batches_of(0, plan="cm-gems:first=uniform:second=contiguous", workers=3)
     switched = []
