@@ -49,7 +49,7 @@ DryRun = Annotated[
 ]
 RecipeName = Annotated[
     str,
-    typer.Option(help="Recipe name or TOML file. Default: genome-tiny or c4-fast; with a GPU base.", metavar="RECIPE"),
+    typer.Option(help="Recipe name or TOML file. Default: genome-fast or c4-fast; with a GPU base.", metavar="RECIPE"),
 ]
 Changes = Annotated[
     list[str],

@@ -14,7 +14,7 @@ from genomask.errors import SettingsError
 from genomask.settings.ranges import shown
 from genomask.settings.spelling import did_you_mean
 
-DEFAULTS = {"genome": ("genome-tiny", "genome-base"), "text": ("c4-fast", "c4-base")}
+DEFAULTS = {"genome": ("genome-fast", "genome-base"), "text": ("c4-fast", "c4-base")}
 """Kind of a recipe -> that of someone who names none, without a GPU and with one; why is in docs/speedrun.md."""
 
 
