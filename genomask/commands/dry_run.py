@@ -90,18 +90,18 @@ def compare_estimate(comparison: Comparison) -> Iterator[Table]:
     waiting = [arm for arm in comparison.arms() if not arm.is_finished]
     if not waiting:
         raise SettingsError(f"{comparison.out}: every arm is finished, so there is nothing to estimate.")
-    side_by_side = len(places(len(waiting), comparison.recipe.training.device))
+    at_once = len(places(len(waiting), comparison.recipe.training.device))
     before = torch.get_num_threads()
-    torch.set_num_threads(threads_for(side_by_side))
+    torch.set_num_threads(threads_for(at_once))
     try:
         found = estimate(waiting[0].recipe, comparison.inputs, waiting[0].folder)
     finally:
         torch.set_num_threads(before)
-    rounds = -(-len(waiting) // side_by_side)
+    rounds = -(-len(waiting) // at_once)
     whole = [
-        ("arms", f"{len(waiting)}, {side_by_side} side by side"),
+        ("arms", f"{len(waiting)}, {at_once} side by side"),
         ("time of all arms", duration(rounds * found.seconds)),
-        ("memory of all arms", sized(side_by_side * found.memory_bytes)),
+        ("memory of all arms", sized(at_once * found.memory_bytes)),
         ("disk of all arms", sized(len(waiting) * found.disk_bytes)),
     ]
     yield _table(

@@ -64,7 +64,7 @@ def find_leaks(a: Path, b: Path, out: Path | None, *, column: str, ambiguous: st
 
 
 def leak_frame(leaks: Leaks) -> pd.DataFrame:
-    """A row for each way to be found: how many sequences, and which share of all."""
+    """A row for each way to be found: how many sequences, and which fraction of all."""
     ways = {
         "whole, as they are": leaks.exact,
         "whole, as reverse complement": leaks.reverse,

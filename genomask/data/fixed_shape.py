@@ -31,7 +31,7 @@ class BatchShape:
 
     @classmethod
     def of(cls, tokens: int, longest: int, masked_fraction: float) -> "BatchShape":
-        """For batches of up to `tokens` tokens, sequences of up to `longest`, and a share `masked_share` masked."""
+        """For batches of up to `tokens` tokens, `masked_fraction` of them masked, and sequences of up to `longest`."""
         mean = tokens * masked_fraction
         masked = max(longest, mean + DEVIATIONS * (SPAN * mean) ** 0.5)
         return cls(tokens, ENTRIES * -(-tokens // longest), 128 * -(-int(masked) // 128), longest)

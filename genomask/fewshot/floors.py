@@ -1,7 +1,7 @@
 """The floors that need no encoder: logistic regression on k-mer counts, and on composition and length alone.
 
 In: sequences. Out, for `kmer-logreg`: per sequence the square roots of its 3-, 4- and 5-mer counts, each block of unit
-length, and where all sequences are equally long one-hot bases divided by the root of the length. For `gc`: the shares
+length, and where all sequences are equally long one-hot bases divided by the root of the length. For `gc`: fractions
 of G and C, of G among these, and of A among A and T, and the logarithm of the length.
 
 Letters: N sequences, F features.
@@ -48,14 +48,14 @@ def gc_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:
 
 
 def composition(sequences: list[str]) -> np.ndarray:
-    """(N, 4) float64: share of G and C, of G in these, of A in A and T, ln length; a share of nothing is 0.5."""
+    """(N, 4) float64: fraction of G and C, of G in these, of A in A and T, ln length; a fraction of nothing is 0.5."""
     counts = np.array([[sequence.count(base) for base in "ACGT"] for sequence in sequences], dtype=np.float64)
     a, c, g, t = counts.T
-    shares = [_share(g + c, a + t), _share(g, c), _share(a, t)]
-    return np.stack([*shares, np.log([len(sequence) for sequence in sequences])], axis=1)
+    fractions = [_fraction(g + c, a + t), _fraction(g, c), _fraction(a, t)]
+    return np.stack([*fractions, np.log([len(sequence) for sequence in sequences])], axis=1)
 
 
-def _share(part: np.ndarray, rest: np.ndarray) -> np.ndarray:
+def _fraction(part: np.ndarray, rest: np.ndarray) -> np.ndarray:
     whole = part + rest
     return np.where(whole > 0, part / np.where(whole > 0, whole, 1), 0.5)
 

@@ -16,9 +16,9 @@ class MaskSettings(Table, name="masking"):
     strategy: str = "random-span"
     """What is hidden: a strategy or curriculum, such as genemask, span:p=0.1 or my_masks.py:mine."""
     mask_rate: Rate = 0.15
-    """Share asked for, between 0 and 1."""
+    """Fraction asked for, between 0 and 1."""
     match: Match = "tokens"
-    """What mask_rate is a share of: "tokens" masked, "bases" hidden, or "none" for the published probabilities."""
+    """What mask_rate is a fraction of: "tokens" masked, "bases" hidden, or "none" for the published probabilities."""
     corruption: Literal["span", "token"] = "span"
     """One 80/10/10 draw per "span", or per "token"."""
     npmi_min_count: MinCount = 101

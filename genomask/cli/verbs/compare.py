@@ -48,7 +48,7 @@ def compare(
     label_column: LabelColumn = "label",
     match: Annotated[
         Literal["tokens", "bases", "none"] | None,
-        typer.Option(help="What all strategies mask an equal share of. Default: the recipe's."),
+        typer.Option(help="What all strategies mask an equal fraction of. Default: the recipe's."),
     ] = None,
     recipe: RecipeName = "",
     ambiguous: Ambiguous = "error",

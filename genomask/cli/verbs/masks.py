@@ -23,8 +23,8 @@ def masks(
         "uniform,contiguous,random-span"
     ),
     k: Annotated[int, typer.Option("--k", min=1, max=8, help="Bases in a token, 1 to 8.")] = 6,
-    rate: Annotated[float, typer.Option(help="Share to mask, between 0 and 1.")] = 0.15,
-    match: Annotated[Literal["tokens", "bases", "none"], typer.Option(help="What the rate is a share of.")] = "tokens",
+    rate: Annotated[float, typer.Option(help="Fraction to mask, between 0 and 1.")] = 0.15,
+    match: Annotated[Literal["tokens", "bases", "none"], typer.Option(help="What the rate counts.")] = "tokens",
     npmi: Annotated[
         Path | None,
         typer.Option(

@@ -46,7 +46,7 @@ def tilt_of(npmi: np.ndarray, counts: np.ndarray, beta: float) -> np.ndarray:
 
 
 @jit
-def chance(probability: float, tilt: float) -> float:
+def tilted(probability: float, tilt: float) -> float:
     """The probability whose odds are `tilt` times those of the given one."""
     return probability * tilt / (1 - probability + probability * tilt)
 
@@ -60,7 +60,7 @@ def tilted_span(sequence: Sequence, beta: float = 0.5, single: float = 0.0) -> N
         if not sequence.maskable[t]:
             continue
         tilt = sequence.scores[np.uint64(sequence.input_ids[t])]
-        if draw(starts, t) * 2.0**-53 < chance(probability, tilt):
+        if draw(starts, t) * 2.0**-53 < tilted(probability, tilt):
             if draw(singles, t) * 2.0**-53 < single:
                 hide_base(sequence, sequence.start[t] + (sequence.n_bases[t] - 1) // 2, 1 / tilt)
             else:
