@@ -36,7 +36,6 @@ from genomask.types import TokenBases, TokenSequences
 
 VALIDATION_FRACTION = 0.1
 """Validation takes at most this fraction of the documents."""
-# One stream of the hash for each purpose.
 
 
 class TrainingBases(NamedTuple):
