@@ -142,8 +142,19 @@ class GatedMlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(Q, D) -> (Q, D)."""
-        gate, value = self.gated_layers(x).chunk(2, dim=-1)
+        gate, value = self.gate_and_value(x)
         return self.layernorm(self.wo(self.dropout(F.gelu(gate) * value)) + x)
+
+    def gate_and_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(Q, D) -> twice (Q, intermediate_size).
+
+        On a CPU two products, though of one matrix: the gradients of two halves of one would be copied side by side.
+        """
+        if x.device.type == "cpu" and is_plain(self.gated_layers, Linear):
+            gate, value = self.gated_layers.weight.chunk(2)
+            return linear(x, gate), linear(x, value)
+        gate, value = self.gated_layers(x).chunk(2, dim=-1)
+        return gate, value
 
 
 class DenseMlp(nn.Module):

@@ -55,6 +55,7 @@ def merged(model, place):
 PLACES = [
     "bert.encoder.layer.0.attention.self.Wqkv",
     "bert.encoder.layer.1.attention.self.Wqkv",
+    "bert.encoder.layer.0.mlp.gated_layers",
     "bert.embeddings.token_type_embeddings",
     "cls.predictions.decoder",
 ]
