@@ -45,11 +45,16 @@ class Group(NamedTuple):
 
     def heads_first(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """(b * m, N, H), or n instead of m -> (b * N, m, H)."""
+        if self.b == 1:  # the same with fewer views, each of which costs as much as a short sequence's product
+            return x.transpose(0, 1).to(dtype)
         return x.unflatten(0, (self.b, -1)).transpose(1, 2).to(dtype).flatten(0, 1)
 
     def put(self, target: Tensor, x: Tensor) -> None:
         """Write x (b * N, m, H), or n instead of m, into target (b * m, N, H)."""
-        target.unflatten(0, (self.b, -1)).transpose(1, 2).copy_(x.unflatten(0, (self.b, -1)))
+        if self.b == 1:
+            target.transpose(0, 1).copy_(x)
+        else:
+            target.unflatten(0, (self.b, -1)).transpose(1, 2).copy_(x.unflatten(0, (self.b, -1)))
 
 
 def grouped(counts: list[int], lengths: list[int], n_heads: int) -> list[Group]:
@@ -79,7 +84,7 @@ class ShortAttention(torch.autograd.Function):
         out, kept = q.new_empty(q.shape), []
         for group in ctx.groups:
             p = _probabilities(group, q, k, _bias(group, rows, layout))
-            group.put(out[group.queries], p @ group.heads_first(v[group.keys], p.dtype))
+            group.put(out[group.queries], torch.bmm(p, group.heads_first(v[group.keys], p.dtype)))
             if any(ctx.needs_input_grad):
                 kept.append(p)
         ctx.save_for_backward(q, k, v, *kept)
@@ -94,11 +99,11 @@ class ShortAttention(torch.autograd.Function):
         for group, p in zip(ctx.groups, kept, strict=True):
             g, q_group = (group.heads_first(x[group.queries], p.dtype) for x in (grad, q))
             k_group, v_group = (group.heads_first(x[group.keys], p.dtype) for x in (k, v))
-            ds = g @ v_group.mT
+            ds = torch.bmm(g, v_group.mT)
             torch._softmax_backward_data(ds, p, -1, p.dtype, grad_input=ds)
-            group.put(dq[group.queries], ds @ k_group)
-            group.put(dk[group.keys], ds.mT @ q_group)
-            group.put(dv[group.keys], p.mT @ g)
+            group.put(dq[group.queries], torch.bmm(ds, k_group))
+            group.put(dk[group.keys], torch.bmm(ds.mT, q_group))
+            group.put(dv[group.keys], torch.bmm(p.mT, g))
         scale = q.shape[-1] ** -0.5
         return dq.mul_(scale), dk.mul_(scale), dv, None, None
 
@@ -111,12 +116,14 @@ def places(queries: Tensor, layout: Layout) -> tuple[list[int], Tensor]:
 
 
 def _bias(group: Group, rows: Tensor | None, layout: Layout) -> Tensor | None:
-    """What is added to the scores: (N, n, n) for all queries, (b, N, m, n) for those at `rows`."""
+    """(b * N, m, n): what is added to the scores, of all queries or of those at `rows`."""
     if layout.slopes is None:
         return None
     if rows is None:
-        return layout.bias[:, : group.n, : group.n]
-    return layout.bias[:, rows[group.queries].view(group.b, group.m), : group.n].transpose(0, 1)
+        bias = layout.bias[:, : group.n, : group.n].expand(group.b, -1, -1, -1)
+    else:
+        bias = layout.bias[:, rows[group.queries].view(group.b, group.m), : group.n].transpose(0, 1)
+    return bias.flatten(0, 1)
 
 
 def _probabilities(group: Group, q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
@@ -126,14 +133,13 @@ def _probabilities(group: Group, q: Tensor, k: Tensor, bias: Tensor | None) -> T
     """
     dtype = group.type_of_products(q.dtype)
     q_group, k_group = group.heads_first(q[group.queries], dtype), group.heads_first(k[group.keys], dtype)
-    p = q_group.new_empty(len(q_group), group.m, group.n)
-    if bias is not None:
-        p.unflatten(0, (group.b, -1)).copy_(bias)
-    p.baddbmm_(q_group, k_group.mT, beta=0 if bias is None else 1, alpha=q.shape[-1] ** -0.5)
+    scale = q.shape[-1] ** -0.5
+    if bias is None:
+        p = q_group.new_empty(len(q_group), group.m, group.n).baddbmm_(q_group, k_group.mT, beta=0, alpha=scale)
+        return torch.softmax(p, -1, out=p)
+    p = torch.baddbmm(bias.to(dtype), q_group, k_group.mT, alpha=scale)
     torch.softmax(p, -1, out=p)
-    if bias is not None:
-        F.threshold(p, least_probability(q.dtype), 0.0, inplace=True)
-    return p
+    return F.threshold(p, least_probability(q.dtype), 0.0, inplace=True)
 
 
 def least_probability(dtype: torch.dtype) -> float:
