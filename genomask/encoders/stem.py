@@ -5,15 +5,47 @@ token's first vector then tells which tokens stand where around it, before any a
 Letters: T tokens of all packed sequences, W width of the stem, R rows of the vocabulary, D width.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from genomask.encoders.config import MosaicBertConfig
 
 
 class Tables(nn.Embedding):
     """Vectors for each neighbour's place, one table after the other: a type of its own, by which new ones are known."""
+
+
+class SummedRows(torch.autograd.Function):
+    """For each token the sum of some rows of a table: `F.embedding_bag`, three times as fast on a CPU.
+
+    Without rows that stand for nothing PyTorch has a faster way to sum. Gradients go the same way: what a row gets is a
+    sum of tokens' gradients.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, row: Tensor, token: Tensor, n_tokens: int) -> Tensor:
+        """(R, D), and K pairs of a row and the token that it is added to, tokens ascending -> (n_tokens, D)."""
+        ctx.save_for_backward(row, token)
+        ctx.n_rows = len(table)
+        return _summed(table, row, token, n_tokens)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        """(n_tokens, D) -> (R, D)."""
+        row, token = ctx.saved_tensors
+        row, order = row.sort(stable=True)
+        return _summed(grad, token[order], row, ctx.n_rows), None, None, None
+
+
+def _summed(vectors: Tensor, which: Tensor, into: Tensor, n: int) -> Tensor:
+    """(n, D): the vectors (V, D) at `which` (K,), summed by the place that `into` (K,), ascending, has for each."""
+    starts = torch.searchsorted(into, torch.arange(n, dtype=into.dtype), out_int32=True)
+    return F.embedding_bag(which, vectors, starts, mode="sum")
 
 
 class Stem(nn.Module):
@@ -40,7 +72,11 @@ class Stem(nn.Module):
         side, no_token = self.neighbours // 2, self.tables.num_embeddings - 1
         neighbour = place[:, None] + torch.where(table < side, table - side, table - side + 1)
         row = input_ids[neighbour.clamp(0, len(input_ids) - 1)] + table * (no_token // self.neighbours)
-        row = torch.where((neighbour >= start) & (neighbour < stop), row, no_token)
+        inside = (neighbour >= start) & (neighbour < stop)
+        if input_ids.device.type == "cpu" and not torch.compiler.is_compiling():
+            token = inside.nonzero()[:, 0].int()
+            return SummedRows.apply(self.tables.weight, row[inside].int(), token, len(input_ids))
+        row = torch.where(inside, row, no_token)
         return F.embedding_bag(row, self.tables.weight, mode="sum", padding_idx=no_token)
 
     def resize(self, kept: int, rows: int) -> None:

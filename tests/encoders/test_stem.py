@@ -37,6 +37,20 @@ def test_the_stem_is_a_convolution_over_one_hot_tokens_of_each_sequence(lengths,
     assert (found - exact).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("lengths", [[9, 4, 4, 1, 23], [1, 1], [0, 3, 0]])
+def test_both_ways_to_sum_agree_gradients_too(lengths, monkeypatch):
+    stem = Stem(tiny_config(stem_width=5))
+    ids, _, cu_seqlens, _ = packed_input(lengths)
+    wanted = torch.randn(len(ids), 48, generator=torch.Generator().manual_seed(0))
+    ways = []
+    for compiling in (False, True):
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda compiling=compiling: compiling)
+        summed = stem(ids, cu_seqlens)
+        (gradient,) = torch.autograd.grad(summed, stem.tables.weight, wanted)
+        ways.append((summed, gradient))
+    torch.testing.assert_close(*ways)
+
+
 def test_an_untrained_encoder_with_a_stem_is_the_one_without_and_a_trained_one_opens_as_it_was(tmp_path):
     torch.manual_seed(3)
     model = MosaicBertForMaskedLM(tiny_config(stem_width=5)).eval()
