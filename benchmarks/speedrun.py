@@ -9,12 +9,14 @@ finished are kept in the JSON and not made again. Text runs in the same way, to 
 
     python benchmarks/speedrun.py human/*.fa.gz
     python benchmarks/speedrun.py human/*.fa.gz --budget 60 --seeds 1
+    python benchmarks/speedrun.py human/*.fa.gz --arms logo
     python benchmarks/speedrun.py human/*.fa.gz --arms switches
     python benchmarks/speedrun.py wikitext2/train.jsonl.gz --arms text
 """
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -42,13 +44,14 @@ def main(
     torch.set_num_threads(threads)
     out = out or HERE / "results" / f"speedrun-{arms}.json"
     race = RACES[arms]
-    settings = " ".join((*MATCHED[race.before.settings(0).kind], *COMPUTED))
+    settings = " ".join((*MATCHED[race.before.settings(0).kind], *COMPUTED, *race.changes))
     setup = {"files": [path.name for path in files], "budget_cpu_s": budget, "settings": settings}
     result = {"benchmark": "speedrun", "machine": describe_machine(torch.device("cpu")), "setup": setup, "runs": []}
     result["runs"] = finished(out, setup)
     for seed in range(seeds):
         done = {run["arm"] for run in result["runs"] if run["seed"] == seed}
-        result["runs"] += run_arms([arm for arm in race.arms if arm.name not in done], seed, files, budget)
+        missing = [replace(arm, changes=(*arm.changes, *race.changes)) for arm in race.arms if arm.name not in done]
+        result["runs"] += run_arms(missing, seed, files, budget)
         result |= {"rows": summary(result["runs"], race), "verdict": sentences(result["runs"], race)}
         save(out, result)
     print(section(result))

@@ -51,6 +51,13 @@ BERT_OF_2018 = (
     "optimizer.warmup_steps=15",
 )
 """BERT's recipe (Devlin et al., 2019) at the size of c4-tiny: 15 % masked, rate 1e-4, 1 % of warm-up, dropout."""
+LOGO = (
+    "encoder.hidden_size=256",
+    "encoder.num_attention_heads=8",
+    "encoder.intermediate_size=3072",
+    "windows.validation_windows=32",
+)
+"""The size of genome-logo's encoder, LOGO's (Yang et al., 2022), and fewer windows to score, for each costs more."""
 FEW, HALF = "training.sequences_per_step=16", "training.sequences_per_step=32"
 NO_DROPOUT = ("encoder.hidden_dropout_prob=0.0",)
 
@@ -116,6 +123,8 @@ MOSAICBERT = Arm("MosaicBERT's recipe", "genome-tiny", MOSAIC)
 MOSAIC_FREE = Arm("MosaicBERT's recipe, no dropout", "genome-tiny", (*MOSAIC, *NO_DROPOUT))
 BERT_BEST = at_rate(BERT_FREE, 3e-3)
 """At the best of three rates in a race of 150 CPU seconds."""
+MOSAIC_BEST = at_rate(MOSAIC_FREE, 3e-3)
+"""The same for MosaicBERT's recipe."""
 TINY = Arm("genome-tiny", "genome-tiny")
 
 FAST = Arm("genome-fast", "genome-fast")
@@ -153,6 +162,8 @@ class Race:
     score: str = BITS
     floor: str = "the hidden bases' own composition"
     """The least that can be known; what it alone scores is told beside the target."""
+    changes: tuple[str, ...] = ()
+    """Settings that every arm has besides its own."""
 
 
 TEXT = Race((), target=TEXT_BERT, before=C4, further=(STRICT,), score=NATS, floor=FREQUENCIES)
@@ -169,6 +180,11 @@ RACES = {
             FAST,
             QUARTER,
         )
+    ),
+    "logo": Race(
+        (BERT, BERT_BEST, MOSAICBERT, MOSAIC_BEST, TINY, FAST),
+        further=(BERT_BEST, MOSAICBERT, MOSAIC_BEST),
+        changes=LOGO,
     ),
     "published": Race((BERT, MOSAICBERT, TINY, MUON_30, ROTARY, FAST, QUARTER)),
     "record": Race((BERT, BERT_BEST, TINY, ROTARY, FAST, QUARTER), before=ROTARY, further=(BERT_BEST, TINY)),
@@ -237,5 +253,6 @@ RACES = {
         ),
     ),
 }
-"""All; without the search for the peers' best rates; the record, the one before it and the peer at its best rate; one
-switch after the other, without a stem and with one; one layer beside two; all of text, and its switches."""
+"""All; all at another size, the peers at their best of those rates; without the search for rates; the record, the one
+before it and the peer at its best rate; one switch after the other, without a stem and with one; one layer beside two;
+all of text, and its switches."""
