@@ -3,10 +3,11 @@
 Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width, b sequences of one group,
 each of m queries and n keys.
 
-PyTorch's own CPU kernel is as fast as this where no key is far away. Under ALiBi it spends most of its backward pass on
-denormal numbers: the probabilities of far keys lie near 1e-40, and processors need a hundred times as long for a
-product of such. Here they are exactly 0 before any product takes them, forward or backward, and so is all that the
-backward pass derives from them. The price: the probabilities are kept for the backward pass.
+PyTorch's own CPU kernel is faster where there is no backward pass, and as fast where there is one and no key is far.
+Under ALiBi it spends most of its backward pass on denormal numbers: the probabilities of far keys lie near 1e-40, and
+processors need a hundred times as long for a product of such. Here they are exactly 0 before any product takes them,
+forward or backward, and so is all that the backward pass derives from them. The price: the probabilities are kept for
+the backward pass.
 
 Where bf16 is asked for, short sequences are multiplied in float32 all the same: for bf16 oneDNN compiles a kernel for
 every new pair of lengths, which takes longer than the products of a short sequence, and half a megabyte.

@@ -1,4 +1,4 @@
-"""The backend `sdpa`, on every device: explicit scores for short sequences on the CPU, else PyTorch's own attention.
+"""The backend `sdpa`, everywhere: PyTorch's own attention, or explicit scores to train on short sequences on a CPU.
 
 Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width, b sequences of one run, each
 of m queries and n tokens.
@@ -24,7 +24,9 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout
         return in_runs(q, k, v, queries, layout)
     if max(layout.lengths, default=0) > LONGEST_SHORT:
         return long_attention(q, k, v, queries, layout)
-    return ShortAttention.apply(q, k, v, queries, layout)
+    if q.dtype == torch.bfloat16 or any(x.requires_grad for x in (q, k, v)):
+        return ShortAttention.apply(q, k, v, queries, layout)
+    return in_runs(q, k, v, queries, layout)
 
 
 def in_runs(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
