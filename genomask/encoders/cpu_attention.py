@@ -46,7 +46,7 @@ class Group(NamedTuple):
 
     def heads_first(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """(b * m, N, H), or n instead of m -> (b * N, m, H)."""
-        if self.b == 1:  # the same with fewer views, each of which costs as much as a short sequence's product
+        if self.b == 1:  # the same with fewer views, three of which take as long as a short sequence's product
             return x.transpose(0, 1).to(dtype)
         return x.unflatten(0, (self.b, -1)).transpose(1, 2).to(dtype).flatten(0, 1)
 

@@ -24,6 +24,7 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout
         return in_runs(q, k, v, queries, layout)
     if max(layout.lengths, default=0) > LONGEST_SHORT:
         return long_attention(q, k, v, queries, layout)
+    # bf16 keeps explicit scores, which multiply short sequences in float32: in_runs was not measured with units for it.
     if q.dtype == torch.bfloat16 or any(x.requires_grad for x in (q, k, v)):
         return ShortAttention.apply(q, k, v, queries, layout)
     return in_runs(q, k, v, queries, layout)
