@@ -88,12 +88,16 @@ def reference_layer(x, weights, name, config):
 
 
 def reference_stem(input_ids, weight, config):
-    """(S,) ids of one sequence -> (S, D): for every neighbour of every token a row of that neighbour's own table."""
+    """(S,) ids of one sequence -> (S, D): for every neighbour of every token a row of that neighbour's own table.
+
+    Zeros in the channels that the tables have not.
+    """
     side, rows = config.stem_width // 2, config.padded_vocab_size
     tables = dict(zip([*range(-side, 0), *range(1, side + 1)], weight[:-1].split(rows), strict=True))
     zero = torch.zeros_like(weight[0])
     at = range(len(input_ids))
-    return torch.stack([sum((tables[by][input_ids[t + by]] for by in tables if t + by in at), start=zero) for t in at])
+    sums = [sum((tables[by][input_ids[t + by]] for by in tables if t + by in at), start=zero) for t in at]
+    return torch.cat([torch.stack(sums), torch.zeros(len(sums), config.hidden_size - len(zero))], dim=1)
 
 
 def reference_encoder(weights, config, input_ids, token_types):

@@ -33,6 +33,7 @@ class MosaicBertConfig(PretrainedConfig):
     ... only keys to the right), 'rotary-directed' (the same, with queries and keys turned by their place), 'learned'
     (BERT's, at most max_position_embeddings tokens).
     stem_width: tokens that a token's first vector is made of, itself in the middle: 1, as in BERT, or an odd number.
+    stem_fraction: above 0 to 1, of the channels of that vector that the neighbours add to; the others are the token's.
     mlp: 'glu' or 'dense'. vocab_rows: rows of the embedding where they came with a checkpoint; None: vocab_size rounded
     up to a multiple of 64. sparse_prediction: padded input with labels gives the loss alone, and the head is computed
     for tokens with a label only (the name is that of ModernBERT's config). classifier_pooling: what a classifier of
@@ -52,6 +53,7 @@ class MosaicBertConfig(PretrainedConfig):
     type_vocab_size: int = 2
     positions: str = "alibi"
     stem_width: int = 1
+    stem_fraction: float | int = 1.0
     mlp: str = "glu"
     max_position_embeddings: int = 512
     attention_backend: str = "auto"
@@ -74,6 +76,7 @@ class MosaicBertConfig(PretrainedConfig):
                     f"encoder: {name} must be at most {most:,}, got {min(getattr(self, name), 10**30):,}"
                 )
         self._refuse("stem_width", lambda width: width % 2 == 1, "odd: as many tokens to the left as to the right")
+        self._refuse("stem_fraction", lambda part: _is_number(part) and 0 < part <= 1, "a number above 0, at most 1")
         self._refuse("vocab_rows", lambda rows: rows is None or (_is_whole(rows) and rows >= self.vocab_size),
                      f"None or a whole number of at least vocab_size ({self.vocab_size})")  # fmt: skip
         self._refuse("pad_token_id", lambda pad: pad is None or (_is_whole(pad) and 0 <= pad < self.vocab_size),
@@ -110,6 +113,11 @@ class MosaicBertConfig(PretrainedConfig):
     def position_encoding(self) -> PositionEncoding:
         """What `positions` names."""
         return POSITIONS[self.positions]
+
+    @property
+    def stem_size(self) -> int:
+        """Channels that the stem adds to, the first ones of a token's vector."""
+        return max(1, round(self.stem_fraction * self.hidden_size))
 
     @property
     def padded_vocab_size(self) -> int:

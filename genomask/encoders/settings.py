@@ -24,6 +24,8 @@ class EncoderSettings:
     stem_width: int = MosaicBertConfig.stem_width
     """Tokens that a token's first vector is made of, itself in the middle: 1, as in BERT, or an odd number. Each place
     beside it has vectors of its own: a convolution over one-hot tokens."""
+    stem_fraction: float = MosaicBertConfig.stem_fraction
+    """Of the channels of that vector, those that the neighbours add to; the others are the token's own."""
     mlp: str = MosaicBertConfig.mlp
     """'glu' (gated, MosaicBERT) or 'dense' (BERT)."""
     max_position_embeddings: int = MosaicBertConfig.max_position_embeddings

@@ -2,7 +2,8 @@
 
 Computed as what it is on one-hot input: tables of vectors, one for each place beside a token, looked up and summed. A
 token's first vector then tells which tokens stand where around it, before any attention has learned to look.
-Letters: T tokens of all packed sequences, W width of the stem, R rows of the vocabulary, D width.
+It may add to some channels of that vector alone: in the others the token stays itself, however many neighbours it has.
+Letters: T tokens of all packed sequences, W width of the stem, R rows of the vocabulary, D width, S of the D channels.
 """
 
 from typing import Any
@@ -28,7 +29,7 @@ class SummedRows(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, row: Tensor, token: Tensor, n_tokens: int) -> Tensor:
-        """(R, D), and K pairs of a row and the token that it is added to, tokens ascending -> (n_tokens, D)."""
+        """(R, S), and K pairs of a row and the token that it is added to, tokens ascending -> (n_tokens, S)."""
         ctx.save_for_backward(row, token)
         ctx.n_rows = len(table)
         return _summed(table, row, token, n_tokens)
@@ -36,14 +37,14 @@ class SummedRows(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        """(n_tokens, D) -> (R, D)."""
+        """(n_tokens, S) -> (R, S)."""
         row, token = ctx.saved_tensors
         row, order = row.sort(stable=True)
         return _summed(grad, token[order], row, ctx.n_rows), None, None, None
 
 
 def _summed(vectors: Tensor, which: Tensor, into: Tensor, n: int) -> Tensor:
-    """(n, D): the vectors (V, D) at `which` (K,), summed by the place that `into` (K,), ascending, has for each."""
+    """(n, S): the vectors (V, S) at `which` (K,), summed by the place that `into` (K,), ascending, has for each."""
     starts = torch.searchsorted(into, torch.arange(n, dtype=into.dtype), out_int32=True)
     return F.embedding_bag(which, vectors, starts, mode="sum")
 
@@ -54,17 +55,18 @@ class Stem(nn.Module):
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__()
         self.neighbours = config.stem_width - 1
+        self.other_channels = config.hidden_size - config.stem_size
         rows = self.neighbours * config.padded_vocab_size
-        self.tables = Tables(rows + 1, config.hidden_size, padding_idx=rows)
+        self.tables = Tables(rows + 1, config.stem_size, padding_idx=rows)
         """R rows for each neighbour, the leftmost first, and one that stands for no token."""
 
     @property
     def of_neighbours(self) -> Tensor:
-        """(W - 1, R, D), a table for each neighbour."""
+        """(W - 1, R, S), a table for each neighbour."""
         return self.tables.weight[:-1].unflatten(0, (self.neighbours, -1))
 
     def forward(self, input_ids: Tensor, cu_seqlens: Tensor) -> Tensor:
-        """(T,) int64 ids of packed sequences -> (T, D)."""
+        """(T,) int64 ids of packed sequences -> (T, D), 0 but in the first S channels."""
         place = torch.arange(len(input_ids), device=input_ids.device)
         sequence = torch.searchsorted(cu_seqlens[1:], place.int(), right=True)
         start, stop = (cu_seqlens[n][:, None] for n in (sequence, sequence + 1))
@@ -75,9 +77,11 @@ class Stem(nn.Module):
         inside = (neighbour >= start) & (neighbour < stop)
         if input_ids.device.type == "cpu" and not torch.compiler.is_compiling():
             token = inside.nonzero()[:, 0].int()
-            return SummedRows.apply(self.tables.weight, row[inside].int(), token, len(input_ids))
-        row = torch.where(inside, row, no_token)
-        return F.embedding_bag(row, self.tables.weight, mode="sum", padding_idx=no_token)
+            summed = SummedRows.apply(self.tables.weight, row[inside].int(), token, len(input_ids))
+        else:
+            row = torch.where(inside, row, no_token)
+            summed = F.embedding_bag(row, self.tables.weight, mode="sum", padding_idx=no_token)
+        return F.pad(summed, (0, self.other_channels))
 
     def resize(self, kept: int, rows: int) -> None:
         """Give each table `rows` rows, of which the first `kept` are the old ones.

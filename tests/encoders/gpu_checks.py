@@ -70,12 +70,12 @@ def checks() -> list[Check]:
     ]
     graph = "a compiled model is one graph for all batches and never waits for the host"
     found.append(Check("encoder", graph, one_graph))
-    found.append(Check("encoder", f"{graph}: a stem", partial(one_graph, stem_width=9)))
+    found.append(Check("encoder", f"{graph}: a stem", partial(one_graph, stem_width=9, stem_fraction=0.5)))
     follows = "training follows training on the CPU"
     found += [
         Check("step", f"{follows}: {positions}", partial(follows_cpu, positions=positions)) for positions in POSITIONS
     ]
-    found.append(Check("step", f"{follows}: a stem", partial(follows_cpu, stem_width=9)))
+    found.append(Check("step", f"{follows}: a stem", partial(follows_cpu, stem_width=9, stem_fraction=0.5)))
     found.append(Check("resume", "training goes on from a checkpoint with the same bits", resumes))
     return found
 

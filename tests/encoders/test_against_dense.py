@@ -20,6 +20,7 @@ VARIANTS = [
     {"positions": "rotary-directed"},
     {"positions": "alibi-directed", "stem_width": 3},
     {"positions": "alibi-directed", "stem_width": 31},
+    {"positions": "alibi-directed", "stem_width": 31, "stem_fraction": 0.5},
     {"positions": "learned", "mlp": "dense", "max_position_embeddings": 30},
 ]
 

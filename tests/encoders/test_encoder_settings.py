@@ -23,6 +23,7 @@ def test_every_setting_reaches_the_config():
         hidden_dropout_prob=0.25,
         positions="learned",
         stem_width=3,
+        stem_fraction=0.5,
         mlp="dense",
         max_position_embeddings=77,
         attention_backend="sdpa",

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.processor
 
 LENGTHS = [9, 4, 4, 1, 23]
 VARIANTS = [{"positions": name} for name in ("alibi", "alibi-directed", "rotary-directed", "learned")]
-VARIANTS += [{"positions": "alibi-directed", "stem_width": 9}]
+VARIANTS += [{"positions": "alibi-directed", "stem_width": 9, "stem_fraction": 0.5}]
 
 
 @settings(deadline=None, max_examples=15)

@@ -27,19 +27,23 @@ def convolution(stem, ids):
 @given(
     lengths=st.lists(st.integers(0, 30), min_size=1, max_size=6).filter(any),
     width=st.sampled_from([3, 5, 17, 41]),
+    channels=st.sampled_from([48, 24, 7, 1]),
     seed=st.integers(0, 99),
 )
-def test_the_stem_is_a_convolution_over_one_hot_tokens_of_each_sequence(lengths, width, seed):
-    stem = Stem(tiny_config(stem_width=width))
+def test_the_stem_is_a_convolution_over_one_hot_tokens_of_each_sequence(lengths, width, channels, seed):
+    stem = Stem(tiny_config(stem_width=width, stem_fraction=channels / 48))
     ids, _, cu_seqlens, _ = packed_input(lengths, seed=seed)
     found = stem(ids, cu_seqlens)
     exact = torch.cat([convolution(stem, piece) for piece in ids.split(lengths) if len(piece)])
-    assert (found - exact).abs().max() < 1e-5
+    assert exact.shape[1] == channels
+    assert (found[:, :channels] - exact).abs().max() < 1e-5
+    assert found.shape == (len(ids), 48)
+    assert not found[:, channels:].any()
 
 
 @pytest.mark.parametrize("lengths", [[9, 4, 4, 1, 23], [1, 1], [0, 3, 0]])
 def test_both_ways_to_sum_agree_gradients_too(lengths, monkeypatch):
-    stem = Stem(tiny_config(stem_width=5))
+    stem = Stem(tiny_config(stem_width=5, stem_fraction=0.5))
     ids, _, cu_seqlens, _ = packed_input(lengths)
     wanted = torch.randn(len(ids), 48, generator=torch.Generator().manual_seed(0))
     ways = []
@@ -59,7 +63,7 @@ def test_an_untrained_encoder_with_a_stem_is_the_one_without_and_a_trained_one_o
     with_stem, model.bert.embeddings.stem = model(**packed).logits, None
     assert torch.equal(with_stem, model(**packed).logits)
 
-    trained = tiny_model(stem_width=5)
+    trained = tiny_model(stem_width=5, stem_fraction=0.5)
     trained.save_pretrained(tmp_path)
     opened = MosaicBertForMaskedLM.from_pretrained(tmp_path)
     tables = [m.bert.embeddings.stem.tables.weight for m in (trained, opened)]
@@ -93,10 +97,10 @@ def test_plain_alibi_with_a_stem_tells_left_from_right():
 
 
 def test_a_new_token_changes_none_of_its_neighbours_yet():
-    model = tiny_model(stem_width=5)
+    model = tiny_model(stem_width=5, stem_fraction=0.5)
     model.resize_token_embeddings(80)
     stem = model.bert.embeddings.stem
-    assert stem.of_neighbours.shape == (4, 80, 48)
+    assert stem.of_neighbours.shape == (4, 80, 24)
     assert stem.of_neighbours[:, :70].any(-1).all()
     assert not stem.of_neighbours[:, 70:].any()
 
@@ -110,3 +114,14 @@ def test_vectors_in_place_of_ids_are_refused():
 def test_a_width_that_has_no_middle_is_refused(width):
     with pytest.raises(SettingsError, match="encoder: stem_width must be"):
         tiny_config(stem_width=width)
+
+
+@pytest.mark.parametrize("fraction", [0, -0.5, 1.5, float("nan"), "0.5", True, None])
+def test_a_fraction_that_leaves_no_channel_or_needs_more_is_refused(fraction):
+    with pytest.raises(SettingsError, match="encoder: stem_fraction must be a number above 0, at most 1"):
+        tiny_config(stem_width=3, stem_fraction=fraction)
+
+
+def test_where_a_config_names_no_fraction_the_stem_adds_to_every_channel():
+    """As the encoders have it whose config was written before there was one."""
+    assert tiny_model(stem_width=3).bert.embeddings.stem.of_neighbours.shape[-1] == 48

@@ -42,7 +42,7 @@ def test_the_encoder_is_one_graph_on_cuda_and_asks_the_host_for_nothing(tmp_path
     torch_folder = Path(torch.__file__).parent
     words = [COMPILER, "-O0", "-shared", "-fPIC", "-std=c++20", f"-I{torch_folder / 'include'}", str(source)]
     subprocess.run([*words, "-o", str(guard), f"-L{torch_folder / 'lib'}", "-lc10"], check=True)
-    variants = [*({"positions": name} for name in POSITIONS), {"stem_width": 9}]
+    variants = [*({"positions": name} for name in POSITIONS), {"stem_width": 9, "stem_fraction": 0.5}]
     program = f"import traced_on_cuda; traced_on_cuda.main({str(guard)!r}, {variants!r})"
     folders = [Path(__file__).parent, Path(__file__).parents[1]]
     setup = f"import sys; sys.path[:0] = {list(map(str, folders))!r}; "

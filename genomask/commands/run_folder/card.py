@@ -150,7 +150,7 @@ def _facts(
     where: Mapping[str, Any],
 ) -> dict[str, str]:
     masking, training, config = recipe.masking, recipe.training, model.config
-    stem = f", a stem of {config.stem_width} tokens" if config.stem_width > 1 else ""
+    stem = f", a stem of {config.stem_width} tokens in {config.stem_size} channels" if config.stem_width > 1 else ""
     return {
         "data": f"{', '.join(data)} (fingerprint {fingerprint})",
         "tokens": recipe.token_words(config.vocab_size),
