@@ -81,19 +81,25 @@ def _finetune(given: Given, untrained: bool) -> "Scorer":
     )
 
 
-def _on_vectors(given: Given, untrained: bool, classifier_of: "Callable[[int], Any]") -> "Scorer":
+def _on_vectors(
+    given: Given, untrained: bool, classifier_of: "Callable[[int, int], Any]", *, every_layer: bool = False
+) -> "Scorer":
     from genomask.fewshot.probe import vector_scorer
 
-    task = given.pool, given.test
-    return vector_scorer(
-        classifier_of, given.model, *task, given.vectors, given.rows, seed=given.seed, untrained=untrained
-    )
+    task = given.model, given.pool, given.test, given.vectors, given.rows
+    return vector_scorer(classifier_of, *task, seed=given.seed, untrained=untrained, every_layer=every_layer)
 
 
 def _probe(given: Given, untrained: bool) -> "Scorer":
     from genomask.fewshot.probe import linear
 
     return _on_vectors(given, untrained, linear)
+
+
+def _probe_layers(given: Given, untrained: bool) -> "Scorer":
+    from genomask.fewshot.probe import linear_in_layers
+
+    return _on_vectors(given, untrained, linear_in_layers, every_layer=True)
 
 
 def _knn(given: Given, untrained: bool) -> "Scorer":
@@ -121,21 +127,25 @@ def _cnn(given: Given, _: bool) -> "Scorer":
 
 
 TWIN = "random-init"
-ROUND, SQUARE, DIAMOND, UP, CROSS, STAR = (
+ROUND, SQUARE, DIAMOND, UP, CROSS, STAR, DOWN = (
     ("o", "-"), ("s", (0, (4, 1.5))), ("D", ":"), ("^", (0, (1, 1))), ("X", "-."), ("*", (0, (6, 2, 1, 2))),
+    ("v", (0, (8, 2))),
 )  # fmt: skip
 
 TABLE = (
-    Method(name="finetune", build=_finetune, cost=6, mark=ROUND, is_drawn=True),
+    Method(name="finetune", build=_finetune, cost=8, mark=ROUND, is_drawn=True),
     Method(name="probe", build=_probe, cost=2, mark=SQUARE, pools_vectors=True),
-    Method(name="knn", build=_knn, cost=4, mark=UP, pools_vectors=True, is_usual=False),
+    Method(name="probe-layers", build=_probe_layers, cost=4, mark=DOWN, pools_vectors=True, is_usual=False),
+    Method(name="knn", build=_knn, cost=6, mark=UP, pools_vectors=True, is_usual=False),
     Method(name="kmer-logreg", build=_kmer_logreg, cost=1, mark=DIAMOND, needs_model=False),
     Method(name="gc", build=_gc, cost=0, mark=CROSS, needs_model=False, is_usual=False),
-    Method(name="cnn", build=_cnn, cost=8, mark=STAR, needs_model=False, is_drawn=True, is_usual=False),
-    Method(name=f"{TWIN}/finetune", build=_finetune, cost=7, mark=ROUND, is_drawn=True, twin_of="finetune"),
+    Method(name="cnn", build=_cnn, cost=10, mark=STAR, needs_model=False, is_drawn=True, is_usual=False),
+    Method(name=f"{TWIN}/finetune", build=_finetune, cost=9, mark=ROUND, is_drawn=True, twin_of="finetune"),
     Method(name=f"{TWIN}/probe", build=_probe, cost=3, mark=SQUARE, pools_vectors=True, twin_of="probe"),
-    Method(name=f"{TWIN}/knn", build=_knn, cost=5, mark=UP, pools_vectors=True, twin_of="knn"),
-)
+    Method(name=f"{TWIN}/probe-layers", build=_probe_layers, cost=5, mark=DOWN, pools_vectors=True,
+           twin_of="probe-layers"),
+    Method(name=f"{TWIN}/knn", build=_knn, cost=7, mark=UP, pools_vectors=True, twin_of="knn"),
+)  # fmt: skip
 
 METHODS = {method.name: method for method in TABLE}
 """By the values of the column `method`."""

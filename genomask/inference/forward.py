@@ -3,7 +3,8 @@
 Letters: T tokens of all packed sequences, B sequences, D width, C classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,12 +28,16 @@ def batches(tokens: TokenSequences, tokens_per_batch: int) -> Iterator[tuple[Ten
         yield order[part], take(by_length, part)
 
 
-def forward(model: PreTrainedModel, tokens: TokenSequences, precision: str = "auto") -> Tensor:
+def forward(
+    model: PreTrainedModel, tokens: TokenSequences, precision: str = "auto", *, every_layer: bool = False
+) -> Tensor:
     """An encoder's last vectors (T, D), or a classifier's logits (B, C), as fp32.
 
+    `every_layer`: an encoder's vectors after the embeddings and after each of L layers, side by side: (T, (L + 1) D).
     `precision`: fp32, bf16, or auto, which is fp32 on every CPU (see `scoring_precision`).
     """
     types = _segments(model, tokens)
+    wanted = {"output_hidden_states": True} if every_layer else {}
     with autocast(model.device, scoring_precision(model.device) if precision == "auto" else precision):
         if isinstance(model.config, MosaicBertConfig):
             output = model(
@@ -40,15 +45,16 @@ def forward(model: PreTrainedModel, tokens: TokenSequences, precision: str = "au
                 cu_seqlens=tokens.cu_seqlens.to(model.device),
                 max_seqlen=int(tokens.lengths.max()),
                 token_type_ids=types if types is None else types.to(model.device),
+                **wanted,
             )
-            return _result(output).float()
+            return _result(output, every_layer).float()
         rows = _rows(tokens.input_ids, tokens, model.config.pad_token_id or 0)
         mask = torch.arange(rows.shape[1]) < tokens.lengths[:, None]
         given = {"input_ids": rows, "attention_mask": mask.long()}
         if types is not None:
             given["token_type_ids"] = _rows(types, tokens, 0)
-        output = model(**{name: x.to(model.device) for name, x in given.items()})
-        result = _result(output).float()
+        output = model(**{name: x.to(model.device) for name, x in given.items()}, **wanted)
+        result = _result(output, every_layer).float()
         return result if "logits" in output else result[mask.to(model.device)]
 
 
@@ -69,8 +75,11 @@ def _segments(model: PreTrainedModel, tokens: TokenSequences) -> Tensor | None:
     return types if types.any() else None
 
 
-def _result(output: dict[str, Tensor]) -> Tensor:
-    return output["logits"] if "logits" in output else output["last_hidden_state"]
+def _result(output: Mapping[str, Any], every_layer: bool) -> Tensor:
+    if every_layer:
+        return torch.cat(output["hidden_states"], dim=-1)
+    result: Tensor = output["logits"] if "logits" in output else output["last_hidden_state"]
+    return result
 
 
 @torch.inference_mode()

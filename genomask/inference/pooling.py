@@ -2,7 +2,7 @@
 
 In: an encoder, its tokenizer and sequences. Out: vectors in the sequences' order.
 
-Letters: T tokens of all packed sequences, B sequences, D width.
+Letters: T tokens of all packed sequences, B sequences, D width, L layers.
 """
 
 from dataclasses import dataclass
@@ -38,29 +38,40 @@ class VectorSettings:
         require_one_of("precision", self.precision, ("auto", "fp32", "bf16"))
 
 
-def vectors(loaded: Loaded, sequences: list[str], settings: VectorSettings, where: str) -> np.ndarray:
+def vectors(
+    loaded: Loaded, sequences: list[str], settings: VectorSettings, where: str, *, every_layer: bool = False
+) -> np.ndarray:
     """(B, D) float32: one vector a sequence; `where` names the file in messages.
 
+    `every_layer`: (B, 2 (L + 1) D), the mean of the vectors after the embeddings and after each layer, weighed as the
+    pooling says, and behind them the standard deviations (statistics pooling: Snyder et al., 2018, section 2.1).
     Raises DataError for sequences that the model cannot take, SettingsError for a pooling that it has no token for.
     """
     tokenised = tokenise(loaded.tokenizer, sequences, where)
     check_lengths(*loaded, tokenised, where)
-    return pooled(loaded.model, tokenised, settings)
+    return pooled(loaded.model, tokenised, settings, every_layer=every_layer)
 
 
 @torch.inference_mode()
-def pooled(model: PreTrainedModel, tokenised: Tokenised, settings: VectorSettings) -> np.ndarray:
-    """(B, D) float32: one vector a sequence."""
+def pooled(
+    model: PreTrainedModel, tokenised: Tokenised, settings: VectorSettings, *, every_layer: bool = False
+) -> np.ndarray:
+    """(B, D) float32, or (B, 2 (L + 1) D): one vector a sequence, as `vectors` has it."""
     model.eval()
     weights = torch.from_numpy(pooling_weights(tokenised, settings.pooling))
     weights_of = torch.split(weights, tokenised.tokens.lengths.tolist())
-    out = np.empty((len(weights_of), model.config.hidden_size), dtype=np.float32)
+    width = model.config.hidden_size * (2 * (model.config.num_hidden_layers + 1) if every_layer else 1)
+    out = np.empty((len(weights_of), width), dtype=np.float32)
     for numbers, tokens in batches(tokenised.tokens, settings.tokens_per_batch):
-        hidden = forward(model, tokens, settings.precision)
-        weight = torch.cat([weights_of[number] for number in numbers.tolist()]).to(hidden)
+        hidden = forward(model, tokens, settings.precision, every_layer=every_layer)
+        weight = torch.cat([weights_of[number] for number in numbers.tolist()]).to(hidden)[:, None]
         owner = torch.repeat_interleave(torch.arange(len(numbers)), tokens.lengths).to(hidden.device)
-        sums = hidden.new_zeros(len(numbers), hidden.shape[1]).index_add_(0, owner, hidden * weight[:, None])
-        out[numbers.numpy()] = sums.cpu().numpy()
+        none = hidden.new_zeros(len(numbers), hidden.shape[1])
+        found = none.index_add(0, owner, hidden * weight)
+        if every_layer:
+            squares = (hidden - found[owner]).square()
+            found = torch.cat([found, none.index_add(0, owner, squares * weight).sqrt()], dim=1)
+        out[numbers.numpy()] = found.cpu().numpy()
     return out
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from genomask.data import KmerTokenizer
 from genomask.errors import SettingsError
@@ -48,6 +49,23 @@ def test_vectors_are_the_pooled_token_vectors_in_the_files_order(model_folder):
     for sequence, vector in zip(sequences, pooled, strict=True):
         hidden = forward(loaded.model, tokenise(loaded.tokenizer, [sequence], "file").tokens).detach().numpy()
         np.testing.assert_allclose(vector, hidden[1:-1].mean(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("pooling", ["mean", "center", "cls"])
+def test_with_every_layer_vectors_are_means_and_deviations_of_each(ours, pooling, model_folder, bert_folder):
+    loaded = load(model_folder if ours else bert_folder)
+    sequences = ["ACGTTGCAACGTAGGCTA", "ACGTACGT", "GGGTTTACATCATA"]
+    settings = VectorSettings(tokens_per_batch=20, pooling=pooling)
+    found = vectors(loaded, sequences, settings, "file", every_layer=True)
+    for sequence, vector in zip(sequences, found, strict=True):
+        tokenised = tokenise(loaded.tokenizer, [sequence], "file")
+        taken = pooling_weights(tokenised, pooling) > 0
+        with torch.no_grad():
+            layers = loaded.model.eval()(tokenised.tokens.input_ids[None], output_hidden_states=True).hidden_states
+        states = [layer[0].double().numpy()[taken] for layer in layers]
+        exact = [state.mean(axis=0) for state in states] + [state.std(axis=0) for state in states]
+        np.testing.assert_allclose(vector, np.concatenate(exact), atol=2e-5)
 
 
 @pytest.mark.parametrize("change", [{"pooling": "max"}, {"tokens_per_batch": 0}, {"precision": "fp16"}])
