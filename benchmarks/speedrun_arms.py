@@ -129,6 +129,7 @@ TINY = Arm("genome-tiny", "genome-tiny")
 
 FAST = Arm("genome-fast", "genome-fast")
 ONE_LAYER = changed(FAST, "one layer", "encoder.num_hidden_layers=1")
+EVERY_CHANNEL = changed(FAST, "its stem in every channel", "encoder.stem_fraction=1.0")
 QUARTER = replace(FAST, name="genome-fast, a quarter of the budget", fraction=0.25)
 MUON, MORE = "optimizer.name=muon", "masking.mask_rate=0.30"
 MUON_30 = Arm("muon, 30 %, 32 windows a step", "genome-tiny", (MUON, MORE, HALF))
@@ -210,6 +211,11 @@ RACES = {
             Arm("muon, 45 %, 4 layers", "genome-tiny", (MUON, "masking.mask_rate=0.45", "encoder.num_hidden_layers=4")),
         )
     ),
+    "channels": Race(
+        (EVERY_CHANNEL, FAST, changed(FAST, "in a quarter", "encoder.stem_fraction=0.25")),
+        target=EVERY_CHANNEL,
+        before=EVERY_CHANNEL,
+    ),
     "layers": Race((TINY, FAST, ONE_LAYER), target=TINY, before=FAST),
     "stems": Race(
         (
@@ -254,5 +260,5 @@ RACES = {
     ),
 }
 """All; all at another size, the peers at their best of those rates; without the search for rates; the record, the one
-before it and the peer at its best rate; one switch after the other, without a stem and with one; one layer beside two;
-all of text, and its switches."""
+before it and the peer at its best rate; one switch after the other, without a stem; a stem in every channel, in half of
+them and in a quarter; one layer beside two; switches with a stem; all of text, and its switches."""
