@@ -1,15 +1,16 @@
-"""What does the strength of the probe's penalty do to its accuracy? Encoders and pools of labelled sequences in.
+"""What do the probe's penalty and its vectors do to its accuracy? Encoders and pools of labelled sequences in.
 
 Logistic regression on frozen vectors, standardised on the drawn examples, as the `probe` of few-shot, for several C;
-and with C chosen for each draw by cross-validation of the drawn examples; the floor `kmer-logreg` alike, whose features
-are not standardised. Draws are those of few-shot; accuracy is that on the rows of the pool that a draw leaves, as many
-of each class. No test is looked at.
+and with C chosen for each draw by cross-validation of the drawn examples; and on the F means and standard deviations of
+every layer's vectors, as `probe-layers`. Beside the encoders the untrained twin of the first of them, and the floor
+`kmer-logreg`, whose features are not standardised. Draws are those of few-shot; accuracy is that on the rows of the
+pool that a draw leaves, as many of each class. No test is looked at.
 
     python benchmarks/probe.py --model genome-tiny=runs/tiny/model --model genome-fast=runs/fast/model \\
         Prom-core/1000.tsv.gz Splice-40/500.tsv.gz:center mouse_0/train.csv.gz
 
 Two recipes of several pretraining seeds are compared where encoders are named RECIPE/SEED: paired by seed, each task
-counting as one. `--penalty "C = 1"` measures that one alone.
+counting as one. `--penalty "C = 1"` measures that one alone; it can be repeated.
 """
 
 import warnings
@@ -31,24 +32,26 @@ from tables import section
 from genomask.data.tasks import LabelledTask, read_task
 from genomask.fewshot.draws import draw_examples, smallest_class
 from genomask.fewshot.floors import kmer_features
-from genomask.inference.models import load
+from genomask.inference.models import Loaded, load
 from genomask.inference.pooling import VectorSettings, vectors
 
 RESULT = Path(__file__).parent / "results" / "probe.json"
 SHOTS = 10, 50, 100, 500
 MOST_ROWS = 2_500
 """Of a larger pool the first so many: encoding them is most of the work."""
-FLOOR = "kmer-logreg"
+FLOOR, TWIN = "kmer-logreg", "random-init"
 STRENGTHS = {"probe": (10.0, 1.0, 0.1, 0.03, 0.01, 0.003), FLOOR: (100.0, 10.0, 1.0, 0.1)}
 CHOICES = {"probe": (0.01, 0.1, 1.0), FLOOR: (0.1, 1.0, 10.0)}
 BY_VALIDATION = "C by cross-validation"
+LOGIT_VARIANCES = 800, 80, 8, 0.8
+"""Of a classifier of F features before it has seen an example: C is this by F."""
 
 
 def main(
     pools: Annotated[list[str], typer.Argument(help="Tables of labelled sequences, each FILE or FILE:POOLING.")],
     model: Annotated[list[str], typer.Option(help="NAME=FOLDER of an encoder; repeatable.")],
     draws: Annotated[int, typer.Option(help="Draws at each number of shots.")] = 20,
-    penalty: Annotated[str, typer.Option(help="One of the penalties alone.")] = "",
+    penalty: Annotated[list[str], typer.Option(help="These penalties alone; repeatable.")] = [],  # noqa: B006
     out: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Measure every classifier for each encoder on every pool."""
@@ -60,14 +63,24 @@ def main(
         file, _, pooling = text.partition(":")
         task, settings = first_rows(read_task(Path(file)), MOST_ROWS), VectorSettings(pooling=pooling or "mean")
         one_hot = len({len(sequence) for sequence in task.sequences}) == 1
-        found += measured(task, kmer_features(task.sequences, one_hot), FLOOR, draws, penalty)
-        for name, folder in (one.split("=") for one in model):
-            of_all = vectors(load(Path(folder)), task.sequences, settings, file)
-            found += measured(task, of_all, name, draws, penalty)
+        of_kmers = asked(of_one_layer(FLOOR), penalty)
+        found += measured(task, kmer_features(task.sequences, one_hot), FLOOR, of_kmers, draws)
+        for name, loaded in encoders(model).items():
+            last = vectors(loaded, task.sequences, settings, file)
+            found += measured(task, last, name, asked(of_one_layer("probe"), penalty), draws)
+            layers = vectors(loaded, task.sequences, settings, file, every_layer=True)
+            found += measured(task, layers, name, asked(of_every_layer(layers.shape[1]), penalty), draws)
     rows = by_task(found)
     result = {"benchmark": "probe", "machine": machine, "setup": {"draws": draws}, "rows": rows}
     save(out, result | {"verdict": verdict(rows), "by_shots": found})
     print(section(result | {"verdict": verdict(rows)}))
+
+
+def encoders(named: list[str]) -> dict[str, Loaded]:
+    """By name, and behind them the untrained twin of the first."""
+    folders = {name: Path(folder) for name, folder in (one.split("=") for one in named)}
+    twin = load(next(iter(folders.values())), untrained=True)
+    return {**{name: load(folder) for name, folder in folders.items()}, TWIN: twin}
 
 
 def first_rows(task: LabelledTask, most: int) -> LabelledTask:
@@ -75,12 +88,12 @@ def first_rows(task: LabelledTask, most: int) -> LabelledTask:
     return LabelledTask(task.name, task.sequences[:most], task.labels[:most], task.classes, task.path)
 
 
-def measured(task: LabelledTask, features: np.ndarray, name: str, draws: int, penalty: str) -> list[dict]:
-    """For each penalty the accuracy, in per cent, at each number of shots that leaves as many of each class."""
-    kind, found = FLOOR if name == FLOOR else "probe", []
-    for how, classifier in classifiers(kind).items():
-        if penalty not in ("", how):
-            continue
+def measured(
+    task: LabelledTask, features: np.ndarray, name: str, classifiers: dict[str, Any], draws: int
+) -> list[dict]:
+    """For each classifier the accuracy, in per cent, at each number of shots that leaves as many of each class."""
+    found = []
+    for how, classifier in classifiers.items():
         row = {"task": task.name, "features": name, "penalty": how}
         for shot in (shot for shot in SHOTS if 2 * shot <= smallest_class(task)):
             drawn = (draw_examples(task.labels, shot, task.name, draw) for draw in range(draws))
@@ -91,12 +104,23 @@ def measured(task: LabelledTask, features: np.ndarray, name: str, draws: int, pe
     return found
 
 
-def classifiers(kind: str) -> dict[str, Any]:
-    """By the name of their penalty."""
+def of_one_layer(kind: str) -> dict[str, Any]:
+    """Classifiers of the last layer's vectors, or of k-mers, by the name of their penalty."""
     found = {f"C = {c:g}": LogisticRegression(C=c, max_iter=400) for c in STRENGTHS[kind]}
     chosen = LogisticRegressionCV(Cs=CHOICES[kind], cv=5, scoring="accuracy", max_iter=400)
     scale = [] if kind == FLOOR else [StandardScaler()]
     return {how: make_pipeline(*scale, last) for how, last in {**found, BY_VALIDATION: chosen}.items()}
+
+
+def of_every_layer(n_features: int) -> dict[str, Any]:
+    """The same of every layer's vectors."""
+    found = {f"every layer, C = {v:g} / F": LogisticRegression(C=v / n_features, max_iter=400) for v in LOGIT_VARIANCES}
+    return {how: make_pipeline(StandardScaler(), last) for how, last in found.items()}
+
+
+def asked(classifiers: dict[str, Any], penalties: list[str]) -> dict[str, Any]:
+    """Those named; all where none is."""
+    return {how: one for how, one in classifiers.items() if not penalties or how in penalties}
 
 
 def accuracy(task: LabelledTask, features: np.ndarray, drawn: np.ndarray, classifier: Any) -> float:

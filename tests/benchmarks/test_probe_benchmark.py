@@ -25,11 +25,14 @@ def task():
 
 def test_features_that_tell_the_classes_apart_score_all_under_every_penalty(benchmark, task):
     features = (LABELS * 2.0 - 1)[:, None]
-    rows = benchmark.measured(task, features, "an encoder", draws=2, penalty="")
+    classifiers = {**benchmark.of_one_layer("probe"), **benchmark.of_every_layer(1)}
+    rows = benchmark.measured(task, features, "an encoder", classifiers, draws=2)
     assert [row["penalty"] for row in rows] == [
         *(f"C = {c:g}" for c in (10, 1, 0.1, 0.03, 0.01, 0.003)),
         benchmark.BY_VALIDATION,
+        *(f"every layer, C = {v:g} / F" for v in (800, 80, 8, 0.8)),
     ]
+    assert [*benchmark.asked(classifiers, ["C = 1"])] == ["C = 1"]
     for row in rows:
         assert row["10_shots"] == row["mean"] == 100
         assert "50_shots" not in row  # 60 of each class: half of 100 would be left
