@@ -135,7 +135,7 @@ ROUND, SQUARE, DIAMOND, UP, CROSS, STAR, DOWN = (
 TABLE = (
     Method(name="finetune", build=_finetune, cost=8, mark=ROUND, is_drawn=True),
     Method(name="probe", build=_probe, cost=2, mark=SQUARE, pools_vectors=True),
-    Method(name="probe-layers", build=_probe_layers, cost=4, mark=DOWN, pools_vectors=True, is_usual=False),
+    Method(name="probe-layers", build=_probe_layers, cost=4, mark=DOWN, pools_vectors=True),
     Method(name="knn", build=_knn, cost=6, mark=UP, pools_vectors=True, is_usual=False),
     Method(name="kmer-logreg", build=_kmer_logreg, cost=1, mark=DIAMOND, needs_model=False),
     Method(name="gc", build=_gc, cost=0, mark=CROSS, needs_model=False, is_usual=False),

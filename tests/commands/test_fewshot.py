@@ -17,7 +17,8 @@ def test_from_a_pretrained_folder_to_a_table_files_and_a_picture(quick_recipe, i
     assert str(out / "results.csv") in files
     results = pd.read_csv(out / "results.csv")
     assert results.groupby("method").size().to_dict() == {
-        "finetune": 4, "kmer-logreg": 4, "probe": 4, "random-init/finetune": 4, "random-init/probe": 4,
+        "finetune": 4, "kmer-logreg": 4, "probe": 4, "probe-layers": 4,
+        "random-init/finetune": 4, "random-init/probe": 4, "random-init/probe-layers": 4,
     }  # fmt: skip
     assert set(results.columns) >= {
         "model", "strategy", "pretraining_seed", "task", "shot", "draw", "method", "n_train", "n_test",

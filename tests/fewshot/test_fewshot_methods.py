@@ -14,11 +14,12 @@ from genomask.fewshot.run import run_fewshot
 
 def test_the_words_asked_for_and_what_they_mean():
     assert ASKED == ("finetune", "probe", "probe-layers", "knn", "kmer-logreg", "gc", "cnn", "random-init")
-    assert USUAL == ("finetune", "probe", "kmer-logreg", "random-init")
+    assert USUAL == ("finetune", "probe", "probe-layers", "kmer-logreg", "random-init")
     assert PRETRAINED == ("finetune", "probe", "probe-layers", "knn")
     assert WITHOUT_MODEL == ("kmer-logreg", "gc", "cnn")
     assert [method.name for method in measured(USUAL)] == [
-        "kmer-logreg", "probe", "random-init/probe", "finetune", "random-init/finetune",
+        "kmer-logreg", "probe", "random-init/probe", "probe-layers", "random-init/probe-layers",
+        "finetune", "random-init/finetune",
     ]  # fmt: skip
 
 

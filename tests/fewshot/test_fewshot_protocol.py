@@ -79,6 +79,8 @@ def test_random_init_stands_for_the_twin_of_each_method_asked():
         "kmer-logreg",
         "probe",
         "random-init/probe",
+        "probe-layers",
+        "random-init/probe-layers",
         "finetune",
         "random-init/finetune",
     ]
