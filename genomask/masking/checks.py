@@ -10,8 +10,6 @@ from genomask.errors import DataError
 from genomask.masking.jit import Array, Int, jit
 from genomask.masking.sequence import Packed
 
-_FINE, _BAD_BOUNDS, _BAD_ID = range(3)
-
 
 def checked(input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor, n_ids: int) -> Packed:
     """Packed ids (T,) from 0 to n_ids - 1, bounds (B + 1,) and keys (B,) as arrays on the host.
@@ -26,13 +24,13 @@ def checked(input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor, n_ids: int) -> 
         if x.ndim != 1 or x.dtype not in dtypes:
             raise DataError(f"masking: {name} must have one dimension and be int64, got {x.dtype} {tuple(x.shape)}.")
     ids, bounds, numbers = (x.cpu().long().contiguous().numpy() for x in (input_ids, cu_seqlens, keys))
-    fault = _fault(ids, bounds, len(numbers), n_ids)
-    if fault == _BAD_BOUNDS:
+    bounds_fit, ids_fit = _fit(ids, bounds, len(numbers), n_ids)
+    if not bounds_fit:
         raise DataError(
             f"masking: cu_seqlens must rise from 0 to the {len(ids)} tokens, one entry more than the {len(keys)} "
             f"keys; got {bounds.tolist()[:8]}{' ...' if len(bounds) > 8 else ''}."
         )
-    if fault == _BAD_ID:
+    if not ids_fit:
         raise DataError(
             f"masking: token ids must lie between 0 and {n_ids - 1}, as this vocabulary's do; got {ids.min()} to "
             f"{ids.max()}."
@@ -41,17 +39,15 @@ def checked(input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor, n_ids: int) -> 
 
 
 @jit
-def _fault(ids: Array, bounds: Array, n_keys: Int, n_ids: Int) -> int:
-    """What is wrong."""
-    if n_keys >= len(bounds) or bounds[0] != 0 or bounds[n_keys] != len(ids):
-        return _BAD_BOUNDS
+def _fit(ids: Array, bounds: Array, n_keys: Int, n_ids: Int) -> tuple[bool, bool]:
+    """Do the bounds fit the keys and the tokens, and the ids the vocabulary?"""
+    bounds_fit = bool(n_keys < len(bounds) and bounds[0] == 0 and bounds[n_keys] == len(ids))
     for s in range(len(bounds) - 1):
-        if bounds[s] > bounds[s + 1]:
-            return _BAD_BOUNDS
-    all_inside = True
+        bounds_fit &= bounds[s] <= bounds[s + 1]
+    ids_fit = True
     for t in range(len(ids)):  # without a way out, so that the processor does eight tokens at once
-        all_inside &= (ids[t] >= 0) & (ids[t] < n_ids)
-    return _FINE if all_inside else _BAD_ID
+        ids_fit &= (ids[t] >= 0) & (ids[t] < n_ids)
+    return bounds_fit, ids_fit
 
 
 def checked_spans(spans: Tensor, n_tokens: int) -> Array:

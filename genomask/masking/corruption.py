@@ -36,79 +36,54 @@ def corrupt(
     batch, numbers = checked(input_ids, cu_seqlens, keys, len(tokens.maskable)), checked_spans(spans, len(input_ids))
     out, labels = batch.input_ids.copy(), np.full_like(batch.input_ids, IGNORE)
     limits = limit_of(MASK_FRACTION), limit_of(MASK_FRACTION + RANDOM_FRACTION)
-    if per == "span" and tokens.of_kmers:
-        _corrupt_bases(batch, numbers, vocabulary_of(tokens), tokens.mask_id, *limits, out, labels)
-    else:
-        drawable = tokens.maskable_ids.cpu().numpy()
-        _corrupt_tokens(batch, numbers, drawable, per == "span", tokens.mask_id, *limits, out, labels)
+    _corrupt(batch, numbers, vocabulary_of(tokens), per == "span", tokens.mask_id, *limits, out, labels)
     device = input_ids.device
     return torch.from_numpy(out).to(device, input_ids.dtype), torch.from_numpy(labels).to(device, input_ids.dtype)
 
 
 @jit
-def _corrupt_tokens(
-    batch: Packed, spans: Array, drawable: Array, per_span: bool,
+def _corrupt(
+    batch: Packed, spans: Array, vocabulary: Vocabulary, per_span: bool,
     mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array, labels: Array,
 ) -> None:  # fmt: skip
-    """A token that is replaced becomes any drawable one."""
-    for s in range(len(batch.keys)):
-        actions, new_tokens = mix(batch.keys[s] + _ACTION), mix(batch.keys[s] + _NEW_TOKEN)
-        for t in range(batch.bounds[s], batch.bounds[s + 1]):
-            if spans[t] > 0:
-                labels[t] = batch.input_ids[t]
-                position = t - batch.bounds[s]
-                action = draw(actions, spans[t] if per_span else position)
-                if action < limit_mask:
-                    out[t] = mask_id
-                elif action < limit_random:
-                    out[t] = drawable[below(bits_at(new_tokens, position), len(drawable))]
+    """A token that is replaced becomes any maskable one; in a span of k-mers, what its bases spell.
 
-
-@jit
-def _corrupt_bases(
-    batch: Packed, spans: Array, vocabulary: Vocabulary,
-    mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array, labels: Array,
-) -> None:  # fmt: skip
-    """Tokens of a span that is replaced are recomputed from new bases where no visible token tells the old ones."""
-    ids, letters, kmer_ids = batch.input_ids, vocabulary.letters, vocabulary.kmer_ids
+    They are new where no visible token tells the old ones.
+    """
+    ids, maskable_ids, kmer_ids = batch.input_ids, vocabulary.maskable_ids, vocabulary.kmer_ids
+    by_bases = per_span and len(kmer_ids) > 0
     for s in range(len(batch.keys)):
         first, stop = batch.bounds[s], batch.bounds[s + 1]
-        actions, new_bases = mix(batch.keys[s] + _ACTION), mix(batch.keys[s] + _NEW_BASE)
+        actions, new_tokens = mix(batch.keys[s] + _ACTION), mix(batch.keys[s] + _NEW_TOKEN)
+        new_bases = mix(batch.keys[s] + _NEW_BASE)
+        drawn_for, action = np.int64(-1), np.uint64(0)  # kept, for a span has one draw
         start, reached = np.int64(0), first  # first base, within the sequence, of the token reached
-        number, action = np.int64(0), np.uint64(0)
-        visible_left = visible_right = np.int64(0)
+        visible_left = visible_right = np.int64(0)  # bases between them are told by no visible token
         for t in range(first, stop):
             if spans[t] == 0:
                 continue
             labels[t] = ids[t]
-            opens = spans[t] != number
-            if opens:
-                number = np.int64(spans[t])
-                action = draw(actions, number)
+            place = spans[t] if per_span else t - first
+            if place != drawn_for:
+                drawn_for, action = np.int64(place), draw(actions, place)
             if action < limit_mask:
                 out[t] = mask_id
+            elif action < limit_random and not by_bases:
+                out[t] = maskable_ids[below(bits_at(new_tokens, t - first), len(maskable_ids))]
             elif action < limit_random:
-                start += _bases_between(ids, reached, t, vocabulary)
+                for passed in range(reached, t):
+                    start += _step(ids[passed], vocabulary)
                 reached = t
-                if opens:
+                if visible_right <= start:  # those of an earlier span
                     visible_left = _visible_before(ids, spans, first, t, start, vocabulary)
                     visible_right = _visible_after(ids, spans, t, stop, start, vocabulary)
-                out[t] = kmer_ids[_redrawn(letters[ids[t]], start, visible_left, visible_right, new_bases)]
+                out[t] = kmer_ids[_redrawn(vocabulary.letters[ids[t]], start, visible_left, visible_right, new_bases)]
 
 
 @jit
 def _step(token: Int, vocabulary: Vocabulary) -> np.int64:
     """From the start of a token to the start of the next."""
     return max(vocabulary.n_bases[token] - (vocabulary.k - vocabulary.stride), 0)
-
-
-@jit
-def _bases_between(ids: Array, first: Int, stop: Int, vocabulary: Vocabulary) -> np.int64:
-    """From the start of token `first` to the start of token `stop`."""
-    n = np.int64(0)
-    for t in range(first, stop):
-        n += _step(ids[t], vocabulary)
-    return n
 
 
 @jit
