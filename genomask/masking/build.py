@@ -38,7 +38,9 @@ def build_strategy(
     Raises SettingsError for an unknown name or parameter, or one that does not fit the vocabulary.
     """
     spec, settings = find_strategy(name, parameters)
-    _require_units(spec, tokens)
+    if misfit := _misfit(spec, tokens):
+        fitting = ", ".join(sorted(name for name, other in STRATEGIES.items() if not _misfit(other, tokens)))
+        raise SettingsError(f"masking strategy {spec.name!r} {misfit}; use one of: {fitting}.")
     if not 0 <= mask_rate <= 1:
         raise SettingsError(f"mask_rate must lie between 0 and 1, got {mask_rate}.")
     own = {key: settings[key] for key in spec.parameters}
@@ -47,29 +49,14 @@ def build_strategy(
     return replace(draft, probabilities=rates.probabilities(draft, mask_rate, match, sample))
 
 
-def _require_units(spec: StrategySpec, tokens: TokenBases) -> None:
-    """Refuse a strategy of DNA for text, one of text for DNA, and one that reads an NPMI where tokens have none."""
-    if not _has_units(spec, tokens):
-        what = f"does not work on {_kind(tokens)} tokens"
-    elif not _has_needs(spec, tokens):
-        what = "needs k-mers, and k of at least 2: other tokens have no NPMI"
-    else:
-        return
-    fitting = sorted(s.name for s in STRATEGIES.values() if _has_units(s, tokens) and _has_needs(s, tokens))
-    raise SettingsError(f"masking strategy {spec.name!r} {what}; use one of: {', '.join(fitting)}.")
-
-
-def _kind(tokens: TokenBases) -> str:
-    return "dna" if tokens.of_bases else "text"
-
-
-def _has_units(spec: StrategySpec, tokens: TokenBases) -> bool:
-    return spec.units in ("any", _kind(tokens))
-
-
-def _has_needs(spec: StrategySpec, tokens: TokenBases) -> bool:
-    """Have the tokens what the strategy reads of them?"""
-    return "npmi" not in spec.needs or (tokens.of_kmers and tokens.k >= 2)
+def _misfit(spec: StrategySpec, tokens: TokenBases) -> str:
+    """Why a strategy cannot mask these tokens; empty where it can."""
+    kind = "dna" if tokens.of_bases else "text"
+    if spec.units not in ("any", kind):
+        return f"does not work on {kind} tokens"
+    if "npmi" in spec.needs and not (tokens.of_kmers and tokens.k >= 2):
+        return "needs k-mers, and k of at least 2: other tokens have no NPMI"
+    return ""
 
 
 def _scores(
