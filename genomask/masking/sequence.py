@@ -38,11 +38,10 @@ class Vocabulary(NamedTuple):
     n_over: int  # most tokens that cover a base, J
     n_bases: Array  # (V,) int64
     maskable: Array  # (V,) bool
-    maskable_ids: Array  # (n,) int64
+    maskable_ids: Array  # (n,) int64, of k-mers all of theirs
     word_start: Array  # (V,) bool
     letters: Array  # (V, k) uint8; (V, 0) for text
     kmer_ids: Array  # (4**k,) int64; (0,) where ids are no k-mers
-    first_kmer: int  # the lowest id of a k-mer; 0 where ids are none
 
 
 @functools.lru_cache(maxsize=8)
@@ -52,8 +51,7 @@ def vocabulary_of(tokens: TokenBases) -> Vocabulary:
         tokens.n_bases, tokens.maskable, tokens.maskable_ids, tokens.word_start, tokens.letters, tokens.kmer_ids,
     )  # fmt: skip
     arrays = (x.cpu().contiguous().numpy() for x in tables)
-    first_kmer = int(tokens.kmer_ids.min()) if tokens.of_kmers else 0
-    return Vocabulary(tokens.k, tokens.stride, tokens.most_tokens_over_a_base, *arrays, first_kmer)
+    return Vocabulary(tokens.k, tokens.stride, tokens.most_tokens_over_a_base, *arrays)
 
 
 class Settings(NamedTuple):
@@ -147,7 +145,7 @@ def over_sequences(mask: Callable[..., None]) -> Select:
 
 _WHOLE, _FLAG, _REAL = (np.zeros(1, dtype=dtype) for dtype in (np.int64, np.bool_, np.float64))
 PACKED = numba.typeof(Packed(_WHOLE, _WHOLE, _WHOLE.view(np.uint64)))
-VOCABULARY = numba.typeof(Vocabulary(1, 1, 1, _WHOLE, _FLAG, _WHOLE, _FLAG, np.zeros((1, 1), dtype=np.uint8), _WHOLE, 0))
+VOCABULARY = numba.typeof(Vocabulary(1, 1, 1, _WHOLE, _FLAG, _WHOLE, _FLAG, np.zeros((1, 1), dtype=np.uint8), _WHOLE))
 SETTINGS = numba.typeof(Settings(_REAL, _REAL))
 """The types that every strategy is compiled for."""
 

@@ -21,7 +21,7 @@ _LOWEST = np.finfo(np.float64).min
 def npmi_of_number(sequence: Sequence, t: Int, centre: Int) -> float:
     """NPMI of the k-mer whose id is the token's number, counted from [CLS], which is 0; unknown ids come last."""
     number = sequence.start[t] // sequence.vocabulary.stride + 1
-    if number < sequence.vocabulary.first_kmer:
+    if number < sequence.vocabulary.maskable_ids[0]:  # of the first k-mer
         return np.inf
     return max(sequence.scores[number], _LOWEST) if number < len(sequence.scores) else _LOWEST
 
