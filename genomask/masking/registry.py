@@ -32,30 +32,21 @@ depends much on the sequence; its rate solved at every short length, since its f
 log = logging.getLogger(__name__)
 
 
-Published = Callable[..., float]
-"""From the asked rate, the TokenBases, and those of the strategy's own parameters that it names, to the probability of
-its elementary draw (a token, a centre ...)."""
-Exact = Callable[..., float | None]
-"""The same, or None where it holds for other vocabularies only."""
-Visible = Callable[..., np.ndarray]
-"""From a probability, a number of tokens, the TokenBases, and those of the strategy's own parameters that it names, to
-the probability of each of so many tokens in a row to stay visible, float64; for tokens of equal length."""
-
-
-Scores = Callable[..., np.ndarray]
-"""From the NPMI (4**k,) and the count (4**k,) of every k-mer, and those of the strategy's own parameters that it names,
-to their scores (4**k,) for the strategy, float64."""
-
-
 class RateFormulas(NamedTuple):
-    """How the asked rate becomes the probability of the elementary draw."""
+    """How the asked rate becomes the probability of the elementary draw (of a token, a centre ...).
 
-    published: Published
-    """As its authors set it, used with match="none"; raises SettingsError for parameters out of range."""
-    exact: Exact | None
-    """What gives the asked fraction of tokens at every length."""
-    visible: Visible | None
-    """For a fraction that depends on the length: what it is solved with. Without either it is by simulation."""
+    Each formula gets the TokenBases too, last, and those of the strategy's own parameters that it names.
+    """
+
+    published: Callable[..., float]
+    """From the rate: as its authors set it, for match="none"; raises SettingsError for parameters out of range."""
+    exact: Callable[..., float | None] | None
+    """From the rate: what gives it as fraction of tokens at every length; None where that is for other vocabularies."""
+    visible: Callable[..., np.ndarray] | None
+    """From a probability and a number of tokens, all equally long: how probably each of so many in a row stays visible.
+
+    For a fraction that depends on the length: the probability is solved with it. Without either it is by simulation.
+    """
 
 
 @dataclass(frozen=True)
@@ -68,8 +59,8 @@ class StrategySpec:
     units: Units
     needs: frozenset[Need]
     rate: RateFormulas
-    scores: Scores
-    """What it reads of the NPMI."""
+    scores: Callable[..., np.ndarray]
+    """From the NPMI and the count of every k-mer, and such parameters: what it reads of them; all (4**k,), float64."""
     parameters: dict[str, Any]
     """Its own settings and their defaults."""
     source: str = ""
@@ -126,10 +117,10 @@ def strategy(
     *,
     units: Units = "any",
     needs: Iterable[Need] = (),
-    published: Published = lambda rate, tokens: rate,
-    exact: Exact | None = None,
-    visible: Visible | None = None,
-    scores: Scores = lambda npmi, counts: npmi,
+    published: Callable[..., float] = lambda rate, tokens: rate,
+    exact: Callable[..., float | None] | None = None,
+    visible: Callable[..., np.ndarray] | None = None,
+    scores: Callable[..., np.ndarray] = lambda npmi, counts: npmi,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the decorated function available to build_strategy under `name`.
 
