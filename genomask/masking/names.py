@@ -9,7 +9,7 @@ import functools
 import hashlib
 import runpy
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ NPMI_TABLES = ("table", "shuffled")
 def check_name(text: str) -> None:
     """Refuse what cannot be a strategy or curriculum, without running any file of one's own that it may lie in."""
     if not read_name(text).file:
-        for name in _within(*_look_up(text)):
+        for name in _within(text):
             if not read_name(name).file:
                 find_strategy(name)
 
@@ -54,9 +54,7 @@ def find_strategy(text: str, more: Mapping[str, object] = {}) -> tuple[StrategyS
 
 def strategies_of(text: str) -> dict[str, StrategySpec]:
     """The strategy that `text` names, or those of a curriculum, as they are written. Raises SettingsError as `find`."""
-    found, parameters = _look_up(text)
-    within = {name: find_strategy(name)[0] for name in _within(found, parameters)}
-    return within if isinstance(found, Curriculum) else {text: found}
+    return {name: find_strategy(name)[0] for name in _within(text)}
 
 
 def own_files(text: str) -> dict[str, str]:
@@ -129,10 +127,10 @@ def _look_up(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec |
     return found, parameters
 
 
-def _within(found: StrategySpec | Curriculum, parameters: Mapping[str, Any]) -> Iterator[str]:
-    """The strategies of a curriculum, as written."""
-    if isinstance(found, Curriculum):
-        yield from (parameters[key] for key in found.strategies)
+def _within(text: str) -> list[str]:
+    """The strategies of a curriculum, as written; a strategy is its own only one."""
+    found, parameters = _look_up(text)
+    return [parameters[key] for key in found.strategies] if isinstance(found, Curriculum) else [text]
 
 
 def _reads_npmi(found: StrategySpec | Curriculum) -> bool:
