@@ -5,7 +5,7 @@ Letters: T tokens of all packed sequences, B sequences, V ids.
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -47,10 +47,6 @@ class BuiltStrategy(Strategy):
     parameters: dict[str, Any]  # the strategy's own
     scores: Tensor  # (V,) float64, what it reads of the NPMI of each id, or (0,)
     probabilities: Tensor  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
-
-    def with_probabilities(self, *probabilities: float) -> "BuiltStrategy":
-        """The same strategy with others."""
-        return replace(self, probabilities=torch.tensor(probabilities, dtype=torch.float64))
 
     def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
         """The spans of packed ids (T,), and the weight that each of their tokens has in the loss.

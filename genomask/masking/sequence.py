@@ -77,18 +77,9 @@ class Sequence(NamedTuple):
     limit: np.uint64  # `draw` below it is the strategy's elementary draw
 
 
-class Layout(NamedTuple):
-    """Where the tokens of a sequence lie in its bases."""
-
-    start: Array  # (S,) int64
-    n_bases: Array  # (S,) int64
-    maskable: Array  # (S,) bool
-    length: Int  # G
-
-
 @jit
-def lay_out(ids: Array, vocabulary: Vocabulary) -> Layout:
-    """Place of each token (S,) of one sequence in its bases."""
+def lay_out(ids: Array, vocabulary: Vocabulary) -> tuple[Array, Array, Array, Int]:
+    """`start`, `n_bases` and `maskable` (S,) of one sequence, as in Sequence, and its number of bases G."""
     start, n_bases = np.empty_like(ids), np.empty_like(ids)
     maskable = np.empty(len(ids), dtype=np.bool_)
     for t in range(len(ids)):  # apart from the loop below, so that the processor does eight tokens at once
@@ -101,7 +92,7 @@ def lay_out(ids: Array, vocabulary: Vocabulary) -> Layout:
         at += max(n_bases[t] - overlap, 0)
     if at > 0:
         at += overlap
-    return Layout(start, n_bases, maskable, at)
+    return start, n_bases, maskable, at
 
 
 @jit
@@ -118,10 +109,7 @@ def open_sequence(batch: Packed, s: Int, vocabulary: Vocabulary, settings: Setti
     )
 
 
-Select = Callable[[Packed, Vocabulary, Settings, tuple[Any, ...], Array, Array], bool]
-
-
-def over_sequences(mask: Callable[..., None]) -> Select:
+def over_sequences(mask: Callable[..., None]) -> Callable[..., bool]:
     """What masks a whole batch, given what marks one sequence and the strategy's own parameters.
 
     It writes the spans (T,) and, for sequences where one is not 1, the weights (T,). Is there any such sequence?

@@ -20,7 +20,6 @@ from genomask.masking.built import BuiltStrategy
 from genomask.masking.rates import calibration, simulation
 from genomask.masking.rates.simulation import Simulation, Windows
 from genomask.settings.ranges import require_one_of
-from genomask.types import TokenBases
 
 Match = Literal["tokens", "bases", "none"]
 
@@ -43,7 +42,8 @@ def probabilities(
         return torch.tensor([float(rate)], dtype=torch.float64)
     if match == "none":
         return torch.tensor([published], dtype=torch.float64)
-    if match == "tokens" or (_fractions_agree(tokens) and rate <= calibration.MOST_TOKENS_MASKED):
+    fractions_agree = tokens.stride == tokens.k and tokens.equally_long  # of tokens masked and of bases hidden
+    if match == "tokens" or (fractions_agree and rate <= calibration.MOST_TOKENS_MASKED):
         by_formula = _by_formula(strategy, rate)
         if by_formula is not None:
             return by_formula
@@ -65,11 +65,6 @@ def _by_formula(strategy: BuiltStrategy, rate: float) -> Tensor | None:
     visible = spec.asking(spec.rate.visible, parameters)
     lengths = [(n, (n - 1) * tokens.stride + tokens.k) for n in reversed(simulation.EVERY_SHORT_LENGTH)]
     return calibration.solve(lambda probability, n_tokens: visible(probability, n_tokens, tokens), lengths, rate)
-
-
-def _fractions_agree(tokens: TokenBases) -> bool:
-    """Are the fractions of tokens and of bases the same, since tokens are equally long and never overlap?"""
-    return tokens.stride == tokens.k and tokens.equally_long
 
 
 def _simulations(

@@ -5,6 +5,7 @@ Letters: n sequences of S tokens each, T = n S tokens, B windows, C control vari
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -40,8 +41,6 @@ COMMON_RATE, MOST_TIMES = 0.02, 20
 MOST_SEQUENCES = 50_000
 LONG_WINDOWS = 100
 """As many windows must be of the longest length that is simulated, where there are so many."""
-
-
 EFFORT_OF_INTERPRETED = 0.1
 """Of these, for a strategy that is not compiled: its rates are found in half a minute, and to a third of the digits."""
 
@@ -72,7 +71,7 @@ class Simulation:
 
     def fractions(self, strategy: BuiltStrategy, probability: float) -> tuple[Fraction, Fraction]:
         """Mean fraction of tokens masked and of bases hidden with a probability other than the strategy's own."""
-        strategy = strategy.with_probabilities(probability)
+        strategy = replace(strategy, probabilities=torch.tensor([probability], dtype=torch.float64))
         spans = strategy.select(self.input_ids, self.cu_seqlens, self.keys).numpy()
         counts = account_each(self._batch, self._batch.input_ids, spans, self._vocabulary)
         n_maskable, n_masked, covered, hidden, _ = torch.from_numpy(counts).double().unbind(1)
@@ -125,7 +124,12 @@ def of_even_bases(tokens: TokenBases, lengths: Sequence[int], rate: float, effor
         n = max(2, round(effort * _n_sequences(n_tokens, rate)))
         n_bases = (n_tokens - 1) * tokens.stride + tokens.k
         bits = hash64(simulation_keys(n, n_tokens)[:, None], Purpose.SEQUENCE, torch.arange(n_bases))
-        yield Simulation(tokens, _kmers(bits, tokens) if tokens.of_kmers else _words(bits, tokens))
+        if tokens.of_kmers:
+            letters = below(bits, 4).unfold(1, tokens.k, tokens.stride)
+            input_ids = tokens.kmer_ids[(letters * 4 ** torch.arange(tokens.k - 1, -1, -1)).sum(2)]
+        else:
+            input_ids = tokens.maskable_ids[below(bits, len(tokens.maskable_ids))]
+        yield Simulation(tokens, input_ids)
 
 
 class Windows:
@@ -169,18 +173,6 @@ def _n_sequences(n_tokens: int, rate: float) -> int:
     """How many sequences of so many tokens are simulated for a rate (0 and 1 need no more than common ones)."""
     times = min(MOST_TIMES, max(1, COMMON_RATE / rate)) if rate else 1
     return round(min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens)) * times)
-
-
-def _kmers(bits: Tensor, tokens: TokenBases) -> Tensor:
-    """(n, S) ids of the k-mers over even bases, from random bits (n, bases)."""
-    powers = 4 ** torch.arange(tokens.k - 1, -1, -1)
-    return tokens.kmer_ids[(below(bits, 4).unfold(1, tokens.k, tokens.stride) * powers).sum(2)]
-
-
-def _words(bits: Tensor, tokens: TokenBases) -> Tensor:
-    """(n, S) ids drawn evenly from the maskable ones, from random bits (n, S)."""
-    maskable_ids = tokens.maskable.nonzero().squeeze(1)
-    return maskable_ids[below(bits, len(maskable_ids))]
 
 
 def _sums(x: Tensor, bounds: Tensor) -> Tensor:
