@@ -32,16 +32,12 @@ class Moment(NamedTuple):
     switched_at: int | None  # the first step after the switch, None as long as there was none
 
 
-PhaseOf = Callable[..., Phase]
-"""From a Moment and the curriculum's own parameters by name."""
-
-
 @dataclass(frozen=True)
 class Curriculum:
     """A curriculum as registered."""
 
-    name: str
-    phase: PhaseOf
+    phase: Callable[..., Phase]
+    """From a Moment and the curriculum's own parameters by name."""
     waits: bool
     """It switches when the score under the fixed evaluation masks stops falling."""
     parameters: dict[str, Any]
@@ -58,11 +54,11 @@ EVENLY = 1e-9
 """The `p` with which the lengths of `span`, geometric up to the longest, are all as likely."""
 
 
-def curriculum(name: str, *, waits: bool = False) -> Callable[[PhaseOf], PhaseOf]:
+def curriculum(name: str, *, waits: bool = False) -> Callable[[Callable[..., Phase]], Callable[..., Phase]]:
     """Enter the decorated function under `name`; one that waits takes `patience` and `least` among its parameters."""
 
-    def add(phase: PhaseOf) -> PhaseOf:
-        CURRICULA[name] = Curriculum(name, phase, waits, settings_of(phase, f"curriculum {name!r}", first=1))
+    def add(phase: Callable[..., Phase]) -> Callable[..., Phase]:
+        CURRICULA[name] = Curriculum(phase, waits, settings_of(phase, f"curriculum {name!r}", first=1))
         return phase
 
     return add

@@ -16,15 +16,12 @@ def log_probabilities(
 
     Counts of 1-grams, 2-grams, ... are first rounded down to a multiple of round_to[0], round_to[1], ..., where given.
     """
-    return {
-        n: _log_fraction(f, round_to[n - 1] if n <= len(round_to) else 1) + math.log(factor) for n, f in counts.items()
-    }
-
-
-def _log_fraction(counts: np.ndarray, step: int) -> np.ndarray:
-    rounded = counts // step * step if step > 1 else counts
-    with np.errstate(divide="ignore"):
-        return np.log(rounded / max(1, rounded.sum()))
+    log_p = {}
+    for n, f in counts.items():
+        rounded = f // round_to[n - 1] * round_to[n - 1] if n <= len(round_to) else f
+        with np.errstate(divide="ignore"):
+            log_p[n] = np.log(rounded / max(1, rounded.sum())) + math.log(factor)
+    return log_p
 
 
 def best_segmentations(log_p: Mapping[int, np.ndarray], longest_part: int) -> dict[int, np.ndarray]:

@@ -188,11 +188,10 @@ class NpmiTable:
             )
         scores = np.full(4**n, -np.inf)
         np.subtract(self._log_p[n], parts, out=scores, where=~unscored)
-        return self._alike_on_both_strands(scores)
-
-    def _alike_on_both_strands(self, scores: np.ndarray) -> np.ndarray:
-        """A word and its reverse complement are summed in another order, so their last bits would differ: no tie."""
-        return np.maximum(scores, reverse_complemented(scores)) if self.strand == "both" else scores
+        if self.strand == "forward":
+            return scores
+        # a word and its reverse complement are summed in another order, so their last bits would differ: no tie
+        return np.maximum(scores, reverse_complemented(scores))
 
     def _is_rare(self, n: int) -> np.ndarray:
         return self.counts(n) < self.min_count

@@ -19,14 +19,6 @@ LONGEST = 1_000
 _SPAN_LENGTH = offset_of(Purpose.SPAN_LENGTH)
 
 
-def require_parameters(p: float, longest: int) -> None:
-    """Raises SettingsError for parameters out of range."""
-    if not 0 < p < 1:
-        raise SettingsError(f"masking strategy 'span': p must lie between 0 and 1, got {p}.")
-    if not 1 <= longest <= LONGEST:
-        raise SettingsError(f"masking strategy 'span': longest must lie between 1 and {LONGEST:,}, got {longest}.")
-
-
 @jit
 def probabilities_to_be_longer(p: float, longest: int) -> Array:
     """For n = 1 .. longest - 1 the probability that a run is longer than n: geometric, and not above `longest`."""
@@ -45,7 +37,10 @@ def _up_to(n: int, p: float) -> float:
 
 def published_probability(rate: float, tokens: TokenBases, p: float, longest: int) -> float:
     """Rate / mean number of tokens that a run reaches, were there no others."""
-    require_parameters(p, longest)
+    if not 0 < p < 1:
+        raise SettingsError(f"masking strategy 'span': p must lie between 0 and 1, got {p}.")
+    if not 1 <= longest <= LONGEST:
+        raise SettingsError(f"masking strategy 'span': longest must lie between 1 and {LONGEST:,}, got {longest}.")
     mean = 1 + sum(probabilities_to_be_longer(p, longest).tolist())
     return rate / (mean + tokens.k - 1)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from genomask.errors import SettingsError
 from genomask.hashing import Purpose
-from genomask.masking.jit import draw, jit, mix, offset_of
+from genomask.masking.jit import draw, mix, offset_of
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence, hide_base, hide_token
 from genomask.types import TokenBases
@@ -45,12 +45,6 @@ def tilt_of(npmi: np.ndarray, counts: np.ndarray, beta: float) -> np.ndarray:
     return odds / (np.average(odds, weights=counts) if counts.sum() > 0 else odds.mean())
 
 
-@jit
-def tilted(probability: float, tilt: float) -> float:
-    """The probability whose odds are `tilt` times those of the given one."""
-    return probability * tilt / (1 - probability + probability * tilt)
-
-
 @strategy("tilted-span", units="dna", needs=["npmi", "windows"], published=published_probability, scores=tilt_of)
 def tilted_span(sequence: Sequence, beta: float = 0.5, single: float = 0.0) -> None:
     """Each token may start a span, which hides all its bases, or, for a fraction `single` of spans, the middle one."""
@@ -60,7 +54,7 @@ def tilted_span(sequence: Sequence, beta: float = 0.5, single: float = 0.0) -> N
         if not sequence.maskable[t]:
             continue
         tilt = sequence.scores[np.uint64(sequence.input_ids[t])]
-        if draw(starts, t) * 2.0**-53 < tilted(probability, tilt):
+        if draw(starts, t) * 2.0**-53 < probability * tilt / (1 - probability + probability * tilt):  # tilted odds
             if draw(singles, t) * 2.0**-53 < single:
                 hide_base(sequence, sequence.start[t] + (sequence.n_bases[t] - 1) // 2, 1 / tilt)
             else:
