@@ -12,11 +12,10 @@ import numba
 import numpy as np
 
 from genomask.hashing import Purpose
-from genomask.masking.jit import Array, Int, bits_at, jit, mix, named_by_its_parts, offset_of
+from genomask.masking.jit import Array, Int, bits_at, jit, key_for, named_by_its_parts
 from genomask.masking.sequence import Sequence, centres, hide_base, hide_token
 from genomask.types import TokenBases
 
-_TOKEN_TIE, _CENTRE_TIE = offset_of(Purpose.TOKEN_TIE), offset_of(Purpose.CENTRE_TIE)
 _LARGEST = np.uint64(2**63 - 1)
 
 
@@ -51,7 +50,7 @@ def around_centres(score_of: Score, *, all_long_below: int = 0, ties_at_random: 
         `last` is the last token that does not start beyond the centre. Ties go to the highest draw, or else to the
         first in order, which is from the token that starts last.
         """
-        ties = mix(sequence.key + _TOKEN_TIE)
+        ties = key_for(sequence.key, Purpose.TOKEN_TIE)
         n_tokens = sequence.vocabulary.n_over
         best: Int = -1
         best_score, best_tie = 0.0, np.int64(0)
@@ -86,7 +85,7 @@ def around_centres(score_of: Score, *, all_long_below: int = 0, ties_at_random: 
 
 @jit
 def _hide_better_half(sequence: Sequence, found: Array, best: Array, score: Array, all_long: bool) -> None:
-    ties = mix(sequence.key + _CENTRE_TIE)
+    ties = key_for(sequence.key, Purpose.CENTRE_TIE)
     tie = np.empty_like(found)
     for c in range(len(found)):
         tie[c] = np.int64(bits_at(ties, found[c]))

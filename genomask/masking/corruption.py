@@ -10,14 +10,12 @@ from torch import Tensor
 from genomask.errors import SettingsError
 from genomask.hashing import Purpose
 from genomask.masking.checks import checked, checked_spans
-from genomask.masking.jit import Array, Int, below, bits_at, draw, jit, limit_of, mix, offset_of
+from genomask.masking.jit import Array, Int, below, bits_at, draw, jit, key_for, limit_of
 from genomask.masking.sequence import Packed, Vocabulary, vocabulary_of
 from genomask.types import IGNORE, TokenBases
 
 MASK_FRACTION = 0.8
 RANDOM_FRACTION = 0.1
-
-_ACTION, _NEW_BASE, _NEW_TOKEN = (offset_of(p) for p in (Purpose.ACTION, Purpose.NEW_BASE, Purpose.NEW_TOKEN))
 
 
 def corrupt(
@@ -54,8 +52,8 @@ def _corrupt(
     by_bases = per_span and len(kmer_ids) > 0
     for s in range(len(batch.keys)):
         first, stop = batch.bounds[s], batch.bounds[s + 1]
-        actions, new_tokens = mix(batch.keys[s] + _ACTION), mix(batch.keys[s] + _NEW_TOKEN)
-        new_bases = mix(batch.keys[s] + _NEW_BASE)
+        actions = key_for(batch.keys[s], Purpose.ACTION)
+        new_tokens, new_bases = key_for(batch.keys[s], Purpose.NEW_TOKEN), key_for(batch.keys[s], Purpose.NEW_BASE)
         drawn_for, action = np.int64(-1), np.uint64(0)  # kept, for a span has one draw
         start, reached = np.int64(0), first  # first base, within the sequence, of the token reached
         visible_left = visible_right = np.int64(0)  # bases between them are told by no visible token

@@ -20,6 +20,7 @@ import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from genomask.files.cache import cache_errors, default_cache
+from genomask.hashing import Purpose
 
 HERE = Path(__file__).parent
 
@@ -133,11 +134,6 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
-def offset_of(purpose: int) -> np.uint64:
-    """What the hash adds to a key for a purpose."""
-    return np.uint64(int(purpose) * int(GOLDEN) % 2**64)
-
-
 def limit_of(probability: float) -> np.uint64:
     """`draw` gives numbers below this one where `hashing.uniform` gives numbers below the probability."""
     return np.uint64(math.ceil(probability * 2.0**53))
@@ -152,8 +148,14 @@ def mix(x: np.uint64) -> np.uint64:
 
 
 @jit
+def key_for(key: np.uint64, purpose: Purpose) -> np.uint64:
+    """What `hash64` makes of a key and a purpose first; worth keeping for a whole sequence."""
+    return mix(key + np.uint64(purpose) * GOLDEN)
+
+
+@jit
 def bits_at(key_for_purpose: np.uint64, position: Int) -> np.uint64:
-    """`hash64`, given mix(key + offset_of(purpose)), which is worth keeping for a whole sequence."""
+    """`hash64`, given what `key_for` made of the key and the purpose."""
     return mix(key_for_purpose + np.uint64(position) * GOLDEN)
 
 

@@ -16,10 +16,8 @@ import numba
 import numpy as np
 
 from genomask.hashing import Purpose
-from genomask.masking.jit import Array, Int, draw, jit, mix, offset_of
+from genomask.masking.jit import Array, Int, draw, jit, key_for
 from genomask.types import TokenBases
-
-_CENTRE, _TOKEN, _OWN = offset_of(Purpose.CENTRE), offset_of(Purpose.TOKEN), offset_of(Purpose.OWN)
 
 
 class Packed(NamedTuple):
@@ -141,7 +139,7 @@ SETTINGS = numba.typeof(Settings(_REAL, _REAL))
 @jit
 def centres(sequence: Sequence) -> Array:
     """(C,) int64 bases, each drawn independently with the strategy's probability."""
-    key = mix(sequence.key + _CENTRE)
+    key = key_for(sequence.key, Purpose.CENTRE)
     n_bases = len(sequence.hidden) - 1
     drawn = np.empty(n_bases, dtype=np.bool_)
     for i in range(n_bases):
@@ -157,7 +155,7 @@ def centres(sequence: Sequence) -> Array:
 @jit
 def tokens_drawn(sequence: Sequence) -> Array:
     """(S,) bool: each token drawn independently with the strategy's probability."""
-    key = mix(sequence.key + _TOKEN)
+    key = key_for(sequence.key, Purpose.TOKEN)
     drawn = np.empty(len(sequence.input_ids), dtype=np.bool_)
     for t in range(len(drawn)):
         drawn[t] = draw(key, t) < sequence.limit
@@ -167,7 +165,7 @@ def tokens_drawn(sequence: Sequence) -> Array:
 @jit
 def uniform_at(sequence: Sequence, position: Int) -> float:
     """A number in [0, 1) for a strategy's own purposes, another one at each position (any whole number)."""
-    return draw(mix(sequence.key + _OWN), position) * 2.0**-53
+    return draw(key_for(sequence.key, Purpose.OWN), position) * 2.0**-53
 
 
 @jit

@@ -6,18 +6,16 @@ Source: CM-GEMS (Roy, Sural and Ganguly, 2024), in bases.
 import numpy as np
 
 from genomask.hashing import Purpose
-from genomask.masking.jit import Array, bits_at, jit, mix, offset_of
+from genomask.masking.jit import Array, bits_at, jit, key_for
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence, hide_token, tokens_drawn
 from genomask.masking.strategies.fixed_span import published_probability
-
-_GLOBAL_TIE = offset_of(Purpose.GLOBAL_TIE)
 
 
 @jit
 def _best_tokens(sequence: Sequence, n: int) -> Array:
     """(n,) int64: the best maskable tokens, ties to the lowest draw, in one pass that keeps the best so far."""
-    ties = mix(sequence.key + _GLOBAL_TIE)
+    ties = key_for(sequence.key, Purpose.GLOBAL_TIE)
     best, score, tie = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.float64), np.empty(n, dtype=np.int64)
     kept = worst = 0
     for t in range(len(sequence.input_ids)):

@@ -5,17 +5,15 @@ The centres are genemask's, and so are the numbers of long and short spans; only
 
 from genomask.hashing import Purpose
 from genomask.masking.centred import around_centres, published_probability
-from genomask.masking.jit import Int, draw, jit, mix, offset_of
+from genomask.masking.jit import Int, draw, jit, key_for
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
-
-_TOKEN_SCORE = offset_of(Purpose.TOKEN_SCORE)
 
 
 @jit
 def random_score(sequence: Sequence, t: Int, centre: Int) -> float:
     """A number in [0, 1), the same for every centre."""
-    return draw(mix(sequence.key + _TOKEN_SCORE), t) * 2.0**-53
+    return draw(key_for(sequence.key, Purpose.TOKEN_SCORE), t) * 2.0**-53
 
 
 _hide = around_centres(random_score)

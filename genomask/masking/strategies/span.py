@@ -9,14 +9,13 @@ import numpy as np
 
 from genomask.errors import SettingsError
 from genomask.hashing import Purpose
-from genomask.masking.jit import Array, draw, jit, mix, offset_of
+from genomask.masking.jit import Array, draw, jit, key_for
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence, centres, hide_bases
 from genomask.types import TokenBases
 
 LONGEST = 1_000
 """Every centre compares its draw with as many probabilities as the longest run has units."""
-_SPAN_LENGTH = offset_of(Purpose.SPAN_LENGTH)
 
 
 @jit
@@ -62,7 +61,7 @@ def visible(probability: float, n_tokens: int, tokens: TokenBases, p: float, lon
 def span(sequence: Sequence, p: float = 0.2, longest: int = 10) -> None:
     """Each centre hides the 1 to `longest` bases around it, as far as its sequence goes."""
     longer_than = probabilities_to_be_longer(p, longest)
-    lengths = mix(sequence.key + _SPAN_LENGTH)
+    lengths = key_for(sequence.key, Purpose.SPAN_LENGTH)
     for centre in centres(sequence):
         drawn = draw(lengths, centre) * 2.0**-53
         n_bases = 1

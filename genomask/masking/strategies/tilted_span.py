@@ -12,7 +12,7 @@ import numpy as np
 
 from genomask.errors import SettingsError
 from genomask.hashing import Purpose
-from genomask.masking.jit import draw, mix, offset_of
+from genomask.masking.jit import draw, key_for
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence, hide_base, hide_token
 from genomask.types import TokenBases
@@ -20,7 +20,6 @@ from genomask.types import TokenBases
 STEEPEST = 5.0
 """Largest beta, with which the odds of two tokens are up to exp(20) apart."""
 CLIP = 2.0
-_TOKEN, _SINGLE = offset_of(Purpose.TOKEN), offset_of(Purpose.SPAN_LENGTH)
 
 
 def published_probability(rate: float, tokens: TokenBases, beta: float, single: float) -> float:
@@ -48,7 +47,7 @@ def tilt_of(npmi: np.ndarray, counts: np.ndarray, beta: float) -> np.ndarray:
 @strategy("tilted-span", units="dna", needs=["npmi", "windows"], published=published_probability, scores=tilt_of)
 def tilted_span(sequence: Sequence, beta: float = 0.5, single: float = 0.0) -> None:
     """Each token may start a span, which hides all its bases, or, for a fraction `single` of spans, the middle one."""
-    starts, singles = mix(sequence.key + _TOKEN), mix(sequence.key + _SINGLE)
+    starts, singles = key_for(sequence.key, Purpose.TOKEN), key_for(sequence.key, Purpose.SPAN_LENGTH)
     probability = sequence.limit * 2.0**-53
     for t in range(len(sequence.input_ids)):
         if not sequence.maskable[t]:
