@@ -56,17 +56,15 @@ class Mixed(Strategy):
 
     def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
         """The spans of packed ids (T,), and the weight that each of their tokens has in the loss."""
-        (first, first_weights), (second, second_weights) = (
-            s.select_weighted(input_ids, cu_seqlens, keys) for s in (self.first, self.second)
-        )
+        first, second = (s.select_weighted(input_ids, cu_seqlens, keys) for s in (self.first, self.second))
         by_second = uniform(keys, Purpose.MIXED, torch.zeros_like(keys)) < self.fraction
         lengths = cu_seqlens[: len(keys) + 1].long().diff()  # the bounds after those are padding
         token_by_second = torch.repeat_interleave(by_second, lengths, output_size=len(input_ids))
-        spans = torch.where(token_by_second, second, first)
-        if first_weights is None and second_weights is None:
+        spans = torch.where(token_by_second, second.spans, first.spans)
+        if first.weights is None and second.weights is None:
             return Selection(spans, None)
         ones = torch.ones(len(spans), device=spans.device)
-        of_second, of_first = (ones if w is None else w for w in (second_weights, first_weights))
+        of_first, of_second = (ones if s.weights is None else s.weights for s in (first, second))
         return Selection(spans, torch.where(token_by_second, of_second, of_first))
 
 
