@@ -44,7 +44,7 @@ def vectors(
     """(B, D) float32: one vector a sequence; `where` names the file in messages.
 
     `every_layer`: (B, 2 (L + 1) D), the mean of the vectors after the embeddings and after each layer, weighed as the
-    pooling says, and behind them the standard deviations (statistics pooling: Snyder et al., 2018, section 2.1).
+    pooling says, and behind them the standard deviations (the statistics pooling of x-vectors: Snyder et al., 2018).
     Raises DataError for sequences that the model cannot take, SettingsError for a pooling that it has no token for.
     """
     tokenised = tokenise(loaded.tokenizer, sequences, where)
