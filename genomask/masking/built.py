@@ -6,6 +6,7 @@ Letters: T tokens of all packed sequences, B sequences, V ids.
 import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from genomask.masking.checks import checked
 from genomask.masking.registry import StrategySpec
-from genomask.masking.sequence import Sequence, Settings, over_sequences, vocabulary_of
+from genomask.masking.sequence import Sequence, Settings, Vocabulary, over_sequences, vocabulary_of
 from genomask.types import TokenBases
 
 
@@ -58,10 +59,9 @@ class BuiltStrategy(Strategy):
             batch = batch._replace(input_ids=batch.input_ids.copy())
         n, device = len(batch.input_ids), input_ids.device
         spans, weights = np.empty(n, dtype=np.int32), np.zeros(n, dtype=np.float32)  # whose memory none touches as yet
-        vocabulary, settings = vocabulary_of(self.tokens), Settings(self.probabilities.numpy(), self.scores.numpy())
         select = self.spec.machine_code or over_sequences(self._interpreted)
         with self.spec.blamed("on a sequence"):
-            weighted = select(batch, vocabulary, settings, tuple(self.parameters.values()), spans, weights)
+            weighted = select(batch, *self._tables, tuple(self.parameters.values()), spans, weights)
         weights_T = torch.from_numpy(np.where(weights == 0, np.float32(1), weights)).to(device) if weighted else None
         return Selection(torch.from_numpy(spans).to(device), weights_T)
 
@@ -70,6 +70,10 @@ class BuiltStrategy(Strategy):
         """Names all that its mask depends on beside its name, vocabulary and probabilities."""
         scores = hashlib.sha256(self.scores.numpy().tobytes()).hexdigest()
         return self.spec.source + repr(sorted(self.parameters.items())) + scores
+
+    @cached_property
+    def _tables(self) -> tuple[Vocabulary, Settings]:
+        return vocabulary_of(self.tokens), Settings(self.probabilities.numpy(), self.scores.numpy())
 
     def _interpreted(self, sequence: Sequence, *_: Any) -> None:
         key, limit = np.uint64(sequence.key), np.uint64(sequence.limit)  # Python ints, as numba gives them back
