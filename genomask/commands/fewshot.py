@@ -16,7 +16,7 @@ from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.methods import PRETRAINED
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import RESULT_FILES, Cell
-from genomask.fewshot.run import run_fewshot, summary_of
+from genomask.fewshot.run import NO_MODEL, run_fewshot, summary_of
 from genomask.fewshot.summary import captions
 from genomask.files.atomic import require_folder, sweep
 from genomask.files.inputs import require_model
@@ -56,7 +56,9 @@ def _measure(
             out=out,
             progress=lambda done, total, what: work.show(done, total=total, status=what),
         )
-    summary = summary_of(out)
+    everything = summary_of(out)
+    shown = everything["model"].isin([str(model), NO_MODEL[0]])  # another model is no replicate of this one
+    summary = everything[shown]
     for name in ("fewshot.svg", "fewshot.png"):
         fewshot_curves(summary, out / name)
     yield fewshot_table(summary, "\n".join(captions(summary)))
@@ -65,6 +67,8 @@ def _measure(
         yield from floor_table(floors)
         yield floor_sentence(floors)
     yield from _leaks(model, rows, pool, held_out, out)
+    if n_others := everything[~shown]["model"].nunique():
+        yield f"not shown: {counted(n_others, 'other model')} measured into this folder, in {out / 'summary.csv'}."
     yield f"{counted(len(rows), 'measurement')}: {out / 'results.csv'}; picture: {out / 'fewshot.png'}"
 
 

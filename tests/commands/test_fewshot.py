@@ -1,4 +1,7 @@
+import shutil
+
 import pandas as pd
+from safetensors.torch import load_file, save_file
 
 from genomask.commands.fewshot import measure, provenance
 from genomask.commands.pretrain import pretrain
@@ -41,6 +44,27 @@ def test_a_test_that_pretraining_saw_is_counted(quick_recipe, inputs, simulated,
     seen = int(found.split(" ")[0])
     assert 0.8 * len(windows) < seen < len(windows)  # the validation windows were held out
     assert "not known" in seen_by_model(tmp_path / "elsewhere" / "model", windows).sentence
+
+
+def test_another_models_measurements_in_the_folder_are_not_taken_for_this_ones(model_folder, simulated, tmp_path):
+    other = tmp_path / "other" / "model"
+    shutil.copytree(model_folder, other)
+    weights = load_file(other / "model.safetensors")
+    save_file({name: x.flip(0) for name, x in weights.items()}, other / "model.safetensors", {"format": "pt"})
+    settings = FewShotSettings(shots=(10,), draws=3, methods=("probe", "kmer-logreg"))
+
+    def probed(model, out):
+        table, *_ = measure(model, simulated.pool, simulated.test, settings, tmp_path / out)
+        rows = zip(*(column.cells for column in table.columns), strict=True)
+        return [str(row[-1]) for row in rows if "probe" in map(str, row)]
+
+    alone = probed(other, "alone")
+    first = probed(model_folder, "both")
+    assert first != alone
+    again = probed(other, "both")
+    assert again == alone
+    *_, said, _ = measure(other, simulated.pool, simulated.test, settings, tmp_path / "both")
+    assert said == f"not shown: 1 other model measured into this folder, in {tmp_path / 'both' / 'summary.csv'}."
 
 
 def test_a_model_from_elsewhere_has_no_strategy_and_no_seed(tmp_path):

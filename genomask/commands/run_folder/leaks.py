@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from genomask.commands.run_folder.folder import read_config
+import numpy as np
+
+from genomask.commands.run_folder.folder import CONFIG, read_config, read_origin
 from genomask.data.sources import TrainingBases
 from genomask.fewshot.leaks import Leaks, leaks_in_genome
 
@@ -22,12 +24,31 @@ class Lookup(NamedTuple):
 
 
 def seen_by_model(model: Path, test: list[str]) -> Lookup:
-    """What a model folder's pretraining could see of a test, or why that is not known."""
-    if not (model.parent / "config.toml").exists():
+    """What a model folder's pretraining could see of a test, or why that is not known.
+
+    Of a run that went on from another model (--from), what that one could see counts too.
+    """
+    run = model.parent
+    if not (run / CONFIG).exists():
         return Lookup(
             "What this model was pretrained on is not known here, so test sequences in it were not looked for."
         )
-    recipe, inputs = read_config(model.parent)
+    seen = _seen_by_run(run, test)
+    origin = read_origin(run)
+    if origin is None:
+        return seen
+    if not origin.is_there:
+        before = Lookup("it is not there any more, so test sequences in what it was pretrained on were not looked for.")
+    else:
+        before = seen_by_model(Path(origin.folder), test)
+    found = [lookup.leaks for lookup in (seen, before) if lookup.leaks is not None]
+    leaks = Leaks(*map(np.logical_or.reduce, zip(*found, strict=True))) if found else None
+    return Lookup(f"{seen.sentence} It went on from {origin.folder}: {before.sentence}", leaks)
+
+
+def _seen_by_run(run: Path, test: list[str]) -> Lookup:
+    """The same for what the run itself trained on."""
+    recipe, inputs = read_config(run)
     if lost := recipe.lost(inputs):
         return Lookup(f"{lost}, so test sequences in the pretraining genome were not looked for.")
     bases = recipe.training_bases(inputs)

@@ -47,6 +47,14 @@ class Origin:
         """For the log, the environment and the model's card."""
         return f"{self.folder} (fingerprint {self.fingerprint})"
 
+    @property
+    def is_there(self) -> bool:
+        """Whether its folder still holds these weights."""
+        try:
+            return fingerprint(Path(self.folder)) == self.fingerprint
+        except UserError:
+            return False
+
     def config(self, settings: EncoderSettings) -> MosaicBertConfig:
         """The model's configuration; how it is computed and its dropout are the settings'."""
         return MosaicBertConfig(**{**asdict(settings), **self.encoder, **self.beside})
@@ -54,7 +62,7 @@ class Origin:
     def model(self, config: MosaicBertConfig) -> MosaicBertForMaskedLM:
         """Its weights in float32. Raises UserError where they are not there any more, or are others."""
         folder = Path(self.folder)
-        if not (folder / "config.json").is_file() or fingerprint(folder) != self.fingerprint:
+        if not self.is_there:
             raise SettingsError(
                 f"{folder} does not hold the weights any more that this run is to begin from, and no checkpoint is "
                 "there yet; bring them back, or give another --out and --from."
