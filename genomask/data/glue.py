@@ -12,7 +12,7 @@ import numpy as np
 
 from genomask.data.examples import NUMBER, ONE, Examples
 from genomask.data.lines import numbered_lines
-from genomask.data.reading import TEXT
+from genomask.data.reading import PAIR
 from genomask.errors import DataError, SettingsError, quoted
 
 HUB_NAME = "nyu-mll/glue"
@@ -105,13 +105,20 @@ def _examples(task: GlueTask, path: Path, rows: Iterable[Row]) -> Examples:
     texts, labels = [], []
     for number, (cells, label) in enumerate(rows, 1):
         where = f"{path}, example {number}"
-        texts.append(TEXT.joined(cells, where))
+        texts.append(_joined(cells, where))
         labels.append(_target(task, label, where))
     if not texts:
         raise DataError(f"{path}: there are no examples in it. Give {task.name} as it was published.")
     if task.classes:
         return Examples(path, texts, ONE, list(task.classes), np.array(labels, dtype=np.int64))
     return Examples(path, texts, NUMBER, [task.label], np.array(labels, dtype=np.float64)[:, None])
+
+
+def _joined(cells: Sequence[str], where: str) -> str:
+    """The texts of a row; of two one may be empty, as the second question is in two rows of QQP."""
+    if not any(cell.strip() for cell in cells):
+        raise DataError(f"{where}: it has no text. Give the files as they were published.")
+    return PAIR.join(" ".join(cell.split()) for cell in cells)
 
 
 def _target(task: GlueTask, label: object, where: str) -> float:

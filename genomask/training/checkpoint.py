@@ -69,7 +69,7 @@ def save_checkpoint(
 
 def write_checkpoint(folder: Path, contents: Snapshot, spared: Collection[int] = ()) -> None:
     """Write folder/step-N and drop all but the newest KEPT and those of the steps `spared`; an OSError (no disk left)
-    leaves the older ones whole.
+    leaves the older ones whole. Later ones than N could not be used, or the run would have begun from them: they go too.
 
     Raises TrainingError for that, and for weights or moments that are not finite, which are not written.
     """
@@ -87,9 +87,11 @@ def write_checkpoint(folder: Path, contents: Snapshot, spared: Collection[int] =
             f"the checkpoint of step {progress.steps_done} could not be written to {folder} ({error.strerror}); "
             "older checkpoints are untouched: make room on the disk, then use --resume"
         ) from error
-    for step, old in list_checkpoints(folder)[:-KEPT]:
+    found = list_checkpoints(folder)
+    n_usable = sum(step <= progress.steps_done for step, _ in found)
+    for step, path in found[: max(0, n_usable - KEPT)] + found[n_usable:]:
         if step not in spared:
-            shutil.rmtree(old)
+            shutil.rmtree(path)
 
 
 def load_weights(folder: Path, step: int, model: nn.Module) -> None:

@@ -46,6 +46,15 @@ def test_rows_of_another_number_of_columns_are_left_out_and_counted(tmp_path, ca
     assert "left out: 1, the first on line 3" in caplog.text
 
 
+def test_one_text_of_two_may_be_empty_as_in_two_rows_of_qqp_and_not_both(tmp_path):
+    header = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+    put(tmp_path, "QQP/train.tsv", f"{header}0\t1\t2\ta  b\t\t0\n1\t1\t2\tc\td\t1\n")
+    assert read_split(TASKS["QQP"], "train", tmp_path).sequences == ["a b\t", "c\td"]
+    put(tmp_path, "QQP/dev.tsv", f"{header}0\t1\t2\t\t \t0\n")
+    with pytest.raises(DataError, match=r"dev.tsv, example 1: it has no text. Give the files as they were published."):
+        read_split(TASKS["QQP"], "dev", tmp_path)
+
+
 def test_the_hub_gives_the_same_under_its_own_names(monkeypatch):
     asked = []
 

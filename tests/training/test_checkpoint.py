@@ -89,6 +89,17 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_and_that_is_said
     assert "step-10" in caplog.text
 
 
+def test_a_damaged_checkpoint_takes_no_place_of_those_that_are_kept(tmp_path):
+    model, optimizer = trained(0)
+    for step in (50, 100, 200):
+        save_checkpoint(tmp_path, model, optimizer, CheckpointState(step))
+    flip_a_bit(tmp_path / "step-200" / "model.safetensors")
+    assert restore_checkpoint(tmp_path, model, optimizer) == CheckpointState(100)
+    for step, kept in ((150, [100, 150]), (160, [150, 160])):
+        save_checkpoint(tmp_path, model, optimizer, CheckpointState(step))
+        assert [step for step, _ in list_checkpoints(tmp_path)] == kept
+
+
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     save_checkpoint(tmp_path, *trained(0), CheckpointState(5, 50))
     other = Tied(width=6)
