@@ -4,6 +4,7 @@ A recipe is a name from genomask/recipes or a path; `--set table.key=value` chan
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -81,6 +82,11 @@ class GenomeRecipe:
         """What a mask hides: it decides what is known of strategies."""
         return "overlapping tokens" if self.tokens.overlapping else "tokens end to end"
 
+    def absolute(self) -> "GenomeRecipe":
+        """The same files by absolute paths, so that they are found from any folder."""
+        folder = os.path.abspath(self.tokens.folder) if self.tokens.folder else ""
+        return replace(self, tokens=replace(self.tokens, folder=folder), windows=self.windows.absolute())
+
     def lost(self, inputs: Inputs) -> str:
         """Which file or folder that a run was made from is not found any more, in words; "" where all are there."""
         missing = [path for path in inputs.genome if not Path(path).exists()]
@@ -90,6 +96,8 @@ class GenomeRecipe:
             return f"{missing[0]} is not there any more"
         if self.tokens.folder and not Path(self.tokens.folder).is_dir():
             return f"{self.tokens.folder}, the tokenizer of the run, is not there any more"
+        if self.windows.lost:
+            return f"{self.windows.lost}, which says where the run's windows lie, is not there any more"
         return ""
 
     def training_bases(self, inputs: Inputs) -> TrainingBases:
@@ -138,6 +146,10 @@ class TextRecipe:
     def token_words(self, n_tokens: int) -> str:
         """What the tokens are, for a person."""
         return f"{n_tokens:,} word pieces"
+
+    def absolute(self) -> "TextRecipe":
+        """The same: the vocabulary is kept in the run's folder."""
+        return self
 
     def lost(self, inputs: Inputs) -> str:
         """Nothing is asked of a corpus once it was read."""

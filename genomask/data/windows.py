@@ -9,7 +9,8 @@ Letters: B windows, W validation windows, n intervals.
 import bisect
 import hashlib
 import itertools
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -25,6 +26,7 @@ from genomask.data.validation_windows import place_validation, windows_at
 from genomask.data.window_regions import is_file, near_bases, usable_bases
 from genomask.data.window_sampling import GenomeStarts, MixedStarts
 from genomask.errors import SettingsError
+from genomask.files.inputs import with_absolute_file
 from genomask.hashing import Purpose, below, hash64, uniform
 from genomask.settings.ranges import MANY, require
 from genomask.settings.table import Bounds, Count, Fraction, Pairs, Table
@@ -100,6 +102,20 @@ class WindowSettings(Table, name="windows"):
         """How windows grow to steps of so many sequences; None where they do not."""
         warmup = self.length_warmup
         return Growth.of(warmup, self.max_tokens, sequences, self._mean_tokens) if warmup else None
+
+    def absolute(self) -> "WindowSettings":
+        """The same files by absolute paths, so that they are found from any folder."""
+        holdout, include, exclude = (
+            tuple(map(with_absolute_file, texts)) for texts in (self.holdout, self.include, self.exclude)
+        )
+        near = with_absolute_file(self.near)
+        return replace(self, holdout=holdout, include=include, exclude=exclude, near=near)
+
+    @property
+    def lost(self) -> str:
+        """The first of its files that is not there; "" where all are."""
+        files = [*self.include, *self.exclude, *filter(None, [self.near]), *filter(os.path.isabs, self.holdout)]
+        return next((text for text in files if not is_file(text)), "")
 
     def _mean_tokens(self, max_tokens: int) -> float:
         """Of a sequence, [CLS] and [SEP] included, where the longest windows have max_tokens."""

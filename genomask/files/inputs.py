@@ -221,6 +221,17 @@ def split_at_file(text: str) -> tuple[Path | None, str]:
     return None, ""
 
 
+def with_absolute_file(text: str) -> str:
+    """The same, its file by an absolute path; a text that names none as it is.
+
+    A bare name without a dot is left alone: it is a record's, though a file may be called so too.
+    """
+    file, name = split_at_file(text)
+    if file is None or (file.name == str(file) and not file.suffix):
+        return text
+    return ":".join([os.path.abspath(file), *([name] if name else [])])
+
+
 def require_strategies(names: Iterable[str]) -> None:
     """Raises SettingsError for a name that no strategy can have; their parameters are read where they are built."""
     for text in names:

@@ -69,7 +69,7 @@ def save_checkpoint(
 
 def write_checkpoint(folder: Path, contents: Snapshot, spared: Collection[int] = ()) -> None:
     """Write folder/step-N and drop all but the newest KEPT and those of the steps `spared`; an OSError (no disk left)
-    leaves the older ones whole. Later ones than N could not be used, or the run would have begun from them: they go too.
+    leaves the older ones whole. Later ones could not be used, or the run would have begun from them: they go too.
 
     Raises TrainingError for that, and for weights or moments that are not finite, which are not written.
     """

@@ -67,6 +67,6 @@ def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bo
 
 def _values(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
     """Every setting by its full name. Where files lie may change, as long as their fingerprint does not."""
-    rooms = asdict(recipe)
+    rooms = asdict(recipe.absolute())
     found = {f"{room}.{name}": value for room, settings in rooms.items() for name, value in settings.items()}
     return {"kind": recipe.kind, **found, "inputs.ambiguous": inputs.ambiguous, "inputs.weights": inputs.weights}

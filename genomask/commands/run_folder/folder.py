@@ -108,7 +108,7 @@ def write_config(out: Path, recipe: Recipe, inputs: Inputs, facts: Facts) -> Non
     files = "".join(f"{toml_value(file)} = {toml_value(source)}\n" for file, source in facts.mask_files.items())
     atomic_write(
         out / CONFIG,
-        _settings(recipe, inputs.absolute())
+        _settings(recipe.absolute(), inputs.absolute())
         + f"fingerprint = {toml_value(facts.fingerprint)}\n"
         + (f"\n[mask_files]\n{files}" if files else "")
         + (_origin(facts.origin) if facts.origin else ""),

@@ -36,6 +36,28 @@ def test_a_run_is_read_back_and_goes_on_with_what_it_began_with(quick_recipe, ou
     check_facts(out, FACTS)
 
 
+def test_files_that_settings_name_are_found_from_any_folder_and_said_where_they_are_lost(
+    quick_recipe, tmp_path, monkeypatch
+):
+    start = tmp_path / "start"
+    start.mkdir()
+    for name in ("these.bed", "genes.gtf", "chr1"):
+        (start / name).touch()
+    files = {"exclude": ("these.bed",), "near": "genes.gtf", "holdout": ("chr1", "chr2:1-9", "genes.gtf:TP53")}
+    recipe = dataclasses.replace(quick_recipe, windows=dataclasses.replace(quick_recipe.windows, **files))
+    monkeypatch.chdir(start)
+    write_config(start, recipe, Inputs(), FACTS)
+    assert check_settings(start, recipe, Inputs()) == []
+    monkeypatch.chdir(tmp_path)
+    kept, inputs = read_config(start)
+    bed, genes = str(start / "these.bed"), str(start / "genes.gtf")
+    assert (kept.windows.exclude, kept.windows.near) == ((bed,), genes)
+    assert kept.windows.holdout == ("chr1", "chr2:1-9", f"{genes}:TP53")  # a record's name is none of a file
+    assert kept.lost(inputs) == ""
+    (start / "genes.gtf").unlink()
+    assert kept.lost(inputs) == f"{genes}, which says where the run's windows lie, is not there any more"
+
+
 def test_other_settings_are_refused_by_name_but_not_other_paths_to_the_data(quick_recipe, out):
     check_settings(out, quick_recipe, Inputs(genome=("elsewhere/a.fa",)))  # what is in it is looked at later
     with pytest.raises(
