@@ -13,8 +13,9 @@ from genomask.data.packing import take_batch
 from genomask.errors import SettingsError
 from genomask.types import IGNORE, PackedBatch
 
-ENTRIES = 4
-"""Room for this many times the sequences that there would be if all were of the greatest length."""
+ENTRIES = 32
+"""Room for this many times the sequences that there would be if all were of the greatest length: an entry of cu_seqlens
+costs next to nothing, and where windows grow or documents are short, batches would be mostly padding without."""
 
 SPAN, DEVIATIONS = 11, 3
 """Room for masked tokens: this many standard deviations above the mean, of spans of this many tokens."""

@@ -106,3 +106,13 @@ def test_the_budgets_leave_room_for_any_sequence_and_for_the_usual_spread_of_mas
     assert shape.masked <= max(longest + 127, 1.3 * rate * tokens)
     alone = to_fixed_shape(batch_of([longest], [True] * longest), shape)
     assert len(alone) == 1
+
+
+@pytest.mark.parametrize("part", [1, 4, 16])
+def test_batches_of_much_shorter_sequences_than_the_longest_are_full_too(part):
+    longest, tokens = 512, 16_384
+    length = longest // part
+    lengths = [length, length // 2] * (tokens // length)
+    batch = batch_of(lengths, [i % 7 == 0 for i in range(sum(lengths))])
+    pieces = to_fixed_shape(batch, BatchShape.of(tokens, longest, 0.15))
+    assert len(pieces) == -(-sum(lengths) // tokens)
