@@ -3,7 +3,6 @@
 Nothing comes in; a list of findings goes out, each with what was found and what it means for a run.
 """
 
-import os
 import platform
 import shutil
 import statistics
@@ -22,7 +21,8 @@ from genomask.data.packing import to_batch
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
 from genomask.encoders.backends import backends_on
 from genomask.files.cache import default_cache
-from genomask.machine.process import usable_cores
+from genomask.machine import processor
+from genomask.machine.process import built_in_memory, usable_cores, usable_memory
 from genomask.recipe import Recipe, load_recipe
 from genomask.report.tables import rich_table
 from genomask.training.device import choose_device, computes_in_bf16
@@ -79,7 +79,7 @@ def _device(device: torch.device) -> Finding:
         return Finding("device", torch.cuda.get_device_name(device), f"CUDA {torch.version.cuda}")
     if torch.version.cuda is not None:
         return Finding("device", "cpu", "torch is a CUDA build but finds no GPU: check the driver with nvidia-smi")
-    return Finding("device", "cpu", f"{_processor()}; this torch is a CPU build")
+    return Finding("device", "cpu", f"{processor.name()}; this torch is a CPU build")
 
 
 def _backend(device: torch.device) -> Finding:
@@ -100,12 +100,9 @@ def _precision(device: torch.device) -> str:
 
 
 def _memory(device: torch.device) -> Finding:
-    total = _system_memory()
-    limit = memory_limit(Path("/sys/fs/cgroup/memory.max"))
-    found = f"{total / GIB:.1f} GiB" if limit is None else f"{min(total, limit) / GIB:.1f} GiB"
-    meaning = (
-        f"a container's limit; the machine has {total / GIB:.1f} GiB" if limit is not None and limit < total else ""
-    )
+    total, usable = built_in_memory(), usable_memory()
+    found = f"{usable / GIB:.1f} GiB"
+    meaning = f"a limit of this process or container; the machine has {total / GIB:.1f} GiB" if usable < total else ""
     if device.type == "cuda":
         meaning = f"GPU: {torch.cuda.get_device_properties(device).total_memory / GIB:.1f} GiB. {meaning}"
     return Finding("memory", found, meaning)
@@ -161,23 +158,3 @@ def _random_batch(mask_rate: float = 0.15) -> PackedBatch:
     labels = torch.where(torch.rand(tokens, generator=generator) < mask_rate, input_ids, IGNORE)
     cu_seqlens = torch.arange(0, tokens + 1, TOKENS_EACH, dtype=torch.int32)
     return to_batch(input_ids, labels, cu_seqlens, torch.ones(SEQUENCES))
-
-
-def _processor() -> str:
-    """The processor's name where the system tells it, else its architecture."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _system_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def memory_limit(path: Path) -> int | None:
-    """Bytes that a container may use, None where nothing limits it."""
-    text = path.read_text().strip() if path.exists() else "max"
-    return None if text == "max" else int(text)

@@ -20,6 +20,7 @@ import logging
 import os
 import resource
 import sys
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,9 @@ KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
 """How many oneDNN and PyTorch keep, as environment variables that they read at their first product. A microbatch of
 an encoder, however deep, needs about 40."""
 
+CONTAINER = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux says what a container may use: bytes, or "max"."""
+
 state = {"kept": False}
 """What was done for this process."""
 
@@ -39,11 +43,18 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def usable_memory() -> int:
-    """Bytes of main memory: what is built into the machine, or less where a limit is set for the process."""
-    built_in = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return built_in if limit == resource.RLIM_INFINITY else min(built_in, limit)
+def built_in_memory() -> int:
+    """Bytes of the machine's main memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def usable_memory(container: Path = CONTAINER) -> int:
+    """Bytes of main memory: what is built in, or less where a limit is set for the process or its container."""
+    of_container = container.read_text().strip() if container.exists() else "max"
+    of_process, _ = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [int(of_container)] if of_container != "max" else []
+    limits += [of_process] if of_process != resource.RLIM_INFINITY else []
+    return min([built_in_memory(), *limits])
 
 
 def peak_memory() -> int:

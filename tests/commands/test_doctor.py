@@ -13,6 +13,7 @@ def findings(tmp_path_factory):
         patch.setenv("GENOMASK_CACHE", str(tmp_path_factory.mktemp("cache") / "not-there-yet"))
         patch.setattr(doctor, "SEQUENCES", 2)
         patch.setattr(doctor, "REPEATS", 1)
+        patch.setattr(doctor, "usable_memory", lambda: 2**20)
         return {finding.what: finding for finding in doctor.examine()}
 
 
@@ -47,11 +48,9 @@ def test_it_says_what_this_processor_would_train_in(bf16_units, has_units, found
     assert (said.found, said.meaning) == (found, f"training.precision = auto trains genome-tiny in {precision}")
 
 
-def test_a_container_limit_is_read_and_no_limit_is_none(tmp_path):
-    (tmp_path / "limited").write_text("2147483648\n")
-    (tmp_path / "unlimited").write_text("max\n")
-    read = [doctor.memory_limit(tmp_path / name) for name in ("limited", "unlimited", "absent")]
-    assert read == [2147483648, None, None]
+def test_a_limit_below_what_is_built_in_is_said(findings):
+    assert findings["memory"].found == "0.0 GiB"
+    assert "a limit of this process or container; the machine has" in findings["memory"].meaning
 
 
 def test_the_findings_fit_a_table(findings):

@@ -79,13 +79,17 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch):
     assert usable_cores() == 1
 
 
-def test_memory_is_what_is_built_in_or_the_limit_of_the_process(monkeypatch):
+def test_memory_is_what_is_built_in_or_the_limit_of_the_process_or_the_container(monkeypatch, tmp_path):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    built_in = usable_memory()
+    container = tmp_path / "memory.max"
+    built_in = usable_memory(container)  # there is none
     assert built_in > 0
+    for said, usable in (("max\n", built_in), ("2000\n", 2000), (f"{2 * built_in}\n", built_in)):
+        container.write_text(said)
+        assert usable_memory(container) == usable
     for limit, usable in ((1000, 1000), (2 * built_in, built_in)):
         monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: (limit, limit))
-        assert usable_memory() == usable
+        assert usable_memory(container) == usable
 
 
 def test_kernels_are_bounded_unless_the_environment_says_how_many(monkeypatch):
