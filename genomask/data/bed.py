@@ -25,7 +25,7 @@ def read_bed(path: Path, genome: Genome, flank: int = 0) -> np.ndarray:
 
     They are the union of the regions, which may overlap, touch and come in any order: what overlaps or touches becomes
     one interval, and an n-gram may lie across both. Columns after the third, the strand among them, are not read.
-    Raises DataError for a line that is not a region of this genome, and for a file in which no base is left.
+    Raises DataError for a line that is not a region of this genome or is an empty one, and where no base is left.
     """
     records = records_of(genome)
     rows = [_region(path, number, line, records, flank) for number, line in numbered_lines(path) if _is_region(line)]
@@ -49,7 +49,7 @@ class Region(NamedTuple):
 def read_regions(path: Path, genome: Genome) -> Iterator[Region]:
     """Each region as it stands in the file, in its order; start and stop count in `genome.codes`.
 
-    Raises DataError for a line that is not a region of this genome.
+    Raises DataError for a line that is not a region of this genome or is an empty one.
     """
     records = records_of(genome)
     for number, line in numbered_lines(path):
@@ -92,5 +92,10 @@ def _region(path: Path, number: int, line: str, records: dict[str, list[int]], f
     if not start <= stop <= end - offset:
         raise DataError(
             f"{where}: {start}-{stop} is not a part of record {shown(name)}, which has {end - offset:,} bases."
+        )
+    if start == stop:
+        raise DataError(
+            f"{where}: {start}-{stop} holds no base, for the stop is left out. Take the line out, or give the one base "
+            "at a place, as at the start of a gene, by a stop that is one more than the start."
         )
     return max(offset, offset + start - flank), min(end, offset + stop + flank)

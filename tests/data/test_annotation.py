@@ -68,6 +68,8 @@ def test_bases_around_starts_follow_the_strand_and_stay_in_the_record(tmp_path, 
         ("chr9\tx\tgene\t1\t20\t.\t+\t.\tID=a\n", "it lists no gene or region of this genome"),
         ("chr1\tx\texon\t1\t20\t.\t+\t.\tID=a\n", "it lists no gene or region of this genome"),
         ("chr1\tx\ty\n", "line 1: not a BED line"),
+        ("chr1\t100\t100\n", "line 1: 100-100 holds no base"),
+        ("chr1\t5\t6\n2\t50\t50\n", "line 2: 50-50 holds no base"),
     ],
 )
 def test_what_does_not_fit_is_said(tmp_path, genome, text, sentence):

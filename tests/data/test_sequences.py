@@ -96,6 +96,7 @@ def test_what_is_no_file_of_sequences_is_said(write, text, message):
         ("chr3\t0\t2", "no record 'chr3'.*Give the genome that the regions are of"),
         ("chr1\t5\t99", "not a part of record chr1"),
         ("chr1\tx\t9", "not a BED line"),
+        ("chr1\t5\t5", "5-5 holds no base"),
     ],
 )
 def test_a_line_that_is_no_region_is_named(write, line, message):
