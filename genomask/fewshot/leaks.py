@@ -19,9 +19,21 @@ from genomask.fewshot.shared_words import WORD, Bases, bases_of, shared_words
 
 CHUNK_BASES = 1 << 22
 TABLE_BITS = 20
+FEW_PLACES = 8
+"""That are compared one by one."""
 
 Pattern = tuple[int, int, np.ndarray]
 """Strand (0 as it is, 1 reverse complement), number of the test sequence, its bases on that strand."""
+
+
+class Wanted(NamedTuple):
+    """What to look for, on both strands, and what is made of it once."""
+
+    window: int
+    patterns: dict[int, list[Pattern]]  # by the code of their first W bases
+    keys: np.ndarray  # (K,) uint64, these codes, sorted
+    may_begin: np.ndarray  # (2 ** TABLE_BITS,) bool, by which most places of a genome are ruled out
+
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
@@ -85,21 +97,23 @@ def whole_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -
     plain = [at for at, bases in enumerate(sequences) if len(bases) and bases.max() < 4]
     found = np.zeros((2, len(test)), dtype=bool)
     for window, lengths in ((16, range(16, 32)), (32, range(32, 1 << 62))):
-        patterns = _patterns({at: sequences[at] for at in plain if len(sequences[at]) in lengths}, window)
-        if patterns:
-            longest = max(len(bases) for group in patterns.values() for _, _, bases in group)
-            for chunk in _chunks(codes, intervals, window, longest):
-                _search(chunk, window, patterns, found)
+        sought = {at: sequences[at] for at in plain if len(sequences[at]) in lengths}
+        if sought:
+            wanted = _wanted(sought, window)
+            for chunk in _chunks(codes, intervals, window, max(map(len, sought.values()))):
+                _search(chunk, wanted, found)
     return found
 
 
-def _patterns(sequences: dict[int, np.ndarray], window: int) -> dict[int, list[Pattern]]:
-    """What to look for, on both strands, by the code of its first W bases."""
+def _wanted(sequences: dict[int, np.ndarray], window: int) -> Wanted:
     patterns: dict[int, list[Pattern]] = defaultdict(list)
     for at, forward in sequences.items():
         for strand, bases in enumerate((forward, 3 - forward[::-1])):
-            patterns[int(_window_codes(bases[:window], window)[0])].append((strand, at, bases))
-    return patterns
+            patterns[_code_of(bases[:window])].append((strand, at, bases))
+    keys = np.array(sorted(patterns), dtype=np.uint64)
+    may_begin = np.zeros(1 << TABLE_BITS, dtype=bool)
+    may_begin[_slot(keys)] = True
+    return Wanted(window, patterns, keys, may_begin)
 
 
 def _chunks(codes: np.ndarray, intervals: np.ndarray, window: int, longest: int) -> Iterator[np.ndarray]:
@@ -109,18 +123,33 @@ def _chunks(codes: np.ndarray, intervals: np.ndarray, window: int, longest: int)
             yield np.asarray(codes[at : min(at + CHUNK_BASES + longest - 1, stop)])
 
 
-def _search(chunk: np.ndarray, window: int, patterns: dict[int, list[Pattern]], found: np.ndarray) -> None:
+def _search(chunk: np.ndarray, wanted: Wanted, found: np.ndarray) -> None:
     """Mark in `found` (strand, sequence) the patterns that occur in the chunk."""
-    values = _window_codes(chunk, window)
-    keys = np.array(list(patterns), dtype=np.uint64)
-    table = np.zeros(1 << TABLE_BITS, dtype=bool)  # most places of a genome are ruled out by this look-up alone
-    table[_slot(keys)] = True
-    places = np.flatnonzero(table[_slot(values)])
-    places = places[np.isin(values[places], keys)]
-    for place, value in zip(places.tolist(), values[places].tolist(), strict=True):
-        for strand, at, bases in patterns[value]:
-            if not found[strand, at] and np.array_equal(chunk[place : place + len(bases)], bases):
-                found[strand, at] = True
+    values = _window_codes(chunk, wanted.window)
+    places = np.flatnonzero(wanted.may_begin[_slot(values)])
+    nearest = np.searchsorted(wanted.keys, values[places])
+    places = places[wanted.keys.take(nearest, mode="clip") == values[places]]
+    places = places[np.argsort(values[places], kind="stable")]
+    for alike in np.split(places, np.flatnonzero(np.diff(values[places])) + 1) if len(places) else []:
+        for strand, at, bases in wanted.patterns[int(values[alike[0]])]:
+            if not found[strand, at]:
+                found[strand, at] = _occurs(bases, chunk, values, alike, wanted.window)
+
+
+def _occurs(bases: np.ndarray, chunk: np.ndarray, values: np.ndarray, places: np.ndarray, window: int) -> bool:
+    """Is the pattern at one of the places, at which its first W bases are?"""
+    places = places[places + len(bases) <= len(chunk)]
+    for step in range(window, len(bases) - window + 1, window):
+        if len(places) <= FEW_PLACES:
+            break
+        # a repeat begins tens of thousands of times, so that windows of all its copies are compared at once
+        places = places[values[places + step] == _code_of(bases[step : step + window])]
+    return any(np.array_equal(chunk[place : place + len(bases)], bases) for place in places)
+
+
+def _code_of(bases: np.ndarray) -> int:
+    """The number of a single window."""
+    return int(_window_codes(bases, len(bases))[0])
 
 
 def _window_codes(codes: np.ndarray, window: int) -> np.ndarray:

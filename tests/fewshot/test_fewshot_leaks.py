@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genomask.data.tokenizers.base import base_codes
 from genomask.fewshot import leaks
-from genomask.fewshot.leaks import leaks_in_genome, leaks_in_pool
+from genomask.fewshot.leaks import leaks_in_genome, leaks_in_pool, whole_in_genome
 
 
 def random_bases(n: int, seed: int) -> str:
@@ -72,3 +74,30 @@ def test_search_agrees_with_a_plain_string_search_in_a_repetitive_genome():
     assert found.exact.tolist() == [sequence in genome for sequence in test]
     assert found.reverse.tolist() == [reverse_complement(sequence) in genome for sequence in test]
     assert 0 < found.exact.sum() < len(test)
+
+
+WORDS = ["CA" * 9, "TTAGGG" * 5, random_bases(35, seed=5), random_bases(33, seed=6), "G", "T"]
+repetitive = st.lists(st.sampled_from(WORDS), max_size=7).map("".join)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    genome=st.lists(repetitive, max_size=4),
+    others=st.lists(repetitive, max_size=4),
+    cuts=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 90)), max_size=8),
+    chunk=st.sampled_from([1, 50, 1 << 22]),
+    few=st.sampled_from([0, 8]),
+)
+def test_search_agrees_with_a_plain_string_search_in_any_intervals_and_chunks(genome, others, cuts, chunk, few):
+    together = "".join(genome)
+    pieces = [together[at : at + length] for at, length in cuts]
+    test = others + pieces + [reverse_complement(piece) for piece in pieces] + [piece + "A" for piece in pieces]
+    ends = np.cumsum([0, *map(len, genome)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leaks, "CHUNK_BASES", chunk)
+        patch.setattr(leaks, "FEW_PLACES", few)
+        found = whole_in_genome(test, base_codes(together), np.stack([ends[:-1], ends[1:]], axis=1))
+    strands = (test, map(reverse_complement, test))
+    assert found.tolist() == [
+        [len(x) >= 16 and any(x in part for part in genome) for x in strand] for strand in strands
+    ]
