@@ -3,6 +3,8 @@
 Two intervals of one set may touch and still be two: a record ends there, and no window may cross.
 """
 
+from typing import NamedTuple, Self
+
 import numpy as np
 
 
@@ -50,10 +52,21 @@ def longest(intervals: np.ndarray) -> int:
     return int((intervals[:, 1] - intervals[:, 0]).max(initial=0))
 
 
-def count_below(intervals: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """How many positions of the set lie below each of `positions`, none of which is negative."""
-    before = np.concatenate([[0], (intervals[:, 1] - intervals[:, 0]).cumsum()])
-    index = np.searchsorted(intervals[:, 0], positions, side="left")  # intervals that start below the position
-    last_stop = np.concatenate([[0], intervals[:, 1]])[index]
-    below: np.ndarray = before[index] - np.maximum(last_stop - positions, 0)
-    return below
+class RunningCount(NamedTuple):
+    """How many positions of a set lie below others: made once for many askings, as it goes through all intervals."""
+
+    starts: np.ndarray  # (n,), contiguous, in which a search is quick
+    stops: np.ndarray  # (n + 1,), of the interval before each start; 0 before the first
+    sums: np.ndarray  # (n + 1,), positions in the intervals before each start
+
+    @classmethod
+    def of(cls, intervals: np.ndarray) -> Self:
+        """Of a set of which no position is negative."""
+        starts, stops = np.ascontiguousarray(intervals.T)
+        return cls(starts, np.append(0, stops), np.append(0, (stops - starts).cumsum()))
+
+    def below(self, positions: np.ndarray) -> np.ndarray:
+        """How many lie below each of `positions`, none of which is negative."""
+        index = np.searchsorted(self.starts, positions, side="left")  # intervals that start below the position
+        below: np.ndarray = self.sums[index] - np.maximum(self.stops[index] - positions, 0)
+        return below

@@ -1,26 +1,26 @@
 """Which bases of windows are soft-masked repeats, and what their tokens weigh for it.
 
-Letters: W windows, T packed tokens, n intervals.
+Letters: W windows, T packed tokens.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from genomask.data.intervals import count_below
+from genomask.data.intervals import RunningCount
 from genomask.data.windows import WindowBatch
 from genomask.types import TokenBases, TokenSequences
 
 
-def soft_masked(repeats: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
-    """(W, length) bool, the bases of windows at `starts` (W,) that lie in the `repeats` (n, 2) of the genome."""
+def soft_masked(repeats: RunningCount, starts: np.ndarray, length: int) -> np.ndarray:
+    """(W, length) bool, the bases of windows at `starts` (W,) that lie in the `repeats` of the genome."""
     borders = starts[:, None] + np.arange(length + 1)
-    is_repeat: np.ndarray = np.diff(count_below(repeats, borders)) > 0
+    is_repeat: np.ndarray = np.diff(repeats.below(borders)) > 0
     return is_repeat
 
 
 def weigh_repeats(
-    tokens: TokenSequences, windows: WindowBatch, repeats: np.ndarray, bases: TokenBases, weight: float
+    tokens: TokenSequences, windows: WindowBatch, repeats: RunningCount, bases: TokenBases, weight: float
 ) -> TokenSequences:
     """The tokens of the windows with a weight each: 1 - (1 - weight) * f, where a fraction f of its bases is repeat.
 
@@ -32,7 +32,7 @@ def weigh_repeats(
     start, size, is_reverse = (np.repeat(x, lengths) for x in (windows.starts, windows.lengths, windows.reverse))
     lower = start + np.where(is_reverse, size - stop, first)
     n_bases = stop - first
-    below, through = count_below(repeats, np.stack([lower, lower + n_bases]))
+    below, through = repeats.below(np.stack([lower, lower + n_bases]))
     fraction = (through - below) / np.maximum(1, n_bases)
     return tokens._replace(token_weights=_float32(1 - (1 - weight) * fraction))
 

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from genomask.data.best_fit import best_fit, joined
 from genomask.data.genome import Genome
 from genomask.data.growth import Growth
+from genomask.data.intervals import RunningCount
 from genomask.data.manifest import Manifest, WindowFacts
 from genomask.data.mixture import Mixture
 from genomask.data.packing import pack, shortened
@@ -178,7 +179,7 @@ class GenomeSource:
         tokens = shortened(self.dna_tokenizer.encode_windows(windows, drawn.weights), longest)
         if settings.repeats != "weight_bases":
             return tokens
-        return weigh_repeats(tokens, drawn, self.genome.repeats, self.token_bases, settings.repeat_weight)
+        return weigh_repeats(tokens, drawn, self.windows.repeats, self.token_bases, settings.repeat_weight)
 
     def read(self, first: int, count: int) -> Callable[[], TokenSequences]:
         """Nothing need be read in order."""
@@ -194,7 +195,8 @@ class GenomeSource:
             for part in self.windows.mixture
             if part.name
         }
-        return ValidationBases(codes, soft_masked(self.genome.repeats, starts, length), genomes)
+        is_repeat = soft_masked(RunningCount.of(self.genome.repeats), starts, length)
+        return ValidationBases(codes, is_repeat, genomes)
 
     def validation(self) -> TokenSequences:
         """The validation windows, all of one length."""

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -19,7 +20,7 @@ import numpy as np
 from genomask.data.fasta import UNKNOWN
 from genomask.data.genome import Genome
 from genomask.data.growth import Growth
-from genomask.data.intervals import count_below, intersect, longest, subtract
+from genomask.data.intervals import RunningCount, intersect, longest, subtract
 from genomask.data.mixture import Component, Mixture, unmixed
 from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.validation_windows import place_validation, windows_at
@@ -183,6 +184,11 @@ class GenomeWindows:
         arrays += [np.array([part.start for part in self.mixture])] if is_mixed else []
         return hashlib.blake2b(b"".join(array.tobytes() for array in arrays), digest_size=12).hexdigest()
 
+    @cached_property
+    def repeats(self) -> RunningCount:
+        """Counts of the genome's soft-masked bases; a run whose windows do not ask for them keeps none."""
+        return RunningCount.of(self._repeats)
+
     @property
     def max_bases(self) -> int:
         """Bases of the longest window."""
@@ -245,7 +251,7 @@ class GenomeWindows:
         return MixedStarts(genomes, [part.fraction for part in self.mixture])
 
     def _is_repeat(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        masked = count_below(self._repeats, starts + lengths) - count_below(self._repeats, starts)
+        masked = self.repeats.below(starts + lengths) - self.repeats.below(starts)
         is_repeat: np.ndarray = masked > self.settings.repeat_fraction * lengths
         return is_repeat
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomask.data.intervals import (
-    count_below,
+    RunningCount,
     intersect,
     intervals_of,
     longest,
@@ -64,10 +64,12 @@ def test_intersect_and_subtract_agree_with_bool_arrays(a, b, loose_b, borders):
         assert found.tolist() == cut(intervals_of(expected), borders).tolist()
 
 
-@given(mask=masks)
-def test_lengths_and_counts_agree_with_a_bool_array(mask):
+@given(mask=masks, borders=st.sets(st.integers(1, SIZE - 1), max_size=5))
+def test_lengths_and_counts_agree_with_a_bool_array(mask, borders):
     intervals = intervals_of(mask)
     assert total_length(intervals) == mask.sum()
     assert longest(intervals) == max((stop - start for start, stop in intervals), default=0)
     positions = np.arange(SIZE + 1)
-    assert count_below(intervals, positions).tolist() == [int(mask[:position].sum()) for position in positions]
+    counts = RunningCount.of(cut(intervals, borders))
+    assert counts.below(positions).tolist() == [int(mask[:position].sum()) for position in positions]
+    assert counts.below(positions.reshape(1, -1)).dtype == np.int64

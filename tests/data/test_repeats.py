@@ -5,6 +5,7 @@ import pytest
 import torch
 from in_memory import genome_of, random_sequence
 
+from genomask.data.intervals import RunningCount
 from genomask.data.repeats import soft_masked
 from genomask.data.sources import GenomeSource
 from genomask.data.tokenizers.bpe import BpeTokenizer
@@ -74,7 +75,7 @@ def test_weighing_bases_changes_neither_the_windows_nor_their_own_weights(genome
 
 def test_soft_masked_bases_of_windows_are_those_in_lower_case(genome):
     starts = np.array([0, 5, 1000, genome.codes.size - 90])
-    found = soft_masked(genome.repeats, starts, 90)
+    found = soft_masked(RunningCount.of(genome.repeats), starts, 90)
     assert found.tolist() == [lower_case(genome)[start : start + 90].tolist() for start in starts]
     assert found.any()
-    assert not soft_masked(np.zeros((0, 2), dtype=np.int64), starts, 90).any()
+    assert not soft_masked(RunningCount.of(genome.repeats[:0]), starts, 90).any()
