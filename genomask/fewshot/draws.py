@@ -28,7 +28,8 @@ def draw_examples(labels: np.ndarray, shot: int, task_name: str, draw: int) -> n
     """(classes * shot,) rows of the pool: `shot` of each class, none twice, keyed by (task, shot, draw) alone."""
     key = draw_key(task_name, shot, draw)
     order = np.argsort(hash64(key, Purpose.EXAMPLE, np.arange(len(labels), dtype=np.int64)), kind="stable")
-    return np.concatenate([order[labels[order] == label][:shot] for label in np.unique(labels)])
+    ordered = labels[order]
+    return np.concatenate([order[ordered == label][:shot] for label in np.unique(labels)])
 
 
 def number_of_draws(smallest_class: int, shot: int, draws: int) -> int:
