@@ -99,8 +99,12 @@ def _take(path: Path, deadline: float) -> int:
             log.warning("%s: no locks here (%s), so that a second run in it is not noticed", path, error.strerror)
             return handle
         if _is(handle, path):
-            os.ftruncate(handle, 0)
-            os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            try:
+                os.ftruncate(handle, 0)
+                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            except OSError:  # a full disk: who goes on without the lock must not keep it from others
+                os.close(handle)
+                raise
             return handle
         os.close(handle)  # its holder ended, and removed it, between our opening and our locking it
 

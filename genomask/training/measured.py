@@ -1,6 +1,7 @@
 """How fast this machine is at something: measured once, and kept in the cache."""
 
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 
 import torch
 
@@ -15,14 +16,20 @@ WAIT_SECONDS = 600.0
 
 
 def measured_once(measure: Callable[[], float], *facts: object) -> float:
-    """What `measure` found for these facts, this processor, torch and number of threads, now or before."""
+    """What `measure` found for these facts, this processor, torch and number of threads, now or before.
+
+    Measured each time where the cache cannot be written: other rooms say so, where what they keep costs more.
+    """
     room = default_cache() / ROOM
     kept = room / f"{key_of(*facts, processor.name(), torch.__version__, torch.get_num_threads())}.json"
     if isinstance(known := recall(kept), float):
         return known
-    with locked(room, WAIT_SECONDS):
+    with ExitStack() as stack:
+        with suppress(OSError):  # a cache that others own, or a full disk: a second spent again ends no run
+            stack.enter_context(locked(room, WAIT_SECONDS))
         if isinstance(known := recall(kept), float):
             return known
         found = measure()
-        remember(kept, found)
+        with suppress(OSError):
+            remember(kept, found)
     return found

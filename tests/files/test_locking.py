@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 import subprocess
@@ -77,3 +78,15 @@ def test_waiting_ends(tmp_path):
     with locked(tmp_path), pytest.raises(SettingsError, match="in use"), locked(tmp_path, wait=0.3):
         pass
     assert 0.3 <= time.monotonic() - began < 5
+
+
+def test_a_lock_that_cannot_be_signed_on_a_full_disk_is_given_up(tmp_path, monkeypatch):
+    def full(handle, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space left"), locked(tmp_path):
+            pass
+    with locked(tmp_path):
+        assert str(os.getpid()) in (tmp_path / ".lock").read_text()

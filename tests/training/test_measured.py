@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 import torch
 
@@ -34,3 +36,41 @@ def test_what_another_process_measured_meanwhile_is_taken(seen, monkeypatch):
     monkeypatch.setattr(measured, "locked", by_the_other)
     assert measured_once(lambda: seen.append(1), "a") == 7.5
     assert seen == []
+
+
+def test_where_nothing_can_be_kept_it_is_measured_each_time(seen, tmp_path):
+    (tmp_path / "speeds").write_text("no folder")
+
+    def measure():
+        seen.append(len(seen) + 1.5)
+        return seen[-1]
+
+    assert [measured_once(measure, "a"), measured_once(measure, "a")] == [1.5, 2.5]
+
+
+def test_on_a_full_disk_it_is_measured_all_the_same(seen, monkeypatch):
+    def full(file, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+    monkeypatch.setattr(measured, "remember", full)
+    assert measured_once(lambda: 2.5, "a") == 2.5
+
+
+def test_a_known_figure_is_read_where_nothing_can_be_written(seen, monkeypatch):
+    def refused(folder, wait):
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    assert measured_once(lambda: 1.5, "a") == 1.5
+    monkeypatch.setattr(measured, "locked", refused)
+    assert measured_once(lambda: 2.5, "a") == 1.5
+    assert measured_once(lambda: 3.5, "b") == 3.5
+
+
+def test_an_error_of_what_measures_is_not_taken_for_one_of_the_cache(seen):
+    def broken():
+        seen.append(1)
+        raise OSError("no such device")
+
+    with pytest.raises(OSError, match="no such device"):
+        measured_once(broken, "a")
+    assert seen == [1]
