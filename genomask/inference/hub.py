@@ -60,7 +60,7 @@ LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 def open_model(
     folder: Path | str, head: str = "masked-lm", **settings: Any
 ) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
-    """Load an encoder folder with its tokenizer; the model in eval mode.
+    """Load an encoder folder with its tokenizer; the model in float32 and in eval mode.
 
     `settings` go to the model's config (num_labels=3 ...). Raises UserError for what is no such folder, or one whose
     weights are damaged, of another config, or without the head asked for.
@@ -125,26 +125,44 @@ def open_as_ours(folder: Path) -> "MosaicBertForMaskedLM":
     from genomask.encoders.bridges import from_folder, read_config
 
     if read_config(folder).get("model_type") == MosaicBertConfig.model_type:
-        model: MosaicBertForMaskedLM = _open_weights(folder, "masked-lm", {})
+        model: MosaicBertForMaskedLM = _open_weights(folder, "masked-lm", {}, keep_type=True)
         return model
     check_weights(folder)
     return from_folder(folder, keep_type=True)
 
 
-def _open_weights(folder: Path, head: str, settings: dict[str, Any]) -> Any:
+def _open_weights(folder: Path, head: str, settings: dict[str, Any], *, keep_type: bool = False) -> Any:
+    """The model in float32, whatever its config says: half precision learns and scores otherwise, and an untrained twin
+    has float32 too. With `keep_type` in bf16 or fp16 where the file holds nothing else.
+    """
+    import torch
+
     from genomask.encoders import MosaicBertConfig
-    from genomask.encoders.bridges import is_mosaicbert, model_type, read_config, read_weights, refuse_not_finite
+    from genomask.encoders.bridges import (
+        is_mosaicbert,
+        model_type,
+        read_config,
+        read_weights,
+        refuse_not_finite,
+        type_of,
+    )
 
     config = read_config(folder)
     check_weights(folder)
     read = _as_ours if is_mosaicbert(config) else partial(_as_it_is, model_type(config, folder))
     state = read_weights(folder)
+    dtype = type_of(state) if keep_type else torch.float32
     settings = {"return_dict": True} | settings  # whatever the folder says: outputs are read by name here
     try:
         with _quiet_loading():
             kind, settled, state = read(folder, head, settings, config, state)
             model, found = kind.from_pretrained(
-                None, config=settled, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
+                None,
+                config=settled,
+                state_dict=state,
+                dtype=dtype,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
     except UserError as problem:
         raise type(problem)(f"{folder}: {problem}") from problem

@@ -92,10 +92,15 @@ def test_a_checkpoint_of_one_type_keeps_it_and_one_of_several_becomes_float32(
     assert all(torch.equal(written[name], x.to(to[-1])) for name, x in saved.items())
 
 
-def test_our_own_model_in_bf16_is_written_in_bf16(model_folder, tmp_path):
-    MosaicBertForMaskedLM.from_pretrained(model_folder).bfloat16().save_pretrained(model_folder)
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [(torch.bfloat16, torch.bfloat16), (torch.float16, torch.float16), (torch.float64, torch.float32)],
+    ids=str,
+)
+def test_our_own_model_is_written_in_its_half_precision_and_never_in_double(kind, written, model_folder, tmp_path):
+    MosaicBertForMaskedLM.from_pretrained(model_folder).type(kind).save_pretrained(model_folder)
     export(model_folder, "mosaicbert", tmp_path / "out")
-    assert {x.dtype for x in load_file(tmp_path / "out" / "model.safetensors").values()} == {torch.bfloat16}
+    assert {x.dtype for x in load_file(tmp_path / "out" / "model.safetensors").values()} == {written}
 
 
 def test_overlapping_kmers_are_written_as_dnaberts_and_neighbouring_ones_as_ours(model_folder, tmp_path):

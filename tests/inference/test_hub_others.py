@@ -71,6 +71,25 @@ WRAPPED = {
 }
 
 
+@pytest.mark.parametrize("scheme", ["bert", "mosaicbert", "genomask"])
+@pytest.mark.parametrize("kind", ["bfloat16", "float16"])
+def test_weights_in_half_precision_are_computed_with_in_float32_under_every_head(kind, scheme, checkpoints, tmp_path):
+    if scheme == "genomask":
+        model = MosaicBertForMaskedLM(MosaicBertConfig(**SIZES))
+        config, state = model.config.to_dict(), model.state_dict()
+    else:
+        config, state = checkpoints[scheme]
+    halves = {name: x.to(getattr(torch, kind)) for name, x in state.items()}
+    folder = folder_of(tmp_path, config | {"dtype": kind}, halves)
+    for head in ("encoder", "classification", "masked-lm"):
+        model, _ = open_model(folder, head=head)
+        assert {x.dtype for x in (*model.parameters(), *model.buffers()) if x.is_floating_point()} == {torch.float32}
+        assert model.config.dtype == torch.float32  # as a twin made from it, or a folder saved of it, is to be
+        words, saved = model.get_input_embeddings().weight, halves["bert.embeddings.word_embeddings.weight"]
+        assert torch.equal(words[: SIZES["vocab_size"]], saved[: SIZES["vocab_size"]].float())
+    assert {x.dtype for x in open_as_ours(folder).parameters()} == {getattr(torch, kind)}
+
+
 @pytest.mark.parametrize("scheme", ["bert", "mosaicbert"])
 @pytest.mark.parametrize("form", HEADLESS)
 def test_a_checkpoint_without_the_head_opens_where_none_is_needed_and_is_named_where_one_is(

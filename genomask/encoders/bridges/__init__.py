@@ -47,8 +47,13 @@ def from_folder(folder: Path, *, keep_type: bool = False) -> MosaicBertForMasked
     except UserError as problem:
         raise type(problem)(f"{folder}: {problem}") from problem
     refuse_not_finite(model, folder)
+    return model.type(type_of(weights)) if keep_type else model
+
+
+def type_of(weights: Mapping[str, Tensor]) -> torch.dtype:
+    """bf16 or fp16 where a checkpoint holds nothing else, float32 for any other."""
     types = {x.dtype for x in weights.values() if x.is_floating_point()}
-    return model.type(types.pop()) if keep_type and types in HALVES else model
+    return types.pop() if types in HALVES else torch.float32
 
 
 def refuse_not_finite(model: nn.Module, folder: Path) -> None:
@@ -88,4 +93,5 @@ __all__ = [
     "refuse_vast",
     "to_bert",
     "to_mosaicbert",
+    "type_of",
 ]
