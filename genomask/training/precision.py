@@ -24,8 +24,8 @@ MASKED = 0.15
 """Of the probe's tokens."""
 LEAST_GAIN = 1.1
 """For which the coarser numbers are taken."""
-SHAPE = ("hidden_size", "num_attention_heads", "intermediate_size", "mlp", "positions", "stem_width", "vocab_size",
-         "unpadding", "head_on_masked_only", "low_precision_layernorm")  # fmt: skip
+SHAPE = ("hidden_size", "num_attention_heads", "intermediate_size", "mlp", "positions", "stem_width", "stem_fraction",
+         "vocab_size", "unpadding", "head_on_masked_only", "low_precision_layernorm")  # fmt: skip
 """What of an encoder decides; layers are all alike."""
 
 log = logging.getLogger(__name__)

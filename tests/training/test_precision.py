@@ -3,7 +3,7 @@ import torch
 
 from genomask.encoders import MosaicBertConfig
 from genomask.training import precision
-from genomask.training.precision import choose_precision, measure_gain
+from genomask.training.precision import bf16_gain, choose_precision, measure_gain
 
 CPU = torch.device("cpu")
 CONFIG = MosaicBertConfig(
@@ -32,6 +32,15 @@ def test_auto_is_bf16_on_a_processor_where_that_was_measured_to_be_faster(
 def test_a_gpu_computes_in_what_it_has(computes, monkeypatch):
     monkeypatch.setattr("genomask.training.device.computes_in_bf16", lambda _: computes)
     assert choose_precision("auto", torch.device("cuda"), CONFIG, 64) == ("bf16" if computes else "fp32")
+
+
+@pytest.mark.parametrize("other", [{"stem_width": 9}, {"stem_fraction": 0.5}, {"mlp": "dense"}], ids=str)
+def test_encoders_of_other_shapes_are_tried_apart(other, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path))
+    tried = []
+    monkeypatch.setattr(precision, "measure_gain", lambda config, _: float(tried.append(config) or len(tried)))
+    one, another = (MosaicBertConfig(**CONFIG.to_dict() | {"stem_width": 5} | change) for change in ({}, other))
+    assert [bf16_gain(config, 64) for config in (one, another, one, another)] == [1.0, 2.0, 1.0, 2.0]
 
 
 def test_the_trial_leaves_no_trace_in_random_numbers_and_gives_a_ratio_of_times(monkeypatch):

@@ -100,6 +100,8 @@ def read_origin(out: Path) -> Origin | None:
     kinds = {"folder": str, "fingerprint": str, "encoder": dict, "tokens": dict, "beside": dict}
     if not isinstance(table, dict) or {name: type(value) for name, value in table.items()} != kinds:
         raise SettingsError(f"{out / CONFIG} has no whole table [from]; {MEND}")
+    if table["encoder"].get("stem_width", 1) != 1:  # earlier versions did not note it, but the run has the model's
+        table["encoder"].setdefault("stem_fraction", read_config(out)[0].encoder.stem_fraction)
     return Origin(**table)
 
 

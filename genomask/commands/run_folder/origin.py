@@ -23,7 +23,7 @@ from genomask.recipe import toml_value
 
 SHAPE = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "positions", "mlp",
          "stem_width")  # fmt: skip
-"""Of [encoder]: what the weights decide. With learned positions their number, too."""
+"""Of [encoder]: what the weights decide. With learned positions their number, too; of a stem, its channels."""
 BESIDE = ("vocab_size", "type_vocab_size", "layer_norm_eps", "pad_token_id")
 """What they decide besides, of which a recipe says nothing."""
 
@@ -90,6 +90,8 @@ def read_model(folder: Path, kind: str) -> Origin:
     shape = {name: getattr(config, name) for name in SHAPE}
     if config.positions == "learned":
         shape["max_position_embeddings"] = config.max_position_embeddings
+    if config.stem_width > 1:  # without a stem no weights tell
+        shape["stem_fraction"] = config.stem_fraction
     beside = {name: value for name in BESIDE if (value := getattr(config, name)) is not None}
     beside["vocab_rows"] = config.padded_vocab_size
     return Origin(str(folder.absolute()), fingerprint(folder), shape, _tokens_of(folder, kind), beside)

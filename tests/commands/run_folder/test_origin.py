@@ -143,6 +143,39 @@ def test_what_the_recipe_says_otherwise_is_refused_with_both_values(tmp_path):
     asked(model, tmp_path / "run", "encoder.hidden_size=32", "tokens.k=3")
 
 
+def test_a_stem_of_other_channels_is_refused_with_both_values_and_otherwise_the_models(inputs, tmp_path):
+    model, out = folder_of(tmp_path / "model", KmerTokenizer(k=3), stem_width=3, stem_fraction=0.25), tmp_path / "run"
+    with pytest.raises(
+        SettingsError, match=r"^encoder.stem_fraction = 0.5 was asked for, and .*model, to go on from, has 0.25; leave"
+    ):
+        asked(model, out, "encoder.stem_fraction=0.5")
+    recipe, origin = asked(model, out)  # the default recipe says 0.5
+    assert recipe.encoder.stem_fraction == 0.25
+    pretrain(recipe, inputs, out, origin=origin)
+    assert read_origin(out) == origin
+
+
+def test_a_model_without_a_stem_decides_nothing_of_one(tmp_path):
+    model = folder_of(tmp_path / "model", KmerTokenizer(k=3))
+    assert asked(model, tmp_path / "run", "encoder.stem_fraction=0.5")[0].encoder.stem_width == 1
+
+
+@pytest.mark.parametrize("stem", [{}, {"stem_width": 3, "stem_fraction": 0.25}, {"stem_width": 3}], ids=str)
+def test_a_run_whose_note_lacks_the_fraction_of_its_stem_goes_on(stem, inputs, tmp_path):
+    model, out = folder_of(tmp_path / "model", KmerTokenizer(k=3), **stem), tmp_path / "run"
+    recipe, origin = asked(model, out)
+    pretrain(recipe, inputs, out, origin=origin)
+    config = out / "config.toml"
+    settings, noted, origin_there = config.read_text().partition("[from.encoder]")
+    lines = [line for line in origin_there.splitlines(keepends=True) if not line.startswith("stem_fraction")]
+    config.write_text(settings + noted + "".join(lines))
+    for folder in (None, model):
+        again, found = asked(folder, out, "training.steps=6", resume=True)
+        assert (again.encoder, found) == (recipe.encoder, origin)
+        pretrain(again, inputs, out, origin=found, resume=True)
+    assert read_config(out)[0].training.steps == 6
+
+
 @pytest.mark.parametrize("k", [2, 4])
 def test_kmers_of_another_number_than_the_model_has_vectors_for_are_refused(k, inputs, tmp_path):
     recipe, origin = asked(folder_of(tmp_path / "model", None), tmp_path / "run", f"tokens.k={k}")
