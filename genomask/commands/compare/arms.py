@@ -167,7 +167,7 @@ def run_arm(arm: Arm) -> None:
 def arm_process(arm: Arm, threads: int, gpu: str | None, words: Connection) -> None:
     """Entry of an arm's process: output goes to its log; why it failed goes to `words`, with exit 2.
 
-    gpu: the one that it has to itself, as CUDA_VISIBLE_DEVICES names it; None: it has none of its own.
+    gpu: the one that it has to itself, as CUDA_VISIBLE_DEVICES names it; "": it sees none; None: there is none.
     """
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before CUDA is first used

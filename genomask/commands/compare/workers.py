@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Running(NamedTuple):
-    """An arm in a process, the end of a pipe that it says there why it failed, and the GPU that it has."""
+    """An arm in a process, the end of a pipe that it says there why it failed, and its place."""
 
     arm: Arm
     words: Connection
@@ -33,8 +33,14 @@ class Running(NamedTuple):
 
 
 def places(arms: int, device: str) -> list[str | None]:
-    """Where arms may run side by side: the GPUs there are, as CUDA_VISIBLE_DEVICES names them, or a None a core."""
-    gpus = torch.cuda.device_count() if device != "cpu" else 0
+    """Where arms may run side by side: the GPUs there are, as CUDA_VISIBLE_DEVICES names them, or a core each.
+
+    A core is None where there is no GPU, and "" where none is to be used: this hides those there are, as few-shot
+    takes any that it sees.
+    """
+    if device == "cpu":
+        return [""] * min(arms, usable_cores())
+    gpus = torch.cuda.device_count()
     if gpus == 0:
         return [None] * min(arms, usable_cores())
     given = os.environ.get("CUDA_VISIBLE_DEVICES")

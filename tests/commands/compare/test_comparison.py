@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import multiprocessing
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,8 +9,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from browser import open_in_browser
+from launcher import CONTEXT
 
-from genomask.commands.compare.arms import Comparison
+from genomask.commands.compare.arms import Comparison, arm_process
 from genomask.commands.compare.comparison import compare
 from genomask.commands.compare.page import write_comparison_page
 from genomask.commands.compare.words import result
@@ -355,7 +357,27 @@ def test_arms_run_side_by_side_one_on_each_gpu(comparison, monkeypatch):
     assert places(5, "auto") == ["0", "1"]
     assert places(1, "cuda") == ["0"]
     monkeypatch.setattr("genomask.commands.compare.workers.usable_cores", lambda: 3)
-    assert places(5, "cpu") == [None] * 3
+    assert places(5, "cpu") == [""] * 3  # the GPUs are hidden from few-shot too
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert places(5, "auto") == [None] * 3
+
+
+class NamesItsGpus:
+    """An arm that fails at once, and says why which GPUs its process sees."""
+
+    @property
+    def folder(self):
+        raise DataError(f"GPUs: {os.environ.get('CUDA_VISIBLE_DEVICES')!r}")
+
+
+@pytest.mark.parametrize("place", ["", "6"])
+def test_an_arms_process_sees_the_gpus_of_its_place_and_no_others(place):
+    words, speak = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=arm_process, args=(NamesItsGpus(), 1, place, speak))
+    process.start()
+    speak.close()
+    assert words.recv() == f"GPUs: {place!r}"
+    process.join()
 
 
 def test_a_task_that_does_not_serve_is_refused_before_anything_runs(comparison, tmp_path):
