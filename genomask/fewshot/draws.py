@@ -37,9 +37,12 @@ def number_of_draws(smallest_class: int, shot: int, draws: int) -> int:
     return 1 if shot == smallest_class else draws
 
 
-def draws_overlap(smallest_class: int, shot: int, draws: int) -> bool:
-    """True where the draws must share examples, so that their spread understates the truth."""
-    return number_of_draws(smallest_class, shot, draws) * shot > smallest_class
+def draws_overlap(smallest_class: int, shot: int, draws: int, *, whole: bool = False) -> bool:
+    """True where the draws must share examples, so that their spread understates the truth.
+
+    Of a `whole` pool nothing is drawn: there is one training set, and its seeds differ in how it is trained on.
+    """
+    return not whole and number_of_draws(smallest_class, shot, draws) * shot > smallest_class
 
 
 def smallest_class(pool: LabelledTask) -> int:

@@ -94,10 +94,12 @@ def run_fewshot(
 
 def summary_of(out: Path) -> pd.DataFrame:
     """What summary.csv holds, of all rows of `out`/results.csv. Raises DataError for one of an unknown task."""
-    rows, tasks = read_results(out), read_protocol(out)["tasks"]
+    rows, protocol = read_results(out), read_protocol(out)
+    tasks = protocol["tasks"]
     if not set(rows["task"]) <= tasks.keys():
         raise damaged(out / "protocol.json")
-    return summarise(rows, {name: task["smallest_class"] for name, task in tasks.items()})
+    whole = bool(protocol.get("settings", {}).get("whole"))
+    return summarise(rows, {name: task["smallest_class"] for name, task in tasks.items()}, whole=whole)
 
 
 def _numbered_as(pool: LabelledTask, task: LabelledTask) -> LabelledTask:

@@ -31,21 +31,22 @@ FEW_CAPTION = (
 OVERLAP_CAPTION = "draws overlap: the draws share examples of the pool, so the interval is narrower than it should be."
 
 
-def summarise(results: pd.DataFrame, smallest_class: Mapping[str, int]) -> pd.DataFrame:
+def summarise(results: pd.DataFrame, smallest_class: Mapping[str, int], *, whole: bool = False) -> pd.DataFrame:
     """One row a group: n_draws, draws_overlap, n_train, n_test, then mean and half_width of each metric.
 
-    `smallest_class` is the size of each task's rarest class in the pool. `accuracy_test_error` is one standard error
-    of the mean accuracy that comes from the test set being a sample: it is shared by all rows of a task.
+    `smallest_class` is the size of each task's rarest class in the pool; `whole`: each row trained on all of it.
+    `accuracy_test_error` is one standard error of the mean accuracy that comes from the test set being a sample: it is
+    shared by all rows of a task.
     """
-    return pd.DataFrame([_row(key, rows, smallest_class) for key, rows in results.groupby(GROUP, sort=False)])
+    return pd.DataFrame([_row(key, rows, smallest_class, whole) for key, rows in results.groupby(GROUP, sort=False)])
 
 
-def _row(key: tuple[Any, ...], rows: pd.DataFrame, smallest_class: Mapping[str, int]) -> dict[str, Any]:
+def _row(key: tuple[Any, ...], rows: pd.DataFrame, smallest_class: Mapping[str, int], whole: bool) -> dict[str, Any]:
     row = dict(zip(GROUP, key, strict=True))
     n_draws, n_test = len(rows), int(rows["n_test"].iloc[0])
     row |= {
         "n_draws": n_draws,
-        "draws_overlap": draws_overlap(smallest_class[row["task"]], row["shot"], n_draws),
+        "draws_overlap": draws_overlap(smallest_class[row["task"]], row["shot"], n_draws, whole=whole),
         "n_train": int(rows["n_train"].iloc[0]),
         "n_test": n_test,
     }

@@ -52,6 +52,7 @@ def test_a_shot_that_takes_a_whole_class_is_drawn_once():
 @pytest.mark.parametrize(("shot", "overlap"), [(10, False), (50, False), (51, True), (500, True), (1000, False)])
 def test_draws_that_need_more_than_the_pool_are_flagged(shot, overlap):
     assert draws_overlap(smallest_class=1000, shot=shot, draws=20) is overlap
+    assert not draws_overlap(smallest_class=1000, shot=shot, draws=20, whole=True)
 
 
 def test_too_few_of_a_class_says_which_and_how_many(pool):

@@ -13,6 +13,7 @@ from genomask.fewshot.metrics import METRICS, score
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import COLUMNS, Cell, ResultsFile, read_results
 from genomask.fewshot.run import run_fewshot
+from genomask.fewshot.summary import OVERLAP_CAPTION, captions
 from genomask.inference.pooling import VectorSettings
 
 SETTINGS = FewShotSettings(
@@ -51,6 +52,16 @@ def test_every_method_shot_and_draw_becomes_a_row(measure, model_folder, tmp_pat
     assert table["accuracy"].between(0, 1).all()
     summary = pd.read_csv(tmp_path / "summary.csv")
     assert summary.groupby("shot")["n_draws"].unique().explode().to_dict() == {3: 2, 12: 1}
+
+
+def test_seeds_that_all_train_on_the_whole_pool_share_one_training_set_and_no_draws_overlap(measure, pool, tmp_path):
+    uneven = replace(pool, sequences=pool.sequences[4:], labels=pool.labels[4:])  # 8 of one class, 12 of the other
+    table = measure(replace(QUICK, whole=True, draws=2), pool=uneven)
+    assert set(table["n_train"]) == {20}
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    assert set(summary["shot"]) == {10}  # more than the rarest class has
+    assert not summary["draws_overlap"].any()
+    assert OVERLAP_CAPTION not in captions(summary)
 
 
 def test_a_repeated_run_is_bit_equal_and_measures_nothing(measure, tmp_path, monkeypatch):
