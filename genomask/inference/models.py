@@ -29,8 +29,8 @@ def load(folder: Path, head: str = "encoder", *, seed: int = 0, untrained: bool 
     `seed` draws what the folder does not hold: the weights of a new head, or all of an `untrained` twin. Raises
     UserError as `open_model` does.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # weights are drawn on the CPU: the GPUs' generators stay as they are
         model, tokenizer = open_model(folder, head=head, **settings)
         if untrained:
             model = type(model)(model.config).eval()

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -31,6 +33,15 @@ def test_a_fingerprint_follows_the_weights(model_folder, bert_folder, tmp_path):
     assert fingerprint(model_folder) == fingerprint(model_folder) != fingerprint(bert_folder)
     with pytest.raises(UserError, match="no model here"):
         fingerprint(tmp_path)
+
+
+def test_the_generators_of_gpus_are_neither_seeded_nor_asked_for(model_folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # of which torch would save and warn at length
+    for name in ("manual_seed_all", "get_rng_state", "set_rng_state"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: pytest.fail("a GPU's generator was touched"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(model_folder, "classification", seed=1, untrained=True, num_labels=2)
 
 
 def test_global_random_state_is_left_alone(model_folder):
