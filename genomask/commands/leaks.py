@@ -15,7 +15,7 @@ from genomask.data.genome import Genome
 from genomask.data.genome_formats import is_genome
 from genomask.data.sequences import SequenceFile, letters_of
 from genomask.errors import counted
-from genomask.fewshot.leaks import Leaks, whole_in_genome, whole_in_pool
+from genomask.fewshot.leaks import NOT_IN_GENOME, Leaks, skipped_in_genome, whole_in_genome, whole_in_pool
 from genomask.fewshot.shared_words import WORD, Bases, SharedWords, bases_of, shared_words
 from genomask.files.atomic import atomic_write
 from genomask.files.genomes import name_of
@@ -54,10 +54,13 @@ def find_leaks(a: Path, b: Path, out: Path | None, *, column: str, ambiguous: st
     asked = these.letters(LONGEST_WHOLE)
     if those.runs is None:
         exact, reverse = whole_in_pool(asked, those.letters(those.bases.size))
+        skipped = np.array([not letters for letters in asked], dtype=bool)
     else:
         exact, reverse = whole_in_genome(asked, those.bases.codes, those.runs)
-    leaks = Leaks(exact, reverse, words.shared > 0)
-    yield rich_table(leak_frame(leaks), f"Sequences of {name_of(a)} that are in {name_of(b)}", _caption(words))
+        skipped = skipped_in_genome(asked)
+    leaks = Leaks(exact, reverse, words.shared > 0, skipped)
+    caption = _caption(words, skipped, in_genome=those.runs is not None)
+    yield rich_table(leak_frame(leaks), f"Sequences of {name_of(a)} that are in {name_of(b)}", caption)
     if out:
         _write(out, these.names, leaks, words)
         yield Line(f"{out}: {counted(int(leaks.found.sum()), 'sequence')}")
@@ -70,7 +73,7 @@ def leak_frame(leaks: Leaks) -> pd.DataFrame:
         "whole, as reverse complement": leaks.reverse,
         f"{WORD} bases in a row, on either strand": leaks.near,
         "any of these": leaks.found,
-        "all that were looked for": np.ones(len(leaks.found), dtype=bool),
+        "all sequences": np.ones(len(leaks.found), dtype=bool),
     }
     rows = [(name, f"{int(found.sum()):,}", f"{100 * found.mean():.2f}") for name, found in ways.items()]
     return pd.DataFrame(rows, columns=["found", "sequences", "%"])
@@ -85,16 +88,27 @@ def _read(path: Path, column: str, ambiguous: str) -> Sequences:
     return Sequences([row.name for row in rows], bases_of([row.bases for row in rows]), None)
 
 
-def _caption(words: SharedWords) -> str:
-    """What the counts mean."""
-    shared, all_words, too_short = int(words.shared.sum()), int(words.words.sum()), int((words.words == 0).sum())
+def _caption(words: SharedWords, skipped: np.ndarray, *, in_genome: bool) -> str:
+    """What the counts mean, and what was not looked for."""
+    shared, all_words = int(words.shared.sum()), int(words.words.sum())
     said = (
         f"{shared:,} of {all_words:,} places of 32 bases are shared ({100 * shared / max(all_words, 1):.2f} %). "
         "Repeats that a genome has many of are shared too."
     )
-    if too_short:
-        said += f" Sequences without {WORD} letters A C G T in a row, looked for only whole: {too_short:,}."
+    has_none = words.words == 0
+    if n := int((has_none & ~skipped).sum()):
+        said += f" Sequences without {WORD} letters A C G T in a row, looked for only whole: {n:,}."
+    if n := int((~has_none & skipped).sum()):
+        said += f" Not looked for whole, {_why(in_genome)}: {n:,}."
+    if n := int((has_none & skipped).sum()):
+        said += f" Not looked for at all, {_why(in_genome)}, and without {WORD} letters A C G T in a row: {n:,}."
     return said
+
+
+def _why(in_genome: bool) -> str:
+    """Why a sequence is not looked for whole."""
+    long = f"longer than {LONGEST_WHOLE:,} bases"
+    return f"{NOT_IN_GENOME}, or {long}" if in_genome else long
 
 
 def _write(out: Path, names: list[str], leaks: Leaks, words: SharedWords) -> None:

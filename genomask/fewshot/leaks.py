@@ -19,6 +19,10 @@ from genomask.fewshot.shared_words import WORD, Bases, bases_of, shared_words
 
 CHUNK_BASES = 1 << 22
 TABLE_BITS = 20
+SHORTEST = 16
+"""Bases of a sequence that is looked for in a genome: shorter ones are there by chance."""
+NOT_IN_GENOME = f"shorter than {SHORTEST} bases, which any genome holds by chance, or with another letter than A C G T"
+"""Why a sequence is not looked for whole in a genome."""
 FEW_PLACES = 8
 """That are compared one by one."""
 
@@ -44,6 +48,7 @@ class Leaks(NamedTuple):
     exact: np.ndarray  # (N,) bool
     reverse: np.ndarray  # (N,) bool, the reverse complement occurs
     near: np.ndarray  # (N,) bool, 32 bases in a row occur on either strand
+    skipped: np.ndarray  # (N,) bool, not looked for whole
 
     @property
     def found(self) -> np.ndarray:
@@ -54,18 +59,21 @@ class Leaks(NamedTuple):
     def sentence(self, where: str) -> str:
         """What to print, for instance with `where` = 'the training pool'."""
         whole, near = int((self.exact | self.reverse).sum()), int(self.near.sum())
-        return (
+        said = (
             f"{whole:,} of {counted(len(self.exact), 'test sequence')} {'is' if whole == 1 else 'are'} in {where} "
             f"({int(self.exact.sum()):,} as they are, {int(self.reverse.sum()):,} as reverse complement); "
             f"{near:,} {'shares' if near == 1 else 'share'} {WORD} bases in a row with it, on either strand."
         )
+        if skipped := int(self.skipped.sum()):
+            said += f" {skipped:,} {'was' if skipped == 1 else 'were'} not looked for whole: {NOT_IN_GENOME}."
+        return said
 
 
 def leaks_in_pool(test: list[str], pool: list[str]) -> Leaks:
     """Test sequences that are also, whole, training sequences, or share 32 bases in a row with one."""
     near = shared_words(bases_of(test), bases_of(pool)).shared > 0
     exact, reverse = whole_in_pool(test, pool)
-    return Leaks(exact, reverse, near)
+    return Leaks(exact, reverse, near, np.zeros(len(test), dtype=bool))
 
 
 def leaks_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -> Leaks:
@@ -75,7 +83,7 @@ def leaks_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -
     """
     near = shared_words(bases_of(test), Bases(codes, intervals)).shared > 0
     exact, reverse = whole_in_genome(test, codes, intervals)
-    return Leaks(exact, reverse, near)
+    return Leaks(exact, reverse, near, skipped_in_genome(test))
 
 
 def whole_in_pool(test: list[str], pool: list[str]) -> np.ndarray:
@@ -94,15 +102,20 @@ def whole_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -
     holds by chance, and those with a letter other than A, C, G, T.
     """
     sequences = [base_codes(sequence) for sequence in test]
-    plain = [at for at, bases in enumerate(sequences) if len(bases) and bases.max() < 4]
+    plain = np.flatnonzero(~skipped_in_genome(test)).tolist()
     found = np.zeros((2, len(test)), dtype=bool)
-    for window, lengths in ((16, range(16, 32)), (32, range(32, 1 << 62))):
+    for window, lengths in ((SHORTEST, range(SHORTEST, 32)), (32, range(32, 1 << 62))):
         sought = {at: sequences[at] for at in plain if len(sequences[at]) in lengths}
         if sought:
             wanted = _wanted(sought, window)
             for chunk in _chunks(codes, intervals, window, max(map(len, sought.values()))):
                 _search(chunk, wanted, found)
     return found
+
+
+def skipped_in_genome(test: list[str]) -> np.ndarray:
+    """(N,) bool, the sequences that whole_in_genome does not look for."""
+    return np.array([len(x) < SHORTEST or bool((base_codes(x) > 3).any()) for x in test], dtype=bool)
 
 
 def _wanted(sequences: dict[int, np.ndarray], window: int) -> Wanted:

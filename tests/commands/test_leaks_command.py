@@ -55,11 +55,25 @@ def test_each_way_to_be_found_is_counted_and_each_sequence_named(files, where):
     assert count(said, "whole, as they are") == ["1", "20.00"]
     assert count(said, "whole, as reverse") == ["1", "20.00"]
     assert count(said, "32 bases in a row") == ["3", "60.00"]
-    assert "without 32 letters A C G T in a row, looked for only whole: 1." in " ".join(said.split())
+    whole = "looked for only whole" if where == "b.tsv" else "Not looked for at all, shorter than 16 bases"
+    assert whole in " ".join(said.split())
     found = pd.read_csv(files / "found.tsv", sep="\t")
     assert list(found.itertuples(index=False, name=None)) == [
         ("row 0", 1, 0, 19, 19), ("row 1", 0, 1, 29, 29), ("row 2", 0, 0, 9, 29),
     ]  # fmt: skip
+
+
+def test_what_is_not_looked_for_in_a_genome_is_not_said_to_be_absent(genome, files):
+    rows = [genome[:20] + "N" + genome[21:60], genome[:15], genome[:16]]
+    (files / "few.tsv").write_text("\n".join(["sequence", *rows, ""]))
+    said = " ".join(leaks(files / "few.tsv", files / "b.fa").split())
+    why = "shorter than 16 bases, which any genome holds by chance, or with another letter than A C G T"
+    assert f"Not looked for whole, {why}, or longer than 1,048,576 bases: 1." in said
+    assert f"Not looked for at all, {why}, or longer than 1,048,576 bases, and without 32 letters" in said
+    assert "looked for only whole: 1." in said
+    in_pool = " ".join(leaks(files / "few.tsv", files / "few.tsv").split())
+    assert "Not looked for" not in in_pool
+    assert "looked for only whole: 2." in in_pool
 
 
 def test_records_of_a_genome_are_looked_for_too(files):
