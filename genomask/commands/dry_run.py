@@ -15,7 +15,7 @@ import torch
 from rich.table import Table
 
 from genomask.commands.cache import sized
-from genomask.commands.compare.arms import Comparison, threads_for
+from genomask.commands.compare.arms import Comparison, check_arms, threads_for
 from genomask.commands.compare.comparison import check_comparison
 from genomask.commands.compare.workers import places
 from genomask.commands.pretrain import build_run
@@ -87,6 +87,7 @@ def pretrain_estimate(
 def compare_estimate(comparison: Comparison) -> Iterator[Table]:
     """`genomask compare --dry-run`: what the arms that are not finished would take."""
     check_comparison(comparison)
+    check_arms(comparison.arms())
     waiting = [arm for arm in comparison.arms() if not arm.is_finished]
     if not waiting:
         raise SettingsError(f"{comparison.out}: every arm is finished, so there is nothing to estimate.")

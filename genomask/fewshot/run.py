@@ -92,6 +92,13 @@ def run_fewshot(
     return file.rows(cells)
 
 
+def check_results(
+    model_dir: Path, pool: LabelledTask, test: LabelledTask, settings: FewShotSettings, out: Path
+) -> None:
+    """Raises SettingsError now where `out` holds results of other settings, data or weights; nothing is written."""
+    ResultsFile(out, _protocol(model_dir, pool, _numbered_as(pool, test), None, settings))
+
+
 def summary_of(out: Path) -> pd.DataFrame:
     """What summary.csv holds, of all rows of `out`/results.csv. Raises DataError for one of an unknown task."""
     rows, protocol = read_results(out), read_protocol(out)

@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 
 from genomask.commands.pretrain import pretrain
-from genomask.commands.run_folder.folder import is_finished
+from genomask.commands.run_folder.changes import check_settings
+from genomask.commands.run_folder.folder import CONFIG, check_facts, facts_of, is_finished
 from genomask.data.genome import Genome
 from genomask.data.opening import Inputs
 from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
@@ -25,7 +26,7 @@ from genomask.errors import Stopped, UserError, disk_sentence
 from genomask.fewshot.methods import WITHOUT_MODEL
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import RESULT_FILES, task_digest
-from genomask.fewshot.run import run_fewshot
+from genomask.fewshot.run import check_results, run_fewshot
 from genomask.files.atomic import atomic_write, sweep
 from genomask.files.locking import locked
 from genomask.machine.process import keep_freed_memory, usable_cores
@@ -141,9 +142,34 @@ def folder_name(strategy: str) -> str:
     return safe if safe == plain else f"{safe}-{hashlib.sha256(strategy.encode()).hexdigest()[:6]}"
 
 
+def check_arms(arms: list[Arm]) -> None:
+    """Raises SettingsError where the folder of an arm holds a run of other settings or data than the arm would have.
+
+    Each arm would find that out by itself, but in a process of its own, after others have worked. Those that are
+    finished were asked for the same.
+    """
+    begun = [arm for arm in arms if (arm.folder / CONFIG).exists() and not arm.is_finished]
+    for arm in begun:
+        check_settings(arm.folder, arm.recipe, arm.comparison.inputs, same_length=True)
+    if not begun:
+        return
+    first = begun[0]  # strategy and seed do not change what is read
+    fingerprint = first.recipe.open_source(first.comparison.inputs, first.folder).fingerprint
+    for arm in begun:
+        check_facts(arm.folder, facts_of(arm.recipe, fingerprint))
+        _check_results(arm)
+
+
+def _check_results(arm: Arm) -> None:
+    """The same for what was measured of an arm."""
+    if is_finished(arm.folder):
+        pool, test = arm.comparison.read_tasks()
+        check_results(arm.folder / "model", pool, test, arm.fewshot, arm.folder / "fewshot")
+
+
 def run_arm(arm: Arm) -> None:
     """Pretrain, then measure few-shot."""
-    resume = (arm.folder / "config.toml").exists()
+    resume = (arm.folder / CONFIG).exists()
     # every arm has had one schedule, from its first step to its last
     pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume, same_length=True, wait=ORPHAN_SECONDS)
     assert is_finished(arm.folder)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from genomask.commands.compare.arms import Arm, Comparison
+from genomask.commands.compare.arms import Arm, Comparison, check_arms
 from genomask.commands.compare.leaks import Seen, look_up
 from genomask.commands.compare.workers import run_arms
 from genomask.data.tasks import LabelledTask
@@ -108,10 +108,12 @@ def compare(comparison: Comparison) -> Outcome:
     """Run the arms that are not finished and gather all of them.
 
     An arm that fails is missing from the outcome, which names it. Raises SettingsError for a comparison that cannot
-    answer its question, TrainingError where too few arms are left to compare.
+    answer its question, and, before any arm runs, where one was begun with other settings or data; TrainingError where
+    too few arms are left to compare.
     """
     check_comparison(comparison)
     with locked(comparison.out):
+        check_arms(comparison.arms())
         sweep(comparison.out, *WRITTEN)
         failed = run_arms(comparison.arms())
         left = {arm.strategy for arm in comparison.arms() if arm.name not in failed}

@@ -17,6 +17,8 @@ from genomask.commands.compare.page import write_comparison_page
 from genomask.commands.compare.words import result
 from genomask.commands.compare.workers import ArmBars, places
 from genomask.commands.demo.demo import best_gain
+from genomask.commands.dry_run import compare_estimate
+from genomask.commands.run_folder.folder import facts_of, write_config
 from genomask.data.opening import Inputs
 from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.fewshot.protocol import FewShotSettings
@@ -202,6 +204,80 @@ def arms_that(monkeypatch, fail):
     spawn = SimpleNamespace(Process=InProcess, Pipe=multiprocessing.Pipe)
     monkeypatch.setattr("genomask.commands.compare.workers.POLL_SECONDS", 0)
     monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", lambda _kind: spawn)
+
+
+def begun(comparison):
+    """The arms' folders as those of finished runs, and as finished arms."""
+    fingerprint = comparison.recipe.open_source(comparison.inputs, comparison.out).fingerprint
+    for arm in comparison.arms():
+        write_config(arm.folder, arm.recipe, comparison.inputs, facts_of(arm.recipe, fingerprint))
+        finished(arm, 1, None, None)
+
+
+def with_steps(comparison, steps):
+    training = dataclasses.replace(comparison.recipe.training, steps=steps)
+    return dataclasses.replace(comparison, recipe=dataclasses.replace(comparison.recipe, training=training))
+
+
+def no_arm_runs(monkeypatch):
+    def must_not_run(_kind):
+        raise AssertionError("an arm was started")
+
+    monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", must_not_run)
+
+
+def files_in(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_comparison_begun_with_other_settings_is_refused_before_any_arm_runs(comparison, monkeypatch):
+    begun(comparison)
+    before = files_in(comparison.out)
+    no_arm_runs(monkeypatch)
+    with pytest.raises(
+        SettingsError, match=r"uniform-seed0 holds a run of other settings \('training.steps = 20' there"
+    ):
+        compare(with_steps(comparison, 21))
+    with pytest.raises(
+        SettingsError, match=r"uniform-seed0 holds a run of other settings \('training.steps = 20' there"
+    ):
+        next(compare_estimate(with_steps(comparison, 21)))
+    assert files_in(comparison.out) == before
+    compare(comparison)  # as it was asked for before: every arm is finished
+
+
+def test_a_comparison_begun_on_another_genome_is_refused_before_any_arm_runs(
+    comparison, simulated, monkeypatch, tmp_path
+):
+    genome = Path(shutil.copy(simulated.genome, tmp_path))
+    begun(dataclasses.replace(comparison, inputs=Inputs(genome=(str(genome),))))
+    genome.write_text(genome.read_text().replace("A", "C", 1))
+    no_arm_runs(monkeypatch)
+    with pytest.raises(SettingsError, match="uniform-seed0 holds a run on other data"):
+        compare(dataclasses.replace(comparison, inputs=Inputs(genome=(str(genome),))))
+
+
+def test_an_arm_measured_on_another_task_is_refused_before_any_arm_runs(comparison, model_folder, monkeypatch):
+    begun(comparison)
+    arm = comparison.arms()[1]
+    shutil.copytree(model_folder, arm.folder / "model")
+    (arm.folder / "fewshot" / "done.txt").unlink()
+    task = comparison.read_tasks()[0].name
+    protocol = {"tasks": {name: {"pool": "of another digest", "smallest_class": 100} for name in ("pool", task)}}
+    (arm.folder / "fewshot" / "protocol.json").write_text(json.dumps(protocol))
+    no_arm_runs(monkeypatch)
+    with pytest.raises(
+        SettingsError, match=f"random-span-seed0/fewshot already holds results with another task '{task}'"
+    ):
+        compare(comparison)
+
+
+def test_arms_that_agree_go_on(comparison, monkeypatch):
+    begun(comparison)
+    for arm in comparison.arms()[1:]:
+        (arm.folder / "fewshot" / "done.txt").unlink()
+    arms_that(monkeypatch, {})
+    assert compare(comparison).failed == {}
 
 
 def test_an_arm_that_fails_is_missing_and_named_and_the_others_are_done(comparison, monkeypatch, caplog):
