@@ -11,7 +11,7 @@ import pytest
 from genomask.commands.bench.bench import BenchRequest, bench
 from genomask.commands.bench.seen import in_pretraining, without_seen
 from genomask.commands.run_folder.leaks import Lookup
-from genomask.errors import DataError
+from genomask.errors import DataError, SettingsError
 from genomask.fewshot.leaks import Leaks
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.report.bench_frames import floor_counts, short_names
@@ -129,6 +129,14 @@ def test_a_task_that_cannot_be_read_is_named_when_the_others_are_measured(measur
     shutil.rmtree(mixed / "leaky")
     with pytest.raises(DataError, match=f"^no task of {mixed} could be measured: easy: "):
         list(bench(few))
+
+
+def test_the_folder_of_another_verbs_run_is_refused(measured, tmp_path):
+    request, _ = measured
+    (tmp_path / "config.toml").touch()
+    with pytest.raises(SettingsError, match=r"holds a run of pretrain \(config.toml\); give another --out"):
+        next(bench(replace(request, out=tmp_path)))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
 
 
 def test_a_method_is_counted_where_it_is_above_every_floor_by_the_tasks_own_metric():

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from genomask.commands.bench.seen import in_pretraining, without_seen
 from genomask.commands.fewshot import provenance
+from genomask.commands.run_folder.kinds import refuse_others
 from genomask.data.suites import LAYOUTS, Layout, Regions, SuiteTask, suite_tasks
 from genomask.errors import DataError, UserError, counted
 from genomask.fewshot.leaks import Leaks, leaks_in_pool
@@ -51,11 +52,12 @@ class BenchRequest:
 def bench(request: BenchRequest) -> Iterator[Table | str]:
     """Measure what `out` has not yet, and yield what to print.
 
-    Raises UserError for a suite that has no task, and, when all others are measured, for tasks that failed: that cannot
-    be read, or of which `out` holds results of other settings.
+    Raises UserError for a suite that has no task, for an `out` that is another verb's, and, when all others are
+    measured, for tasks that failed: that cannot be read, or of which `out` holds results of other settings.
     """
     tasks = suite_tasks(request.suite)
     require_folder(request.out)
+    refuse_others(request.out, "fewshot or bench")
     with locked(request.out):
         sweep(request.out, *RESULT_FILES, PAGE)
         measured = _measured(request, tasks)

@@ -54,6 +54,8 @@ class Comparison:
     out: Path
     columns: Columns = USUAL
     """Of pool and test."""
+    verb: str = "compare"
+    """Whose folder `out` is: the demo's own is told from others (run_folder/kinds.py)."""
 
     @property
     def control(self) -> str:

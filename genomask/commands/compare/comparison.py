@@ -14,6 +14,7 @@ import pandas as pd
 from genomask.commands.compare.arms import Arm, Comparison, check_arms
 from genomask.commands.compare.leaks import Seen, look_up
 from genomask.commands.compare.workers import run_arms
+from genomask.commands.run_folder.kinds import refuse_others
 from genomask.data.tasks import LabelledTask
 from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.fewshot.draws import align_classes, check_pool
@@ -174,7 +175,7 @@ def _asked_for(arm: Arm, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_comparison(comparison: Comparison) -> None:
-    """Raises UserError for one that cannot answer its question, or whose files cannot be read."""
+    """Raises UserError for one that cannot answer its question, with files that cannot be read, or another's folder."""
     for strategy in comparison.strategies:
         find(strategy)
     if len(set(comparison.strategies)) < 2:
@@ -189,6 +190,7 @@ def check_comparison(comparison: Comparison) -> None:
         require_genome(Path(path))
     distributed.refuse_several("compare")
     require_folder(comparison.out)
+    refuse_others(comparison.out, comparison.verb)
     pool, test = comparison.read_tasks()  # an hour of pretraining should not come first
     check_pool(pool, comparison.fewshot.shots)
     align_classes(pool, test)

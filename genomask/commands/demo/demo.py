@@ -15,6 +15,7 @@ from genomask.commands.compare.comparison import compare
 from genomask.commands.compare.page import write_comparison_page
 from genomask.commands.compare.words import result
 from genomask.commands.demo.simulate import simulate
+from genomask.commands.run_folder.kinds import refuse_others
 from genomask.data.opening import Inputs
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.protocol import FewShotSettings
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 def run_demo(out: Path, seed: int) -> Iterator[RenderableType]:
     """`genomask demo`: simulate, compare, write out/report.html, and yield what to print."""
     require_folder(out)
+    refuse_others(out, "demo")
     log.info("two encoders are trained on a simulated genome, in minutes; their logs are in %s", out / "arms")
     files = simulate(out / f"simulated-{seed}", seed)
     recipe = load_recipe("genome-demo")
@@ -47,6 +49,7 @@ def run_demo(out: Path, seed: int) -> Iterator[RenderableType]:
         test=files.test,
         fewshot=FewShotSettings(shots=SHOTS, methods=("probe", "kmer-logreg", "random-init")),
         out=out,
+        verb="demo",
     )
     outcome = compare(comparison)
     sentence = pretraining_gain(outcome.results)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from genomask.commands.run_folder.kinds import RECORDS
 from genomask.data.examples import NUMBER, ExampleColumns, Examples, read_examples
 from genomask.errors import SettingsError
 from genomask.fewshot.finetune import FineTuneSettings, new_classifier, schedule
@@ -23,7 +24,7 @@ from genomask.training.device import scoring_precision
 from genomask.training.records import write_record
 from genomask.types import TokenSequences
 
-RECORD = "finetune.json"
+RECORD = RECORDS["finetune"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from genomask.commands.finetune.finetune import run_job
 from genomask.commands.finetune.job import RECORD, Request, job_of
 from genomask.commands.glue.scores import FLOORS, METRICS, truth_of
 from genomask.commands.run_folder.folder import holds_run, is_finished
+from genomask.commands.run_folder.kinds import RECORDS
 from genomask.data.examples import ExampleColumns, Examples
 from genomask.data.glue import TASKS, TRAIN, GlueTask, read_split
 from genomask.errors import DataError, UserError, counted
@@ -37,7 +38,7 @@ MAX_TOKENS = 256
 """As published: longer pairs are cut."""
 WARMUP_FRACTION = 0.06
 MNLI = TASKS["MNLI"]
-GLUE_RECORD = "glue.json"
+GLUE_RECORD = RECORDS["glue"]
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from genomask.commands.run_folder.kinds import RECORDS
 from genomask.commands.run_folder.origin import Origin
 from genomask.data.opening import Inputs
 from genomask.errors import SettingsError
@@ -20,7 +21,7 @@ from genomask.files.locking import LOCK
 from genomask.masking.names import own_files
 from genomask.recipe import Recipe, recipe_from_tables, recipe_to_toml, toml_value
 
-CONFIG = "config.toml"
+CONFIG = RECORDS["pretrain"]
 NO_SETTINGS = ("inputs", "mask_files", "from")
 """Tables of config.toml beside those of the recipe."""
 WRITTEN = (

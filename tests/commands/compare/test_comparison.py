@@ -16,7 +16,7 @@ from genomask.commands.compare.comparison import compare
 from genomask.commands.compare.page import write_comparison_page
 from genomask.commands.compare.words import result
 from genomask.commands.compare.workers import ArmBars, places
-from genomask.commands.demo.demo import best_gain
+from genomask.commands.demo.demo import best_gain, run_demo
 from genomask.commands.dry_run import compare_estimate
 from genomask.commands.run_folder.folder import facts_of, write_config
 from genomask.data.opening import Inputs
@@ -278,6 +278,29 @@ def test_arms_that_agree_go_on(comparison, monkeypatch):
         (arm.folder / "fewshot" / "done.txt").unlink()
     arms_that(monkeypatch, {})
     assert compare(comparison).failed == {}
+
+
+@pytest.mark.parametrize(("record", "verb"), [("config.toml", "pretrain"), ("finetune.json", "finetune")])
+def test_the_folder_of_another_verbs_run_is_refused(comparison, monkeypatch, record, verb):
+    no_arm_runs(monkeypatch)
+    comparison.out.mkdir()
+    (comparison.out / record).write_text("")
+    for ask in (lambda: compare(comparison), lambda: next(run_demo(comparison.out, 0))):
+        with pytest.raises(SettingsError, match=rf"compare holds a run of {verb} \({record}\); give another --out"):
+            ask()
+    assert [path.name for path in comparison.out.iterdir()] == [record]
+
+
+def test_a_demo_and_a_comparison_are_told_apart(comparison, monkeypatch):
+    no_arm_runs(monkeypatch)
+    (comparison.out / "arms").mkdir(parents=True)
+    with pytest.raises(SettingsError, match=r"holds a run of compare \(arms\)"):
+        next(run_demo(comparison.out, 0))
+    (comparison.out / "simulated-0").mkdir()
+    with pytest.raises(SettingsError, match="holds a run of demo"):
+        compare(comparison)
+    with pytest.raises(AssertionError, match="an arm was started"):
+        compare(dataclasses.replace(comparison, verb="demo"))
 
 
 def test_an_arm_that_fails_is_missing_and_named_and_the_others_are_done(comparison, monkeypatch, caplog):
