@@ -12,7 +12,7 @@ from genomask.fewshot.methods import ASKED, USUAL
 from genomask.files import inputs
 from genomask.files.genomes import WeighedGenome, input_genome, is_stdin, weighed_genome
 from genomask.inference.hub import found_model
-from genomask.settings.ranges import shown
+from genomask.settings.ranges import LARGE, require, shown
 
 MANY_VALUES = ("--genome", "--corpus")
 """Options that take all the values up to the next option, as a shell's *.fa.gz gives them."""
@@ -140,6 +140,12 @@ def read_numbers(text: str, option: str) -> tuple[int, ...]:
     if not numbers or not all(x.isascii() and x.isdigit() and len(x) <= MOST_DIGITS for x in numbers):
         raise SettingsError(f"{option} takes whole numbers separated by commas, such as 10,50,100; got {shown(text)}.")
     return tuple(map(int, numbers))
+
+
+def require_rate(rate: float | None) -> None:
+    """Raises SettingsError for a --learning-rate that no training takes; None: the default is asked for."""
+    fits = rate is None or 0 < rate <= LARGE
+    require(fits, "--learning-rate", f"above 0 and at most {LARGE:,.0f}", rate)
 
 
 def usage_sentence(error: Any) -> str:

@@ -29,7 +29,7 @@ from genomask.fewshot.linear_first import start_linear
 from genomask.inference.forward import logits
 from genomask.inference.models import Loaded, load
 from genomask.inference.tokens import Tokenised, check_lengths, tokenise
-from genomask.settings.ranges import MANY, require, require_one_of
+from genomask.settings.ranges import LARGE, MANY, require, require_one_of
 
 PUBLISHED_WIDTH = 512
 NARROW_RATES = {"linear-first": 3e-4, "published": 1e-3}
@@ -60,10 +60,10 @@ class FineTuneSettings:
         require_one_of("schedule", self.schedule, SCHEDULES)
         fits = self.warmup == "auto" if isinstance(self.warmup, str) else 0 <= self.warmup <= 1
         require(fits, "warmup", "'auto', or from 0 to 1", self.warmup)
-        for name in ("learning_rate", "epochs", "batch_size"):
+        for name, most in (("learning_rate", LARGE), ("epochs", MANY), ("batch_size", MANY)):
             value = getattr(self, name)
-            fits = value == "auto" if isinstance(value, str) else 0 < value <= MANY
-            require(fits, name, f"'auto', or above 0 and at most {MANY:,}", value)
+            fits = value == "auto" if isinstance(value, str) else 0 < value <= most
+            require(fits, name, f"'auto', or above 0 and at most {most:,.0f}", value)
 
 
 def schedule(settings: FineTuneSettings, shot: int, hidden_size: int) -> Schedule:

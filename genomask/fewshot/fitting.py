@@ -45,6 +45,14 @@ class Schedule(NamedTuple):
     warmup: float = WARMUP_FRACTION
     """Fraction of all steps in which the rate grows to its peak."""
 
+    def steps_per_epoch(self, examples: int) -> int:
+        """Of an epoch of so many examples."""
+        return math.ceil(examples / self.batch_size)
+
+    def optimizer(self, examples: int) -> OptimizerSettings:
+        """What so many examples are trained by. Raises SettingsError for what no training takes."""
+        return optimizer_settings(self.learning_rate, self.epochs * self.steps_per_epoch(examples), self.warmup)
+
 
 def optimizer_settings(rate: float, steps: int, warmup: float) -> OptimizerSettings:
     """As published: AdamW without decay of biases and norms; linear warm-up, then linear to 0."""
@@ -73,9 +81,9 @@ class Fitting:
         self.model, self.plan, self._seed = model, plan, np.array([seed])
         self._sequences = [ids.numpy() for ids in torch.split(tokens.input_ids, tokens.lengths.tolist())]
         self._targets = torch.from_numpy(targets)
-        self.steps_per_epoch = math.ceil(len(targets) / plan.batch_size)
+        self.steps_per_epoch = plan.steps_per_epoch(len(targets))
         self.steps = plan.epochs * self.steps_per_epoch
-        self._settings = optimizer_settings(plan.learning_rate, self.steps, plan.warmup)
+        self._settings = plan.optimizer(len(targets))
         self.optimizer = build_optimizer(model, self._settings)
         self._order = -1, np.zeros(0, dtype=np.int64)
 

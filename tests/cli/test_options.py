@@ -120,6 +120,14 @@ BEFORE_TORCH = [
     ([*FINETUNE, "--epochs", "0"], "--epochs"),
     ([*FINETUNE, "--batch-size", "99999999"], "--batch-size"),
     ([*FINETUNE, "--learning-rate", "fast"], "--learning-rate"),
+    *(
+        (
+            [verb, "--model", "m", *more, "--learning-rate", rate],
+            "--learning-rate must be above 0 and at most 1,000,000, ",
+        )
+        for verb, more in (("finetune", ("--train", "t.tsv")), ("glue", ()))
+        for rate in ("nan", "inf", "0", "-1", "2e6")
+    ),
     ([*FINETUNE, "--target", "x", "--label-column", "y"], "--target is of numbers, --label-column of classes"),
     ([*FINETUNE, "--out", "a.fa"], "is no folder that you may write to"),
     (VARIANTS, "m: no model here"),
@@ -138,7 +146,6 @@ BEFORE_TORCH = [
 GIVEN = ["finetune", "--model", "given", "--train", "t.tsv"]
 UNTYPED = ["finetune", "--model", "untyped", "--train", "t.tsv"]
 AFTER_TORCH = [
-    *(([*GIVEN, "--learning-rate", rate], "learning_rate must be") for rate in ("nan", "inf", "0", "-1")),
     ([*GIVEN, "--label-column", ","], "--label-column takes one name"),
     ([*GIVEN, "--label-column", "class"], "no column 'class' among: sequence, label"),
     ([*GIVEN, "--target", "sequence"], "row 2: the target 'ACGTACGT' is no number"),

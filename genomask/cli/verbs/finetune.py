@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from genomask.cli.options import FineTuning, ModelFolder, Seed, TableColumn, folder, words
+from genomask.cli.options import FineTuning, ModelFolder, Seed, TableColumn, folder, require_rate, words
 from genomask.errors import SettingsError
 from genomask.files import inputs
 from genomask.terminal.console import show
@@ -40,7 +40,9 @@ def finetune(
     ] = "label",
     sequence_column: TableColumn = "",
     schedule: FineTuning = "linear-first",
-    learning_rate: Annotated[float | None, typer.Option(help=f"Peak rate. {BY_NUMBER}")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help=f"Peak rate, above 0 and at most 1,000,000. {BY_NUMBER}")
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, max=MOST_EPOCHS, help=f"At most so many passes, 1 to 10,000. {BY_NUMBER}")
     ] = None,
@@ -53,6 +55,7 @@ def finetune(
     """Fine-tune a model on labelled sequences: classes, several labels each, or numbers."""
     if target and label_column != "label":
         raise SettingsError("--target is of numbers, --label-column of classes; give one of them.")
+    require_rate(learning_rate)
     inputs.require_model(model)
 
     from genomask.commands.finetune.finetune import finetune as run

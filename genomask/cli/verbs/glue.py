@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from genomask.cli.options import ModelFolder, folder, words
+from genomask.cli.options import ModelFolder, folder, require_rate, words
 from genomask.files import inputs
 from genomask.inference.hub import found_model
 from genomask.terminal.console import show
@@ -33,12 +33,15 @@ def glue(
             help="Trained on MNLI: RTE, MRPC and STS-B begin with it. Default: the one that this command trains.",
         ),
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help=f"Peak rate. {PUBLISHED}")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help=f"Peak rate, above 0 and at most 1,000,000. {PUBLISHED}")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, max=1000, help=f"Passes, 1 to 1,000. {PUBLISHED}")] = None,
     out: Annotated[Path, folder("Folder of all runs, with results.csv and a picture.")] = Path("runs/glue"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is not finished in --out.")] = False,
 ) -> None:
     """Fine-tune a model of text on the tasks of GLUE and score it, beside floors that need no model."""
+    require_rate(learning_rate)
     inputs.require_model(model)
     if mnli is not None:
         inputs.require_model(mnli)

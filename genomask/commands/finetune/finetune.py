@@ -26,7 +26,7 @@ from genomask.commands.finetune.epochs import (
 from genomask.commands.finetune.job import RECORD, Job, Request, Scale, note, prepare
 from genomask.commands.run_folder.folder import holds_run, is_finished
 from genomask.data.examples import NUMBER, ONE
-from genomask.errors import counted
+from genomask.errors import UserError, counted
 from genomask.fewshot.linear_first import last_layer
 from genomask.files.atomic import atomic_folder, require_folder, sweep
 from genomask.files.digests import write_weights_digest
@@ -36,10 +36,11 @@ from genomask.inference.forward import logits
 from genomask.inference.pooling import VectorSettings
 from genomask.report.classifier_plots import answers, loss_curves, predictions
 from genomask.report.tables import rich_table
+from genomask.training.environment import FIRST
 from genomask.training.finite import require_finite
 from genomask.training.metrics_log import read_metrics
 
-WRITTEN = (RECORD, "environment.json", "metrics.jsonl", "model/", "curves.*", "confusion.*", "scatter.*")
+WRITTEN = (RECORD, FIRST, "metrics.jsonl", "model/", "curves.*", "confusion.*", "scatter.*")
 """What a run writes whole or not at all, besides its checkpoints."""
 
 LOSS_ADVICE = (
@@ -72,7 +73,12 @@ def run_job(request: Request, prepared: Callable[[], Job], *, resume: bool) -> I
             log.info("%s is finished; nothing to do", request.out)
         else:
             _say_repeats(job)
-            train(job)
+            try:
+                train(job)
+            except UserError:
+                if not resume and not (request.out / FIRST).exists():  # nothing was begun: free for the mended call
+                    (request.out / RECORD).unlink()
+                raise
             yield from _finish(job)
         shutil.rmtree(request.out / "checkpoints", ignore_errors=True)  # three times the model
 

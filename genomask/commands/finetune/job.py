@@ -124,6 +124,8 @@ def job_of(request: Request, train: Examples, valid: Examples | None, test: Exam
         loaded.tokenizer.model_max_length = min(request.max_tokens, places_of(loaded.model) or request.max_tokens)
     groups = 2 if is_number else len(train.classes)
     shot = -(-len(train.sequences) // groups)
+    plan = schedule(request.settings, shot, loaded.model.config.hidden_size)
+    plan.optimizer(len(train.sequences))  # refuses here what training would only refuse in the folder
     return Job(
         request=request,
         loaded=loaded,
@@ -131,7 +133,7 @@ def job_of(request: Request, train: Examples, valid: Examples | None, test: Exam
         valid=_read(loaded, valid) if valid else None,
         scale=Scale(float(train.targets.mean()), float(train.targets.std())) if is_number else Scale(),
         test=_read(loaded, test) if test else None,
-        plan=schedule(request.settings, shot, loaded.model.config.hidden_size),
+        plan=plan,
     )
 
 

@@ -271,6 +271,26 @@ def test_bad_input_is_said_before_the_folder_is_there(request_for, tables, tmp_p
     assert not request.out.exists()
 
 
+@pytest.mark.parametrize("settings", [{"learning_rate": 2e6}, {"epochs": 10**9, "warmup": 1.0}])
+def test_settings_that_training_refuses_leave_the_folder_free(request_for, settings):
+    with pytest.raises(SettingsError, match=" at most "):
+        run(request_for(**settings))
+    assert not request_for().out.exists()
+
+
+def test_a_run_that_could_not_begin_leaves_the_folder_free_for_the_mended_one(request_for, monkeypatch):
+    def refuses(*_given):
+        raise DataError("no")
+
+    request = request_for(epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{COMMAND}.epochs.start_linear", refuses)
+        with pytest.raises(DataError, match="no"):
+            run(request)
+    assert not request.out.exists()
+    run(request)
+
+
 def test_examples_that_are_trained_on_are_said(request_for, tables, caplog):
     request = request_for(epochs=1)
     run(Request(**{**vars(request), "valid": request.train}))
