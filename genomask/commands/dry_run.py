@@ -19,7 +19,15 @@ from genomask.commands.compare.arms import Comparison, check_arms, threads_for
 from genomask.commands.compare.comparison import check_comparison
 from genomask.commands.compare.workers import places
 from genomask.commands.pretrain import build_run
-from genomask.commands.run_folder.folder import holds_run
+from genomask.commands.run_folder.changes import STEPS, check_settings
+from genomask.commands.run_folder.folder import (
+    check_facts,
+    facts_of,
+    holds_run,
+    is_finished,
+    require_places,
+    steps_done,
+)
 from genomask.commands.run_folder.origin import Origin
 from genomask.data.opening import Inputs
 from genomask.errors import SettingsError, counted
@@ -48,6 +56,7 @@ class Estimate(NamedTuple):
 
     parameters: int
     steps: int
+    """Those that are left."""
     tokens_per_step: int
     """As a run counts them, without special ones; of the first step with sequences of the greatest length."""
     start_seconds: float
@@ -64,24 +73,37 @@ class Estimate(NamedTuple):
         return self.start_seconds + self.steps * self.step_seconds + self.evaluations * self.evaluation_seconds
 
 
-def estimate(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None = None) -> Estimate:
-    """Build the run and try a few microbatches. Raises what the run itself would raise before its first step."""
+def estimate(
+    recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None = None, *, resume: bool = False
+) -> Estimate:
+    """Build the run and try a few microbatches. Raises what the run itself would raise before its first step.
+
+    `resume`: of the run in `out`, which goes on after its last checkpoint.
+    """
     if distributed.size() > 1:
         raise SettingsError("--dry-run tries what one process does; start it without torchrun.")
     began = time.perf_counter()
     run = build_run(recipe, inputs, out, origin)
-    return _probe(run, began)
+    if resume:
+        check_facts(out, facts_of(recipe, run.batches.source.fingerprint, origin))
+    return _probe(run, began, steps_done(out) if resume else 0)
 
 
 def pretrain_estimate(
     recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None, resume: bool
-) -> Iterator[Table]:
-    """`genomask pretrain --dry-run`: what to print."""
+) -> Iterator[Table | str]:
+    """`genomask pretrain --dry-run`: what to print. Raises what the run itself would raise before its first step."""
     require_folder(out)
-    if out.exists():
-        holds_run(out, resume)
-    found = estimate(recipe, inputs, out, origin)
-    yield _table(found, f"{out} would take, on this machine", "Nothing was written.")
+    require_places(out)
+    goes_on = (resume or out.exists()) and holds_run(out, resume)
+    changes = check_settings(out, recipe, inputs) if goes_on else []
+    if is_finished(out) and not any(change.name == STEPS for change in changes):
+        check_facts(out, facts_of(recipe, recipe.open_source(inputs, out).fingerprint, origin))
+        yield f"{out} is finished; nothing to do"
+        return
+    found = estimate(recipe, inputs, out, origin, resume=goes_on)
+    done = f"{counted(steps_done(out), 'step')} of {recipe.training.steps:,} are done and not counted. "
+    yield _table(found, f"{out} would take, on this machine", f"{done if goes_on else ''}Nothing was written.")
 
 
 def compare_estimate(comparison: Comparison) -> Iterator[Table]:
@@ -113,8 +135,8 @@ def compare_estimate(comparison: Comparison) -> Iterator[Table]:
     )
 
 
-def _probe(run: Run, began: float) -> Estimate:
-    """Train and score a little, and time it. Leaves the model changed."""
+def _probe(run: Run, began: float, done: int) -> Estimate:
+    """Train and score a little, and time it: what is left after so many steps. Leaves the model changed."""
     device = choose_device(run.training.device)
     precision = run.precision
     model = run.model.train()
@@ -138,12 +160,12 @@ def _probe(run: Run, began: float) -> Estimate:
     checkpoint = checkpoint_bytes(model, optimizer)
     return Estimate(
         parameters=model.num_parameters(),
-        steps=steps,
+        steps=steps - done,
         tokens_per_step=batch.masks.tokens,
         start_seconds=started,
         step_seconds=max(making, of_step * seconds / tokens + updating),  # the next batch is made meanwhile
         evaluation_seconds=times * scoring,
-        evaluations=-(-steps // every),
+        evaluations=-(-steps // every) - done // every,
         memory_bytes=peak_bytes(device) + (checkpoint if device.type == "cpu" else 0),  # a copy of it is written
         disk_bytes=CHECKPOINTS_AT_ONCE * checkpoint + 4 * model.num_parameters(),
     )

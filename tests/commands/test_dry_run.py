@@ -8,6 +8,8 @@ from genomask.commands import dry_run
 from genomask.commands.compare.arms import Comparison
 from genomask.commands.dry_run import compare_estimate, duration, estimate, pretrain_estimate
 from genomask.commands.pretrain import pretrain
+from genomask.commands.run_folder.folder import facts_of, write_config
+from genomask.data.opening import Inputs
 from genomask.errors import SettingsError
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.inference.hub import open_model
@@ -52,8 +54,55 @@ def test_pretrain_says_what_it_would_take_and_what_would_stop_it(quick_recipe, i
     pretrain(quick_recipe, inputs, run_folder)
     with pytest.raises(SettingsError, match="already holds a run"):
         next(pretrain_estimate(quick_recipe, inputs, run_folder, None, resume=False))
+    assert list(pretrain_estimate(quick_recipe, inputs, run_folder, None, resume=True)) == [
+        f"{run_folder} is finished; nothing to do"
+    ]
+    longer = with_training(quick_recipe, steps=31)
+    [table] = pretrain_estimate(longer, inputs, run_folder, None, resume=True)
+    assert any(cell.endswith(" in 11 steps") for cell in cells(table))
     with distributed.being(World(0, 2)), pytest.raises(SettingsError, match="start it without torchrun"):
         estimate(quick_recipe, inputs, run_folder)
+
+
+def with_training(recipe, **changes):
+    return dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, **changes))
+
+
+def files_in(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_a_resumed_run_would_refuse_its_dry_run_refuses_and_nothing_is_written(
+    quick_recipe, simulated, run_folder, tmp_path
+):
+    genome = tmp_path / "genome.fa"
+    genome.write_bytes(simulated.genome.read_bytes())
+    inputs = Inputs(genome=(str(genome),))
+
+    def dry(recipe):
+        return list(pretrain_estimate(recipe, inputs, run_folder, None, resume=True))
+
+    with pytest.raises(SettingsError, match="holds no run to resume"):
+        dry(quick_recipe)
+    source = quick_recipe.open_source(inputs, run_folder)
+    write_config(run_folder, quick_recipe, inputs, facts_of(quick_recipe, source.fingerprint))
+    (run_folder / "checkpoints" / "step-12").mkdir(parents=True)
+    before = files_in(run_folder)
+    with pytest.raises(SettingsError, match=r"other settings \('training.seed = 0' there"):
+        dry(with_training(quick_recipe, seed=1))
+    with pytest.raises(SettingsError, match="12 steps done and saved; ask for more"):
+        dry(with_training(quick_recipe, steps=12))
+    [table] = dry(with_training(quick_recipe, steps=21))
+    assert "12 steps of 21 are done" in str(table.caption)
+    assert any(cell.endswith(" in 9 steps") for cell in cells(table))
+    assert any("2 evaluations" in cell for cell in cells(table))  # after steps 20 and 21
+    genome.write_text(genome.read_text().replace("A", "C", 1))
+    with pytest.raises(SettingsError, match="holds a run on other data"):
+        dry(quick_recipe)
+    assert files_in(run_folder) == before
+    (run_folder / "curves.png").mkdir()
+    with pytest.raises(SettingsError, match=r"curves.png is a folder where the run writes a file"):
+        dry(quick_recipe)
 
 
 def test_compare_counts_the_arms_that_are_not_finished(quick_recipe, inputs, simulated, tmp_path, monkeypatch):

@@ -8,11 +8,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from genomask.commands.run_folder.folder import read_config
+from genomask.commands.run_folder.folder import read_config, steps_done
 from genomask.data.opening import Inputs
 from genomask.errors import SettingsError, counted
 from genomask.recipe import Recipe, toml_value
-from genomask.training.checkpoint import list_checkpoints
 from genomask.training.environment import first_precision
 
 STEPS = "training.steps"
@@ -56,7 +55,7 @@ def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bo
                 f"{out} holds a run of other settings ('{name} = {toml_value(was)}' there, '{name} = "
                 f"{toml_value(asked)}' asked for); resume it with the same ones, or give another --out."
             )
-    done = max((step for step, _ in list_checkpoints(out / "checkpoints")), default=0)
+    done = steps_done(out)
     if any(change.name == STEPS for change in changes) and recipe.training.steps <= done:
         raise SettingsError(
             f"{out} holds a run with {counted(done, 'step')} done and saved; ask for more than that with "

@@ -20,6 +20,7 @@ from genomask.files.digests import WEIGHTS
 from genomask.files.locking import LOCK
 from genomask.masking.names import own_files
 from genomask.recipe import Recipe, recipe_from_tables, recipe_to_toml, toml_value
+from genomask.training.checkpoint import list_checkpoints
 
 CONFIG = RECORDS["pretrain"]
 NO_SETTINGS = ("inputs", "mask_files", "from")
@@ -59,6 +60,11 @@ def is_finished(out: Path) -> bool:
     return all((out / "model" / name).is_file() for name in ("config.json", WEIGHTS))
 
 
+def steps_done(out: Path) -> int:
+    """Steps of the newest checkpoint; 0 without one."""
+    return max((step for step, _ in list_checkpoints(out / "checkpoints")), default=0)
+
+
 def set_model_aside(out: Path) -> Path:
     """Move the model of a finished run that will go on; to model-step-N."""
     kept = out / f"model-step-{read_config(out)[0].training.steps}"
@@ -75,6 +81,11 @@ def sweep_run(out: Path) -> None:
     """
     sweep(out, *WRITTEN)
     sweep(out / "checkpoints", "step-*/")
+    require_places(out)
+
+
+def require_places(out: Path) -> None:
+    """Raises SettingsError where a folder stands in the place of a file that the run in `out` writes."""
     for path in (out / name for name in WRITTEN if not name.endswith("/")):
         if path.is_dir():
             raise SettingsError(f"{path} is a folder where the run writes a file; move it away, or give another --out.")
