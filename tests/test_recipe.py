@@ -112,6 +112,11 @@ def test_bad_settings_are_refused_in_one_sentence(change, message):
         load_recipe("genome-tiny", [change])
 
 
+def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "mine.toml").write_text('kind = "genome"\n', encoding="utf-8-sig")
+    assert load_recipe(tmp_path / "mine.toml").of == "DNA"
+
+
 def test_a_recipe_that_is_not_there_names_those_that_are(tmp_path):
     with pytest.raises(SettingsError, match="genome-tiny"):
         load_recipe("genome-tinny")

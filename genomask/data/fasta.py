@@ -111,9 +111,11 @@ def pieces_of(path: Path, parts: Iterator[Part], ambiguous: str) -> Iterator[Pie
 
 
 def chunks_of(file: BufferedIOBase) -> Iterator[bytes]:
-    """The bytes of a file, cut at line ends except within very long lines."""
+    """The bytes of a file, cut at line ends except within very long lines; without a byte order mark at its start."""
+    is_first = True
     while chunk := file.read(CHUNK_BYTES) + file.readline(MAX_HEADER_BYTES):
-        yield chunk
+        yield chunk.removeprefix(codecs.BOM_UTF8) if is_first else chunk
+        is_first = False
 
 
 @contextlib.contextmanager
@@ -159,9 +161,7 @@ def _require_bgzip_end(path: Path, file: BufferedReader) -> None:
 def parts_of(file: BufferedIOBase, _: Path | None = None) -> Iterator[Part]:
     """Cut an open FASTA file into header lines and stretches of sequence lines."""
     line, at_line_start = 1, True
-    for number, chunk in enumerate(chunks_of(file)):
-        if number == 0:
-            chunk = chunk.removeprefix(codecs.BOM_UTF8)  # some editors write one
+    for chunk in chunks_of(file):
         at = 0
         while at < len(chunk):
             is_header = chunk[at] == ord(">") and (at > 0 or at_line_start)

@@ -25,7 +25,7 @@ READERS: dict[bytes, Reader] = {MAGIC: read_genbank, **dict.fromkeys(SIGNATURES,
 def read_genome(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
     """The records of a genome file, piece by piece, with arguments and errors as in `read_fasta`."""
     with opened(path) as file:
-        start = file.peek(1)  # type: ignore[attr-defined]  # of files, pipes and gzip
+        start = _unmarked(file.peek(1))  # type: ignore[attr-defined]  # of files, pipes and gzip
         reader = next((reader for magic, reader in READERS.items() if start.startswith(magic)), parts_of)
         yield from pieces_of(path, reader(file, path), ambiguous)
 
@@ -39,4 +39,10 @@ def is_genome(path: Path) -> bool:
             start = zlib.decompressobj(wbits=31).decompress(start, 1 << 12)
         except zlib.error:  # whoever reads on says so
             return False
-    return start.startswith(tuple(READERS)) or start.removeprefix(codecs.BOM_UTF8).lstrip().startswith((b">", b"@"))
+    start = _unmarked(start)
+    return start.startswith(tuple(READERS)) or start.lstrip().startswith((b">", b"@"))
+
+
+def _unmarked(start: bytes) -> bytes:
+    """Without the byte order mark that some editors write, and that readers pass over."""
+    return start.removeprefix(codecs.BOM_UTF8)

@@ -31,7 +31,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def numbered_bytes(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Each line as it stands, its end included; DataError as above, but for text."""
+    """Each line as it stands but for such marks, its end included; DataError as above, but for text."""
     require_file(path)
     number = 0
     try:
@@ -53,7 +53,7 @@ def decoded(line: bytes, where: str) -> str:
     """The text of a line; DataError, with `where`, for one that is not UTF-8."""
     try:
         if b"\0" not in line:  # UTF-16 has them
-            return line.removeprefix(codecs.BOM_UTF8).decode("utf-8")  # joined files have such marks inside
+            return line.decode("utf-8")
         reason = "a NUL byte"
     except UnicodeDecodeError as error:
         reason = error.reason
@@ -67,7 +67,10 @@ def _byte_lines(path: Path) -> Iterator[bytes]:
 
 
 def split_lines(path: Path, file: BufferedIOBase) -> Iterator[bytes]:
-    """The lines of an open file, each with its end; DataError before one of gigabytes is read whole."""
+    """The lines of an open file, each with its end; DataError before one of gigabytes is read whole.
+
+    Byte order marks are left out at the start of any line: files that were joined have them inside.
+    """
     number, parts, size = 0, [], 0
     while chunk := file.read1(READ_BYTES):
         parts.append(chunk)
@@ -75,11 +78,15 @@ def split_lines(path: Path, file: BufferedIOBase) -> Iterator[bytes]:
         if b"\n" in chunk or b"\r" in chunk:
             *lines, rest = b"".join(parts).splitlines(keepends=True)  # the last may go on: after its CR an LF may come
             number += len(lines)
-            yield from lines
+            yield from map(_without_mark, lines)
             parts, size = [rest], len(rest)
         if size > LONGEST_LINE:
             raise DataError(
                 f"{path}, line {number + 1}: longer than {LONGEST_LINE >> 20} MiB. Is this file what it should be? "
                 "Write it with shorter lines."
             )
-    yield from b"".join(parts).splitlines(keepends=True)
+    yield from map(_without_mark, b"".join(parts).splitlines(keepends=True))
+
+
+def _without_mark(line: bytes) -> bytes:
+    return line.removeprefix(codecs.BOM_UTF8)

@@ -4,7 +4,6 @@ Plain, gzip or bgzip, known by the first bytes; a stream in bounded memory. Of a
 looked at; genotypes are carried, not read.
 """
 
-import codecs
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +20,9 @@ LETTERS = re.compile("[ACGTUNRYSWKMBDHV]+", re.IGNORECASE)
 """Of an allele that is spelt out: IUPAC, though VCF itself knows no more than A C G T N."""
 UNSPELT = re.compile(r"\*|<[^<>]+>|\.?[A-Za-z]*[\[\]][^\[\]]+[\[\]][A-Za-z]*\.?|\.[A-Za-z]+|[A-Za-z]+\.")
 """Alleles that VCF names and does not spell: one that an earlier deletion took, <DEL> and its like, breakends."""
+
+_WITHOUT_TABS = re.compile(rb"#CHROM[ ,;]")
+"""A line of columns that an editor or a spreadsheet wrote."""
 
 
 class Variant(NamedTuple):
@@ -43,12 +45,19 @@ class VcfLine(NamedTuple):
 
 
 def read_vcf(path: Path) -> Iterator[VcfLine]:
-    """All lines of a VCF. Raises DataError, with the line, for what is no VCF."""
+    """All lines of a VCF, without a byte order mark, which other tools refuse.
+
+    Raises DataError, with the line, for what is no VCF.
+    """
     has_columns = False
     for number, raw in numbered_bytes(path):
         where = f"{path}, line {number}"
         if number == 1:
             _refuse_other_files(raw, where)
+        if _WITHOUT_TABS.match(raw):
+            raise DataError(
+                f"{where}: its columns are not separated by tabs, as those of a VCF are. Write a tab between them."
+            )
         if raw.startswith(b"#") or not raw.strip():
             has_columns |= raw.startswith(b"#CHROM\t")
             yield VcfLine(number, raw, None)
@@ -88,7 +97,7 @@ def same_record(name: str, known: Iterable[str]) -> str | None:
 def _refuse_other_files(first: bytes, where: str) -> None:
     if first.startswith(b"BCF"):
         raise DataError(f"{where}: this is BCF, the binary form. Write a VCF by `bcftools view`.")
-    if not first.removeprefix(codecs.BOM_UTF8).startswith(b"#"):
+    if not first.startswith(b"#"):
         raise DataError(f"{where}: a VCF begins with ##fileformat=VCF; this file does not.")
 
 

@@ -61,7 +61,7 @@ def _tables_of(name: str | Path) -> dict[str, Any]:
         what = f"{name} is a folder, and no recipe" if os.path.isdir(name) else f"there is no recipe {name}"
         raise SettingsError(f"{what}; give a .toml file or one of: {', '.join(known)}.{did_you_mean(name, known)}")
     try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
+        return tomllib.loads(source.read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a number of thousands of digits, deep brackets
         raise SettingsError(f"recipe {name} is not valid TOML: {error}") from error
     except OSError as error:

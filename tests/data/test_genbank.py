@@ -39,6 +39,12 @@ def test_records_are_called_by_their_versions_wherever_chunks_end(tmp_path, monk
     assert read(tmp_path, text.replace("\n", "\r\n"), name) == {"ONE.1": LETTERS, "TWO.1": LETTERS[::-1]}
 
 
+@pytest.mark.parametrize("name", ["g.gb", "g.gb.gz"])
+def test_a_byte_order_mark_is_passed_over(tmp_path, name):
+    assert read(tmp_path, "\ufeff" + flat_file(), name) == {"TINY.1": LETTERS}
+    assert is_genome(tmp_path / name)
+
+
 def test_without_a_version_the_accession_or_the_locus_is_its_name(tmp_path):
     text = re.sub("VERSION .*\n", "", flat_file())
     assert list(read(tmp_path, text.replace("ACCESSION   TINY", "ACCESSION   AB1 AB2"))) == ["AB1"]

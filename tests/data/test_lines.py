@@ -26,6 +26,11 @@ def test_lines_come_back_with_their_numbers_whatever_ends_them_and_wherever_a_ch
         assert list(numbered_lines(path)) == list(enumerate(rows, 1))
 
 
+def test_byte_order_marks_are_left_out_where_a_line_begins(tmp_path):
+    (tmp_path / "a.txt").write_bytes("\ufeffa\n\ufeffb\ufeff\n\ufeffc".encode())
+    assert list(numbered_lines(tmp_path / "a.txt")) == [(1, "a"), (2, "b\ufeff"), (3, "c")]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"", "the file is empty"), (b"a\n\xff\n", "line 2: not UTF-8 text"), (b"a\0\n", "line 1: .*a NUL byte"),

@@ -30,6 +30,12 @@ def test_lines_are_kept_as_they_stand_and_variants_taken_apart(tmp_path):
     assert [line.variant for line in lines] == [None, None, wanted, None, wanted, wanted._replace(alts=())]
 
 
+@pytest.mark.parametrize("first", [HEADER, HEADER.partition("\n")[2]])
+def test_a_byte_order_mark_is_left_out(tmp_path, first):
+    assert read(tmp_path, "\ufeff" + first + LINE) == read(tmp_path, first + LINE)
+    assert read(tmp_path, gzip.compress(("\ufeff" + first + LINE).encode())) == read(tmp_path, first + LINE)
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, bgzf])
 def test_gzip_and_bgzip_are_known_by_their_content(tmp_path, pack):
     if pack is bgzf:
@@ -57,6 +63,8 @@ def test_standard_input_is_read_where_the_path_is_a_dash(tmp_path, monkeypatch):
         ("BCF\x02\x02", "line 1: this is BCF"),
         ("##fileformat=VCFv4.2\n", "no line begins with #CHROM"),
         ("##fileformat=VCFv4.2\n" + LINE, "line 2: a variant before the line that begins with #CHROM"),
+        ((HEADER + LINE).replace("\t", " "), "line 2: its columns are not separated by tabs"),
+        ((HEADER + LINE).replace("\t", ","), "line 2: its columns are not separated by tabs"),
         (HEADER + LINE.replace("\t", " "), "line 3: 1 column;"),
         (HEADER + LINE + "chr1\t5\t.\tA\tG\n", "line 4: 5 columns"),
         (HEADER + LINE.replace("12", "-1"), "line 3: POS is '-1'"),

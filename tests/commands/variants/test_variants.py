@@ -88,6 +88,13 @@ def test_a_vcf_is_the_same_but_for_one_line_and_one_entry(place, model_folder, m
     assert any(one.startswith(".,") for one in values)
 
 
+def test_a_vcf_with_a_byte_order_mark_is_written_as_the_one_without(place, model_folder):
+    ask(place, model_folder, out=place / "plain.vcf")
+    (place / "x.vcf").write_bytes(b"\xef\xbb\xbf" + (place / "x.vcf").read_bytes())
+    ask(place, model_folder, out=place / "marked.vcf")
+    assert (place / "marked.vcf").read_bytes() == (place / "plain.vcf").read_bytes()
+
+
 def test_a_vcf_that_has_scores_is_refused_and_files_of_others_are_kept(place, model_folder):
     ask(place, model_folder, out=place / "o.vcf")
     ask(place, model_folder, out=place / "o.vcf")
