@@ -28,6 +28,7 @@ from genomask.data.text import corpus_files
 from genomask.data.token_store import TokenStore
 from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.tokenizers.wordpiece import token_bases_of
+from genomask.data.unknown import require_known_words
 from genomask.data.validation_windows import windows_at
 from genomask.data.windows import GenomeWindows, WindowSettings, read_window
 from genomask.errors import DataError, SettingsError, counted
@@ -37,6 +38,8 @@ from genomask.types import TokenBases, TokenSequences
 
 VALIDATION_FRACTION = 0.1
 """Validation takes at most this fraction of the documents."""
+LOOKED_AT = 2_000
+"""Sequences of a corpus, evenly spread, that show whether the vocabulary fits it."""
 
 
 class TrainingBases(NamedTuple):
@@ -228,6 +231,7 @@ class TextSource:
         self.seed = seed
         files = corpus_files(paths)
         self.store = TokenStore.open(files, tokenizer, settings, cache or default_cache())
+        self._require_known_words(files[0])  # first: documents of unknown tokens alone are one another's doubles
         is_held_out = _held_out(self.store.contents, settings.validation_documents, seed)
         self.validation_pieces = np.flatnonzero(is_held_out)
         self.training_pieces, self._bounds = self._groups(np.flatnonzero(~is_held_out), settings)
@@ -266,6 +270,11 @@ class TextSource:
 
     def manifest(self) -> None:
         """None."""
+
+    def _require_known_words(self, file: Path) -> None:
+        last = len(self.store.contents) - 1
+        spread = np.unique(np.linspace(0, last, LOOKED_AT, dtype=np.int64))
+        require_known_words(np.concatenate(self.store.read(spread)), self.tokenizer, self.token_bases, str(file))
 
     def _groups(self, pieces: np.ndarray, settings: DocumentSettings) -> tuple[np.ndarray, np.ndarray]:
         """The pieces in the order of the sequences that they make, and where in it each sequence begins."""

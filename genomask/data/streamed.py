@@ -25,6 +25,7 @@ from genomask.data.stream_marks import Mark, Marks
 from genomask.data.text import documents
 from genomask.data.tokenizers.documents import DocumentTokenizer
 from genomask.data.tokenizers.wordpiece import token_bases_of
+from genomask.data.unknown import require_known_words
 from genomask.errors import DataError, counted
 from genomask.machine.threads import in_order
 from genomask.terminal.progress import working
@@ -57,7 +58,7 @@ class StreamedText:
     ) -> None:
         """`marks` is the file that they are kept in, and found again; `workers` threads cut documents that are split.
 
-        Raises DataError where shards cannot be read.
+        Raises DataError where shards cannot be read, and where the vocabulary does not know the texts.
         """
         self.name, self.tokenizer, self.settings = name, tokenizer, settings
         self.token_bases = token_bases_of(tokenizer, len(tokenizer))
@@ -66,6 +67,7 @@ class StreamedText:
         self._shards = require_train(name, shards)
         held_out, shard, row = self._held_out(shards.get(VALIDATION))
         self._validation = self._pack(held_out)
+        require_known_words(self._validation.input_ids.numpy(), tokenizer, self.token_bases, name)
         self._sequences_per_step = sequences_per_step
         self._lanes = self._dealt(self._shards[shard:], row, Marks(marks))
 

@@ -14,7 +14,7 @@ from genomask.data import Genome, KmerTokenizer
 from genomask.data.packing import pack
 from genomask.data.settings import DocumentSettings
 from genomask.data.sources import GenomeSource, TextSource
-from genomask.data.tokenizers.kmer import CLS, SEP
+from genomask.data.tokenizers.kmer import CLS, SEP, SPECIAL_TOKENS
 from genomask.data.tokenizers.wordpiece import train_wordpiece, wordpiece_tokenizer
 from genomask.data.windows import WindowSettings, read_window
 from genomask.errors import DataError, SettingsError
@@ -253,3 +253,14 @@ def test_a_corpus_too_small_to_hold_anything_out_is_refused(corpus, tmp_path, te
     path.write_text("".join(json.dumps({"text": x}) + "\n" for x in texts))
     with pytest.raises(DataError, match=message):
         text_source(path, tokenizer, 16, 5, 1, tmp_path)
+
+
+@pytest.mark.parametrize("overflow", ["truncate", "split", "pack"])
+@pytest.mark.parametrize("known", [["acg", "gta"], ["of", "no"]])
+def test_a_vocabulary_that_does_not_know_the_texts_is_named_and_not_the_corpus(corpus, tmp_path, known, overflow):
+    folder, _ = corpus
+    (tmp_path / "vocab.txt").write_text("\n".join([*SPECIAL_TOKENS, *known]))
+    tokenizer = wordpiece_tokenizer(tmp_path / "vocab.txt")
+    for _ in range(2):  # also of a corpus that was tokenised before
+        with pytest.raises(DataError, match=r"shard-0\.json\.gz: \d+% of the tokens are \[UNK\], so the vocabulary"):
+            text_source(folder, tokenizer, 16, 5, 1, tmp_path, overflow)

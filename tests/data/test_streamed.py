@@ -15,6 +15,7 @@ from genomask.data.lane import places
 from genomask.data.settings import DocumentSettings
 from genomask.data.stream_marks import read_marks
 from genomask.data.streamed import StreamedText, first_documents
+from genomask.data.tokenizers.base import SPECIAL_TOKENS
 from genomask.data.tokenizers.documents import DocumentTokenizer
 from genomask.data.tokenizers.wordpiece import train_wordpiece, wordpiece_tokenizer
 from genomask.errors import DataError
@@ -256,3 +257,10 @@ def test_documents_without_text_and_streams_without_documents_are_refused(stream
 
 def test_the_first_documents_are_those_of_the_first_shards(shards):
     assert first_documents("made", shards["train"], 30, DocumentSettings()) == TRAIN[:30]
+
+
+def test_a_vocabulary_that_does_not_know_the_texts_is_named(shards, tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join([*SPECIAL_TOKENS, "acg", "gta"]))
+    tokenizer = wordpiece_tokenizer(tmp_path / "vocab.txt")
+    with pytest.raises(DataError, match=r"made: 100% of the tokens are \[UNK\], so the vocabulary does not know"):
+        StreamedText("made", shards, tokenizer, DocumentSettings())
