@@ -3,6 +3,7 @@
 In: a model folder and the sequences that will be used. Out: nothing, or one sentence that says what does not fit.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from genomask.inference.models import load
@@ -11,15 +12,17 @@ from genomask.inference.tokens import check_lengths, tokenise
 from genomask.inference.vocabulary import refuse_text
 
 
-def check_readable(folder: Path, files: dict[str, list[str]], pooling: str) -> None:
+def check_readable(folder: Path, files: Mapping[str, Mapping[int, str]], pooling: str) -> None:
     """Raises UserError where the model of a folder cannot take the sequences of each file, or pool them as asked.
 
+    `files`: of each file the sequences that are used, by their numbers in it, from 0.
     `pooling`: mean, center or cls; "" where no vectors are pooled.
     """
     loaded = load(folder)
     refuse_text(loaded.tokenizer, folder)
     for where, sequences in files.items():
-        tokenised = tokenise(loaded.tokenizer, sequences, where)
+        names = [f"example {number + 1}" for number in sequences]
+        tokenised = tokenise(loaded.tokenizer, [*sequences.values()], where, names)
         check_lengths(*loaded, tokenised, where)
         if pooling:
             pooling_weights(tokenised, pooling)

@@ -61,9 +61,10 @@ def run_fewshot(
     rows = _drawn(pool, settings)
     needed = [METHODS[name] for name in dict.fromkeys(cell.method for cell in missing)]
     if any(method.needs_model for method in needed):
-        used = {str(pool.path): [pool.sequences[row] for row in rows], str(test.path): test.sequences}
+        of_pool = {row: pool.sequences[row] for row in rows.tolist()}
+        used = {str(pool.path): of_pool, str(test.path): dict(enumerate(test.sequences))}
         if valid:
-            used[str(valid.path)] = valid.sequences
+            used[str(valid.path)] = dict(enumerate(valid.sequences))
         pooling = settings.vectors.pooling if any(method.pools_vectors for method in needed) else ""
         check_readable(model_dir, used, pooling)
     given = Given(

@@ -5,6 +5,7 @@ In: an encoder, its tokenizer and sequences. Out: vectors in the sequences' orde
 Letters: T tokens of all packed sequences, B sequences, D width, L layers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,15 +40,23 @@ class VectorSettings:
 
 
 def vectors(
-    loaded: Loaded, sequences: list[str], settings: VectorSettings, where: str, *, every_layer: bool = False
+    loaded: Loaded,
+    sequences: list[str],
+    settings: VectorSettings,
+    where: str,
+    names: Sequence[str] = (),
+    *,
+    every_layer: bool = False,
 ) -> np.ndarray:
-    """(B, D) float32: one vector a sequence; `where` names the file in messages.
+    """(B, D) float32: one vector a sequence; `where` names the file in messages, and `names` each, as `tokenise` says.
 
     `every_layer`: (B, 2 (L + 1) D), the mean of the vectors after the embeddings and after each layer, weighed as the
     pooling says, and behind them the standard deviations (the statistics pooling of x-vectors: Snyder et al., 2018).
     Raises DataError for sequences that the model cannot take, SettingsError for a pooling that it has no token for.
     """
-    tokenised = tokenise(loaded.tokenizer, sequences, where)
+    if not sequences:
+        return np.empty((0, _width(loaded.model, every_layer)), dtype=np.float32)
+    tokenised = tokenise(loaded.tokenizer, sequences, where, names)
     check_lengths(*loaded, tokenised, where)
     return pooled(loaded.model, tokenised, settings, every_layer=every_layer)
 
@@ -60,8 +69,7 @@ def pooled(
     model.eval()
     weights = torch.from_numpy(pooling_weights(tokenised, settings.pooling))
     weights_of = torch.split(weights, tokenised.tokens.lengths.tolist())
-    width = model.config.hidden_size * (2 * (model.config.num_hidden_layers + 1) if every_layer else 1)
-    out = np.empty((len(weights_of), width), dtype=np.float32)
+    out = np.empty((len(weights_of), _width(model, every_layer)), dtype=np.float32)
     for numbers, tokens in batches(tokenised.tokens, settings.tokens_per_batch):
         hidden = forward(model, tokens, settings.precision, every_layer=every_layer)
         weight = torch.cat([weights_of[number] for number in numbers.tolist()]).to(hidden)[:, None]
@@ -75,6 +83,11 @@ def pooled(
     return out
 
 
+def _width(model: PreTrainedModel, every_layer: bool) -> int:
+    layers = 2 * (model.config.num_hidden_layers + 1) if every_layer else 1
+    return int(model.config.hidden_size * layers)
+
+
 class TokenVectors(NamedTuple):
     """Vectors of all tokens that cover letters, sequence by sequence."""
 
@@ -85,10 +98,15 @@ class TokenVectors(NamedTuple):
 
 
 @torch.inference_mode()
-def token_vectors(loaded: Loaded, sequences: list[str], settings: VectorSettings, where: str) -> TokenVectors:
+def token_vectors(
+    loaded: Loaded, sequences: list[str], settings: VectorSettings, where: str, names: Sequence[str] = ()
+) -> TokenVectors:
     """A vector of each token but [CLS] and [SEP]; raises DataError as `vectors` does."""
     loaded.model.eval()
-    tokenised = tokenise(loaded.tokenizer, sequences, where)
+    if not sequences:
+        none = np.empty(0, dtype=np.int64)
+        return TokenVectors(none, none, none, vectors(loaded, [], settings, where))
+    tokenised = tokenise(loaded.tokenizer, sequences, where, names)
     check_lengths(*loaded, tokenised, where)
     tokens = tokenised.tokens
     content = tokenised.stop > tokenised.start
@@ -122,6 +140,7 @@ def pooling_weights(tokenised: Tokenised, pooling: str) -> np.ndarray:
         chosen = content & (tokenised.start <= n // 2) & (tokenised.stop > (n - 1) // 2)
     else:
         chosen = content
-    if not np.bincount(owner, chosen).all():
-        raise SettingsError(f"pooling = {pooling}: in one sequence no token covers the middle; use pooling = mean.")
+    if not (found := np.bincount(owner, chosen)).all():
+        which = tokenised.called(int(found.argmin()))
+        raise SettingsError(f"pooling = {pooling}: in {which} no token covers the middle; use pooling = mean.")
     return (chosen / np.bincount(owner, chosen)[owner]).astype(np.float32)

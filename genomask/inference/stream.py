@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genomask.data.reading import TEXT
 from genomask.data.sequences import NamedSequence, SequenceFile, reverse_complement
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, shown
 from genomask.inference.forward import logits
 from genomask.inference.models import Loaded
 from genomask.inference.pooling import TokenVectors, VectorSettings, token_vectors, vectors
@@ -47,13 +47,14 @@ def chunk_vectors(
     loaded: Loaded, chunk: list[NamedSequence], settings: VectorSettings, where: str, *, both_strands: bool
 ) -> np.ndarray:
     """(B, D) float32: one vector a sequence; with both strands the mean of its own and its reverse complement's."""
-    found = [vectors(loaded, bases, settings, where) for bases in _strands(chunk, both_strands)]
+    names = _names(chunk)
+    found = [vectors(loaded, bases, settings, where, names) for bases in _strands(chunk, both_strands)]
     return sum(found[1:], found[0]) / len(found)
 
 
 def chunk_tokens(loaded: Loaded, chunk: list[NamedSequence], settings: VectorSettings, where: str) -> TokenVectors:
     """A vector of each token but special ones."""
-    return token_vectors(loaded, [sequence.bases for sequence in chunk], settings, where)
+    return token_vectors(loaded, [sequence.bases for sequence in chunk], settings, where, _names(chunk))
 
 
 def chunk_logits(
@@ -62,10 +63,15 @@ def chunk_logits(
     """(B, C) float64 logits of a classifier, of each strand that is read."""
     found = []
     for bases in _strands(chunk, both_strands):
-        tokenised = tokenise(loaded.tokenizer, bases, where)
+        tokenised = tokenise(loaded.tokenizer, bases, where, _names(chunk))
         check_lengths(*loaded, tokenised, where)
         found.append(logits(loaded.model, tokenised.tokens, tokens_per_batch))
     return found
+
+
+def _names(chunk: list[NamedSequence]) -> list[str]:
+    """What messages call them, since a chunk is no whole file."""
+    return [f"sequence {shown(sequence.name)}" for sequence in chunk]
 
 
 def _strands(chunk: list[NamedSequence], both: bool) -> Iterator[list[str]]:

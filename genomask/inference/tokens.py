@@ -4,6 +4,7 @@ Letters: T tokens of all packed sequences, B sequences.
 """
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,15 +13,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from genomask.data.packing import pack
 from genomask.data.reading import PAIR, TEXT
 from genomask.data.tokenizers.base import DnaTokenizer, base_codes
-from genomask.errors import DataError
+from genomask.data.unknown import require_known
+from genomask.errors import DataError, quoted
 from genomask.inference.models import places_of
 from genomask.inference.vocabulary import reading_of
 from genomask.types import TokenSequences
 
 LARGEST_LIMIT = 1 << 24
 """A tokenizer that takes more tokens says nothing of the kind."""
-MAX_UNKNOWN_FRACTION = 0.5
-"""Fraction of unknown tokens above which a tokenizer and a file do not belong together."""
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +35,19 @@ class Tokenised(NamedTuple):
     start: np.ndarray  # (T,) int64
     stop: np.ndarray  # (T,) int64
     letters: np.ndarray  # (B,) int64, length of each sequence in the same unit
+    names: Sequence[str] = ()  # what each is called in messages; () for their numbers
+
+    def called(self, at: int) -> str:
+        """The sequence number `at`, from 0, for a person, who counts from 1."""
+        return self.names[at] if self.names else f"example {at + 1}"
 
 
-def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str) -> Tokenised:
+def tokenise(
+    tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str, names: Sequence[str] = ()
+) -> Tokenised:
     """Tokens of the sequences, special tokens included; DNA is never cut, text to what its tokenizer says.
+
+    `names`: what messages call each, as where these are not all of a file; else "example" and its number, from 1.
 
     Raises DataError, with `where` (a file), for a sequence that makes no token and for a file that is mostly unknown,
     judged by the sequences without N: where a genome has gaps no tokenizer knows them.
@@ -47,22 +56,21 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: st
         tokenised = _dna_tokens(tokenizer, sequences)
     else:
         tokenised = _other_tokens(tokenizer, sequences, where)
+    tokenised = tokenised._replace(names=names)
     covers, lengths = tokenised.stop > tokenised.start, tokenised.tokens.lengths.numpy()
     makes_tokens = np.bincount(np.repeat(np.arange(len(sequences)), lengths), covers, len(sequences)) > 0
     if not makes_tokens.all():
-        first = sequences[makes_tokens.argmin()]
+        first = int(makes_tokens.argmin())
         raise DataError(
-            f"{where}: the sequence {first[:40]!r} makes no token in this model's tokenizer; "
-            "leave it out of the file or use a model with smaller tokens."
+            f"{where}: {tokenised.called(first)} is {quoted(sequences[first], 40)}, which makes no token in this "
+            "model's tokenizer; leave it out of the file or use a model with smaller tokens."
         )
     without_n = np.repeat(["N" not in sequence.upper() for sequence in sequences], lengths)
     content = tokenised.tokens.input_ids.numpy()[covers & without_n]
-    unknown = (content == tokenizer.unk_token_id).sum() / max(1, len(content))
-    if unknown > MAX_UNKNOWN_FRACTION:
-        raise DataError(
-            f"{where}: {unknown:.0%} of the tokens are {tokenizer.unk_token}, so this model's tokenizer does not read "
-            f"these sequences; use a model whose tokenizer knows {reading_of(tokenizer).alphabet}."
-        )
+    unknown = int((content == tokenizer.unk_token_id).sum())
+    alphabet = reading_of(tokenizer).alphabet
+    advice = f"this model's tokenizer does not read these sequences; use a model whose tokenizer knows {alphabet}."
+    require_known(unknown, len(content), tokenizer.unk_token, where, advice)
     return tokenised
 
 
@@ -128,11 +136,12 @@ def _spelt(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray, sequence: str) -
 
 def check_lengths(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokenised: Tokenised, where: str) -> None:
     """Raises DataError for a sequence longer than the model has positions for (ALiBi has no such bound)."""
-    longest = int(tokenised.tokens.lengths.max())
+    at = int(tokenised.tokens.lengths.argmax())
+    longest = int(tokenised.tokens.lengths[at])
     places = places_of(model)
     limit = longest if places is None else min(tokenizer.model_max_length, places)
     if longest > limit:
         raise DataError(
-            f"{where}: a sequence has {longest} tokens and this model takes {limit}; "
+            f"{where}: {tokenised.called(at)} has {longest} tokens and this model takes {limit}; "
             "cut the sequences or use a model for longer ones."
         )

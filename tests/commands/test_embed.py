@@ -101,13 +101,14 @@ def test_regions_of_a_genome_are_embedded_as_their_bases(model_folder, fasta):
         (["{fa}.nothere", "--out", "{fa}.npy"], "no such file"),
         (["{fa}", "--out", "{fa}/v.npy"], "is no folder that you may write to"),
         (["{fa}", "--genome", "{fa}", "--out", "{fa}.npy"], "line 1"),
-        (["{short}", "--out", "{fa}.npy"], "'AC' makes no token"),
+        (["{short}", "--out", "{fa}.npy"], "short.csv: sequence 3 is 'AC', which makes no token"),
+        (["{short}", "--out", "{fa}.npy", "--pooling", "tokens"], "short.csv: sequence 3 is 'AC'"),
         (["{empty}", "--out", "{fa}.npy"], "the file is empty"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing(run, model_folder, fasta, arguments, words):
     files = {"fa": fasta, "short": fasta.with_name("short.csv"), "empty": fasta.with_name("empty")}
-    files["short"].write_text("sequence\nAC\n")
+    files["short"].write_text("sequence\nACGTACGT\nAC\n")
     files["empty"].write_text("")
     before = sorted(path.name for path in fasta.parent.iterdir())
     code, _, said = run("embed", "--model", model_folder, *(word.format(**files) for word in arguments))

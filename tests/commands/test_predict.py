@@ -12,7 +12,7 @@ from genomask.commands.predict import predict
 from genomask.data import KmerTokenizer
 from genomask.data.sequences import SequenceFile, reverse_complement
 from genomask.encoders import MosaicBertConfig, MosaicBertForSequenceClassification
-from genomask.errors import UserError
+from genomask.errors import DataError, UserError
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
 SEQUENCES = ["ACGTACGTAC", "TTTACG", "GGGCCCAAATTTACGT", "NNNNNN"]
@@ -87,6 +87,12 @@ def test_a_model_that_was_never_trained_to_classify_is_refused(model_folder, tab
     with pytest.raises(UserError, match=r"this model was not fine-tuned, .* genomask finetune"):
         predict(model_folder, SequenceFile(path=table), out)
     assert not out.exists()
+
+
+def test_a_sequence_that_makes_no_token_is_called_by_its_name(tmp_path):
+    (tmp_path / "short.fa").write_text(">long\nACGTACGT\n>short one\nGA\n")
+    with pytest.raises(DataError, match=r"short\.fa: sequence short is 'GA', which makes no token"):
+        predict(classifier(tmp_path / "model"), SequenceFile(path=tmp_path / "short.fa"), tmp_path / "out.tsv")
 
 
 def test_on_the_command_line(tmp_path, table, monkeypatch, capsys):

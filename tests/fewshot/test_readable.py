@@ -65,10 +65,9 @@ def test_a_pooling_and_a_sequence_that_do_not_fit_leave_nothing_either(measure, 
     center = FewShotSettings(
         shots=(3,), draws=2, methods=("kmer-logreg", "probe"), vectors=VectorSettings(pooling="center")
     )
-    tiny = test_task.__class__(
-        "toy", ["AC", *test_task.sequences[1:]], test_task.labels, test_task.classes, test_task.path
-    )
-    with pytest.raises(DataError, match="'AC' makes no token"):
+    sequences = [test_task.sequences[0], "AC", *test_task.sequences[2:]]
+    tiny = test_task.__class__("toy", sequences, test_task.labels, test_task.classes, test_task.path)
+    with pytest.raises(DataError, match="example 2 is 'AC', which makes no token"):
         measure(model_folder, center, tiny)
     assert not (tmp_path / "results").exists()
     assert len(measure(model_folder)) == 4  # another test file and another pooling

@@ -116,7 +116,7 @@ def test_places_that_begin_behind_the_padding_are_not_counted(name, tmp_path):
     loaded = load(tmp_path)
     assert places_of(loaded.model) == loaded.tokenizer.model_max_length == 69  # rows 1 to 69 of 70
     assert vectors(loaded, ["A" * 68], VectorSettings(), "x").shape == (1, 16)
-    with pytest.raises(DataError, match="x: a sequence has 70 tokens and this model takes 69"):
+    with pytest.raises(DataError, match="x: example 1 has 70 tokens and this model takes 69"):
         vectors(loaded, ["A" * 69], VectorSettings(), "x")
 
 

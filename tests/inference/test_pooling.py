@@ -6,7 +6,7 @@ from genomask.data import KmerTokenizer
 from genomask.errors import SettingsError
 from genomask.inference.forward import forward
 from genomask.inference.models import load
-from genomask.inference.pooling import VectorSettings, pooling_weights, vectors
+from genomask.inference.pooling import VectorSettings, pooling_weights, token_vectors, vectors
 from genomask.inference.tokens import tokenise
 
 
@@ -42,6 +42,13 @@ def test_cls_needs_a_special_token_in_front():
         pooling_weights(bare, "cls")
 
 
+def test_a_sequence_whose_middle_no_token_covers_is_named():
+    tokenised = tokenise(KmerTokenizer(k=4, stride=4), ["ACGT", "ACGTACG"], "file", ["row 2", "row 3"])
+    beyond = tokenised._replace(letters=np.array([4, 40]))
+    with pytest.raises(SettingsError, match="in row 3 no token covers the middle"):
+        pooling_weights(beyond, "center")
+
+
 def test_vectors_are_the_pooled_token_vectors_in_the_files_order(model_folder):
     loaded = load(model_folder)
     sequences = ["ACGTTGCAACGTAGGCTA", "ACGTACG", "GGGTTTACATCAT"]
@@ -49,6 +56,15 @@ def test_vectors_are_the_pooled_token_vectors_in_the_files_order(model_folder):
     for sequence, vector in zip(sequences, pooled, strict=True):
         hidden = forward(loaded.model, tokenise(loaded.tokenizer, [sequence], "file").tokens).detach().numpy()
         np.testing.assert_allclose(vector, hidden[1:-1].mean(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize(("every_layer", "width"), [(False, 32), (True, 192)])
+def test_of_no_sequences_there_are_no_vectors(model_folder, every_layer, width):
+    found = vectors(load(model_folder), [], VectorSettings(), "nothing", every_layer=every_layer)
+    assert (found.shape, found.dtype) == ((0, width), np.float32)
+    found = token_vectors(load(model_folder), [], VectorSettings(), "nothing")
+    assert [len(part) for part in found] == [0] * 4
+    assert found.vectors.shape == (0, 32)
 
 
 @pytest.mark.parametrize("ours", [True, False])

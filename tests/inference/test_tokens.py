@@ -75,8 +75,11 @@ def test_nucleotide_transformers_tokens_tell_their_letters_by_how_they_are_spelt
 
 @pytest.mark.parametrize("stride", [1, 3])
 def test_a_sequence_without_a_token_is_named(stride):
-    with pytest.raises(DataError, match="file: the sequence 'AC' makes no token"):
-        tokenise(KmerTokenizer(k=3, stride=stride), ["ACGTACG", "AC", "ACGTT", ""], "file")
+    sequences = ["ACGTACG", "AC", "ACGTT", ""]
+    with pytest.raises(DataError, match="file: example 2 is 'AC', which makes no token"):
+        tokenise(KmerTokenizer(k=3, stride=stride), sequences, "file")
+    with pytest.raises(DataError, match="file: row b is 'AC', which makes no token"):
+        tokenise(KmerTokenizer(k=3, stride=stride), sequences, "file", ["row a", "row b", "row c", "row d"])
 
 
 def test_a_tokenizer_that_lost_its_token_for_the_unknown_is_named():
@@ -104,7 +107,7 @@ def test_too_long_a_sequence_is_refused_where_positions_end(bert_folder, model_f
         model, tokenizer = load(folder)
         tokenised = tokenise(tokenizer, ["ACGT" * 300], "test.tsv")
         if refused:
-            with pytest.raises(DataError, match=r"test.tsv: a sequence has 602 tokens and this model takes 16"):
+            with pytest.raises(DataError, match=r"test.tsv: example 1 has 602 tokens and this model takes 16"):
                 check_lengths(model, tokenizer, tokenised, "test.tsv")
         else:
             check_lengths(model, tokenizer, tokenised, "test.tsv")
