@@ -111,6 +111,16 @@ def test_a_folder_that_holds_no_words_is_refused_in_a_sentence(bpe_recipe, tmp_p
         dna_tokenizer(replace(bpe_recipe.tokens, folder=str(tmp_path)))
 
 
+@pytest.mark.parametrize("name", ["nosuch", "no/such/folder", "bert-base-uncased"])
+def test_a_folder_that_is_not_there_is_called_so_and_the_hub_is_not_asked(bpe_recipe, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=rf"tokens\.folder = '{name}': there is no such folder\. Give a"):
+        dna_tokenizer(replace(bpe_recipe.tokens, folder=name))
+    (tmp_path / "words").write_text("")
+    with pytest.raises(SettingsError, match=r"tokens\.folder = 'words': is a file, no folder\."):
+        dna_tokenizer(replace(bpe_recipe.tokens, folder="words"))
+
+
 def test_an_out_that_is_there_is_left_alone(simulated, words):
     before = (words / "tokenizer.json").read_bytes()
     with pytest.raises(SettingsError, match="already there"):

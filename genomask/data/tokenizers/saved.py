@@ -57,6 +57,9 @@ def dna_tokenizer(settings: DnaTokenSettings) -> DnaTokenizer:
     """The tokenizer that a recipe asks for. Raises SettingsError where its folder holds none that reads plain DNA."""
     if not settings.folder:
         return KmerTokenizer(k=settings.k, stride=settings.stride)
+    if not Path(settings.folder).is_dir():  # transformers would take it for a name on the hub
+        there = "is a file, no folder" if Path(settings.folder).exists() else "there is no such folder"
+        raise SettingsError(f"tokens.folder = {quoted(settings.folder)}: {there}. {_MAKE}")
     try:
         tokenizer = open_tokenizer(Path(settings.folder))
     except Exception as problem:  # damaged files make transformers and tokenizers raise any kind
