@@ -88,7 +88,7 @@ def origin_of(model: Path | None, kind: str, out: Path, *, resume: bool) -> Orig
 def pretrain(
     recipe: Recipe,
     inputs: Inputs,
-    out: Path,
+    out: Path | str,
     *,
     origin: Origin | None = None,
     resume: bool = False,
@@ -104,6 +104,7 @@ def pretrain(
     other data, of another origin or of settings that may not change, or is in use by another process after `wait`
     seconds.
     """
+    out = Path(out)
     distributed.require_part(recipe.training.sequences_per_step)
     require_folder(out)
     with locked(out, wait) if distributed.is_main() else nullcontext():

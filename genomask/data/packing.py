@@ -9,18 +9,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, counted
 from genomask.types import IGNORE, PackedBatch, TokenSequences
 
 
 def pack(sequences: Sequence[np.ndarray], weights: np.ndarray | Sequence[float]) -> TokenSequences:
-    """Lay B sequences of ids end to end; `weights` (B,) are their weights in the loss."""
+    """Lay B sequences of ids end to end; `weights` (B,) are their weights in the loss.
+
+    Raises SettingsError for another number of weights.
+    """
+    require_weights(weights, len(sequences))
     cu_seqlens = np.zeros(len(sequences) + 1, dtype=np.int32)
     np.cumsum([len(x) for x in sequences], out=cu_seqlens[1:])
     ids = np.concatenate([np.zeros(0, dtype=np.int64), *sequences], dtype=np.int64)
     weights_B = torch.as_tensor(np.asarray(weights, dtype=np.float32))
-    assert len(weights_B) == len(sequences)
     return TokenSequences(torch.from_numpy(ids), torch.from_numpy(cu_seqlens), weights_B)
+
+
+def require_weights(weights: np.ndarray | Sequence[float], n_sequences: int) -> None:
+    """Raises SettingsError where there is not one weight a sequence."""
+    if np.shape(weights) != (n_sequences,):
+        raise SettingsError(
+            f"weights of shape {np.shape(weights)} for {counted(n_sequences, 'sequence')}; give each one weight."
+        )
 
 
 def take(tokens: TokenSequences, part: slice) -> TokenSequences:

@@ -67,7 +67,7 @@ def test_a_run_says_and_notes_what_this_processor_computes_in(
 def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_folder, caplog, monkeypatch):
     monkeypatch.setattr(process, "state", {"kept": True})
     with caplog.at_level("INFO", logger="genomask"):
-        pretrain(quick_recipe, inputs, run_folder)
+        pretrain(quick_recipe, inputs, str(run_folder))  # as a notebook may name it
     assert is_finished(run_folder)
     assert read_config(run_folder) == (quick_recipe, inputs)  # which are absolute
     assert re.search(r"[\d,]+ bases to train on, 4 windows of 510 bases held out", caplog.text)

@@ -62,7 +62,10 @@ class DnaTokenizer:
         return ""
 
     def encode_windows(self, windows: Sequence[np.ndarray], weights: np.ndarray) -> TokenSequences:
-        """[CLS] tokens [SEP] of each of B windows of base codes; `weights` (B,) are theirs in the loss."""
+        """[CLS] tokens [SEP] of each of B windows of base codes; `weights` (B,) are theirs in the loss.
+
+        Raises SettingsError for another number of weights.
+        """
         first, last = self.ends
         ids = [np.concatenate([first, self.encode_bases(codes), last]) for codes in windows]
         return pack(ids, weights)

@@ -8,6 +8,7 @@ ids hold (at k = 3 `ACG` is 16).
 import itertools
 from collections.abc import Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, BatchEncoding, PretrainedConfig, PreTrainedTokenizer
 
+from genomask.data.packing import require_weights
 from genomask.data.tokenizers.base import (
     CLS,
     LONGEST,
@@ -29,6 +31,7 @@ from genomask.data.tokenizers.base import (
     base_codes,
 )
 from genomask.errors import DataError, SettingsError
+from genomask.settings.ranges import require
 from genomask.types import TokenBases, TokenSequences
 
 MAX_K = 8
@@ -97,6 +100,7 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
 
     def encode_windows(self, windows: Sequence[np.ndarray], weights: np.ndarray) -> TokenSequences:
         """[CLS] k-mers [SEP] of each window: one pass over the bases of all, then a copy of what lies within each."""
+        require_weights(weights, len(windows))
         n_tokens = np.array([max(0, (len(codes) - self.k) // self.stride + 1) for codes in windows], dtype=np.int64)
         # without the remainder, so that at stride k the k-mers stay in phase
         n_bases = np.where(n_tokens > 0, self.bases_for(n_tokens), 0)
@@ -189,6 +193,8 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
 
 def check_kmers(k: int, stride: int, table: str = "") -> None:
     """Raises SettingsError for k outside 1..8 and for a stride that is neither 1 nor k; `table` is put before names."""
+    for name, value in (("k", k), ("stride", stride)):
+        require(isinstance(value, Integral) and not isinstance(value, bool), f"{table}{name}", "a whole number", value)
     if not 1 <= k <= 2 * MAX_K:  # beyond, the size is no figure to print, or one that takes minutes to work out
         raise SettingsError(f"{table}k must be from 1 to {MAX_K}, got {k}.")
     if k > MAX_K:

@@ -1,6 +1,7 @@
 """KmerTokenizer: DNABERT's ids, the vectorised path, and life as a transformers tokenizer."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomask.data import KmerTokenizer
+from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.tokenizers.kmer import CLS, MASK, PAD, SEP, UNK, base_codes
 from genomask.errors import DataError, SettingsError
 
@@ -54,6 +56,14 @@ def test_many_windows_are_encoded_at_once_as_one_by_one():
     one_by_one = np.stack([tokenizer.encode_bases(row) for row in codes])
     np.testing.assert_array_equal(tokenizer.encode_bases(codes), one_by_one)
     assert one_by_one.dtype == np.int64
+
+
+@pytest.mark.parametrize("weights", [np.ones(3), np.ones(1), np.ones((4, 1)), []])
+def test_each_window_has_one_weight(weights):
+    windows = [base_codes("ACGTACGT")] * 4
+    for encode in (KmerTokenizer(k=3).encode_windows, partial(DnaTokenizer.encode_windows, KmerTokenizer(k=3))):
+        with pytest.raises(SettingsError, match=r"weights of shape .* for 4 sequences; give each one weight"):
+            encode(windows, weights)
 
 
 def test_the_remainder_is_dropped_where_kmers_do_not_overlap():
@@ -138,6 +148,12 @@ def test_a_k_that_does_not_fit_is_refused_with_its_size():
     for k in (0, 600, 10**20):
         with pytest.raises(SettingsError, match=f"from 1 to 8, got {k}"):
             KmerTokenizer(k=k)
+    for wrong in ("4", 4.0, True, None):
+        with pytest.raises(SettingsError, match=f"^k must be a whole number, got {wrong!r}"):
+            KmerTokenizer(k=wrong)
+    assert KmerTokenizer(k=np.int64(4)).k == 4
+    with pytest.raises(SettingsError, match=r"^stride must be a whole number, got '1'"):
+        KmerTokenizer(stride="1")
     with pytest.raises(SettingsError, match=r"stride must be 1 .*got 2"):
         KmerTokenizer(k=6, stride=2)
 
