@@ -7,7 +7,7 @@ import numpy as np
 
 from genomask.data.sequences import NamedSequence, SequenceFile
 from genomask.errors import SettingsError, counted
-from genomask.files.inputs import STDOUT
+from genomask.files.inputs import STDOUT, named
 from genomask.files.vectors import Labels, names_beside, require_out, vector_file
 from genomask.inference.models import Loaded, load
 from genomask.inference.pooling import VectorSettings
@@ -40,10 +40,10 @@ def embed(model: Path, sequences: SequenceFile, pooling: str, out: Path, *, both
         writing: Future[None] | None = None
         for chunk in chunks(read_for(loaded, sequences, both_strands=both_strands)):
             if pooling == TOKENS:
-                labels, found = _of_tokens(loaded, chunk, settings, str(sequences.path))
+                labels, found = _of_tokens(loaded, chunk, settings, named(sequences.path))
             else:
                 labels = [[sequence.name for sequence in chunk]]
-                found = chunk_vectors(loaded, chunk, settings, str(sequences.path), both_strands=both_strands)
+                found = chunk_vectors(loaded, chunk, settings, named(sequences.path), both_strands=both_strands)
             if writing is not None:
                 writing.result()
             writing = writer.submit(write, labels, found)

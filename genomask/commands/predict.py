@@ -9,7 +9,7 @@ from typing import BinaryIO
 from genomask.data.sequences import SequenceFile
 from genomask.errors import counted
 from genomask.files.atomic import atomic_file
-from genomask.files.inputs import STDOUT
+from genomask.files.inputs import STDOUT, named
 from genomask.files.vectors import line_of, require_out
 from genomask.inference.classes import class_names, read_out
 from genomask.inference.models import load
@@ -31,7 +31,7 @@ def predict(model: Path, sequences: SequenceFile, out: Path, *, both_strands: bo
     done, tokens_per_batch = 0, VectorSettings().tokens_per_batch
     with working("predicting", unit="sequence") as work, _opened(out) as file:
         for chunk in chunks(read_for(loaded, sequences, both_strands=both_strands)):
-            found = chunk_logits(loaded, chunk, tokens_per_batch, str(sequences.path), both_strands=both_strands)
+            found = chunk_logits(loaded, chunk, tokens_per_batch, named(sequences.path), both_strands=both_strands)
             said = read_out(loaded.model, found)
             if done == 0:
                 file.write(f"{line_of(['name', 'label', *class_names(loaded.model)])}\n".encode())

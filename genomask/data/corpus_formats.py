@@ -123,9 +123,8 @@ def rows(shard: Shard, column: str, first: int = 0) -> Rows:
 
 def _damaged(shard: Shard, how: Format, row: int, error: Exception) -> ShardDamaged:
     reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-    return ShardDamaged(
-        f"{shard.name}: cut short or damaged after {how.row} {row + 1} ({reason}). Download or compress it again."
-    )
+    place = f"after {how.row} {row + 1}" if row >= 0 else f"before the end of its first {how.row}"
+    return ShardDamaged(f"{shard.name}: cut short or damaged {place} ({reason}). Download or compress it again.")
 
 
 @contextmanager

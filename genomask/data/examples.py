@@ -17,6 +17,7 @@ from genomask.data.reading import DNA, Reading
 from genomask.data.table import table_rows
 from genomask.data.tasks import classes_of
 from genomask.errors import DataError, SettingsError, counted, quoted, shown
+from genomask.files.inputs import named
 
 ONE, SEVERAL, NUMBER = "single_label_classification", "multi_label_classification", "regression"
 """What is learnt of a sequence, as transformers calls it (`problem_type`)."""
@@ -68,7 +69,7 @@ class _Rows:
     def each(self, read: Callable[[str, str], T]) -> list[list[T]]:
         """Every cell, read by a function of it and of where it stands."""
         return [
-            [read(cell, f"{self.path}, row {number}") for cell in cells]
+            [read(cell, f"{named(self.path)}, row {number}") for cell in cells]
             for number, cells in zip(self.numbers, self.cells, strict=True)
         ]
 
@@ -86,11 +87,11 @@ def read_examples(
     rows = _Rows(path, [], [])
     names = reading.columns(columns.sequence)
     for row, cells in table_rows(path, {"sequence-column": names, **asked}):
-        sequences.append(reading.joined(cells[: len(names)], f"{path}, row {row}"))
+        sequences.append(reading.joined(cells[: len(names)], f"{named(path)}, row {row}"))
         rows.numbers.append(row)
         rows.cells.append(cells[len(names) :])
     if not sequences:
-        raise DataError(f"{path}: there are no rows below the header. Give a file with examples.")
+        raise DataError(f"{named(path)}: there are no rows below the header. Give a file with examples.")
     if columns.target:
         return Examples(path, sequences, NUMBER, [columns.target], _numbers(rows, columns.target, is_first=not like))
     if len(columns.labels) > 1:
@@ -114,7 +115,7 @@ def _several(rows: _Rows, like: Examples | None) -> tuple[list[str], np.ndarray]
     classes = like.classes if like else sorted({label for found in labels for label in found})
     if len(classes) < 2:
         raise DataError(
-            f"{rows.path}: there is no label but {quoted(classes[0] if classes else '')}; give rows of two."
+            f"{named(rows.path)}: there is no label but {quoted(classes[0] if classes else '')}; give rows of two."
         )
     if like:
         _refuse_unknown(rows, labels, like)
@@ -126,8 +127,9 @@ def _refuse_unknown(rows: _Rows, labels: Sequence[Sequence[str]], like: Examples
     for number, found in zip(rows.numbers, labels, strict=True):
         if other := [label for label in found if label not in known]:
             raise DataError(
-                f"{rows.path}, row {number}: label {quoted(other[0])} is not in the training file {like.path}, whose "
-                f"labels are {shown(', '.join(like.classes), most=400)}. Give both files the same labels."
+                f"{named(rows.path)}, row {number}: label {quoted(other[0])} is not in the training file "
+                f"{named(like.path)}, whose labels are {shown(', '.join(like.classes), most=400)}. Give both files "
+                "the same labels."
             )
 
 
@@ -135,8 +137,8 @@ def _numbers(rows: _Rows, name: str, *, is_first: bool) -> np.ndarray:
     numbers: np.ndarray = np.array(rows.each(_number))
     if is_first and (numbers == numbers[0]).all():
         raise DataError(
-            f"{rows.path}: column {quoted(name)} has only {numbers[0, 0]:g}, in {counted(len(numbers), 'row')}, so "
-            "there is nothing to learn. Give rows whose targets differ."
+            f"{named(rows.path)}: column {quoted(name)} has only {numbers[0, 0]:g}, in "
+            f"{counted(len(numbers), 'row')}, so there is nothing to learn. Give rows whose targets differ."
         )
     return numbers
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from genomask.errors import DataError, SettingsError, shown
 from genomask.files.bgzip import BGZIP_END, HEADER_BYTES, is_bgzip
-from genomask.files.inputs import STDIN, empty, reading, require_file
+from genomask.files.inputs import STDIN, empty, named, reading, require_file
 from genomask.files.unpacked import unpacked
 
 CHUNK_BYTES = 1 << 22
@@ -68,7 +68,7 @@ class Part(NamedTuple):
 
     def where(self, path: Path) -> str:
         """The file, and the line where there is one."""
-        return f"{path}, line {self.line}" if self.line else str(path)
+        return f"{named(path)}, line {self.line}" if self.line else named(path)
 
 
 def read_fasta(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
@@ -127,11 +127,11 @@ def opened(path: Path) -> Iterator[BufferedIOBase]:
             yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
-            f"{path}: the gzip data is cut short or damaged ({error}). Download or compress the file again."
+            f"{named(path)}: the gzip data is cut short or damaged ({error}). Download or compress the file again."
         ) from error
     except OSError as error:
         raise DataError(
-            f"{path}: the file cannot be read ({error.strerror}). Check the file and its rights."
+            f"{named(path)}: the file cannot be read ({error.strerror}). Check the file and its rights."
         ) from error
 
 
@@ -142,7 +142,7 @@ def _open(path: Path) -> Iterator[BufferedIOBase]:
     with reading(path) as file:
         if path != STDIN:
             _require_bgzip_end(path, file)
-        with unpacked(file, str(path), advice) as content:
+        with unpacked(file, named(path), advice) as content:
             yield content
 
 
@@ -240,11 +240,11 @@ def _bad_letter(path: Path, record: str, part: Part, refused_from: int) -> DataE
 
 def _not_fasta(path: Path, part: Part) -> DataError:
     """The sentence for a file whose first text is not a header."""
-    text = part.text.lstrip()
+    name, text = named(path), part.text.lstrip()
     line = part.line + part.text[: len(part.text) - len(text)].count(b"\n")
     if text[257:262] == b"ustar":
-        return DataError(f"{path}: this is a tar archive. Unpack it and name the files that were in it.")
+        return DataError(f"{name}: this is a tar archive. Unpack it and name the files that were in it.")
     if text.startswith(b"@"):
-        return DataError(f"{path}, line {line}: not FASTA but FASTQ or SAM. Convert it: FASTA records begin with '>'.")
+        return DataError(f"{name}, line {line}: not FASTA but FASTQ or SAM. Convert it: FASTA records begin with '>'.")
     found = text[:20].decode("utf-8", errors="backslashreplace")
-    return DataError(f"{path}, line {line}: not FASTA: expected a line that begins with '>', found {found!r}.")
+    return DataError(f"{name}, line {line}: not FASTA: expected a line that begins with '>', found {found!r}.")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from genomask.data.fasta import BLANKS, Part, chunks_of
 from genomask.errors import DataError, shown
+from genomask.files.inputs import named
 
 MAGIC = b"LOCUS" + b" " * 7
 NAMED_BY = (b"VERSION", b"ACCESSION", b"LOCUS")
@@ -70,10 +71,10 @@ def read_genbank(file: BufferedIOBase, path: Path) -> Iterator[Part]:
                 record.in_letters = True
                 yield Part(is_header=True, text=b">" + record.name, line=line - 1)
             else:
-                _require_whole(record, f"{path}, line {line - 1}")
+                _require_whole(record, f"{named(path)}, line {line - 1}")
                 record = _Record()
     if record.in_letters or record.names:
-        raise DataError(f"{path}: its last record does not end with //, so it is cut short. Download it again.")
+        raise DataError(f"{named(path)}: its last record does not end with //, so it is cut short. Download it again.")
 
 
 def _line_with(chunk: bytes, word: bytes, at: int) -> int:

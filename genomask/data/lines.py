@@ -11,7 +11,7 @@ from io import BufferedIOBase
 from pathlib import Path
 
 from genomask.errors import DataError
-from genomask.files.inputs import empty, reading, require_file
+from genomask.files.inputs import empty, named, reading, require_file
 from genomask.files.unpacked import unpacked
 
 READ_BYTES = 1 << 14
@@ -26,8 +26,9 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises DataError for a file that is absent, empty, not text, has a line of over 64 MiB, or whose gzip data is cut
     short or damaged.
     """
+    name = named(path)
     for number, line in numbered_bytes(path):
-        yield number, decoded(line.rstrip(b"\r\n"), f"{path}, line {number}")
+        yield number, decoded(line.rstrip(b"\r\n"), f"{name}, line {number}")
 
 
 def numbered_bytes(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -38,12 +39,13 @@ def numbered_bytes(path: Path) -> Iterator[tuple[int, bytes]]:
         for number, line in enumerate(_byte_lines(path), 1):
             yield number, line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        place = f"after line {number}" if number else "before the end of its first line"
         raise DataError(
-            f"{path}: the gzip data is cut short or damaged after line {number}. Download or compress the file again."
+            f"{named(path)}: the gzip data is cut short or damaged {place}. Download or compress the file again."
         ) from error
     except OSError as error:
         raise DataError(
-            f"{path}: the file cannot be read ({error.strerror}). Check the file and its rights."
+            f"{named(path)}: the file cannot be read ({error.strerror}). Check the file and its rights."
         ) from error
     if number == 0:
         raise empty(path, "Give a file with content.")
@@ -62,7 +64,7 @@ def decoded(line: bytes, where: str) -> str:
 
 def _byte_lines(path: Path) -> Iterator[bytes]:
     advice = "Unpack it first; plain and gzip files are read."
-    with reading(path) as file, unpacked(file, str(path), advice) as content:
+    with reading(path) as file, unpacked(file, named(path), advice) as content:
         yield from split_lines(path, content)
 
 
@@ -82,8 +84,8 @@ def split_lines(path: Path, file: BufferedIOBase) -> Iterator[bytes]:
             parts, size = [rest], len(rest)
         if size > LONGEST_LINE:
             raise DataError(
-                f"{path}, line {number + 1}: longer than {LONGEST_LINE >> 20} MiB. Is this file what it should be? "
-                "Write it with shorter lines."
+                f"{named(path)}, line {number + 1}: longer than {LONGEST_LINE >> 20} MiB. Is this file what it should "
+                "be? Write it with shorter lines."
             )
     yield from map(_without_mark, b"".join(parts).splitlines(keepends=True))
 

@@ -12,7 +12,7 @@ from genomask.data.lines import numbered_lines
 from genomask.data.sequences import NamedSequence, SequenceFile, clean_sequence
 from genomask.data.table import table_rows
 from genomask.errors import DataError, SettingsError
-from genomask.files.inputs import STDIN, require_file
+from genomask.files.inputs import STDIN, named, require_file
 
 PAIR = "\t"
 """Between two texts."""
@@ -62,12 +62,14 @@ def read_texts(asked: SequenceFile) -> Iterator[NamedSequence]:
     if asked.genome:
         raise SettingsError("--genome gives regions of DNA, and this is a model of text; leave it out.")
     if is_genome(path):
-        raise DataError(f"{path}: this is a genome, and the model is one of text. Give a model of DNA, or a text.")
+        raise DataError(
+            f"{named(path)}: this is a genome, and the model is one of text. Give a model of DNA, or a text."
+        )
     names = TEXT.columns(asked.column)
     found = _of_table(asked, names) if _is_table(asked, names) else _of_lines(asked)
     first = next(found, None)
     if first is None:
-        raise DataError(f"{path}: there is no text in it. Give a file with at least one.")
+        raise DataError(f"{named(path)}: there is no text in it. Give a file with at least one.")
     yield from itertools.chain([first], found)
 
 
@@ -83,13 +85,13 @@ def _is_table(asked: SequenceFile, names: Sequence[str]) -> bool:
 
 def _of_table(asked: SequenceFile, names: Sequence[str]) -> Iterator[NamedSequence]:
     for row, (*cells, name) in table_rows(asked.path, {"sequence-column": names}, optional="name"):
-        yield NamedSequence(" ".join(name.split()) or str(row), TEXT.joined(cells, f"{asked.path}, row {row}"))
+        yield NamedSequence(" ".join(name.split()) or str(row), TEXT.joined(cells, f"{named(asked.path)}, row {row}"))
 
 
 def _of_lines(asked: SequenceFile) -> Iterator[NamedSequence]:
     for number, line in numbered_lines(asked.path):
         if line.strip():
-            yield NamedSequence(str(number), TEXT.joined(line.split(PAIR), f"{asked.path}, line {number}"))
+            yield NamedSequence(str(number), TEXT.joined(line.split(PAIR), f"{named(asked.path)}, line {number}"))
 
 
 DNA = Reading("sequence", several=False, clean=clean_sequence, read=SequenceFile.read, alphabet="plain DNA letters")

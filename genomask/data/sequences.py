@@ -18,7 +18,7 @@ from genomask.data.genome import Genome
 from genomask.data.genome_formats import is_genome, read_genome
 from genomask.data.table import table_rows
 from genomask.errors import DataError
-from genomask.files.inputs import require_file, split_at_file
+from genomask.files.inputs import named, require_file, split_at_file
 
 _LETTERS = "ACGTURYSWKMBDHVN"
 _AS_ACGTN = str.maketrans(_LETTERS + _LETTERS.lower(), 2 * "ACGTTNNNNNNNNNNN")
@@ -77,7 +77,7 @@ class SequenceFile:
             found = self._of_table()
         first = next(found, None)
         if first is None:
-            raise DataError(f"{self.path}: there is no sequence in it. Give a file with at least one.")
+            raise DataError(f"{named(self.path)}: there is no sequence in it. Give a file with at least one.")
         yield first
         yield from found
 
@@ -101,7 +101,8 @@ class SequenceFile:
         if self.path.name.removesuffix(".gz").endswith(".bed"):
             raise DataError(f"{self.path}: a BED file names regions; give the genome that they are of by --genome.")
         for row, (text, name) in table_rows(self.path, {"sequence-column": self.column or "sequence"}, optional="name"):
-            sequence = NamedSequence(_one_line(name) or str(row), clean_sequence(text, f"{self.path}, row {row}"))
+            where = f"{named(self.path)}, row {row}"
+            sequence = NamedSequence(_one_line(name) or str(row), clean_sequence(text, where))
             self._check_length(sequence.name, len(sequence.bases))
             yield sequence
 
@@ -115,8 +116,8 @@ class SequenceFile:
     def _check_length(self, name: str, bases: int) -> None:
         if bases > self.most_bases:
             raise DataError(
-                f"{self.path}: {name} has more than {self.most_bases:,} bases, which is the most that is read as one "
-                "sequence. Give parts of it: the regions of a BED file, with the genome by --genome."
+                f"{named(self.path)}: {name} has more than {self.most_bases:,} bases, which is the most that is read "
+                "as one sequence. Give parts of it: the regions of a BED file, with the genome by --genome."
             )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from genomask.data.lines import LONGEST_LINE, numbered_lines
 from genomask.errors import DataError, counted, shown
+from genomask.files.inputs import named
 
 csv.field_size_limit(LONGEST_LINE)  # by default 131,072, fewer than a gene may have
 
@@ -24,19 +25,19 @@ def table_rows(
     Rows that are blank are left out. Last comes the cell of the column `optional`, "" where there is none. Raises
     DataError with the row for whatever is wrong with the table.
     """
-    lines = numbered_lines(path)
+    file, lines = named(path), numbered_lines(path)
     _, header = next(lines)
     wanted = [
         (option, name.strip().lower())
         for option, named in columns.items()
         for name in ([named] if isinstance(named, str) else named)
     ]
-    delimiter = _delimiter(path, header, [name for _, name in wanted])
-    names = [name.lower() for name in _split(header, delimiter, f"{path}, row 1")]
-    places = [_column(path, names, option, name) for option, name in wanted]
+    delimiter = _delimiter(file, header, [name for _, name in wanted])
+    names = [name.lower() for name in _split(header, delimiter, f"{file}, row 1")]
+    places = [_column(file, names, option, name) for option, name in wanted]
     extra = names.index(optional) if optional in names else None
     for number, line in lines:
-        where = f"{path}, row {number}"
+        where = f"{file}, row {number}"
         row = _split(line, delimiter, where)
         if not any(row):
             continue
@@ -68,26 +69,26 @@ def _unquoted(cell: str) -> str:
     return cell[1:-1].replace('""', '"').strip() if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
 
 
-def _delimiter(path: Path, header: str, wanted: Sequence[str]) -> str:
+def _delimiter(file: str, header: str, wanted: Sequence[str]) -> str:
     for delimiter in ("\t", ","):
         if delimiter in header:
             return delimiter
     if header.strip().lower() in wanted:
         return "\t"  # the only column
     raise DataError(
-        f"{path}, row 1: neither a tab nor a comma in {header.strip()[:40]!r}, so this is no TSV or CSV table. "
+        f"{file}, row 1: neither a tab nor a comma in {header.strip()[:40]!r}, so this is no TSV or CSV table. "
         f"Give a table with the {'columns' if len(wanted) > 1 else 'column'} {' and '.join(wanted)}."
     )
 
 
-def _column(path: Path, names: list[str], option: str, wanted: str) -> int:
+def _column(file: str, names: list[str], option: str, wanted: str) -> int:
     """Where the column called `wanted`, by `option`, is."""
     if names.count(wanted) == 1:
         return names.index(wanted)
     found = shown(", ".join(map(shown, names)), most=400)
     if wanted in names:
-        raise DataError(f"{path}, row 1: {names.count(wanted)} columns are called {wanted!r}; keep one of: {found}.")
+        raise DataError(f"{file}, row 1: {names.count(wanted)} columns are called {wanted!r}; keep one of: {found}.")
     raise DataError(
-        f"{path}, row 1: no column {wanted!r} among: {found}. "
+        f"{file}, row 1: no column {wanted!r} among: {found}. "
         f"Rename the column that holds it, or name it by --{option}."
     )

@@ -14,6 +14,7 @@ import numpy as np
 from genomask.data.sequences import clean_sequence
 from genomask.data.table import table_rows
 from genomask.errors import DataError, counted, quoted, shown
+from genomask.files.inputs import named
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 MANY_CLASSES = 20
@@ -55,9 +56,9 @@ def read_task(path: Path | str, name: str | None = None, columns: Columns = USUA
     for row, (sequence, label) in table_rows(
         path, {"sequence-column": columns.sequence, "label-column": columns.label}
     ):
-        sequences.append(clean_sequence(sequence, f"{path}, row {row}"))
+        sequences.append(clean_sequence(sequence, f"{named(path)}, row {row}"))
         if not label:
-            raise DataError(f"{path}, row {row}: the label is empty. Give the row a label, or remove it.")
+            raise DataError(f"{named(path)}, row {row}: the label is empty. Give the row a label, or remove it.")
         labels.append(label)
     return task_of(path, sequences, labels, name)
 
@@ -88,16 +89,16 @@ def classes_of(labels: Sequence[str], path: Path, of_measurements: str) -> list[
             if classes
             else "there are no rows below the header"
         )
-        raise DataError(f"{path}: {found}; a task needs at least two classes. Give a file with rows of each.")
+        raise DataError(f"{named(path)}: {found}; a task needs at least two classes. Give a file with rows of each.")
     if _are_measurements(classes, len(labels)):
         raise DataError(
-            f"{path}: these labels look like measurements ({len(classes):,} different numbers in {len(labels):,} rows, "
-            f"such as {shown(classes[0])}); {of_measurements}"
+            f"{named(path)}: these labels look like measurements ({len(classes):,} different numbers in "
+            f"{len(labels):,} rows, such as {shown(classes[0])}); {of_measurements}"
         )
     if len(classes) == len(labels) > MANY_CLASSES:
         raise DataError(
-            f"{path}: each of its {len(labels):,} rows has a label of its own, such as {shown(classes[0])}, so there "
-            "is nothing to learn of any. Name the column that holds the classes by --label-column."
+            f"{named(path)}: each of its {len(labels):,} rows has a label of its own, such as {shown(classes[0])}, so "
+            "there is nothing to learn of any. Name the column that holds the classes by --label-column."
         )
     return sorted(classes, key=int) if all(_INTEGER.fullmatch(text) for text in classes) else classes
 

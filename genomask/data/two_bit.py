@@ -15,6 +15,7 @@ import numpy as np
 from genomask.data.fasta import CHUNK_BYTES, Part
 from genomask.data.intervals import intersect, union
 from genomask.errors import DataError
+from genomask.files.inputs import named
 
 SIGNATURES = {bytes.fromhex("4327411a"): "<", bytes.fromhex("1a412743"): ">"}
 """First bytes -> order of the bytes in a number."""
@@ -86,7 +87,7 @@ class _Reader:
 
     def damaged(self, found: str) -> DataError:
         """What to say of the file."""
-        return DataError(f"{self.path}: the 2bit data is cut short or damaged ({found}). Download it again.")
+        return DataError(f"{named(self.path)}: the 2bit data is cut short or damaged ({found}). Download it again.")
 
 
 def _record(two_bit: _Reader) -> Iterator[Part]:

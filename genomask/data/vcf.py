@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from genomask.data.lines import decoded, numbered_bytes
 from genomask.errors import DataError, counted, quoted
+from genomask.files.inputs import named
 
 COLUMNS = 8
 MOST_DIGITS = 18
@@ -49,9 +50,9 @@ def read_vcf(path: Path) -> Iterator[VcfLine]:
 
     Raises DataError, with the line, for what is no VCF.
     """
-    has_columns = False
+    has_columns, name = False, named(path)
     for number, raw in numbered_bytes(path):
-        where = f"{path}, line {number}"
+        where = f"{name}, line {number}"
         if number == 1:
             _refuse_other_files(raw, where)
         if _WITHOUT_TABS.match(raw):
@@ -66,7 +67,7 @@ def read_vcf(path: Path) -> Iterator[VcfLine]:
             raise DataError(f"{where}: a variant before the line that begins with #CHROM. Give the whole VCF.")
         yield VcfLine(number, raw, _variant(raw, where))
     if not has_columns:
-        raise DataError(f"{path}: no line begins with #CHROM, so this is not a VCF, or only the beginning of one.")
+        raise DataError(f"{name}: no line begins with #CHROM, so this is not a VCF, or only the beginning of one.")
 
 
 def with_info(raw: bytes, entry: str) -> bytes:

@@ -56,6 +56,11 @@ def reading(path: Path) -> Iterator[BufferedReader]:
             yield file
 
 
+def named(path: Path) -> str:
+    """What messages call a file; standard input by what it is, not by where the system keeps it."""
+    return "standard input" if path == STDIN else str(path)
+
+
 def empty(path: Path, advice: str) -> DataError:
     """That nothing is in a file, or came by standard input, and how to mend it: `advice` is for a file."""
     if path == STDIN:
@@ -179,6 +184,11 @@ def require_model(folder: Path) -> None:
         return
     if is_run(folder.parent):
         raise DataError(f"{folder}: the run has not finished, so there is no model yet; go on with it by --resume.")
+    if folder.is_file():
+        raise DataError(
+            f"{folder}: this is a file, and a model is a folder; give that of a run or of a model, or the name of a "
+            "model on the hub (owner/name)."
+        )
     if not folder.is_dir():
         raise DataError(
             f"{folder}: no model here (no such folder); check the spelling, and the folder you are in ({os.getcwd()}), "

@@ -170,6 +170,12 @@ def test_a_folder_that_is_no_model_is_told_by_what_is_in_it(tmp_path):
         require_model(tmp_path)
 
 
+def test_a_file_is_no_model(tmp_path):
+    (tmp_path / "g.fa").write_text(">a\nACGT\n")
+    with pytest.raises(DataError, match=r"g\.fa: this is a file, and a model is a folder; give that of a run or of a"):
+        require_model(tmp_path / "g.fa")
+
+
 def test_a_model_folder_that_is_none(tmp_path, monkeypatch, capsys):
     path = tmp_path / "task.tsv"
     path.write_text(TASK)

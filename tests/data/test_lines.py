@@ -1,4 +1,6 @@
 import gzip
+import io
+import types
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from genomask.data import lines
 from genomask.data.lines import numbered_lines
 from genomask.errors import DataError
+from genomask.files.inputs import STDIN
 
 LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0\ufeff"), max_size=6)
 TEXT = st.lists(LINE, min_size=1, max_size=8)
@@ -48,6 +51,23 @@ def test_a_line_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_bytes(b"short\n" + 20 * b"A")
     with pytest.raises(DataError, match="line 2: longer than"):
         list(numbered_lines(tmp_path / "a.txt"))
+
+
+def test_a_cut_within_the_first_line_is_after_no_line(tmp_path):
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"a\nb\n", mtime=0)[:-9])
+    with pytest.raises(DataError, match="cut short or damaged before the end of its first line"):
+        list(numbered_lines(tmp_path / "a.gz"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(gzip.compress(b"a\n" * 99, mtime=0)[:-9], ": the gzip data is cut short"), (b"a\n\xff\n", ", line 2: not UTF-8"),
+     (b"BZh", ": this is compressed with bzip2")],
+)  # fmt: skip
+def test_standard_input_is_called_so(monkeypatch, content, said):
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(content))))
+    with pytest.raises(DataError, match=f"^standard input{said}"):
+        list(numbered_lines(STDIN))
 
 
 def test_lines_before_a_cut_are_read(tmp_path):
