@@ -101,6 +101,7 @@ TableColumn = Annotated[
         help="Of the sequences in a table. Default: sequence; for a model of text text, or two, as question,sentence.",
     ),
 ]
+DnaColumn = Annotated[str, typer.Option(metavar="HEADER", help="Of the sequences in a table. Default: sequence.")]
 BothStrands = Annotated[
     bool, typer.Option("--both-strands", help="Average over each sequence and its reverse complement.")
 ]

@@ -44,16 +44,17 @@ def older_than(root: Path, days: float) -> list[Entry]:
 
 
 def clear(root: Path, chosen: list[Entry]) -> Iterator[str]:
-    """Remove what was chosen; say what was freed and what was left, since a process uses it."""
+    """Remove what was chosen; say what was freed of all, and what was left, since a process uses it."""
     freed, n_freed = 0, 0
     with cache_errors(root):
+        n_all = sum(1 for _ in entries(root))
         for entry in chosen:
             size = entry.size
             if remove(entry):
                 freed, n_freed = freed + size, n_freed + 1
             else:
                 yield Line(f"{entry.path}: in use, left as it is")
-    yield Line(f"{root}: {sized(freed)} freed, {n_freed:,} of {counted(len(chosen), 'entry', 'entries')} removed")
+    yield Line(f"{root}: {sized(freed)} freed, {n_freed:,} of {counted(n_all, 'entry', 'entries')} removed")
 
 
 def sized(n_bytes: int) -> str:

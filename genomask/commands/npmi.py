@@ -97,7 +97,7 @@ def first_unscored(table: NpmiTable) -> int:
 def longest_scored(table: NpmiTable) -> int:
     """The length of the longest words that have scores; 2 where none has, which `best_frame` refuses."""
     longest = max(2, first_unscored(table) - 1)
-    if longest < table.max_n:
+    if longest < table.max_n and first_unscored(table) > 2:
         log.info("no word of more than %d bases has a score in this table: shown are those of %d", longest, longest)
     return longest
 

@@ -71,7 +71,7 @@ def best_frame(table: NpmiTable, n: int, top: int) -> pd.DataFrame:
     if frame.empty:
         raise SettingsError(
             f"no {n}-gram of this table is counted {table.min_count} times, so none has a score; "
-            "ask for a shorter --n, or count again with a lower --min-count."
+            f"{'ask for a shorter --n, or ' if n > 2 else ''}count again with a lower --min-count."
         )
     scores = {name: frame[name].map("{:.3f}".format) for name in ("naive_pmi", "pmi", "npmi")}
     return frame.assign(count=frame["count"].map("{:,}".format), **scores)

@@ -31,6 +31,12 @@ def test_the_version_is_printed():
     assert (said.exit_code, said.output) == (0, f"genomask {__version__}\n")
 
 
+def test_leaks_which_takes_no_model_has_no_words_about_models():
+    said = CliRunner().invoke(cli.app, ["leaks", "--help"]).output
+    assert "--sequence-column" in said
+    assert "model" not in said
+
+
 def test_an_option_takes_the_files_that_a_shell_pattern_gives():
     assert cli.repeat_options(["pretrain", "--genome", "a.fa", "b.fa", "--out", "x", "--resume"]) == [
         "pretrain", "--genome", "a.fa", "--genome", "b.fa", "--out", "x", "--resume",

@@ -192,10 +192,19 @@ def test_show_refuses_what_is_no_table_and_lengths_that_it_lacks(fasta, out):
     with pytest.raises(DataError, match=r"a\.fa is not an NPMI table"):
         genomask("show", fasta)
     genomask(fasta, "--max-n", 3, "--out", out)
-    with pytest.raises(SettingsError, match="n-grams up to 3, not 4"):
+    with pytest.raises(SettingsError, match="n-grams up to 3, not 4; count with --max-n 4"):
         genomask("show", out, "--n", 4)
-    with pytest.raises(SettingsError, match="at least 2"):
-        genomask("show", out, "--n", 1)
+    assert "Invalid value for '--n'" in genomask("show", out, "--n", 1).output
+
+
+def test_a_table_without_scores_says_no_more_than_that(fasta, out, caplog):
+    genomask(fasta, "--max-n", 3, "--min-count", 10**6, "--out", out)
+    caplog.clear()
+    with pytest.raises(SettingsError, match=r"no 2-gram .* so none has a score; count again with a lower --min-count"):
+        genomask("show", out)
+    assert "shown are those" not in caplog.text
+    with pytest.raises(SettingsError, match=r"no 3-gram .* ask for a shorter --n, or count again"):
+        genomask("show", out, "--n", 3)
 
 
 def test_help_names_the_commands_and_the_options_of_counting():

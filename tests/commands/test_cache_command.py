@@ -42,13 +42,13 @@ def test_a_genome_is_listed_kept_while_it_is_young_and_removed(opened, root):
     assert "small.fa" in said
     assert "just now" in said
     assert f"genomes/{opened.name}" in said.replace("\n", "")
-    assert "0 of 0 entries removed" in cache("clear", "--older-than", "1")
+    assert "0 of 1 entry removed" in cache("clear", "--older-than", "1")
     with pytest.raises(SettingsError, match=r"would be removed; give --yes"):
         cache("clear")
     old = time.time() - 3 * 24 * 3600
     os.utime(opened / "seal.json", (old, old))
     assert "3 days ago" in cache()
-    assert "0 of 0 entries" in cache("clear", "--older-than", "3.5", "--yes")
+    assert "0 of 1 entry removed" in cache("clear", "--older-than", "3.5", "--yes")
     assert "1 of 1 entry removed" in cache("clear", "--older-than", "2.5", "--yes")
     assert not opened.exists()
     assert "nothing is kept here" in cache()

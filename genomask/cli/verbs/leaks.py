@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from genomask.cli.options import Ambiguous, TableColumn
+from genomask.cli.options import Ambiguous, DnaColumn
 from genomask.files import inputs
 from genomask.files.genomes import input_kept
 from genomask.terminal.console import show
@@ -24,7 +24,7 @@ def leaks(
             parser=inputs.output_file, metavar="FILE", help="F.tsv for the sequences of A that were found, a row each."
         ),
     ] = None,
-    sequence_column: TableColumn = "",
+    sequence_column: DnaColumn = "",
     ambiguous: Ambiguous = "error",
 ) -> None:
     """Find sequences of A in B: whole, as reverse complement, or by 32 bases in a row on either strand."""

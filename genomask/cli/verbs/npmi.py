@@ -102,7 +102,7 @@ def best(
     n: Annotated[
         int | None,
         typer.Option(
-            min=1, max=LONGEST_WORDS, help="Their length, 2 to 12 bases. Default: the longest that has scores."
+            min=2, max=LONGEST_WORDS, help="Their length, 2 to 12 bases. Default: the longest that has scores."
         ),
     ] = None,
     tsv: Annotated[Path | None, file("Also write all scores (of that --n) here as text.")] = None,
@@ -120,7 +120,7 @@ def motifs(
         Path,
         typer.Option(parser=inputs.input_file, metavar="FILE", help="Motif matrices in JASPAR format, plain or gzip."),
     ],
-    n: Annotated[int, typer.Option(min=1, max=LONGEST_WORDS, help="Length of the words, 2 to 12 bases.")] = 6,
+    n: Annotated[int, typer.Option(min=2, max=LONGEST_WORDS, help="Length of the words, 2 to 12 bases.")] = 6,
     top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words are tested.")] = 100,
     match_fraction: Annotated[
         float, typer.Option(help="Fraction of all words that match a motif, those scoring best: above 0, at most 0.5.")

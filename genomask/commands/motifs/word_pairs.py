@@ -39,7 +39,7 @@ def word_pairs(scores: np.ndarray, counts: np.ndarray, top: int) -> WordPairs:
     if scored < 2:
         raise SettingsError(
             f"{'only one' if scored else 'no'} {n}-mer of this table has an NPMI, so there is nothing to compare; "
-            "ask for a shorter --n, or count again with a lower --min-count."
+            f"{'ask for a shorter --n, or ' if n > 2 else ''}count again with a lower --min-count."
         )
     if not 0 < top <= scored // 2:
         raise SettingsError(

@@ -125,7 +125,8 @@ class NpmiTable:
     def counts(self, n: int) -> np.ndarray:
         """(4**n,) int64 occurrences."""
         if n not in self.ngram_counts:
-            raise SettingsError(f"this NPMI table holds n-grams up to {self.max_n}, not {n}; count with max_n={n}.")
+            more = f"; count with --max-n {n} (in Python max_n={n})" if n > self.max_n else ""
+            raise SettingsError(f"this NPMI table holds n-grams up to {self.max_n}, not {n}{more}.")
         return self.ngram_counts[n]
 
     def naive_pmi(self, n: int) -> np.ndarray:

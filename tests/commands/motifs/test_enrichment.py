@@ -215,7 +215,7 @@ def test_adjusted_p_follow_benjamini_and_hochberg(files):
     ("change", "words"),
     [
         (["--n", 7], "n-grams up to 5, not 7"),
-        (["--n", 1], "single base has no NPMI"),
+        (["--n", 1], "Invalid value for '--n'"),
         (["--top", 5000], "top=5000 of the 1024 5-mers"),
         (["--match-fraction", 0], "between 0 and 0.5"),
         (["--jaspar", "nowhere.txt"], "nowhere.txt: no such file"),
