@@ -13,17 +13,28 @@ from genomask.errors import SettingsError, counted
 from genomask.types import IGNORE, PackedBatch, TokenSequences
 
 
+MOST_TOKENS = 2**31 - 1
+"""That int32 counts, which attention kernels take."""
+
+
 def pack(sequences: Sequence[np.ndarray], weights: np.ndarray | Sequence[float]) -> TokenSequences:
     """Lay B sequences of ids end to end; `weights` (B,) are their weights in the loss.
 
     Raises SettingsError for another number of weights.
     """
     require_weights(weights, len(sequences))
-    cu_seqlens = np.zeros(len(sequences) + 1, dtype=np.int32)
-    np.cumsum([len(x) for x in sequences], out=cu_seqlens[1:])
+    cu_seqlens = bounds_of([len(x) for x in sequences])
     ids = np.concatenate([np.zeros(0, dtype=np.int64), *sequences], dtype=np.int64)
     weights_B = torch.as_tensor(np.asarray(weights, dtype=np.float32))
     return TokenSequences(torch.from_numpy(ids), torch.from_numpy(cu_seqlens), weights_B)
+
+
+def bounds_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
+    """(B + 1,) int32 cu_seqlens of sequences of these lengths. Raises SettingsError for more tokens than int32 counts."""
+    bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    if bounds[-1] > MOST_TOKENS:
+        raise SettingsError(f"{bounds[-1]:,} tokens are more than can be packed at once; give fewer sequences.")
+    return bounds.astype(np.int32)
 
 
 def require_weights(weights: np.ndarray | Sequence[float], n_sequences: int) -> None:

@@ -5,6 +5,7 @@ Bars and lines are for people who let genomask talk: both are silent where its l
 """
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -57,6 +58,7 @@ class Work:
 
     def __init__(self, shown: Progress, task: Task) -> None:
         self._shown, self._task = shown, task
+        self._saying = threading.Lock()
         self._said_at = self._shown.get_time()
 
     def show(
@@ -75,9 +77,16 @@ class Work:
         status = fields["status"] if status is None else status
         details = fields["details"] if details is None else details
         self._shown.update(self._task.id, completed=done, total=total, status=status, details=details)
-        if self._shown.disable and self._shown.get_time() >= self._said_at + LINE_SECONDS:
-            log.info("%s", _line(self._task))
-            self._said_at = self._shown.get_time()
+        self.say_if_due()
+
+    def say_if_due(self) -> None:
+        """Where there is no terminal a line, if the last one was long ago."""
+        if not self._shown.disable:
+            return
+        with self._saying:
+            if self._shown.get_time() >= self._said_at + LINE_SECONDS:
+                log.info("%s", _line(self._task))
+                self._said_at = self._shown.get_time()
 
     def advance(self, more: int) -> None:
         """So much more of it is done."""
@@ -94,11 +103,24 @@ class Work:
 
 @contextmanager
 def working(what: str, total: int | None = None, unit: str = "") -> Iterator[Work]:
-    """Show one piece of work, as long as it lasts."""
+    """Show one piece of work, as long as it lasts, also while a part of it takes long."""
     with Bars(transient=True) as bars:
         work = bars.add(what, total, unit)
         work.show()
-        yield work
+        ended = threading.Event()
+        watch = threading.Thread(target=_watch, args=(work, ended), name="progress", daemon=True)
+        watch.start()
+        try:
+            yield work
+        finally:
+            ended.set()
+            watch.join()
+
+
+def _watch(work: Work, ended: threading.Event) -> None:
+    """A part may be minutes long, of long sequences for instance: time goes on beside it."""
+    while not ended.wait(LINE_SECONDS / 10):
+        work.say_if_due()
 
 
 class _CountColumn(ProgressColumn):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomask.data.packing import pack, shortened, split_microbatches, take, take_batch, to_batch
+from genomask.data.packing import bounds_of, pack, shortened, split_microbatches, take, take_batch, to_batch
 from genomask.errors import SettingsError
 from genomask.types import IGNORE
 
@@ -56,6 +56,12 @@ def test_no_microbatch_could_have_taken_the_next_sequence_too(lengths, budget):
 def test_a_sequence_over_the_budget_is_refused_with_the_number_to_set():
     with pytest.raises(SettingsError, match="12 tokens does not fit into tokens_per_microbatch = 10; set it to 12"):
         split_microbatches(pack(sequences_of([3, 12, 4]), np.ones(3)), 10)
+
+
+def test_more_tokens_than_int32_counts_are_refused():
+    assert bounds_of([2**31 - 2, 0, 1]).tolist() == [0, 2**31 - 2, 2**31 - 2, 2**31 - 1]
+    with pytest.raises(SettingsError, match=r"2,147,483,648 tokens are more than can be packed at once; give fewer"):
+        bounds_of([2**30, 2**30])
 
 
 def test_packed_tensors_have_the_types_the_encoder_takes():

@@ -1,5 +1,6 @@
 import logging
 import re
+import time
 
 import pytest
 
@@ -31,6 +32,20 @@ def test_where_there_is_no_terminal_a_line_is_said_every_half_minute(clock, line
     assert re.fullmatch(r"training: 30/4,000 steps, loss 2.900 nats, 0:00:30 so far, .* left", lines()[0])
     assert [line.partition("/")[0] for line in lines()] == ["training: 30", "training: 60", "training: 90"]
     assert progress.LINE_SECONDS <= 60
+
+
+def test_a_part_that_takes_long_is_no_silence(lines, monkeypatch):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.02)
+    with working("embedding", unit="sequence") as work:
+        work.advance(3)
+        deadline = time.monotonic() + 60
+        while len(lines()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert len(lines()) >= 2
+    assert lines()[-1].startswith("embedding: 3 sequences, ")
+    said = len(lines())
+    time.sleep(0.1)
+    assert len(lines()) == said  # nobody speaks of it when it has ended
 
 
 def test_work_of_unknown_length_is_counted(clock, lines):

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, BatchEncoding, PretrainedConfig, PreTrainedTokenizer
 
-from genomask.data.packing import require_weights
+from genomask.data.packing import bounds_of, require_weights
 from genomask.data.tokenizers.base import (
     CLS,
     LONGEST,
@@ -106,15 +106,13 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
         n_bases = np.where(n_tokens > 0, self.bases_for(n_tokens), 0)
         codes = [codes[:n] for codes, n in zip(windows, n_bases.tolist(), strict=True)]
         kmers = kmer_ids(np.concatenate([np.zeros(0, dtype=np.uint8), *codes]), self.k, self.stride)
-        cu_seqlens = np.concatenate([[0], np.cumsum(n_tokens + 2)])
+        cu_seqlens = bounds_of(n_tokens + 2)
         ids = np.full(cu_seqlens[-1], CLS)
         ids[cu_seqlens[1:] - 1] = SEP
         first_kmer = (np.cumsum(n_bases) - n_bases) // self.stride
         for start, first, n in zip(cu_seqlens[:-1].tolist(), first_kmer.tolist(), n_tokens.tolist(), strict=True):
             ids[start + 1 : start + 1 + n] = kmers[first : first + n]
-        return TokenSequences(
-            torch.from_numpy(ids), torch.from_numpy(cu_seqlens.astype(np.int32)), torch.as_tensor(weights).float()
-        )
+        return TokenSequences(torch.from_numpy(ids), torch.from_numpy(cu_seqlens), torch.as_tensor(weights).float())
 
     @cached_property
     def token_bases(self) -> TokenBases:
