@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from genomask.data import KmerTokenizer
-from genomask.data.tokenizers.base import base_codes
+from genomask.data.bases import base_codes
 from genomask.types import TokenSequences
 
 

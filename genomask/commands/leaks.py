@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
+from genomask.data.bases import letters_of
 from genomask.data.genome import Genome
 from genomask.data.genome_formats import is_genome
-from genomask.data.sequences import SequenceFile, letters_of
+from genomask.data.sequences import SequenceFile
 from genomask.errors import counted
 from genomask.fewshot.leaks import NOT_IN_GENOME, Leaks, skipped_in_genome, whole_in_genome, whole_in_pool
 from genomask.fewshot.shared_words import WORD, Bases, SharedWords, bases_of, shared_words

@@ -14,11 +14,12 @@ import torch
 from rich.console import RenderableType
 from torch import Tensor
 
+from genomask.data.bases import base_codes, letters_of
 from genomask.data.fasta import AMBIGUOUS_LETTERS, UNKNOWN
 from genomask.data.fasta_index import read_part
 from genomask.data.genome import Genome
 from genomask.data.genome_formats import read_genome
-from genomask.data.tokenizers.base import CLS, SEP, base_codes
+from genomask.data.tokenizers.base import CLS, SEP
 from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.window_sampling import place_evenly
 from genomask.errors import DataError, SettingsError
@@ -120,7 +121,7 @@ def show_masks(question: MaskQuestion) -> MaskedSequence:
     return MaskedSequence(
         name=stretch.name,
         first=stretch.first,
-        letters="".join("ACGTN"[code] for code in stretch.codes),
+        letters=letters_of(stretch.codes),
         k=question.k,
         best_npmi=best,
         rows=tuple(rows),

@@ -12,7 +12,6 @@ from torch import Tensor
 from genomask.errors import SettingsError, counted
 from genomask.types import IGNORE, PackedBatch, TokenSequences
 
-
 MOST_TOKENS = 2**31 - 1
 """That int32 counts, which attention kernels take."""
 
@@ -30,7 +29,7 @@ def pack(sequences: Sequence[np.ndarray], weights: np.ndarray | Sequence[float])
 
 
 def bounds_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
-    """(B + 1,) int32 cu_seqlens of sequences of these lengths. Raises SettingsError for more tokens than int32 counts."""
+    """(B + 1,) int32 cu_seqlens of sequences of these lengths. Raises SettingsError for more than MOST_TOKENS."""
     bounds = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     if bounds[-1] > MOST_TOKENS:
         raise SettingsError(f"{bounds[-1]:,} tokens are more than can be packed at once; give fewer sequences.")

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
+from genomask.data.bases import letters_of, reverse_complement
 from genomask.data.bed import read_regions
 from genomask.data.fasta_index import read_part
 from genomask.data.genome import Genome
@@ -23,8 +22,6 @@ from genomask.files.inputs import named, require_file, split_at_file
 _LETTERS = "ACGTURYSWKMBDHVN"
 _AS_ACGTN = str.maketrans(_LETTERS + _LETTERS.lower(), 2 * "ACGTTNNNNNNNNNNN")
 _ODD_LETTER = re.compile("[^ACGTN]")
-_CODE_LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
-_COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
 
 class NamedSequence(NamedTuple):
@@ -119,17 +116,6 @@ class SequenceFile:
                 f"{named(self.path)}: {name} has more than {self.most_bases:,} bases, which is the most that is read "
                 "as one sequence. Give parts of it: the regions of a BED file, with the genome by --genome."
             )
-
-
-def reverse_complement(bases: str) -> str:
-    """The other strand of A C G T N, read in its own direction."""
-    return bases.translate(_COMPLEMENT)[::-1]
-
-
-def letters_of(codes: np.ndarray) -> str:
-    """Base codes as letters A C G T N."""
-    text: bytes = _CODE_LETTERS[codes].tobytes()
-    return text.decode("ascii")
 
 
 def _one_line(name: str) -> str:

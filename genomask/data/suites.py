@@ -13,9 +13,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from genomask.data.bases import letters_of, reverse_complement
 from genomask.data.fasta import read_fasta
 from genomask.data.genome import Genome
-from genomask.data.sequences import letters_of, reverse_complement
 from genomask.data.table import table_rows
 from genomask.data.tasks import LabelledTask, read_task, task_of
 from genomask.data.vcf import same_record

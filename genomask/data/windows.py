@@ -17,7 +17,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
-from genomask.data.fasta import UNKNOWN
+from genomask.data.bases import other_strand
 from genomask.data.genome import Genome
 from genomask.data.growth import Growth
 from genomask.data.intervals import RunningCount, intersect, longest, subtract
@@ -39,7 +39,6 @@ PROBE_WINDOWS = 1000
 MIN_FRACTION_KEPT = 0.02
 
 _ZERO = np.zeros(1, dtype=np.int64)
-_COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
 
 
 Bases = Annotated[int, Bounds(least=0, most=MANY)]
@@ -297,4 +296,4 @@ class GenomeWindows:
 def read_window(genome: Genome, start: int, length: int, reverse: bool) -> np.ndarray:
     """(length,) uint8 codes of a window, as its reverse complement where asked; a copy."""
     codes = np.array(genome.codes[start : start + length])
-    return _COMPLEMENT[codes[::-1]] if reverse else codes
+    return other_strand(codes) if reverse else codes

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genomask.data.bases import base_codes
 from genomask.data.tasks import LabelledTask
-from genomask.data.tokenizers.base import base_codes
 from genomask.fewshot.draws import Scorer, draw_key
 from genomask.training.device import choose_device
 

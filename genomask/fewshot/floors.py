@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from genomask.data.bases import base_codes
 from genomask.data.tasks import LabelledTask
-from genomask.data.tokenizers.base import base_codes
 from genomask.fewshot.draws import Scorer
 
 KMER_SIZES = (3, 4, 5)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genomask.data.tokenizers.base import base_codes
+from genomask.data.bases import base_codes, other_strand, reverse_complement
 from genomask.errors import counted
 from genomask.fewshot.shared_words import WORD, Bases, bases_of, shared_words
 
@@ -37,9 +37,6 @@ class Wanted(NamedTuple):
     patterns: dict[int, list[Pattern]]  # by the code of their first W bases
     keys: np.ndarray  # (K,) uint64, these codes, sorted
     may_begin: np.ndarray  # (2 ** TABLE_BITS,) bool, by which most places of a genome are ruled out
-
-
-COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
 
 class Leaks(NamedTuple):
@@ -90,7 +87,7 @@ def whole_in_pool(test: list[str], pool: list[str]) -> np.ndarray:
     """(2, N) bool: is a sequence of the pool the same, and is one its reverse complement?"""
     known = {sequence.upper() for sequence in pool}
     upper = [sequence.upper() for sequence in test]
-    strands = (upper, [sequence.translate(COMPLEMENT)[::-1] for sequence in upper])
+    strands = (upper, list(map(reverse_complement, upper)))
     return np.array([[sequence in known for sequence in strand] for strand in strands], dtype=bool)
 
 
@@ -121,7 +118,7 @@ def skipped_in_genome(test: list[str]) -> np.ndarray:
 def _wanted(sequences: dict[int, np.ndarray], window: int) -> Wanted:
     patterns: dict[int, list[Pattern]] = defaultdict(list)
     for at, forward in sequences.items():
-        for strand, bases in enumerate((forward, 3 - forward[::-1])):
+        for strand, bases in enumerate((forward, other_strand(forward))):
             patterns[_code_of(bases[:window])].append((strand, at, bases))
     keys = np.array(sorted(patterns), dtype=np.uint64)
     may_begin = np.zeros(1 << TABLE_BITS, dtype=bool)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genomask.data.tokenizers.base import base_codes
+from genomask.data.bases import base_codes
 from genomask.masking.jit import Array, Int, jit, mix
 from genomask.terminal.progress import working
 

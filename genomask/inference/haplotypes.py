@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-COMPLEMENT = np.array([3, 2, 1, 0], dtype=np.uint8)
+from genomask.data.bases import other_strand
 
 TOO_LONG = "longer than half of the window"
 NO_ROOM = "next to an N or the end of the record"
@@ -47,7 +47,7 @@ class Change(NamedTuple):
 
     def reverse_complement(self) -> "Change":
         """The same change, read on the other strand."""
-        stretch, ref, alt = (COMPLEMENT[codes[::-1]] for codes in (self.stretch, self.ref, self.alt))
+        stretch, ref, alt = (other_strand(codes) for codes in (self.stretch, self.ref, self.alt))
         return Change(stretch, len(self.stretch) - self.start - len(self.ref), ref, alt)
 
     def shortest(self, most: int) -> "Change":

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from genomask.data.bases import letters_of
 from genomask.data.tokenizers.base import DnaTokenizer, Whole
-from genomask.data.tokenizers.bpe import LETTERS, letters_of, uniform_bases
+from genomask.data.tokenizers.bpe import LETTERS, uniform_bases
 from genomask.data.tokenizers.kmer import MAX_K
 from genomask.types import TokenBases
 

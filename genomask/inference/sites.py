@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genomask.data.bases import base_codes, letters_of
 from genomask.data.fasta import UNKNOWN
 from genomask.data.genome import Genome
-from genomask.data.tokenizers.base import base_codes
 from genomask.data.vcf import Variant, same_record
 from genomask.errors import shown
 
@@ -46,7 +46,7 @@ class Sites:
             return Place(0, 0, f"{where}: record {shown(name)} of the genome has {end - begin:,} bases")
         found = self.codes[start:stop]
         if not np.array_equal(found, base_codes(variant.ref)):
-            letters = "".join("ACGTN"[code] for code in found[:30])
+            letters = letters_of(found[:30])
             return Place(0, 0, f"{where}: REF is {shown(variant.ref, 30)}, and the genome has {letters} there")
         return Place(start, stop)
 

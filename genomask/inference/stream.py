@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from torch import Tensor
 
+from genomask.data.bases import reverse_complement
 from genomask.data.reading import TEXT
-from genomask.data.sequences import NamedSequence, SequenceFile, reverse_complement
+from genomask.data.sequences import NamedSequence, SequenceFile
 from genomask.errors import SettingsError, shown
 from genomask.inference.forward import logits
 from genomask.inference.models import Loaded

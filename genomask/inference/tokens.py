@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from genomask.data.bases import base_codes
 from genomask.data.packing import pack
 from genomask.data.reading import PAIR, TEXT
-from genomask.data.tokenizers.base import DnaTokenizer, base_codes
+from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.unknown import require_known
 from genomask.errors import DataError, quoted
 from genomask.inference.models import places_of

@@ -23,9 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from genomask.data.bases import base_codes
 from genomask.data.fasta import UNKNOWN
 from genomask.data.packing import pack
-from genomask.data.tokenizers.base import base_codes
 from genomask.data.tokenizers.saved import as_dna
 from genomask.data.vcf import LETTERS, Variant
 from genomask.encoders import MosaicBertConfig

@@ -6,10 +6,9 @@ Letters: W windows, L bases and S tokens of a window.
 import torch
 from torch import Tensor
 
+from genomask.data.validation_windows import EVALUATION_BLOCK as BLOCK
 from genomask.hashing import Purpose, below, hash64
 
-BLOCK = 64
-"""One item is hidden in every block of this many bases."""
 MARGIN = 16
 """Items stay this many bases from each other and from the ends of the window."""
 ITEM_LENGTHS = {"single": 1, "six": 6}

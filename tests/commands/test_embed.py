@@ -8,7 +8,8 @@ import pytest
 
 from genomask.cli import app as cli
 from genomask.commands.embed import embed
-from genomask.data.sequences import SequenceFile, reverse_complement
+from genomask.data.bases import reverse_complement
+from genomask.data.sequences import SequenceFile
 from genomask.errors import DataError
 from genomask.inference import stream
 from genomask.inference.models import load

@@ -10,7 +10,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from genomask.cli import app as cli
 from genomask.commands.predict import predict
 from genomask.data import KmerTokenizer
-from genomask.data.sequences import SequenceFile, reverse_complement
+from genomask.data.bases import reverse_complement
+from genomask.data.sequences import SequenceFile
 from genomask.encoders import MosaicBertConfig, MosaicBertForSequenceClassification
 from genomask.errors import DataError, UserError
 

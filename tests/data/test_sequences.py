@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from genomask.data.sequences import NamedSequence, SequenceFile, reverse_complement
+from genomask.data.bases import reverse_complement
+from genomask.data.sequences import NamedSequence, SequenceFile
 from genomask.errors import DataError
 from genomask.files.inputs import STDIN
 

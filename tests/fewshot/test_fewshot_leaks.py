@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomask.data.tokenizers.base import base_codes
+from genomask.data.bases import base_codes
 from genomask.fewshot import leaks
 from genomask.fewshot.leaks import leaks_in_genome, leaks_in_pool, whole_in_genome
 

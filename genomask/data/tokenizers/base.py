@@ -23,16 +23,8 @@ PAD, UNK, CLS, SEP, MASK = range(5)
 """Their ids, in every tokenizer that we make."""
 LONGEST = 512
 """Tokens that BERT and DNABERT take, and what `truncation=True` cuts to where nothing else was said."""
-_CODE_OF_BYTE = np.full(256, 4, dtype=np.uint8)
-for _letter, _code in zip("ACGTU", (0, 1, 2, 3, 3), strict=True):
-    _CODE_OF_BYTE[[ord(_letter), ord(_letter.lower())]] = _code
 
 Whole = TypeVar("Whole", int, np.ndarray)
-
-
-def base_codes(sequence: str) -> np.ndarray:
-    """(letters,) uint8 codes of DNA or RNA: U as T, lower case as upper; 4 for letters other than A C G T U."""
-    return _CODE_OF_BYTE[np.frombuffer(sequence.encode("ascii", "replace"), dtype=np.uint8)]
 
 
 class DnaTokenizer:

@@ -17,6 +17,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from genomask.data.bases import base_codes, letters_of
 from genomask.data.genome import Genome
 from genomask.data.packing import pack
 from genomask.data.tokenizers.base import (
@@ -25,7 +26,6 @@ from genomask.data.tokenizers.base import (
     SPECIAL_TOKENS,
     DnaTokenizer,
     Whole,
-    base_codes,
 )
 from genomask.data.window_sampling import place_evenly
 from genomask.errors import DataError
@@ -46,7 +46,6 @@ COUNTED_BASES = 1_000_000
 """Of the sample, cut into tokens once more to know how long tokens are on average."""
 PROBED_BASES = 20_000
 """Of random DNA, to know how long another's tokens are on average."""
-_LETTER_OF_CODE = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
 
 class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
@@ -151,11 +150,6 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
             kmer_ids=torch.zeros(0, dtype=torch.int64),
             word_start=torch.ones(len(self), dtype=torch.bool),
         )
-
-
-def letters_of(codes: np.ndarray) -> str:
-    """The letters of base codes (bases,), N for 4."""
-    return str(_LETTER_OF_CODE[codes].tobytes(), "ascii")
 
 
 def learn_rules(sequences: Iterable[str], vocab_size: int) -> Tokenizer:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, BatchEncoding, PretrainedConfig, PreTrainedTokenizer
 
+from genomask.data.bases import base_codes
 from genomask.data.packing import bounds_of, require_weights
 from genomask.data.tokenizers.base import (
     CLS,
@@ -28,7 +29,6 @@ from genomask.data.tokenizers.base import (
     UNK,
     DnaTokenizer,
     Whole,
-    base_codes,
 )
 from genomask.errors import DataError, SettingsError
 from genomask.settings.ranges import require

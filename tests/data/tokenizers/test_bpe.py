@@ -7,12 +7,13 @@ import pytest
 from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from genomask.data.bases import base_codes, letters_of
 from genomask.data.genome import Genome
 from genomask.data.intervals import intersect
 from genomask.data.sources import GenomeSource
 from genomask.data.tokenizers import bpe
-from genomask.data.tokenizers.base import CLS, MASK, PAD, SEP, SPECIAL_NAMES, UNK, DnaTokenizer, base_codes
-from genomask.data.tokenizers.bpe import BpeTokenizer, letters_of
+from genomask.data.tokenizers.base import CLS, MASK, PAD, SEP, SPECIAL_NAMES, UNK, DnaTokenizer
+from genomask.data.tokenizers.bpe import BpeTokenizer
 from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.tokenizers.saved import open_tokenizer
 from genomask.data.windows import WindowSettings

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomask.data import KmerTokenizer
+from genomask.data.bases import base_codes
 from genomask.data.tokenizers.base import DnaTokenizer
-from genomask.data.tokenizers.kmer import CLS, MASK, PAD, SEP, UNK, base_codes
+from genomask.data.tokenizers.kmer import CLS, MASK, PAD, SEP, UNK
 from genomask.errors import DataError, SettingsError
 
 TOKENIZERS = {(k, stride): KmerTokenizer(k, stride) for k in range(1, 6) for stride in {1, k}}
