@@ -9,8 +9,9 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(VENV)/bin/genomask demo
 
-# One thread for each of two test processes: more would fight over two cores.
-PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2
+# One thread for each of three test processes: more would fight over two cores, and of two one often waits for others
+# that it started.
+PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist worksteal
 test: $(STAMP)
 	$(PYTEST) $(TESTS)
 

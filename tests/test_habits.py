@@ -66,6 +66,12 @@ def test_a_test_file_mirrors_a_room_or_a_module(path):
     assert mirrors(path)
 
 
+def test_no_two_test_files_have_one_name():
+    """pytest imports them by it, and would refuse the second."""
+    names = [path.name for path in FILES if path.name.startswith("test_") and "stand_ins" not in path.parts]
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_no_test_reaches_into_private_names():
     private = private_names()
     found = {path.relative_to(TESTS): reached(path.read_text(encoding="utf-8"), private) for path in FILES}

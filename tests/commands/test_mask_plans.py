@@ -222,7 +222,7 @@ def comparison_of(quick_recipe, inputs, simulated, tmp_path):
     return build
 
 
-def test_two_arms_may_be_one_strategy_with_other_parameters(comparison_of):
+def test_two_arms_may_be_one_strategy_with_other_parameters(comparison_of, forked_arms):
     narrow, wide = f"{MY_MASKS}:cpg:flank=0", f"{MY_MASKS}:cpg:flank=5"
     outcome = compare(comparison_of(narrow, wide))
     assert outcome.verdict("probe")["strategy"].tolist() == [wide]
