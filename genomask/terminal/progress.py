@@ -20,6 +20,8 @@ from genomask.terminal.console import progress_bar, text_column
 
 LINE_SECONDS = 30.0
 """Between two lines of a piece of work, where there is no terminal."""
+WATCH_SECONDS = 3.0
+"""How often it is looked whether one is due, while a part of the work takes long."""
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +121,7 @@ def working(what: str, total: int | None = None, unit: str = "") -> Iterator[Wor
 
 def _watch(work: Work, ended: threading.Event) -> None:
     """A part may be minutes long, of long sequences for instance: time goes on beside it."""
-    while not ended.wait(LINE_SECONDS / 10):
+    while not ended.wait(WATCH_SECONDS):
         work.say_if_due()
 
 

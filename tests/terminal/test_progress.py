@@ -36,6 +36,7 @@ def test_where_there_is_no_terminal_a_line_is_said_every_half_minute(clock, line
 
 def test_a_part_that_takes_long_is_no_silence(lines, monkeypatch):
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.02)
+    monkeypatch.setattr(progress, "WATCH_SECONDS", 0.01)
     with working("embedding", unit="sequence") as work:
         work.advance(3)
         deadline = time.monotonic() + 60
