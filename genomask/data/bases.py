@@ -12,7 +12,8 @@ _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
 def base_codes(sequence: str) -> np.ndarray:
     """(letters,) uint8 codes of DNA or RNA: U as T, lower case as upper; 4 for letters other than A C G T U."""
-    return _CODE_OF_BYTE[np.frombuffer(sequence.encode("ascii", "replace"), dtype=np.uint8)]
+    codes: np.ndarray = _CODE_OF_BYTE[np.frombuffer(sequence.encode("ascii", "replace"), dtype=np.uint8)]
+    return codes
 
 
 def letters_of(codes: np.ndarray) -> str:
@@ -27,4 +28,5 @@ def reverse_complement(bases: str) -> str:
 
 def other_strand(codes: np.ndarray) -> np.ndarray:
     """(bases,) uint8, the same of codes."""
-    return _COMPLEMENT_OF_CODE[codes[::-1]]
+    other: np.ndarray = _COMPLEMENT_OF_CODE[codes[::-1]]
+    return other
