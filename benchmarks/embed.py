@@ -24,7 +24,7 @@ from genomask.data.sequences import SequenceFile
 from genomask.encoders import MosaicBertForMaskedLM
 from genomask.inference.forward import batches, forward
 from genomask.inference.models import Loaded, load
-from genomask.inference.pooling import POOLINGS, VectorSettings
+from genomask.inference.pooling import POOLINGS
 from genomask.inference.stream import chunks
 from genomask.inference.tokens import tokenise
 from genomask.machine.process import keep_freed_memory
@@ -99,7 +99,7 @@ def packed_batches(loaded: Loaded, asked: SequenceFile) -> list:
     made = []
     for chunk in chunks(asked.read()):
         tokens = tokenise(loaded.tokenizer, [sequence.bases for sequence in chunk], str(asked.path)).tokens
-        made += [batch for _, batch in batches(tokens, VectorSettings().tokens_per_batch)]
+        made += [batch for _, batch in batches(loaded.model, tokens)]
     return made
 
 

@@ -8,7 +8,6 @@ import pytest
 from genomask.errors import SettingsError
 from genomask.fewshot.finetune import FineTuneSettings
 from genomask.fewshot.protocol import FewShotSettings
-from genomask.inference.pooling import VectorSettings
 from genomask.recipe import load_recipe
 
 HUGE = "1" + 5_000 * "0"
@@ -65,7 +64,6 @@ BAD_NUMBERS = (-1, 0, float("nan"), float("inf"), 10**30)
     [
         *((FewShotSettings, field) for field in ("shots", "draws")),
         *((FineTuneSettings, field) for field in ("learning_rate", "epochs", "batch_size")),
-        (VectorSettings, "tokens_per_batch"),
     ],
 )
 def test_the_settings_of_fewshot_are_checked_too(kind, field):

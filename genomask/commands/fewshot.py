@@ -15,8 +15,8 @@ from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.methods import PRETRAINED
 from genomask.fewshot.protocol import FewShotSettings
-from genomask.fewshot.results import RESULT_FILES, Cell
-from genomask.fewshot.run import NO_MODEL, run_fewshot, summary_of
+from genomask.fewshot.results import NO_MODEL, RESULT_FILES, Cell
+from genomask.fewshot.run import run_fewshot, summary_of
 from genomask.fewshot.summary import captions
 from genomask.files.atomic import require_folder, sweep
 from genomask.files.inputs import require_model
@@ -57,7 +57,7 @@ def _measure(
             progress=lambda done, total, what: work.show(done, total=total, status=what),
         )
     everything = summary_of(out)
-    shown = everything["model"].isin([str(model), NO_MODEL[0]])  # another model is no replicate of this one
+    shown = everything["model"].isin([str(model), NO_MODEL])  # another model is no replicate of this one
     summary = everything[shown]
     for name in ("fewshot.svg", "fewshot.png"):
         fewshot_curves(summary, out / name)

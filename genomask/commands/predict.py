@@ -13,7 +13,6 @@ from genomask.files.inputs import STDOUT, named
 from genomask.files.vectors import line_of, require_out
 from genomask.inference.classes import class_names, read_out
 from genomask.inference.models import load
-from genomask.inference.pooling import VectorSettings
 from genomask.inference.stream import chunk_logits, chunks, read_for
 from genomask.machine.process import collect_only_new_garbage
 from genomask.terminal.progress import working
@@ -28,10 +27,10 @@ def predict(model: Path, sequences: SequenceFile, out: Path, *, both_strands: bo
     require_out(out, sequences.files, suffixes=(".tsv",))
     loaded = load(model, "trained classification")
     collect_only_new_garbage()
-    done, tokens_per_batch = 0, VectorSettings().tokens_per_batch
+    done = 0
     with working("predicting", unit="sequence") as work, _opened(out) as file:
         for chunk in chunks(read_for(loaded, sequences, both_strands=both_strands)):
-            found = chunk_logits(loaded, chunk, tokens_per_batch, named(sequences.path), both_strands=both_strands)
+            found = chunk_logits(loaded, chunk, named(sequences.path), both_strands=both_strands)
             said = read_out(loaded.model, found)
             if done == 0:
                 file.write(f"{line_of(['name', 'label', *class_names(loaded.model)])}\n".encode())

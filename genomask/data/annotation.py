@@ -13,7 +13,7 @@ import numpy as np
 
 from genomask.data.bed import read_regions, records_of
 from genomask.data.genome import Genome
-from genomask.data.intervals import union
+from genomask.data.intervals import is_position, union
 from genomask.data.lines import numbered_lines
 from genomask.data.vcf import same_record
 from genomask.errors import DataError, shown
@@ -22,8 +22,6 @@ GENES, TRANSCRIPTS = ("gene",), ("transcript", "mRNA")
 """Types of a row, its third column."""
 NAMED_BY = ("gene_id", "gene_name", "gene", "Name", "ID", "locus_tag")
 COLUMNS = 9
-MOST_DIGITS = 18
-
 _ATTRIBUTE = re.compile(rf'(?:^|[;\s])({"|".join(NAMED_BY)})(?:=|\s+)"?([^";]+)')
 
 
@@ -92,7 +90,7 @@ def _gff_rows(path: Path) -> Iterator[_Row]:
             continue
         cells = line.split("\t")
         bounds = cells[3:5]
-        if len(cells) < COLUMNS or not all(cell.isdecimal() and len(cell) <= MOST_DIGITS for cell in bounds):
+        if len(cells) < COLUMNS or not all(map(is_position, bounds)):
             raise DataError(f"{path}, line {number}: not a line of GTF or GFF: nine columns between tabs are expected.")
         if cells[2] in GENES + TRANSCRIPTS:
             names = frozenset(name.strip() for _, name in _ATTRIBUTE.findall(cells[8]))

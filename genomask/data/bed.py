@@ -7,15 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from genomask.data.genome import Genome
-from genomask.data.intervals import intersect, union
+from genomask.data.intervals import intersect, is_position, union
 from genomask.data.lines import numbered_lines
 from genomask.errors import DataError, shown
 
 HEADERS = ("track", "browser")
 """First words of lines that tell a genome browser how to show the regions."""
-
-MOST_DIGITS = 18
-"""Of a position; int64 holds no more."""
 
 
 def read_bed(path: Path, genome: Genome, flank: int = 0) -> np.ndarray:
@@ -73,7 +70,7 @@ def _is_region(line: str) -> bool:
 
 
 def _are_bounds(words: list[str]) -> bool:
-    return len(words) == 2 and all(word.isdecimal() and len(word) <= MOST_DIGITS for word in words)
+    return len(words) == 2 and all(map(is_position, words))
 
 
 def _region(path: Path, number: int, line: str, records: dict[str, list[int]], flank: int) -> tuple[int, int]:

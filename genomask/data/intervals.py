@@ -7,6 +7,14 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+MOST_DIGITS = 18
+"""Of a position: so many fit into int64."""
+
+
+def is_position(word: str) -> bool:
+    """Is a word of a file a whole number that can be a position?"""
+    return word.isascii() and word.isdecimal() and len(word) <= MOST_DIGITS
+
 
 def intervals_of(mask: np.ndarray) -> np.ndarray:
     """(n, 2) maximal runs of True in a one-dimensional bool array."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from genomask.data.bases import letters_of, reverse_complement
 from genomask.data.fasta import read_fasta
 from genomask.data.genome import Genome
+from genomask.data.intervals import is_position
 from genomask.data.table import table_rows
 from genomask.data.tasks import LabelledTask, read_task, task_of
 from genomask.data.vcf import same_record
@@ -24,9 +25,6 @@ from genomask.errors import DataError, counted, shown
 DEEPEST = 3
 """Folders between a suite's and a task's."""
 FASTA_ENDINGS = (".fna", ".fa", ".fasta")
-MOST_DIGITS = 18
-"""Of a position; int64 holds no more."""
-
 log = logging.getLogger(__name__)
 
 
@@ -204,7 +202,7 @@ def _intervals(path: Path) -> Iterator[tuple[str, int, int, bool]]:
     """Record, start, stop, and whether it is the reverse strand."""
     columns: Mapping[str, str] = {name: name for name in ("region", "start", "end", "strand")}
     for row, (record, start, stop, strand) in table_rows(path, columns):
-        if not all(word.isdecimal() and len(word) <= MOST_DIGITS for word in (start, stop)):
+        if not all(map(is_position, (start, stop))):
             raise DataError(f"{path}, row {row}: {shown(start)} to {shown(stop)} are no positions; give whole numbers.")
         yield record, int(start), int(stop), strand == "-"
 

@@ -9,14 +9,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from genomask.data.intervals import is_position
 from genomask.data.lines import decoded, numbered_bytes
 from genomask.errors import DataError, counted, quoted
 from genomask.files.inputs import named
 
 COLUMNS = 8
-MOST_DIGITS = 18
-"""Of a position; int64 holds no more."""
-
 LETTERS = re.compile("[ACGTUNRYSWKMBDHV]+", re.IGNORECASE)
 """Of an allele that is spelt out: IUPAC, though VCF itself knows no more than A C G T N."""
 UNSPELT = re.compile(r"\*|<[^<>]+>|\.?[A-Za-z]*[\[\]][^\[\]]+[\[\]][A-Za-z]*\.?|\.[A-Za-z]+|[A-Za-z]+\.")
@@ -107,7 +105,7 @@ def _variant(raw: bytes, where: str) -> Variant:
     if len(columns) < COLUMNS:
         raise DataError(f"{where}: {counted(len(columns), 'column')}; a VCF has at least {COLUMNS}, between tabs.")
     record, position, name, ref, alt, _, _, info = decoded(b"\t".join(columns[:COLUMNS]), where).split("\t")
-    if not (position.isascii() and position.isdigit() and len(position) <= MOST_DIGITS):
+    if not is_position(position):
         raise DataError(f"{where}: POS is {quoted(position)}; a whole number, counted from 1, is expected.")
     if not record or not (record + name).isprintable():
         raise DataError(f"{where}: CHROM {quoted(record)} or ID {quoted(name)} is empty or holds control characters.")

@@ -96,13 +96,12 @@ def finetune_scorer(
     pool: LabelledTask,
     test: LabelledTask,
     settings: FineTuneSettings,
-    tokens_per_batch: int,
     *,
     seed: int,
     untrained: bool,
     valid: LabelledTask | None = None,
 ) -> Scorer:
-    """`finetune`, or `random-init/finetune` where untrained; the test goes through in batches of so many tokens.
+    """`finetune`, or `random-init/finetune` where untrained.
 
     `valid`, whose labels are numbered as the pool's, says which epoch is kept; without it the last one is.
     """
@@ -113,17 +112,17 @@ def finetune_scorer(
     chosen_by = None
     if valid:
         tokens = _read(model, tokenizer, valid.sequences, valid.path).tokens
-        chosen_by = Validation(tokens, valid.labels, tokens_per_batch)
+        chosen_by = Validation(tokens, valid.labels)
 
     def scorer(rows: np.ndarray, shot: int, draw: int) -> np.ndarray:
         own_seed = int(draw_key(pool.name, shot, draw)[0]) ^ seed
         model, _ = new(seed=own_seed)
         drawn = _read(model, tokenizer, [pool.sequences[row] for row in rows], pool.path)
         if settings.schedule == "linear-first":
-            start_linear(model, drawn.tokens, pool.labels[rows], tokens_per_batch)
+            start_linear(model, drawn.tokens, pool.labels[rows])
         plan = schedule(settings, shot, model.config.hidden_size)
         fit(model, drawn.tokens, pool.labels[rows], plan, own_seed, chosen_by)
-        return logits(model, test_tokens.tokens, tokens_per_batch).softmax(dim=1).numpy()
+        return logits(model, test_tokens.tokens).softmax(dim=1).numpy()
 
     return scorer
 

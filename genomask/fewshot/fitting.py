@@ -123,11 +123,10 @@ class Validation(NamedTuple):
 
     tokens: TokenSequences
     targets: np.ndarray
-    tokens_per_batch: int
 
     def loss(self, model: PreTrainedModel) -> float:
         """The model's own, a mean. Raises TrainingError where it is not finite, since no epoch would be the best."""
-        found = logits(model, self.tokens, self.tokens_per_batch)
+        found = logits(model, self.tokens)
         loss = float(loss_of(model, found, torch.from_numpy(self.targets)))
         if not math.isfinite(loss):
             raise TrainingError(

@@ -31,10 +31,10 @@ Solution = tuple[np.ndarray, np.ndarray]
 """(C, F) weights and (C,) biases."""
 
 
-def start_linear(model: PreTrainedModel, tokens: TokenSequences, targets: np.ndarray, tokens_per_batch: int) -> None:
+def start_linear(model: PreTrainedModel, tokens: TokenSequences, targets: np.ndarray) -> None:
     """Set the last layer; `targets` (N,) int64, or (N, C) floats, as the model's problem has them."""
     last = last_layer(model)
-    inputs = features(model, last, tokens, tokens_per_batch)
+    inputs = features(model, last, tokens)
     chosen = np.unique(np.linspace(0, len(targets) - 1, min(len(targets), MOST_EXAMPLES)).astype(np.int64))
     scaler = StandardScaler().fit(inputs[chosen])
     weights, biases = SOLUTIONS[problem(model)](scaler.transform(inputs[chosen]), targets[chosen])
@@ -51,7 +51,7 @@ def last_layer(model: PreTrainedModel) -> nn.Linear:
 
 
 @torch.inference_mode()
-def features(model: PreTrainedModel, layer: nn.Module, tokens: TokenSequences, tokens_per_batch: int) -> np.ndarray:
+def features(model: PreTrainedModel, layer: nn.Module, tokens: TokenSequences) -> np.ndarray:
     """(N, F) float64: what goes into a layer for each sequence, without dropout."""
     model.eval()
     seen: list[Tensor] = []
@@ -62,7 +62,7 @@ def features(model: PreTrainedModel, layer: nn.Module, tokens: TokenSequences, t
     hook = layer.register_forward_pre_hook(keep)
     rows, order = [], []
     try:
-        for numbers, part in batches(tokens, tokens_per_batch):
+        for numbers, part in batches(model, tokens):
             forward(model, part)
             rows.append(_of_sequences(seen.pop(), part.lengths))
             order.append(numbers)

@@ -74,11 +74,8 @@ class Method:
 def _finetune(given: Given, untrained: bool) -> "Scorer":
     from genomask.fewshot.finetune import finetune_scorer
 
-    batch = given.vectors.tokens_per_batch
     task = given.pool, given.test
-    return finetune_scorer(
-        given.model, *task, given.finetune, batch, seed=given.seed, untrained=untrained, valid=given.valid
-    )
+    return finetune_scorer(given.model, *task, given.finetune, seed=given.seed, untrained=untrained, valid=given.valid)
 
 
 def _on_vectors(

@@ -25,7 +25,7 @@ class FewShotSettings:
     methods: tuple[str, ...] = USUAL
     """Any of methods.ASKED; random-init stands for the untrained twin of each method that is asked."""
     vectors: VectorSettings = field(default_factory=VectorSettings)
-    """How the probe makes one vector of a sequence; fine-tuning scores the test in batches of the same size."""
+    """How the probe makes one vector of a sequence."""
     finetune: FineTuneSettings = field(default_factory=FineTuneSettings)
 
     def __post_init__(self) -> None:

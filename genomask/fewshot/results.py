@@ -34,6 +34,9 @@ class Cell(NamedTuple):
     method: str
 
 
+NO_MODEL = "none"
+"""model and strategy of a floor that needs no model: measured once for all models of a folder."""
+
 RESULT_FILES = ("results.csv", "correct.csv", "summary.csv", "protocol.json", "fewshot.svg", "fewshot.png")
 """What lies in a folder of few-shot results."""
 

@@ -17,7 +17,7 @@ from genomask.fewshot.methods import METHODS, Given, Method
 from genomask.fewshot.metrics import score
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.readable import check_readable
-from genomask.fewshot.results import Cell, ResultsFile, damaged, read_protocol, read_results, task_digest
+from genomask.fewshot.results import NO_MODEL, Cell, ResultsFile, damaged, read_protocol, read_results, task_digest
 from genomask.fewshot.summary import summarise
 from genomask.files.atomic import atomic_write
 from genomask.inference.models import fingerprint
@@ -25,9 +25,6 @@ from genomask.training.device import choose_device, scoring_precision
 
 Measured = Callable[[int, int, str], None]
 """Called before each measurement: how many are done, how many there are, which one comes."""
-
-NO_MODEL = ("none", "none", -1)
-"""model, strategy and pretraining_seed of a floor that has no model: measured once for all models of a folder."""
 
 
 def run_fewshot(
@@ -51,9 +48,9 @@ def run_fewshot(
     test, valid = _numbered_as(pool, test), valid and _numbered_as(pool, valid)
     file = ResultsFile(out, _protocol(model_dir, pool, test, valid, settings))
     answers = CorrectFile(out)
-    own = (str(model_dir), strategy, pretraining_seed)
+    own, no_model = (str(model_dir), strategy, pretraining_seed), (NO_MODEL, NO_MODEL, -1)
     cells = [
-        Cell(*(own if method.needs_model else NO_MODEL), pool.name, shot, draw, method.name)
+        Cell(*(own if method.needs_model else no_model), pool.name, shot, draw, method.name)
         for method in settings.measured
         for shot, draw in draws_of(pool, settings, method)
     ]

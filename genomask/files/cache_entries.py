@@ -25,7 +25,6 @@ SEALED = {
 """Rooms of sealed folders, and what one of them is."""
 ALONE = {
     "rates": "mask rate",
-    "streams": "places in a stream",
     "speeds": "measured speed",
     "stdin": "genome from stdin",
 }

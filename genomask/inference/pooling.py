@@ -17,7 +17,7 @@ from genomask.errors import SettingsError
 from genomask.inference.forward import batches, forward
 from genomask.inference.models import Loaded
 from genomask.inference.tokens import Tokenised, check_lengths, tokenise
-from genomask.settings.ranges import require_one_of, require_whole
+from genomask.settings.ranges import require_one_of
 
 POOLINGS = ("mean", "center", "cls")
 
@@ -28,14 +28,11 @@ class VectorSettings:
 
     pooling: str = "mean"
     """mean, center or cls: see `pooling_weights`."""
-    tokens_per_batch: int = 4096
-    """Tokens that go through the encoder at once; bounds memory, changes no result."""
     precision: str = "auto"
     """fp32 or bf16; auto: fp32 on every CPU, so that no vector hangs on its units, bf16 on a GPU that has it."""
 
     def __post_init__(self) -> None:
         require_one_of("pooling", self.pooling, POOLINGS)
-        require_whole("tokens_per_batch", self.tokens_per_batch, 1)
         require_one_of("precision", self.precision, ("auto", "fp32", "bf16"))
 
 
@@ -70,7 +67,7 @@ def pooled(
     weights = torch.from_numpy(pooling_weights(tokenised, settings.pooling))
     weights_of = torch.split(weights, tokenised.tokens.lengths.tolist())
     out = np.empty((len(weights_of), _width(model, every_layer)), dtype=np.float32)
-    for numbers, tokens in batches(tokenised.tokens, settings.tokens_per_batch):
+    for numbers, tokens in batches(model, tokenised.tokens):
         hidden = forward(model, tokens, settings.precision, every_layer=every_layer)
         weight = torch.cat([weights_of[number] for number in numbers.tolist()]).to(hidden)[:, None]
         owner = torch.repeat_interleave(torch.arange(len(numbers)), tokens.lengths).to(hidden.device)
@@ -113,7 +110,7 @@ def token_vectors(
     row = torch.from_numpy(np.where(content, content.cumsum() - 1, -1))  # special tokens share a last row, cut off
     rows = torch.split(row, tokens.lengths.tolist())
     out = np.empty((int(content.sum()) + 1, loaded.model.config.hidden_size), dtype=np.float32)
-    for numbers, part in batches(tokens, settings.tokens_per_batch):
+    for numbers, part in batches(loaded.model, tokens):
         hidden = forward(loaded.model, part, settings.precision)
         out[torch.cat([rows[number] for number in numbers.tolist()]).numpy()] = hidden.cpu().numpy()
     owner = np.repeat(np.arange(len(sequences)), tokens.lengths.numpy())

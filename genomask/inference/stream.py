@@ -58,15 +58,13 @@ def chunk_tokens(loaded: Loaded, chunk: list[NamedSequence], settings: VectorSet
     return token_vectors(loaded, [sequence.bases for sequence in chunk], settings, where, _names(chunk))
 
 
-def chunk_logits(
-    loaded: Loaded, chunk: list[NamedSequence], tokens_per_batch: int, where: str, *, both_strands: bool
-) -> list[Tensor]:
+def chunk_logits(loaded: Loaded, chunk: list[NamedSequence], where: str, *, both_strands: bool) -> list[Tensor]:
     """(B, C) float64 logits of a classifier, of each strand that is read."""
     found = []
     for bases in _strands(chunk, both_strands):
         tokenised = tokenise(loaded.tokenizer, bases, where, _names(chunk))
         check_lengths(*loaded, tokenised, where)
-        found.append(logits(loaded.model, tokenised.tokens, tokens_per_batch))
+        found.append(logits(loaded.model, tokenised.tokens))
     return found
 
 

@@ -30,6 +30,7 @@ from genomask.data.tokenizers.saved import as_dna
 from genomask.data.vcf import LETTERS, Variant
 from genomask.encoders import MosaicBertConfig
 from genomask.errors import SettingsError, UserError
+from genomask.inference.forward import tokens_at_once
 from genomask.inference.haplotypes import Change, Haplotype
 from genomask.inference.hub import open_model
 from genomask.inference.models import places_of
@@ -42,11 +43,8 @@ from genomask.types import TokenSequences
 
 USUAL_TOKENS = 510
 """Of a window, where neither the person nor the model's run says how many."""
-TOKENS_AT_ONCE = {"cpu": 1 << 12, "cuda": 1 << 16}
 SCORES_AT_ONCE = 1 << 26
-"""Tokens (on two cores 4,096 took 0.8 times as long as 8,192 and more), and logits, that are computed together at most;
-one window always is.
-"""
+"""Logits that are computed together at most; one window always is."""
 REACH = 3
 """Windows of sequence on both sides of an insertion or deletion: it may move by one, and be at the end of another."""
 
@@ -167,7 +165,7 @@ class VariantScorer:
     def _batches(self, windows: Sequence[Haplotype]) -> Iterator[list[int]]:
         """Numbers of windows of one length, as many as are computed together."""
         tokens, is_ours = self.tokenizer.token_bases, isinstance(self.model.config, MosaicBertConfig)
-        budget = TOKENS_AT_ONCE.get(self.model.device.type, TOKENS_AT_ONCE["cuda"])
+        budget = tokens_at_once(self.model)
         order = sorted(range(len(windows)), key=lambda at: (len(windows[at].codes), windows[at].n))
         for length, group in groupby(order, key=lambda at: len(windows[at].codes)):
             n_tokens = (length - tokens.k) // tokens.stride + 3

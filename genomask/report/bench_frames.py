@@ -6,12 +6,10 @@ import pandas as pd
 
 from genomask.errors import counted
 from genomask.fewshot.methods import METHODS, PRETRAINED
+from genomask.fewshot.results import NO_MODEL
 from genomask.fewshot.statistics import mean_interval
 from genomask.report.floor_words import NO_FLOOR
 from genomask.report.frames import plus_minus
-
-NO_MODEL = "none"
-"""Model of a floor that needs none."""
 
 CAPTION = (
     "One training set, the published one. Plus or minus: 95 % t interval over training seeds of the methods that have "

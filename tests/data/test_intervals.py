@@ -2,6 +2,7 @@ import itertools
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from genomask.data.intervals import (
     RunningCount,
     intersect,
     intervals_of,
+    is_position,
     longest,
     subtract,
     total_length,
@@ -73,3 +75,14 @@ def test_lengths_and_counts_agree_with_a_bool_array(mask, borders):
     counts = RunningCount.of(cut(intervals, borders))
     assert counts.below(positions).tolist() == [int(mask[:position].sum()) for position in positions]
     assert counts.below(positions.reshape(1, -1)).dtype == np.int64
+
+
+@pytest.mark.parametrize("word", ["0", "7", "007", "9" * 18])
+def test_a_position_is_a_whole_number_that_int64_holds(word):
+    assert is_position(word)
+    assert np.array(int(word), dtype=np.int64) == int(word)
+
+
+@pytest.mark.parametrize("word", ["", "-1", "+1", "1.0", "1e3", " 1", "1_000", "1" * 19, "\u0661", "\u00b2", "chr1"])
+def test_what_is_none_is_known(word):
+    assert not is_position(word)

@@ -20,7 +20,6 @@ from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.run import run_fewshot
 from genomask.inference.forward import forward
 from genomask.inference.models import load
-from genomask.inference.pooling import VectorSettings
 from genomask.inference.tokens import tokenise
 
 pytestmark = pytest.mark.processor
@@ -74,7 +73,6 @@ def test_the_harness_measures_it_with_every_method(name, pool, test_task, reques
         draws=2,
         methods=("finetune", "probe", "random-init"),
         finetune=FineTuneSettings(epochs=2),
-        vectors=VectorSettings(tokens_per_batch=512),
     )
     own = {"strategy": "unknown", "pretraining_seed": -1, "out": tmp_path, "progress": lambda *_: None}
     rows = run_fewshot(folder, pool, test_task, settings, **own)

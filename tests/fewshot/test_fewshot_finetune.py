@@ -42,7 +42,7 @@ def test_fine_tuning_learns_and_repeats_bit_for_bit_with_units_for_bf16_and_with
     scores = []
     for has_units in (False, True):
         bf16_units(has_units)
-        scorer = finetune_scorer(model_folder, pool, test_task, settings, 4096, seed=1, untrained=False)
+        scorer = finetune_scorer(model_folder, pool, test_task, settings, seed=1, untrained=False)
         scores.append(scorer(rows, 12, 0))
     np.testing.assert_array_equal(*scores)
     assert (scores[0].argmax(axis=1) == test_task.labels).mean() > 0.75
@@ -52,7 +52,7 @@ def test_fine_tuning_learns_and_repeats_bit_for_bit_with_units_for_bf16_and_with
 def test_one_draw_leaves_no_trace_in_the_next(model_folder, pool, test_task):
     settings = FineTuneSettings(epochs=1)
     rows = np.arange(len(pool.labels))
-    scorer = finetune_scorer(model_folder, pool, test_task, settings, 4096, seed=1, untrained=True)
+    scorer = finetune_scorer(model_folder, pool, test_task, settings, seed=1, untrained=True)
     first = scorer(rows, 12, 0)
     scorer(rows, 12, 1)
     np.testing.assert_array_equal(scorer(rows, 12, 0), first)
@@ -65,7 +65,7 @@ def test_with_validation_examples_the_epoch_of_their_lowest_loss_is_kept(model_f
         return model, tokenise(tokenizer, pool.sequences, "file").tokens
 
     model, tokens = new()
-    valid = Validation(tokens, pool.labels if kept else 1 - pool.labels, 512)  # learnt better, or worse, by each epoch
+    valid = Validation(tokens, pool.labels if kept else 1 - pool.labels)  # learnt better, or worse, by each epoch
     plan = Schedule(5e-3, 3, len(pool.labels))
     by_hand, losses, weights = Fitting(model, tokens, pool.labels, plan, 0), [], []
     for step in range(3):
@@ -80,7 +80,7 @@ def test_with_validation_examples_the_epoch_of_their_lowest_loss_is_kept(model_f
 
 def test_a_loss_that_is_not_finite_chooses_no_epoch(model_folder, pool):
     model, tokenizer = new_classifier(model_folder, seed=0, num_labels=2)
-    valid = Validation(tokenise(tokenizer, pool.sequences, "file").tokens, pool.labels, 512)
+    valid = Validation(tokenise(tokenizer, pool.sequences, "file").tokens, pool.labels)
     with torch.no_grad():
         model.classifier.bias.fill_(torch.nan)
     with pytest.raises(TrainingError, match="choose the epoch is not finite"):

@@ -15,9 +15,9 @@ SEVERAL = np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
 def started(folder, sequences, targets, **settings):
     model, tokenizer = new_classifier(folder, seed=0, **settings)
     tokens = tokenise(tokenizer, sequences, "x").tokens
-    start_linear(model, tokens, targets, 64)
-    inputs = StandardScaler().fit_transform(features(model, last_layer(model), tokens, 64))
-    return logits(model, tokens, 64), inputs
+    start_linear(model, tokens, targets)
+    inputs = StandardScaler().fit_transform(features(model, last_layer(model), tokens))
+    return logits(model, tokens), inputs
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -63,11 +63,11 @@ def test_fine_tuning_at_a_rate_near_nothing_is_the_linear_solution_and_the_publi
 ):
     rows = np.arange(len(pool.labels))
     model, tokenizer = new_classifier(model_folder, seed=0, num_labels=2)
-    start_linear(model, tokenise(tokenizer, pool.sequences, "x").tokens, pool.labels, 4096)
-    linear = logits(model, tokenise(tokenizer, test_task.sequences, "x").tokens, 4096).softmax(1)
+    start_linear(model, tokenise(tokenizer, pool.sequences, "x").tokens, pool.labels)
+    linear = logits(model, tokenise(tokenizer, test_task.sequences, "x").tokens).softmax(1)
     for name, is_linear in (("linear-first", True), ("published", False)):
         settings = FineTuneSettings(schedule=name, learning_rate=1e-9, epochs=1)
-        scorer = finetune_scorer(model_folder, pool, test_task, settings, 4096, seed=0, untrained=False)
+        scorer = finetune_scorer(model_folder, pool, test_task, settings, seed=0, untrained=False)
         assert np.allclose(scorer(rows, 12, 0), linear, atol=1e-4) == is_linear
 
 
@@ -80,7 +80,7 @@ def test_a_classifier_says_the_same_of_a_sequence_in_any_batch_and_form(model_fo
     model.save_pretrained(tmp_path)
     again = MosaicBertForSequenceClassification.from_pretrained(tmp_path).eval()
     sequences = ["ACGTACGT", "GGATTACAGATTACA"]
-    packed = logits(model, tokenise(tokenizer, sequences, "x").tokens, 4096)
+    packed = logits(model, tokenise(tokenizer, sequences, "x").tokens)
     for sequence, expected in zip(sequences, packed, strict=True):
         with torch.no_grad():
             alone = again(**tokenizer(sequence, return_tensors="pt", padding="max_length", max_length=20)).logits[0]

@@ -68,12 +68,12 @@ def test_use_is_what_keeps_young(root, source):
 
 def test_all_is_removed_and_made_anew(root, source):
     folder = sealed(root, source)
-    remember(root / "streams" / f"{KEY}.json", {"0": 1})
+    remember(root / "rates" / f"{KEY}.json", [0.1])
     (root / "loops" / "x").mkdir(parents=True)
     (root / "loops" / "x" / "f-1.py311.nbc").write_text("code")
     assert all(map(remove, list(entries(root))))
     assert list(entries(root)) == []
-    assert sorted(path.name for path in root.rglob("*")) == ["genomes", "loops", "streams"]
+    assert sorted(path.name for path in root.rglob("*")) == ["genomes", "loops", "rates"]
     assert sealed(root, source) == folder
     assert folder.is_dir()
 

@@ -3,18 +3,19 @@ import pytest
 import torch
 
 from genomask.data import KmerTokenizer
-from genomask.inference.forward import batches, forward, logits
+from genomask.inference.forward import TOKENS_AT_ONCE, batches, forward, logits
 from genomask.inference.models import load
 from genomask.inference.tokens import tokenise
 
 SEQUENCES = ["ACGTACGTAC", "TTTACG", "GGGCCCAAATTTACGT"]
 
 
-def test_batches_hold_every_sequence_once_in_order_of_length():
+@pytest.mark.parametrize("at_once", [16, 1])  # the longest goes alone where it is longer than that
+def test_batches_hold_every_sequence_once_in_order_of_length(at_once, model_folder, monkeypatch):
+    monkeypatch.setitem(TOKENS_AT_ONCE, "cpu", at_once)
     tokens = tokenise(KmerTokenizer(k=3), SEQUENCES, "file").tokens
-    seen = [(numbers.tolist(), part.lengths.tolist()) for numbers, part in batches(tokens, tokens_per_batch=16)]
-    assert seen == [([1, 0], [6, 10]), ([2], [16])]
-    assert len(list(batches(tokens, tokens_per_batch=1))) == 2  # the longest goes alone
+    found = batches(load(model_folder).model, tokens)
+    assert [(numbers.tolist(), part.lengths.tolist()) for numbers, part in found] == [([1, 0], [6, 10]), ([2], [16])]
 
 
 @pytest.mark.processor
@@ -46,9 +47,10 @@ def test_a_classifier_gives_one_row_of_logits_a_sequence(ours, model_folder, ber
     assert forward(model, tokenise(tokenizer, SEQUENCES, "file").tokens).shape == (3, 3)
 
 
-def test_logits_come_in_the_sequences_order_and_do_not_depend_on_the_batch(model_folder):
+def test_logits_come_in_the_sequences_order_and_do_not_depend_on_the_batch(model_folder, monkeypatch):
     model, tokenizer = load(model_folder, "classification", num_labels=2)
     tokens = tokenise(tokenizer, SEQUENCES, "file").tokens
-    alone = [logits(model, tokenise(tokenizer, [sequence], "file").tokens, 1) for sequence in SEQUENCES]
-    for tokens_per_batch in (1, 18, 10_000):
-        np.testing.assert_allclose(logits(model, tokens, tokens_per_batch), torch.cat(alone), atol=1e-6)
+    alone = [logits(model, tokenise(tokenizer, [sequence], "file").tokens) for sequence in SEQUENCES]
+    for at_once in (1, 18, 10_000):
+        monkeypatch.setitem(TOKENS_AT_ONCE, "cpu", at_once)
+        np.testing.assert_allclose(logits(model, tokens), torch.cat(alone), atol=1e-6)

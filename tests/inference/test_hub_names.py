@@ -104,8 +104,8 @@ def test_encoders_of_other_classes_give_vectors_and_take_a_new_head(name, tmp_pa
     assert vectors(load(tmp_path), ["ACGTAC", "ACGTACGGTA"], VectorSettings(), "x").shape == (2, 16)
     model, tokenizer = load(tmp_path, "classification", num_labels=3)
     tokens = tokenise(tokenizer, ["ACGTAC", "TTTTTTTT", "GGGC"], "x").tokens
-    start_linear(model, tokens, np.arange(3), 100)
-    assert logits(model, tokens, 100).argmax(1).tolist() == [0, 1, 2]
+    start_linear(model, tokens, np.arange(3))
+    assert logits(model, tokens).argmax(1).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["Esm", "Roberta"])

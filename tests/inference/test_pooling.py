@@ -4,7 +4,7 @@ import torch
 
 from genomask.data import KmerTokenizer
 from genomask.errors import SettingsError
-from genomask.inference.forward import forward
+from genomask.inference.forward import TOKENS_AT_ONCE, forward
 from genomask.inference.models import load
 from genomask.inference.pooling import VectorSettings, pooling_weights, token_vectors, vectors
 from genomask.inference.tokens import tokenise
@@ -49,10 +49,11 @@ def test_a_sequence_whose_middle_no_token_covers_is_named():
         pooling_weights(beyond, "center")
 
 
-def test_vectors_are_the_pooled_token_vectors_in_the_files_order(model_folder):
+def test_vectors_are_the_pooled_token_vectors_in_the_files_order(model_folder, monkeypatch):
+    monkeypatch.setitem(TOKENS_AT_ONCE, "cpu", 40)
     loaded = load(model_folder)
     sequences = ["ACGTTGCAACGTAGGCTA", "ACGTACG", "GGGTTTACATCAT"]
-    pooled = vectors(loaded, sequences, VectorSettings(tokens_per_batch=40), "file")
+    pooled = vectors(loaded, sequences, VectorSettings(), "file")
     for sequence, vector in zip(sequences, pooled, strict=True):
         hidden = forward(loaded.model, tokenise(loaded.tokenizer, [sequence], "file").tokens).detach().numpy()
         np.testing.assert_allclose(vector, hidden[1:-1].mean(axis=0), atol=1e-5)
@@ -69,10 +70,13 @@ def test_of_no_sequences_there_are_no_vectors(model_folder, every_layer, width):
 
 @pytest.mark.parametrize("ours", [True, False])
 @pytest.mark.parametrize("pooling", ["mean", "center", "cls"])
-def test_with_every_layer_vectors_are_means_and_deviations_of_each(ours, pooling, model_folder, bert_folder):
+def test_with_every_layer_vectors_are_means_and_deviations_of_each(
+    ours, pooling, model_folder, bert_folder, monkeypatch
+):
+    monkeypatch.setitem(TOKENS_AT_ONCE, "cpu", 20)
     loaded = load(model_folder if ours else bert_folder)
     sequences = ["ACGTTGCAACGTAGGCTA", "ACGTACGT", "GGGTTTACATCATA"]
-    settings = VectorSettings(tokens_per_batch=20, pooling=pooling)
+    settings = VectorSettings(pooling=pooling)
     found = vectors(loaded, sequences, settings, "file", every_layer=True)
     for sequence, vector in zip(sequences, found, strict=True):
         tokenised = tokenise(loaded.tokenizer, [sequence], "file")
@@ -84,7 +88,7 @@ def test_with_every_layer_vectors_are_means_and_deviations_of_each(ours, pooling
         np.testing.assert_allclose(vector, np.concatenate(exact), atol=2e-5)
 
 
-@pytest.mark.parametrize("change", [{"pooling": "max"}, {"tokens_per_batch": 0}, {"precision": "fp16"}])
+@pytest.mark.parametrize("change", [{"pooling": "max"}, {"precision": "fp16"}])
 def test_a_setting_that_cannot_be_is_named(change):
     with pytest.raises(SettingsError, match=next(iter(change))):
         VectorSettings(**change)

@@ -17,7 +17,7 @@ from genomask.data.vcf import Variant
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.encoders.bridges import to_mosaicbert
 from genomask.errors import SettingsError, UserError
-from genomask.inference import variants as scoring
+from genomask.inference.forward import TOKENS_AT_ONCE
 from genomask.inference.haplotypes import NO_ROOM, TOO_LONG
 from genomask.inference.sites import Sites
 from genomask.inference.variants import NOT_SPELT, NOT_THE_GENOME, VariantScorer
@@ -132,7 +132,7 @@ def test_the_fast_path_agrees_with_plain_loops_in_float64(sites, k, stride):
 def test_variants_are_scored_alike_alone_and_together_in_any_order(sites, monkeypatch):
     fast = scorer(sites, a_model(3), 3)
     together = fast.scores(VARIANTS[::-1])[::-1]
-    monkeypatch.setitem(scoring.TOKENS_AT_ONCE, "cpu", 1)
+    monkeypatch.setitem(TOKENS_AT_ONCE, "cpu", 1)
     for variant, (score,) in zip(VARIANTS, together, strict=True):
         assert fast.scores([variant])[0][0].llr == pytest.approx(score.llr, abs=1e-5)
 

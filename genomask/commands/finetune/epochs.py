@@ -22,7 +22,6 @@ from genomask.fewshot.linear_first import start_linear
 from genomask.fewshot.metrics import score, score_labels, score_numbers
 from genomask.inference.classes import read_out
 from genomask.inference.forward import logits
-from genomask.inference.pooling import VectorSettings
 from genomask.terminal.progress import working
 from genomask.training.checkpoint import load_weights, restore_checkpoint, save_checkpoint
 from genomask.training.checkpoint_state import CheckpointState
@@ -58,7 +57,7 @@ def train(job: Job) -> None:
     before = restore_checkpoint(checkpoints, model, fitting.optimizer).steps_done
     epochs = _epochs_until(before, job, fitting.steps_per_epoch)
     if before == 0 and job.request.settings.schedule == "linear-first":
-        start_linear(model, job.train.tokens, targets, VectorSettings().tokens_per_batch)
+        start_linear(model, job.train.tokens, targets)
     _note_environment(job, before)
     metrics = MetricsLog(job.out / "metrics.jsonl", keep_until=before)
     recent: deque[float] = deque(maxlen=50)
@@ -115,7 +114,7 @@ def _scores_after(job: Job, valid: Read, step: int, epoch: int) -> Row:
 
 def evaluate(model: PreTrainedModel, read: Read, scale: Scale) -> tuple[float, dict[str, float]]:
     """The loss, and the scores of the problem, of examples; `scale` is that of what the model says."""
-    return _judged(model, read.examples, logits(model, read.tokens, VectorSettings().tokens_per_batch), scale)
+    return _judged(model, read.examples, logits(model, read.tokens), scale)
 
 
 def constant_guess(job: Job) -> tuple[float, dict[str, float]]:

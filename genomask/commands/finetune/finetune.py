@@ -33,7 +33,6 @@ from genomask.files.digests import write_weights_digest
 from genomask.files.locking import locked
 from genomask.inference.classes import read_out
 from genomask.inference.forward import logits
-from genomask.inference.pooling import VectorSettings
 from genomask.report.classifier_plots import answers, loss_curves, predictions
 from genomask.report.tables import rich_table
 from genomask.training.environment import FIRST
@@ -128,7 +127,7 @@ def _draw(job: Job, guessed: float) -> Path:
     """The curves, beside the loss of a constant guess, and the answers beside the truth; the path of the latter."""
     read, where = job.scored
     problem, out, examples = job.problem, job.out, read.examples
-    found = logits(job.loaded.model, read.tokens, VectorSettings().tokens_per_batch)
+    found = logits(job.loaded.model, read.tokens)
     rows = pd.DataFrame(read_metrics(out / "metrics.jsonl"))
     for suffix in ("svg", "png"):
         loss_curves(rows, LOSS[problem], VALID_LOSS[problem], guessed, out / f"curves.{suffix}")

@@ -28,7 +28,6 @@ from genomask.files.locking import locked
 from genomask.inference.forward import logits
 from genomask.inference.hub import tokenizer_of
 from genomask.inference.models import Loaded, fingerprint, load, places_of
-from genomask.inference.pooling import VectorSettings
 from genomask.inference.tokens import check_lengths, tokenise
 from genomask.inference.vocabulary import refuse_dna
 from genomask.report.glue import glue_picture, glue_table, glue_words
@@ -153,7 +152,7 @@ def _answers(loaded: Loaded, examples: Examples) -> np.ndarray:
     loaded.tokenizer.model_max_length = min(MAX_TOKENS, places_of(loaded.model) or MAX_TOKENS)
     tokenised = tokenise(loaded.tokenizer, examples.sequences, str(examples.path))
     check_lengths(*loaded, tokenised, str(examples.path))
-    found = logits(loaded.model, tokenised.tokens, VectorSettings().tokens_per_batch).numpy()
+    found = logits(loaded.model, tokenised.tokens).numpy()
     answers: np.ndarray = found.argmax(axis=1) if found.shape[1] > 1 else found[:, 0]
     return answers
 
