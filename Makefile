@@ -63,12 +63,14 @@ docs: $(STAMP)
 # Linked, not copied, so that links between them are those of the checkout.
 PAGES = README.md CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE Makefile .ci benchmarks docs examples genomask tests
 
-# Redone only when the dependencies change. pip compiles one file after another; here all cores do, and a file for
-# another Python, which some packages hold, is passed over as pip passes over it.
+# Of the packages' files a run imports less than a third: pip compiles none, and Python each where it is first imported,
+# which PYTHONDONTWRITEBYTECODE would make every process do anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Redone only when the dependencies change.
 $(STAMP): pyproject.toml constraints.txt | python
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[dev]"
-	$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@
 
 python:
