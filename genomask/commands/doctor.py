@@ -19,13 +19,13 @@ from torch import nn
 import genomask
 from genomask.data.packing import to_batch
 from genomask.encoders import MosaicBertForMaskedLM, choose_backend
-from genomask.encoders.backends import backends_on
+from genomask.encoders.backends import backends_on, slow_because
 from genomask.files.cache import default_cache
 from genomask.machine import processor
 from genomask.machine.process import built_in_memory, usable_cores, usable_memory
 from genomask.recipe import Recipe, load_recipe
 from genomask.report.tables import rich_table
-from genomask.training.device import choose_device, computes_in_bf16
+from genomask.training.device import choose_device, computed_in, computes_in_bf16
 from genomask.training.environment import package_versions
 from genomask.training.optimizer import build_optimizer
 from genomask.training.precision import choose_precision
@@ -83,8 +83,9 @@ def _device(device: torch.device) -> Finding:
 
 
 def _backend(device: torch.device) -> Finding:
-    why = f"what 'auto' chooses on {device.type}; runs here: {', '.join(backends_on(device))}"
-    return Finding("attention backend", choose_backend("auto", device), why)
+    chosen, here = choose_backend("auto", device, computed_in(_precision(device))), backends_on(device)
+    why = [f"what 'auto' chooses on {device.type}; runs here: {', '.join(here)}", slow_because(chosen, device)]
+    return Finding("attention backend", chosen, ". ".join(filter(None, why)))
 
 
 def bf16_finding(device: torch.device) -> Finding:

@@ -1,7 +1,12 @@
 """The table of attention backends, and the one place where the choice is made."""
 
+import os
+import shutil
+import sysconfig
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 
@@ -14,25 +19,51 @@ from genomask.errors import SettingsError
 BACKENDS: dict[str, Attention] = {"flash": flash, "flex": flex, "sdpa": torch.compiler.disable(sdpa)}
 """Best first. A compiled model runs `sdpa` as it is: it cuts by lengths that only the host knows."""
 
-OLDEST_FOR_TRITON = (7, 0)
-"""CUDA compute capability."""
+OLDEST = (8, 0)
+"""CUDA compute capability, of flash-attn and of Triton, whose products older GPUs emulate."""
+
+C_COMPILERS = ("gcc", "clang")
+"""Triton builds what starts its kernels by one of these, or by what CC names, for Python's headers."""
 
 
 def _runs_flash(device: torch.device) -> bool:
-    return device.type == "cuda" and find_spec("flash_attn") is not None
+    return _is_recent(device) and find_spec("flash_attn") is not None
 
 
 def _runs_flex(device: torch.device) -> bool:
-    if device.type != "cuda" or find_spec("triton") is None:
-        return False
-    return torch.cuda.get_device_capability(device) >= OLDEST_FOR_TRITON
+    return _is_recent(device) and find_spec("triton") is not None and builds_c()
+
+
+def _is_recent(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= OLDEST
+
+
+@cache  # it is asked at each forward pass
+def builds_c() -> bool:
+    """Whether this machine has what Triton builds with."""
+    has_compiler = "CC" in os.environ or any(map(shutil.which, C_COMPILERS))
+    return has_compiler and Path(sysconfig.get_path("include"), "Python.h").is_file()
 
 
 NEEDS: dict[str, tuple[Callable[[torch.device], bool], str]] = {
-    "flash": (_runs_flash, "a CUDA GPU and flash-attn (pip install 'genomask[flash]')"),
-    "flex": (_runs_flex, "a CUDA GPU of compute capability 7.0 or more and Triton (pip install triton)"),
+    "flash": (
+        _runs_flash,
+        "a CUDA GPU of compute capability 8.0 or more and flash-attn (pip install 'genomask[flash]')",
+    ),
+    "flex": (
+        _runs_flex,
+        "a CUDA GPU of compute capability 8.0 or more, Triton (pip install triton), and a C compiler with Python's "
+        "headers (Debian, Ubuntu: apt install gcc python3-dev)",
+    ),
 }
 """What tells whether a backend runs on a device, and how to get it; a backend that is not here runs everywhere."""
+
+
+def slow_because(backend: str, device: torch.device) -> str:
+    """What a GPU lacks that attends without a kernel of ours; nothing where that is how it should be."""
+    if device.type != "cuda" or backend in NEEDS:
+        return ""
+    return f"attention by {backend} is slow on a GPU and leaves models uncompiled; flex needs {NEEDS['flex'][1]}"
 
 
 def backends_on(device: torch.device) -> list[str]:

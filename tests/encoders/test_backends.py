@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from genomask.encoders import backends
-from genomask.encoders.backends import BACKENDS, NEEDS, choose_backend
+from genomask.encoders.backends import BACKENDS, NEEDS, choose_backend, slow_because
 from genomask.errors import SettingsError
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -10,9 +10,10 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Sets which packages are installed and how old the GPU is."""
+    """Sets which packages are installed, how old the GPU is, and whether C is compiled."""
 
-    def of(packages, capability=(9, 0)):
+    def of(packages, capability=(9, 0), builds_c=True):
+        monkeypatch.setattr(backends, "builds_c", lambda: builds_c)
         monkeypatch.setattr(backends, "find_spec", lambda name: name if name in packages else None)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
 
@@ -25,13 +26,40 @@ def machine(monkeypatch):
         ({"flash_attn", "triton"}, (9, 0), torch.bfloat16, "flash"),
         ({"flash_attn", "triton"}, (9, 0), torch.float32, "flex"),
         ({"triton"}, (9, 0), torch.bfloat16, "flex"),
-        ({"triton"}, (6, 1), torch.bfloat16, "sdpa"),
+        ({"triton", "flash_attn"}, (7, 5), torch.bfloat16, "sdpa"),
+        ({"triton"}, (8, 0), torch.float32, "flex"),
         (set(), (9, 0), torch.bfloat16, "sdpa"),
     ],
 )
 def test_auto_takes_the_fastest_that_runs_on_the_gpu(machine, packages, capability, dtype, chosen):
     machine(packages, capability)
     assert choose_backend("auto", GPU, dtype) == chosen
+
+
+def test_without_a_c_compiler_or_pythons_headers_flex_is_passed_over_and_that_is_said(machine):
+    machine({"triton"}, builds_c=False)
+    assert choose_backend("auto", GPU) == "sdpa"
+    assert "slow on a GPU and leaves models uncompiled; flex needs" in slow_because("sdpa", GPU)
+    assert "a C compiler with Python's headers" in slow_because("sdpa", GPU)
+    assert not slow_because("flex", GPU)
+    assert not slow_because("sdpa", CPU)
+
+
+@pytest.mark.parametrize("compiler", ["", "gcc", "clang", "CC"])
+@pytest.mark.parametrize("has_headers", [True, False])
+def test_c_is_built_with_a_compiler_and_pythons_headers(compiler, has_headers, monkeypatch, tmp_path):
+    monkeypatch.delenv("CC", raising=False)
+    if compiler == "CC":
+        monkeypatch.setenv("CC", "/opt/tools/cc")
+    monkeypatch.setattr(backends.shutil, "which", lambda name: name if name == compiler else None)
+    monkeypatch.setattr(backends.sysconfig, "get_path", lambda _: str(tmp_path))
+    if has_headers:
+        (tmp_path / "Python.h").touch()
+    backends.builds_c.cache_clear()
+    try:
+        assert backends.builds_c() == bool(compiler and has_headers)
+    finally:
+        backends.builds_c.cache_clear()
 
 
 def test_on_the_cpu_auto_is_sdpa_whatever_is_installed(machine):
