@@ -37,6 +37,7 @@ from genomask.machine.process import keep_freed_memory
 from genomask.masking import build_plan
 from genomask.recipe import Recipe, load_recipe
 from genomask.training.batches import Batches
+from genomask.training.microbatch import MOST
 
 RESULT = Path(__file__).parent / "results" / "dataflow.json"
 CPU = torch.device("cpu")
@@ -141,7 +142,7 @@ def batches(source: Source, recipe: Recipe, strategy: str, sequences: int) -> Ba
     """Batches of so many sequences, as training makes them."""
     masking, training = recipe.masking, recipe.training
     plan = build_plan(strategy, steps=1, tokens=source.token_bases, mask_rate=masking.mask_rate)
-    return Batches(source, plan, masking.corruption, 0, sequences, training.tokens_per_microbatch)
+    return Batches(source, plan, masking.corruption, 0, sequences, training.tokens_per_microbatch or MOST)
 
 
 def made(how: Batches, number: int) -> int:

@@ -6,7 +6,7 @@ import torch
 from mixes import MIXES, Batch, draw_batch
 from sides import Shape
 
-from genomask.data.fixed_shape import BatchShape, to_fixed_shape
+from genomask.data.fixed_shape import BatchShape, Expected, to_fixed_shape
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def fill_up(batches: list[Batch], case: Case) -> list[Batch]:
     """The batches in the one shape that holds them all; a benchmark whose batch had to be split would be wrong."""
     longest = MIXES[case.mix].longest
     tokens = -(-max(sum(batch.lengths) for batch in batches) // 128) * 128
-    shape = BatchShape.of(tokens, longest, case.mask_rate)
+    sequences = max(len(batch.lengths) for batch in batches)
+    shape = BatchShape.of(Expected(tokens, sequences, case.mask_rate), longest, tokens)
     filled = []
     for batch in batches:
         (packed,) = to_fixed_shape(batch.packed, shape)

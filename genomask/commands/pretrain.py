@@ -30,6 +30,7 @@ from genomask.data.fixed_shape import BatchShape
 from genomask.data.opening import Inputs
 from genomask.data.sources import Source
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, choose_backend
+from genomask.encoders.backends import slow_because
 from genomask.encoders.positions import POSITIONS
 from genomask.errors import SettingsError
 from genomask.files.atomic import require_folder
@@ -42,7 +43,7 @@ from genomask.masking.plan import needs_npmi
 from genomask.recipe import Recipe, recipe_from_tables
 from genomask.settings.recipe_file import apply_changes, default_recipe, read_tables
 from genomask.training import distributed
-from genomask.training.batches import Batches, masked_fraction
+from genomask.training.batches import Batches, expected_part
 from genomask.training.checkpoint import list_checkpoints
 from genomask.training.compiling import choose_compile, compile_model
 from genomask.training.device import choose_device, computed_in, scoring_precision
@@ -207,9 +208,9 @@ def _batches(
     )  # fmt: skip
     if training.tokens_per_microbatch and not of_fixed_shape:
         return batches
-    fraction = masked_fraction(batches, SAMPLE_WINDOWS)  # not the rate, which may be of bases
-    tokens = training.tokens_per_microbatch or tokens_at_once(batches, trial(fraction), out)
-    shape = BatchShape.of(tokens, recipe.longest, fraction) if of_fixed_shape else None
+    expected = expected_part(batches, SAMPLE_WINDOWS)  # its fraction is not the rate, which may be of bases
+    tokens = training.tokens_per_microbatch or tokens_at_once(batches, trial(expected.masked_fraction), out)
+    shape = BatchShape.of(expected, recipe.longest, tokens) if of_fixed_shape else None
     return replace(batches, tokens_per_microbatch=tokens, shape=shape)
 
 
@@ -221,7 +222,9 @@ def device_of(recipe: Recipe) -> tuple[torch.device, bool]:
     asked = recipe.training.precision
     dtype = computed_in(scoring_precision(device) if asked == "auto" else asked)  # a CPU's backend suits either
     backend = choose_backend(recipe.encoder.attention_backend, device, dtype)
-    return device, choose_compile(recipe.training.compile, device, backend)
+    if why := slow_because(backend, device):
+        log.warning("%s", why)
+    return device, choose_compile(recipe.training.compile, device, backend, unpadding=recipe.encoder.unpadding)
 
 
 def count_npmi(source: Source, recipe: Recipe) -> NpmiTable | None:

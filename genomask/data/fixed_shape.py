@@ -4,6 +4,7 @@ Letters: T tokens, B sequences, M masked tokens of a batch.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,12 +14,23 @@ from genomask.data.packing import take_batch
 from genomask.errors import SettingsError
 from genomask.types import IGNORE, PackedBatch
 
-ENTRIES = 32
-"""Room for this many times the sequences that there would be if all were of the greatest length: an entry of cu_seqlens
-costs next to nothing, and where windows grow or documents are short, batches would be mostly padding without."""
+SPARE = 2
+"""Room for this many times the sequences expected of a batch: an entry of cu_seqlens costs little, and the rest of a
+batch that was split for want of one is padding."""
 
 SPAN, DEVIATIONS = 11, 3
 """Room for masked tokens: this many standard deviations above the mean, of spans of this many tokens."""
+
+WHOLE = 128
+"""Tokens, and masked tokens, are multiples of it."""
+
+
+class Expected(NamedTuple):
+    """What a process has of a step, at most but for few steps."""
+
+    tokens: int
+    sequences: int
+    masked_fraction: float
 
 
 @dataclass(frozen=True)
@@ -31,11 +43,27 @@ class BatchShape:
     longest: int
 
     @classmethod
-    def of(cls, tokens: int, longest: int, masked_fraction: float) -> "BatchShape":
-        """For batches of up to `tokens` tokens, `masked_fraction` of them masked, and sequences of up to `longest`."""
-        mean = tokens * masked_fraction
-        masked = max(longest, mean + DEVIATIONS * (SPAN * mean) ** 0.5)
-        return cls(tokens, ENTRIES * -(-tokens // longest), 128 * -(-int(masked) // 128), longest)
+    def of(cls, expected: Expected, longest: int, most_tokens: int) -> "BatchShape":
+        """For what is expected, evenly in as few batches of up to `most_tokens` tokens as surely hold it.
+
+        `longest` is that of any sequence. What a process has may be much less than `most_tokens`: the more processes
+        there are, the less it is.
+        """
+        n_batches = 1 if expected.tokens <= most_tokens else -(-expected.tokens // max(1, most_tokens - longest))
+        tokens = expected.tokens if n_batches == 1 else expected.tokens // n_batches + longest
+        tokens = max(longest, min(_whole(tokens), most_tokens))
+        sequences = SPARE * -(-expected.sequences // n_batches) + -(-tokens // longest)
+        return cls(tokens, sequences, masked_room(tokens, longest, expected.masked_fraction), longest)
+
+
+def masked_room(tokens: int, longest: int, masked_fraction: float) -> int:
+    """Masked tokens of a batch at most, but for few batches; no fewer than a sequence has that is all masked."""
+    mean = tokens * masked_fraction
+    return _whole(max(longest, int(mean + DEVIATIONS * (SPAN * mean) ** 0.5)))
+
+
+def _whole(tokens: int) -> int:
+    return WHOLE * -(-tokens // WHOLE)
 
 
 def to_fixed_shape(batch: PackedBatch, shape: BatchShape) -> list[PackedBatch]:

@@ -1,5 +1,6 @@
 """From a source of sequences to the masked microbatches of a step: the same for any run that asks for that step."""
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Generator
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from genomask.data.fixed_shape import BatchShape, to_fixed_shape
+from genomask.data.fixed_shape import DEVIATIONS, BatchShape, Expected, to_fixed_shape
 from genomask.data.growth import Growth
 from genomask.data.packing import split_microbatches, take, take_batch, to_batch
 from genomask.data.sources import Source
@@ -33,6 +34,8 @@ class StepBatches:
 
     step: int
     microbatches: list[PackedBatch]
+    unfilled: list[PackedBatch]
+    """The same without what fills them up to a fixed shape: what counts as work."""
     masks: MaskAccount
     phase: Phase
 
@@ -47,6 +50,7 @@ class Batches:
     seed: int
     sequences_per_step: int
     tokens_per_microbatch: int
+    """At most; fewer where `shape` has fewer."""
     shape: BatchShape | None = None
     """What every microbatch is filled up to for a compiled model; None: as long as it is."""
     workers: int = 1
@@ -122,10 +126,11 @@ class Batches:
         masked = mask(
             sequences, torch.from_numpy(keys), strategy, tokens=self.source.token_bases, corruption=self.corruption
         )
-        microbatches = cut(sequences, masked, self.tokens_per_microbatch)
+        unfilled = cut(sequences, masked, self.shape.tokens if self.shape else self.tokens_per_microbatch)
+        microbatches = unfilled
         if self.shape is not None:
-            microbatches = [fixed for batch in microbatches for fixed in to_fixed_shape(batch, self.shape)]
-        return StepBatches(step, microbatches, masked.account, self.plan.phase_of(step, switched_at))
+            microbatches = [fixed for batch in unfilled for fixed in to_fixed_shape(batch, self.shape)]
+        return StepBatches(step, microbatches, unfilled, masked.account, self.plan.phase_of(step, switched_at))
 
 
 class Masked(NamedTuple):
@@ -147,8 +152,11 @@ def mask(
     return Masked(input_ids, labels, weights, account(ids, input_ids, spans, cu_seqlens, tokens))
 
 
-def masked_fraction(how: Batches, count: int) -> float:
-    """The largest fraction of tokens that a strategy of the plan masks, on `count` sequences from the longest on."""
+def expected_part(how: Batches, count: int) -> Expected:
+    """What a process has of a step, from `count` sequences from the longest on.
+
+    Its tokens are three standard deviations above the mean; of the plan's strategies the one that masks most counts.
+    """
     first = how.longest_sequences
     sequences = how.source.train(first, count)
     keys = torch.from_numpy(make_keys(how.seed, how.longest_step, np.arange(first, first + count)))
@@ -156,7 +164,12 @@ def masked_fraction(how: Batches, count: int) -> float:
         mask(sequences, keys, strategy, tokens=how.source.token_bases, corruption=how.corruption).account
         for strategy in how.plan.strategies.values()
     ]
-    return max(account.tokens_masked_fraction for account in accounts)
+    of_part = -(-how.sequences_per_step // distributed.size())
+    lengths = sequences.lengths.double()
+    tokens = of_part * float(lengths.mean()) + DEVIATIONS * of_part**0.5 * float(lengths.std(correction=0))
+    most = max(stage.sequences for stage in how.growth.stages) if how.growth else how.sequences_per_step
+    fraction = max(account.tokens_masked_fraction for account in accounts)
+    return Expected(math.ceil(tokens), -(-most // distributed.size()), fraction)
 
 
 def cut(

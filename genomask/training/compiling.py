@@ -13,13 +13,20 @@ FIXED_SHAPE_BACKENDS = ("flash", "flex")
 CPU_COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
-def choose_compile(name: str, device: torch.device, backend: str) -> bool:
+def choose_compile(name: str, device: torch.device, backend: str, *, unpadding: bool = True) -> bool:
     """Turn 'auto' into True or False: on for CUDA, off for the CPU, where it gains little and needs a C++ compiler.
+
+    Without `unpadding` it is off for CUDA too: each of the empty sequences that fill a batch up would be a row.
 
     Raises SettingsError where it is asked for and cannot be.
     """
     if name != "on":
-        return name == "auto" and device.type == "cuda" and backend in FIXED_SHAPE_BACKENDS
+        return name == "auto" and device.type == "cuda" and backend in FIXED_SHAPE_BACKENDS and unpadding
+    if device.type == "cuda" and not unpadding:
+        raise SettingsError(
+            "training.compile is 'on' but encoder.unpadding is false, so that all that fills batches up to one shape "
+            "would be computed as whole rows; use training.compile=off."
+        )
     if device.type == "cuda" and backend not in FIXED_SHAPE_BACKENDS:
         raise SettingsError(
             f"training.compile is 'on' but the attention backend {backend!r} asks the host for lengths; "

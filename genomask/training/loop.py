@@ -203,7 +203,7 @@ def one_step(run: Run, state: State, batch: StepBatches) -> None:
     )
     state.done = batch.step + 1
     state.skipped = count_skipped(result, state.done, state.skipped)
-    flops = sum(training_flops(run.model.config, part) for part in batch.microbatches)
+    flops = sum(training_flops(run.model.config, part) for part in batch.unfilled)
     *masks, flops_of_all = map(int, distributed.sums([*batch.masks, flops]))
     state.window.add(MaskAccount(*masks), result, batch.phase, flops_of_all)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from genomask.data.fixed_shape import BatchShape
+from genomask.data.fixed_shape import masked_room
 from genomask.encoders import MosaicBertForMaskedLM
 from genomask.errors import SettingsError
 from genomask.training import distributed
@@ -88,7 +88,7 @@ class Trial(NamedTuple):
 
     def fits(self, tokens: int, spared: int) -> bool:
         """Whether forward and backward pass while `spared` bytes are held."""
-        masked = min(tokens, BatchShape.of(tokens, self.longest, self.fraction).masked)
+        masked = min(tokens, masked_room(tokens, self.longest, self.fraction))
         batch = made_batch(self.model.config.vocab_size, tokens, self.longest, masked)
         try:
             _held = torch.empty(spared, dtype=torch.uint8, device=self.device)

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomask.data.fixed_shape import BatchShape, to_fixed_shape
-from genomask.data.packing import to_batch
+from genomask.data.fixed_shape import WHOLE, BatchShape, Expected, to_fixed_shape
+from genomask.data.packing import split_microbatches, take_batch, to_batch
 from genomask.errors import SettingsError
-from genomask.types import IGNORE
+from genomask.types import IGNORE, TokenSequences
 
 SHAPE = BatchShape(tokens=100, sequences=9, masked=40, longest=30)
 
@@ -99,7 +99,8 @@ def test_a_sequence_longer_than_the_shape_allows_is_refused():
 
 @pytest.mark.parametrize(("tokens", "longest", "rate"), [(65_536, 512, 0.15), (131_072, 128, 0.3), (600, 512, 0.15)])
 def test_the_budgets_leave_room_for_any_sequence_and_for_the_usual_spread_of_masks(tokens, longest, rate):
-    shape = BatchShape.of(tokens, longest, rate)
+    shape = BatchShape.of(Expected(tokens, tokens // longest, rate), longest, tokens)
+    assert shape.tokens == tokens
     assert dataclasses.asdict(shape).keys() == {"tokens", "sequences", "masked", "longest"}
     assert shape.masked % 128 == 0
     assert shape.masked >= max(longest, 1.04 * rate * tokens)
@@ -114,5 +115,25 @@ def test_batches_of_much_shorter_sequences_than_the_longest_are_full_too(part):
     length = longest // part
     lengths = [length, length // 2] * (tokens // length)
     batch = batch_of(lengths, [i % 7 == 0 for i in range(sum(lengths))])
-    pieces = to_fixed_shape(batch, BatchShape.of(tokens, longest, 0.15))
-    assert len(pieces) == -(-sum(lengths) // tokens)
+    shape = BatchShape.of(Expected(sum(lengths), len(lengths), 0.15), longest, tokens)
+    assert len(to_fixed_shape(batch, shape)) == 2
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    longest=st.integers(2, 60),
+    most=st.integers(60, 2_000),
+    parts=st.lists(st.floats(0.5, 1), min_size=1, max_size=100),
+)
+def test_a_process_has_as_few_batches_as_hold_its_part_and_they_are_nearly_full(longest, most, parts):
+    lengths = [max(1, int(longest * part)) for part in parts]
+    total = sum(lengths)
+    shape = BatchShape.of(Expected(total, len(lengths), 0.0), longest, most)
+    n_batches = 1 if total <= most else -(-total // max(1, most - longest))
+    batch = batch_of(lengths, [False] * total)
+    tokens = TokenSequences(batch.input_ids, batch.cu_seqlens, torch.ones(len(lengths)))
+    cut = split_microbatches(tokens, shape.tokens)
+    pieces = [piece for part in cut for piece in to_fixed_shape(take_batch(batch, part), shape)]
+    assert shape.tokens <= max(most, longest)
+    assert len(pieces) <= n_batches
+    assert len(pieces) * shape.tokens <= total + n_batches * (longest + WHOLE)

@@ -10,7 +10,7 @@ from gpu_checks import LONGEST, SEQUENCES, batch_of
 from torch._dynamo.utils import counters
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from genomask.data.fixed_shape import BatchShape, to_fixed_shape
+from genomask.data.fixed_shape import BatchShape, Expected, to_fixed_shape
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, backends
 from genomask.training.compiling import compile_model
 
@@ -21,7 +21,9 @@ def main(guard, variants):
     torch.cuda.amp.common.amp_definitely_not_available = lambda: False
     torch.cuda.is_bf16_supported = lambda *_, **__: True
     backends.NEEDS["flex"] = (lambda device: True, "")
-    (batch,) = to_fixed_shape(batch_of(0), BatchShape.of(SEQUENCES * LONGEST, LONGEST, 0.15))
+    (batch,) = to_fixed_shape(
+        batch_of(0), BatchShape.of(Expected(SEQUENCES * LONGEST, SEQUENCES, 0.15), LONGEST, SEQUENCES * LONGEST)
+    )
     real_compile = torch.compile
     torch.compile = lambda model, **how: real_compile(model, backend="eager", **how)
     for variant in variants:

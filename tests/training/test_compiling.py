@@ -4,7 +4,7 @@ from torch import nn
 from torch._dynamo.utils import counters
 from torch.nn.attention import flex_attention
 
-from genomask.data.fixed_shape import BatchShape, to_fixed_shape
+from genomask.data.fixed_shape import BatchShape, Expected, to_fixed_shape
 from genomask.data.packing import to_batch
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM, backends
 from genomask.encoders import flex as flex_backend
@@ -15,7 +15,7 @@ from genomask.training.step import train_step
 from genomask.types import IGNORE
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
-SHAPE = BatchShape.of(tokens=160, longest=40, masked_fraction=0.3)
+SHAPE = BatchShape.of(Expected(tokens=160, sequences=8, masked_fraction=0.3), longest=40, most_tokens=160)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,9 @@ def test_auto_compiles_on_cuda_where_one_graph_serves_every_batch(setting, devic
 def test_what_cannot_be_compiled_is_refused_with_what_to_do(monkeypatch):
     with pytest.raises(SettingsError, match="attention_backend=flash or flex, or training"):
         choose_compile("on", GPU, "sdpa")
+    assert not choose_compile("auto", GPU, "flex", unpadding=False)
+    with pytest.raises(SettingsError, match="unpadding is false"):
+        choose_compile("on", GPU, "flex", unpadding=False)
     monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
     with pytest.raises(SettingsError, match=r"no C\+\+ compiler is found"):
         choose_compile("on", CPU, "sdpa")
