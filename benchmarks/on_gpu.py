@@ -52,18 +52,18 @@ def parts(results: Path) -> list[Part]:
     step, check = "gpu_step.py", "gpu_correctness.py"
     plain = ("--backend", "flex", "--backend", "sdpa")
     after = ("--after", str(results / "step c4-base.json"))
-    long = ("--rounds", "5", *plain)
+    long = ("--rounds", "5")
     return [
         Part("machine", 15, ("machine.py",)),
-        Part("attention", 45, (check, "--subject", "attention")),
-        Part("encoder, step, resume", 30, (check, *_each("--subject", "encoder", "step", "resume"))),
-        Part("step c4-base", 75, (step, "--case", "c4-base", *plain)),
-        Part("step genome-base", 65, (step, "--case", "genome-base", *plain)),
-        Part("profile", 20, ("gpu_profile.py", "--case", "c4-base", *after)),
-        Part("ablation", 40, ("ablation.py", "--sequences", "128", "--rounds", "5")),
-        Part("8,192 tokens", 20, (step, "--case", "genome-base-8k", *long)),
-        Part("32,768 tokens", 20, (step, "--case", "genome-base-32k", *long)),
-        Part("run", 85, ("gpu_run.py", "--what", "speed")),
+        Part("attention", 70, (check, "--subject", "attention")),
+        Part("encoder, step, resume", 45, (check, *_each("--subject", "encoder", "step", "resume"))),
+        Part("step c4-base", 65, (step, "--case", "c4-base", *plain)),
+        Part("step genome-base", 55, (step, "--case", "genome-base", *plain)),
+        Part("profile", 15, ("gpu_profile.py", "--case", "c4-base", *after)),
+        Part("ablation", 35, ("ablation.py", "--sequences", "128", "--rounds", "5")),
+        Part("8,192 tokens", 20, (step, "--case", "genome-base-8k", *long, *plain)),
+        Part("32,768 tokens", 15, (step, "--case", "genome-base-32k", *long, *plain[:2])),
+        Part("run", 80, ("gpu_run.py", "--what", "speed")),
         Part("killed and resumed", 40, ("gpu_run.py", "--what", "resume")),
         Part("flash: correctness", 10, (check, "--backend", "flash"), "flash_attn"),
         Part("flash: step genome-base", 15, (step, "--case", "genome-base", "--backend", "flash"), "flash_attn"),

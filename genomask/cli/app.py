@@ -50,9 +50,12 @@ def main() -> None:
     except MemoryError as error:
         say_error(f"there is not enough memory for this ({error or 'none is left'}); ask for less, or free some.")
     except RuntimeError as error:
-        if "allocate memory" not in str(error):  # torch's own MemoryError
+        if not any(words in str(error) for words in ("allocate memory", "out of memory")):  # torch's own, CPU and CUDA
             raise
-        say_error("there is not enough memory for this; ask for less (a smaller encoder or microbatch), or free some.")
+        say_error(
+            "there is not enough memory for this; ask for less (a smaller encoder, or --set "
+            "training.tokens_per_microbatch=0, which finds what a GPU has room for), or free some."
+        )
     except Stopped as stopped:
         say(str(stopped), stderr=True)
         sys.exit(128 + stopped.signal_number)

@@ -70,12 +70,11 @@ def pooled(
     for numbers, tokens in batches(model, tokenised.tokens):
         hidden = forward(model, tokens, settings.precision, every_layer=every_layer)
         weight = torch.cat([weights_of[number] for number in numbers.tolist()]).to(hidden)[:, None]
-        owner = torch.repeat_interleave(torch.arange(len(numbers)), tokens.lengths).to(hidden.device)
-        none = hidden.new_zeros(len(numbers), hidden.shape[1])
-        found = none.index_add(0, owner, hidden * weight)
+        lengths = tokens.lengths.to(hidden.device)  # index_add would sum in an order that changes on a GPU
+        found = torch.segment_reduce(hidden * weight, "sum", lengths=lengths)
         if every_layer:
-            squares = (hidden - found[owner]).square()
-            found = torch.cat([found, none.index_add(0, owner, squares * weight).sqrt()], dim=1)
+            squares = (hidden - found.repeat_interleave(lengths, 0)).square()
+            found = torch.cat([found, torch.segment_reduce(squares * weight, "sum", lengths=lengths).sqrt()], dim=1)
         out[numbers.numpy()] = found.cpu().numpy()
     return out
 

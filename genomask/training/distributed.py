@@ -277,7 +277,7 @@ def _last_word(error: BaseException) -> BaseException:
         return error
     return TrainingError(
         "a process of this run ended without a word (killed, or its machine is gone), so all of them ended; what was "
-        "saved stays as it is: go on with --resume"
+        f"saved stays as it is: go on with --resume. What is left to read: {str(error).strip().partition(chr(10))[0]}"
     )
 
 

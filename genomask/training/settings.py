@@ -13,7 +13,7 @@ class TrainingSettings(Table, name="training"):
 
     steps: Count = 10_000
     sequences_per_step: Count = 2_000
-    tokens_per_microbatch: Annotated[int, Bounds(least=0, most=MANY)] = 65_536
+    tokens_per_microbatch: Annotated[int, Bounds(least=0, most=MANY)] = 0
     """Upper bound of the tokens that pass through the encoder at once; a step is cut into as many as it needs. 0: what
     a GPU's memory holds, which is tried before the first step; 16,384 on a CPU."""
     workers: Annotated[int, Bounds(least=0, most=256)] = 0
