@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+import torch
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -278,7 +279,16 @@ def test_a_run_stands_for_the_model_in_it(folder):
     assert inputs.model_folder("elsewhere") == Path("elsewhere")
 
 
-@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "a.fa"), OSError("odd"), MemoryError()])
+UNEXPECTED = [
+    PermissionError(13, "Permission denied", "a.fa"),
+    OSError("odd"),
+    MemoryError(),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: 8 PB"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 7.79 GiB"),
+]
+
+
+@pytest.mark.parametrize("error", UNEXPECTED)
 def test_what_no_room_expected_of_the_system_is_a_sentence(folder, monkeypatch, capsys, error):
     def fail(_):
         raise error

@@ -101,6 +101,7 @@ def test_one_process_that_is_killed_ends_all_with_one_sentence(runs):
     codes = runs("killed", 2, stop=(1, 12), sig=signal.SIGKILL)
     assert codes == [2, -signal.SIGKILL]
     assert "a process of this run ended without a word" in runs.said[0]
+    assert "What is left to read: " in runs.said[0]
     assert runs("killed", 2, "--resume") == [0, 0]  # from the checkpoint of step 10
     if (runs.folder / "two").exists():
         assert runs.losses("killed") == runs.losses("two")
