@@ -35,7 +35,6 @@ def assert_compiled_model_is_exact(backend, **variant):
     [
         {"positions": "alibi-directed", "stem_width": 5, "stem_fraction": 0.5},
         {"positions": "rotary-directed", "num_hidden_layers": 1},
-        {"positions": "learned", "num_hidden_layers": 1},
     ],
 )
 def test_the_captured_graph_is_the_twin(variant):
