@@ -17,6 +17,7 @@ import typer
 
 from genomask.data.genome import Genome
 from genomask.data.intervals import subtract, union
+from genomask.data.vcf import same_record
 
 LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
@@ -32,10 +33,33 @@ def features(gtf: Path, kind: str) -> Iterator[tuple[str, int, int]]:
 
 
 def positions(genome: Genome, gtf: Path, kind: str) -> np.ndarray:
-    """(n, 2) [start, stop) of the features of a kind in the genome's codes, joined where they overlap."""
+    """(n, 2) [start, stop) of the features of a kind in the genome's codes, joined where they overlap.
+
+    Those of records that the genome has not, by another name neither (chrIV for IV), are left out, and it is said.
+    """
     offsets = dict(zip(genome.names, genome.offsets.tolist(), strict=False))
-    found = [(offsets[name] + start, offsets[name] + stop) for name, start, stop in features(gtf, kind)]
+    found, unknown = [], set()
+    for name, start, stop in features(gtf, kind):
+        record = same_record(name, offsets)
+        if record is None:
+            unknown.add(name)
+        else:
+            found.append((offsets[record] + start, offsets[record] + stop))
+    if unknown:
+        print(f"{gtf}: {kind} rows left out, of records that the genome has not: {', '.join(sorted(unknown))}")
     return union(np.array(sorted(found), dtype=np.int64).reshape(-1, 2))
+
+
+def intervals(genome: Genome, names: str) -> np.ndarray:
+    """(n, 2) [start, stop) of the records between commas; typer.BadParameter for one that the genome has not."""
+    found = []
+    for name in names.split(","):
+        record = same_record(name.strip(), genome.names)
+        if record is None:
+            some = ", ".join(genome.names[:5]) + (" ..." if len(genome.names) > 5 else "")
+            raise typer.BadParameter(f"--test-records: the genome has no record {name.strip()!r}; it has {some}.")
+        found.append(genome.interval(record))
+    return np.array(found, dtype=np.int64)
 
 
 def windows(inside: np.ndarray, records: np.ndarray, length: int) -> np.ndarray:
@@ -58,7 +82,7 @@ def main(
 ) -> None:
     """Write the task."""
     opened = Genome.open(genome)
-    held_out = np.array([opened.interval(name) for name in test_records.split(",")], dtype=np.int64)
+    held_out = intervals(opened, test_records)
     everything = np.stack([opened.offsets[:-1], opened.offsets[1:]], 1)
     classes = (subtract(opened.runs, positions(opened, gtf, "gene")), positions(opened, gtf, "CDS"))
     rng = np.random.default_rng(seed)
