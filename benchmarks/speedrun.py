@@ -5,7 +5,8 @@ over them, and scored on the same held-out windows under the same masks: bits pe
 one validation to the next; seconds of validation do not count. The target of each seed is what the first arm reaches in
 its whole budget; the table has the seconds and tokens of each arm until there, and splits the factor into tokens a
 second (throughput) and tokens needed. What the record so far reaches in its budget is a second target. Runs that are
-finished are kept in the JSON and not made again. Text runs in the same way, to nats per masked token.
+finished are kept in the JSON and not made again, unless their recipe has changed. Text runs in the same
+way, to nats per masked token.
 
     python benchmarks/speedrun.py human/*.fa.gz
     python benchmarks/speedrun.py human/*.fa.gz --budget 60 --seeds 1
@@ -47,10 +48,11 @@ def main(
     settings = " ".join((*MATCHED[race.before.settings(0).kind], *COMPUTED, *race.changes))
     setup = {"files": [path.name for path in files], "budget_cpu_s": budget, "settings": settings}
     result = {"benchmark": "speedrun", "machine": describe_machine(torch.device("cpu")), "setup": setup, "runs": []}
-    result["runs"] = finished(out, setup)
+    entrants = [replace(arm, changes=(*arm.changes, *race.changes)) for arm in race.arms]
+    result["runs"] = finished(out, setup, entrants)
     for seed in range(seeds):
         done = {run["arm"] for run in result["runs"] if run["seed"] == seed}
-        missing = [replace(arm, changes=(*arm.changes, *race.changes)) for arm in race.arms if arm.name not in done]
+        missing = [arm for arm in entrants if arm.name not in done]
         result["runs"] += run_arms(missing, seed, files, budget)
         result |= {"rows": summary(result["runs"], race), "verdict": sentences(result["runs"], race)}
         save(out, result)
@@ -59,13 +61,21 @@ def main(
         draw(result["runs"], race, picture)
 
 
-def finished(out: Path, setup: dict) -> list[dict]:
-    """The runs of an earlier call with the same setup; SystemExit for a file of another one."""
+def finished(out: Path, setup: dict, arms: Sequence[Arm]) -> list[dict]:
+    """The runs of an earlier call with the same setup; SystemExit for a file of another one, or of other recipes."""
     if not out.exists():
         return []
     before = json.loads(out.read_text(encoding="utf-8"))
     if before["setup"] != setup:
         raise SystemExit(f"{out} holds runs of another setup ({before['setup']}); give another --out")
+    now = {arm.name: arm for arm in arms}
+    kept = [run for run in before["runs"] if run["arm"] in now]
+    changed = {run["arm"] for run in kept if run.get("recipe") != now[run["arm"]].digest(run["seed"])}
+    if changed:
+        names = ", ".join(sorted(changed))
+        raise SystemExit(
+            f"{out} holds runs of another recipe than now, or that do not say theirs ({names}); give another --out"
+        )
     return before["runs"]
 
 
@@ -80,7 +90,14 @@ def run_arms(arms: Sequence[Arm], seed: int, paths: Sequence[Path], budget: floa
             lap.advance(until)
             print(f"seed {seed}, {lap.arm.name}: {lap.curve[-1]}", flush=True)
     return [
-        {"arm": lap.arm.name, "seed": seed, "budget": lap.budget, "floor": lap.floor(), "curve": lap.curve}
+        {
+            "arm": lap.arm.name,
+            "recipe": lap.arm.digest(seed),
+            "seed": seed,
+            "budget": lap.budget,
+            "floor": lap.floor(),
+            "curve": lap.curve,
+        }
         for lap in laps
     ]
 

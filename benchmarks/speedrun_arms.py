@@ -1,5 +1,6 @@
 """Who takes part in the speedrun: each arm is a recipe with changes, and the peer's model where it is not ours."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -95,6 +96,10 @@ class Arm:
         """The recipe as this arm runs it."""
         matched = MATCHED[load_recipe(self.recipe).kind]
         return load_recipe(self.recipe, [*matched, *COMPUTED, *self.changes, f"training.seed={seed}"])
+
+    def digest(self, seed: int) -> str:
+        """Of all settings of that recipe: another one where any of them is."""
+        return hashlib.sha256(repr(self.settings(seed)).encode()).hexdigest()[:16]
 
 
 def at_rate(arm: Arm, rate: float) -> Arm:

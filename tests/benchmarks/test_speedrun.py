@@ -155,6 +155,21 @@ def test_arms_race_and_what_is_finished_is_not_run_again(toy, genome, monkeypatc
         script.main([genome], budget=0.03, seeds=1, arms="toy", out=out, picture=None)
 
 
+def test_runs_of_a_recipe_that_has_changed_since_are_refused(toy, tmp_path):
+    small = ("training.sequences_per_step=2", "tokens.k=3")
+    script, out = toy("published", *small), tmp_path / "result.json"
+    arms = script.RACES["toy"].arms
+    runs = [{"arm": arm.name, "seed": 0, "recipe": arm.digest(0)} for arm in arms]
+    out.write_text(json.dumps({"setup": {}, "runs": [*runs, {"arm": "of another race", "seed": 0}]}))
+    assert script.finished(out, {}, arms)[:-1] == runs
+    other = replace(arms[0], changes=(*arms[0].changes, "encoder.stem_width=5"))
+    with pytest.raises(SystemExit, match="another recipe"):
+        script.finished(out, {}, (other, *arms[1:]))
+    out.write_text(json.dumps({"setup": {}, "runs": [{"arm": arms[0].name, "seed": 0}]}))
+    with pytest.raises(SystemExit, match="do not say theirs"):
+        script.finished(out, {}, arms)
+
+
 def test_text_races_to_nats_of_one_mask(toy, tmp_path):
     corpus, out = tmp_path / "corpus.jsonl", tmp_path / "result.json"
     words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
