@@ -40,6 +40,7 @@ KINDS = {
     REST: r"",
 }
 """An operation is of the first kind whose pattern its name holds."""
+PRODUCTS_AND_ATTENTION = tuple(KINDS)[:4]
 
 
 def main(
@@ -104,11 +105,11 @@ def kind_of(operation: str) -> str:
 
 
 def sentence(side: str, rows: list[dict]) -> str:
-    """How much of a step its products take."""
+    """How much of a step its products and its attention take, softmax included, which the peer's has in part inside."""
     mine = {row["kind"]: row for row in rows if row["side"] == side}
-    products = sum(row["fraction_of_the_step"] for kind, row in mine.items() if "products" in kind)
+    products = sum(row["fraction_of_the_step"] for kind, row in mine.items() if kind in PRODUCTS_AND_ATTENTION)
     return (
-        f"{side}: matrix products take {products:.0%} of the step; those with weights run at "
+        f"{side}: products and attention take {products:.0%} of the step; the products with weights run at "
         f"{mine[WEIGHTS]['fraction_of_ceiling']:.0%} of the ceiling"
     )
 

@@ -45,5 +45,5 @@ def test_the_kinds_of_a_step_add_up_to_its_wall_clock(benchmark):
     assert rows["Python, and between operations"]["fraction_of_the_step"] == pytest.approx(0.125)
     assert sum(row["fraction_of_the_step"] for row in rows.values()) == pytest.approx(1)
     assert benchmark.sentence("ours", [row | {"side": "ours"} for row in rows.values()]) == (
-        "ours: matrix products take 75% of the step; those with weights run at 50% of the ceiling"
+        "ours: products and attention take 75% of the step; the products with weights run at 50% of the ceiling"
     )
