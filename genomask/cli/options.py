@@ -49,7 +49,17 @@ DryRun = Annotated[
 ]
 RecipeName = Annotated[
     str,
-    typer.Option(help="Recipe name or TOML file. Default: genome-fast or c4-fast; with a GPU base.", metavar="RECIPE"),
+    typer.Option(
+        help="Recipe name or TOML file. Default: genome-fast or c4-fast; with a GPU genome-base or c4-base.",
+        metavar="RECIPE",
+    ),
+]
+GenomeRecipeName = Annotated[
+    str,
+    typer.Option(
+        help="Recipe name or TOML file. Default: genome-fast; with a GPU genome-base.",
+        metavar="RECIPE",
+    ),
 ]
 Changes = Annotated[
     list[str],

@@ -11,9 +11,9 @@ from genomask.cli.options import (
     Changes,
     Draws,
     DryRun,
+    GenomeRecipeName,
     LabelColumn,
     MixedGenomes,
-    RecipeName,
     SequenceColumn,
     Shots,
     Test,
@@ -50,7 +50,7 @@ def compare(
         Literal["tokens", "bases", "none"] | None,
         typer.Option(help="What all strategies mask an equal fraction of. Default: the recipe's."),
     ] = None,
-    recipe: RecipeName = "",
+    recipe: GenomeRecipeName = "",
     ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006
     out: Annotated[

@@ -1,6 +1,6 @@
 """The verb `doctor`: what is installed and what this machine can do, or what a genome is made of."""
 
-from genomask.cli.options import Ambiguous, Changes, MixedGenomes, RecipeName
+from genomask.cli.options import Ambiguous, Changes, GenomeRecipeName, MixedGenomes
 from genomask.cli.recipes import look_at
 from genomask.errors import SettingsError
 from genomask.files.genomes import split_weights
@@ -9,7 +9,7 @@ from genomask.terminal.console import show
 
 def doctor(
     genome: MixedGenomes = [],  # noqa: B006 - typer copies it
-    recipe: RecipeName = "",
+    recipe: GenomeRecipeName = "",
     ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006
 ) -> None:

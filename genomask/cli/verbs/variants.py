@@ -42,7 +42,10 @@ def variants(
     window: Annotated[
         int,
         typer.Option(
-            min=0, max=LONGEST_WINDOW, help="Bases that the model sees at once. Default: as its run, or 510 tokens."
+            min=0,
+            max=LONGEST_WINDOW,
+            show_default=False,
+            help="Bases that the model sees at once. Default: as its run, or 510 tokens.",
         ),
     ] = 0,
     ambiguous: Ambiguous = "error",
