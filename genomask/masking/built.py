@@ -55,11 +55,9 @@ class BuiltStrategy(Strategy):
         for a batch that does not fit itself or the vocabulary.
         """
         batch = checked(input_ids, cu_seqlens, keys, len(self.tokens.maskable))
-        if self.spec.source:  # a person's own function may write to it
-            batch = batch._replace(input_ids=batch.input_ids.copy())
         n, device = len(batch.input_ids), input_ids.device
         spans, weights = np.empty(n, dtype=np.int32), np.zeros(n, dtype=np.float32)  # whose memory none touches as yet
-        select = self.spec.machine_code or over_sequences(self._interpreted)
+        select = self.spec.machine_code or over_sequences(self._interpreted, on_copies=True)
         with self.spec.blamed("on a sequence"):
             weighted = select(batch, *self._tables, tuple(self.parameters.values()), spans, weights)
         weights_T = torch.from_numpy(np.where(weights == 0, np.float32(1), weights)).to(device) if weighted else None

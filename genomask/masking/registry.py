@@ -72,7 +72,8 @@ class StrategySpec:
         parameters = numba.types.Tuple([numba.typeof(value) for value in self.parameters.values()])
         try:
             if self.source:
-                select = numba.njit(nogil=True)(over_sequences(numba.njit(nogil=True, boundscheck=True)(self.mask)))
+                mask = numba.njit(nogil=True, boundscheck=True)(self.mask)
+                select = numba.njit(nogil=True)(over_sequences(mask, on_copies=True))
             else:
                 select = jit(over_sequences(jit(self.mask)))
             out = numba.int32[::1], numba.float32[::1]

@@ -107,10 +107,27 @@ def open_sequence(batch: Packed, s: Int, vocabulary: Vocabulary, settings: Setti
     )
 
 
-def over_sequences(mask: Callable[..., None]) -> Callable[..., bool]:
+@jit
+def copied(vocabulary: Vocabulary, settings: Settings) -> tuple[Vocabulary, Array]:
+    """The vocabulary, and the scores of the settings, that may be written to."""
+    v = vocabulary
+    arrays = v.n_bases.copy(), v.maskable.copy(), v.maskable_ids.copy(), v.word_start.copy(), v.letters.copy()
+    return Vocabulary(v.k, v.stride, v.n_over, *arrays, v.kmer_ids.copy()), settings.scores.copy()
+
+
+@jit
+def to_be_marked(sequence: Sequence, vocabulary: Vocabulary, scores: Array) -> Sequence:
+    """The sequence for a function that may write to more than its marks: these it shares, all else is a copy."""
+    told = sequence.input_ids.copy(), sequence.start.copy(), sequence.n_bases.copy(), sequence.maskable.copy()
+    marks = sequence.masked, sequence.hidden, sequence.weights
+    return Sequence(*told, *marks, vocabulary, scores, sequence.key, sequence.limit)
+
+
+def over_sequences(mask: Callable[..., None], on_copies: bool = False) -> Callable[..., bool]:
     """What masks a whole batch, given what marks one sequence and the strategy's own parameters.
 
     It writes the spans (T,) and, for sequences where one is not 1, the weights (T,). Is there any such sequence?
+    on_copies: whatever `mask` writes to beside its marks, the spans follow from the sequence as it was.
     """
 
     def select(
@@ -118,9 +135,10 @@ def over_sequences(mask: Callable[..., None]) -> Callable[..., bool]:
         spans: Array, weights: Array,
     ) -> bool:  # fmt: skip
         weighted = False
+        tables = copied(vocabulary, settings) if on_copies else (vocabulary, settings.scores)
         for s in range(len(batch.keys)):
             sequence = open_sequence(batch, s, vocabulary, settings)
-            mask(sequence, *parameters)
+            mask(to_be_marked(sequence, *tables) if on_copies else sequence, *parameters)
             first, stop = batch.bounds[s], batch.bounds[s + 1]
             write_spans(sequence, spans[first:stop])
             weighted |= write_weights(sequence, spans[first:stop], weights[first:stop])
@@ -202,8 +220,9 @@ def hide_base(sequence: Sequence, base: Int, weight: float = 1.0) -> None:
 
 @jit
 def hide_token(sequence: Sequence, t: Int, weight: float = 1.0) -> None:
-    """Hide all bases of a token, so that every token that overlaps it is masked too."""
-    hide_bases(sequence, sequence.start[t], sequence.start[t] + sequence.n_bases[t], weight)
+    """Hide all bases of a token, so every token that overlaps it is masked too; one beyond the sequence is none."""
+    if 0 <= t < len(sequence.start):
+        hide_bases(sequence, sequence.start[t], sequence.start[t] + sequence.n_bases[t], weight)
 
 
 @jit
@@ -240,7 +259,7 @@ def write_spans(sequence: Sequence, spans: Array) -> None:
 
 @jit
 def write_weights(sequence: Sequence, spans: Array, weights: Array) -> bool:
-    """(S,) float32: of a span's tokens the lowest weight that hid a base of it, and 1 for a token marked alone.
+    """(S,) float32: of a span's tokens the lowest weight that hid a base of it, 1 for a token or base marked directly.
 
     Returns False, and writes nothing, where all weights are 1.
     """
@@ -257,7 +276,9 @@ def write_weights(sequence: Sequence, spans: Array, weights: Array) -> bool:
             stop += 1
         if spans[t] > 0:
             for base in range(sequence.start[t], sequence.start[stop - 1] + sequence.n_bases[stop - 1]):
-                lowest = min(lowest, sequence.weights[base])
+                if sequence.hidden[base]:  # marked there directly it has no weight, which counts as 1
+                    weight = sequence.weights[base]
+                    lowest = min(lowest, weight if weight < np.inf else np.float32(1))
         weights[t:stop] = lowest
         t = stop
     return True

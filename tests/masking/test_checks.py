@@ -71,7 +71,7 @@ def test_bounds_may_be_padded_with_empty_sequences():
 
 
 OWN = """
-from genomask.masking import hide_base, hide_bases, mask_token, strategy, tokens_drawn
+from genomask.masking import hide_base, hide_bases, hide_token, mask_token, strategy, tokens_drawn
 
 @strategy("all")
 def mask_all(sequence):
@@ -104,6 +104,11 @@ def beyond(sequence):
     mask_token(sequence, 1000)
     sequence.hidden[1000] = True
 
+@strategy("tokens-beyond")
+def tokens_beyond(sequence):
+    for t in (-6, -1, len(sequence.start), len(sequence.start) + 1, 10**9):
+        hide_token(sequence, t)
+
 @strategy("drawn")
 def drawn(sequence):
     sequence.masked[:] = tokens_drawn(sequence)
@@ -116,8 +121,26 @@ def interpreted(sequence, *, words: str = "x"):
 
 @strategy("scribbles")
 def scribbles(sequence):
+    drawn = tokens_drawn(sequence)
     sequence.input_ids[:] = 11
+    sequence.start[:] += 10**9
+    sequence.n_bases[:] = -5
+    sequence.maskable[:] = True
+    sequence.vocabulary.maskable[:] = True
+    sequence.vocabulary.n_bases[:] = 10**9
+    sequence.scores[:] = 0
+    sequence.masked[:] = drawn
+    hide_base(sequence, 3)
+
+@strategy("scribbles-interpreted")
+def scribbles_interpreted(sequence):
+    eval("0")
+    scribbles(sequence)
+
+@strategy("writes-marks-alone")
+def writes_marks_alone(sequence):
     sequence.masked[:] = tokens_drawn(sequence)
+    hide_base(sequence, 3)
 
 @strategy("half")
 def half(sequence):
@@ -159,14 +182,20 @@ def test_a_strategy_of_ones_own_that_goes_wrong_is_named(own, name, sentence):
 
 def test_what_is_hidden_beyond_a_sequence_is_nothing(own):
     assert select_own(own, "runs-over").tolist() == select_own(own, "all").tolist()
-    assert select_own(own, "nothing").tolist() == [0] * 6
+    assert select_own(own, "tokens-beyond").tolist() == select_own(own, "nothing").tolist() == [0] * 6
 
 
-def test_a_strategy_of_ones_own_cannot_change_the_batch(own):
-    ids = torch.tensor([CLS, 10, 12, 13, 12, SEP])
-    strategy = build_strategy(f"{own}:scribbles", tokens=TOKENS, mask_rate=0.15, match="none")
-    strategy.select(ids, torch.tensor([0, 6]), torch.tensor([1]))
-    assert ids.tolist() == [CLS, 10, 12, 13, 12, SEP]
+@pytest.mark.parametrize("name", ["scribbles", "scribbles-interpreted"])
+def test_a_strategy_of_ones_own_changes_its_marks_alone(own, name):
+    """Whatever it writes to, it masks the batch and the vocabulary as they were, and leaves them so."""
+    batch, rates = a_batch(), {"mask_rate": 0.15, "match": "none"}
+    before, tokens = batch["input_ids"].clone(), kmer_tokens(3)
+    for _ in range(2):
+        spans = build_strategy(f"{own}:{name}", tokens=tokens, **rates).select(**batch)
+        assert spans.equal(build_strategy(f"{own}:writes-marks-alone", tokens=TOKENS, **rates).select(**batch))
+    assert batch["input_ids"].equal(before)
+    for table in ("maskable", "n_bases"):
+        assert getattr(tokens, table).equal(getattr(TOKENS, table))
 
 
 def test_what_cannot_be_compiled_is_interpreted_and_said(own, caplog):

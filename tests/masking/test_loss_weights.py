@@ -41,6 +41,13 @@ def marks(sequence):
     mask_token(sequence, 4)
     hide_token(sequence, 5, 3.0)
     hide_token(sequence, 20, 3.0)
+
+@strategy("hides-directly")
+def hides_directly(sequence):
+    for base in (0, 23):
+        sequence.hidden[base] = True
+    for base in (10, 20):
+        hide_base(sequence, base, 3.0)
 """
 TOKENS = kmer_tokens(3)
 
@@ -94,6 +101,13 @@ def test_a_token_that_is_marked_alone_has_weight_one_and_lends_it_to_its_span(ow
     spans, weights = built(own, "marks").select_weighted(ids, cu_seqlens, keys)
     assert [(first, last, *weights[first : last + 1].unique().tolist()) for first, last in runs_of(spans)] == [
         (3, 7, 1.0), (18, 22, 3.0)]  # fmt: skip
+
+
+def test_a_base_that_is_hidden_directly_has_weight_one_and_lends_it_to_its_span(own):
+    ids, cu_seqlens, keys = random_batch(TOKENS, 1, 40)
+    spans, weights = built(own, "hides-directly").select_weighted(ids, cu_seqlens, keys)
+    assert [(first, last, *weights[first : last + 1].unique().tolist()) for first, last in runs_of(spans)] == [
+        (1, 1, 1.0), (9, 11, 3.0), (19, 24, 1.0)]  # fmt: skip
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
