@@ -4,6 +4,7 @@ Letters: T tokens of all packed sequences, V ids.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from genomask.masking import rates
 from genomask.masking.built import BuiltStrategy, Strategy
 from genomask.masking.names import find_strategy
 from genomask.masking.npmi import NpmiTable
-from genomask.masking.registry import STRATEGIES, StrategySpec
+from genomask.masking.registry import STRATEGIES, StrategySpec, array_of
 from genomask.types import TokenBases
 
 
@@ -71,5 +72,6 @@ def _scores(
     if shuffled:  # dealt out once, the same in every run
         of_kmers = of_kmers[np.argsort(hash64(np.zeros(1, dtype=np.int64), Purpose.SHUFFLE, np.arange(len(of_kmers))))]
     scores = torch.full((len(tokens.maskable),), -torch.inf, dtype=torch.float64)
-    scores[tokens.kmer_ids.cpu()] = torch.from_numpy(spec.asking(spec.scores, own)(of_kmers, npmi.counts(tokens.k)))
+    read = spec.asking(spec.scores, own, partial(array_of, of_kmers.shape))(of_kmers, npmi.counts(tokens.k))
+    scores[tokens.kmer_ids.cpu()] = torch.from_numpy(read)
     return scores

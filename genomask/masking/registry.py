@@ -87,14 +87,19 @@ class StrategySpec:
         select.disable_compile()
         return select
 
-    def asking(self, formula: Callable[..., Any], parameters: Mapping[str, Any]) -> Callable[..., Any]:
-        """The formula, given those of the strategy's parameters that it names; SettingsError where one's own fails."""
+    def asking(
+        self, formula: Callable[..., Any], parameters: Mapping[str, Any], as_expected: Callable[[Any], Any]
+    ) -> Callable[..., Any]:
+        """The formula, given those of the strategy's parameters that it names, and what it returns `as_expected`.
+
+        SettingsError where one's own fails, or returns what is not expected.
+        """
         named = inspect.signature(formula).parameters
         own = {key: value for key, value in parameters.items() if key in named}
 
         def ask(*arguments: Any) -> Any:
             with self.blamed("in its formula"):
-                return formula(*arguments, **own)
+                return as_expected(formula(*arguments, **own))
 
         return ask
 
@@ -108,6 +113,22 @@ class StrategySpec:
                 raise
             what = " ".join(f"{type(error).__name__}: {error}".split())
             raise SettingsError(f"masking strategy {self.name!r} fails {where}: {what}") from error
+
+
+def number_to(most: float, value: Any) -> float:
+    """What a formula returns, as a number from 0 to `most`. Raises ValueError or TypeError where it is none."""
+    number = float(value)
+    if not 0 <= number <= most:  # false for nan as well
+        raise ValueError(f"it returns {number:g}, and not a number from 0 to {most:g}")
+    return number
+
+
+def array_of(shape: tuple[int, ...], value: Any) -> np.ndarray:
+    """What a formula returns, as float64 of this shape. Raises ValueError or TypeError where it is no such array."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != shape or np.isnan(array).any():
+        raise ValueError(f"it returns an array of shape {array.shape}, and not one of {shape}, without nan")
+    return array
 
 
 STRATEGIES: dict[str, StrategySpec] = {}

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from masking_tables import CLS, SEP, UNK, kmer_tokens, random_batch
+from masking_tables import CLS, SEP, UNK, kmer_tokens, made_up_npmi, random_batch
 
 from genomask.errors import DataError, SettingsError
 from genomask.masking import build_strategy, corrupt
@@ -178,6 +178,34 @@ def test_a_strategy_of_ones_own_never_masks_special_tokens_or_those_over_n(own):
 def test_a_strategy_of_ones_own_that_goes_wrong_is_named(own, name, sentence):
     with pytest.raises(SettingsError, match=sentence):
         select_own(own, name)
+
+
+@pytest.mark.parametrize(
+    ("formula", "sentence"),
+    [
+        ("published=lambda rate, tokens: rate - 0.2", "ValueError: it returns -0.05, and not a number from 0 to"),
+        ("published=lambda rate, tokens: float('nan')", "ValueError: it returns nan, and not a number"),
+        ("published=lambda rate, tokens: float('inf')", "ValueError: it returns inf, and not a number"),
+        ("published=lambda rate, tokens: None", "TypeError: float"),
+        ("exact=lambda rate, tokens: 8 * rate", "ValueError: it returns 1.2, and not a number from 0 to 1"),
+        ("exact=lambda rate, tokens: rate - 1", "ValueError: it returns -0.85, and not a number from 0 to 1"),
+        ("exact=lambda rate, tokens: 'x'", "ValueError: could not convert string to float: 'x'"),
+        (
+            "visible=lambda p, n, tokens: 1 - p",
+            r"ValueError: it returns an array of shape \(\), and not one of \(4000,\)",
+        ),
+        ("visible=lambda p, n, tokens: [p * float('nan')] * n", "ValueError: it returns an array .* without nan"),
+        ("needs=['npmi'], scores=lambda npmi, counts: npmi[:10]", r"of shape \(10,\), and not one of \(64,\)"),
+        ("needs=['npmi'], scores=lambda npmi, counts: 'x'", "ValueError: could not convert string to float: 'x'"),
+    ],
+)
+def test_a_formula_of_ones_own_that_returns_no_such_number_is_named(tmp_path, formula, sentence):
+    file = tmp_path / "own.py"
+    file.write_text(
+        f"from genomask.masking import strategy\n\n@strategy('mine', {formula})\ndef mine(sequence): pass\n"
+    )
+    with pytest.raises(SettingsError, match=f"masking strategy 'mine' fails in its formula: .*{sentence}"):
+        build_strategy(f"{file}:mine", tokens=TOKENS, mask_rate=0.15, npmi=made_up_npmi(3))
 
 
 def test_what_is_hidden_beyond_a_sequence_is_nothing(own):

@@ -285,6 +285,24 @@ def test_a_rate_that_a_strategy_cannot_give_is_refused():
         del STRATEGIES["thirds"]
 
 
+def test_a_formula_that_no_probability_brings_to_the_rate_is_refused():
+    @strategy("tenths", visible=lambda p, n, tokens: 1 - p * (np.arange(n) % 10 == 0))
+    def tenths(sequence):
+        sequence.masked[::10] = tokens_drawn(sequence)[::10]
+
+    try:
+        with pytest.raises(SettingsError, match=r"'tenths' cannot give 15 % of the tokens in .* 4000 .* is 10 %"):
+            build_strategy("tenths", tokens=kmer_tokens(3), mask_rate=0.15)
+        build_strategy("tenths", tokens=kmer_tokens(3), mask_rate=0.05)
+    finally:
+        del STRATEGIES["tenths"]
+
+
+@pytest.mark.parametrize("name", ["span", "fixed-span"])
+def test_a_rate_next_to_one_is_met_as_nearly_as_can_be_told(name):
+    assert build_strategy(name, tokens=kmer_tokens(1), mask_rate=1 - 1e-13).probabilities.min() >= 1 - 1e-12
+
+
 def test_a_sample_without_tokens_is_refused():
     tokens = kmer_tokens(3)
     with pytest.raises(SettingsError, match="holds no tokens"):

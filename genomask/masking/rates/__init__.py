@@ -9,6 +9,7 @@ bases; where a strategy's rate depends much on what the sequences are, they are 
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -19,7 +20,8 @@ from genomask.files.cache import cache_errors, default_cache, recall, remember
 from genomask.masking.built import BuiltStrategy
 from genomask.masking.rates import calibration, simulation
 from genomask.masking.rates.simulation import Simulation, Windows
-from genomask.settings.ranges import require_one_of
+from genomask.masking.registry import array_of, number_to
+from genomask.settings.ranges import LARGE, require_one_of
 
 Match = Literal["tokens", "bases", "none"]
 
@@ -35,13 +37,13 @@ def probabilities(
     spec, tokens = strategy.spec, strategy.tokens
     require_one_of("match", match, get_args(Match))
     # asked first: it looks at the parameters
-    published = min(1.0, spec.asking(spec.rate.published, strategy.parameters)(rate, tokens))
+    published = spec.asking(spec.rate.published, strategy.parameters, partial(number_to, LARGE))(rate, tokens)
     if rate in (0, 1):
         if spec.source:
             calibration.require_literal(strategy, _simulations(strategy, rate, sample)[0], rate)
         return torch.tensor([float(rate)], dtype=torch.float64)
     if match == "none":
-        return torch.tensor([published], dtype=torch.float64)
+        return torch.tensor([min(1.0, published)], dtype=torch.float64)
     fractions_agree = tokens.stride == tokens.k and tokens.equally_long  # of tokens masked and of bases hidden
     if match == "tokens" or (fractions_agree and rate <= calibration.MOST_TOKENS_MASKED):
         by_formula = _by_formula(strategy, rate)
@@ -57,14 +59,19 @@ def probabilities(
 def _by_formula(strategy: BuiltStrategy, rate: float) -> Tensor | None:
     """The probabilities where the strategy has a formula for the fraction of tokens it masks."""
     spec, tokens, parameters = strategy.spec, strategy.tokens, strategy.parameters
-    exact = spec.asking(spec.rate.exact, parameters)(rate, tokens) if spec.rate.exact else None
-    if exact is not None:
-        return torch.tensor([exact], dtype=torch.float64)
+    if spec.rate.exact:
+        exact = spec.asking(spec.rate.exact, parameters, lambda x: x if x is None else number_to(1, x))(rate, tokens)
+        if exact is not None:
+            return torch.tensor([exact], dtype=torch.float64)
     if not spec.rate.visible or not tokens.equally_long:
         return None
-    visible = spec.asking(spec.rate.visible, parameters)
+
+    def masked(probability: float, n_tokens: int) -> float:
+        visible = spec.asking(spec.rate.visible, parameters, partial(array_of, (n_tokens,)))
+        return float(1 - visible(probability, n_tokens, tokens).mean())
+
     lengths = [(n, (n - 1) * tokens.stride + tokens.k) for n in reversed(simulation.EVERY_SHORT_LENGTH)]
-    return calibration.solve(lambda probability, n_tokens: visible(probability, n_tokens, tokens), lengths, rate)
+    return calibration.solve(spec.name, masked, lengths, rate)
 
 
 def _simulations(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,16 +25,26 @@ MOST_OFF = 0.01
 """A rate that is missed by more than this part of it is refused."""
 
 
-def solve(visible: Callable[[float, int], np.ndarray], lengths: Iterable[tuple[int, int]], rate: float) -> Tensor:
-    """Probabilities by number of bases, of a strategy whose tokens' probabilities to stay `visible` have a formula.
+def solve(name: str, masked: Callable[[float, int], float], lengths: Iterable[tuple[int, int]], rate: float) -> Tensor:
+    """Probabilities by number of bases, of a strategy that has a formula for the fraction of tokens `masked`.
 
-    `visible` takes a probability and a number of tokens; lengths are pairs of tokens and bases, and fall.
+    `masked` takes a probability and a number of tokens; lengths are pairs of tokens and bases, and fall. Raises
+    SettingsError where no probability gives the rate.
     """
     n_tokens, n_bases = zip(*lengths, strict=True)
-    solved = [
-        brentq(lambda q, n=n: 1 - visible(q, n).mean() - rate, 0, 1 - 1e-12, xtol=1e-15, rtol=1e-8) for n in n_tokens
-    ]
-    return _table(n_bases, solved)
+    return _table(n_bases, [_root(name, partial(masked, n_tokens=n), n, rate) for n in n_tokens])
+
+
+def _root(name: str, masked: Callable[[float], float], n_tokens: int, rate: float) -> float:
+    """The probability at which the fraction `masked` is the rate, or is as near to it as can be told."""
+    ends = 0.0, 1 - 1e-12
+    least, most = map(masked, ends)
+    if least > rate or most < rate:
+        nearest = min((least, most), key=lambda fraction: abs(fraction - rate))
+        if abs(nearest - rate) > ENOUGH * rate:
+            raise SettingsError(_cannot_give(name, n_tokens, rate, "tokens", nearest))
+        return ends[nearest == most]
+    return float(brentq(lambda probability: masked(probability) - rate, *ends, xtol=1e-15, rtol=1e-8))
 
 
 def calibrate(strategy: BuiltStrategy, simulations: Iterable[Simulation], rate: float, match: str) -> Tensor:
@@ -54,7 +65,7 @@ def require_literal(strategy: BuiltStrategy, simulations: Iterable[Simulation], 
     for simulation in simulations:
         (fraction, _), _ = simulation.fractions(strategy, rate)
         if abs(fraction - rate) > ENOUGH:
-            raise SettingsError(_cannot_give(strategy.spec.name, simulation, rate, "tokens", fraction))
+            raise SettingsError(_cannot_give(strategy.spec.name, simulation.n_tokens, rate, "tokens", fraction))
 
 
 def _table(lengths: Sequence[float], solved: Sequence[float]) -> Tensor:
@@ -92,7 +103,7 @@ def _solve(strategy: BuiltStrategy, simulation: Simulation, probability: float, 
             "mask_rate, or use match='tokens'."
         )
     if abs(fraction - rate) > max(MOST_OFF * rate, 4 * error):
-        raise SettingsError(_cannot_give(name, simulation, rate, match, fraction))
+        raise SettingsError(_cannot_give(name, simulation.n_tokens, rate, match, fraction))
     if error > MOST_OFF * rate:
         log.warning(
             "the rate of %r is known to %s of it only: %s of the %s is little to simulate, in sequences of %d tokens",
@@ -101,9 +112,9 @@ def _solve(strategy: BuiltStrategy, simulation: Simulation, probability: float, 
     return float(probability)
 
 
-def _cannot_give(name: str, simulation: Simulation, rate: float, match: str, fraction: float) -> str:
+def _cannot_give(name: str, n_tokens: int, rate: float, match: str, fraction: float) -> str:
     return (
-        f"masking strategy {name!r} cannot give {_percent(rate)} of the {match} in sequences of {simulation.n_tokens} "
+        f"masking strategy {name!r} cannot give {_percent(rate)} of the {match} in sequences of {n_tokens} "
         f"tokens: the nearest is {_percent(fraction)}; ask for another mask_rate, or take its own rate by match='none'."
     )
 
