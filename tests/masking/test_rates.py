@@ -142,14 +142,15 @@ def test_the_asked_fraction_of_bases_is_met_or_refused():
 
 
 def test_published_rates_are_constants():
-    tokens = kmer_tokens(6)
-    probabilities = {
-        name: build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=npmi_of(6), match="none").probabilities
-        for name in ("uniform", "contiguous", "genemask", "random-span")
-    }
-    expected = {"uniform": 0.15, "contiguous": 0.025, "genemask": 0.15 / 8.5, "random-span": 0.15 / 8.5}
-    for name, probability in expected.items():
-        assert probabilities[name].tolist() == pytest.approx([probability])
+    """Divided by the tokens that a draw masks: draws are of bases, but of tokens in uniform and npmi-global."""
+    at_k_6 = {"uniform": 0.15, "contiguous": 0.025, "genemask": 0.15 / 8.5, "random-span": 0.15 / 8.5,
+              "fixed-span": 0.15 / 11, "npmi-global": 0.15 / 11}  # fmt: skip
+    of_neighbours = {"uniform": 0.15, "contiguous": 0.05, "genemask": 0.05, "fixed-span": 0.05, "npmi-global": 0.15}
+    at_stride_2 = {"fixed-span": 0.15 / 6, "npmi-global": 0.15 / 3}
+    for k, stride, expected in ((6, 1, at_k_6), (3, 3, of_neighbours), (4, 2, at_stride_2)):
+        settings = {"tokens": kmer_tokens(k, stride), "mask_rate": 0.15, "npmi": npmi_of(k), "match": "none"}
+        for name, probability in expected.items():
+            assert build_strategy(name, **settings).probabilities.tolist() == pytest.approx([probability]), name
 
 
 @pytest.mark.usefixtures("quick")

@@ -9,7 +9,12 @@ from genomask.hashing import Purpose
 from genomask.masking.jit import Array, bits_at, jit, key_for
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence, hide_token, tokens_drawn
-from genomask.masking.strategies.fixed_span import published_probability
+from genomask.types import TokenBases
+
+
+def published_probability(rate: float, tokens: TokenBases) -> float:
+    """Rate / number of tokens that a drawn token masks if spans never meet, 2k - 1 at stride 1."""
+    return rate / (2 * tokens.most_tokens_over_a_base - 1)
 
 
 @jit
