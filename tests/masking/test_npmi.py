@@ -130,6 +130,19 @@ def test_a_round_to_that_leaves_parts_of_a_scored_word_without_a_count_is_refuse
     assert own_count_is_zero.tolist() == [False] * 15 + [True]
 
 
+def test_steps_of_rounding_are_whole_numbers_of_at_least_one(tmp_path):
+    counts = random_counts(2)
+    NpmiTable.from_counts(counts, round_to=np.array([1000, 10])).save(tmp_path / "a.npmi")
+    assert NpmiTable.load(tmp_path / "a.npmi").round_to == (1000, 10)
+    for round_to, message in {
+        (0, 10): "round_to must be at least 1",
+        (1e3, 1e2): "round_to must be a whole number",
+        (10, -1): "round_to must be at least 1",
+    }.items():
+        with pytest.raises(SettingsError, match=message):
+            NpmiTable.from_counts(counts, round_to=round_to)
+
+
 def test_mistakes_are_named():
     counts = random_counts(3)
     with pytest.raises(SettingsError, match="min_count must be at least 2"):

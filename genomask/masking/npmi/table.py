@@ -55,6 +55,8 @@ class NpmiTable:
 
     def __post_init__(self) -> None:
         check_npmi_settings(self.min_count, self.definition, self.strand)
+        for step in self.round_to:
+            checked(step, Annotated[int, Bounds(least=1, below=2**63)], "each step of the NPMI's round_to")
 
     @classmethod
     def from_fasta(
@@ -115,7 +117,8 @@ class NpmiTable:
                     f"NPMI needs the counts of all {n}-grams as an array of {4**n}, and so for every n from 1."
                 )
             as_int[n] = _whole(np.asarray(counts[n]), n)
-        return cls(as_int, min_count, definition, round_to=tuple(round_to or ()))
+        steps = [] if round_to is None else np.asarray(round_to).tolist()  # whole numbers of numpy are such
+        return cls(as_int, min_count, definition, round_to=tuple(steps))
 
     @property
     def max_n(self) -> int:
@@ -167,11 +170,8 @@ class NpmiTable:
         settings, counts = read_table(Path(path))
         if {name: type(value) for name, value in settings.items()} != _SAVED or not counts:
             raise damaged(Path(path))
-        steps = tuple(settings["round_to"])
-        if not all(type(step) is int and step > 0 for step in steps):
-            raise damaged(Path(path))
         try:
-            return cls(counts, **settings | {"round_to": steps})
+            return cls(counts, **settings | {"round_to": tuple(settings["round_to"])})
         except (LookupError, TypeError, ValueError, SettingsError) as error:
             raise damaged(Path(path)) from error
 
