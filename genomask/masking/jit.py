@@ -19,15 +19,16 @@ import numba
 import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from genomask import hashing
 from genomask.files.cache import cache_errors, default_cache
 from genomask.hashing import Purpose
 
 HERE = Path(__file__).parent
 
 
-def digest_of_sources(folder: Path) -> str:
-    """Of the names and contents of all Python files in a folder, but for the strategies."""
-    files = sorted(path for path in folder.rglob("*.py") if path.parent.name != "strategies")
+def digest_of_sources(folder: Path, *others: Path) -> str:
+    """Of the names and contents of all Python files in a folder, but for the strategies, and of other files."""
+    files = [*sorted(path for path in folder.rglob("*.py") if path.parent.name != "strategies"), *others]
     return hashlib.sha256(repr([(path.name, path.read_bytes()) for path in files]).encode()).hexdigest()
 
 
@@ -57,7 +58,7 @@ def keep_loops_in_the_cache(folder: Path = HERE) -> None:
             settings.CACHE_DIR = str(kept)
 
 
-SOURCES = digest_of_sources(HERE)
+SOURCES = digest_of_sources(HERE, Path(hashing.__file__))
 keep_loops_in_the_cache()
 
 

@@ -13,6 +13,7 @@ import pytest
 from known_masks import kmer_batch, npmi_with_ties
 from masking_tables import kmer_tokens
 
+from genomask import hashing
 from genomask.errors import SettingsError
 from genomask.masking import STRATEGIES, build_strategy, jit
 from genomask.masking.jit import keep_loops_in_the_cache
@@ -101,14 +102,17 @@ def test_what_other_sources_were_compiled_to_is_not_taken(monkeypatch, tmp_path)
     assert compile_again("uniform") == 0
 
 
-def test_the_digest_changes_with_any_file_of_the_room(tmp_path):
-    (tmp_path / "inner").mkdir()
-    (tmp_path / "inner" / "a.py").write_text("1")
-    first = jit.digest_of_sources(tmp_path)
-    (tmp_path / "inner" / "a.py").write_text("2")
-    second = jit.digest_of_sources(tmp_path)
-    (tmp_path / "b.py").write_text("")
-    assert len({first, second, jit.digest_of_sources(tmp_path)}) == 3
+def test_the_digest_changes_with_any_file_of_the_room_and_with_the_hash(tmp_path):
+    room, beside = tmp_path / "room", tmp_path / "hashing.py"
+    (room / "inner").mkdir(parents=True)
+    digests = set()
+    for file in (room / "inner" / "a.py", room / "b.py", beside):
+        for content in ("1", "2"):
+            beside.touch()
+            file.write_text(content)
+            digests.add(jit.digest_of_sources(room, beside))
+    assert len(digests) == 6
+    assert jit.digest_of_sources(jit.HERE, Path(hashing.__file__)) == jit.SOURCES
 
 
 def test_a_new_strategy_leaves_what_the_others_were_compiled_to(tmp_path):
