@@ -4,7 +4,7 @@ Letters: B sequences, S tokens of a padded row, T tokens of all sequences end to
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,10 @@ class DataCollatorForBaseMasking:
     corruption: str = "span"
     """One draw of [MASK], random or kept for each 'span' or for each 'token'."""
     pad_to_multiple_of: int | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it was given: a worker of a DataLoader that is started anew builds the rest itself."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def tokens(self) -> TokenBases:
@@ -76,5 +80,5 @@ class DataCollatorForBaseMasking:
 
 def _without_padding(feature: Mapping[str, Any]) -> Tensor:
     """(T,) ids of one encoding."""
-    input_ids = torch.as_tensor(feature["input_ids"])
+    input_ids = torch.as_tensor(feature["input_ids"], dtype=torch.int64)
     return input_ids if "attention_mask" not in feature else input_ids[torch.as_tensor(feature["attention_mask"]) != 0]

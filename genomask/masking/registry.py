@@ -66,6 +66,15 @@ class StrategySpec:
     source: str = ""
     """Fingerprint of the file it comes from; empty for ours."""
 
+    def __reduce__(self) -> tuple[Callable[[str], "StrategySpec"], tuple[str]]:
+        """For processes that are started anew, which import our functions and need no copy of their machine code."""
+        if self.source:
+            raise SettingsError(
+                f"masking strategy {self.name!r} is of a file of one's own, which another process has not run: give "
+                "its name, FILE.py:NAME, and not what was built."
+            )
+        return registered, (self.name,)
+
     @cached_property
     def machine_code(self) -> Any:
         """`mask` on every sequence of a batch, compiled; None for one of a person's own that numba cannot compile."""
@@ -132,6 +141,11 @@ def array_of(shape: tuple[int, ...], value: Any) -> np.ndarray:
 
 
 STRATEGIES: dict[str, StrategySpec] = {}
+
+
+def registered(name: str) -> StrategySpec:
+    """The strategy that this process knows under a name."""
+    return STRATEGIES[name]
 
 
 def strategy(

@@ -1,5 +1,6 @@
 """The collator for transformers' Trainer: what it masks, how it pads, and the example of the docs."""
 
+import pickle
 import re
 from pathlib import Path
 
@@ -80,6 +81,45 @@ def test_a_strategy_that_was_built_is_taken_as_it_is():
     assert DataCollatorForBaseMasking(TOKENIZER, built).built is built
     with pytest.raises(SettingsError, match="needs an NPMI table"):
         DataCollatorForBaseMasking(TOKENIZER, "genemask")(FEATURES)
+
+
+def sent(collator):
+    """As another process gets it that is started anew: the workers of a DataLoader are where they are not forked."""
+    return pickle.loads(pickle.dumps(collator))  # noqa: S301  (our own)
+
+
+@pytest.mark.parametrize("strategy", ["contiguous", "random-span"])
+def test_it_goes_to_processes_that_are_started_anew(strategy):
+    """Before its first batch and after."""
+    built = build_strategy(strategy, tokens=TOKENIZER.token_bases, mask_rate=0.4)
+    for collator in (DataCollatorForBaseMasking(TOKENIZER, strategy, mask_rate=0.4),
+                     DataCollatorForBaseMasking(TOKENIZER, built)):  # fmt: skip
+        for _ in range(2):
+            copied = sent(collator)
+            set_seed(3)
+            here = collator(FEATURES)
+            set_seed(3)
+            there = copied(FEATURES)
+            assert all(torch.equal(here[name], there[name]) for name in here)
+
+
+def test_what_was_built_of_ones_own_file_goes_to_no_other_process(tmp_path):
+    (tmp_path / "own.py").write_text("from genomask.masking import strategy\n\n@strategy('own')\ndef own(s): pass\n")
+    name = f"{tmp_path / 'own.py'}:own"
+    built = build_strategy(name, tokens=TOKENIZER.token_bases, mask_rate=0.4, match="none")
+    with pytest.raises(
+        SettingsError, match=r"'own' is of a file of one's own.*: give its name, FILE\.py:NAME, and not"
+    ):
+        sent(DataCollatorForBaseMasking(TOKENIZER, built))
+    assert sent(DataCollatorForBaseMasking(TOKENIZER, name)).strategy == name
+
+
+def test_an_encoding_without_ids_is_a_row_of_padding():
+    empty = {"input_ids": [], "attention_mask": []}
+    batch = DataCollatorForBaseMasking(TOKENIZER, mask_rate=1.0)([empty, *FEATURES])
+    assert batch["input_ids"].dtype == batch["labels"].dtype == torch.int64
+    assert (batch["input_ids"][0] == TOKENIZER.pad_token_id).all()
+    assert (batch["labels"][0] == -100).all()
 
 
 def test_text_is_masked_in_word_pieces(tmp_path):
