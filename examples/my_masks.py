@@ -12,7 +12,7 @@ from genomask.masking import Sequence, bases, centres, hide_base, hide_bases, st
 C, G = 1, 2
 
 
-@strategy("cpg", units="dna")
+@strategy("cpg", units="dna", needs=["windows"])  # how often CpG occurs decides how much is masked
 def cpg(sequence: Sequence, flank: int = 2) -> None:
     """Hide single bases, but around a centre that lies on a CpG the `flank` bases on both sides of it as well."""
     letters = bases(sequence)

@@ -79,18 +79,19 @@ def _simulations(
 ) -> tuple[Iterator[Simulation], str]:
     """Sequences to solve on, made as they are needed, and a name for what they are."""
     spec, tokens = strategy.spec, strategy.tokens
-    if "windows" not in spec.needs and tokens.equally_long:
-        lengths = simulation.EVERY_SHORT_LENGTH if "every length" in spec.needs else simulation.LENGTHS
-        effort = 1.0 if spec.machine_code else simulation.EFFORT_OF_INTERPRETED
-        return simulation.of_even_bases(tokens, lengths, rate, effort), f"even bases, {len(lengths)} lengths"
-    if sample is None:
+    on_windows = "windows" in spec.needs or not tokens.equally_long
+    if on_windows and sample is None:
         why = "masks" if "windows" in spec.needs else "on tokens of unequal length masks"
         raise SettingsError(
             f"masking strategy {spec.name!r} {why} a fraction that depends on the sequences: pass sample=(input_ids, "
-            "cu_seqlens) of windows of the genome, or match='none'."
+            "cu_seqlens) of windows of the genome to build_strategy, or match='none'; a collator takes what that built."
         )
-    windows = Windows(tokens, *sample)
-    return windows.simulations(rate), windows.identity
+    effort = 1.0 if spec.machine_code else simulation.EFFORT_OF_INTERPRETED
+    if on_windows and sample:
+        windows = Windows(tokens, *sample)
+        return windows.simulations(rate, effort), windows.identity
+    lengths = simulation.EVERY_SHORT_LENGTH if "every length" in spec.needs else simulation.LENGTHS
+    return simulation.of_even_bases(tokens, lengths, rate, effort), f"even bases, {len(lengths)} lengths"
 
 
 in_memory: dict[str, Tensor] = {}

@@ -39,6 +39,8 @@ TOKENS_PER_LENGTH = 300_000
 """For rates of COMMON_RATE and more; below that the more, up to MOST_TIMES as many, the fewer are masked."""
 COMMON_RATE, MOST_TIMES = 0.02, 20
 MOST_SEQUENCES = 50_000
+FEWEST_SEQUENCES = 50
+"""With fewer, the noise that the controls explain by chance would not be seen in the error."""
 LONG_WINDOWS = 100
 """As many windows must be of the longest length that is simulated, where there are so many."""
 EFFORT_OF_INTERPRETED = 0.1
@@ -121,7 +123,7 @@ def simulation_keys(n: int, n_tokens: int) -> Tensor:
 def of_even_bases(tokens: TokenBases, lengths: Sequence[int], rate: float, effort: float = 1.0) -> Iterator[Simulation]:
     """Sequences of independent, equally likely bases (or tokens of text), from the longest to the shortest."""
     for n_tokens in reversed(lengths):
-        n = max(2, round(effort * _n_sequences(n_tokens, rate)))
+        n = _n_sequences(n_tokens, rate, effort)
         n_bases = (n_tokens - 1) * tokens.stride + tokens.k
         bits = hash64(simulation_keys(n, n_tokens)[:, None], Purpose.SEQUENCE, torch.arange(n_bases))
         if tokens.of_kmers:
@@ -151,28 +153,29 @@ class Windows:
         content = self.input_ids.numpy().tobytes() + self.lengths.numpy().tobytes()
         return hashlib.sha256(content).hexdigest()
 
-    def simulations(self, rate: float) -> Iterator[Simulation]:
+    def simulations(self, rate: float, effort: float = 1.0) -> Iterator[Simulation]:
         """From the longest sequences to the shortest; a window is cut into as many as it holds."""
         longest_first = self.lengths.sort(descending=True).values
         longest = max(1, int(longest_first[min(LONG_WINDOWS, len(longest_first)) - 1]))
         for n_tokens in (longest, *(n for n in reversed(LENGTHS) if n < longest)):
-            yield Simulation(self.tokens, self._pieces(n_tokens, _n_sequences(n_tokens, rate)))
+            yield Simulation(self.tokens, self._pieces(n_tokens, _n_sequences(n_tokens, rate, effort), effort))
 
-    def _pieces(self, n_tokens: int, least: int) -> Tensor:
+    def _pieces(self, n_tokens: int, least: int, effort: float) -> Tensor:
         """(n, n_tokens) ids, n at least so many: all pieces there are, and few of them several times."""
         counts = self.lengths // n_tokens
         window = torch.repeat_interleave(counts)
         number = torch.arange(len(window)) - (counts.cumsum(0) - counts)[window]
         start = (self.lengths.cumsum(0) - self.lengths)[window] + number * n_tokens
-        n = max(least, min(len(start), MOST_SEQUENCES))
+        n = max(least, min(len(start), round(effort * MOST_SEQUENCES)))
         evenly = torch.arange(n) * len(start) // n  # over all windows
         return self.input_ids[start[evenly, None] + torch.arange(n_tokens)]
 
 
-def _n_sequences(n_tokens: int, rate: float) -> int:
+def _n_sequences(n_tokens: int, rate: float, effort: float) -> int:
     """How many sequences of so many tokens are simulated for a rate (0 and 1 need no more than common ones)."""
     times = min(MOST_TIMES, max(1, COMMON_RATE / rate)) if rate else 1
-    return round(min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens)) * times)
+    n = round(min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens)) * times)
+    return max(FEWEST_SEQUENCES, round(effort * n))
 
 
 def _sums(x: Tensor, bounds: Tensor) -> Tensor:
@@ -187,4 +190,5 @@ def _expectation(y: Tensor, controls: Tensor) -> Fraction:
     design = torch.cat([torch.ones(len(y), 1, dtype=torch.float64), controls], 1)
     solution = torch.linalg.lstsq(design, y[:, None], driver="gelsd").solution
     unexplained = y - (design @ solution).squeeze(1)
-    return Fraction(float(solution[0]), float(unexplained.square().mean() / len(y)) ** 0.5)
+    free = len(y) - design.shape[1]
+    return Fraction(float(solution[0]), float(unexplained.square().sum() / free / len(y)) ** 0.5)
