@@ -107,7 +107,7 @@ def show_masks(question: MaskQuestion) -> MaskedSequence:
     sample = _windows(genome, len(stretch.codes), tokenizer) if genome else None
     rows = []
     for name in question.strategies:
-        _require_inputs(name, question, table, sample)
+        _require_inputs(name, question, len(stretch.codes), table, sample)
         strategy = build_strategy(
             name, tokens=tokenizer.token_bases, mask_rate=question.rate, npmi=table, match=question.match, sample=sample
         )
@@ -205,16 +205,21 @@ def _open_table(question: MaskQuestion, genome: Genome | None) -> NpmiTable | No
     return NpmiTable.from_intervals(genome.codes, genome.runs, max_n=question.k, genome=genome.fingerprint)
 
 
-def _windows(genome: Genome, n_bases: int, tokenizer: KmerTokenizer) -> tuple[Tensor, Tensor]:
-    """Packed ids and cu_seqlens of windows as long as the sequence, from all over the genome's stretches of ACGT."""
+def _windows(genome: Genome, n_bases: int, tokenizer: KmerTokenizer) -> tuple[Tensor, Tensor] | None:
+    """Packed ids and cu_seqlens of windows as long as the sequence, from all over the genome's stretches of ACGT.
+
+    None where no stretch is so long.
+    """
     starts = place_evenly(genome.runs, n_bases, SAMPLE_WINDOWS, seed=0)
+    if len(starts) == 0:
+        return None
     kmers = tokenizer.encode_bases(genome.codes[starts[:, None] + np.arange(n_bases)])
     ids = np.pad(kmers, ((0, 0), (1, 1)), constant_values=((0, 0), (CLS, SEP)))
     return torch.from_numpy(ids).flatten(), torch.arange(len(ids) + 1) * ids.shape[1]
 
 
 def _require_inputs(
-    name: str, question: MaskQuestion, table: NpmiTable | None, sample: tuple[Tensor, Tensor] | None
+    name: str, question: MaskQuestion, n_bases: int, table: NpmiTable | None, sample: tuple[Tensor, Tensor] | None
 ) -> None:
     """Say what a strategy lacks in words of the command line."""
     spec, _ = find_strategy(name)
@@ -224,7 +229,9 @@ def _require_inputs(
         )
     if "windows" in spec.needs and sample is None and question.match != "none":
         raise SettingsError(
-            f"masking strategy {name!r} meets its rate on windows of a genome: give one by --genome, or --match none."
+            f"masking strategy {name!r} meets its rate on windows of a genome that are as long as the sequence, "
+            f"{n_bases} bases of A C G T: give a genome with such stretches by --genome, a shorter sequence, or "
+            "--match none."
         )
 
 

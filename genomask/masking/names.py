@@ -102,7 +102,16 @@ def _failure(file: str, error: BaseException) -> str:
     where, what = _place(file, lines[-1] if lines else None), " ".join(str(error).split())
     if isinstance(error, UserError):
         return f"{where}: {what}"
+    if isinstance(error, ModuleNotFoundError) and _lies_beside(file, error.name or ""):
+        return (
+            f"{where}: {error.name} lies beside the file and is not found, for a change of it would go unnoticed when "
+            "a run is resumed or a rate looked up; write it into the file, or install it as a package."
+        )
     return f"{where}: it fails when it is run ({type(error).__name__}: {what}); mend it there."
+
+
+def _lies_beside(file: str, module: str) -> bool:
+    return any((Path(file).parent / module.partition(".")[0]).with_suffix(ending).exists() for ending in ("", ".py"))
 
 
 def _place(file: str, line: int | None) -> str:

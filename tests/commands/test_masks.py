@@ -155,6 +155,15 @@ def test_a_strategy_set_on_windows_of_the_genome_meets_its_rate_there(simulated)
     assert 0.05 < row.many.account.tokens_masked_fraction < 0.3
 
 
+def test_a_sequence_longer_than_any_stretch_of_the_genome_is_told_to_be_shorter(tmp_path, simulated):
+    (tmp_path / "gaps.fa").write_text(f">c\n{'N'.join([bases_of(simulated.genome)[:45]] * 4)}\n")
+    asked = {"sequence": f"{tmp_path / 'gaps.fa'}:c:1-120", "k": 3}
+    with pytest.raises(UserError, match=r"'npmi-global' meets .* 120 bases of A C G T: .* a shorter sequence, or"):
+        show_masks(MaskQuestion(strategies=("npmi-global",), **asked))
+    for others in ({"strategies": ("genemask",)}, {"strategies": ("npmi-global",), "match": "none"}):
+        assert show_masks(MaskQuestion(**others, **asked)).rows[0].many.account.tokens_masked > 0
+
+
 MISTAKES = {
     "an odd letter": (["ACGJTACG"], "neither a sequence of the letters A C G T N nor a part of a file"),
     "an ambiguous letter": (["acgtrACGT"], "'acgtrACGT': 'r' is not one of A C G T N. Pass --ambiguous n to read"),
@@ -168,7 +177,7 @@ MISTAKES = {
     "no NPMI": (["ACGTACGTAC", "--masking", "uniform,genemask"], "--npmi, or a FASTA to count it in by --genome"),
     "no windows": (
         ["ACGTACG", "--masking", "npmi-global", "--npmi", "{table}"],
-        "give one by --genome, or --match none",
+        "as long as the sequence, 7 bases of A C G T: give a genome with such stretches by --genome",
     ),
     "unknown strategy": (["ACGTACGTAC", "--masking", "magic"], "'magic'"),
     "no strategy": (["ACGTACGTAC", "--masking", ","], "no strategy was named"),

@@ -10,6 +10,7 @@ import torch
 from transformers import set_seed
 
 from genomask.data import KmerTokenizer
+from genomask.data.tokenizers.base import SPECIAL_NAMES, SPECIAL_TOKENS
 from genomask.data.tokenizers.bpe import BpeTokenizer, learn_rules
 from genomask.data.tokenizers.wordpiece import wordpiece_tokenizer
 from genomask.errors import SettingsError
@@ -60,9 +61,25 @@ def test_masks_are_new_each_time_and_follow_the_seed_of_torch():
 
 
 def test_words_of_unequal_length_are_masked_as_the_dna_they_are():
-    rules = learn_rules([dna(2_000, 0)], 32)
-    tokenizer = BpeTokenizer(tokenizer_object=rules)
-    assert DataCollatorForBaseMasking(tokenizer).tokens.of_bases
+    """By bases: every word over a hidden base is masked, and the rate of words that are drawn is met as for others."""
+    named = dict(zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True))
+    tokenizer = BpeTokenizer(tokenizer_object=learn_rules([dna(2_000, 0)], 32), **named)
+    sample = tokenizer(dna(6_000, 1))["input_ids"]
+    with pytest.raises(SettingsError, match=r"pass sample=.* to build_strategy.*; a collator takes what that built"):
+        DataCollatorForBaseMasking(tokenizer)([tokenizer(dna(60, 2))])
+    tokens = DataCollatorForBaseMasking(tokenizer).tokens
+    windows = torch.tensor(sample), torch.tensor([0, len(sample)])
+    for strategy in ("uniform", build_strategy("random-span", tokens=tokens, mask_rate=0.3, sample=windows)):
+        set_seed(0)
+        batch = DataCollatorForBaseMasking(tokenizer, strategy, mask_rate=0.3)([{"input_ids": sample}] * 20)
+        masked = batch["labels"] != -100
+        assert masked.float().mean() == pytest.approx(0.3, rel=0.1)
+        assert (batch["labels"] == torch.tensor(sample))[masked].all()
+        assert not masked[:, [0, -1]].any()
+    n_bases = tokens.n_bases[torch.tensor(sample)]
+    longer, shorter = (masked[:, n_bases == n].float().mean() for n in (n_bases.max(), 1))
+    assert longer > shorter + 0.1
+    assert tokens.of_bases
 
 
 def test_padding_that_the_encodings_bring_is_taken_off_first():

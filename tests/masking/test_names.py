@@ -217,6 +217,15 @@ def test_a_mistake_in_what_the_file_imports_is_placed_in_the_imported_file(tmp_p
         find(f"{tmp_path / 'mine.py'}:mine")
 
 
+@pytest.mark.parametrize("beside", ["lengths_beside.py", "lengths_beside/__init__.py"])
+def test_a_module_beside_the_file_is_said_to_be_no_part_of_it(tmp_path, beside):
+    (tmp_path / beside).parent.mkdir(exist_ok=True)
+    (tmp_path / beside).write_text("N = 2\n")
+    (tmp_path / "mine.py").write_text("from genomask.masking import strategy\nfrom lengths_beside import N\n")
+    with pytest.raises(SettingsError, match=r"mine\.py, line 2: lengths_beside lies beside the file and is not found"):
+        find(f"{tmp_path / 'mine.py'}:mine")
+
+
 def test_reading_a_recipe_runs_nobodys_file(tmp_path):
     trap = tmp_path / "trap.py"
     trap.write_text("raise SystemExit('it was run')\n")
