@@ -38,10 +38,13 @@ class Curriculum:
 
     phase: Callable[..., Phase]
     """From a Moment and the curriculum's own parameters by name."""
-    waits: bool
-    """It switches when the score under the fixed evaluation masks stops falling."""
     parameters: dict[str, Any]
     """Its own settings and their defaults."""
+
+    @property
+    def waits(self) -> bool:
+        """It switches when the score under the fixed evaluation masks stops falling."""
+        return "patience" in self.parameters
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -54,17 +57,17 @@ EVENLY = 1e-9
 """The `p` with which the lengths of `span`, geometric up to the longest, are all as likely."""
 
 
-def curriculum(name: str, *, waits: bool = False) -> Callable[[Callable[..., Phase]], Callable[..., Phase]]:
+def curriculum(name: str) -> Callable[[Callable[..., Phase]], Callable[..., Phase]]:
     """Enter the decorated function under `name`; one that waits takes `patience` and `least` among its parameters."""
 
     def add(phase: Callable[..., Phase]) -> Callable[..., Phase]:
-        CURRICULA[name] = Curriculum(phase, waits, settings_of(phase, f"curriculum {name!r}", first=1))
+        CURRICULA[name] = Curriculum(phase, settings_of(phase, f"curriculum {name!r}"))
         return phase
 
     return add
 
 
-@curriculum("cm-gems", waits=True)
+@curriculum("cm-gems")
 def cm_gems(
     now: Moment, *, first: str = "genemask", second: str = "npmi-global", patience: int = 2, least: float = 0.001
 ) -> Phase:

@@ -18,6 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.extending import register_jitable
 
 from genomask import hashing
 from genomask.files.cache import cache_errors, default_cache
@@ -135,6 +136,7 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
+@register_jitable  # called from Python it stays Python, and gives numpy's uint64
 def limit_of(probability: float) -> np.uint64:
     """`draw` gives numbers below this one where `hashing.uniform` gives numbers below the probability."""
     return np.uint64(math.ceil(probability * 2.0**53))

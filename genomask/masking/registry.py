@@ -170,7 +170,7 @@ def strategy(
             raise SettingsError(f"masking strategy {name!r}: {what} must be one of {', '.join(known)}.")
 
     def add(mask: Callable[..., None]) -> Callable[..., None]:
-        parameters = settings_of(mask, f"masking strategy {name!r}", first=1)
+        parameters = settings_of(mask, f"masking strategy {name!r}")
         rate = RateFormulas(published, exact, visible)
         STRATEGIES[name] = StrategySpec(name, mask, units, frozenset(needs), rate, scores, parameters)
         return mask
@@ -178,13 +178,13 @@ def strategy(
     return add
 
 
-def settings_of(function: Callable[..., Any], what: str, first: int) -> dict[str, Any]:
-    """A function's parameters from number `first` on, and their defaults.
+def settings_of(function: Callable[..., Any], what: str) -> dict[str, Any]:
+    """A function's parameters but for the first, and their defaults.
 
     Raises SettingsError for one that has no simple default.
     """
     found: dict[str, Any] = {}
-    for name, parameter in list(inspect.signature(function).parameters.items())[first:]:
+    for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
         if not isinstance(parameter.default, int | float | str):
             raise SettingsError(
                 f"{what}: its parameter {name!r} needs a default that is a number, a string, True or False."

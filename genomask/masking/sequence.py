@@ -8,7 +8,6 @@ Letters: T tokens of all packed sequences, B sequences, V ids, S tokens and G ba
 """
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import numba
 import numpy as np
 
 from genomask.hashing import Purpose
-from genomask.masking.jit import Array, Int, draw, jit, key_for
+from genomask.masking.jit import Array, Int, draw, jit, key_for, limit_of
 from genomask.types import TokenBases
 
 
@@ -101,10 +100,8 @@ def open_sequence(batch: Packed, s: Int, vocabulary: Vocabulary, settings: Setti
     probability = settings.probabilities[min(length, len(settings.probabilities) - 1)]
     masked, hidden = np.zeros(len(ids), dtype=np.bool_), np.zeros(length + 1, dtype=np.bool_)
     weights = np.full(length + 1, np.inf, dtype=np.float32)
-    limit = np.uint64(math.ceil(probability * 2.0**53))
-    return Sequence(
-        ids, start, n_bases, maskable, masked, hidden, weights, vocabulary, settings.scores, batch.keys[s], limit
-    )
+    marks, key, limit = (masked, hidden, weights), batch.keys[s], limit_of(probability)
+    return Sequence(ids, start, n_bases, maskable, *marks, vocabulary, settings.scores, key, limit)
 
 
 @jit
