@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,8 @@ from masking_tables import (
 )
 
 from genomask.errors import SettingsError
-from genomask.masking import NpmiTable, account, build_strategy, mask_token, strategy
+from genomask.hashing import Purpose, uniform
+from genomask.masking import account, build_strategy, mask_token, strategy
 from genomask.masking.registry import STRATEGIES
 
 BLIND = ["uniform", "contiguous", "span", "fixed-span", "random-span", "genemask-released"]
@@ -106,56 +109,25 @@ def test_every_strategy_follows_the_key():
         assert len(masks) > (3 if name == "npmi-global" else 15)  # there only the number of tokens is drawn
 
 
-def reference_genemask(ids, key, tokens, scores, probability):
-    """One sequence, one base at a time: the hidden bases of genemask where scores never tie."""
-    from genomask.hashing import Purpose
-    from genomask.hashing import uniform as draw
-
-    n_tokens = len(ids)
-    centres = []
-    for x in range(n_tokens - 1 + tokens.k):
-        if draw(torch.tensor([key]), Purpose.CENTRE, torch.tensor([x])) < probability:
-            covering = [t for t in range(x - tokens.k + 1, x + 1) if 0 <= t < n_tokens]
-            best = max(covering, key=lambda t: scores[ids[t]])
-            centres.append((scores[ids[best]], x, best))
-    centres.sort(reverse=True)
-    half = -(-len(centres) // 2)
-    hidden = {x for _, x, _ in centres[half:]}
-    for _, _, best in centres[:half]:
-        hidden |= set(range(best, best + tokens.k))
-    return [any(t + i in hidden for i in range(tokens.k)) for t in range(n_tokens)], centres[:half], centres[half:]
-
-
-def test_genemask_is_its_definition_one_base_at_a_time():
-    k = 4
-    tokens = kmer_tokens(k)
-    table = made_up_npmi(k)
-    scores = scores_of(tokens, table)
-    rng = np.random.default_rng(3)
-    strategy = build_strategy("genemask", tokens=tokens, mask_rate=0.4, npmi=table, match="none")
-    probability = 0.4 / ((2 * k - 1 + k) / 2)
-    halves_seen = 0
-    for key in range(40):
-        no_repeats = encode(rng.integers(0, 4, 40), tokens, specials=False)
-        masked, better, worse = reference_genemask(no_repeats.tolist(), key, tokens, scores, probability)
-        if {s for s, *_ in better} & {s for s, *_ in worse}:
-            continue  # a tie between centres, settled at random
-        halves_seen += bool(worse)
-        spans = strategy.select(no_repeats, torch.tensor([0, len(no_repeats)]), torch.tensor([key]))
-        assert (spans > 0).tolist() == masked
-    assert halves_seen > 5
-
-
 def test_random_span_is_genemask_with_other_scores():
-    """Where every token scores alike, both hide the same centres, and equally many of them whole."""
+    """Both hide the same centres, and in each sequence equally many of them whole."""
     tokens = kmer_tokens(6)
-    ids, cu_seqlens, keys = random_batch(tokens, 400, 510)
-    flat = NpmiTable.from_counts({n: np.full(4**n, 4 ** (8 - n)) for n in range(1, 7)}, min_count=2)
-    level = build_strategy("genemask", tokens=tokens, mask_rate=0.15, npmi=flat, match="none")
-    control = build_strategy("random-span", tokens=tokens, mask_rate=0.15, match="none")
-    a, b = (account(ids, ids, s.select(ids, cu_seqlens, keys), cu_seqlens, tokens) for s in (level, control))
-    assert a.tokens_masked == pytest.approx(b.tokens_masked, rel=0.01)
-    assert a.bases_hidden == pytest.approx(b.bases_hidden, rel=0.01)
+    ids, cu_seqlens, keys = random_batch(tokens, 400, 510, specials=False)
+    strategies = [dna_strategy(name, rate=0.04) for name in ("genemask", "random-span")]
+    assert strategies[0].probabilities.equal(strategies[1].probabilities)
+    is_centre = uniform(keys[:, None], Purpose.CENTRE, torch.arange(510)) < strategies[0].probabilities
+    of_both = (sequences_of(s.select(ids, cu_seqlens, keys), cu_seqlens) for s in strategies)
+    several = differ = 0
+    for drawn, *both in zip(is_centre, *of_both, strict=True):
+        centres = drawn.nonzero().flatten().tolist()
+        assert all((spans[max(0, x - 5) : x + 1] > 0).all() for spans in both for x in centres)
+        if all(b - a >= 22 for a, b in itertools.pairwise([-11, *centres, 521])):  # so that no spans meet
+            sizes = [sorted(last - first + 1 for first, last in runs_of(spans)) for spans in both]
+            assert sizes[0] == sizes[1] == [6] * (len(centres) // 2) + [11] * ((len(centres) + 1) // 2)
+            several += len(centres) > 1
+            differ += not both[0].equal(both[1])
+    assert several > 50
+    assert differ > 50
 
 
 @pytest.mark.parametrize("name", ["genemask", "random-span"])
@@ -223,16 +195,13 @@ def test_tokens_of_unequal_length_are_masked_alike_alone_and_packed(data, seed, 
 
 
 def test_a_hidden_base_hides_the_token_that_covers_it_however_long():
-    from genomask.hashing import Purpose
-    from genomask.hashing import uniform as draw
-
     tokens = bpe_tokens()
     ids = torch.from_numpy(np.random.default_rng(0).integers(5, len(tokens.maskable), 300))
     spans = build_strategy("contiguous", tokens=tokens, mask_rate=0.1, match="none").select(
         ids, torch.tensor([0, 300]), torch.tensor([7])
     )
     n_bases = tokens.n_bases[ids].tolist()
-    is_centre = draw(torch.tensor([7]), Purpose.CENTRE, torch.arange(sum(n_bases))) < 0.1
+    is_centre = uniform(torch.tensor([7]), Purpose.CENTRE, torch.arange(sum(n_bases))) < 0.1
     starts = np.cumsum([0, *n_bases[:-1]]).tolist()
     expected = [bool(is_centre[at : at + n].any()) for at, n in zip(starts, n_bases, strict=True)]
     assert (spans > 0).tolist() == expected
