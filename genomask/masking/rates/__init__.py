@@ -63,11 +63,12 @@ def _by_formula(strategy: BuiltStrategy, rate: float) -> Tensor | None:
         exact = spec.asking(spec.rate.exact, parameters, lambda x: x if x is None else number_to(1, x))(rate, tokens)
         if exact is not None:
             return torch.tensor([exact], dtype=torch.float64)
-    if not spec.rate.visible or not tokens.equally_long:
+    formula = spec.rate.visible
+    if formula is None or not tokens.equally_long:
         return None
 
     def masked(probability: float, n_tokens: int) -> float:
-        visible = spec.asking(spec.rate.visible, parameters, partial(array_of, (n_tokens,)))
+        visible = spec.asking(formula, parameters, partial(array_of, (n_tokens,)))
         return float(1 - visible(probability, n_tokens, tokens).mean())
 
     lengths = [(n, (n - 1) * tokens.stride + tokens.k) for n in reversed(simulation.EVERY_SHORT_LENGTH)]

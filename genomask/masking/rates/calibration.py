@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 
 import numpy as np
 import torch
@@ -32,19 +31,19 @@ def solve(name: str, masked: Callable[[float, int], float], lengths: Iterable[tu
     SettingsError where no probability gives the rate.
     """
     n_tokens, n_bases = zip(*lengths, strict=True)
-    return _table(n_bases, [_root(name, partial(masked, n_tokens=n), n, rate) for n in n_tokens])
+    return _table(n_bases, [_root(name, masked, n, rate) for n in n_tokens])
 
 
-def _root(name: str, masked: Callable[[float], float], n_tokens: int, rate: float) -> float:
+def _root(name: str, masked: Callable[[float, int], float], n_tokens: int, rate: float) -> float:
     """The probability at which the fraction `masked` is the rate, or is as near to it as can be told."""
     ends = 0.0, 1 - 1e-12
-    least, most = map(masked, ends)
+    least, most = (masked(end, n_tokens) for end in ends)
     if least > rate or most < rate:
         nearest = min((least, most), key=lambda fraction: abs(fraction - rate))
         if abs(nearest - rate) > ENOUGH * rate:
             raise SettingsError(_cannot_give(name, n_tokens, rate, "tokens", nearest))
         return ends[nearest == most]
-    return float(brentq(lambda probability: masked(probability) - rate, *ends, xtol=1e-15, rtol=1e-8))
+    return float(brentq(lambda probability: masked(probability, n_tokens) - rate, *ends, xtol=1e-15, rtol=1e-8))
 
 
 def calibrate(strategy: BuiltStrategy, simulations: Iterable[Simulation], rate: float, match: str) -> Tensor:
