@@ -22,13 +22,15 @@ coverage: $(STAMP)
 # What may hang on the processor, whatever this one is: units for bf16, vectors of ATen, threads. In four runs each
 # pair of answers meets once; `default` is ATen without vectors, oneDNN emulates bf16 as it does where nothing has
 # units for it, and this machine's own answers are those of `test`.
+# What this machine is by itself is left out: that run is a part of `test`.
 test-processors: as-yes-default-1 as-yes-avx2-2 as-no-default-2 as-no-avx2-1
 
 # as-UNITS-VECTORS-THREADS; only files that mark something are collected. Threads that wait sleep: side by side with
 # another process, one that spins takes the core from the very thread that it waits for.
 as-%: PART = $(word $(1),$(subst -, ,$*))
 as-%: $(STAMP)
-	ATEN_CPU_CAPABILITY=$(call PART,2) ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=$(call PART,3) \
+	! $(VENV)/bin/python tests/own_processor.py $* || exit 0; \
+	  ATEN_CPU_CAPABILITY=$(call PART,2) ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=$(call PART,3) \
 	  MKL_NUM_THREADS=$(call PART,3) OMP_WAIT_POLICY=passive \
 	  $(VENV)/bin/python -m pytest -m processor --bf16-units $(call PART,1) \
 	  $$(grep -rl --include='test_*.py' mark.processor tests)

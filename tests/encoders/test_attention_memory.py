@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-N = 8192
+N = 6144
 """Tokens of the one sequence."""
 MEMORY = f"""
 import resource, torch
