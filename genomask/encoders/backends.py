@@ -27,11 +27,11 @@ C_COMPILERS = ("gcc", "clang")
 
 
 def _runs_flash(device: torch.device) -> bool:
-    return _is_recent(device) and find_spec("flash_attn") is not None
+    return find_spec("flash_attn") is not None and _is_recent(device)
 
 
 def _runs_flex(device: torch.device) -> bool:
-    return _is_recent(device) and find_spec("triton") is not None and builds_c()
+    return find_spec("triton") is not None and builds_c() and _is_recent(device)
 
 
 def _is_recent(device: torch.device) -> bool:
