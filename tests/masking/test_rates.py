@@ -71,8 +71,8 @@ def error(strategy, tokens, n_bases, n, rate, fraction="tokens_masked_fraction")
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
-    "name", ["contiguous", "span", "random-span", "genemask-released"]
-)  # exact, by formula, by simulation, and by simulation at every length
+    "name", ["uniform", "contiguous", "span", "fixed-span", "random-span", "genemask", "genemask-released"]
+)
 def test_the_asked_fraction_of_tokens_is_met_at_every_length(name):
     tokens = kmer_tokens(4)
     strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=npmi_of(4))
@@ -108,10 +108,9 @@ def probability_to_stay_visible(name, probability, n_tokens, k, stride, p=0.2, l
 
 @pytest.mark.parametrize("name", ["span", "fixed-span"])
 @pytest.mark.parametrize(("k", "stride"), [(6, 1), (3, 1), (1, 1), (4, 4)])
-def test_formulas_give_the_asked_fraction_at_every_length_and_rate(monkeypatch, name, k, stride):
-    monkeypatch.setattr(simulation, "EVERY_SHORT_LENGTH", (1, 2, 5, 19, 64, 85, 95))
+def test_formulas_give_the_asked_fraction_at_every_length_and_rate(name, k, stride):
     tokens = kmer_tokens(k, stride)
-    for rate in (0.15, 1e-5):
+    for rate in (0.15, 0.01, 1e-5):
         table = build_strategy(name, tokens=tokens, mask_rate=rate).probabilities
         for n_tokens in (1, 2, 5, 19, 64, 90):
             probability = float(table[(n_tokens - 1) * stride + k])
@@ -253,33 +252,38 @@ def windows_of(tokens, n=400, n_bases=510):
 
 
 @pytest.mark.usefixtures("quick")
-def test_npmi_global_meets_the_rate_on_windows_like_those_it_was_given():
+@pytest.mark.parametrize("match", ["tokens", "bases"])
+def test_npmi_global_meets_the_rate_on_windows_like_those_it_was_given(match):
     tokens = kmer_tokens(4)
     ids, cu_seqlens = windows_of(tokens)
-    strategy = build_strategy("npmi-global", tokens=tokens, mask_rate=0.15, npmi=npmi_of(4), sample=(ids, cu_seqlens))
+    strategy = build_strategy(
+        "npmi-global", tokens=tokens, mask_rate=0.15, npmi=npmi_of(4), match=match, sample=(ids, cu_seqlens)
+    )
+    fraction = "tokens_masked_fraction" if match == "tokens" else "bases_hidden_fraction"
     for n_bases in (20, 60, 509):
         pieces = [s[1 : n_bases - 2] for s in sequences_of(ids, cu_seqlens)]
         ids_cut, cu_cut = pack(pieces * 5)
         keys = torch.arange(len(pieces) * 5) + 99
         masked = strategy.select(ids_cut, cu_cut, keys) > 0
         spread = masked.view(len(keys), -1).double().mean(1).std() / 0.15 / len(keys) ** 0.5
-        off = masked.double().mean() / 0.15 - 1
+        off = getattr(account(ids_cut, ids_cut, masked.int(), cu_cut, tokens), fraction) / 0.15 - 1
         assert abs(off) < 0.02 + 2.5 * spread
     others = build_strategy(
-        "npmi-global", tokens=tokens, mask_rate=0.15, npmi=npmi_of(4), sample=(ids[:9000], cu_seqlens[:18])
+        "npmi-global", tokens=tokens, mask_rate=0.15, npmi=npmi_of(4), match=match, sample=(ids[:9000], cu_seqlens[:18])
     )
     assert not others.probabilities[300:].equal(strategy.probabilities[300 : len(others.probabilities)])
 
 
 @pytest.mark.usefixtures("quick")
-def test_tokens_of_unequal_length_are_matched_on_windows():
+@pytest.mark.parametrize("name", ["contiguous", "span", "fixed-span"])
+def test_tokens_of_unequal_length_are_matched_on_windows(name):
     tokens = bpe_tokens()
     ids = torch.from_numpy(np.random.default_rng(0).integers(5, len(tokens.maskable), 60_000))
     sample = ids, torch.arange(0, 60_001, 100)
     with pytest.raises(SettingsError, match="on tokens of unequal length masks a fraction that depends"):
-        build_strategy("span", tokens=tokens, mask_rate=0.15)
+        build_strategy(name, tokens=tokens, mask_rate=0.15)
     for match, fraction in (("tokens", "tokens_masked_fraction"), ("bases", "bases_hidden_fraction")):
-        strategy = build_strategy("span", tokens=tokens, mask_rate=0.15, match=match, sample=sample)
+        strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, match=match, sample=sample)
         spans = strategy.select(*sample, torch.arange(600) + 7)
         assert getattr(account(ids, ids, spans, sample[1], tokens), fraction) == pytest.approx(0.15, rel=0.03)
     assert build_strategy("uniform", tokens=tokens, mask_rate=0.15).probabilities.tolist() == [0.15]
