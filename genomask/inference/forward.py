@@ -25,8 +25,8 @@ side, in fp32, take 1.3 GB.
 """
 
 
-def tokens_at_once(model: PreTrainedModel) -> int:
-    """Of the device that the model is on."""
+def token_budget(model: PreTrainedModel) -> int:
+    """Tokens that go through a model together, on the device that it is on."""
     return TOKENS_AT_ONCE["cpu" if model.device.type == "cpu" else "cuda"]
 
 
@@ -35,7 +35,7 @@ def batches(model: PreTrainedModel, tokens: TokenSequences) -> Iterator[tuple[Te
     order = torch.argsort(tokens.lengths, stable=True)
     ids = torch.split(tokens.input_ids, tokens.lengths.tolist())
     by_length = pack([ids[at].numpy() for at in order.tolist()], np.ones(len(ids)))
-    budget = max(tokens_at_once(model), int(tokens.lengths.max()))
+    budget = max(token_budget(model), int(tokens.lengths.max()))
     for part in split_microbatches(by_length, budget):
         yield order[part], take(by_length, part)
 

@@ -30,7 +30,7 @@ from genomask.data.tokenizers.saved import as_dna
 from genomask.data.vcf import LETTERS, Variant
 from genomask.encoders import MosaicBertConfig
 from genomask.errors import SettingsError, UserError
-from genomask.inference.forward import tokens_at_once
+from genomask.inference.forward import token_budget
 from genomask.inference.haplotypes import Change, Haplotype
 from genomask.inference.hub import open_model
 from genomask.inference.models import places_of
@@ -165,7 +165,7 @@ class VariantScorer:
     def _batches(self, windows: Sequence[Haplotype]) -> Iterator[list[int]]:
         """Numbers of windows of one length, as many as are computed together."""
         tokens, is_ours = self.tokenizer.token_bases, isinstance(self.model.config, MosaicBertConfig)
-        budget = tokens_at_once(self.model)
+        budget = token_budget(self.model)
         order = sorted(range(len(windows)), key=lambda at: (len(windows[at].codes), windows[at].n))
         for length, group in groupby(order, key=lambda at: len(windows[at].codes)):
             n_tokens = (length - tokens.k) // tokens.stride + 3
