@@ -10,11 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from genomask.encoders.attention import Layout
 from genomask.encoders.block_mask import block_mask, to_whole_blocks
 
+NARROWEST = 16
+"""Head width of the kernel; narrower ones are filled up with zeros, which add nothing to a product."""
 VARIANTS = 64
 """Kernels that may be compiled side by side: with and without gradient, for all queries and for some, and the like."""
 
@@ -22,11 +25,12 @@ VARIANTS = 64
 def flex(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
     """FlexAttention over the whole pack; blocks of scores between two sequences are never computed."""
     mask = mask_of(queries, layout, len(k))
-    q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
+    width = q.shape[-1]
+    q, k, v = (F.pad(x.transpose(0, 1)[None], (0, max(0, NARROWEST - width))) for x in (q, k, v))
     # a compiled model takes the kernel into its own graph; to set the compiler's limits there would compile it again
     attend: Any = flex_attention if torch.compiler.is_compiling() else kernel()
-    mixed: Tensor = attend(q, k, v, score_mod=_alibi(queries, layout.slopes), block_mask=mask)
-    return mixed[0].transpose(0, 1)
+    mixed: Tensor = attend(q, k, v, score_mod=_alibi(queries, layout.slopes), block_mask=mask, scale=width**-0.5)
+    return mixed[0, ..., :width].transpose(0, 1)
 
 
 def mask_of(queries: Tensor | None, layout: Layout, n_keys: int) -> BlockMask:

@@ -27,9 +27,9 @@ def some_queries(n_tokens, fraction=0.3):
     return torch.cat([chosen, torch.full((3,), n_tokens - 1)])
 
 
-def assert_values_and_gradients_are_the_twins(backend, lengths, positions, heads):
+def assert_values_and_gradients_are_the_twins(backend, lengths, positions, heads, width=16):
     """In float64, for all queries and for some."""
-    q, k, v, cu_seqlens = packed_qkv(lengths, heads)
+    q, k, v, cu_seqlens = packed_qkv(lengths, heads, width)
     for x in (q, k, v):
         x.requires_grad_()
     exact = reference_attention(q, k, v, cu_seqlens, positions)

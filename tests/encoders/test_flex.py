@@ -26,9 +26,9 @@ def uncompiled(monkeypatch):
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("lengths", LENGTHS, ids=str)
 @pytest.mark.parametrize("positions", POSITIONS)
-@pytest.mark.parametrize("heads", [4, 3])
-def test_bias_and_mask_give_the_twins_values_and_gradients(lengths, positions, heads):
-    assert_values_and_gradients_are_the_twins(flex, lengths, positions, heads)
+@pytest.mark.parametrize(("heads", "width"), [(4, 16), (3, 8)])
+def test_bias_and_mask_give_the_twins_values_and_gradients(lengths, positions, heads, width):
+    assert_values_and_gradients_are_the_twins(flex, lengths, positions, heads, width)
 
 
 @pytest.mark.parametrize("lengths", [*LENGTHS, [1000], [100] * 11, [300, 0, 5, 131, 256, 512]], ids=str)
