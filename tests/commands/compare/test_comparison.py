@@ -16,7 +16,7 @@ from genomask.commands.compare.comparison import compare
 from genomask.commands.compare.page import write_comparison_page
 from genomask.commands.compare.words import result
 from genomask.commands.compare.workers import ArmBars, places
-from genomask.commands.demo.demo import best_gain, run_demo
+from genomask.commands.demo.demo import gain_of, run_demo
 from genomask.commands.dry_run import compare_estimate
 from genomask.commands.run_folder.folder import facts_of, write_config
 from genomask.data.opening import Inputs
@@ -489,7 +489,7 @@ def test_a_task_that_does_not_serve_is_refused_before_anything_runs(comparison, 
     assert not comparison.out.exists()
 
 
-def test_the_best_gain_is_paired_by_draw():
+def test_the_gain_of_a_strategy_is_paired_by_draw():
     rows = [
         {"shot": 10, "draw": draw, "method": method, "strategy": strategy, "accuracy": accuracy + 0.01 * draw}
         for method, strategy, accuracy in (
@@ -498,6 +498,7 @@ def test_the_best_gain_is_paired_by_draw():
         for draw in range(3)
     ]  # fmt: skip
     rows.append({"shot": 50, "draw": 0, "method": "probe", "strategy": "a", "accuracy": 1.0})
-    strategy, gain = best_gain(pd.DataFrame(rows))
-    assert strategy == "b"
-    assert gain.difference == pytest.approx(0.1)
+    for strategy, expected in (("a", 0.05), ("b", 0.1)):
+        gain = gain_of(pd.DataFrame(rows), strategy)
+        assert (gain.difference, gain.n) == (pytest.approx(expected), 3)
+        assert gain.note == "not tested: the same difference for every draw"
