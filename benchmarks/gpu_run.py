@@ -34,6 +34,7 @@ from genomask.errors import TrainingError
 from genomask.recipe import load_recipe
 from genomask.training import loop
 from genomask.training.device import choose_device
+from genomask.training.track import Tracking
 
 RESULTS = Path(__file__).parent / "results"
 RECIPE, BASES = "genome-logo", 5_000_000
@@ -116,7 +117,7 @@ def alone(genome: Path, out: Path, changes: list[str]) -> tuple[float, float]:
     """Tokens a second of the run's own steps without waiting for data, and of making that data."""
     out.mkdir()
     run = build_run(load_recipe(RECIPE, changes), Inputs(genome=(str(genome),)), out)
-    state = loop.start(run, tell=lambda row: None)
+    state = loop.start(run, Tracking("", run.out))
     began = time.perf_counter()
     batches = [run.batches.of(n) for n in range(READY_STEPS)]
     data = sum(batch.masks.tokens for batch in batches) / (time.perf_counter() - began)

@@ -39,7 +39,7 @@ from genomask.training.schedule import rate_factor, scale_rates
 from genomask.training.settings import EvaluationSettings, TrainingSettings
 from genomask.training.signals import listen_for_stop
 from genomask.training.step import settle, train_step
-from genomask.training.track import Row, tracking
+from genomask.training.track import Tracking, tracking
 from genomask.training.writer import CheckpointWriter
 
 BITS = "eval_bits_per_hidden_base"
@@ -78,8 +78,8 @@ def train(run: Run) -> None:
     the loss again and again, or a checkpoint cannot be written; checkpoints already on disk stay whole. Several
     processes train together, and stop after the same step, whichever of them is asked to; the main one alone writes.
     """
-    with tracking(run.track, run.out) as tell:
-        _train(run, start(run, tell))
+    with tracking(run.track, run.out) as tracker:
+        _train(run, start(run, tracker))
     if distributed.is_main():
         save_model(run)
     distributed.wait_for_all()
@@ -148,8 +148,8 @@ def save(run: Run, state: State, writer: CheckpointWriter) -> None:
         writer.save(run.model, state.optimizer, state.progress, spared, first=state.metrics.sync)
 
 
-def start(run: Run, tell: Callable[[Row], None]) -> State:
-    """Choose the device, load the newest checkpoint, write what describes the run; `tell` hears its rows."""
+def start(run: Run, tracker: Tracking) -> State:
+    """Choose the device, load the newest checkpoint, write what describes the run; the tracker hears its rows."""
     device = choose_device(run.training.device)
     model = run.model.train()
     model.to(device)
@@ -175,7 +175,8 @@ def start(run: Run, tell: Callable[[Row], None]) -> State:
     if distributed.is_main():
         keep_environment(run.out, environment, before.steps_done)
         write_record(run.out / "baselines.json", asdict(run.evaluation.baselines))
-    metrics = MetricsLog(run.out / "metrics.jsonl", before.steps_done, writes=distributed.is_main(), tell=tell)
+        tracker.begin(before.steps_done + 1)
+    metrics = MetricsLog(run.out / "metrics.jsonl", before.steps_done, writes=distributed.is_main(), tell=tracker.tell)
     network = distributed.replicate(run.network, device)
     peaks = peak and distributed.size() * peak
     window = LogWindow(before.tokens, run.batches.plan.changes, before.window, peaks)

@@ -1,6 +1,6 @@
 """The rows of metrics.jsonl as they come, also in TensorBoard or Weights & Biases (the extra `track`).
 
-A tracker is opened with its first row: a resumed run thus knows what comes again, and a run that ends before has none.
+A tracker is opened before the first step, so that what it lacks shows there; a resumed run says what comes again.
 """
 
 import os
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from genomask.errors import DataError, SettingsError
+from genomask.errors import DataError, SettingsError, UserError
 from genomask.files.cache import key_of
 from genomask.training.records import read_record
 
@@ -92,21 +92,42 @@ def require_tracker(name: str) -> None:
         raise SettingsError(f"--track {name} needs the package {name}; install it: pip install 'genomask[track]'")
 
 
+class Tracking:
+    """The tracker of the run in `out`, which hears of each row once it has begun; without a name there is none."""
+
+    def __init__(self, name: str, out: Path) -> None:
+        self._name, self._out = name, out
+        self._tracker: Tracker | None = None
+
+    def begin(self, first_step: int) -> None:
+        """Open it, before the first step: rows from `first_step` on come. Raises UserError where it cannot be."""
+        if not self._name:
+            return
+        try:
+            self._tracker = TRACKERS[self._name](self._out, first_step)
+        except UserError:
+            raise
+        except Exception as error:  # of whatever kind the package has, as for want of a login
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            raise SettingsError(f"--track {self._name} cannot begin ({what}); mend that, or leave it out.") from error
+
+    def tell(self, row: Row) -> None:
+        """Give it a row."""
+        if self._tracker:
+            self._tracker.log(row)
+
+    def close(self, *, failed: bool) -> None:
+        """No more rows come."""
+        if self._tracker:
+            self._tracker.close(failed=failed)
+
+
 @contextmanager
-def tracking(name: str, out: Path) -> Iterator[Callable[[Row], None]]:
-    """A function that takes each row of the run in `out`; without a name it does nothing."""
-    opened: list[Tracker] = []
-
-    def tell(row: Row) -> None:
-        if name and not opened:
-            opened.append(TRACKERS[name](out, row["step"]))
-        for tracker in opened:
-            tracker.log(row)
-
-    failed = True
+def tracking(name: str, out: Path) -> Iterator[Tracking]:
+    """The tracker of that name, closed at the end, also of a run that fails."""
+    tracking, failed = Tracking(name, out), True
     try:
-        yield tell
+        yield tracking
         failed = False
     finally:
-        for tracker in opened:
-            tracker.close(failed=failed)
+        tracking.close(failed=failed)

@@ -29,13 +29,15 @@ def scalars(folder, name):
 
 def test_tensorboard_has_each_number_at_its_step_and_of_a_resumed_run_the_later_ones(run):
     pytest.importorskip("tensorboard", reason="pip install 'genomask[track]'")
-    with tracking("tensorboard", run) as tell:
+    with tracking("tensorboard", run) as tracker:
+        tracker.begin(1)
         for row in ROWS:
-            tell(row)
+            tracker.tell(row)
     assert scalars(run / "tensorboard", "loss") == [(5, 2.5), (10, 2.25)]
     assert scalars(run / "tensorboard", "eval_loss") == [(5, 2.75)]
-    with tracking("tensorboard", run) as tell:
-        tell({"step": 10, "loss": 2.0})
+    with tracking("tensorboard", run) as tracker:
+        tracker.begin(6)
+        tracker.tell({"step": 10, "loss": 2.0})
     assert scalars(run / "tensorboard", "loss") == [(5, 2.5), (10, 2.0)]
 
 
@@ -44,9 +46,10 @@ def test_wandb_offline_holds_the_rows_and_the_settings(run, monkeypatch):
     wandb = pytest.importorskip("wandb", reason="pip install 'genomask[track]'")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    with tracking("wandb", run) as tell:
+    with tracking("wandb", run) as tracker:
+        tracker.begin(1)
         for row in ROWS:
-            tell(row)
+            tracker.tell(row)
     wandb.teardown()  # as at the end of the process: then all of it is on the disk
     [log] = run.glob("wandb/offline-run-*/run-*.wandb")
     content = log.read_bytes()
@@ -57,13 +60,26 @@ def test_a_run_whose_beginning_is_lost_is_not_taken_for_another_one(run, monkeyp
     monkeypatch.setitem(sys.modules, "wandb", ModuleType("wandb"))
     (run / "environment.json").write_text("{}")
     with (
-        tracking("wandb", run) as tell,
+        tracking("wandb", run) as tracker,
         pytest.raises(DataError, match=r"environment\.json: the date at which the run"),
     ):
-        tell(ROWS[0])
+        tracker.begin(1)
 
 
-def test_a_tracker_is_closed_also_where_the_run_fails_and_none_is_opened_without_a_row(run, monkeypatch):
+def test_a_tracker_that_cannot_begin_says_why_in_a_sentence(run, monkeypatch):
+    wandb = ModuleType("wandb")
+
+    def init(**_):
+        raise RuntimeError("api_key not configured\n  (no-tty)")
+
+    monkeypatch.setattr(wandb, "init", init, raising=False)
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    sentence = r"--track wandb cannot begin \(RuntimeError: api_key not configured \(no-tty\)\); mend that, or leave it"
+    with tracking("wandb", run) as tracker, pytest.raises(SettingsError, match=sentence):
+        tracker.begin(1)
+
+
+def test_a_tracker_is_closed_also_where_the_run_fails_and_none_is_opened_without_a_name(run, monkeypatch):
     said = []
 
     class Fake:
@@ -77,12 +93,19 @@ def test_a_tracker_is_closed_also_where_the_run_fails_and_none_is_opened_without
             said.append(failed)
 
     monkeypatch.setitem(track.TRACKERS, "wandb", Fake)
-    with pytest.raises(KeyError), tracking("wandb", run) as tell:
-        list(map(tell, ROWS[:2]))  # the second has none
-    assert said == [(run, 5), 2.5, True]
-    with tracking("wandb", run), tracking("", run) as tell:
-        tell(ROWS[0])
-    assert len(said) == 3
+    with tracking("wandb", run) as tracker:
+        tracker.begin(5)
+        tracker.tell(ROWS[0])
+    assert said == [(run, 5), 2.5, False]
+    said.clear()
+    with pytest.raises(KeyError), tracking("wandb", run) as tracker:  # noqa: PT012 - within the block it fails
+        tracker.begin(5)
+        tracker.tell({"step": 5})
+    assert said == [(run, 5), True]
+    with tracking("", run) as tracker:
+        tracker.begin(5)
+        tracker.tell(ROWS[0])
+    assert len(said) == 2
 
 
 def test_a_package_that_is_missing_is_named_with_the_extra(monkeypatch):
