@@ -30,19 +30,21 @@ def place_validation(
     """(W,) starts in the usable bases (n, 2) of each genome of the mixture, and the bases of each window.
 
     Each genome gets an equal part of what is `asked`, whatever its weight, so that runs of other weights are compared
-    on the same windows. They have 510 bases; where none fits, the longest of which half fit that an eighth of the
-    bases allows. Training keeps `room` bases in a row.
+    on the same windows. They have 510 bases; where an eighth of the bases holds none, or none fits, the longest of
+    which half fit that an eighth allows, but one of 64 in any case. Training keeps `room` bases in a row.
     """
     borders = [asked * number // len(usable) for number in range(len(usable) + 1)]
     wanted = [stop - start for start, stop in itertools.pairwise(borders)]
     shorter = range(EVALUATION_BASES // EVALUATION_BLOCK * EVALUATION_BLOCK, 0, -EVALUATION_BLOCK)
     for bases in (EVALUATION_BASES, *shorter):
+        one = int(bases == EVALUATION_BLOCK)  # of the shortest windows, whatever it takes
         counts = [
-            min(count, max(1, int(VALIDATION_FRACTION * total_length(own)) // bases))
+            min(count, max(one, int(VALIDATION_FRACTION * total_length(own)) // bases))
             for count, own in zip(wanted, usable, strict=True)
         ]
         placed = [_place(own, bases, count, room, seed) for count, own in zip(counts, usable, strict=True)]
-        least = [min(1, count) if bases == EVALUATION_BASES else count / 2 for count in counts]
+        half = [0 if bases == EVALUATION_BASES else count / 2 for count in counts]
+        least = [max(few, min(1, count)) for few, count in zip(half, wanted, strict=True)]
         if all(len(starts) >= few for starts, few in zip(placed, least, strict=True)):
             break
     for starts, count, own, genome in zip(placed, wanted, usable, mixture, strict=True):

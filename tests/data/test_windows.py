@@ -224,7 +224,7 @@ def test_a_small_genome_gives_one_validation_window_and_none_where_training_woul
     assert len(drawn.validation_starts) == 1
     assert np.diff(drawn.training).sum() == 5386 - EVALUATION_BASES
     assert (
-        len(GenomeWindows(genome_of("ACGT" * 160), WindowSettings(), KmerTokenizer(6), seed=0).validation_starts) == 0
+        len(GenomeWindows(genome_of("ACGT" * 135), WindowSettings(), KmerTokenizer(6), seed=0).validation_starts) == 0
     )
     assert "0 validation windows" in caplog.text
 
@@ -241,9 +241,12 @@ CONTIGS = [random_sequence(300, i) for i in range(60)]
         ([random_sequence(1000, 1), *CONTIGS[:40]], ("r0:301-700",), 6, 256),  # the hold-out leaves pieces of 300
         ([random_sequence(n, n) for n in range(100, 140)], (), 4, 128),
         ([random_sequence(60, n) for n in range(9)], (), 0, 64),
+        ([random_sequence(4_080, 1)], (), 1, 510),
+        ([random_sequence(4_000, 1)], (), 1, 448),  # an eighth of it is less than 510
+        ([random_sequence(700, 1)], (), 1, 64),
     ],
 )
-def test_where_no_run_holds_510_bases_validation_windows_are_shorter(sequences, holdout, windows, bases, caplog):
+def test_where_510_bases_do_not_fit_validation_windows_are_shorter(sequences, holdout, windows, bases, caplog):
     drawn = GenomeWindows(
         genome_of(*sequences), WindowSettings(max_tokens=50, holdout=holdout), KmerTokenizer(6), seed=0
     )
