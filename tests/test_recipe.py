@@ -139,3 +139,10 @@ def test_a_kind_of_recipe_says_what_it_is_of_and_what_became_of_its_files(tmp_pa
     assert "call this from there" in genome.lost(Inputs(genome=("gone.fa",)))
     assert load_recipe("genome-tiny", ["tokens.folder=gone"]).lost(Inputs()).startswith("gone, the tokenizer")
     assert (genome.lost(Inputs()), text.lost(gone), text.training_bases(gone)) == ("", "", None)
+
+
+def test_what_a_run_was_made_by_is_a_recipe_too(tmp_path):
+    recipe = load_recipe("genome-tiny", ["training.steps=7"])
+    config = tmp_path / "config.toml"
+    config.write_text(recipe_to_toml(recipe) + '\n[inputs]\ngenome = ["a.fa"]\n\n[mask_files]\n\n[from]\npath = "b"\n')
+    assert load_recipe(config) == recipe

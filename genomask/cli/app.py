@@ -20,6 +20,7 @@ from genomask.cli.options import LOUDNESS, repeat_options, usage_sentence
 from genomask.errors import SettingsError, Stopped, UserError, disk_sentence
 from genomask.machine.process import keep_few_kernels, keep_freed_memory
 from genomask.terminal.console import escape_what_the_terminal_lacks, log_to_terminal, say, say_error
+from genomask.training import distributed
 
 app = typer.Typer(
     help="Pretrain a masked language model on your genome or on text, and learn which masking earns its compute.",
@@ -81,6 +82,7 @@ def _show_version(is_asked: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version and end.")
     ] = False,
@@ -92,6 +94,8 @@ def options(
         raise SettingsError("--quiet and --verbose exclude each other; give one of them.")
     if quiet or verbose:
         log_to_terminal(LOUDNESS["--quiet" if quiet else "--verbose"])
+    if (verb := context.invoked_subcommand) not in (None, "pretrain"):
+        distributed.refuse_several(verb)
 
 
 def add_verbs(app: typer.Typer) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from genomask.errors import SettingsError
 from genomask.files import inputs
-from genomask.settings.recipe_file import default_recipe, read_tables
+from genomask.settings.recipe_file import apply_changes, default_recipe, read_tables
 
 
 def look_at(kind: str, recipe: str, changes: list[str], strategies: Sequence[str]) -> None:
@@ -17,6 +17,15 @@ def look_at(kind: str, recipe: str, changes: list[str], strategies: Sequence[str
     inputs.require_strategies([*strategies, of_recipe] if isinstance(of_recipe, str) else strategies)
 
 
-def changes_of(asked: dict[str, str]) -> list[str]:
-    """Options that stand for settings, as --set would have them; an empty one is none."""
-    return [f"{key}={value}" for key, value in asked.items() if value]
+def with_options(changes: Sequence[str], options: dict[str, tuple[str, str]]) -> list[str]:
+    """The changes, and options that stand for settings, as --set would have them; an empty one is none.
+
+    `options`: by name the setting and its value. Raises SettingsError where --set gives that setting another value.
+    """
+    set_to = apply_changes({}, changes)
+    for option, (setting, value) in options.items():
+        room, _, key = setting.partition(".")
+        said = set_to.get(room, {}).get(key)
+        if value and said not in (None, value):
+            raise SettingsError(f"{option} {value} and --set {setting}={said} contradict each other; give one of them.")
+    return [*changes, *(f"{setting}={value}" for setting, value in options.values() if value)]

@@ -48,7 +48,7 @@ from genomask.training.checkpoint import list_checkpoints
 from genomask.training.compiling import choose_compile, compile_model
 from genomask.training.device import choose_device, computed_in, scoring_precision
 from genomask.training.environment import first_precision
-from genomask.training.evaluation import prepare_evaluation
+from genomask.training.evaluation import Evaluation, prepare_evaluation
 from genomask.training.loop import Run, train
 from genomask.training.microbatch import Trial, tokens_at_once
 from genomask.training.precision import choose_precision
@@ -159,6 +159,11 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
     log.info("%s", source.description)
     if recipe.growth:
         log.info("windows grow: %s", recipe.growth.words)
+    if recipe.optimizer.warmup_steps >= recipe.training.steps:
+        log.warning(
+            "the learning rate only rises: optimizer.warmup_steps = %d in a run of training.steps = %d; set it to a "
+            "tenth of these or so", recipe.optimizer.warmup_steps, recipe.training.steps,
+        )  # fmt: skip
     if origin:
         origin.require_vocabulary(len(source.tokenizer), of_kmers=source.token_bases.of_kmers)
         log.info("going on from %s", origin.words)
@@ -170,8 +175,9 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
     trial = partial(Trial, model, device, precision, recipe.longest)
     batches = _batches(source, recipe, plan, trial, out, of_fixed_shape=compiled and device.type == "cuda")
     # under a curriculum masked as in its first step, throughout: so the token loss can be followed
-    scored = _plan(source, recipe, recipe.evaluation.mask_rate, table).at(0)
+    scored = _scored_plan(source, recipe, table).at(0)
     evaluation = prepare_evaluation(batches, scored, table.counts(6) if table else None)
+    _require_places(model.config, evaluation)
     return Run(
         model=model,
         network=compile_model(model, device) if compiled else model,
@@ -186,6 +192,27 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
         card=partial(run_card, recipe, inputs.words, source.fingerprint, model, out),
         origin=origin.words if origin else "",
     )
+
+
+def _scored_plan(source: Source, recipe: Recipe, table: NpmiTable | None) -> MaskPlan:
+    """The plan that held-out sequences are masked by; what is wrong with its rate is told by its setting's name."""
+    rate = recipe.evaluation.mask_rate
+    try:
+        return _plan(source, recipe, rate, table)
+    except SettingsError as error:
+        if rate == recipe.masking.mask_rate:
+            raise
+        raise SettingsError(f"evaluation.mask_rate = {rate:g}, which masks held-out sequences: {error}") from error
+
+
+def _require_places(config: MosaicBertConfig, evaluation: Evaluation) -> None:
+    """Held-out windows may be longer than any of training; SettingsError where learned positions end before them."""
+    longest = max((batch.max_seqlen for batch in evaluation.token_batches), default=0)
+    if config.position_encoding.learned and config.max_position_embeddings < longest:
+        raise SettingsError(
+            f"encoder.max_position_embeddings = {config.max_position_embeddings} is less than one held-out sequence "
+            f"({longest} tokens); set it to {longest} or more, or take other encoder.positions."
+        )
 
 
 def _precision(recipe: Recipe, device: torch.device, config: MosaicBertConfig, out: Path, begins: bool) -> str:

@@ -101,7 +101,8 @@ def build_plan(
         return found.phase(Moment(step, steps, mask_rate, switched_at), **parameters)
 
     switches = (None, 0) if waits else (None,)
-    phases = {phase_of(step, switched_at) for step in range(steps) for switched_at in switches}
+    changing = range(steps) if isinstance(found, Curriculum) else range(1)
+    phases = {phase_of(step, switched_at) for step in changing for switched_at in switches}
     first = {(phase.first, phase.mask_rate) for phase in phases if phase.fraction < 1}
     second = {(phase.second, phase.mask_rate) for phase in phases if phase.fraction > 0}
     strategies = {

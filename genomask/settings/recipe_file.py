@@ -18,6 +18,10 @@ DEFAULTS = {"genome": ("genome-fast", "genome-base"), "text": ("c4-fast", "c4-ba
 """Kind of a recipe -> that of someone who names none, without a GPU and with one; why is in docs/speedrun.md."""
 
 
+OF_A_RUN = ("inputs", "mask_files", "from")
+"""Tables beside those of the recipe in the config.toml of a run, which is a recipe too: they are no settings."""
+
+
 def recipe_names() -> list[str]:
     """The recipes that come with the package."""
     folder = resources.files("genomask") / "recipes"
@@ -34,7 +38,7 @@ def read_tables(name: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]
 
     Raises SettingsError for a recipe that is not there or is no TOML, and for a change of another form.
     """
-    tables = _tables_of(name)
+    tables = {room: table for room, table in _tables_of(name).items() if room not in OF_A_RUN}
     kind_of(tables, str(name))
     return apply_changes(tables, changes)
 

@@ -64,7 +64,9 @@ def is_main() -> bool:
 def refuse_several(verb: str) -> None:
     """Raises SettingsError where a launcher started several processes of a verb that each would run in full."""
     if _asked_size() > 1:
-        raise SettingsError(f"{verb} starts its own processes; start it without torchrun, or unset WORLD_SIZE.")
+        raise SettingsError(
+            f"{verb} runs as one process, or starts its own; start it without torchrun, or unset WORLD_SIZE."
+        )
 
 
 @contextmanager

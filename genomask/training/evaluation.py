@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from genomask.errors import SettingsError, counted
 from genomask.hashing import make_keys
 from genomask.masking import Strategy
 from genomask.training import distributed
@@ -75,6 +76,11 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
     bases = source.validation_bases
     batches, genomes = _cut_by_genome(how, sequences, hidden_tokens, bases.genomes if bases else {})
     masked = hidden_tokens.labels[hidden_tokens.labels != IGNORE]
+    if len(masked) == 0:
+        raise SettingsError(
+            f"no token is masked in the {counted(len(sequences.lengths), 'held-out sequence')}, so there is nothing to "
+            "score; raise evaluation.mask_rate, hold out more, or train on more."
+        )
     entropy = entropy_nats(masked)
     probability = float(np.log(int(tokens.maskable.sum())))
     if bases is None or not tokens.of_kmers:  # the probabilities of other tokens do not sum to those of a base

@@ -11,8 +11,9 @@ from torch import Tensor
 from genomask.errors import TrainingError
 
 ADVICE = (
-    "start again with another --out and a lower --set optimizer.learning_rate=RATE, or with --set "
-    "training.precision=fp32; what was saved before that step stays as it is"
+    "start again with another --out and a lower learning rate (--set optimizer.learning_rate=RATE; of finetune "
+    "--learning-rate) or, where this was in bf16, with --set training.precision=fp32; what was saved before that step "
+    "stays as it is"
 )
 """A run goes on with its own settings alone, so --resume would only meet the same step again."""
 
@@ -54,10 +55,10 @@ def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     return next((name for name, x in tensors.items() if x.is_floating_point() and not torch.isfinite(x).all()), None)
 
 
-def require_finite(tensors: Mapping[str, Tensor], step: int) -> None:
-    """Raises TrainingError where the weights or moments after `step` steps are not finite."""
+def require_finite(tensors: Mapping[str, Tensor], step: int, advice: str = ADVICE) -> None:
+    """Raises TrainingError, with advice, where the weights or moments after `step` steps are not finite."""
     if name := first_not_finite(tensors):
-        raise TrainingError(f"{name} is not finite after step {step}, so it was not saved; {ADVICE}")
+        raise TrainingError(f"{name} is not finite after step {step}, so it was not saved; {advice}")
 
 
 def require_finite_scores(scores: Mapping[str, float], step: int) -> Mapping[str, float]:

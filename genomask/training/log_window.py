@@ -51,12 +51,15 @@ class LogWindow:
         self.sums = self.sums._replace(waited=self.sums.waited + time.perf_counter() - self._since)
 
     def close(self, step: int, rate: float, peak_memory: int) -> dict[str, Any]:
-        """The row of metrics.jsonl, and start anew; peak_memory in bytes. Without a step that counts it has no loss."""
+        """The row of metrics.jsonl, and start anew; peak_memory in bytes.
+
+        It has no loss without a step that counts and a token that is masked there.
+        """
         sums, masks = self.sums, self.sums.masks
         row: dict[str, Any] = {"step": step, "tokens": self.tokens}
         if sums.steps:
             row |= {
-                "loss_nats_per_masked_token": sums.loss / max(1, masks.tokens_masked),
+                **({"loss_nats_per_masked_token": sums.loss / masks.tokens_masked} if masks.tokens_masked else {}),
                 "tokens_masked_fraction": masks.tokens_masked_fraction,
                 "bases_hidden_fraction": masks.bases_hidden_fraction,
                 "bases_hidden_kept_fraction": masks.bases_hidden_kept_fraction,

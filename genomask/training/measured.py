@@ -5,6 +5,7 @@ from contextlib import ExitStack, suppress
 
 import torch
 
+from genomask.errors import SettingsError
 from genomask.files.cache import default_cache, key_of, recall, remember
 from genomask.files.locking import locked
 from genomask.machine import processor
@@ -25,7 +26,8 @@ def measured_once(measure: Callable[[], float], *facts: object) -> float:
     if isinstance(known := recall(kept), float):
         return known
     with ExitStack() as stack:
-        with suppress(OSError):  # a cache that others own, or a full disk: a second spent again ends no run
+        # a cache that others own, a full disk, another process that does not end: a second spent again ends no run
+        with suppress(OSError, SettingsError):
             stack.enter_context(locked(room, WAIT_SECONDS))
         if isinstance(known := recall(kept), float):
             return known

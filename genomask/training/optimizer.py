@@ -64,9 +64,9 @@ class OptimizerSettings(Table, name="optimizer"):
     learning_rate: Annotated[float, Bounds(above=0, most=LARGE)] = 4e-4
     """Peak learning rate; under muon of all but the layers' matrices."""
     warmup_steps: Annotated[int, Bounds(least=0, most=MANY)] = 500
-    """Steps from 0 to the peak."""
+    """Steps from 0 to the peak; in a run of no more steps the rate never falls."""
     min_lr_ratio: Fraction = 0.0
-    """Fraction of the peak that is left at the last step."""
+    """Fraction of the peak towards which the rate falls; the last step is one step above it."""
     beta_1: Annotated[float, Bounds(least=0, below=1)] = 0.9
     """Decay of the mean gradient from step to step."""
     beta_2: Annotated[float, Bounds(least=0, below=1)] = 0.98

@@ -40,4 +40,4 @@ class EvaluationSettings(Table, name="evaluation"):
     every: Count = 1_000
     """Steps between two evaluations; the last step is always evaluated. If not said, short runs have at least 5."""
     mask_rate: Rate = 0.15
-    """Fraction of tokens masked when the run's own masking is scored on held-out sequences."""
+    """Fraction masked, counted as masking.match says, when the run's own masking is scored on held-out sequences."""

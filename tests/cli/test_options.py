@@ -232,6 +232,16 @@ def test_what_only_the_rooms_know_is_one_line_as_well(folder, monkeypatch, capsy
     assert sorted(folder.rglob("*")) == before
 
 
+def test_only_pretrain_is_started_by_a_launcher(folder, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(sys, "argv", ["genomask", "embed", "a.fa", "--model", "model"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert (end.value.code, capsys.readouterr().err) == (
+        2, "error: embed runs as one process, or starts its own; start it without torchrun, or unset WORLD_SIZE.\n"
+    )  # fmt: skip
+
+
 def test_standard_input_is_a_genome_among_others():
     assert repeat_options(["doctor", "--genome", "-:2", "b:1", "-"]) == [
         *("doctor", "--genome", "-:2", "--genome", "b:1", "--genome", "-")

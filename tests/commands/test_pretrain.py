@@ -453,7 +453,9 @@ def test_a_run_that_goes_on_keeps_its_precision_where_auto_would_be_another(
 def test_weights_that_are_not_finite_are_no_model_and_the_advice_works(quick_recipe, inputs, tmp_path):
     optimizer = dataclasses.replace(quick_recipe.optimizer, learning_rate=LARGE)
     wild, out = dataclasses.replace(with_training(quick_recipe, steps=1), optimizer=optimizer), tmp_path / "wild"
-    with pytest.raises(TrainingError, match=r"not finite.*another --out and a lower --set optimizer.learning_rate"):
+    with pytest.raises(
+        TrainingError, match=r"not finite.*another --out and a lower learning rate \(--set optimizer.learning_rate"
+    ):
         pretrain(wild, inputs, out)
     assert not is_finished(out)
     assert not list((out).glob("checkpoints/*"))
@@ -500,3 +502,36 @@ def test_an_encoder_that_the_memory_cannot_hold_is_refused_before_any_is_taken(q
         pretrain(dataclasses.replace(quick_recipe, encoder=vast), inputs, run_folder)
     assert torch.get_rng_state().equal(before)
     assert not (run_folder / "config.toml").exists()
+
+
+def test_held_out_windows_beyond_learned_positions_are_refused_before_the_first_step(inputs, run_folder):
+    places = ("encoder.positions=learned", "encoder.max_position_embeddings=70")
+    recipe = load_recipe("genome-demo", [*QUICK, *places])
+    with pytest.raises(SettingsError, match=r"max_position_embeddings = 70 is less .*\(510 tokens\); set it to 510"):
+        pretrain(recipe, inputs, run_folder)
+    assert not run_folder.exists()
+
+
+def test_a_run_in_which_the_rate_never_falls_is_warned_about(quick_recipe, inputs, run_folder, caplog):
+    for warmup, warned in ((19, False), (20, True)):
+        caplog.clear()
+        recipe = dataclasses.replace(
+            quick_recipe, optimizer=dataclasses.replace(quick_recipe.optimizer, warmup_steps=warmup)
+        )
+        build_run(recipe, inputs, run_folder)
+        assert ("only rises: optimizer.warmup_steps = 20 in a run of training.steps = 20" in caplog.text) is warned
+
+
+def test_a_rate_at_which_held_out_sequences_cannot_be_masked_is_named(inputs, run_folder):
+    masking = ("masking.strategy=uniform", "masking.match=bases", "masking.mask_rate=0.02")
+    with pytest.raises(SettingsError, match=r"evaluation\.mask_rate = 0\.15, which masks held-out sequences: hiding"):
+        build_run(load_recipe("genome-demo", [*QUICK, *masking]), inputs, run_folder)
+
+
+def test_held_out_sequences_without_a_masked_token_are_refused(tmp_path):
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps({"text": f"a fox {n}"}) + "\n" for n in range(30)))
+    changes = [change for change in QUICK if not change.startswith(("tokens", "windows"))]
+    recipe = load_recipe("c4-tiny", [*changes, "tokens.vocab_size=256", "evaluation.mask_rate=0.0001"])
+    with pytest.raises(SettingsError, match=r"no token is masked in the \d+ held-out sequences?, so there is nothing"):
+        build_run(recipe, Inputs(corpus=(str(corpus),)), tmp_path / "run")

@@ -31,6 +31,10 @@ def test_a_plain_strategy_is_the_same_at_every_step():
     assert not plan.wants_to_switch([1.0] * 50)
 
 
+def test_a_plain_strategy_is_not_asked_for_each_of_very_many_steps():
+    assert not build_plan("uniform", steps=10**15, tokens=kmer_tokens(4), mask_rate=0.15).changes
+
+
 def test_cm_step_switches_at_its_step():
     plan = plan_of("cm-step:at=40")
     assert fractions(plan) == [0.0] * 40 + [1.0] * 60

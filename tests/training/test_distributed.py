@@ -37,7 +37,7 @@ def test_a_launcher_that_is_not_torchrun_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SettingsError, match="RANK is not set; start several processes with torchrun"), session():
         pass
-    with pytest.raises(SettingsError, match="compare starts its own processes"):
+    with pytest.raises(SettingsError, match="compare runs as one process, or starts its own"):
         refuse_several("compare")
     monkeypatch.setenv("WORLD_SIZE", "many")
     with pytest.raises(SettingsError, match="'many', which is no number of processes"), session():

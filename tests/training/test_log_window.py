@@ -55,3 +55,11 @@ def test_skipped_steps_are_counted_and_are_in_no_mean():
     row = window.close(3, 0.5, 0)
     assert (row["skipped_steps"], row["tokens"]) == (1, 100)
     assert "loss_nats_per_masked_token" not in row
+
+
+def test_a_row_without_a_masked_token_has_no_loss():
+    window = LogWindow(tokens=0, shows_phase=False)
+    window.add(MaskAccount(100, 0, 200, 0, 0), StepResult(0.0, 0.0), PHASE)
+    row = window.close(1, 0.5, 0)
+    assert (row["tokens_masked_fraction"], row["skipped_steps"]) == (0, 0)
+    assert "loss_nats_per_masked_token" not in row

@@ -3,6 +3,7 @@ import errno
 import pytest
 import torch
 
+from genomask.files.locking import locked
 from genomask.training import measured
 from genomask.training.measured import measured_once
 
@@ -54,6 +55,12 @@ def test_on_a_full_disk_it_is_measured_all_the_same(seen, monkeypatch):
 
     monkeypatch.setattr(measured, "remember", full)
     assert measured_once(lambda: 2.5, "a") == 2.5
+
+
+def test_another_process_that_does_not_end_ends_no_run(seen, monkeypatch, tmp_path):
+    monkeypatch.setattr(measured, "WAIT_SECONDS", 0.01)
+    with locked(tmp_path / "speeds", 0.0):
+        assert measured_once(lambda: 2.5, "a") == 2.5
 
 
 def test_a_known_figure_is_read_where_nothing_can_be_written(seen, monkeypatch):

@@ -22,7 +22,7 @@ from genomask.cli.options import (
     read_methods,
     read_numbers,
 )
-from genomask.cli.recipes import changes_of, look_at
+from genomask.cli.recipes import look_at, with_options
 from genomask.files.genomes import split_weights
 from genomask.settings.strategy_text import read_list
 from genomask.terminal.console import show
@@ -60,7 +60,7 @@ def compare(
     dry_run: DryRun = False,
 ) -> None:
     """Compare masking strategies at equal compute: pretrain each, measure each few-shot, one verdict and one page."""
-    changes = [*changes, *changes_of({"masking.match": match or ""})]
+    changes = with_options(changes, {"--match": ("masking.match", match or "")})
     paths, weights = split_weights(genome)
     sizes, ways = read_numbers(shots, "--shots"), read_methods(methods)
     look_at("genome", recipe, changes, read_list(masking))

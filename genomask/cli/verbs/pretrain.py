@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from genomask.cli.options import Ambiguous, Changes, DryRun, MixedGenomes, RecipeName, folder
-from genomask.cli.recipes import changes_of, look_at
+from genomask.cli.recipes import look_at, with_options
 from genomask.errors import SettingsError
 from genomask.files import inputs
 from genomask.files.genomes import split_weights
 from genomask.inference.hub import found_model
+from genomask.settings.recipe_file import apply_changes
 from genomask.terminal.console import show
 from genomask.training import distributed
 from genomask.training.track import require_tracker
@@ -59,7 +60,8 @@ def pretrain(
     if bool(genome) == bool(corpus):
         raise SettingsError("pretrain takes either --genome FASTA or --corpus SHARDS; give one of them.")
     paths, weights = split_weights(genome)
-    changes = [*changes, *changes_of({"masking.strategy": masking, "tokens.vocabulary": vocabulary})]
+    options = {"--masking": ("masking.strategy", masking), "--vocabulary": ("tokens.vocabulary", vocabulary)}
+    changes = with_options(changes, options)
     kind = "genome" if genome else "text"
     look_at(kind, recipe, changes, [masking] if masking else [])
     if vocabulary:
@@ -76,7 +78,7 @@ def pretrain(
     given = Inputs(genome=paths, weights=weights, ambiguous=ambiguous, corpus=tuple(corpus))
     origin = origin_of(model, kind, out, resume=resume)
     settings = chosen_recipe(kind, recipe, changes, origin)
-    asked_for = any(change.startswith("masking.strategy=") for change in changes)
+    asked_for = "strategy" in apply_changes({}, changes).get("masking", {})
     log.info("%s", mask_sentence(settings, asked_for=asked_for))
     if dry_run:
         from genomask.commands.dry_run import pretrain_estimate

@@ -26,7 +26,6 @@ from genomask.files.genomes import require_genome
 from genomask.files.locking import locked
 from genomask.masking.names import find
 from genomask.report.meaning import LOSS, last_scores
-from genomask.training import distributed
 from genomask.training.metrics_log import read_metrics
 from genomask.training.records import read_baselines
 
@@ -188,7 +187,6 @@ def check_comparison(comparison: Comparison) -> None:
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
     for path in comparison.inputs.genome:
         require_genome(Path(path))
-    distributed.refuse_several("compare")
     require_folder(comparison.out)
     refuse_others(comparison.out, comparison.verb)
     pool, test = comparison.read_tasks()  # an hour of pretraining should not come first

@@ -58,8 +58,8 @@ def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bo
     done = steps_done(out)
     if any(change.name == STEPS for change in changes) and recipe.training.steps <= done:
         raise SettingsError(
-            f"{out} holds a run with {counted(done, 'step')} done and saved; ask for more than that with "
-            f"--set {STEPS}={recipe.training.steps}, or give another --out."
+            f"{out} holds a run with {counted(done, 'step')} done and saved; ask for more than that by "
+            f"--set {STEPS}=STEPS, not for {recipe.training.steps}, or give another --out."
         )
     return changes
 

@@ -20,11 +20,10 @@ from genomask.files.digests import WEIGHTS
 from genomask.files.locking import LOCK
 from genomask.masking.names import own_files
 from genomask.recipe import Recipe, recipe_from_tables, recipe_to_toml, toml_value
+from genomask.settings.recipe_file import OF_A_RUN
 from genomask.training.checkpoint import list_checkpoints
 
 CONFIG = RECORDS["pretrain"]
-NO_SETTINGS = ("inputs", "mask_files", "from")
-"""Tables of config.toml beside those of the recipe."""
 WRITTEN = (
     CONFIG,
     "environment.json",
@@ -97,7 +96,7 @@ def read_config(out: Path) -> tuple[Recipe, Inputs]:
     given = tables["inputs"]
     lists = {name: tuple(given.get(name, ())) for name in ("genome", "corpus", "weights")}
     inputs = Inputs(**lists, ambiguous=given["ambiguous"])
-    recipe = {name: table for name, table in tables.items() if name not in NO_SETTINGS}
+    recipe = {name: table for name, table in tables.items() if name not in OF_A_RUN}
     try:
         return recipe_from_tables(recipe, CONFIG), inputs
     except SettingsError as error:
