@@ -17,10 +17,11 @@ from genomask.commands.compare.workers import run_arms
 from genomask.commands.run_folder.kinds import refuse_others
 from genomask.data.tasks import LabelledTask
 from genomask.errors import DataError, SettingsError, TrainingError
-from genomask.fewshot.draws import align_classes, check_pool
+from genomask.fewshot.draws import align_classes, check_pool, smallest_class
 from genomask.fewshot.results import read_results
-from genomask.fewshot.run import draws_of, summary_of
+from genomask.fewshot.run import draws_of
 from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
+from genomask.fewshot.summary import summarise
 from genomask.files.atomic import atomic_write, require_folder, sweep
 from genomask.files.genomes import require_genome
 from genomask.files.locking import locked
@@ -42,9 +43,9 @@ class Outcome:
 
     comparison: Comparison
     results: pd.DataFrame
-    """All rows of the arms' results.csv."""
+    """Of the arms' results.csv the rows that are asked for now."""
     summary: pd.DataFrame
-    """All rows of the arms' summary.csv."""
+    """What these rows come to, as in summary.csv."""
     runs: dict[str, pd.DataFrame]
     """Name of each arm -> rows of its metrics.jsonl."""
     baselines: dict[str, dict[str, float | None]]
@@ -134,10 +135,11 @@ def failure_words(failed: dict[str, str]) -> str:
 def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
     """Read what the arms that did not fail left on disk."""
     arms, pool = [arm for arm in comparison.arms() if arm.name not in failed], comparison.read_tasks()[0]
+    results = pd.concat([_results_of(arm, pool) for arm in arms], ignore_index=True)
     return Outcome(
         comparison,
-        results=pd.concat([_results_of(arm, pool) for arm in arms], ignore_index=True),
-        summary=pd.concat([_asked_for(arm, summary_of(arm.folder / "fewshot")) for arm in arms], ignore_index=True),
+        results=results,
+        summary=summarise(results, {pool.name: smallest_class(pool)}),
         runs={arm.name: _rows_of(arm) for arm in arms},
         baselines={arm.name: read_baselines(arm.folder / "baselines.json") for arm in arms},
         failed=failed,
@@ -155,22 +157,19 @@ def _rows_of(arm: Arm) -> pd.DataFrame:
 
 
 def _results_of(arm: Arm, pool: LabelledTask) -> pd.DataFrame:
-    """Of its results.csv. Raises DataError where measurements that were made are missing, as of a file cut short."""
+    """Of its results.csv what is asked for now: an earlier call may have left other draws, shots, methods or tasks.
+
+    Raises DataError where measurements that were made are missing, as of a file cut short.
+    """
     path = arm.folder / "fewshot" / "results.csv"
-    rows = _asked_for(arm, read_results(path.parent))
-    made = {(x.name, *draw) for x in arm.fewshot.measured for draw in draws_of(pool, arm.fewshot, x)}
-    if lost := made - set(rows[["method", "shot", "draw"]].itertuples(index=False, name=None)):
+    rows = read_results(path.parent).set_index(["task", "method", "shot", "draw"], drop=False)
+    made = {(pool.name, x.name, *draw) for x in arm.fewshot.measured for draw in draws_of(pool, arm.fewshot, x)}
+    if lost := made.difference(rows.index):
         raise DataError(
             f"{path} lacks {len(lost):,} of {len(made):,} measurements; bring it back from a copy, or remove done.txt "
             "beside it: then the same command makes them again."
         )
-    return rows
-
-
-def _asked_for(arm: Arm, rows: pd.DataFrame) -> pd.DataFrame:
-    """Without what an earlier call with other shots or methods left in the same folder."""
-    methods = [method.name for method in arm.fewshot.measured]
-    return rows[rows["shot"].isin(arm.fewshot.shots) & rows["method"].isin(methods)]
+    return rows[rows.index.isin(made)]
 
 
 def check_comparison(comparison: Comparison) -> None:

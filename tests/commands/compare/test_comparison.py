@@ -163,15 +163,19 @@ def finished(arm, _threads, _gpu, _words):
     """In place of an arm's process: few-shot rows of invented scores, and the last act."""
     run = arm.folder / "fewshot"
     run.mkdir(parents=True, exist_ok=True)
+    task, results = arm.comparison.read_tasks()[0].name, run / "results.csv"
+    kept = results.read_text().splitlines(keepends=True) if results.exists() else [",".join(COLUMNS) + "\n"]
     rows = [
-        f"{f'model,{arm.strategy},{arm.seed}' if method.needs_model else 'none,none,-1'},pool,{shot},{draw},"
+        f"{f'model,{arm.strategy},{arm.seed}' if method.needs_model else 'none,none,-1'},{task},{shot},{draw},"
         f"{method.name},{shot},100,0.{shot + draw + arm.seed:02},0,0,0,0\n"
         for method in arm.fewshot.measured
         for shot in arm.fewshot.shots
-        for draw in range(3)
+        for draw in range(arm.fewshot.draws)
     ]
-    (run / "results.csv").write_text(",".join(COLUMNS) + "\n" + "".join(rows))
-    (run / "protocol.json").write_text(json.dumps({"tasks": {"pool": {"smallest_class": 100}}}))
+    results.write_text(
+        "".join([*(row for row in kept if row.endswith("\n")), *(row for row in rows if row not in kept)])
+    )
+    (run / "protocol.json").write_text(json.dumps({"tasks": {task: {"smallest_class": 100}}}))
     (arm.folder / "metrics.jsonl").write_text(
         '{"step": 1, "tokens_masked_fraction": 0.15, "bases_hidden_fraction": 0.1, "loss_nats_per_masked_token": 3.0}\n'
         '{"step": 1, "eval_loss_nats_per_masked_token": 3.0, "eval_bits_per_hidden_base": 1.9,'
@@ -263,7 +267,7 @@ def test_an_arm_measured_on_another_task_is_refused_before_any_arm_runs(comparis
     shutil.copytree(model_folder, arm.folder / "model")
     (arm.folder / "fewshot" / "done.txt").unlink()
     task = comparison.read_tasks()[0].name
-    protocol = {"tasks": {name: {"pool": "of another digest", "smallest_class": 100} for name in ("pool", task)}}
+    protocol = {"tasks": {task: {"pool": "of another digest", "smallest_class": 100}}}
     (arm.folder / "fewshot" / "protocol.json").write_text(json.dumps(protocol))
     no_arm_runs(monkeypatch)
     with pytest.raises(
@@ -349,17 +353,24 @@ def test_an_arm_whose_results_were_cut_short_is_named_and_a_summary_is_made_anew
     fewshot = comparison.arms()[1].folder / "fewshot"
     (fewshot / "summary.csv").write_text("model,draws\n1\n")
     pd.testing.assert_frame_equal(compare(comparison).summary, whole.summary)
-    protocol = (fewshot / "protocol.json").read_text()
-    (fewshot / "protocol.json").write_text(protocol.replace('"pool"', '"other"'))
-    with pytest.raises(DataError, match=r"protocol\.json is missing or damaged"):
-        compare(comparison)
-    (fewshot / "protocol.json").write_text(protocol)
     results = fewshot / "results.csv"
     results.write_bytes(results.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"results\.csv lacks 1 of \d+ measurements; .* remove done\.txt"):
         compare(comparison)
     (fewshot / "done.txt").unlink()
     pd.testing.assert_frame_equal(compare(comparison).results, whole.results)
+
+
+def test_draws_and_tasks_that_an_earlier_call_asked_for_are_left_out(comparison, simulated, monkeypatch):
+    arms_that(monkeypatch, {})
+    first = dataclasses.replace(comparison, seeds=1, fewshot=dataclasses.replace(comparison.fewshot, draws=6))
+    compare(dataclasses.replace(first, pool=simulated.test, test=simulated.pool))
+    compare(first)
+    outcome = compare(comparison)
+    assert set(outcome.results["draw"]) == {0, 1, 2}
+    assert set(outcome.results["task"]) == {comparison.read_tasks()[0].name}
+    assert set(outcome.summary["n_draws"]) == {3}
+    assert outcome.verdict("probe")["n"].tolist() == [2]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"a,b\n1,2,3\n"])
