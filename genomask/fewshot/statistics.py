@@ -52,14 +52,12 @@ def paired_by_seed(arm: Mapping[int, float], control: Mapping[int, float]) -> Di
 
     A seed without a score in either is left out and named. Fewer than 3 seeds are not tested.
     """
-    shared, left_out = _pair(arm, control)
-    return _paired(shared, left_out, unit="seed", at_least=MIN_SEEDS)
+    return _tested(paired(arm, control), unit="seed", at_least=MIN_SEEDS)
 
 
 def paired_over_draws(arm: Mapping[int, float], control: Mapping[int, float]) -> Difference:
     """Difference of two given checkpoints over the draws both have; to be shown with CHECKPOINTS_CAPTION."""
-    shared, left_out = _pair(arm, control)
-    return _paired(shared, left_out, unit="draw", at_least=2)
+    return _tested(paired(arm, control), unit="draw", at_least=2)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -86,14 +84,18 @@ def seed_scores(results: pd.DataFrame, method: str, metric: str) -> pd.DataFrame
     return table["mean"].where(counts == counts.max())
 
 
+def arm_scores(results: pd.DataFrame, method: str, metric: str = "accuracy") -> pd.Series:
+    """One number a (strategy, pretraining_seed), averaged over tasks and shots; NaN where it lacks a cell."""
+    return seed_scores(results, method, metric).mean(axis=1, skipna=False)
+
+
 def compare_arms(results: pd.DataFrame, control: str, method: str, metric: str = "accuracy") -> pd.DataFrame:
     """The primary test: one number an arm, its difference to the control averaged over tasks and shots.
 
     Out: strategy, difference, half_width, p, n, note, p_holm (over arms). A seed that lacks a cell is left out.
     """
-    scores = seed_scores(results, method, metric)
-    averaged = scores.mean(axis=1, skipna=False)
-    return _against_control({(arm,): averaged[arm].to_dict() for arm in _arms(scores)}, control, ["strategy"])
+    averaged = arm_scores(results, method, metric)
+    return _against_control({(arm,): averaged[arm].to_dict() for arm in _arms(averaged)}, control, ["strategy"])
 
 
 def compare_cells(results: pd.DataFrame, control: str, method: str, metric: str = "accuracy") -> pd.DataFrame:
@@ -103,7 +105,7 @@ def compare_cells(results: pd.DataFrame, control: str, method: str, metric: str 
     return _against_control(cells, control, ["strategy", "task", "shot"])
 
 
-def _arms(scores: pd.DataFrame) -> list[str]:
+def _arms(scores: pd.DataFrame | pd.Series) -> list[str]:
     return list(scores.index.get_level_values("strategy").unique())
 
 
@@ -118,17 +120,15 @@ def _against_control(scores: dict[tuple[Any, ...], dict[int, float]], control: s
     return table.assign(p_holm=holm(table["p"].to_numpy()))
 
 
-def _pair(arm: Mapping[int, float], control: Mapping[int, float]) -> tuple[np.ndarray, list[int]]:
-    """Differences where both have a score, and the names of those where one has none."""
-    shared, left_out = [], []
-    for name in sorted(set(arm) | set(control)):
-        difference = arm.get(name, np.nan) - control.get(name, np.nan)
-        left_out.append(name) if np.isnan(difference) else shared.append(difference)
-    return np.array(shared, dtype=np.float64), left_out
+def paired(arm: Mapping[int, float], control: Mapping[int, float]) -> pd.DataFrame:
+    """A row for each seed or draw that either has: the scores `arm` and `control`, NaN where one has none."""
+    return pd.DataFrame({"arm": pd.Series(arm, dtype=float), "control": pd.Series(control, dtype=float)}).sort_index()
 
 
-def _paired(differences: np.ndarray, left_out: list[int], unit: str, at_least: int) -> Difference:
+def _tested(pairs: pd.DataFrame, unit: str, at_least: int) -> Difference:
     """t interval and paired t test of the differences, or the words that say why there is none."""
+    by_unit = pairs["arm"] - pairs["control"]
+    differences, left_out = by_unit.dropna().to_numpy(), by_unit.index[by_unit.isna()].tolist()
     n = len(differences)
     mean = float(differences.mean()) if n else float("nan")
     said = f"left out: {unit} {', '.join(map(str, left_out))}" if left_out else ""
@@ -136,7 +136,7 @@ def _paired(differences: np.ndarray, left_out: list[int], unit: str, at_least: i
     if n < at_least:
         why = f"not tested: {n} {unit}{'' if n == 1 else 's'}"
     elif np.ptp(differences) <= 1e-12:  # rounding: no spread, so the t statistic has no meaning
-        why = f"not tested: the same difference for every {unit}"
+        why = f"not tested: the same difference for all {n} {unit}s"
     if why:
         return Difference(mean, float("nan"), float("nan"), n, "; ".join(filter(None, (why, said))))
     interval = mean_interval(differences)

@@ -15,6 +15,14 @@ from genomask.fewshot.methods import PRETRAINED, WITHOUT_MODEL
 from genomask.fewshot.statistics import MIN_SEEDS, mean_interval
 from genomask.report.meaning import LOSS, last_scores
 
+VERDICT_CAPTION = (
+    "Difference to the control averaged over tasks and shots, paired by pretraining seed: 95 % t interval of each arm "
+    "alone, not adjusted; p of a paired t test after Holm over arms. Accuracy: over the seeds that an arm shares with "
+    "the control. Tokens masked and bases hidden are what training really did."
+)
+LEVEL = 0.05
+"""Of p after Holm, below which a difference is said to be shown."""
+
 
 def over_seeds(summary: pd.DataFrame) -> pd.DataFrame:
     """One row a (strategy, task, shot, method): accuracy and half_width, over seeds where there are several.
@@ -52,15 +60,17 @@ def verdict_frame(verdict: pd.DataFrame, arms: pd.DataFrame, control: str) -> pd
     """The verdict as read, the control first.
 
     `verdict` is what `fewshot.statistics.compare_arms` returns. `arms` has a row a strategy: `strategy`, `accuracy`
-    (averaged over what the verdict averages), `tokens_masked_fraction`, `bases_hidden_fraction`,
-    `eval_bits_per_hidden_base`.
+    (averaged over what the verdict averages) and `control_accuracy` over the same seeds, `tokens_masked_fraction`,
+    `bases_hidden_fraction`, `eval_bits_per_hidden_base`.
     """
     words = {row["strategy"]: verdict_words(row) for _, row in verdict.iterrows()} | {control: "the control"}
     ordered = pd.concat([arms[arms["strategy"] == control], arms[arms["strategy"] != control]])
+    accuracies = zip(ordered["accuracy"], ordered["control_accuracy"], strict=True)
+    of_control = ordered["accuracy"].iloc[0]
     return pd.DataFrame(
         {
             "masking": ordered["strategy"],
-            "accuracy, %": [f"{100 * x:.1f}" for x in ordered["accuracy"]],
+            "accuracy, %": [_accuracy(own, there, of_control) for own, there in accuracies],
             f"points above {control}": [words.get(name, "no score") for name in ordered["strategy"]],
             "tokens masked": [f"{100 * x:.1f} %" for x in ordered["tokens_masked_fraction"]],
             "bases hidden": [f"{100 * x:.2f} %" for x in ordered["bases_hidden_fraction"]],
@@ -69,30 +79,46 @@ def verdict_frame(verdict: pd.DataFrame, arms: pd.DataFrame, control: str) -> pd
     ).reset_index(drop=True)
 
 
+def _accuracy(own: float, control_there: float, control: float) -> str:
+    """An arm's own; where it lacks seeds of the control, beside it the control's at the others, as is compared."""
+    if not np.isfinite(own):
+        return ""
+    is_of_all = np.isclose(control_there, control, rtol=0, atol=1e-12)
+    return f"{100 * own:.1f}" + ("" if is_of_all else f" (the control there: {100 * control_there:.1f})")
+
+
 def verdict_words(row: pd.Series) -> str:
-    """`+1.3 [+0.4, +2.2], p 0.012` in points, p after Holm; or the difference and why it was not tested."""
+    """`+1.3 [+0.4, +2.2], p 0.012, 3 seeds` in points, p after Holm, and any note; or why it was not tested."""
     mean, half = 100 * row["difference"], 100 * row["half_width"]
     if not np.isfinite(half):
         return f"{signed(mean)}, {row['note']}" if np.isfinite(mean) else row["note"]
     p = "p < 0.001" if row["p_holm"] < 0.001 else f"p {row['p_holm']:.3f}"
-    return f"{signed(mean)} [{signed(mean - half)}, {signed(mean + half)}], {p}"
+    interval = f"{signed(mean)} [{signed(mean - half)}, {signed(mean + half)}]"
+    return ", ".join(filter(None, (interval, p, counted(row["n"], "seed"), row["note"])))
 
 
-def verdict_sentence(verdict: pd.DataFrame, control: str, level: float = 0.05) -> str:
-    """The comparison in one sentence: which arms differ from the control, and for which none was shown."""
-    tested = verdict[np.isfinite(verdict["half_width"])]
-    if tested.empty:
+def verdict_sentence(verdict: pd.DataFrame, control: str, method: str) -> str:
+    """The comparison by a method in words: which arms differ from the control, for which none was shown, or tested."""
+    is_tested = np.isfinite(verdict["half_width"])
+    if not is_tested.any():
         seen = "; ".join(f"{row['strategy']} {verdict_words(row)}" for _, row in verdict.iterrows())
-        return f"No difference to {control} was tested. Points of accuracy seen above it: {seen}."
-    is_real = (tested["p_holm"] < level).reindex(verdict.index, fill_value=False)
+        return f"By {method}, no difference to {control} was tested. Points of accuracy seen above it: {seen}."
+    is_real = is_tested & (verdict["p_holm"] < LEVEL)
     parts = [
         f"{row['strategy']} {'beats' if row['difference'] > 0 else 'falls behind'} {control}: {verdict_words(row)}"
         for _, row in verdict[is_real].sort_values("difference", ascending=False).iterrows()
     ]
-    if len(parts) < len(verdict):
-        first = "no" if parts else "No"
-        parts.append(f"{first} difference to {control} was shown for {', '.join(verdict['strategy'][~is_real])}")
-    return f"{'; '.join(parts)} (points of accuracy, p after Holm)."
+    if (is_open := is_tested & ~is_real).any():
+        parts.append(f"no difference to {control} was shown for {', '.join(verdict['strategy'][is_open])}")
+    said = f"By {method}, {'; '.join(parts)} (points of accuracy, p after Holm)."
+    untested = [_untested(row) for _, row in verdict[~is_tested].iterrows()]
+    return f"{said} Not tested: {', '.join(untested)}." if untested else said
+
+
+def _untested(row: pd.Series) -> str:
+    """`genemask (+5.1, 2 seeds)`."""
+    seen = [signed(100 * row["difference"])] if np.isfinite(row["difference"]) else []
+    return f"{row['strategy']} ({', '.join([*seen, row['note'].removeprefix('not tested: ')])})"
 
 
 def pretraining_frame(runs: Mapping[str, tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]]) -> pd.DataFrame:
@@ -139,4 +165,4 @@ def _pooled(rows: pd.DataFrame) -> dict[str, float]:
         half_width = float(rows["accuracy_half_width"].iloc[0])
     else:
         half_width = mean_interval(rows["accuracy"]).half_width if len(rows) >= MIN_SEEDS else float("nan")
-    return {"accuracy": float(rows["accuracy"].mean()), "half_width": half_width, "n_seeds": len(rows)}
+    return {"accuracy": float(rows["accuracy"].mean()), "half_width": half_width}

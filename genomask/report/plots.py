@@ -96,7 +96,7 @@ def verdict_forest(
     arm's difference at each pretraining seed. An arm that was not tested has a tick at its mean and no interval.
     """
     colours = strategy_colours([control, *verdict["strategy"]])
-    with picture(path, 7.6, 1.0 + 0.5 * len(verdict)) as figure:
+    with picture(path, 7.6, 1.2 + 0.5 * len(verdict)) as figure:
         axes = figure.subplots()
         axes.axvline(0, color=INK, linewidth=1)
         for at, (_, row) in enumerate(verdict.iterrows()):
@@ -112,7 +112,10 @@ def verdict_forest(
             yticklabels=[_shown(name) for name in verdict["strategy"]],
             ylim=(len(verdict) - 0.4, -0.5),
         )
-        axes.set(xlabel=f"points of accuracy above {control}; rings: single pretraining seeds")
+        axes.set(
+            xlabel=f"points of accuracy above {control}; rings: single pretraining seeds\n"
+            "interval of each arm alone, not adjusted; p after Holm"
+        )
         axes.grid(axis="x")
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)

@@ -15,7 +15,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from genomask.report.floor_words import floor_caption, floor_frame
-from genomask.report.frames import fewshot_frame, verdict_frame
+from genomask.report.frames import VERDICT_CAPTION, fewshot_frame, verdict_frame
 
 LONGEST_NAME = 36
 """Texts up to this length stay in one line, such as the name of a strategy or a method; figures may fold."""
@@ -116,9 +116,9 @@ def fewshot_table(summary: pd.DataFrame, caption: str = "") -> Table:
     return rich_table(fewshot_frame(summary), "Few-shot accuracy, % (shots: examples of each class)", caption)
 
 
-def verdict_table(verdict: pd.DataFrame, arms: pd.DataFrame, control: str, caption: str = "") -> Table:
-    """The comparison of masking strategies; arguments as `frames.verdict_frame` takes them."""
-    return rich_table(verdict_frame(verdict, arms, control), "Verdict", caption)
+def verdict_table(verdict: pd.DataFrame, arms: pd.DataFrame, control: str, method: str) -> Table:
+    """The comparison of masking strategies by a method; other arguments as `frames.verdict_frame` takes them."""
+    return rich_table(verdict_frame(verdict, arms, control), f"Verdict by {method}", VERDICT_CAPTION)
 
 
 def floor_table(against: pd.DataFrame) -> Iterator[Table]:

@@ -79,7 +79,7 @@ def test_a_seed_missing_in_one_arm_is_left_out_and_said():
 
 def test_differences_without_spread_are_not_tested():
     result = paired_by_seed({1: 0.6, 2: 0.7, 3: 0.8}, {1: 0.5, 2: 0.6, 3: 0.7})
-    assert result.note == "not tested: the same difference for every seed"
+    assert result.note == "not tested: the same difference for all 3 seeds"
     assert result.difference == pytest.approx(0.1)
     assert np.isnan(result.p)
 

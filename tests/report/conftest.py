@@ -76,6 +76,9 @@ def seed_differences() -> dict[str, list[float]]:
 
 @pytest.fixture
 def arms() -> pd.DataFrame:
-    columns = ["strategy", "accuracy", "tokens_masked_fraction", "bases_hidden_fraction", "eval_bits_per_hidden_base"]
-    rows = [("genemask", 0.953, 0.15, 0.0664, 1.9012), ("random-span", 0.94, 0.15, 0.0661, 1.931)]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["accuracy", "control_accuracy", "tokens_masked_fraction", "bases_hidden_fraction"]
+    rows = [
+        ("genemask", 0.953, 0.94, 0.15, 0.0664, 1.9012),
+        ("random-span", 0.94, 0.94, 0.15, 0.0661, 1.931),
+    ]
+    return pd.DataFrame(rows, columns=["strategy", *columns, "eval_bits_per_hidden_base"])

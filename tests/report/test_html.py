@@ -35,7 +35,7 @@ def page(runs, baselines, summary, verdict, seed_differences, arms, tmp_path) ->
     ]
     report = ReportPage(
         title="Masking strategies compared",
-        verdict=verdict_sentence(verdict, "random-span"),
+        verdict=verdict_sentence(verdict, "random-span", "probe"),
         sections=(Section(title="All", parts=(*pictures, *tables), paragraphs=(HOSTILE,)),),
         settings={"training": {"steps": 600}},
         environment={"torch": "2.13.0"},

@@ -118,8 +118,9 @@ def test_points_stand_close_to_their_number_of_examples(summary, tmp_path):
 def test_the_forest_says_what_was_tested_and_what_was_not(verdict, seed_differences, tmp_path):
     verdict_forest(verdict, seed_differences, tmp_path / "verdict.svg", "random-span")
     shown = [text.replace("&lt;", "<") for text in texts(tmp_path / "verdict.svg")]
-    assert "+1.3 [+0.4, +2.2], p 0.012" in shown
-    assert "−2.1 [−3.3, −0.9], p < 0.001" in shown
+    assert "+1.3 [+0.4, +2.2], p 0.012, 3 seeds" in shown
+    assert "−2.1 [−3.3, −0.9], p < 0.001, 3 seeds" in shown
+    assert "interval of each arm alone, not adjusted; p after Holm" in shown
     assert "−6.0, not tested: 2 seeds" in shown
 
 

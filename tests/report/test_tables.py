@@ -21,13 +21,15 @@ def test_the_fewshot_table_prints_methods_accuracies_and_its_caption(summary):
 
 
 def test_the_verdict_table_prints_every_arm(verdict, arms):
-    text = printed(verdict_table(verdict, arms, "random-span"))
+    text = printed(verdict_table(verdict, arms, "random-span", "probe"))
     assert "the control" in text
-    assert "+1.3 [+0.4, +2.2], p 0.012" in text
+    assert "+1.3 [+0.4, +2.2], p 0.012, 3 seeds" in text
+    assert "Verdict by probe" in text
+    assert "not adjusted" in text
 
 
 def test_no_word_of_the_verdict_is_cut_in_80_columns(verdict, arms):
-    text = printed(verdict_table(verdict, arms, "random-span"), width=80)
+    text = printed(verdict_table(verdict, arms, "random-span", "probe"), width=80)
     assert max(map(len, text.splitlines())) <= 80
     for whole in ("accuracy,", "above", "random-span", "+1.3 [+0.4, +2.2],", "hidden", " %  "):
         assert whole in text

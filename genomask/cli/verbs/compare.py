@@ -42,7 +42,7 @@ def compare(
     shots: Shots = "10,50,100",
     draws: Draws = 20,
     methods: Annotated[
-        str, typer.Option(help="As in fewshot; the first that needs a model is primary.")
+        str, typer.Option(help="As in fewshot; the first that needs a model is primary, in every later run too.")
     ] = USUAL_METHODS,
     sequence_column: SequenceColumn = "sequence",
     label_column: LabelColumn = "label",

@@ -14,6 +14,7 @@ from functools import cached_property
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from genomask.commands.pretrain import pretrain
@@ -35,6 +36,9 @@ from genomask.training.signals import stop_with_parent
 
 ORPHAN_SECONDS = 60.0
 """How long an arm waits for its folder: one of a comparison that was killed still ends a step, and saves it."""
+
+VERDICT = "verdict.csv"
+"""In a comparison's folder: the primary test, and the method that it is by."""
 
 MOST_LETTERS = 120
 """Of a folder's name; a file system takes 255, and a strategy may hold whole paths."""
@@ -62,10 +66,16 @@ class Comparison:
         """random-span where it takes part: it tells better spans from longer spans. Otherwise the first strategy."""
         return "random-span" if "random-span" in self.strategies else self.strategies[0]
 
-    @property
+    @cached_property
     def primary_method(self) -> str:
-        """The first of the methods asked for that judges a pretrained encoder."""
-        return self.fewshot.pretrained[0]
+        """Of the methods that judge a pretrained encoder the first asked for, when `out` had no verdict yet.
+
+        Another order of --methods does not change it: it would be chosen with its result in sight.
+        """
+        try:
+            return str(pd.read_csv(self.out / VERDICT)["method"].iloc[0])
+        except (OSError, ValueError, LookupError):  # none yet, or one of an earlier version, which named no method
+            return self.fewshot.pretrained[0]
 
     @cached_property
     def fingerprints(self) -> tuple[str, ...]:

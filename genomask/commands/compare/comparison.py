@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from genomask.commands.compare.arms import Arm, Comparison, check_arms
+from genomask.commands.compare.arms import VERDICT, Arm, Comparison, check_arms
 from genomask.commands.compare.leaks import Seen, look_up
 from genomask.commands.compare.workers import run_arms
 from genomask.commands.run_folder.kinds import refuse_others
@@ -20,7 +20,7 @@ from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.fewshot.draws import align_classes, check_pool, smallest_class
 from genomask.fewshot.results import read_results
 from genomask.fewshot.run import draws_of
-from genomask.fewshot.statistics import compare_arms, compare_cells, seed_scores
+from genomask.fewshot.statistics import arm_scores, compare_arms, compare_cells, paired
 from genomask.fewshot.summary import summarise
 from genomask.files.atomic import atomic_write, require_folder, sweep
 from genomask.files.genomes import require_genome
@@ -34,7 +34,7 @@ ADVISED_SEEDS = 5
 BITS = "eval_bits_per_hidden_base"
 MASKED = ["tokens_masked_fraction", "bases_hidden_fraction"]
 
-WRITTEN = ("results.csv", "summary.csv", "verdict.csv", "report.html")
+WRITTEN = ("results.csv", "summary.csv", VERDICT, "report.html")
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,17 @@ class Outcome:
         return compare_cells(self.results, self.comparison.control, method)
 
     def arm_means(self, method: str) -> pd.DataFrame:
-        """A row a strategy, means over seeds: accuracy, tokens masked, bases hidden, bits of the last evaluations."""
-        scores = seed_scores(self.results, method, "accuracy").mean(axis=1).groupby("strategy").mean()
+        """A row a strategy, means over seeds: accuracy, tokens masked, bases hidden, bits of the last evaluations.
+
+        `accuracy` is over the seeds that were paired with the control's, `control_accuracy` the control's over these.
+        """
+        pairs = self._pairs(method)
+        scores = pd.DataFrame({strategy: rows.dropna().mean() for strategy, rows in pairs.items()}).T
+        scores = scores.rename(columns={"arm": "accuracy", "control": "control_accuracy"})
         masks = pd.concat([frame.assign(strategy=name.rpartition("/")[0]) for name, frame in self.runs.items()])
         fractions = masks.groupby("strategy")[MASKED].mean()
         bits = {strategy: last_scores(rows).mean.get(BITS) for strategy, (rows, _) in self.pretraining().items()}
-        return fractions.join(pd.Series(bits, name=BITS, dtype=float)).join(scores.rename("accuracy")).reset_index()
+        return fractions.join(pd.Series(bits, name=BITS, dtype=float)).join(scores).reset_index(names="strategy")
 
     def pretraining(self) -> dict[str, tuple[list[dict[str, Any]], dict[str, float]]]:
         """Strategy -> metrics by step and baselines, both averaged over its seeds."""
@@ -96,13 +101,19 @@ class Outcome:
 
     def seed_differences(self, method: str) -> dict[str, list[float]]:
         """Strategy -> its difference to the control at each seed both have."""
-        averaged = seed_scores(self.results, method, "accuracy").mean(axis=1, skipna=False)
-        control = averaged[self.comparison.control]
+        pairs = self._pairs(method)
         return {
-            strategy: (averaged[strategy] - control).dropna().tolist()
-            for strategy in dict.fromkeys(averaged.index.get_level_values("strategy"))
+            strategy: (rows["arm"] - rows["control"]).dropna().tolist()
+            for strategy, rows in pairs.items()
             if strategy != self.comparison.control
         }
+
+    def _pairs(self, method: str) -> dict[str, pd.DataFrame]:
+        """Strategy -> its score and the control's by seed, which the verdict is of."""
+        scores = arm_scores(self.results, method)
+        control = scores[self.comparison.control].to_dict()
+        strategies = scores.index.get_level_values("strategy").unique()
+        return {strategy: paired(scores[strategy].to_dict(), control) for strategy in strategies}
 
 
 def compare(comparison: Comparison) -> Outcome:
@@ -123,7 +134,8 @@ def compare(comparison: Comparison) -> Outcome:
         outcome = gather(comparison, failed)
         atomic_write(comparison.out / "results.csv", outcome.results.to_csv(index=False))
         atomic_write(comparison.out / "summary.csv", outcome.summary.to_csv(index=False))
-        atomic_write(comparison.out / "verdict.csv", outcome.verdict(comparison.primary_method).to_csv(index=False))
+        verdict = outcome.verdict(comparison.primary_method).assign(method=comparison.primary_method)
+        atomic_write(comparison.out / VERDICT, verdict.to_csv(index=False))
     return outcome
 
 
@@ -184,6 +196,11 @@ def check_comparison(comparison: Comparison) -> None:
         raise SettingsError(f"--seeds must be at least 1, got {comparison.seeds}.")
     if not comparison.fewshot.pretrained:
         raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
+    if comparison.primary_method not in comparison.fewshot.pretrained:
+        raise SettingsError(
+            f"{comparison.out} has had its verdict by {comparison.primary_method} from its first run on, "
+            "which --methods lacks; add it, or give another --out."
+        )
     for path in comparison.inputs.genome:
         require_genome(Path(path))
     require_folder(comparison.out)

@@ -16,17 +16,12 @@ from genomask.fewshot.summary import captions
 from genomask.masking.plan import needs_npmi
 from genomask.report.by_genome import CAPTION, genome_frame, genomes_of
 from genomask.report.floor_words import floor_caption, floor_frame
-from genomask.report.frames import fewshot_frame, pretraining_frame, verdict_frame, verdict_words
+from genomask.report.frames import VERDICT_CAPTION, fewshot_frame, pretraining_frame, verdict_frame, verdict_words
 from genomask.report.html import PicturePart, ReportPage, Section, TablePart, write_page
 from genomask.report.leak_rows import TITLE
 from genomask.report.meaning import evaluations_words, last_scores, meaning
 from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
 from genomask.training.records import read_record
-
-VERDICT_CAPTION = (
-    "Difference to the control averaged over tasks and shots, paired by pretraining seed: 95 % t interval and paired "
-    "t test over seeds, p after Holm over arms. Tokens masked and bases hidden are what training really did."
-)
 
 
 def write_comparison_page(outcome: Outcome, title: str = "Which masking earns its compute?", extra: str = "") -> Path:
@@ -69,15 +64,16 @@ def _verdict(outcome: Outcome) -> Section:
     comparison = outcome.comparison
     control = comparison.control
     parts: list[TablePart | PicturePart] = []
-    for method in comparison.fewshot.pretrained:
-        verdict = outcome.verdict(method)
+    primary = comparison.primary_method
+    for method in sorted(comparison.fewshot.pretrained, key=lambda method: method != primary):
+        verdict, rank = outcome.verdict(method), "" if method == primary else " (secondary)"
         frame = verdict_frame(verdict, outcome.arm_means(method), control)
-        parts.append(TablePart(title=f"Verdict by {method}", frame=frame, caption=VERDICT_CAPTION))
+        parts.append(TablePart(title=f"Verdict by {method}{rank}", frame=frame, caption=VERDICT_CAPTION))
         if comparison.seeds > 1:  # of one seed a forest has no interval to show
             svg = comparison.out / "figures" / f"verdict-{method}.svg"
             verdict_forest(verdict, outcome.seed_differences(method), svg, control)
             alt = "; ".join(f"{row['strategy']}: {verdict_words(row)}" for _, row in verdict.iterrows())
-            parts.append(PicturePart(svg=svg, title=f"Difference to {control}, {method}", alt=alt))
+            parts.append(PicturePart(svg=svg, title=f"Difference to {control}, {method}{rank}", alt=alt))
     advice = seeds_advice(comparison)
     return Section(title="Verdict", parts=tuple(parts), paragraphs=(advice,) if advice else ())
 
@@ -114,7 +110,8 @@ def _fewshot(outcome: Outcome) -> Section:
             TablePart(
                 title=f"Single cells, {comparison.primary_method} (secondary)",
                 frame=shown,
-                caption="Paired by pretraining seed; p after Holm over all cells.",
+                caption="Paired by pretraining seed; interval of each cell alone, not adjusted; p after Holm over all "
+                "cells.",
             ),
         ),
     )

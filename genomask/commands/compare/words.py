@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import RenderableType
 from rich.table import Table
 
+from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import Outcome
 from genomask.errors import TrainingError
 from genomask.fewshot.floor_test import against_floors
@@ -21,9 +22,18 @@ from genomask.terminal.console import Line
 def headline(outcome: Outcome, extra: str = "") -> str:
     """The result in a few sentences, what may undo it first; `extra` is one of the caller's."""
     comparison = outcome.comparison
-    verdict = verdict_sentence(outcome.verdict(comparison.primary_method), comparison.control)
+    method = comparison.primary_method
+    verdict = verdict_sentence(outcome.verdict(method), comparison.control, method)
     floors = floor_sentence(against_floors(outcome.results))
-    return " ".join(filter(None, (undertrained(outcome), verdict, extra, floors, missing(outcome))))
+    return " ".join(filter(None, (undertrained(outcome), verdict, kept(comparison), extra, floors, missing(outcome))))
+
+
+def kept(comparison: Comparison) -> str:
+    """That another order of --methods does not make another method primary; empty where the order is the same."""
+    method, first = comparison.primary_method, comparison.fewshot.pretrained[0]
+    if method == first:
+        return ""
+    return f"The verdict stays by {method}, as in the first run of this folder, though --methods names {first} first."
 
 
 def missing(outcome: Outcome) -> str:
@@ -64,5 +74,5 @@ def terminal_parts(outcome: Outcome, extra: str = "") -> Iterator[Table | str]:
     method, control = outcome.comparison.primary_method, outcome.comparison.control
     yield fewshot_table(outcome.summary, "\n".join(captions(outcome.summary)))
     yield from floor_table(against_floors(outcome.results))
-    yield verdict_table(outcome.verdict(method), outcome.arm_means(method), control)
+    yield verdict_table(outcome.verdict(method), outcome.arm_means(method), control, method)
     yield headline(outcome, extra)

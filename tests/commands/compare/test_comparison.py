@@ -14,7 +14,7 @@ from launcher import CONTEXT
 from genomask.commands.compare.arms import Comparison, arm_process
 from genomask.commands.compare.comparison import compare
 from genomask.commands.compare.page import write_comparison_page
-from genomask.commands.compare.words import result
+from genomask.commands.compare.words import headline, result
 from genomask.commands.compare.workers import ArmBars, places
 from genomask.commands.demo.demo import gain_of, run_demo
 from genomask.commands.dry_run import compare_estimate
@@ -373,6 +373,33 @@ def test_draws_and_tasks_that_an_earlier_call_asked_for_are_left_out(comparison,
     assert outcome.verdict("probe")["n"].tolist() == [2]
 
 
+def test_the_verdict_stays_by_the_method_of_the_first_run(comparison, monkeypatch):
+    arms_that(monkeypatch, {})
+    methods = ("probe", "knn")
+    first = dataclasses.replace(comparison, fewshot=dataclasses.replace(comparison.fewshot, methods=methods))
+    assert "folder" not in headline(compare(first))
+    assert set(pd.read_csv(comparison.out / "verdict.csv")["method"]) == {"probe"}
+    turned = dataclasses.replace(first, fewshot=dataclasses.replace(first.fewshot, methods=methods[::-1]))
+    outcome = compare(turned)
+    words = headline(outcome)
+    assert "By probe, no difference to random-span was tested" in words
+    assert "stays by probe, as in the first run of this folder, though --methods names knn first." in words
+    page = write_comparison_page(outcome).read_text()
+    assert page.index("Verdict by probe<") < page.index("Verdict by knn (secondary)<")
+    without = dataclasses.replace(first, fewshot=dataclasses.replace(first.fewshot, methods=("knn",)))
+    with pytest.raises(SettingsError, match="has had its verdict by probe from its first run on, which"):
+        compare(without)
+    (comparison.out / "verdict.csv").write_text("strategy,difference\nuniform,0.1\n")  # of an earlier version
+    assert dataclasses.replace(turned).primary_method == "knn"
+
+
+def test_an_arm_that_lacks_a_seed_is_shown_at_the_seeds_it_shares(comparison, monkeypatch):
+    arms_that(monkeypatch, {"uniform/seed 0": "no"})
+    means = compare(dataclasses.replace(comparison, seeds=3)).arm_means("probe").set_index("strategy")
+    assert means.loc["uniform", "accuracy"] == pytest.approx(means.loc["uniform", "control_accuracy"])
+    assert means.loc["random-span", "accuracy"] == pytest.approx(means.loc["uniform", "control_accuracy"] - 0.005)
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff", b"a,b\n1,2,3\n"])
 def test_the_bar_of_an_arm_outlives_damaged_results(comparison, content):
     arm = comparison.arms()[0]
@@ -512,4 +539,4 @@ def test_the_gain_of_a_strategy_is_paired_by_draw():
     for strategy, expected in (("a", 0.05), ("b", 0.1)):
         gain = gain_of(pd.DataFrame(rows), strategy)
         assert (gain.difference, gain.n) == (pytest.approx(expected), 3)
-        assert gain.note == "not tested: the same difference for every draw"
+        assert gain.note == "not tested: the same difference for all 3 draws"
