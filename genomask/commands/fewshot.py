@@ -12,6 +12,7 @@ from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
 from genomask.errors import counted
 from genomask.fewshot.correct import CorrectFile, accuracy_by_leak
 from genomask.fewshot.floor_test import against_floors
+from genomask.fewshot.floors import commonest
 from genomask.fewshot.leaks import leaks_in_pool
 from genomask.fewshot.methods import PRETRAINED
 from genomask.fewshot.protocol import FewShotSettings
@@ -61,9 +62,10 @@ def _measure(
     summary = everything[shown]
     for name in ("fewshot.svg", "fewshot.png"):
         fewshot_curves(summary, out / name)
-    yield fewshot_table(summary, "\n".join(captions(summary)))
+    guesses = {pool.name: commonest(held_out)}
+    yield fewshot_table(summary, "\n".join(captions(summary, guesses)))
     if rows["method"].isin(PRETRAINED).any():
-        floors = against_floors(rows)
+        floors = against_floors(rows, guesses)
         yield from floor_table(floors)
         yield floor_sentence(floors)
     yield from _leaks(model, rows, pool, held_out, out)

@@ -1,4 +1,4 @@
-"""The floors that need no encoder: logistic regression on k-mer counts, and on composition and length alone.
+"""The floors that need no encoder: logistic regression on k-mer counts, and on composition and length alone; a guess.
 
 In: sequences. Out, for `kmer-logreg`: per sequence the square roots of its 3-, 4- and 5-mer counts, each block of unit
 length, and where all sequences are equally long one-hot bases divided by the root of the length. For `gc`: fractions
@@ -6,6 +6,8 @@ of G and C, of G among these, and of A among A and T, and the logarithm of the l
 
 Letters: N sequences, F features.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -18,6 +20,19 @@ from genomask.fewshot.draws import Scorer
 
 KMER_SIZES = (3, 4, 5)
 SEQUENCES_AT_ONCE = 4096
+
+
+class Guess(NamedTuple):
+    """The commonest class of a test, and the accuracy of always guessing it."""
+
+    name: str
+    accuracy: float
+
+
+def commonest(test: LabelledTask) -> Guess:
+    """What a test gives to one who reads no sequence."""
+    counts = np.bincount(test.labels)
+    return Guess(test.classes[int(counts.argmax())], float(counts.max() / counts.sum()))
 
 
 def kmer_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:

@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 
 from genomask.fewshot.draws import draws_overlap
+from genomask.fewshot.floors import Guess
 from genomask.fewshot.metrics import METRICS
 from genomask.fewshot.statistics import MIN_SEEDS, mean_interval
 
 GROUP = ["model", "strategy", "pretraining_seed", "task", "shot", "method"]
 
 INTERVAL_CAPTION = (
-    "Mean over draws of the training examples, plus or minus a 95 % t interval: this model, this test set. "
+    "Mean over draws of the training examples, plus or minus a 95 % t interval: this model, this pool and this test. "
     "No interval where there is one draw, as where it takes all the examples there are."
 )
 SEEDS_CAPTION = (
     "Mean over draws of the training examples and over pretraining seeds, plus or minus a 95 % t interval over seeds, "
-    f"which takes {MIN_SEEDS} or more of them; of floors that know no seed it is over draws. All on this test set."
+    f"which takes {MIN_SEEDS} or more of them; of floors that know no seed it is over draws. All on this pool and this "
+    "test."
 )
 FEW_DRAWS = 5
 FEW_CAPTION = (
@@ -57,18 +59,19 @@ def _row(key: tuple[Any, ...], rows: pd.DataFrame, smallest_class: Mapping[str, 
     return row
 
 
-def captions(summary: pd.DataFrame) -> list[str]:
-    """The sentences to print under a table made of these rows."""
+def captions(summary: pd.DataFrame, guesses: Mapping[str, Guess]) -> list[str]:
+    """The sentences to print under a table made of these rows; `guesses`: of tasks, what always guessing gets."""
     has_seeds = summary.groupby("strategy")["pretraining_seed"].nunique().max() > 1
     lines = [
         SEEDS_CAPTION if has_seeds else INTERVAL_CAPTION,
         *([FEW_CAPTION] if not has_seeds and summary["n_draws"].between(2, FEW_DRAWS - 1).any() else []),
-        *([OVERLAP_CAPTION] if summary["draws_overlap"].any() else []),
+        *([OVERLAP_CAPTION] if not has_seeds and summary["draws_overlap"].any() else []),
     ]
     for task, rows in summary.groupby("task", sort=False):
-        worst = rows["accuracy_test_error"].max()
+        worst, guess = rows["accuracy_test_error"].max(), guesses.get(task)
+        guessing = f" always guessing {guess.name} gets {100 * guess.accuracy:.1f} %;" if guess else ""
         lines.append(
-            f"{task}: {rows['n_test'].iloc[0]} test sequences; their sampling adds a standard error of up to "
-            f"{100 * worst:.1f} points to any accuracy here, the same for every row."
+            f"{task}: {rows['n_test'].iloc[0]} test sequences;{guessing} their sampling adds a standard error of up to "
+            f"{100 * worst:.1f} points to any accuracy here, shared by all rows."
         )
     return lines

@@ -14,7 +14,8 @@ NO_FLOOR = (
     "No floor was measured, so nothing here says what these accuracies are worth: ask for some of "
     f"{', '.join(word for word in ASKED if word not in PRETRAINED)}."
 )
-FIRST = "The best floor of those measured, and the 95 % t interval of the difference to it"
+FIRST = "The best floor of those measured and of always guessing, and the 95 % t interval of the difference to it"
+CHOSEN = "As these scores chose it, it is called better only beyond an interval with Bonferroni's correction for that."
 MOST_FIGURES = 4
 """Cells that a sentence gives figures for; of more it gives the names, and the table has the figures."""
 
@@ -59,9 +60,9 @@ def floor_frame(table: pd.DataFrame) -> pd.DataFrame:
 def floor_caption(table: pd.DataFrame) -> str:
     """What the intervals are of."""
     if set(table["unit"]) == {"seed"}:
-        return f"{FIRST}, paired over pretraining seeds."
+        return f"{FIRST}, paired over pretraining seeds. {CHOSEN}"
     over = "draws" if set(table["unit"]) == {"draw"} else "draws where there are fewer than 3 seeds, else over seeds"
-    return f"{FIRST}, paired over {over}. Over draws it speaks of these checkpoints, not of their recipes."
+    return f"{FIRST}, paired over {over}. {CHOSEN} Over draws it speaks of these checkpoints, not of their recipes."
 
 
 def floor_sentence(table: pd.DataFrame) -> str:
@@ -80,9 +81,9 @@ def floor_sentence(table: pd.DataFrame) -> str:
 def _outcome(row: pd.Series) -> str:
     if not np.isfinite(row["half_width"]):
         return UNTESTED
-    if abs(row["difference"]) <= row["half_width"]:
-        return UNDECIDED
-    return BEATEN if row["difference"] > 0 else WINS
+    if row["difference"] > row["half_width"]:
+        return BEATEN
+    return WINS if row["difference"] < -row["half_width_bonferroni"] else UNDECIDED
 
 
 def _named(rows: pd.DataFrame, several: bool) -> str:
@@ -109,7 +110,8 @@ def _difference(row: pd.Series, unit: str = "") -> str:
     mean, half = 100 * row["difference"], 100 * row["half_width"]
     if not np.isfinite(half):
         return f"{signed(mean)}{unit}, {row['note']}"
-    return f"{signed(mean)} [{signed(mean - half)}, {signed(mean + half)}]{unit}"
+    interval = f"{signed(mean)} [{signed(mean - half)}, {signed(mean + half)}]{unit}"
+    return f"{interval}, {row['note']}" if row["note"] else interval
 
 
 def _listed(texts: list[str]) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from genomask.data.tasks import LabelledTask, read_task
 from genomask.fewshot.draws import draw_examples
-from genomask.fewshot.floors import composition, gc_scorer, kmer_features, kmer_scorer
+from genomask.fewshot.floors import commonest, composition, gc_scorer, kmer_features, kmer_scorer
 
 
 def features_reference(sequence: str, one_hot: bool) -> list[float]:
@@ -66,3 +66,8 @@ def test_the_floor_reaches_its_known_accuracy_on_real_tasks(shared_data, task, p
         rows = [draw_examples(pool.labels, shot, task, draw) for draw in draws]
         scores = [100 * (scorer(drawn, shot, 0).argmax(1) == test.labels).mean() for drawn in rows]
         assert abs(np.mean(scores) - accuracy) < 1.5
+
+
+def test_the_commonest_class_of_a_test_is_what_guessing_gets(tmp_path):
+    task = LabelledTask("odd", ["A"] * 4, np.array([1, 0, 1, 1]), ["x", "y"], tmp_path)
+    assert commonest(task) == ("y", 0.75)

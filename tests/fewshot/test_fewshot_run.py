@@ -61,7 +61,7 @@ def test_seeds_that_all_train_on_the_whole_pool_share_one_training_set_and_no_dr
     summary = pd.read_csv(tmp_path / "summary.csv")
     assert set(summary["shot"]) == {10}  # more than the rarest class has
     assert not summary["draws_overlap"].any()
-    assert OVERLAP_CAPTION not in captions(summary)
+    assert OVERLAP_CAPTION not in captions(summary, {})
 
 
 def test_a_repeated_run_is_bit_equal_and_measures_nothing(measure, tmp_path, monkeypatch):

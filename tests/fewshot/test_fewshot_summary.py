@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genomask.fewshot.floors import Guess
 from genomask.fewshot.metrics import METRICS
 from genomask.fewshot.summary import FEW_CAPTION, INTERVAL_CAPTION, OVERLAP_CAPTION, SEEDS_CAPTION, captions, summarise
 
@@ -42,20 +43,23 @@ def test_the_test_sets_own_error_is_binomial(summary):
     assert summary["accuracy_test_error"][2] == pytest.approx(0.025)
 
 
-def test_captions_say_what_the_intervals_mean(summary):
-    lines = captions(summary)
+def test_captions_say_what_the_intervals_mean_and_what_guessing_gets(summary):
+    lines = captions(summary, {})
     assert lines[:3] == [INTERVAL_CAPTION, FEW_CAPTION, OVERLAP_CAPTION]
     assert "400 test sequences; their sampling adds a standard error of up to 2.5 points" in lines[3]
-    assert OVERLAP_CAPTION not in captions(summary[~summary["draws_overlap"]])
+    assert OVERLAP_CAPTION not in captions(summary[~summary["draws_overlap"]], {})
+    guessed = captions(summary, {"toy": Guess("b", 0.97)})[3]
+    assert guessed.startswith("toy: 400 test sequences; always guessing b gets 97.0 %; their sampling adds")
 
 
 @pytest.mark.parametrize(("draws", "said"), [(1, False), (2, True), (4, True), (5, False)])
 def test_few_draws_are_told_to_make_wide_intervals(draws, said):
     table = summarise(pd.DataFrame(rows("probe", 10, [0.5, 0.6, 0.7, 0.8, 0.9][:draws])), {"toy": 50})
-    assert (FEW_CAPTION in captions(table)) is said
+    assert (FEW_CAPTION in captions(table, {})) is said
 
 
 def test_the_caption_of_several_pretraining_seeds_says_that_the_interval_is_over_them(summary):
     seeds = pd.concat([summary.assign(pretraining_seed=seed) for seed in range(2)])
-    assert captions(seeds)[0] == SEEDS_CAPTION
-    assert captions(summary)[0] == INTERVAL_CAPTION
+    assert captions(seeds, {})[0] == SEEDS_CAPTION
+    assert OVERLAP_CAPTION not in captions(seeds, {})  # it speaks of intervals over draws
+    assert captions(summary, {})[0] == INTERVAL_CAPTION

@@ -9,11 +9,11 @@ from genomask.report.floor_words import NO_FLOOR, all_beaten, floor_caption, flo
 NAN = float("nan")
 
 
-def table_of(*cells, strategies=("a",)) -> pd.DataFrame:
+def table_of(*cells, strategies=("a",), wider=1.0) -> pd.DataFrame:
     """Rows from (shot, difference, half width)."""
     rows = [
-        [strategy, "probe", "toy", shot, 0.7 + gain, "kmer-logreg", 0.7, "draw", gain, half, NAN, 20,
-         "" if half == half else "not tested: 1 draw"]
+        [strategy, "probe", "toy", shot, "kmer-logreg", 0.7 + gain, 0.7, "draw", gain, half, NAN, 20,
+         "" if half == half else "not tested: 1 draw", wider * half]
         for strategy in strategies for shot, gain, half in cells
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -54,6 +54,17 @@ def test_of_many_cells_the_sentence_gives_the_names_and_the_table_the_figures():
         "The floor wins against the a probe at 10, 50 and 100 shots; the b probe at 10, 50 and 100 shots."
     )
     assert floor_frame(table)["points above it"].tolist()[:2] == ["−4.0 [−5.0, −3.0]", "−3.0 [−4.0, −2.0]"]
+
+
+def test_a_floor_wins_only_beyond_the_wider_interval_and_is_beaten_beyond_its_own():
+    table = table_of((10, 0.04, 0.03), (50, -0.04, 0.03), (100, -0.06, 0.03), wider=1.5)
+    assert floor_frame(table)["the floor is"].tolist() == ["beaten", "not beaten", "better"]
+    assert "Bonferroni" in floor_caption(table)
+
+
+def test_seeds_that_are_left_out_are_named_beside_an_interval():
+    table = table_of((10, 0.04, 0.01)).assign(note="left out: seed 0")
+    assert floor_frame(table)["points above it"].tolist() == ["+4.0 [+3.0, +5.0], left out: seed 0"]
 
 
 def test_a_floor_is_beaten_only_beyond_noise_and_everywhere():

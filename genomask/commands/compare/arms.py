@@ -185,21 +185,26 @@ def run_arm(arm: Arm) -> None:
     # every arm has had one schedule, from its first step to its last
     pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume, same_length=True, wait=ORPHAN_SECONDS)
     assert is_finished(arm.folder)
-    pool, test = arm.comparison.read_tasks()
     results = arm.folder / "fewshot"
     with locked(results, wait=ORPHAN_SECONDS):
         sweep(results, *RESULT_FILES, "done.txt")
-        run_fewshot(
-            arm.folder / "model",
-            pool,
-            test,
-            arm.fewshot,
-            strategy=arm.strategy,
-            pretraining_seed=arm.seed,
-            out=results,
-            progress=lambda done, total, what: None,
-        )
+        measure(arm, arm.fewshot)
         atomic_write(results / "done.txt", arm.asked)
+
+
+def measure(arm: Arm, settings: FewShotSettings) -> pd.DataFrame:
+    """The rows asked for, few-shot in the arm's folder, whose lock is held; what is there is not measured again."""
+    pool, test = arm.comparison.read_tasks()
+    return run_fewshot(
+        arm.folder / "model",
+        pool,
+        test,
+        settings,
+        strategy=arm.strategy,
+        pretraining_seed=arm.seed,
+        out=arm.folder / "fewshot",
+        progress=lambda done, total, what: None,
+    )
 
 
 def arm_process(arm: Arm, threads: int, gpu: str | None, words: Connection) -> None:

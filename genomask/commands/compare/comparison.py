@@ -4,20 +4,24 @@ Every arm has the same steps, windows in the same order, learning rate and initi
 the fraction of tokens masked unless the recipe says otherwise. The pretraining seed is the unit of replication.
 """
 
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from genomask.commands.compare.arms import VERDICT, Arm, Comparison, check_arms
+from genomask.commands.compare.arms import ORPHAN_SECONDS, VERDICT, Arm, Comparison, check_arms, measure
 from genomask.commands.compare.leaks import Seen, look_up
 from genomask.commands.compare.workers import run_arms
 from genomask.commands.run_folder.kinds import refuse_others
 from genomask.data.tasks import LabelledTask
 from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.fewshot.draws import align_classes, check_pool, smallest_class
+from genomask.fewshot.floor_test import against_floors
+from genomask.fewshot.floors import Guess, commonest
+from genomask.fewshot.methods import WITHOUT_MODEL
 from genomask.fewshot.results import read_results
 from genomask.fewshot.run import draws_of
 from genomask.fewshot.statistics import arm_scores, compare_arms, compare_cells, paired
@@ -33,6 +37,8 @@ from genomask.training.records import read_baselines
 ADVISED_SEEDS = 5
 BITS = "eval_bits_per_hidden_base"
 MASKED = ["tokens_masked_fraction", "bases_hidden_fraction"]
+
+log = logging.getLogger(__name__)
 
 WRITTEN = ("results.csv", "summary.csv", VERDICT, "report.html")
 
@@ -62,6 +68,17 @@ class Outcome:
     def seen(self) -> Seen:
         """What of the test may have been seen before."""
         return look_up(self.arms, self.results)
+
+    @cached_property
+    def guesses(self) -> dict[str, Guess]:
+        """What always guessing gets in the task."""
+        pool, test = self.comparison.read_tasks()
+        return {pool.name: commonest(test)}
+
+    @cached_property
+    def floors(self) -> pd.DataFrame:
+        """Each pretrained method against the best floor of its task and shot."""
+        return against_floors(self.results, self.guesses)
 
     @property
     def failures(self) -> str:
@@ -145,9 +162,10 @@ def failure_words(failed: dict[str, str]) -> str:
 
 
 def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
-    """Read what the arms that did not fail left on disk."""
+    """Read what the arms that did not fail left on disk, and measure the floors where their arm failed."""
     arms, pool = [arm for arm in comparison.arms() if arm.name not in failed], comparison.read_tasks()[0]
-    results = pd.concat([_results_of(arm, pool) for arm in arms], ignore_index=True)
+    measured = [*(_results_of(arm, pool) for arm in arms), *_floors_elsewhere(comparison, failed)]
+    results = pd.concat(measured, ignore_index=True)
     return Outcome(
         comparison,
         results=results,
@@ -156,6 +174,17 @@ def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
         baselines={arm.name: read_baselines(arm.folder / "baselines.json") for arm in arms},
         failed=failed,
     )
+
+
+def _floors_elsewhere(comparison: Comparison, failed: dict[str, str]) -> list[pd.DataFrame]:
+    """The floors that need no model, in the first arm that finished, where the one that measures them did not."""
+    floors = tuple(x for x in comparison.fewshot.methods if x in WITHOUT_MODEL)
+    if not floors or f"{comparison.control}/seed 0" not in failed:
+        return []
+    arm = next(arm for arm in comparison.arms() if arm.name not in failed)
+    log.info("%s are measured beside arm %s, as the control's first arm failed", ", ".join(floors), arm.name)
+    with locked(arm.folder / "fewshot", wait=ORPHAN_SECONDS):
+        return [measure(arm, replace(comparison.fewshot, methods=floors))]
 
 
 def _rows_of(arm: Arm) -> pd.DataFrame:

@@ -11,7 +11,6 @@ from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import ADVISED_SEEDS, BITS, Outcome
 from genomask.commands.compare.words import headline
 from genomask.errors import counted
-from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.summary import captions
 from genomask.masking.plan import needs_npmi
 from genomask.report.by_genome import CAPTION, genome_frame, genomes_of
@@ -88,15 +87,13 @@ def _fewshot(outcome: Outcome) -> Section:
         .assign(difference=[verdict_words(row) for _, row in cells.iterrows()])
         .rename(columns={"difference": f"points above {comparison.control}"})
     )
-    floors = against_floors(outcome.results)
+    floors, caption = outcome.floors, " ".join(captions(outcome.summary, outcome.guesses))
     return Section(
         title="Few-shot classification",
         paragraphs=outcome.seen.sentences,
         parts=(
             PicturePart(svg=svg, title="Accuracy by examples of each class", alt="The figures of the table below."),
-            TablePart(
-                title="Accuracy, %", frame=fewshot_frame(outcome.summary), caption=" ".join(captions(outcome.summary))
-            ),
+            TablePart(title="Accuracy, %", frame=fewshot_frame(outcome.summary), caption=caption),
             *(
                 [TablePart(title="Against the best floor", frame=floor_frame(floors), caption=floor_caption(floors))]
                 if len(floors)

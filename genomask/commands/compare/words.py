@@ -9,7 +9,6 @@ from rich.table import Table
 from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import Outcome
 from genomask.errors import TrainingError
-from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.summary import captions
 from genomask.report.floor_words import floor_sentence
 from genomask.report.frames import verdict_sentence
@@ -24,7 +23,7 @@ def headline(outcome: Outcome, extra: str = "") -> str:
     comparison = outcome.comparison
     method = comparison.primary_method
     verdict = verdict_sentence(outcome.verdict(method), comparison.control, method)
-    floors = floor_sentence(against_floors(outcome.results))
+    floors = floor_sentence(outcome.floors)
     return " ".join(filter(None, (undertrained(outcome), verdict, kept(comparison), extra, floors, missing(outcome))))
 
 
@@ -72,7 +71,7 @@ def result(outcome: Outcome, page: Path, extra: str = "") -> Iterator[Renderable
 def terminal_parts(outcome: Outcome, extra: str = "") -> Iterator[Table | str]:
     """What to print of a comparison: its tables, and the headline."""
     method, control = outcome.comparison.primary_method, outcome.comparison.control
-    yield fewshot_table(outcome.summary, "\n".join(captions(outcome.summary)))
-    yield from floor_table(against_floors(outcome.results))
+    yield fewshot_table(outcome.summary, "\n".join(captions(outcome.summary, outcome.guesses)))
+    yield from floor_table(outcome.floors)
     yield verdict_table(outcome.verdict(method), outcome.arm_means(method), control, method)
     yield headline(outcome, extra)

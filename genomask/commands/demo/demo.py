@@ -17,13 +17,11 @@ from genomask.commands.compare.words import result
 from genomask.commands.demo.simulate import simulate
 from genomask.commands.run_folder.kinds import refuse_others
 from genomask.data.opening import Inputs
-from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.statistics import CHECKPOINTS_CAPTION, Difference, paired_over_draws
 from genomask.files.atomic import require_folder
 from genomask.recipe import GenomeRecipe, load_recipe
 from genomask.report.floor_words import all_beaten
-from genomask.report.frames import signed
 
 STRATEGIES = ("random-span", "genemask")
 SHOTS = (10, 50)
@@ -52,28 +50,29 @@ def run_demo(out: Path, seed: int) -> Iterator[RenderableType]:
         verb="demo",
     )
     outcome = compare(comparison)
-    sentence = pretraining_gain(outcome.results)
+    sentence = pretraining_gain(outcome.results, outcome.floors)
     page = write_comparison_page(outcome, title="genomask demo: a simulated genome, two maskings", extra=sentence)
     yield from result(outcome, page, sentence)
 
 
-def pretraining_gain(results: pd.DataFrame) -> str:
+def pretraining_gain(results: pd.DataFrame, floors: pd.DataFrame) -> str:
     """The control's probe against the same encoder untrained, paired over draws: chosen before any result is seen.
 
-    It pays only where every floor is beaten: the headline says which are not.
+    It pays only where every floor is beaten, by both arms at both shots: the headline says which are not.
     """
     gain = gain_of(results, STRATEGIES[0])
     verdict = "No gain from pretraining was shown"
     if gain.difference - gain.half_width > 0:
-        verdict = (
-            "Pretraining pays" if all_beaten(against_floors(results)) else "Pretraining teaches the encoder something"
-        )
+        verdict = "Pretraining teaches the encoder something"
+        if all_beaten(floors):
+            verdict = "Pretraining pays, every floor is beaten by both arms at both shots"
     elif gain.difference + gain.half_width < 0:
         verdict = "Pretraining made the encoder worse"
+    points = f"{100 * abs(gain.difference):.1f}" + ("" if gain.note else f" ± {100 * gain.half_width:.1f}")
     return (
-        f"{verdict}: at {JUDGED_SHOT} shots the {STRATEGIES[0]} probe is {signed(100 * gain.difference)} "
-        f"± {100 * gain.half_width:.1f} points above the untrained encoder's "
-        f"(95 %, paired over {gain.n} draws; {CHECKPOINTS_CAPTION})."
+        f"{verdict}: at {JUDGED_SHOT} shots the probe of {STRATEGIES[0]} (the control, chosen beforehand) is {points} "
+        f"points {'below' if gain.difference < 0 else 'above'} the untrained encoder's "
+        f"({gain.note or f'95 %, paired over {gain.n} draws'}; {CHECKPOINTS_CAPTION})."
     )
 
 

@@ -32,7 +32,7 @@ class SimulationSettings:
     bases: int = 1_000_000
     """Length of the genome, one record."""
     pool_sequences: int = 4_000
-    """Labelled sequences to draw shots from, half of each kind: 20 draws of 100 shots without overlap."""
+    """Labelled sequences to draw shots from, half of each kind: as many as 20 draws of 100 shots take."""
     test_sequences: int = 1_000
     """Labelled sequences to score on, half of each kind."""
 

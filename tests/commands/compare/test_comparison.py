@@ -21,8 +21,9 @@ from genomask.commands.dry_run import compare_estimate
 from genomask.commands.run_folder.folder import facts_of, write_config
 from genomask.data.opening import Inputs
 from genomask.errors import DataError, SettingsError, TrainingError
+from genomask.fewshot.draws import smallest_class
 from genomask.fewshot.protocol import FewShotSettings
-from genomask.fewshot.results import COLUMNS
+from genomask.fewshot.results import COLUMNS, task_digest
 from genomask.files.locking import locked
 from genomask.machine import process
 from genomask.settings.ranges import LARGE
@@ -163,10 +164,10 @@ def finished(arm, _threads, _gpu, _words):
     """In place of an arm's process: few-shot rows of invented scores, and the last act."""
     run = arm.folder / "fewshot"
     run.mkdir(parents=True, exist_ok=True)
-    task, results = arm.comparison.read_tasks()[0].name, run / "results.csv"
+    (pool, test), results = arm.comparison.read_tasks(), run / "results.csv"
     kept = results.read_text().splitlines(keepends=True) if results.exists() else [",".join(COLUMNS) + "\n"]
     rows = [
-        f"{f'model,{arm.strategy},{arm.seed}' if method.needs_model else 'none,none,-1'},{task},{shot},{draw},"
+        f"{f'model,{arm.strategy},{arm.seed}' if method.needs_model else 'none,none,-1'},{pool.name},{shot},{draw},"
         f"{method.name},{shot},100,0.{shot + draw + arm.seed:02},0,0,0,0\n"
         for method in arm.fewshot.measured
         for shot in arm.fewshot.shots
@@ -175,7 +176,8 @@ def finished(arm, _threads, _gpu, _words):
     results.write_text(
         "".join([*(row for row in kept if row.endswith("\n")), *(row for row in rows if row not in kept)])
     )
-    (run / "protocol.json").write_text(json.dumps({"tasks": {task: {"smallest_class": 100}}}))
+    task = {"pool": task_digest(pool), "test": task_digest(test), "smallest_class": smallest_class(pool)}
+    (run / "protocol.json").write_text(json.dumps({"tasks": {pool.name: task}}))
     (arm.folder / "metrics.jsonl").write_text(
         '{"step": 1, "tokens_masked_fraction": 0.15, "bases_hidden_fraction": 0.1, "loss_nats_per_masked_token": 3.0}\n'
         '{"step": 1, "eval_loss_nats_per_masked_token": 3.0, "eval_bits_per_hidden_base": 1.9,'
@@ -398,6 +400,16 @@ def test_an_arm_that_lacks_a_seed_is_shown_at_the_seeds_it_shares(comparison, mo
     means = compare(dataclasses.replace(comparison, seeds=3)).arm_means("probe").set_index("strategy")
     assert means.loc["uniform", "accuracy"] == pytest.approx(means.loc["uniform", "control_accuracy"])
     assert means.loc["random-span", "accuracy"] == pytest.approx(means.loc["uniform", "control_accuracy"] - 0.005)
+
+
+def test_floors_without_a_model_are_measured_beside_another_arm_where_theirs_failed(comparison, monkeypatch):
+    arms_that(monkeypatch, {"random-span/seed 0": "no"})
+    results = compare(comparison).results
+    assert (results["method"] == "kmer-logreg").sum() == 6
+    arms_that(monkeypatch, {})
+    results = compare(comparison).results
+    assert (results["method"] == "kmer-logreg").sum() == 6
+    assert not results.duplicated(["strategy", "pretraining_seed", "method", "shot", "draw"]).any()
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"a,b\n1,2,3\n"])

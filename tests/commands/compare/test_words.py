@@ -14,6 +14,7 @@ from genomask.commands.demo.demo import pretraining_gain
 from genomask.data.opening import Inputs
 from genomask.data.tasks import read_task
 from genomask.fewshot.correct import CorrectFile
+from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import Cell
 from genomask.fewshot.summary import summarise
@@ -107,13 +108,22 @@ def test_one_seed_makes_no_forest_and_each_strategy_is_given_its_meaning(outcome
 @pytest.mark.parametrize(
     ("probe", "kmers", "words"),
     [
-        (0.8, 0.75, "Pretraining pays: at 10 shots the random-span probe is +9.5"),
+        (0.8, 0.75, "Pretraining pays, every floor is beaten by both arms at both shots: at 10 shots the probe of "),
         (0.8, 0.9, "Pretraining teaches the encoder something: at 10 shots"),
-        (0.6, 0.9, "Pretraining made the encoder worse: at 10 shots the random-span probe is −10.5"),
+        (0.6, 0.9, "Pretraining made the encoder worse: at 10 shots the probe of random-span (the control, chosen "),
+        (0.6, 0.9, "beforehand) is 10.5 ± 0.8 points below the untrained encoder's (95 %, paired over 5 draws; these"),
     ],
 )
 def test_the_demo_says_that_pretraining_pays_only_where_no_floor_stands_in_its_way(probe, kmers, words):
-    assert words in pretraining_gain(results(probe, kmers, 0.7))
+    measured = results(probe, kmers, 0.7)
+    assert words in pretraining_gain(measured, against_floors(measured, {}))
+
+
+def test_a_gain_that_was_not_tested_says_why_in_place_of_an_interval():
+    one = results(0.8, 0.9, 0.7).query("draw == 0")
+    assert pretraining_gain(one, against_floors(one, {})).endswith(
+        "is 10.0 points above the untrained encoder's (not tested: 1 draw; these two checkpoints, not their recipes)."
+    )
 
 
 def test_accuracies_are_shown_without_the_test_sequences_that_may_have_been_seen(outcome, monkeypatch, tmp_path):
