@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
-from genomask.commands.run_folder.folder import read_config
+from genomask.commands.run_folder.folder import read_config, run_of
 from genomask.commands.run_folder.leaks import seen_by_model
 from genomask.data.tasks import USUAL, Columns, LabelledTask, read_task
 from genomask.errors import counted
@@ -90,8 +90,8 @@ def _leaks(model: Path, rows: pd.DataFrame, pool: LabelledTask, test: LabelledTa
 
 def provenance(model: Path) -> tuple[str, int]:
     """Strategy and seed of the run that a model folder belongs to; ("unknown", -1) for a model from elsewhere."""
-    config = model.parent / "config.toml"
-    if not config.exists():
+    run = run_of(model)
+    if run is None:
         return "unknown", -1
-    recipe, _ = read_config(model.parent)
+    recipe, _ = read_config(run)
     return recipe.masking.strategy, recipe.training.seed

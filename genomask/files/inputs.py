@@ -183,7 +183,10 @@ def require_model(folder: Path) -> None:
     if os.path.isfile(folder / "config.json"):
         return
     if is_run(folder.parent):
-        raise DataError(f"{folder}: the run has not finished, so there is no model yet; go on with it by --resume.")
+        raise DataError(
+            f"{folder}: the run has not finished, so there is no model yet; go on with it by --resume, or give a "
+            f"checkpoint of a pretraining run, as {folder.parent / 'checkpoints'}/step-N."
+        )
     if folder.is_file():
         raise DataError(
             f"{folder}: this is a file, and a model is a folder; give that of a run or of a model, or the name of a "

@@ -1,6 +1,7 @@
 """Checkpoints: weights and optimiser state as safetensors, written whole or not at all, read back with a check.
 
-step-N/ holds model.safetensors, optimizer.safetensors, state.json and checkpoint.sha256, the digests of the three.
+step-N/ holds model.safetensors, optimizer.safetensors, state.json and checkpoint.sha256, the digests of the three; of
+a pretraining run also the model's config and tokenizer, by which it opens as any model does.
 Dropout, windows and masks are pure functions of seed and step, so no random state needs saving.
 """
 
@@ -8,7 +9,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,11 +68,17 @@ def save_checkpoint(
     write_checkpoint(folder, snapshot(model, optimizer, progress), spared)
 
 
-def write_checkpoint(folder: Path, contents: Snapshot, spared: Collection[int] = ()) -> None:
+def write_checkpoint(
+    folder: Path,
+    contents: Snapshot,
+    spared: Collection[int] = (),
+    describe: Callable[[Path], None] = lambda _: None,
+) -> None:
     """Write folder/step-N and drop all but the newest KEPT and those of the steps `spared`; an OSError (no disk left)
     leaves the older ones whole. Later ones could not be used, or the run would have begun from them: they go too.
 
-    Raises TrainingError for that, and for weights or moments that are not finite, which are not written.
+    `describe` writes into the folder whatever else it takes to open the model. Raises TrainingError for an OSError, and
+    for weights or moments that are not finite, which are not written.
     """
     progress, weights, moments = contents
     require_finite(weights | moments, progress.steps_done)
@@ -82,6 +89,7 @@ def write_checkpoint(folder: Path, contents: Snapshot, spared: Collection[int] =
             save_file(moments, aside / "optimizer.safetensors")
             (aside / "state.json").write_text(json.dumps(to_state(progress, len(moments))))
             write_digests(aside / DIGESTS, FILES)
+            describe(aside)
     except OSError as error:
         raise TrainingError(
             f"the checkpoint of step {progress.steps_done} could not be written to {folder} ({error.strerror}); "

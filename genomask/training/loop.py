@@ -114,7 +114,7 @@ class State:
 def _train(run: Run, state: State) -> None:
     """All steps that are left."""
     steps = run.training.steps
-    writer = CheckpointWriter(run.out / "checkpoints")
+    writer = CheckpointWriter(run.out / "checkpoints", partial(describe_model, run))
     ahead = run.batches.stream(state.done, steps, lambda: state.switched_at)
     with listen_for_stop() as stop, writer, TrainingBar(steps, state.done) as bar, closing(ahead) as batches:
         for batch in batches:
@@ -243,8 +243,15 @@ def save_model(run: Run) -> None:
     with atomic_folder(run.out / "model") as folder:
         run.model.save_pretrained(folder)
         write_weights_digest(folder)
-        run.tokenizer.save_pretrained(folder)
+        describe_model(run, folder)
         (folder / "README.md").write_text(run.card(), encoding="utf-8")
+
+
+def describe_model(run: Run, folder: Path) -> None:
+    """What a folder with the weights needs to be opened: config and tokenizer."""
+    run.model.config.architectures = [type(run.model).__name__]
+    run.model.config.save_pretrained(folder)
+    run.tokenizer.save_pretrained(folder)
 
 
 def _dropout_seed(seed: int, step: int, rank: int) -> int:

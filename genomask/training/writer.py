@@ -24,8 +24,9 @@ class CheckpointWriter:
     Each method may raise what writing the one before raised: a TrainingError.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, describe: Callable[[Path], None] = lambda _: None) -> None:
+        """`describe`: as `write_checkpoint` takes it."""
+        self.folder, self._describe = folder, describe
         self.waited = 0.0
         """Seconds that training stood still for checkpoints."""
         self.count = 0
@@ -56,7 +57,7 @@ class CheckpointWriter:
         copy = snapshot(model, optimizer, progress).copied()
         self.waited += time.perf_counter() - began
         self.count += 1
-        self._writing = self._thread.submit(_write, first, self.folder, copy, spared)
+        self._writing = self._thread.submit(_write, first, self.folder, copy, spared, self._describe)
 
     def check(self) -> None:
         """Raise now what went wrong; go on while it is being written."""
@@ -71,6 +72,8 @@ class CheckpointWriter:
             self.waited += time.perf_counter() - began
 
 
-def _write(first: Callable[[], None], folder: Path, copy: Snapshot, spared: Collection[int]) -> None:
+def _write(
+    first: Callable[[], None], folder: Path, copy: Snapshot, spared: Collection[int], describe: Callable[[Path], None]
+) -> None:
     first()
-    write_checkpoint(folder, copy, spared)
+    write_checkpoint(folder, copy, spared, describe)

@@ -14,6 +14,7 @@ from launcher import launch
 from quick_settings import QUICK
 from safetensors.torch import load_file
 
+from genomask.commands.fewshot import provenance
 from genomask.commands.pretrain import build_run, count_npmi, pretrain
 from genomask.commands.run_folder.folder import is_finished, read_config
 from genomask.commands.run_folder.leaks import seen_by_model
@@ -21,6 +22,7 @@ from genomask.commands.run_folder.report import report_run
 from genomask.data.corpus_formats import Shard
 from genomask.data.hub_corpus import HubCorpus
 from genomask.data.opening import Inputs
+from genomask.data.tasks import read_task
 from genomask.data.tokenizers.kmer import SPECIAL_TOKENS
 from genomask.data.tokenizers.wordpiece import train_wordpiece
 from genomask.errors import DataError, SettingsError, Stopped, TrainingError
@@ -535,3 +537,17 @@ def test_held_out_sequences_without_a_masked_token_are_refused(tmp_path):
     recipe = load_recipe("c4-tiny", [*changes, "tokens.vocab_size=256", "evaluation.mask_rate=0.0001"])
     with pytest.raises(SettingsError, match=r"no token is masked in the \d+ held-out sequences?, so there is nothing"):
         build_run(recipe, Inputs(corpus=(str(corpus),)), tmp_path / "run")
+
+
+def test_a_checkpoint_is_a_model_that_opens_and_knows_its_run(quick_recipe, inputs, simulated, run_folder):
+    pretrain(quick_recipe, inputs, run_folder)
+    last, earlier = (run_folder / "checkpoints" / f"step-{step}" for step in (20, 10))
+    opened = [open_model(folder) for folder in (run_folder / "model", last, earlier)]
+    of_model, of_last, of_earlier = (model.state_dict() for model, _ in opened)
+    assert all(torch.equal(tensor, of_last[name]) for name, tensor in of_model.items())
+    assert not all(torch.equal(tensor, of_earlier[name]) for name, tensor in of_model.items())
+    read, read_earlier = (tokenizer("ACGTAC")["input_ids"] for _, tokenizer in (opened[0], opened[2]))
+    assert read == read_earlier
+    assert provenance(earlier) == ("random-span", 0)
+    sequences = read_task(simulated.test).sequences
+    assert seen_by_model(earlier, sequences).sentence == seen_by_model(run_folder / "model", sequences).sentence

@@ -90,6 +90,13 @@ def require_places(out: Path) -> None:
             raise SettingsError(f"{path} is a folder where the run writes a file; move it away, or give another --out.")
 
 
+def run_of(model: Path) -> Path | None:
+    """The run that a folder of a model lies in, as RUN/model or RUN/checkpoints/step-N; None for one from elsewhere."""
+    holder = model.absolute().parent
+    run = holder.parent if holder.name == "checkpoints" else holder
+    return run if (run / CONFIG).exists() else None
+
+
 def read_config(out: Path) -> tuple[Recipe, Inputs]:
     """The recipe and inputs of the run in `out`. Raises SettingsError where its config.toml is damaged."""
     tables = _tables(out)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genomask.commands.run_folder.folder import CONFIG, read_config, read_origin
+from genomask.commands.run_folder.folder import read_config, read_origin, run_of
 from genomask.data.sources import TrainingBases
 from genomask.fewshot.leaks import Leaks, leaks_in_genome
 
@@ -28,8 +28,8 @@ def seen_by_model(model: Path, test: list[str]) -> Lookup:
 
     Of a run that went on from another model (--from), what that one could see counts too.
     """
-    run = model.parent
-    if not (run / CONFIG).exists():
+    run = run_of(model)
+    if run is None:
         return Lookup(
             "What this model was pretrained on is not known here, so test sequences in it were not looked for."
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from genomask.commands.run_folder.folder import read_config
+from genomask.commands.run_folder.folder import read_config, run_of
 from genomask.commands.variants.labels import Labels
 from genomask.commands.variants.output import require_output, writer
 from genomask.commands.variants.ranking import Criterion
@@ -159,9 +159,10 @@ def _chunks(lines: Iterable[VcfLine]) -> Iterator[list[VcfLine]]:
 
 def _window_of_run(model: Path) -> int:
     """Bases of the longest window that the model's run trained on; 0 where that is not known."""
-    if not (model.parent / "config.toml").exists():
+    run = run_of(model)
+    if run is None:
         return 0
-    recipe, _ = read_config(model.parent)
+    recipe, _ = read_config(run)
     if not isinstance(recipe, GenomeRecipe):
         return 0
     tokenizer = open_tokenizer(model)
