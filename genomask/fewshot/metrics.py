@@ -1,7 +1,7 @@
 """Scores of predicted class probabilities: accuracy, f1_macro, mcc, auroc, auprc; and of predicted numbers.
 
 Binary tasks: the positive class is class 1. More classes: auroc and auprc are the plain mean of one class against the
-rest, over the classes that the test set has.
+rest, over the classes that the test set has; f1_macro is the mean over these always.
 
 Letters: N test sequences, C classes.
 """
@@ -22,7 +22,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     predicted = probabilities.argmax(axis=1)
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
-        "f1_macro": float(f1_score(labels, predicted, average="macro", zero_division=0.0)),
+        "f1_macro": float(f1_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0.0)),
         "mcc": _mcc(labels, predicted),
         "auroc": _one_against_rest(roc_auc_score, labels, probabilities),
         "auprc": _one_against_rest(average_precision_score, labels, probabilities),

@@ -21,6 +21,12 @@ def test_a_perfect_multiclass_case():
     assert set(score(labels, np.eye(3)[labels]).values()) == {1.0}
 
 
+def test_a_class_that_the_test_lacks_is_no_part_of_the_mean_f1():
+    labels = np.array([0, 0, 1, 1])
+    one_of_class_2 = np.eye(3)[[0, 0, 1, 2]]
+    assert score(labels, one_of_class_2)["f1_macro"] == pytest.approx((1 + 2 / 3) / 2)
+
+
 def test_multiclass_ranking_is_the_mean_of_one_against_the_rest():
     labels = np.array([0, 1, 2])
     probabilities = np.array([[0.5, 0.3, 0.2], [0.6, 0.3, 0.1], [0.2, 0.1, 0.7]])
