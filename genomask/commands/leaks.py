@@ -16,7 +16,7 @@ from genomask.data.genome import Genome
 from genomask.data.genome_formats import is_genome
 from genomask.data.sequences import SequenceFile
 from genomask.errors import counted
-from genomask.fewshot.leaks import NOT_IN_GENOME, Leaks, skipped_in_genome, whole_in_genome, whole_in_pool
+from genomask.fewshot.leaks import NOT_IN_GENOME, WORDLESS, Leaks, skipped_in_genome, whole_in_genome, whole_in_pool
 from genomask.fewshot.shared_words import WORD, Bases, SharedWords, bases_of, shared_words
 from genomask.files.atomic import atomic_write
 from genomask.files.genomes import name_of
@@ -59,8 +59,8 @@ def find_leaks(a: Path, b: Path, out: Path | None, *, column: str, ambiguous: st
     else:
         exact, reverse = whole_in_genome(asked, those.bases.codes, those.runs)
         skipped = skipped_in_genome(asked)
-    leaks = Leaks(exact, reverse, words.shared > 0, skipped)
-    caption = _caption(words, skipped, in_genome=those.runs is not None)
+    leaks = Leaks(exact, reverse, words.shared > 0, skipped, words.words == 0)
+    caption = _caption(words, leaks, in_genome=those.runs is not None)
     yield rich_table(leak_frame(leaks), f"Sequences of {name_of(a)} that are in {name_of(b)}", caption)
     if out:
         _write(out, these.names, leaks, words)
@@ -89,20 +89,19 @@ def _read(path: Path, column: str, ambiguous: str) -> Sequences:
     return Sequences([row.name for row in rows], bases_of([row.bases for row in rows]), None)
 
 
-def _caption(words: SharedWords, skipped: np.ndarray, *, in_genome: bool) -> str:
+def _caption(words: SharedWords, leaks: Leaks, *, in_genome: bool) -> str:
     """What the counts mean, and what was not looked for."""
     shared, all_words = int(words.shared.sum()), int(words.words.sum())
     said = (
         f"{shared:,} of {all_words:,} places of 32 bases are shared ({100 * shared / max(all_words, 1):.2f} %). "
         "Repeats that a genome has many of are shared too."
     )
-    has_none = words.words == 0
-    if n := int((has_none & ~skipped).sum()):
-        said += f" Sequences without {WORD} letters A C G T in a row, looked for only whole: {n:,}."
-    if n := int((~has_none & skipped).sum()):
+    if n := int((leaks.wordless & ~leaks.skipped).sum()):
+        said += f" Sequences {WORDLESS}, looked for only whole: {n:,}."
+    if n := int((~leaks.wordless & leaks.skipped).sum()):
         said += f" Not looked for whole, {_why(in_genome)}: {n:,}."
-    if n := int((has_none & skipped).sum()):
-        said += f" Not looked for at all, {_why(in_genome)}, and without {WORD} letters A C G T in a row: {n:,}."
+    if n := int((leaks.wordless & leaks.skipped).sum()):
+        said += f" Not looked for at all, {_why(in_genome)}, and {WORDLESS}: {n:,}."
     return said
 
 

@@ -23,6 +23,8 @@ SHORTEST = 16
 """Bases of a sequence that is looked for in a genome: shorter ones are there by chance."""
 NOT_IN_GENOME = f"shorter than {SHORTEST} bases, which any genome holds by chance, or with another letter than A C G T"
 """Why a sequence is not looked for whole in a genome."""
+WORDLESS = f"without {WORD} letters A C G T in a row"
+"""Why no words of a sequence are looked for, by which its near-copies would be found."""
 FEW_PLACES = 8
 """That are compared one by one."""
 
@@ -46,6 +48,7 @@ class Leaks(NamedTuple):
     reverse: np.ndarray  # (N,) bool, the reverse complement occurs
     near: np.ndarray  # (N,) bool, 32 bases in a row occur on either strand
     skipped: np.ndarray  # (N,) bool, not looked for whole
+    wordless: np.ndarray  # (N,) bool, without 32 letters A C G T in a row
 
     @property
     def found(self) -> np.ndarray:
@@ -63,14 +66,16 @@ class Leaks(NamedTuple):
         )
         if skipped := int(self.skipped.sum()):
             said += f" {skipped:,} {'was' if skipped == 1 else 'were'} not looked for whole: {NOT_IN_GENOME}."
+        if wordless := int(self.wordless.sum()):
+            said += f" {wordless:,} {'is' if wordless == 1 else 'are'} {WORDLESS}, so near-copies were not looked for."
         return said
 
 
 def leaks_in_pool(test: list[str], pool: list[str]) -> Leaks:
     """Test sequences that are also, whole, training sequences, or share 32 bases in a row with one."""
-    near = shared_words(bases_of(test), bases_of(pool)).shared > 0
+    words = shared_words(bases_of(test), bases_of(pool))
     exact, reverse = whole_in_pool(test, pool)
-    return Leaks(exact, reverse, near, np.zeros(len(test), dtype=bool))
+    return Leaks(exact, reverse, words.shared > 0, np.zeros(len(test), dtype=bool), words.words == 0)
 
 
 def leaks_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -> Leaks:
@@ -78,9 +83,9 @@ def leaks_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -
 
     `intervals` are Genome.runs, or those of GenomeWindows.training for what pretraining has really seen.
     """
-    near = shared_words(bases_of(test), Bases(codes, intervals)).shared > 0
+    words = shared_words(bases_of(test), Bases(codes, intervals))
     exact, reverse = whole_in_genome(test, codes, intervals)
-    return Leaks(exact, reverse, near, skipped_in_genome(test))
+    return Leaks(exact, reverse, words.shared > 0, skipped_in_genome(test), words.words == 0)
 
 
 def whole_in_pool(test: list[str], pool: list[str]) -> np.ndarray:

@@ -98,14 +98,15 @@ def test_accuracies_are_shown_without_what_training_or_pretraining_saw(measured,
     assert any(x.startswith("second: What this model was pretrained on is not known here") for x in printed[1:])
     rows = pd.read_csv(request.out / "results.csv", keep_default_na=False)
     tests = {"easy": ["AC", "GT"], "leaky": ["AC"]}
-    looked_up = Leaks(*(np.array([True, False, False]) for _ in range(4)))
+    looked_up = Leaks(*(np.array([True, False, False]) for _ in range(5)))
     monkeypatch.setattr("genomask.commands.bench.seen.seen_by_model", lambda _, test: Lookup(" ".join(test), looked_up))
     [(said, found)] = in_pretraining(request.models[:1], tests)
     assert said == "first: AC GT AC"
     assert {task: x.tolist() for task, x in found.items()} == {"easy": [True, False], "leaky": [False]}
     nothing, one = np.zeros(10, dtype=bool), np.arange(10) == 3
     in_training = {
-        task: Leaks(nothing, nothing, one if task == "leaky" else nothing, nothing) for task in ("easy", "leaky")
+        task: Leaks(nothing, nothing, one if task == "leaky" else nothing, nothing, nothing)
+        for task in ("easy", "leaky")
     }
     seen = without_seen(rows, request.out, in_training, {str(request.models[0]): {"easy": nothing, "leaky": nothing}})
     assert set(seen["task"]) == {"leaky"}

@@ -23,7 +23,8 @@ def test_the_pool_is_searched_on_both_strands_whole_sequences_only():
     assert found.reverse.tolist() == [False, True, True, False]
     assert found.sentence("the training pool") == (
         "3 of 4 test sequences are in the training pool (1 as they are, 2 as reverse complement); "
-        "0 share 32 bases in a row with it, on either strand."
+        "0 share 32 bases in a row with it, on either strand. "
+        "4 are without 32 letters A C G T in a row, so near-copies were not looked for."
     )
 
 
@@ -35,6 +36,8 @@ def test_near_duplicates_share_32_bases_with_the_pool_or_the_genome_on_either_st
         leaks_in_genome(test, base_codes(genome), np.array([[0, 400]])),
     ):
         assert found.near.tolist() == [True, True, False, False]
+        assert found.wordless.tolist() == [False, False, True, False]
+        assert "1 is without 32 letters A C G T in a row" in found.sentence("it")
         assert found.found.tolist() == [True, True, bool(found.exact[2]), False]
 
 
