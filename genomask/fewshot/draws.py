@@ -32,27 +32,32 @@ def draw_examples(labels: np.ndarray, shot: int, task_name: str, draw: int) -> n
     return np.concatenate([order[ordered == label][:shot] for label in np.unique(labels)])
 
 
-def number_of_draws(smallest_class: int, shot: int, draws: int) -> int:
-    """One draw where the shot takes a whole class: another would choose nothing anew there."""
-    return 1 if shot == smallest_class else draws
+def number_of_draws(pool: LabelledTask, shot: int, draws: int) -> int:
+    """One draw where the shot takes all of every class: another would choose nothing anew."""
+    return 1 if shot == class_sizes(pool).max() else draws
 
 
-def draws_overlap(smallest_class: int, shot: int, draws: int, *, whole: bool = False) -> bool:
-    """True where the draws must share examples, so that their spread understates the truth.
+def draws_overlap(smallest_class: int, shot: int, n_draws: int, *, whole: bool = False) -> bool:
+    """True where so many draws must share examples, so that their spread understates the truth.
 
     Of a `whole` pool nothing is drawn: there is one training set, and its seeds differ in how it is trained on.
     """
-    return not whole and number_of_draws(smallest_class, shot, draws) * shot > smallest_class
+    return not whole and n_draws * shot > smallest_class
+
+
+def class_sizes(pool: LabelledTask) -> np.ndarray:
+    """(classes,) int64: the pool's examples of each."""
+    return np.bincount(pool.labels, minlength=len(pool.classes))
 
 
 def smallest_class(pool: LabelledTask) -> int:
     """Examples of the pool's rarest class."""
-    return int(np.bincount(pool.labels, minlength=len(pool.classes)).min())
+    return int(class_sizes(pool).min())
 
 
 def check_pool(pool: LabelledTask, shots: tuple[int, ...]) -> None:
     """Raises DataError, with the counts, where a class has fewer examples than the largest shot, or none."""
-    counts = np.bincount(pool.labels, minlength=len(pool.classes))
+    counts = class_sizes(pool)
     rarest, shot = int(counts.argmin()), max(shots, default=1)
     if counts[rarest] < shot:
         times = "once" if counts[rarest] == 1 else f"{counts[rarest]} times"

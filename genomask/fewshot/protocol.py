@@ -21,7 +21,7 @@ class FewShotSettings:
     whole: bool = False
     """Train on all of the pool instead, once a seed (`draws` of them) where a method has one: shots are not read."""
     draws: int = 20
-    """Training sets drawn for each shot; one where the shot takes a whole class of the pool."""
+    """Training sets drawn for each shot; one where the shot takes all of the pool."""
     methods: tuple[str, ...] = USUAL
     """Any of methods.ASKED; random-init stands for the untrained twin of each method that is asked."""
     vectors: VectorSettings = field(default_factory=VectorSettings)

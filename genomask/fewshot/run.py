@@ -117,8 +117,7 @@ def draws_of(pool: LabelledTask, settings: FewShotSettings, method: Method) -> l
     if settings.whole:
         average = -(-len(pool.labels) // len(pool.classes))
         return [(average, seed) for seed in range(settings.draws if method.is_drawn else 1)]
-    smallest = smallest_class(pool)
-    return [(shot, draw) for shot in settings.shots for draw in range(number_of_draws(smallest, shot, settings.draws))]
+    return [(shot, draw) for shot in settings.shots for draw in range(number_of_draws(pool, shot, settings.draws))]
 
 
 def _drawn(pool: LabelledTask, settings: FewShotSettings) -> np.ndarray:

@@ -44,15 +44,19 @@ def test_every_row_of_the_pool_is_drawn_about_equally_often():
     assert abs(of_class_0 - 400).max() < 5 * np.sqrt(400)
 
 
-def test_a_shot_that_takes_a_whole_class_is_drawn_once():
-    assert number_of_draws(smallest_class=20, shot=20, draws=20) == 1
-    assert number_of_draws(smallest_class=20, shot=19, draws=20) == 20
+def test_a_shot_that_takes_all_of_every_class_is_drawn_once(pool):
+    even, uneven = (replace(pool, labels=np.repeat([0, 1], sizes)) for sizes in ([20, 20], [200, 20]))
+    assert number_of_draws(even, shot=20, draws=20) == 1
+    assert number_of_draws(even, shot=19, draws=20) == 20
+    assert number_of_draws(uneven, shot=20, draws=20) == 20
+    assert draws_overlap(smallest_class(uneven), shot=20, n_draws=20)
 
 
-@pytest.mark.parametrize(("shot", "overlap"), [(10, False), (50, False), (51, True), (500, True), (1000, False)])
+@pytest.mark.parametrize(("shot", "overlap"), [(10, False), (50, False), (51, True), (500, True), (1000, True)])
 def test_draws_that_need_more_than_the_pool_are_flagged(shot, overlap):
-    assert draws_overlap(smallest_class=1000, shot=shot, draws=20) is overlap
-    assert not draws_overlap(smallest_class=1000, shot=shot, draws=20, whole=True)
+    assert draws_overlap(smallest_class=1000, shot=shot, n_draws=20) is overlap
+    assert not draws_overlap(smallest_class=1000, shot=shot, n_draws=1)
+    assert not draws_overlap(smallest_class=1000, shot=shot, n_draws=20, whole=True)
 
 
 def test_too_few_of_a_class_says_which_and_how_many(pool):
