@@ -56,6 +56,8 @@ class Examples:
     """C names; of a regression the one of its target."""
     targets: np.ndarray
     """ONE: (N,) int64, numbers of classes. SEVERAL: (N, C) float64, 0 and 1. NUMBER: (N, 1) float64."""
+    names: tuple[str, ...] = ()
+    """What messages call each, by its row in the file; none where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,19 @@ def read_examples(
         rows.cells.append(cells[len(names) :])
     if not sequences:
         raise DataError(f"{named(path)}: there are no rows below the header. Give a file with examples.")
+    learnt = _learnt(rows, columns, like)
+    return Examples(path, sequences, *learnt, names=tuple(f"row {number}" for number in rows.numbers))
+
+
+def _learnt(rows: _Rows, columns: ExampleColumns, like: Examples | None) -> tuple[str, list[str], np.ndarray]:
+    """Problem, classes and targets."""
     if columns.target:
-        return Examples(path, sequences, NUMBER, [columns.target], _numbers(rows, columns.target, is_first=not like))
+        return NUMBER, [columns.target], _numbers(rows, columns.target, is_first=not like)
     if len(columns.labels) > 1:
-        return Examples(path, sequences, SEVERAL, list(columns.labels), np.array(rows.each(_zero_or_one)))
+        return SEVERAL, list(columns.labels), np.array(rows.each(_zero_or_one))
     if like.problem == SEVERAL if like else any(";" in cell for [cell] in rows.cells):
-        return Examples(path, sequences, SEVERAL, *_several(rows, like))
-    return Examples(path, sequences, ONE, *_one(rows, like))
+        return SEVERAL, *_several(rows, like)
+    return ONE, *_one(rows, like)
 
 
 def _one(rows: _Rows, like: Examples | None) -> tuple[list[str], np.ndarray]:

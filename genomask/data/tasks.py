@@ -6,7 +6,7 @@ k-mers (see sequences.py).
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,12 @@ class LabelledTask:
     """(n,) int64"""
     classes: list[str]
     path: Path
+    rows: tuple[int, ...] = ()
+    """Of each sequence its row in the file; none where that is no table."""
+
+    def called(self, at: int) -> str:
+        """The sequence number `at`, from 0, for a person."""
+        return f"row {self.rows[at]}" if self.rows else f"example {at + 1}"
 
 
 def read_task(path: Path | str, name: str | None = None, columns: Columns = USUAL) -> LabelledTask:
@@ -52,7 +58,7 @@ def read_task(path: Path | str, name: str | None = None, columns: Columns = USUA
     whatever is wrong with the file.
     """
     path = Path(path)
-    sequences, labels = [], []
+    rows, sequences, labels = [], [], []
     for row, (sequence, label) in table_rows(
         path, {"sequence-column": columns.sequence, "label-column": columns.label}
     ):
@@ -60,7 +66,8 @@ def read_task(path: Path | str, name: str | None = None, columns: Columns = USUA
         if not label:
             raise DataError(f"{named(path)}, row {row}: the label is empty. Give the row a label, or remove it.")
         labels.append(label)
-    return task_of(path, sequences, labels, name)
+        rows.append(row)
+    return replace(task_of(path, sequences, labels, name), rows=tuple(rows))
 
 
 def task_of(path: Path, sequences: list[str], labels: list[str], name: str | None = None) -> LabelledTask:

@@ -4,6 +4,7 @@ In: a model folder, a pool and a test, settings. Out: rows (see results.py), and
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +59,9 @@ def run_fewshot(
     rows = _drawn(pool, settings)
     needed = [METHODS[name] for name in dict.fromkeys(cell.method for cell in missing)]
     if any(method.needs_model for method in needed):
-        of_pool = {row: pool.sequences[row] for row in rows.tolist()}
-        used = {str(pool.path): of_pool, str(test.path): dict(enumerate(test.sequences))}
-        if valid:
-            used[str(valid.path)] = dict(enumerate(valid.sequences))
         pooling = settings.vectors.pooling if any(method.pools_vectors for method in needed) else ""
-        check_readable(model_dir, used, pooling)
+        all_of = [(task, range(len(task.sequences))) for task in (test, valid) if task]
+        check_readable(model_dir, [(pool, rows.tolist()), *all_of], pooling)
     given = Given(
         model=model_dir,
         pool=pool,
@@ -109,7 +107,7 @@ def summary_of(out: Path) -> pd.DataFrame:
 
 def _numbered_as(pool: LabelledTask, task: LabelledTask) -> LabelledTask:
     """The task with its labels numbered as the pool's; DataError for one that the pool does not have."""
-    return LabelledTask(pool.name, task.sequences, align_classes(pool, task), pool.classes, task.path)
+    return replace(task, name=pool.name, labels=align_classes(pool, task), classes=pool.classes)
 
 
 def draws_of(pool: LabelledTask, settings: FewShotSettings, method: Method) -> list[tuple[int, int]]:

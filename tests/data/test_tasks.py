@@ -195,3 +195,9 @@ def test_the_published_tasks_are_read(shared_data):
     assert (len(task.sequences), task.classes) == (1500, ["0", "1", "2"])
     assert {len(x) for x in task.sequences} == {40}
     assert [int((task.labels == i).sum()) for i in range(3)] == [500, 500, 500]
+
+
+def test_a_task_keeps_the_rows_of_its_file(write):
+    task = read_task(write("sequence\tlabel\nA\tx\n\nC\ty\n"))
+    assert task.rows == (2, 4)
+    assert task.called(1) == "row 4"

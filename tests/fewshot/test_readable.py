@@ -1,6 +1,7 @@
 """A model that cannot read a task is refused before anything is written, by what its tokenizer is."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -69,6 +70,9 @@ def test_a_pooling_and_a_sequence_that_do_not_fit_leave_nothing_either(measure, 
     tiny = test_task.__class__("toy", sequences, test_task.labels, test_task.classes, test_task.path)
     with pytest.raises(DataError, match="example 2 is 'AC', which makes no token"):
         measure(model_folder, center, tiny)
+    in_a_table = replace(tiny, rows=tuple(range(2, 2 + len(sequences))))
+    with pytest.raises(DataError, match="row 3 is 'AC', which makes no token"):
+        measure(model_folder, center, in_a_table)
     assert not (tmp_path / "results").exists()
     assert len(measure(model_folder)) == 4  # another test file and another pooling
 

@@ -161,7 +161,7 @@ def note(job: Job, *, resume: bool) -> None:
 
 
 def _read(loaded: Loaded, examples: Examples) -> Read:
-    tokenised = tokenise(loaded.tokenizer, examples.sequences, str(examples.path))
+    tokenised = tokenise(loaded.tokenizer, examples.sequences, str(examples.path), examples.names)
     check_lengths(*loaded, tokenised, str(examples.path))
     return Read(examples, tokenised.tokens)
 
