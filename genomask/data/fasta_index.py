@@ -7,22 +7,21 @@ its lines differ in length, or it is gzip without blocks, GenBank or 2bit, is re
 import logging
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pyfaidx import Faidx, FastaIndexingError, UnsupportedCompressionFormat
 
-from genomask.data.fasta import Part, pieces_of, read_fasta
+from genomask.data.fasta import BLANKS, Part, opened, parts_of, pieces_of
 from genomask.data.genome import Genome
 from genomask.data.region import parse_region
 from genomask.errors import DataError
 from genomask.files.cache import cache_errors, default_cache, files_key, sealed_folder
-from genomask.files.inputs import require_file
 
-FORMAT = 2
+FORMAT = 3
 """Part of the key of an index in the cache."""
 INDEX, BLOCKS = "index.fai", "index.gzi"
 UNFIT = (
@@ -34,6 +33,7 @@ UNFIT = (
     EOFError,
     zlib.error,
     RuntimeError,
+    struct.error,
 )
 """What pyfaidx raises for a file that is no FASTA, damaged or laid out otherwise, and for an index that is none."""
 
@@ -57,12 +57,17 @@ def read_part(path: Path, region: str, ambiguous: str = "error") -> FastaPart:
 
     Raises SettingsError for a record or part that is not there, DataError for a file or index that cannot be used.
     """
-    require_file(path)
+    with opened(path):
+        pass  # what reading it whole refuses at once, such as bgzip without its end
     try:
-        faidx = _indexed(path)
+        return _from_lines(path, region, ambiguous)
     except _NoIndexError as error:
         log.info("%s: its lines have no index (%s), so it is read whole", path, " ".join(str(error).split()))
         return _from_genome(path, region, ambiguous)
+
+
+def _from_lines(path: Path, region: str, ambiguous: str) -> FastaPart:
+    faidx = _indexed(path)
     with _reading(path, faidx):
         lengths = {name: int(entry.rlen) for name, entry in faidx.index.items()}
         record, start, stop = parse_region(region, lengths)
@@ -85,7 +90,7 @@ def _from_genome(path: Path, region: str, ambiguous: str) -> FastaPart:
 
 def _indexed(path: Path) -> Faidx:
     """The file with its index, which is made in the cache where none stands beside it."""
-    beside = Path(f"{path}.fai")
+    beside = _beside(path)
     if beside.is_file() and beside.stat().st_mtime >= path.stat().st_mtime:
         blocks = Path(f"{path}.gzi")
         if path.suffix not in (".gz", ".bgz") or blocks.is_file():
@@ -97,18 +102,59 @@ def _indexed(path: Path) -> Faidx:
     folder = root / f"{path.name.split('.')[0]}-{files_key([path], FORMAT)}"
     with cache_errors(root):
         sealed_folder(folder, [path], lambda building: _build(path, building))
-    return _open(path, folder / INDEX, folder / BLOCKS)
+    try:
+        return _open(path, folder / INDEX, folder / BLOCKS)
+    except UNFIT as error:
+        raise _not_its_index(path, folder / INDEX) from error
+
+
+def _beside(path: Path) -> Path:
+    return Path(f"{path}.fai")
 
 
 def _build(path: Path, folder: Path) -> None:
+    """Write the index, if it is true of each line; DataError for what reading the file whole would refuse."""
     try:
-        _open(path, folder / INDEX, folder / BLOCKS).close()
+        with closing(_open(path, folder / INDEX, folder / BLOCKS)) as faidx:
+            entries = list(faidx.index.values())
     except UNFIT as error:
         raise _NoIndexError(error) from error
-    for _ in read_fasta(
-        path, ambiguous="n"
-    ):  # once: pyfaidx takes a '>' within a line, and hides the records behind it
-        pass
+    with opened(path) as file:  # once: pyfaidx also takes a '>' within a line, and hides the records behind it
+        for _ in pieces_of(path, _by_the_index(parts_of(file), entries), ambiguous="n"):
+            pass
+
+
+def _by_the_index(parts: Iterable[Part], entries: Iterable[Any]) -> Iterator[Part]:
+    """The parts as they come. Raises _NoIndexError where a letter is not where its record's entry says.
+
+    pyfaidx takes blanks at the end of a line for letters, and lets a line be longer than those before it.
+    """
+    at, n_letters, rest, entry = 0, 0, iter(entries), None
+    for part in parts:
+        if part.is_header:
+            _require_letters(entry, n_letters)
+            entry, n_letters = next(rest, None), 0
+        elif entry is not None:
+            n_letters += _letters_in_place(part.text, at - entry.offset, entry)
+        at += len(part.text)
+        yield part
+    _require_letters(entry, n_letters)
+
+
+def _letters_in_place(text: bytes, at: int, entry: Any) -> int:
+    """How many letters a stretch of lines has that begins `at` bytes into its record."""
+    lines = np.frombuffer(text.rstrip(BLANKS), dtype=np.uint8)
+    blanks = at + np.flatnonzero(lines <= ord(" "))
+    starts = np.arange(at // entry.lenb, (at + len(lines)) // entry.lenb + 1) * entry.lenb
+    ends = (starts[:, None] + np.arange(entry.lenc, entry.lenb)).ravel()
+    if not np.array_equal(blanks, ends[(ends >= at) & (ends < at + len(lines))]):
+        raise _NoIndexError("lines of unequal length, or blanks in them")
+    return len(lines) - len(blanks)
+
+
+def _require_letters(entry: Any, n_letters: int) -> None:
+    if entry is not None and n_letters != entry.rlen:
+        raise _NoIndexError("blanks at the end of lines")
 
 
 def _open(path: Path, index: Path, blocks: Path) -> Faidx:
@@ -126,5 +172,8 @@ def _reading(path: Path, faidx: Faidx) -> Iterator[None]:
         faidx.close()
 
 
-def _not_its_index(path: Path, index: Path | str) -> DataError:
-    return DataError(f"{path}: the index {index} does not fit this file. Remove it, and one is made anew.")
+def _not_its_index(path: Path, index: Path | str) -> Exception:
+    """What is wrong, and how to mend it; one of the cache is nobody's to mend, so the file is read whole."""
+    if Path(index) == _beside(path):
+        return DataError(f"{path}: the index {index} does not fit this file. Remove it, and one is made anew.")
+    return _NoIndexError(f"that in the cache, {index}, does not fit")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomask.data import Genome
+from genomask.data import Genome, fasta, fasta_index
 from genomask.data.fasta_index import read_part
 from genomask.errors import DataError, SettingsError
 from genomask.files.bgzip import BGZIP_END
@@ -97,6 +97,63 @@ def test_a_file_without_an_index_is_read_whole(tmp_path, caplog, content, name):
     (tmp_path / name).write_bytes(content)
     assert np.array_equal(read_part(tmp_path / name, "a:2-4").codes, [1, 2, 3])
     assert "so it is read whole" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "ACGTACGT \nGATTACAG \nCC \n",
+        "ACGTACGT\nGATTACAGCC\n",
+        "ACGTACGT\r\nGATTACAGC\nC\n",
+        "ACGT AC\nGTGATTA\nCAGCC\n",
+    ],
+)
+@pytest.mark.parametrize("behind", ["", ">b\nACGT\n"])
+def test_lines_that_no_index_is_true_of_are_read_whole(tmp_path, lines, behind):
+    (tmp_path / "g.fa").write_bytes(f">a\n{lines}{behind}".encode())
+    expected = ["ACGTN".index(letter) for letter in "ACGTACGTGATTACAGCC"]
+    for first in range(1, 19):
+        assert read_part(tmp_path / "g.fa", f"a:{first}-18").codes.tolist() == expected[first - 1 :]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    width=st.integers(1, 9), n=st.integers(1, 40), end=st.sampled_from(["\n", "\r\n"]),
+    closed=st.booleans(), chunk=st.integers(1, 30),
+)  # fmt: skip
+def test_an_index_is_taken_of_even_lines_wherever_the_file_is_cut_to_be_read(
+    tmp_path_factory, width, n, end, closed, chunk
+):
+    path, letters = tmp_path_factory.mktemp("fasta") / "g.fa", ("ACGTN" * 8)[:n]
+    lines = end.join(letters[at : at + width] for at in range(0, n, width))
+    path.write_bytes(f">a{end}{lines}{end}>b{end}{lines}{end if closed else ''}".encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fasta, "CHUNK_BYTES", chunk)
+        patch.setattr(fasta, "MAX_HEADER_BYTES", 64)
+        patch.setattr(fasta_index, "_from_genome", None)
+        assert read_part(path, "b").codes.tolist() == ["ACGTN".index(letter) for letter in letters]
+
+
+def test_an_index_in_the_cache_that_does_not_fit_means_reading_whole(tmp_path, cache, caplog):
+    caplog.set_level("INFO")
+    path = written(tmp_path, {"a": "ACGTACGTAC"})
+    read_part(path, "a")
+    (folder,) = (cache / "indexes").iterdir()
+    for fai in ("a\n", "a\t10\t15\t60\t61\n"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fasta_index, "sealed_folder", lambda *_: None)
+            (folder / "index.fai").write_text(fai)
+            assert read_part(path, "a:2-10").codes.tolist() == [1, 2, 3, 0, 1, 2, 3, 0, 1]
+    assert caplog.text.count("so it is read whole") == 2
+
+
+@pytest.mark.parametrize("cut", [28, 29, 40])
+def test_bgzip_that_is_cut_short_is_said_as_of_a_whole_file(tmp_path, cache, cut):
+    path = written(tmp_path, name="g.fa.gz", pack=bgzip)
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(DataError, match=r"g\.fa\.gz: the bgzip data is cut short"):
+        read_part(path, "chr1:1-4")
+    assert not list(cache.iterdir())
 
 
 def test_damage_behind_the_part_is_named_before_an_index_is_made(tmp_path, cache):
