@@ -9,16 +9,15 @@ import contextlib
 import gzip
 import zlib
 from collections.abc import Iterator
-from io import BufferedIOBase, BufferedReader
+from io import BufferedIOBase
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from genomask.errors import DataError, SettingsError, shown
-from genomask.files.bgzip import BGZIP_END, HEADER_BYTES, is_bgzip
-from genomask.files.inputs import STDIN, empty, named, reading, require_file
-from genomask.files.unpacked import unpacked
+from genomask.files.inputs import empty, named, reading, require_file
+from genomask.files.unpacked import require_bgzip_end, unpacked
 
 CHUNK_BYTES = 1 << 22
 SHORT_BYTES = 1 << 10
@@ -140,22 +139,9 @@ def _open(path: Path) -> Iterator[BufferedIOBase]:
     """The file, through gzip where its first bytes say so."""
     advice = "Unpack it first; plain, gzip and bgzip files are read."
     with reading(path) as file:
-        if path != STDIN:
-            _require_bgzip_end(path, file)
+        require_bgzip_end(file, path)
         with unpacked(file, named(path), advice) as content:
             yield content
-
-
-def _require_bgzip_end(path: Path, file: BufferedReader) -> None:
-    """A bgzip file cut between two blocks unpacks without complaint: its end block must be there."""
-    if is_bgzip(file.read(HEADER_BYTES)):
-        file.seek(-min(len(BGZIP_END), path.stat().st_size), 2)
-        if file.read() != BGZIP_END:
-            raise DataError(
-                f"{path}: the bgzip data is cut short (its end block is missing). Download it again, or, "
-                "if you are sure that it is whole, unpack it with gunzip and give the plain file."
-            )
-    file.seek(0)
 
 
 def parts_of(file: BufferedIOBase, _: Path | None = None) -> Iterator[Part]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from genomask.errors import DataError
 from genomask.files.inputs import empty, named, reading, require_file
-from genomask.files.unpacked import unpacked
+from genomask.files.unpacked import require_bgzip_end, unpacked
 
 READ_BYTES = 1 << 14
 """Read at once: where gzip is cut short so much before the cut is lost, at most."""
@@ -64,8 +64,10 @@ def decoded(line: bytes, where: str) -> str:
 
 def _byte_lines(path: Path) -> Iterator[bytes]:
     advice = "Unpack it first; plain and gzip files are read."
-    with reading(path) as file, unpacked(file, named(path), advice) as content:
-        yield from split_lines(path, content)
+    with reading(path) as file:
+        require_bgzip_end(file, path)
+        with unpacked(file, named(path), advice) as content:
+            yield from split_lines(path, content)
 
 
 def split_lines(path: Path, file: BufferedIOBase) -> Iterator[bytes]:

@@ -48,7 +48,7 @@ def read_vcf(path: Path) -> Iterator[VcfLine]:
 
     Raises DataError, with the line, for what is no VCF.
     """
-    has_columns, name = False, named(path)
+    n_columns, name = 0, named(path)
     for number, raw in numbered_bytes(path):
         where = f"{name}, line {number}"
         if number == 1:
@@ -58,13 +58,16 @@ def read_vcf(path: Path) -> Iterator[VcfLine]:
                 f"{where}: its columns are not separated by tabs, as those of a VCF are. Write a tab between them."
             )
         if raw.startswith(b"#") or not raw.strip():
-            has_columns |= raw.startswith(b"#CHROM\t")
+            if raw.startswith(b"#CHROM\t"):
+                n_columns = _columns(raw.rstrip())
             yield VcfLine(number, raw, None)
             continue
-        if not has_columns:
+        if not n_columns:
             raise DataError(f"{where}: a variant before the line that begins with #CHROM. Give the whole VCF.")
+        if (found := _columns(raw)) < max(COLUMNS, n_columns):
+            raise DataError(f"{where}: {counted(found, 'column')}; {_wanted(n_columns)}, between tabs.")
         yield VcfLine(number, raw, _variant(raw, where))
-    if not has_columns:
+    if not n_columns:
         raise DataError(f"{name}: no line begins with #CHROM, so this is not a VCF, or only the beginning of one.")
 
 
@@ -100,10 +103,16 @@ def _refuse_other_files(first: bytes, where: str) -> None:
         raise DataError(f"{where}: a VCF begins with ##fileformat=VCF; this file does not.")
 
 
+def _columns(raw: bytes) -> int:
+    return raw.count(b"\t") + 1
+
+
+def _wanted(n_columns: int) -> str:
+    return f"its #CHROM line has {n_columns}" if n_columns > COLUMNS else f"a VCF has at least {COLUMNS}"
+
+
 def _variant(raw: bytes, where: str) -> Variant:
     columns = raw.rstrip(b"\r\n").split(b"\t", COLUMNS)
-    if len(columns) < COLUMNS:
-        raise DataError(f"{where}: {counted(len(columns), 'column')}; a VCF has at least {COLUMNS}, between tabs.")
     record, position, name, ref, alt, _, _, info = decoded(b"\t".join(columns[:COLUMNS]), where).split("\t")
     if not is_position(position):
         raise DataError(f"{where}: POS is {quoted(position)}; a whole number, counted from 1, is expected.")

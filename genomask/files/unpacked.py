@@ -4,11 +4,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase, BufferedReader
+from pathlib import Path
 
 from isal import igzip, isal_zlib
 
 from genomask.errors import DataError
-from genomask.files.bgzip import HEADER_BYTES, bgzip_content, is_bgzip
+from genomask.files.bgzip import BGZIP_END, HEADER_BYTES, bgzip_content, is_bgzip
+from genomask.files.inputs import STDIN
 
 GZIP = b"\x1f\x8b"
 FOREIGN_FORMATS = {
@@ -43,3 +45,19 @@ def unpacked(file: BufferedReader, name: str, advice: str) -> Iterator[BufferedI
             raise zlib.error(str(error)) from error
     else:
         yield file
+
+
+def require_bgzip_end(file: BufferedReader, path: Path) -> None:
+    """Raises DataError for a bgzip file without its end block: cut between two blocks it unpacks without complaint.
+
+    Standard input, which may be a pipe, is not looked at.
+    """
+    if path == STDIN or not is_bgzip(file.peek(HEADER_BYTES)):
+        return
+    file.seek(max(0, file.seek(0, 2) - len(BGZIP_END)))
+    if file.read() != BGZIP_END:
+        raise DataError(
+            f"{path}: the bgzip data is cut short (its end block is missing). Download it again, or, "
+            "if you are sure that it is whole, unpack it with gunzip and give the plain file."
+        )
+    file.seek(0)

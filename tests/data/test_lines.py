@@ -4,6 +4,7 @@ import types
 
 import numpy as np
 import pytest
+from Bio import bgzf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,3 +80,14 @@ def test_lines_before_a_cut_are_read(tmp_path):
         found.extend(line for _, line in numbered_lines(tmp_path / "a.gz"))
     assert found == rows[: len(found)]
     assert len(found) > 2_000 - 2 * lines.READ_BYTES / 41
+
+
+def test_bgzip_cut_between_two_blocks_is_not_taken_for_whole(tmp_path):
+    with bgzf.open(tmp_path / "a.gz", "wb") as file:
+        file.write(b"chr1\t1\t9\n" * 20_000)
+    whole = (tmp_path / "a.gz").read_bytes()
+    size = int.from_bytes(whole[16:18], "little") + 1
+    for cut in (size, len(whole) - 28):
+        (tmp_path / "a.gz").write_bytes(whole[:cut])
+        with pytest.raises(DataError, match="cut short \\(its end block is missing"):
+            list(numbered_lines(tmp_path / "a.gz"))

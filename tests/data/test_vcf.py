@@ -45,7 +45,7 @@ def test_gzip_and_bgzip_are_known_by_their_content(tmp_path, pack):
     else:
         data = pack((HEADER + LINE).encode())
     assert read(tmp_path, data) == read(tmp_path, HEADER + LINE)
-    with pytest.raises(DataError, match="cut short or damaged"):
+    with pytest.raises(DataError, match="data is cut short"):
         read(tmp_path, data[:-12])
 
 
@@ -75,6 +75,7 @@ def test_standard_input_is_read_where_the_path_is_a_dash(tmp_path, monkeypatch):
         (HEADER + LINE.replace("\tA\t", "\t\t"), "line 3: REF is ''"),
         (HEADER + LINE.replace("G,<", "G,,<"), "line 3: ALT '' is neither"),
         (HEADER + LINE.replace("G,<", "Z,<"), "line 3: ALT 'Z' is neither"),
+        (HEADER.replace("INFO", "INFO\tFORMAT\ts1\ts2") + LINE.replace("\n", "\tGT\t0/1\n"), "line 3: 10 columns"),
         (b"##fileformat=VCFv4.2\n#CHROM\tPOS\n\xff\t1\t.\tA\tC\t.\t.\t.\n", "line 3: not UTF-8"),
     ],
 )
