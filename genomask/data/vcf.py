@@ -17,6 +17,7 @@ from genomask.files.inputs import named
 COLUMNS = 8
 LETTERS = re.compile("[ACGTUNRYSWKMBDHV]+", re.IGNORECASE)
 """Of an allele that is spelt out: IUPAC, though VCF itself knows no more than A C G T N."""
+SPELT = re.compile("[ACGTU]+", re.IGNORECASE)
 UNSPELT = re.compile(r"\*|<[^<>]+>|\.?[A-Za-z]*[\[\]][^\[\]]+[\[\]][A-Za-z]*\.?|\.[A-Za-z]+|[A-Za-z]+\.")
 """Alleles that VCF names and does not spell: one that an earlier deletion took, <DEL> and its like, breakends."""
 
@@ -72,11 +73,17 @@ def read_vcf(path: Path) -> Iterator[VcfLine]:
 
 
 def with_info(raw: bytes, entry: str) -> bytes:
-    """The line with one more entry at the end of INFO, all else as it was."""
+    """The line with one more entry at the end of INFO, all else as it was but for a ';' that ends it."""
     body = raw.rstrip(b"\r\n")
     columns = body.split(b"\t", COLUMNS)
-    columns[7] = entry.encode() if columns[7] in (b".", b"") else columns[7] + b";" + entry.encode()
+    info = columns[7].rstrip(b";")
+    columns[7] = entry.encode() if info in (b".", b"") else info + b";" + entry.encode()
     return b"\t".join(columns) + raw[len(body) :]
+
+
+def is_spelt(allele: str) -> bool:
+    """Is an allele written in A, C, G and T (or U) alone, as scoring needs it?"""
+    return SPELT.fullmatch(allele) is not None
 
 
 def info_value(info: str, key: str) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 from genomask.data.bases import base_codes, letters_of
 from genomask.data.fasta import UNKNOWN
 from genomask.data.genome import Genome
-from genomask.data.vcf import Variant, same_record
+from genomask.data.vcf import Variant, is_spelt, same_record
 from genomask.errors import shown
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,12 @@ class Sites:
         self._names: dict[str, str | None] = {}
 
     def place(self, variant: Variant) -> Place:
-        """Where the variant is; with a fault where the genome has no such record, or other bases there."""
+        """Where the variant is; with a fault where the genome has no such record, or other bases there.
+
+        Where no ALT is spelt there is nothing to score: REF may be N, and POS beside the record, as VCF has it of ends.
+        """
+        if not any(map(is_spelt, variant.alts)):
+            return Place(0, 0)
         name = self._genomes_name(variant.record)
         where = f"{shown(variant.record)}:{variant.position}"
         if name is None:
@@ -45,7 +50,7 @@ class Sites:
         if not begin <= start < stop <= end:
             return Place(0, 0, f"{where}: record {shown(name)} of the genome has {end - begin:,} bases")
         found = self.codes[start:stop]
-        if not np.array_equal(found, base_codes(variant.ref)):
+        if not np.all((found == base_codes(variant.ref)) | _any_base(variant.ref)):
             letters = letters_of(found[:30])
             return Place(0, 0, f"{where}: REF is {shown(variant.ref, 30)}, and the genome has {letters} there")
         return Place(start, stop)
@@ -67,3 +72,9 @@ class Sites:
             if found not in (name, None):
                 log.info("record %s of the VCF is taken to be %s of the genome", shown(name), shown(str(found)))
         return self._names[name]
+
+
+def _any_base(ref: str) -> np.ndarray:
+    """(letters,) bool: N, which stands for whatever the genome has."""
+    is_any: np.ndarray = np.frombuffer(ref.upper().encode(), dtype=np.uint8) == ord("N")
+    return is_any

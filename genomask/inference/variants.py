@@ -24,10 +24,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from genomask.data.bases import base_codes
-from genomask.data.fasta import UNKNOWN
 from genomask.data.packing import pack
 from genomask.data.tokenizers.saved import as_dna
-from genomask.data.vcf import LETTERS, Variant
+from genomask.data.vcf import Variant, is_spelt
 from genomask.encoders import MosaicBertConfig
 from genomask.errors import SettingsError, UserError
 from genomask.inference.forward import token_budget
@@ -132,15 +131,14 @@ class VariantScorer:
         self, variant: Variant, alt: str, place: Place, questions: _Questions
     ) -> list[tuple[_Asked, _Asked]] | str:
         """REF and ALT on each strand; or why there is no score."""
-        codes = base_codes(alt)
-        if not LETTERS.fullmatch(alt) or UNKNOWN in codes:
+        if not is_spelt(alt):
             return NOT_SPELT
         around = self.sites.stretch(place, self.width if len(alt) == len(variant.ref) else REACH * self.width)
         if around is None:
             return NOT_SPELT
         first, stretch = around
         start = place.start - first
-        change = Change(stretch, start, stretch[start : start + len(variant.ref)], codes)
+        change = Change(stretch, start, stretch[start : start + len(variant.ref)], base_codes(alt))
         tokens, plan = self.tokenizer.token_bases, []
         for strand in (change, change.reverse_complement()):
             found = strand.haplotypes(self.width, tokens.k, tokens.stride)

@@ -36,7 +36,8 @@ def variants(
         str,
         typer.Option(
             metavar="INFO",
-            help="Rank by score what INFO tells apart: CLNSIG=Pathogenic,Likely_pathogenic or 'AF<0.01'.",
+            help="Rank by score what INFO tells apart: CLNSIG=Pathogenic,Likely_pathogenic or 'AF<0.01'. "
+            "Values are taken apart at , / and |.",
         ),
     ] = "",
     window: Annotated[

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from genomask.commands.variants.ranking import Criterion, Ranking, ranking
 from genomask.data.vcf import VcfLine, info_value
-from genomask.errors import DataError, quoted, shown
+from genomask.errors import counted, quoted, shown
 from genomask.inference.variants import Score
 from genomask.report.tables import rich_table
 
@@ -33,6 +33,8 @@ class Labels:
     labels: "array[int]" = field(default_factory=lambda: array("b"))
     llrs: "array[float]" = field(default_factory=lambda: array("d"))
     equally_long: "array[int]" = field(default_factory=lambda: array("b"))
+    neither: int = 0
+    """ALTs with a score and the criterion's entry, but words of neither kind, or of both."""
     keys: set[str] = field(default_factory=set)
     """Some entries of INFO of variants that have not the criterion's."""
     values: set[str] = field(default_factory=set)
@@ -46,17 +48,20 @@ class Labels:
             return
         self._notice(line.variant.info)
         labels = self.criterion.labels(line.variant, self.per_alt)
+        has_words = self.criterion.positives and info_value(line.variant.info, self.criterion.key) is not None
         for alt, label, score in zip(line.variant.alts, labels, scores, strict=True):
+            self.neither += bool(has_words and label is None and not score.reason)
             if label is not None and not score.reason:
                 self.labels.append(label)
                 self.llrs.append(score.llr)
                 self.equally_long.append(len(alt) == len(line.variant.ref))
 
-    def require_both(self) -> None:
-        """Raises DataError where there are no positives or none but positives."""
+    def fault(self) -> str:
+        """Why nothing can be ranked, where there are no positives or none but positives; else ""."""
         n, positives = len(self.labels), sum(self.labels)
-        if not 0 < positives < n:
-            raise DataError(f"--evaluate {quoted(self.criterion.text)}: {self._why(n, positives)}")
+        if 0 < positives < n:
+            return ""
+        return f"--evaluate {quoted(self.criterion.text)}: {self._why(n, positives)}"
 
     def _why(self, n: int, positives: int) -> str:
         """What is wrong with the labels, and what could be asked for."""
@@ -75,7 +80,12 @@ class Labels:
             self.values.add(value)
 
     def report(self) -> Iterator[Table | str]:
-        """AUROC and AUPRC, over all and, where both kinds are there, over each kind of change; and what they mean."""
+        """What was left out; AUROC and AUPRC, over all and, where both kinds are there, over each kind of change; and
+        what they mean.
+        """
+        if self.neither:
+            out = counted(self.neither, "scored ALT")
+            yield f"{out} left out of the ranking, whose {self.criterion.key} is of neither kind, or of both."
         labels, llrs = np.array(self.labels, dtype=bool), np.array(self.llrs)
         equal = np.array(self.equally_long, dtype=bool)
         parts = {"all": np.ones(len(labels), dtype=bool)}

@@ -94,7 +94,7 @@ class _Vcf:
             )
         if raw.startswith(b"#CHROM"):
             self._write(HEADER_LINE.encode() + (raw[len(raw.rstrip(b"\r\n")) :] or b"\n"))
-        if any(not score.reason for score in scores):
+        if scores:
             values = ",".join("." if score.reason else f"{score.llr:.6g}" for score in scores)
             raw = with_info(raw, f"{KEY}={values}")
         self._write(raw)

@@ -63,9 +63,10 @@ class Criterion:
     def _label(self, values: list[str]) -> bool | None:
         if self.positives:
             words = _words(",".join(values))
-            if words & self.positives:
-                return True
-            return False if not self.negatives or words & self.negatives else None
+            is_positive, is_negative = bool(words & self.positives), bool(words & self.negatives)
+            if not self.negatives:
+                return is_positive
+            return is_positive if is_positive != is_negative else None
         numbers = [number for number in map(_number, values) if number is not None]
         return any(number < self.below or number > self.above for number in numbers) if numbers else None
 
@@ -111,7 +112,8 @@ def _areas(positive: np.ndarray, weights: np.ndarray, ends: np.ndarray) -> tuple
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(word.strip().lower() for word in text.split(",") if word.strip())
+    """Of a value, or of the criterion: ClinVar joins several by ',', '/' and '|'."""
+    return frozenset(word.strip().lower() for word in re.split("[,/|]", text) if word.strip())
 
 
 def _number(text: str) -> float | None:

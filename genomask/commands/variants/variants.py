@@ -18,11 +18,11 @@ from genomask.commands.variants.ranking import Criterion
 from genomask.data.genome import Genome
 from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.tokenizers.saved import open_tokenizer
-from genomask.data.vcf import VcfLine, read_vcf
+from genomask.data.vcf import VcfLine, is_spelt, read_vcf
 from genomask.errors import DataError, counted
 from genomask.files.inputs import STDIN, STDOUT
 from genomask.inference.sites import Sites
-from genomask.inference.variants import NOT_THE_GENOME, Score, VariantScorer
+from genomask.inference.variants import NOT_SPELT, NOT_THE_GENOME, Score, VariantScorer
 from genomask.recipe import GenomeRecipe
 from genomask.terminal.console import Line
 from genomask.terminal.progress import working
@@ -104,8 +104,9 @@ def score_vcf(request: VariantRequest) -> Iterator[Table | str]:
     yield Line(f"{scored:,} of {n_alts} scored in windows of {scorer.width} bases{where}")
     yield from misfits.sentences()
     yield from (Line(f"without a score: {n:,} {reason}") for reason, n in reasons.most_common())
-    if labels:
-        labels.require_both()
+    if labels and (fault := labels.fault()):  # the scores are whole all the same
+        yield fault
+    elif labels:
         yield from labels.report()
 
 
@@ -117,14 +118,15 @@ def _look_over(request: VariantRequest, sites: Sites) -> int:
         n += line.variant is not None
         fits = misfits.fits(line, sites)
         if labels:
-            n_alts = len(line.variant.alts) if line.variant else 0
-            labels.note(line, [Score(0.0, "" if fits else NOT_THE_GENOME)] * n_alts)
+            alts = line.variant.alts if line.variant else ()
+            reasons = (NOT_THE_GENOME if not fits else "" if is_spelt(alt) else NOT_SPELT for alt in alts)
+            labels.note(line, [Score(0.0, reason) for reason in reasons])
     if misfits.count and request.mismatch == "error":
         raise DataError(
             _mismatch(request, misfits, f" {misfits.count:,} of {counted(n, 'variant')} at odds with the genome.")
         )
-    if labels:
-        labels.require_both()
+    if labels and (fault := labels.fault()):
+        raise DataError(fault)
     return n
 
 

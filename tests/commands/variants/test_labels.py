@@ -1,12 +1,13 @@
 """Labels and scores of a VCF's lines, gathered line by line."""
 
+import re
+
 import pytest
 from rich.console import Console
 
 from genomask.commands.variants.labels import Labels
 from genomask.commands.variants.ranking import Criterion
 from genomask.data.vcf import Variant, VcfLine
-from genomask.errors import DataError
 from genomask.inference.variants import Score
 
 
@@ -28,10 +29,24 @@ def test_alts_without_a_label_or_a_score_are_left_out():
     assert list(labels.labels) == [1, 0]
     assert list(labels.llrs) == [-2.0, 0.5]
     assert list(labels.equally_long) == [1, 0]
+    assert labels.fault() == ""
+
+
+def test_scored_alts_of_neither_kind_or_of_both_are_counted():
+    lines = [
+        ("CLNSIG=bad/worse|other", ("A",), [Score(-2.0)]),
+        ("CLNSIG=good/good_too", ("A",), [Score(1.0)]),
+        ("CLNSIG=bad|good", ("A",), [Score(-1.0)]),
+        ("CLNSIG=unsure", ("A", "<DEL>"), [Score(-1.0), Score(float("nan"), "not spelt")]),
+        ("CLNSIG=.", ("A",), [Score(-1.0)]),
+    ]
+    said, *_ = gathered("CLNSIG=bad,worse:good", *lines).report()
+    assert said == "2 scored ALTs left out of the ranking, whose CLNSIG is of neither kind, or of both."
+    assert not isinstance(next(gathered("CLNSIG=bad", *lines).report()), str)
 
 
 def test_the_header_says_whether_each_alt_has_a_value_of_its_own():
-    for numbered, expected in ((b"A", [1, 0]), (b".", [1, 1])):
+    for numbered, expected in ((b"A", [1, 0]), (b".", [])):
         labels = Labels(Criterion.parse("KIND=x:y"))
         labels.note(VcfLine(1, b"##INFO=<ID=KIND,Number=" + numbered + b",Type=String>\n", None), [])
         labels.note(VcfLine(2, b"", Variant("1", 1, ".", "G", ("A", "C"), "KIND=x,y")), [Score(0.0), Score(0.0)])
@@ -43,14 +58,12 @@ def test_one_kind_alone_cannot_be_ranked(values):
     labels = gathered("CLNSIG=bad:good", *[(f"CLNSIG={values}", ("A",), [Score(0.0)])] * 3)
     n = 3 * (values == "bad")
     said = rf"{n} of the 3 ALTs that this labels are positive; both kinds .*\. CLNSIG is {values} in this VCF"
-    with pytest.raises(DataError, match=said):
-        labels.require_both()
+    assert re.search(said, labels.fault())
 
 
 def test_an_entry_that_no_variant_has_is_named_with_those_that_are_there():
     labels = gathered("CLNSG=bad:good", ("CLNSIG=bad;AF=0.1", ("A",), [Score(0.0)]))
-    with pytest.raises(DataError, match=r"no variant has CLNSG in its INFO, which has AF, CLNSIG\. Name one of these"):
-        labels.require_both()
+    assert "no variant has CLNSG in its INFO, which has AF, CLNSIG. Name one of these" in labels.fault()
 
 
 def test_kinds_of_change_have_rows_of_their_own_and_few_variants_no_interval():

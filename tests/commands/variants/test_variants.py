@@ -140,9 +140,34 @@ def test_scores_are_held_against_labels_or_a_frequency(place, model_folder):
     *_, few, meaning = ask(place, model_folder, criterion=Criterion.parse("AF<0.42"))
     assert [str(next(iter(column.cells))) for column in few.columns][3].endswith(" [too few]")
     assert "cannot be said of so few" in meaning
-    with pytest.raises(DataError, match=r"0 of the 22 ALTs that this labels are positive; both kinds.* AF is 0"):
+    with pytest.raises(DataError, match=r"0 of the 21 ALTs that this labels are positive; both kinds.* AF is 0"):
         ask(place, model_folder, criterion=Criterion.parse("AF<0"), out=place / "not.tsv")
     assert not (place / "not.tsv").exists()
+
+
+def test_labels_of_spelt_alts_alone_are_looked_at_before_anything_is_written(place, model_folder):
+    (place / "x.vcf").write_text(HEAD + row(50, "<DEL>", "KIND=bad") + row(60, BASES[60] + "A", "KIND=good"))
+    with pytest.raises(DataError, match="0 of the 1 ALTs that this labels are positive"):
+        ask(place, model_folder, criterion=Criterion.parse("KIND=bad"))
+    assert not (place / "o.tsv").exists()
+
+
+def test_scores_stand_where_those_of_one_label_alone_could_be_made(place, model_folder):
+    (place / "x.vcf").write_text(HEAD + row(50, BASES[50] + "A" * 99, "K=bad") + row(60, BASES[60] + "A", "K=good"))
+    said = ask(place, model_folder, criterion=Criterion.parse("K=bad"))
+    assert "0 of the 1 ALTs that this labels are positive" in said[-1]
+    assert (place / "o.tsv").read_text().count("\tNA\n") == 1
+
+
+def test_place_and_ref_are_looked_at_where_an_alt_is_spelt(place, model_folder):
+    unspelt = [f"chr7\t{at}\t.\tN\t<DEL>\t.\t.\tX;\n" for at in (0, 60, 401)]
+    (place / "x.vcf").write_text(
+        HEAD.replace("\tFORMAT\ts1", "") + "".join(unspelt) + "chr7\t70\t.\tn\tNA,AC\t.\t.\t.\n"
+    )
+    assert ask(place, model_folder, out=place / "o.vcf")[0].startswith("1 of 5 ALTs scored")
+    written = [line.split("\t")[7] for line in (place / "o.vcf").read_text().splitlines() if line.startswith("chr7")]
+    assert written[:3] == ["X;GM_LLR=."] * 3
+    assert written[3].startswith("GM_LLR=.,")
 
 
 def test_standard_input_goes_to_standard_output_and_words_elsewhere(place, model_folder, monkeypatch, capsys):
