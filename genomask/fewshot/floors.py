@@ -77,8 +77,11 @@ def _fraction(part: np.ndarray, rest: np.ndarray) -> np.ndarray:
 
 def kmer_features(sequences: list[str], one_hot: bool) -> np.ndarray:
     """(N, F) float64 features; `one_hot` adds the bases by position and needs sequences of one length."""
-    parts = [sequences[at : at + SEQUENCES_AT_ONCE] for at in range(0, len(sequences), SEQUENCES_AT_ONCE)]
-    return np.concatenate([_features(part, one_hot) for part in parts])
+    n_features = sum(4**k for k in KMER_SIZES) + (4 * len(sequences[0]) if one_hot else 0)
+    features = np.empty((len(sequences), n_features))  # filled part by part: joined parts would take the memory twice
+    for at in range(0, len(sequences), SEQUENCES_AT_ONCE):
+        features[at : at + SEQUENCES_AT_ONCE] = _features(sequences[at : at + SEQUENCES_AT_ONCE], one_hot)
+    return features
 
 
 def _features(sequences: list[str], one_hot: bool) -> np.ndarray:

@@ -1,9 +1,11 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from genomask.data.tasks import LabelledTask, read_task
+from genomask.fewshot import floors
 from genomask.fewshot.draws import draw_examples
 from genomask.fewshot.floors import commonest, composition, gc_scorer, kmer_features, kmer_scorer
 
@@ -71,3 +73,15 @@ def test_the_floor_reaches_its_known_accuracy_on_real_tasks(shared_data, task, p
 def test_the_commonest_class_of_a_test_is_what_guessing_gets(tmp_path):
     task = LabelledTask("odd", ["A"] * 4, np.array([1, 0, 1, 1]), ["x", "y"], tmp_path)
     assert commonest(task) == ("y", 0.75)
+
+
+def test_features_made_in_parts_are_held_once(monkeypatch):
+    sequences = ["ACGTTGCA", "GGGTACCA", "TTTTTTTT"] * 500
+    whole = kmer_features(sequences, True)
+    monkeypatch.setattr(floors, "SEQUENCES_AT_ONCE", 64)
+    tracemalloc.start()
+    in_parts = kmer_features(sequences, True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(in_parts, whole)
+    assert peak < 1.5 * whole.nbytes
