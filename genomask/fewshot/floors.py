@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from genomask.data.bases import base_codes
 from genomask.data.tasks import LabelledTask
+from genomask.errors import shown
 from genomask.fewshot.draws import Scorer
 
 KMER_SIZES = (3, 4, 5)
@@ -32,7 +33,7 @@ class Guess(NamedTuple):
 def commonest(test: LabelledTask) -> Guess:
     """What a test gives to one who reads no sequence."""
     counts = np.bincount(test.labels)
-    return Guess(test.classes[int(counts.argmax())], float(counts.max() / counts.sum()))
+    return Guess(shown(test.classes[int(counts.argmax())]), float(counts.max() / counts.sum()))
 
 
 def kmer_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:

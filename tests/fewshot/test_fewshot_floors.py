@@ -1,5 +1,6 @@
 import math
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,7 @@ def test_the_floor_reaches_its_known_accuracy_on_real_tasks(shared_data, task, p
 def test_the_commonest_class_of_a_test_is_what_guessing_gets(tmp_path):
     task = LabelledTask("odd", ["A"] * 4, np.array([1, 0, 1, 1]), ["x", "y"], tmp_path)
     assert commonest(task) == ("y", 0.75)
+    assert commonest(replace(task, classes=["x", "y" * 100])).name == "y" * 60 + "..."
 
 
 def test_features_made_in_parts_are_held_once(monkeypatch):
