@@ -9,7 +9,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from genomask.auto_classes import tokenizer_classes
-from genomask.commands.run_folder.card import Reads, export_card
+from genomask.commands.run_folder.card import NOTHING, PLAIN_DNA, PLAIN_TEXT, Reads, export_card, spaced_kmers
 from genomask.data.tokenizers.saved import TOKENIZER_FILES, kmer_size
 from genomask.encoders.bridges import EXPORTS, Form
 from genomask.encoders.settings import EncoderSettings
@@ -39,9 +39,9 @@ def export(model: Path, to: str, out: Path) -> str:
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
         write_weights_digest(folder)
-        reads = _copy_tokenizer(model, folder)
+        reads = _copy_tokenizer(model, folder, to)
         (folder / "README.md").write_text(export_card(_old_card(model), to, reads), encoding="utf-8")
-    with_tokenizer = "without a tokenizer, as it came" if reads == Reads.NOTHING else "with its tokenizer"
+    with_tokenizer = "without a tokenizer, as it came" if reads == NOTHING else "with its tokenizer"
     return f"{out}: {len(tensors)} tensors under {to}'s names, {with_tokenizer}"
 
 
@@ -65,24 +65,25 @@ def _old_card(model: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def _copy_tokenizer(model: Path, folder: Path) -> Reads:
+def _copy_tokenizer(model: Path, folder: Path, scheme: str) -> Reads:
     """Copy the tokenizer's files, if there are any; overlapping k-mers of ours are written as DNABERT's."""
     there = [model / name for name in TOKENIZER_FILES if (model / name).is_file()]
     for path in there:
         shutil.copyfile(path, folder / path.name)
     if not there:
-        return Reads.NOTHING
+        return NOTHING
     ours = folder / "tokenizer_config.json"
     said = _tokenizer_settings(model / ours.name) if ours.is_file() else {}
     if said.get("tokenizer_class") == "KmerTokenizer":
         if said["stride"] != 1:
-            return Reads.DNA
-        ours.write_text(json.dumps(DNABERTS, indent=2) + "\n", encoding="utf-8")
+            return PLAIN_DNA
+        kept = {key: said[key] for key in ("model_max_length",) if key in said}
+        ours.write_text(json.dumps(DNABERTS | kept, indent=2) + "\n", encoding="utf-8")
     elif str(said.get("tokenizer_class")) in dict(tokenizer_classes()):
-        return Reads.DNA
+        return PLAIN_DNA
     words = folder / "vocab.txt"
-    is_dnaberts = words.is_file() and kmer_size(words.read_text(encoding="utf-8", errors="replace").split()) is not None
-    return Reads.KMERS if is_dnaberts else Reads.TEXT
+    k = kmer_size(words.read_text(encoding="utf-8", errors="replace").split()) if words.is_file() else None
+    return PLAIN_TEXT if k is None else spaced_kmers(k, scheme)
 
 
 def _tokenizer_settings(path: Path) -> dict[str, Any]:

@@ -62,7 +62,9 @@ def test_bert_there_and_back_loads_strictly_in_transformers_with_every_tensor_bi
     written = load_file(tmp_path / "out" / "model.safetensors")
     theirs = BertForMaskedLM.from_pretrained(bert_folder)
     assert all(torch.equal(written[name], x) for name, x in theirs.state_dict().items())
-    strict = BertForMaskedLM(BertConfig.from_pretrained(tmp_path / "out"))
+    config = BertConfig.from_pretrained(tmp_path / "out")
+    assert config.attention_probs_dropout_prob == 0.0  # ours has none
+    strict = BertForMaskedLM(config)
     strict.load_state_dict(written, strict=True)
     loaded, found = BertForMaskedLM.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not any(found.values())
@@ -107,6 +109,7 @@ def test_overlapping_kmers_are_written_as_dnaberts_and_neighbouring_ones_as_ours
     export(model_folder, "mosaicbert", tmp_path / "overlapping")
     theirs = AutoTokenizer.from_pretrained(tmp_path / "overlapping")
     assert isinstance(theirs, BertTokenizer)
+    assert theirs.model_max_length == KmerTokenizer(k=3).model_max_length == 512
     ours = open_tokenizer(tmp_path / "overlapping")
     assert theirs("ACG CGT")["input_ids"] == ours("ACGT")["input_ids"] == KmerTokenizer(k=3)("ACGT")["input_ids"]
     KmerTokenizer(k=3, stride=3).save_pretrained(model_folder)

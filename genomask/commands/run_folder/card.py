@@ -4,9 +4,8 @@ As Hugging Face's model cards: a YAML header, then Markdown. No licence is guess
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from huggingface_hub import ModelCard, ModelCardData
 from yaml import YAMLError
@@ -58,21 +57,29 @@ NEEDED = "import genomask  # teaches the Auto classes this model and its tokeniz
 DNA = "ACGTACGTACGT"
 
 
-class Reads(Enum):
+class Reads(NamedTuple):
     """What the tokenizer of an exported folder reads: an example in Python, a line before it, and a word on it."""
 
-    NOTHING = ('"..."', "", "No tokenizer came with the model: bring its own.")
-    TEXT = ('"a few words"', "", "")
-    DNA = (f'"{DNA}"', "import genomask  # teaches AutoTokenizer this tokenizer\n", "")
-    KMERS = (
-        '"ACGTAC CGTACG"', "",
-        "The tokenizer reads k-mers between spaces, as DNABERT's (here k = 6): transformers' answers `[UNK]` to plain "
-        "DNA, which genomask cuts into k-mers itself.",
-    )  # fmt: skip
+    example: str
+    imports: str = ""
+    word: str = ""
 
 
-EXAMPLES = {"genome": Reads.DNA.value[0], "text": Reads.TEXT.value[0]}
+NOTHING = Reads('"..."', word="No tokenizer came with the model: bring its own.")
+PLAIN_TEXT = Reads('"a few words"')
+PLAIN_DNA = Reads(f'"{DNA}"', "import genomask  # teaches AutoTokenizer this tokenizer\n")
+EXAMPLES = {"genome": PLAIN_DNA.example, "text": PLAIN_TEXT.example}
 """What the tokenizer of a run reads, in Python, by the kind of its recipe."""
+
+
+def spaced_kmers(k: int, scheme: str) -> Reads:
+    """DNABERT's k-mers, which genomask cuts itself and transformers wants between spaces."""
+    word = (
+        f"transformers reads k-mers between spaces, as DNABERT's (here k = {k}), and answers `[UNK]` to plain DNA, "
+        "which genomask cuts into k-mers itself."
+    )
+    is_cut = HOW[scheme][0] == "genomask"
+    return Reads(f'"{DNA if is_cut else f"{DNA[:k]} {DNA[1 : k + 1]}"}"', word=word)
 
 
 def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: MosaicBertForMaskedLM, out: Path) -> str:
@@ -124,10 +131,16 @@ def export_card(before: str, scheme: str, reads: Reads) -> str:
     text = text.strip() or f"# A masked language model in {scheme}'s names"
     title, *sections = text.split("\n## ")
     kept = [f"## {section.strip()}" for section in sections if not section.startswith(LOADING.removeprefix("## "))]
-    example, imports, word = reads.value
+    example, imports, word = reads
     how = how.format(example=example, auto=AUTO.format(imports=imports, example=example))
-    header = {"tags": ["fill-mask", "masked-lm", scheme]} | header | {"library_name": library}
+    header |= {"tags": _tags(header.get("tags"), scheme), "library_name": library}
     return card_text(ModelCardData(**header), [part for part in (title.strip(), LOADING, how, word, *kept) if part])
+
+
+def _tags(before: Any, scheme: str) -> list[Any]:
+    """Those of the old card, if it has a list of them, with the scheme that the model is in now."""
+    kept = before if isinstance(before, list) else ["fill-mask", "masked-lm"]
+    return [*(tag for tag in kept if tag not in ("mosaicbert", "bert")), scheme]
 
 
 def _parts_of(card: str) -> tuple[dict[str, Any], str]:

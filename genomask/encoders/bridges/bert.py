@@ -70,6 +70,7 @@ def to_bert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Ten
         "model_type": "bert",
         "architectures": ["BertForMaskedLM"],
         "hidden_act": "gelu",
+        "attention_probs_dropout_prob": 0.0,  # where it is absent transformers takes 0.1
         "tie_word_embeddings": True,
         **{name: getattr(config, name) for name in SHARED_SETTINGS},
     }

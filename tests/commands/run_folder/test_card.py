@@ -81,13 +81,16 @@ def test_a_runs_card_names_its_data_strategy_and_scores_and_its_lines_load_the_m
     ("scheme", "form", "library"),
     [("mosaicbert", {}, "genomask"), ("bert", {"positions": "learned", "mlp": "dense"}, "transformers")],
 )
-@pytest.mark.parametrize("stride", [1, 6])
-def test_the_lines_of_an_exported_card_load_the_model(stride, scheme, form, library, tmp_path):
-    model = saved(tmp_path / "model", KmerTokenizer(k=6, stride=stride), **form)
+@pytest.mark.parametrize(("k", "stride"), [(1, 1), (4, 1), (6, 1), (6, 6)])
+def test_the_lines_of_an_exported_card_load_the_model(k, stride, scheme, form, library, tmp_path):
+    model = saved(tmp_path / "model", KmerTokenizer(k=k, stride=stride), **form)
+    (tmp_path / "model" / "README.md").write_text("---\ntags: [dna, mosaicbert]\n---\n# Yeast\n")
     export(tmp_path / "model", scheme, tmp_path / "out")
-    assert ModelCard.load(tmp_path / "out" / "README.md").data.library_name == library
-    dna = "ACGTACG" if stride == 1 else "ACGTACGTACGT"
-    expected = model(**KmerTokenizer(k=6, stride=stride)(dna, return_tensors="pt")).logits
+    card = ModelCard.load(tmp_path / "out" / "README.md")
+    assert (card.data.library_name, card.data.tags) == (library, ["dna", scheme])
+    assert (f"(here k = {k})" in card.text) == (stride == 1)
+    dna = "ACGTACGTACGT"[: k + 1] if scheme == "bert" and stride == 1 else "ACGTACGTACGT"
+    expected = model(**KmerTokenizer(k=k, stride=stride)(dna, return_tensors="pt")).logits
     torch.testing.assert_close(logits_by_the_card(tmp_path / "out"), expected, rtol=1e-5, atol=1e-5)
 
 
