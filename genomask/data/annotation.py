@@ -22,16 +22,22 @@ GENES, TRANSCRIPTS = ("gene",), ("transcript", "mRNA")
 """Types of a row, its third column."""
 NAMED_BY = ("gene_id", "gene_name", "gene", "Name", "ID", "locus_tag")
 COLUMNS = 9
+CIRCULAR = "Is_circular=true"
+"""What GFF3 says of a circular record: genes over its origin end beyond its last base."""
 _ATTRIBUTE = re.compile(rf'(?:^|[;\s])({"|".join(NAMED_BY)})(?:=|\s+)"?([^";]+)')
 
 
 class Feature(NamedTuple):
-    """A gene, or a region of a BED file; start and stop count in `genome.codes`."""
+    """A gene, or a region of a BED file; start and stop count in `genome.codes`.
+
+    A gene over the origin of a circular record is two, one of which has the start of the gene.
+    """
 
     names: frozenset[str]
     start: int
     stop: int
     reverse: bool
+    has_start: bool = True
 
 
 def read_features(path: Path, genome: Genome) -> list[Feature]:
@@ -39,7 +45,8 @@ def read_features(path: Path, genome: Genome) -> list[Feature]:
     if _is_gff(path):
         rows = list(_gff_rows(path))
         wanted = GENES if any(row.kind in GENES for row in rows) else TRANSCRIPTS
-        found = list(_on_records(path, [row for row in rows if row.kind in wanted], genome))
+        circular = {row.record for row in rows if row.is_circular}
+        found = list(_on_records(path, [row for row in rows if row.kind in wanted], genome, circular))
     else:
         found = [Feature(frozenset((r.name,)), r.start, r.stop, r.reverse) for r in read_regions(path, genome)]
     if not found:
@@ -54,6 +61,7 @@ def bodies(features: list[Feature]) -> np.ndarray:
 
 def around_starts(features: list[Feature], genome: Genome, upstream: int, downstream: int) -> np.ndarray:
     """(n, 2) int64 union of the bases before and after the start of each feature, by its strand, in its record."""
+    features = [feature for feature in features if feature.has_start]
     starts = np.array([feature.stop if feature.reverse else feature.start for feature in features], dtype=np.int64)
     reverse = np.array([feature.reverse for feature in features])
     record = np.searchsorted(genome.offsets, [feature.start for feature in features], side="right") - 1
@@ -69,6 +77,7 @@ class _Row(NamedTuple):
     stop: int
     reverse: bool
     names: frozenset[str]
+    is_circular: bool  # so this row says of its record
     line: int
 
 
@@ -92,12 +101,14 @@ def _gff_rows(path: Path) -> Iterator[_Row]:
         bounds = cells[3:5]
         if len(cells) < COLUMNS or not all(map(is_position, bounds)):
             raise DataError(f"{path}, line {number}: not a line of GTF or GFF: nine columns between tabs are expected.")
-        if cells[2] in GENES + TRANSCRIPTS:
+        is_circular = CIRCULAR in cells[8].split(";")
+        if cells[2] in GENES + TRANSCRIPTS or is_circular:
             names = frozenset(name.strip() for _, name in _ATTRIBUTE.findall(cells[8]))
-            yield _Row(cells[0], cells[2], int(bounds[0]) - 1, int(bounds[1]), cells[6] == "-", names, number)
+            start, stop = map(int, bounds)
+            yield _Row(cells[0], cells[2], start - 1, stop, cells[6] == "-", names, is_circular, number)
 
 
-def _on_records(path: Path, rows: list[_Row], genome: Genome) -> Iterator[Feature]:
+def _on_records(path: Path, rows: list[_Row], genome: Genome, circular: set[str]) -> Iterator[Feature]:
     """The rows by place in the genome; those of records that it does not have, as of patches, are passed over."""
     bounds = records_of(genome)
     spelt = {name: same_record(name, bounds) for name in {row.record for row in rows}}
@@ -106,9 +117,13 @@ def _on_records(path: Path, rows: list[_Row], genome: Genome) -> Iterator[Featur
         if record is None:
             continue
         offset, end = bounds[record]
-        if not 0 <= row.start < row.stop <= end - offset:
+        over = max(0, row.stop - (end - offset)) if row.record in circular else 0  # bases behind the origin
+        if not 0 <= row.start < row.stop - over <= end - offset or over > end - offset:
             raise DataError(
                 f"{path}, line {row.line}: {row.start + 1}-{row.stop} is not a part of record {shown(record)}, which "
                 f"has {end - offset:,} bases."
             )
-        yield Feature(row.names, offset + row.start, offset + row.stop, row.reverse)
+        start, stop = offset + row.start, offset + row.stop - over
+        yield Feature(row.names, start, stop, row.reverse, has_start=not (over and row.reverse))
+        if over:
+            yield Feature(row.names, offset, offset + over, row.reverse, has_start=row.reverse)

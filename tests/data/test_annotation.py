@@ -33,19 +33,19 @@ def read(tmp_path, text, genome):
 
 def test_genes_of_gtf_lie_where_they_say_whether_or_not_records_are_called_chr(tmp_path, genome):
     first, second = read(tmp_path, GTF, genome)  # the third is on a patch that the genome has not
-    assert first == ({"g1", "ABC1"}, 10, 20, False)
-    assert second == ({"g2"}, 30, 40, True)
+    assert first == ({"g1", "ABC1"}, 10, 20, False, True)
+    assert second == ({"g2"}, 30, 40, True, True)
 
 
 def test_transcripts_are_taken_where_there_is_no_gene(tmp_path, genome):
-    assert read(tmp_path, GFF, genome) == [({"t1", "thrL", "b"}, 104, 110, True)]
+    assert read(tmp_path, GFF, genome) == [({"t1", "thrL", "b"}, 104, 110, True, True)]
 
 
 def test_regions_of_bed_are_taken_with_their_names(tmp_path, genome):
     text = "chr1\t5\t9\tx\t0\t-\n2\t0\t50\n"
     assert read(tmp_path, text, genome) == [
-        ({"x"}, 5, 9, True),
-        ({"2:0-50"}, 100, 150, False),
+        ({"x"}, 5, 9, True, True),
+        ({"2:0-50"}, 100, 150, False, True),
     ]
 
 
@@ -54,6 +54,18 @@ def test_bases_around_starts_follow_the_strand_and_stay_in_the_record(tmp_path, 
     assert around_starts(features, genome, 4, 7).tolist() == [[6, 17], [63, 74], [100, 107]]
     assert around_starts(features, genome, 0, 10).tolist() == [[10, 20], [60, 70], [100, 110]]
     assert np.array_equal(bodies(features), [[10, 20], [60, 70], [100, 105]])
+
+
+@pytest.mark.parametrize(("strand", "around"), [("+", [[137, 147]]), ("-", [[103, 113]])])
+def test_a_gene_over_the_origin_of_a_circular_record_goes_on_at_its_first_base(tmp_path, genome, strand, around):
+    text = f"2\tR\tregion\t1\t50\t.\t+\t.\tID=r;Is_circular=true\n2\tR\tgene\t41\t60\t.\t{strand}\t.\tID=a\n"
+    features = read(tmp_path, text, genome)
+    assert bodies(features).tolist() == [[100, 110], [140, 150]]
+    assert {name for feature in features for name in feature.names} == {"a"}
+    assert around_starts(features, genome, 3, 7).tolist() == around
+    for other in (text.replace("Is_c", "is_c"), text.replace("\t60", "\t101"), text.replace("\t41\t60", "\t51\t60")):
+        with pytest.raises(DataError, match="is not a part of record 2, which has 50 bases"):
+            read(tmp_path, other, genome)
 
 
 @pytest.mark.parametrize(
