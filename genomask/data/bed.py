@@ -1,5 +1,6 @@
 """A BED file and a genome in, the regions as intervals of the genome's codes out."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,9 @@ import numpy as np
 from genomask.data.genome import Genome
 from genomask.data.intervals import intersect, is_position, union
 from genomask.data.lines import numbered_lines
-from genomask.errors import DataError, shown
+from genomask.errors import DataError, counted, shown
+
+log = logging.getLogger(__name__)
 
 HEADERS = ("track", "browser")
 """First words of lines that tell a genome browser how to show the regions."""
@@ -30,6 +33,32 @@ def read_bed(path: Path, genome: Genome, flank: int = 0) -> np.ndarray:
     if len(found) == 0:
         raise DataError(f"{path}: no region holds a base A, C, G or T of this genome. Check that they belong together.")
     return found
+
+
+def read_exclusions(path: Path, genome: Genome) -> np.ndarray:
+    """(m, 2) int64 union of the regions of a BED file, also where that is N alone, as in a list of gaps.
+
+    Those of records that the genome does not have are passed over, and counted in a log line. Raises DataError for a
+    line that is no region, and where all are of other records, which has to do with names.
+    """
+    records, rows, elsewhere = records_of(genome), [], 0
+    for number, line in numbered_lines(path):
+        if not _is_region(line):
+            continue
+        name, *bounds = line.split()[:3]
+        if name not in records and _are_bounds(bounds):
+            elsewhere += 1
+        else:
+            rows.append(_region(path, number, line, records, flank=0))
+    if not rows:
+        known = ", ".join(map(shown, list(records)[:5]))
+        raise DataError(
+            f"{path}: no region is of a record of this genome, whose records begin with: {known}. Give the file the "
+            "genome's names."
+        )
+    if elsewhere:
+        log.info("%s: %s of records that the genome does not have, passed over", path, counted(elsewhere, "region"))
+    return union(np.array(rows, dtype=np.int64))
 
 
 class Region(NamedTuple):

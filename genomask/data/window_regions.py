@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from genomask.data.annotation import around_starts, bodies, read_features
-from genomask.data.bed import read_bed
+from genomask.data.bed import read_bed, read_exclusions
 from genomask.data.genome import Genome
 from genomask.data.intervals import intersect, subtract, union
 from genomask.errors import DataError, quoted
@@ -22,7 +22,7 @@ def usable_bases(genome: Genome, include: Sequence[str], exclude: Sequence[str],
     if include:
         included = union(*(read_bed(Path(file), genome) for file in include))
         usable = intersect(included, usable)
-    excluded = [read_bed(Path(file), genome) for file in exclude]
+    excluded = [read_exclusions(Path(file), genome) for file in exclude]
     held_out = [_held_out(genome, text) for text in holdout]
     return subtract(usable, union(*excluded, *held_out))
 

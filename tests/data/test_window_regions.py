@@ -56,6 +56,21 @@ def test_excluded_and_held_out_regions_and_genes_are_never_seen(genome, tmp_path
         assert training.mean() > 0.2
 
 
+def test_gaps_and_records_that_the_genome_lacks_may_be_excluded(genome, tmp_path, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "gaps.bed").write_text("a\t9000\t9100\nb\t5\t9\nc\t5\t9\n")
+    assert windows(genome, exclude=(str(tmp_path / "gaps.bed"),)).train(0, 9) is not None
+    assert "gaps.bed: 2 regions of records that the genome does not have, passed over" in caplog.text
+    for text, said in (
+        ("chra\t5\t9\n", "no region is of a record of this genome, whose records begin with: a"),
+        ("b\tx\t9\n", "line 1: the genome has no record 'b'"),
+        ("a\t5\t90000\n", "line 1: 5-90000 is not a part of record a"),
+    ):
+        (tmp_path / "gaps.bed").write_text(text)
+        with pytest.raises(DataError, match=said):
+            windows(genome, exclude=(str(tmp_path / "gaps.bed"),))
+
+
 def test_windows_near_starts_lie_around_them_on_their_strand_and_cross_no_n(genome, tmp_path):
     near = {"near": str(tmp_path / "genes.gtf"), "upstream": 300, "downstream": 100}
     training, _ = seen(windows(genome, **near))

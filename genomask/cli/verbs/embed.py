@@ -23,7 +23,10 @@ def embed(
     ] = inputs.STDOUT,
     pooling: Annotated[
         Literal["mean", "center", "cls", "tokens"],
-        typer.Option(help="A sequence's vector, from its tokens'; tokens: all of them, with the bases they cover."),
+        typer.Option(
+            help="A sequence's vector, from its tokens'; tokens: all of them, with the bases they cover, "
+            "counted along the sequence as read."
+        ),
     ] = "mean",
     genome: RegionsOf = [],  # noqa: B006 - typer copies it
     sequence_column: TableColumn = "",
