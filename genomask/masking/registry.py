@@ -11,6 +11,7 @@ Parameters with defaults are the strategy's own settings: `every-third:phase=1` 
 import inspect
 import logging
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import numpy as np
 
 from genomask.errors import SettingsError
 from genomask.masking.jit import jit
-from genomask.masking.sequence import PACKED, SETTINGS, VOCABULARY, over_sequences
+from genomask.masking.sequence import PACKED, SEQUENCE, SETTINGS, VOCABULARY, over_sequences, select_by_pointer
 
 Units = Literal["any", "dna", "text"]
 Need = Literal["npmi", "windows", "every length"]
@@ -30,6 +31,8 @@ Need = Literal["npmi", "windows", "every length"]
 depends much on the sequence; its rate solved at every short length, since its fraction jumps from one to the next."""
 
 log = logging.getLogger(__name__)
+warnings.filterwarnings("ignore", "First-class function type", numba.NumbaExperimentalFeatureWarning)
+"""Said at each call of a function that is given to another one, as those of a person's own are."""
 
 
 class RateFormulas(NamedTuple):
@@ -78,23 +81,17 @@ class StrategySpec:
     @cached_property
     def machine_code(self) -> Any:
         """`mask` on every sequence of a batch, compiled; None for one of a person's own that numba cannot compile."""
-        parameters = numba.types.Tuple([numba.typeof(value) for value in self.parameters.values()])
+        if not self.source:
+            return _compiled(jit(over_sequences(jit(self.mask))), *map(numba.typeof, self.parameters.values()))
+        signature = numba.void(SEQUENCE, *map(numba.typeof, self.parameters.values()))
         try:
-            if self.source:
-                mask = numba.njit(nogil=True, boundscheck=True)(self.mask)
-                select = numba.njit(nogil=True)(over_sequences(mask, on_copies=True))
-            else:
-                select = jit(over_sequences(jit(self.mask)))
-            out = numba.int32[::1], numba.float32[::1]
-            select.compile(numba.boolean(PACKED, VOCABULARY, SETTINGS, parameters, *out))
-        except Exception as error:  # numba raises errors of all kinds for what it does not know
-            if not self.source:
-                raise
+            mask = numba.njit(signature, nogil=True, boundscheck=True)(self.mask)
+        except Exception as error:  # noqa: BLE001 - numba raises errors of all kinds for what it does not know
             why = str(error).partition("\n\x1b[1m")[2].partition("\n")[0][:80] or type(error).__name__
             log.info("masking strategy %r is interpreted, not compiled, and some 100 times slower: %s", self.name, why)
             return None
-        select.disable_compile()
-        return select
+        select = _compiled(select_by_pointer, numba.types.FunctionType(signature), *signature.args[1:])
+        return lambda *given: select(*given[:3], (mask, *given[3]), *given[4:])
 
     def asking(
         self, formula: Callable[..., Any], parameters: Mapping[str, Any], as_expected: Callable[[Any], Any]
@@ -122,6 +119,15 @@ class StrategySpec:
                 raise
             what = " ".join(f"{type(error).__name__}: {error}".split())
             raise SettingsError(f"masking strategy {self.name!r} fails {where}: {what}") from error
+
+
+def _compiled(select: Any, *parameters: numba.types.Type) -> Any:
+    """What masks a whole batch, compiled for parameters of these types, and for no others when it is called."""
+    out = numba.int32[::1], numba.float32[::1]
+    select.disable_compile(False)
+    select.compile(numba.boolean(PACKED, VOCABULARY, SETTINGS, numba.types.Tuple(parameters), *out))
+    select.disable_compile()
+    return select
 
 
 def number_to(most: float, value: Any) -> float:

@@ -144,10 +144,21 @@ def over_sequences(mask: Callable[..., None], on_copies: bool = False) -> Callab
     return select
 
 
+@jit
+def _by_pointer(sequence: Sequence, mask: Callable[..., None], *parameters: Any) -> None:
+    mask(sequence, *parameters)
+
+
+select_by_pointer = jit(over_sequences(_by_pointer, on_copies=True))
+"""The same for a function of a person's own, given as the first parameter: compiled once, whatever the function is."""
+
 _WHOLE, _FLAG, _REAL = (np.zeros(1, dtype=dtype) for dtype in (np.int64, np.bool_, np.float64))
+_TABLES = Vocabulary(1, 1, 1, _WHOLE, _FLAG, _WHOLE, _FLAG, np.zeros((1, 1), dtype=np.uint8), _WHOLE)
+_MARKS = _FLAG, _FLAG, _REAL.astype(np.float32)
 PACKED = numba.typeof(Packed(_WHOLE, _WHOLE, _WHOLE.view(np.uint64)))
-VOCABULARY = numba.typeof(Vocabulary(1, 1, 1, _WHOLE, _FLAG, _WHOLE, _FLAG, np.zeros((1, 1), dtype=np.uint8), _WHOLE))
+VOCABULARY = numba.typeof(_TABLES)
 SETTINGS = numba.typeof(Settings(_REAL, _REAL))
+SEQUENCE = numba.typeof(Sequence(_WHOLE, _WHOLE, _WHOLE, _FLAG, *_MARKS, _TABLES, _REAL, np.uint64(0), np.uint64(0)))
 """The types that every strategy is compiled for."""
 
 
