@@ -44,9 +44,11 @@ fuzz: $(STAMP)
 rehearse-gpu: $(STAMP)
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m rehearsal
 
-# transformers' own common tests, which pip fetches, on our models and tokenizer; BERT's results beside them.
+# transformers' own common tests, which pip fetches, on our models and tokenizer; BERT's results beside them. What they
+# need besides lies in a folder of its own, so that no other process meets it half installed.
 conformance: $(STAMP)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[conformance]"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  --no-deps --upgrade --target build/conformance/packages parameterized peft
 	$(VENV)/bin/python tests/conformance/run.py
 
 check: $(STAMP)

@@ -53,7 +53,7 @@ def run(source: Path) -> Outcomes:
     files = [HERE / "encoders.py", HERE / "kmer_tokenizer.py"]
     plain = ["-c", os.devnull, f"--rootdir={HERE}", "--noconftest", "-p", "no:cacheprovider", "-W", "ignore", "-q"]
     command = [sys.executable, "-m", "pytest", *plain, "-n", "2", "--dist", "loadscope", f"--junitxml={report}", *files]
-    paths = os.pathsep.join(map(str, (source, HERE, ROOT)))
+    paths = os.pathsep.join(map(str, (source, HERE, ROOT, WORK / "packages")))
     surroundings = os.environ | {"PYTHONPATH": f"{paths}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
                                  "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}  # fmt: skip
     joined = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
