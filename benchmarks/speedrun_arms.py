@@ -136,6 +136,7 @@ FAST = Arm("genome-fast", "genome-fast")
 ONE_LAYER = changed(FAST, "one layer", "encoder.num_hidden_layers=1")
 EVERY_CHANNEL = changed(FAST, "its stem in every channel", "encoder.stem_fraction=1.0")
 QUARTER = replace(FAST, name="genome-fast, a quarter of the budget", fraction=0.25)
+FIFTH = replace(FAST, name="genome-fast, a fifth of the budget", fraction=0.2)
 MUON, MORE = "optimizer.name=muon", "masking.mask_rate=0.30"
 MUON_30 = Arm("muon, 30 %, 32 windows a step", "genome-tiny", (MUON, MORE, HALF))
 ROTARY = changed(MUON_30, "rotary", "encoder.positions=rotary-directed")
@@ -190,6 +191,13 @@ RACES = {
     "logo": Race(
         (BERT, BERT_BEST, MOSAICBERT, MOSAIC_BEST, TINY, FAST),
         further=(BERT_BEST, MOSAICBERT, MOSAIC_BEST),
+        changes=LOGO,
+    ),
+    "logo-rates": Race(
+        (*(at_rate(BERT_FREE, rate) for rate in (4e-4, 1e-3, 3e-3)), FIFTH),
+        target=BERT_BEST,
+        before=BERT_BEST,
+        further=(at_rate(BERT_FREE, 4e-4), at_rate(BERT_FREE, 1e-3)),
         changes=LOGO,
     ),
     "published": Race((BERT, MOSAICBERT, TINY, MUON_30, ROTARY, FAST, QUARTER)),
@@ -264,6 +272,7 @@ RACES = {
         ),
     ),
 }
-"""All; all at another size, the peers at their best of those rates; without the search for rates; the record, the one
-before it and the peer at its best rate; one switch after the other, without a stem; a stem in every channel, in half of
-them and in a quarter; one layer beside two; switches with a stem; all of text, and its switches."""
+"""All; all at another size, the peers at their best of those rates; at that size HF BERT at three rates, and ours in a
+fifth of the seconds; without the search for rates; the record, the one before it and the peer at its best rate; one
+switch after the other, without a stem; a stem in every channel, in half of them and in a quarter; one layer beside two;
+switches with a stem; all of text, and its switches."""

@@ -94,16 +94,16 @@ def sentences(runs: list[dict], race: Race) -> list[str]:
             p = against_before(runs, row["side"], race)
             tested = "" if p is None else f"; sooner than {race.before.name} at its end: one-sided p = {p:.2g}"
             words.append(f"{row['side']}: {row['times_sooner']:.2f} x fewer CPU seconds ({parts}){tested}")
-    return [*words, *_at_equal_seconds(runs, race)]
+    return [*words, *_at_the_end(runs, race)]
 
 
-def _at_equal_seconds(runs: list[dict], race: Race) -> list[str]:
-    """How each arm with the whole budget ends, against the record so far: a paired t test over the seeds."""
+def _at_the_end(runs: list[dict], race: Race) -> list[str]:
+    """How each arm ends, with its part of the budget, against the record so far: a paired t test over the seeds."""
     words, before = [], ends_of(race.before.name, runs)
     for arm in race.arms:
         ends = ends_of(arm.name, runs)
         both = sorted(ends.keys() & before.keys())
-        if arm.fraction == 1.0 and arm.name != race.before.name and len(both) >= LEAST_SEEDS:
+        if arm.name != race.before.name and len(both) >= LEAST_SEEDS:
             lower = [before[seed] - ends[seed] for seed in both]
             words.append(
                 f"{arm.name} ends {statistics.mean(lower):+.4f} {race.score} below {race.before.name}, "
