@@ -9,9 +9,8 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(VENV)/bin/genomask demo
 
-# One thread for each of three test processes: more would fight over two cores, and of two one often waits for others
-# that it started.
-PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist worksteal
+# One thread for each of two test processes. Each of them costs some 20 seconds to begin with, all that it imports.
+PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 test: $(STAMP)
 	$(PYTEST) $(TESTS)
 
