@@ -55,10 +55,10 @@ def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     return next((name for name, x in tensors.items() if x.is_floating_point() and not torch.isfinite(x).all()), None)
 
 
-def require_finite(tensors: Mapping[str, Tensor], step: int, advice: str = ADVICE) -> None:
-    """Raises TrainingError, with advice, where the weights or moments after `step` steps are not finite."""
+def require_finite(tensors: Mapping[str, Tensor], step: int) -> None:
+    """Raises TrainingError where the weights or moments after `step` steps are not finite."""
     if name := first_not_finite(tensors):
-        raise TrainingError(f"{name} is not finite after step {step}, so it was not saved; {advice}")
+        raise TrainingError(f"{name} is not finite after step {step}, so it was not saved; {ADVICE}")
 
 
 def require_finite_scores(scores: Mapping[str, float], step: int) -> Mapping[str, float]:

@@ -125,9 +125,9 @@ class Tracking:
 @contextmanager
 def tracking(name: str, out: Path) -> Iterator[Tracking]:
     """The tracker of that name, closed at the end, also of a run that fails."""
-    tracking, failed = Tracking(name, out), True
+    tracker, failed = Tracking(name, out), True
     try:
-        yield tracking
+        yield tracker
         failed = False
     finally:
-        tracking.close(failed=failed)
+        tracker.close(failed=failed)
