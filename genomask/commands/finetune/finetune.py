@@ -36,6 +36,7 @@ from genomask.inference.forward import logits
 from genomask.report.classifier_plots import answers, loss_curves, predictions
 from genomask.report.tables import rich_table
 from genomask.training.environment import FIRST
+from genomask.training.finite import require_finite
 from genomask.training.metrics_log import read_metrics
 
 WRITTEN = (RECORD, FIRST, "metrics.jsonl", "model/", "curves.*", "confusion.*", "scatter.*")
@@ -143,6 +144,7 @@ def _draw(job: Job, guessed: float) -> Path:
 def _save(job: Job, scores: pd.DataFrame, where: str) -> None:
     """`model/` in Hugging Face layout, whole or not at all."""
     model = job.loaded.model
+    require_finite(model.state_dict(), read_metrics(job.out / "metrics.jsonl")[-1]["step"])
     transformers_logging.disable_progress_bar()
     with atomic_folder(job.out / "model") as folder:
         model.save_pretrained(folder)

@@ -19,7 +19,7 @@ from genomask.commands.finetune.job import Request
 from genomask.commands.predict import predict
 from genomask.data.examples import ExampleColumns
 from genomask.data.sequences import SequenceFile
-from genomask.errors import DataError, SettingsError, Stopped, UserError
+from genomask.errors import DataError, SettingsError, Stopped, TrainingError, UserError
 from genomask.fewshot.finetune import FineTuneSettings
 from genomask.fewshot.fitting import Fitting
 from genomask.fewshot.metrics import METRICS
@@ -331,3 +331,16 @@ def test_the_script_of_the_page_trains_under_trainer_and_predict_reads_what_it_s
     assert header.split("\t")[2:] == ["middling", "poor", "rich"]
     found = {row.split("\t")[1] for row in rows}
     assert found <= {"middling", "poor", "rich"}
+
+
+def test_weights_that_are_not_finite_are_no_model(request_for, monkeypatch):
+    def spoil(job):
+        embeddings = job.loaded.model.get_input_embeddings().weight.data
+        embeddings[job.loaded.tokenizer.mask_token_id] = torch.inf  # which no sequence reads
+        return 5.0, dict.fromkeys(METRICS, 0.5)
+
+    monkeypatch.setattr(f"{COMMAND}.finetune.constant_guess", spoil)
+    request = request_for()
+    with pytest.raises(TrainingError, match="not finite after step 12, so it was not saved"):
+        run(request)
+    assert not (request.out / "model").exists()
