@@ -26,7 +26,9 @@ def flex(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout
     """FlexAttention over the whole pack; blocks of scores between two sequences are never computed."""
     mask = mask_of(queries, layout, len(k))
     width = q.shape[-1]
-    q, k, v = (F.pad(x.transpose(0, 1)[None], (0, max(0, NARROWEST - width))) for x in (q, k, v))
+    q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
+    if width < NARROWEST:  # else `pad` would copy all the same
+        q, k, v = (F.pad(x, (0, NARROWEST - width)) for x in (q, k, v))
     # a compiled model takes the kernel into its own graph; to set the compiler's limits there would compile it again
     attend: Any = flex_attention if torch.compiler.is_compiling() else kernel()
     mixed: Tensor = attend(q, k, v, score_mod=_alibi(queries, layout.slopes), block_mask=mask, scale=width**-0.5)
