@@ -21,7 +21,7 @@ from genomask.errors import DataError, SettingsError, TrainingError
 from genomask.fewshot.draws import align_classes, check_pool, smallest_class
 from genomask.fewshot.floor_test import against_floors
 from genomask.fewshot.floors import Guess, commonest
-from genomask.fewshot.methods import WITHOUT_MODEL
+from genomask.fewshot.methods import PRETRAINED, WITHOUT_MODEL
 from genomask.fewshot.results import read_results
 from genomask.fewshot.run import draws_of
 from genomask.fewshot.statistics import arm_scores, compare_arms, compare_cells, paired
@@ -224,7 +224,10 @@ def check_comparison(comparison: Comparison) -> None:
     if comparison.seeds < 1:
         raise SettingsError(f"--seeds must be at least 1, got {comparison.seeds}.")
     if not comparison.fewshot.pretrained:
-        raise SettingsError("--methods must hold finetune or probe: the floors alone cannot tell strategies apart.")
+        *names, last = PRETRAINED
+        raise SettingsError(
+            f"--methods must hold {', '.join(names)} or {last}: the floors alone cannot tell strategies apart."
+        )
     if comparison.primary_method not in comparison.fewshot.pretrained:
         raise SettingsError(
             f"{comparison.out} has had its verdict by {comparison.primary_method} from its first run on, "

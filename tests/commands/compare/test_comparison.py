@@ -144,7 +144,7 @@ def test_the_control_is_random_span_where_it_takes_part_and_otherwise_the_first(
         ({"strategies": ("uniform",)}, "at least two"),
         ({"strategies": ("uniform", "uniform", "genemask")}, "twice"),
         ({"seeds": 0}, "--seeds must be at least 1"),
-        ({"fewshot": FewShotSettings(methods=("kmer-logreg",))}, "finetune or probe"),
+        ({"fewshot": FewShotSettings(methods=("kmer-logreg",))}, "finetune, probe, probe-layers or knn: the floors"),
     ],
 )
 def test_a_comparison_that_cannot_answer_is_refused_before_anything_runs(comparison, change, message):
