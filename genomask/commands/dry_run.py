@@ -3,6 +3,7 @@
 Nothing is written, but for the caches that the run would fill too.
 """
 
+import heapq
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import torch
 from rich.table import Table
 
 from genomask.commands.cache import sized
-from genomask.commands.compare.arms import Comparison, check_arms, threads_for
+from genomask.commands.compare.arms import Arm, Comparison, check_arms, threads_for
 from genomask.commands.compare.comparison import check_comparison
 from genomask.commands.compare.workers import places
 from genomask.commands.pretrain import build_run
@@ -56,21 +57,33 @@ class Estimate(NamedTuple):
 
     parameters: int
     steps: int
-    """Those that are left."""
+    done: int
+    """Of the steps, those before the checkpoint that it goes on from."""
     tokens_per_step: int
     """As a run counts them, without special ones; of the first step with sequences of the greatest length."""
     start_seconds: float
     """Reading, counting, building and the first microbatch, on which a model is compiled."""
     step_seconds: float
     evaluation_seconds: float
-    evaluations: int
+    evaluate_every: int
+    """So many steps, and after the last one."""
     memory_bytes: int
     disk_bytes: int
 
     @property
+    def left(self) -> int:
+        """Steps to train."""
+        return self.steps - self.done
+
+    @property
+    def evaluations(self) -> int:
+        """Those to come."""
+        return -(-self.steps // self.evaluate_every) - self.done // self.evaluate_every
+
+    @property
     def seconds(self) -> float:
         """From the first byte read to the last step, without the writing of checkpoints."""
-        return self.start_seconds + self.steps * self.step_seconds + self.evaluations * self.evaluation_seconds
+        return self.start_seconds + self.left * self.step_seconds + self.evaluations * self.evaluation_seconds
 
 
 def estimate(
@@ -106,33 +119,54 @@ def pretrain_estimate(
     yield _table(found, f"{out} would take, on this machine", f"{done if goes_on else ''}Nothing was written.")
 
 
-def compare_estimate(comparison: Comparison) -> Iterator[Table]:
-    """`genomask compare --dry-run`: what the arms that are not finished would take."""
+def compare_estimate(comparison: Comparison) -> Iterator[Table | str]:
+    """`genomask compare --dry-run`: what the arms that are not trained would take."""
     check_comparison(comparison)
     check_arms(comparison.arms())
     waiting = [arm for arm in comparison.arms() if not arm.is_finished]
     if not waiting:
         raise SettingsError(f"{comparison.out}: every arm is finished, so there is nothing to estimate.")
-    at_once = len(places(len(waiting), comparison.recipe.training.device))
-    before = torch.get_num_threads()
+    untrained = [arm for arm in waiting if not is_finished(arm.folder)]
+    n_measured = len(waiting) - len(untrained)
+    measured = f"{counted(n_measured, 'arm is', 'arms are')} trained, and only measured. " if n_measured else ""
+    if not untrained:
+        yield f"{comparison.out}: {measured}How long that takes is not estimated. Nothing was written."
+        return
+    at_once = len(places(len(waiting), comparison.recipe.training.device))  # whoever is measured has a place too
+    yield _arms_table(untrained, at_once, measured)
+
+
+def _arms_table(arms: list[Arm], at_once: int, measured: str) -> Table:
+    """What arms would take that are to be trained, so many of all at once; `measured` says of the others."""
+    comparison, before = arms[0].comparison, torch.get_num_threads()
     torch.set_num_threads(threads_for(at_once))
     try:
-        found = estimate(waiting[0].recipe, comparison.inputs, waiting[0].folder)
+        found = estimate(arms[0].recipe, comparison.inputs, arms[0].folder)
     finally:
         torch.set_num_threads(before)
-    rounds = -(-len(waiting) // at_once)
+    side_by_side, done = min(at_once, len(arms)), [steps_done(arm.folder) for arm in arms]
+    begun = f"{counted(sum(done), 'step')} of arms that were stopped are done and not in the time of all. "
     whole = [
-        ("arms", f"{len(waiting)}, {at_once} side by side"),
-        ("time of all arms", duration(rounds * found.seconds)),
-        ("memory of all arms", sized(at_once * found.memory_bytes)),
-        ("disk of all arms", sized(len(waiting) * found.disk_bytes)),
+        ("arms", f"{len(arms)}, {side_by_side} side by side"),
+        ("time of all arms", duration(_until_all_end([found._replace(done=n).seconds for n in done], at_once))),
+        ("memory of all arms", sized(side_by_side * found.memory_bytes)),
+        ("disk of all arms", sized(len(arms) * found.disk_bytes)),
     ]
-    yield _table(
+    return _table(
         found,
-        f"{comparison.out}: each arm would take, on this machine",
-        "Pretraining alone: few-shot measurements come on top. Nothing was written.",
+        f"{comparison.out}: each arm would take from its first step on, on this machine",
+        f"{measured}{begun if any(done) else ''}Pretraining alone: few-shot measurements come on top. "
+        "Nothing was written.",
         whole,
     )
+
+
+def _until_all_end(seconds: list[float], at_once: int) -> float:
+    """When the last one ends, each beginning where a place is free first."""
+    ends = [0.0] * at_once
+    for taken in seconds:
+        heapq.heapreplace(ends, ends[0] + taken)
+    return max(ends)
 
 
 def _probe(run: Run, began: float, done: int) -> Estimate:
@@ -156,16 +190,16 @@ def _probe(run: Run, began: float, done: int) -> Estimate:
     part, times = _part_of(run.evaluation, EVALUATED_FRACTION)
     evaluate(model, _part_of(run.evaluation, 0)[0], device, precision)  # the first takes longer
     scoring, _ = _timed(partial(evaluate, model, part, device, precision), device)
-    steps, every = run.training.steps, run.scoring.every
     checkpoint = checkpoint_bytes(model, optimizer)
     return Estimate(
         parameters=model.num_parameters(),
-        steps=steps - done,
+        steps=run.training.steps,
+        done=done,
         tokens_per_step=batch.masks.tokens,
         start_seconds=started,
         step_seconds=max(making, of_step * seconds / tokens + updating),  # the next batch is made meanwhile
         evaluation_seconds=times * scoring,
-        evaluations=-(-steps // every) - done // every,
+        evaluate_every=run.scoring.every,
         memory_bytes=peak_bytes(device) + (checkpoint if device.type == "cpu" else 0),  # a copy of it is written
         disk_bytes=CHECKPOINTS_AT_ONCE * checkpoint + 4 * model.num_parameters(),
     )
@@ -202,7 +236,7 @@ def _table(found: Estimate, title: str, caption: str, more: list[tuple[str, str]
     rows = [
         ("parameters", f"{found.parameters:,}"),
         ("tokens a step", f"{found.tokens_per_step:,}"),
-        ("tokens in all", f"{found.steps * found.tokens_per_step:,} in {counted(found.steps, 'step')}"),
+        ("tokens in all", f"{found.left * found.tokens_per_step:,} in {counted(found.left, 'step')}"),
         ("speed", f"{found.tokens_per_step / found.step_seconds:,.0f} tokens/s"),
         ("memory", sized(found.memory_bytes)),
         ("time", f"{duration(found.seconds)}, {counted(found.evaluations, 'evaluation')} of "

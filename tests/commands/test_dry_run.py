@@ -6,12 +6,13 @@ import pytest
 
 from genomask.commands import dry_run
 from genomask.commands.compare.arms import Comparison
-from genomask.commands.dry_run import compare_estimate, duration, estimate, pretrain_estimate
+from genomask.commands.dry_run import Estimate, compare_estimate, duration, estimate, pretrain_estimate
 from genomask.commands.pretrain import pretrain
 from genomask.commands.run_folder.folder import facts_of, write_config
 from genomask.data.opening import Inputs
 from genomask.errors import SettingsError
 from genomask.fewshot.protocol import FewShotSettings
+from genomask.files.digests import WEIGHTS
 from genomask.inference.hub import open_model
 from genomask.training import distributed
 from genomask.training.distributed import World
@@ -105,17 +106,51 @@ def test_what_a_resumed_run_would_refuse_its_dry_run_refuses_and_nothing_is_writ
         dry(quick_recipe)
 
 
-def test_compare_counts_the_arms_that_are_not_finished(quick_recipe, inputs, simulated, tmp_path, monkeypatch):
-    monkeypatch.setattr(dry_run, "places", lambda arms, device: [None] * 2)
-    asked = Comparison(
-        recipe=dataclasses.replace(quick_recipe), inputs=inputs, strategies=("uniform", "random-span"), seeds=3,
+@pytest.fixture
+def comparison(quick_recipe, inputs, simulated, tmp_path, monkeypatch):
+    monkeypatch.setattr(dry_run, "places", lambda arms, device: [None] * min(arms, 2))
+    return Comparison(
+        recipe=quick_recipe, inputs=inputs, strategies=("uniform", "random-span"), seeds=3,
         pool=simulated.pool, test=simulated.test, fewshot=FewShotSettings(shots=(2,), draws=2, methods=("probe",)),
         out=tmp_path / "compare",
     )  # fmt: skip
-    [table] = compare_estimate(asked)
+
+
+def test_compare_counts_the_arms_that_are_not_finished(comparison):
+    [table] = compare_estimate(comparison)
     assert "6, 2 side by side" in cells(table)
     assert "few-shot measurements come on top" in str(table.caption)
-    assert not asked.out.exists()
+    assert not comparison.out.exists()
+
+
+def test_compare_counts_no_step_that_is_done(comparison, monkeypatch):
+    of_one = Estimate(
+        parameters=1, steps=20, done=0, tokens_per_step=1, start_seconds=2.0, step_seconds=1.0,
+        evaluation_seconds=0.0, evaluate_every=10, memory_bytes=2**20, disk_bytes=2**20,
+    )  # fmt: skip
+    monkeypatch.setattr(dry_run, "estimate", lambda *_: of_one)
+    source = comparison.recipe.open_source(comparison.inputs, comparison.out)
+    arms = comparison.arms()
+    for arm in arms:
+        write_config(arm.folder, arm.recipe, comparison.inputs, facts_of(arm.recipe, source.fingerprint))
+
+    def end(*arms):
+        for arm in arms:
+            (arm.folder / "model").mkdir()
+            for name in ("config.json", WEIGHTS):
+                (arm.folder / "model" / name).write_text("{}")
+
+    end(*arms[:3])
+    (arms[3].folder / "checkpoints" / "step-15").mkdir(parents=True)
+    [table] = compare_estimate(comparison)
+    shown = dict(zip(*(map(str, column.cells) for column in table.columns), strict=True))
+    assert shown["arms"] == "3, 2 side by side"
+    assert shown["time of all arms"] == "29.0 s"  # one of 2 + 5, and after it one of 2 + 20, beside one of 2 + 20
+    assert shown["disk of all arms"] == "3.1 MB"
+    assert "3 arms are trained, and only measured. 15 steps of arms that were stopped are done" in str(table.caption)
+    end(*arms[3:])
+    [said] = compare_estimate(comparison)
+    assert "6 arms are trained, and only measured" in said
 
 
 def test_durations_are_read_at_a_glance():
