@@ -222,6 +222,24 @@ def test_each_setting_and_table_has_its_own_solution(own_cache):
 
 
 @pytest.mark.usefixtures("rough")
+def test_each_vocabulary_has_its_own_solution():
+    """Of a strategy that masks the tokens that begin a word: two in three of the one vocabulary, all of the other."""
+
+    @strategy("first-pieces", units="text")
+    def first_pieces(sequence):
+        sequence.masked[:] = tokens_drawn(sequence) & sequence.vocabulary.word_start[sequence.input_ids]
+
+    try:
+        pieces = text_tokens(60)
+        words = replace(pieces, word_start=torch.ones_like(pieces.word_start))
+        for tokens, probability in ((pieces, 0.3), (words, 0.2)):
+            built = build_strategy("first-pieces", tokens=tokens, mask_rate=0.2)
+            assert built.probabilities[-1] == pytest.approx(probability, rel=0.03)
+    finally:
+        del STRATEGIES["first-pieces"]
+
+
+@pytest.mark.usefixtures("rough")
 def test_sequences_longer_than_the_table_take_its_last_probability():
     tokens = kmer_tokens(3)
     strategy = build_strategy("random-span", tokens=tokens, mask_rate=0.15)

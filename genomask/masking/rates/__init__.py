@@ -22,6 +22,7 @@ from genomask.masking.rates import calibration, simulation
 from genomask.masking.rates.simulation import Simulation, Windows
 from genomask.masking.registry import array_of, number_to
 from genomask.settings.ranges import LARGE, require_one_of
+from genomask.types import TokenBases
 
 Match = Literal["tokens", "bases", "none"]
 
@@ -50,10 +51,19 @@ def probabilities(
         if by_formula is not None:
             return by_formula
     simulations, what = _simulations(strategy, rate, sample)
-    request = {"strategy": spec.name, "k": tokens.k, "stride": tokens.stride, "rate": rate, "match": match}
+    request = {"strategy": spec.name, "vocabulary": _digest(tokens), "rate": rate, "match": match}
     request |= {"sequences": what, "tokens": simulation.TOKENS_PER_LENGTH}
     request |= {"identity": strategy.identity, "version": calibration.VERSION}
     return _remembered(request, lambda: calibration.calibrate(strategy, simulations, rate, match))
+
+
+def _digest(tokens: TokenBases) -> str:
+    """Of all that a strategy can see of a vocabulary: one of a person's own may ask for any of it."""
+    tables = tokens.maskable, tokens.n_bases, tokens.word_start, tokens.letters, tokens.kmer_ids
+    digest = hashlib.sha256(repr((tokens.k, tokens.stride, *(table.shape for table in tables))).encode())
+    for table in tables:
+        digest.update(table.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _by_formula(strategy: BuiltStrategy, rate: float) -> Tensor | None:

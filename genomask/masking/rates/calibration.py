@@ -14,7 +14,7 @@ from genomask.masking.rates.simulation import Simulation
 
 log = logging.getLogger(__name__)
 
-VERSION = 9
+VERSION = 10
 """Raise when a change here or in any strategy changes the solutions."""
 MOST_TOKENS_MASKED = 0.5
 """match="bases" is refused where it would mask a larger fraction of tokens: little would be left to learn from."""
