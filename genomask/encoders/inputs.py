@@ -3,6 +3,7 @@
 Letters: B sequences, S tokens of a padded row, T tokens of all packed sequences, D width.
 """
 
+from operator import sub
 from typing import NamedTuple
 
 import torch
@@ -75,8 +76,8 @@ class Given(NamedTuple):
     def packed(self, vocab_size: int) -> tuple[PackedTokens, Unpadding | None]:
         """The packed form, and where its tokens were if it was padded.
 
-        Raises DataError for an id outside the vocabulary, and for shapes that do not belong together; SettingsError
-        while the model is exported.
+        Raises DataError for an id outside the vocabulary, for shapes that do not belong together and for borders that
+        are none; SettingsError while the model is exported.
         """
         if torch.compiler.is_exporting():
             raise SettingsError(
@@ -87,7 +88,11 @@ class Given(NamedTuple):
         if self.input_ids is not None:
             refuse_unknown_ids(self.input_ids, vocab_size, "token id")
         if self.cu_seqlens is not None:
-            assert self.max_seqlen is not None, "packed input needs max_seqlen"
+            if self.max_seqlen is None:
+                raise DataError(
+                    "packed input (cu_seqlens) needs max_seqlen too; give the length of the longest sequence"
+                )
+            refuse_wrong_borders(self.cu_seqlens, self.max_seqlen, self.shape[0])
             one_a_token = self.token_type_ids, self.inputs_embeds
             return PackedTokens(self.input_ids, self.cu_seqlens, self.max_seqlen, *one_a_token), None
         mask = self.attention_mask
@@ -99,6 +104,31 @@ class Given(NamedTuple):
             None if x is None else pack(x, rows) for x in (self.input_ids, self.token_type_ids, self.inputs_embeds)
         )
         return PackedTokens(ids, rows.cu_seqlens, rows.max_seqlen, types, vectors), rows
+
+
+def refuse_wrong_borders(cu_seqlens: Tensor, max_seqlen: int, n_tokens: int) -> None:
+    """DataError where the sequences are not all of the tokens end to end, or one is longer than max_seqlen.
+
+    A token of no sequence would have a gradient that nobody computed. As ids, borders are read on the CPU only and
+    never in a compiled model; their number, which says how long a sequence must be at least, is known on a GPU as well.
+    A repeated border is an empty sequence, with which batches of a fixed shape are filled up.
+    """
+    if torch.compiler.is_compiling():
+        return
+    if cu_seqlens.ndim != 1 or len(cu_seqlens) == 0:
+        raise DataError(f"cu_seqlens has shape {tuple(cu_seqlens.shape)}; it must be (sequences + 1,)")
+    longest = -(-n_tokens // max(1, len(cu_seqlens) - 1))
+    if cu_seqlens.device.type == "cpu":
+        borders = cu_seqlens.tolist()
+        lengths = [*map(sub, borders[1:], borders)]
+        longest = max(lengths, default=0)
+        if borders[0] != 0 or borders[-1] != n_tokens or min(lengths, default=0) < 0:
+            raise DataError(
+                f"cu_seqlens goes from {borders[0]} to {borders[-1]}; it must begin at 0, never fall, and end at the "
+                f"{n_tokens} tokens that are given"
+            )
+    if longest > max_seqlen:
+        raise DataError(f"max_seqlen is {max_seqlen}, but a sequence has at least {longest} tokens; give the longest's")
 
 
 def refuse_unknown_ids(ids: Tensor, vocab_size: int, what: str) -> None:
