@@ -5,7 +5,8 @@ weights (or new untrained ones) with a head of its own seed.
 
 `published`, for encoders of width 512 and more: up to 100 shots rate 1e-4, 20 epochs, batch 5; above, 5e-5, 5 epochs,
 batch 15; warm-up 10 %, then linear to 0; decay 0.01; dropout 0.1; no development set, but for a suite that has one.
-Narrower encoders keep the epochs, with one rate of 1e-3 and batch 16. The head reads the first token, as in BERT.
+Narrower encoders keep the epochs, with one rate of 1e-3 and batch 16. The head reads the first token, as in BERT, and
+its last layer is random.
 
 `linear-first`, the default, keeps all of that, but the head starts at the linear solution (linear_first.py), ours reads
 the mean of all tokens (no pretraining here has trained the first one), and narrow encoders take another rate. These are
@@ -22,10 +23,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.tasks import LabelledTask
 from genomask.encoders import MosaicBertConfig
-from genomask.encoders.bridges import is_mosaicbert, read_config
+from genomask.encoders.bridges import is_mosaicbert, read_config, read_weights
 from genomask.fewshot.draws import Scorer, draw_key
 from genomask.fewshot.fitting import Schedule, Validation, fit
-from genomask.fewshot.linear_first import start_linear
+from genomask.fewshot.linear_first import last_layer, start_linear
 from genomask.inference.forward import logits
 from genomask.inference.models import Loaded, load
 from genomask.inference.tokens import Tokenised, check_lengths, tokenise
@@ -36,6 +37,8 @@ NARROW_RATES = {"linear-first": 3e-4, "published": 1e-3}
 """Peak rate of narrower encoders, by the name of the schedule."""
 NARROW_BATCH = 16
 SCHEDULES = tuple(NARROW_RATES)
+POOLINGS = {"linear-first": "mean", "published": "cls"}
+"""What our classifier reads: the mean of all tokens, or the first one."""
 DROPOUT = 0.1
 """As published, whatever the pretraining used."""
 
@@ -81,14 +84,28 @@ def new_classifier(
 ) -> Loaded:
     """The encoder of a folder with a new head; `seed` draws the head, or all weights of an untrained twin.
 
+    Of a folder that is a classifier the last layer is left out, which knows other classes; a pooler, which it may have
+    from MNLI, stays.
     `settings` go to its config: num_labels=3, or id2label, problem_type ...
     """
     saved = read_config(folder)
     if "hidden_dropout_prob" in saved:
         settings["hidden_dropout_prob"] = DROPOUT
-    if schedule == "linear-first" and (is_mosaicbert(saved) or saved.get("model_type") == MosaicBertConfig.model_type):
-        settings["classifier_pooling"] = "mean"
-    return load(folder, "classification", seed=seed, untrained=untrained, **settings)
+    if is_mosaicbert(saved) or saved.get("model_type") == MosaicBertConfig.model_type:
+        settings["classifier_pooling"] = POOLINGS[schedule]
+    made = partial(load, folder, "classification", seed=seed, **settings)
+    new = made(untrained=untrained)
+    if not untrained and _has_last_layer(folder, new.model):
+        last_layer(new.model).load_state_dict(last_layer(made(untrained=True).model).state_dict())
+    return new
+
+
+def _has_last_layer(folder: Path, model: PreTrainedModel) -> bool:
+    """Whether the last layer comes from the folder, a classifier's with as many classes: otherwise it was drawn."""
+    last = last_layer(model)
+    name = next(name for name, module in model.named_modules() if module is last)
+    found = read_weights(folder).get(f"{name}.weight")
+    return found is not None and found.shape == last.weight.shape
 
 
 def finetune_scorer(

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from transformers import RobertaConfig, RobertaForSequenceClassification
 
+from genomask.data import KmerTokenizer
 from genomask.errors import TrainingError
 from genomask.fewshot.finetune import FineTuneSettings, finetune_scorer, new_classifier, schedule
 from genomask.fewshot.fitting import Fitting, Schedule, Validation, fit
@@ -85,3 +87,37 @@ def test_a_loss_that_is_not_finite_chooses_no_epoch(model_folder, pool):
         model.classifier.bias.fill_(torch.nan)
     with pytest.raises(TrainingError, match="choose the epoch is not finite"):
         valid.loss(model)
+
+
+@pytest.mark.parametrize("before", ["linear-first", "published"])
+@pytest.mark.parametrize("schedule", ["linear-first", "published"])
+def test_of_a_classifier_the_encoder_is_taken_and_a_seed_draws_the_last_layer(model_folder, tmp_path, before, schedule):
+    model, tokenizer = new_classifier(model_folder, before, seed=0, num_labels=2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path)
+    trained = model.state_dict()
+    first, again, other = (new_classifier(tmp_path, schedule, seed=seed, num_labels=2).model for seed in (3, 3, 4))
+    assert first.config.classifier_pooling == {"published": "cls", "linear-first": "mean"}[schedule]
+    lacks_pooler = (before, schedule) == ("linear-first", "published")
+    drawn = {"classifier.weight"} | ({"bert.pooler.dense.weight"} if lacks_pooler else set())
+    states = [made.state_dict() for made in (first, again, other)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert {name for name in states[0] if not torch.equal(states[0][name], states[2][name])} == drawn
+    kept = states[0].keys() - {name.replace("weight", end) for name in drawn for end in ("weight", "bias")}
+    assert all(torch.equal(states[0][name], trained[name]) for name in kept)
+    assert states[0]["classifier.weight"].std() == pytest.approx(first.config.initializer_range, rel=0.3)
+    assert not states[0]["classifier.bias"].any()
+
+
+def test_of_another_library_s_classifier_the_last_layer_is_drawn_too(tmp_path):
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    torch.manual_seed(0)
+    RobertaForSequenceClassification(RobertaConfig(vocab_size=21, pad_token_id=0, **sizes)).save_pretrained(tmp_path)
+    KmerTokenizer(k=2).save_pretrained(tmp_path)
+    states = [new_classifier(tmp_path, "published", seed=seed, num_labels=2).model.state_dict() for seed in (1, 2)]
+    assert {name for name in states[0] if not torch.equal(states[0][name], states[1][name])} == {
+        "classifier.out_proj.weight"
+    }
