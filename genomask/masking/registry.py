@@ -26,9 +26,10 @@ from genomask.masking.jit import jit
 from genomask.masking.sequence import PACKED, SEQUENCE, SETTINGS, VOCABULARY, over_sequences, select_by_pointer
 
 Units = Literal["any", "dna", "text"]
-Need = Literal["npmi", "windows", "every length"]
-"""What a strategy needs: the NPMI of k-mers; its rate solved on windows of the genome itself, since what it masks
-depends much on the sequence; its rate solved at every short length, since its fraction jumps from one to the next."""
+Need = Literal["npmi", "words", "windows", "every length"]
+"""What a strategy needs: the NPMI of k-mers; word pieces that are known to continue a word; its rate solved on windows
+of the genome itself, since what it masks depends much on the sequence; its rate solved at every short length, since its
+fraction jumps from one to the next."""
 
 log = logging.getLogger(__name__)
 warnings.filterwarnings("ignore", "First-class function type", numba.NumbaExperimentalFeatureWarning)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import set_seed
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, set_seed
 
 from genomask.data import KmerTokenizer
 from genomask.data.tokenizers.base import SPECIAL_NAMES, SPECIAL_TOKENS
@@ -145,6 +146,28 @@ def test_text_is_masked_in_word_pieces(tmp_path):
     tokenizer = wordpiece_tokenizer(tmp_path / "vocab.txt")
     batch = DataCollatorForBaseMasking(tokenizer, "whole-word", mask_rate=1.0)([tokenizer("the cats sat")])
     assert batch["labels"].tolist() == [[-100, 5, 6, 8, 7, -100]]
+
+
+def of_roberta(**special):
+    """A tokenizer that marks the pieces that begin a word, and not those that continue one."""
+    ids = {piece: i for i, piece in enumerate(["<mask>", "<unk>", "\u0120", "c", "a", "t", "\u0120c", "at"])}
+    rules = Tokenizer(models.BPE(ids, [("\u0120", "c"), ("a", "t")]))
+    rules.pre_tokenizer = pre_tokenizers.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=rules, **{"mask_token": "<mask>", "pad_token": "<unk>"} | special)
+
+
+def test_whole_words_are_refused_where_no_piece_is_marked_to_continue_one():
+    tokenizer = of_roberta()
+    features = [tokenizer("cat cat", return_token_type_ids=False)]
+    with pytest.raises(SettingsError, match=r"'whole-word' needs word pieces of which .* begin with ##.*; use one of:"):
+        DataCollatorForBaseMasking(tokenizer, "whole-word")(features)
+    batch = DataCollatorForBaseMasking(tokenizer, "uniform", mask_rate=1.0)(features)  # without a token for unknowns
+    assert batch["labels"].tolist() == [features[0]["input_ids"]]
+
+
+def test_a_tokenizer_of_text_without_a_mask_token_is_refused():
+    with pytest.raises(SettingsError, match=r"no mask token.*add one, as by tokenizer\.add_special_tokens"):
+        DataCollatorForBaseMasking(of_roberta(mask_token=None), "uniform")([{"input_ids": [3, 7]}])
 
 
 def test_the_example_of_the_docs_trains_and_its_folder_opens(tmp_path):

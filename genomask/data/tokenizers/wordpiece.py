@@ -103,7 +103,15 @@ def _alphabet(texts: list[str], at_most: int) -> list[str]:
 
 
 def token_bases_of(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> TokenBases:
-    """What masking must know of a text vocabulary padded to `vocab_size` ids: the unit is the token."""
+    """What masking must know of a text vocabulary padded to `vocab_size` ids: the unit is the token.
+
+    Raises SettingsError for a tokenizer without a mask token.
+    """
+    if tokenizer.mask_token_id is None:
+        raise SettingsError(
+            "the tokenizer has no mask token, which stands in the place of what is hidden; add one, as by "
+            "tokenizer.add_special_tokens({'mask_token': '[MASK]'}), and give the model an embedding for it."
+        )
     vocab = tokenizer.get_vocab()
     assert max(vocab.values()) < vocab_size, "the padded vocabulary is smaller than the tokenizer's"
     specials = {i: token for token, i in vocab.items() if i in tokenizer.all_special_ids}
@@ -113,7 +121,7 @@ def token_bases_of(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> Token
     word_start = torch.ones(vocab_size, dtype=torch.bool)
     word_start[[i for piece, i in vocab.items() if piece.startswith(CONTINUATION)]] = False
     n_bases = maskable.long()
-    n_bases[[tokenizer.unk_token_id, tokenizer.mask_token_id]] = 1
+    n_bases[[row for row in (tokenizer.unk_token_id, tokenizer.mask_token_id) if row is not None]] = 1
     return TokenBases(
         k=1,
         stride=1,

@@ -4,7 +4,7 @@ from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence, mask_token, tokens_drawn
 
 
-@strategy("whole-word", units="text", exact=lambda rate, tokens: rate)
+@strategy("whole-word", units="text", needs=["words"], exact=lambda rate, tokens: rate)
 def whole_word(sequence: Sequence) -> None:
     """All maskable tokens of each drawn word; the word's draw is that of its first token."""
     drawn = tokens_drawn(sequence)
