@@ -22,6 +22,35 @@ if __name__ == "__main__":
 """
 
 
+INTERRUPTED_WHILE_IT_IMPORTS = """
+import multiprocessing, os, signal
+from genomask.training.signals import interrupts_held, take_interrupts
+
+if __name__ != "__main__":
+    os.kill(os.getpid(), signal.SIGINT)
+
+def arm():
+    try:
+        take_interrupts()
+    except KeyboardInterrupt:
+        print("interrupted where it can say so", flush=True)
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=arm)
+    with interrupts_held():
+        process.start()
+    process.join()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+"""
+
+
+def test_a_process_that_is_interrupted_while_it_imports_hears_of_it_afterwards(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(INTERRUPTED_WHILE_IT_IMPORTS)
+    said = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert (said.stdout, said.stderr) == ("interrupted where it can say so\n", "")
+
+
 def test_an_arm_is_asked_to_stop_when_its_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(CHILD_AND_PARENT)

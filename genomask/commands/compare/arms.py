@@ -32,7 +32,7 @@ from genomask.files.atomic import atomic_write, sweep
 from genomask.files.locking import locked
 from genomask.machine.process import keep_freed_memory, usable_cores
 from genomask.recipe import GenomeRecipe
-from genomask.training.signals import stop_with_parent
+from genomask.training.signals import stop_with_parent, take_interrupts
 
 ORPHAN_SECONDS = 60.0
 """How long an arm waits for its folder: one of a comparison that was killed still ends a step, and saves it."""
@@ -218,6 +218,7 @@ def arm_process(arm: Arm, threads: int, gpu: str | None, words: Connection) -> N
     torch.set_num_threads(threads)
     keep_freed_memory()  # set in the parent, it does not reach a process that was spawned
     try:
+        take_interrupts()
         arm.folder.parent.mkdir(parents=True, exist_ok=True)
         with arm.log.open("a") as log, redirect_stdout(log), redirect_stderr(log):
             logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=log, force=True)

@@ -7,17 +7,19 @@ import signal
 import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 import torch
 
 from genomask.commands.compare.arms import Arm, arm_process, threads_for
+from genomask.commands.run_folder.folder import is_finished, steps_done
 from genomask.errors import Stopped
 from genomask.machine.process import usable_cores
 from genomask.terminal.progress import Bars
 from genomask.training.metrics_log import parse_metrics
-from genomask.training.signals import listen_for_stop
+from genomask.training.signals import interrupts_held, listen_for_stop
 
 POLL_SECONDS = 0.5
 
@@ -60,28 +62,43 @@ def run_arms(arms: list[Arm]) -> dict[str, str]:
     workers = len(free)
     spawn = multiprocessing.get_context("spawn")
     running: dict[BaseProcess, Running] = {}
-    process: BaseProcess
     with listen_for_stop() as stop, ArmBars(arms) as bars:
         try:
             while waiting or running:
                 while waiting and free:
-                    arm, gpu, (words, speak) = waiting.pop(0), free.pop(0), spawn.Pipe(duplex=False)
-                    process = spawn.Process(target=arm_process, args=(arm, threads_for(workers), gpu, speak))
-                    process.start()
-                    speak.close()
-                    running[process] = Running(arm, words, gpu)
+                    process, at_work = _start(spawn, waiting.pop(0), threads_for(workers), free.pop(0))
+                    running[process] = at_work
                 time.sleep(POLL_SECONDS)
                 bars.update([at_work.arm for at_work in running.values()])
                 if stop.signal_number:
-                    raise Stopped(stop.signal_number, "stopped; the same command goes on from the checkpoints")
+                    break
                 failed |= _collect(running, free)
         finally:
             for process in running:
                 process.terminate()
             for process in running:
                 process.join()
+        if stop.signal_number:
+            raise Stopped(stop.signal_number, f"stopped; {_what_is_kept(arms)}")
         bars.update([])
     return failed
+
+
+def _start(spawn: SpawnContext, arm: Arm, threads: int, gpu: str | None) -> tuple[BaseProcess, Running]:
+    """The arm in a process of its own, which takes a Ctrl-C only once it can end without a traceback."""
+    words, speak = spawn.Pipe(duplex=False)
+    process: BaseProcess = spawn.Process(target=arm_process, args=(arm, threads, gpu, speak))
+    with interrupts_held():
+        process.start()
+    speak.close()
+    return process, Running(arm, words, gpu)
+
+
+def _what_is_kept(arms: list[Arm]) -> str:
+    """What the same command finds of arms that were stopped, once they have ended."""
+    if any(steps_done(arm.folder) or is_finished(arm.folder) for arm in arms):
+        return "the same command goes on from the checkpoints"
+    return "no arm had a checkpoint yet, so the same command starts them anew"
 
 
 def _collect(running: dict[BaseProcess, Running], free: list[str | None]) -> dict[str, str]:

@@ -3,6 +3,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +21,7 @@ from genomask.commands.demo.demo import gain_of, run_demo
 from genomask.commands.dry_run import compare_estimate
 from genomask.commands.run_folder.folder import facts_of, write_config
 from genomask.data.opening import Inputs
-from genomask.errors import DataError, SettingsError, TrainingError
+from genomask.errors import DataError, SettingsError, Stopped, TrainingError
 from genomask.fewshot.draws import smallest_class
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import COLUMNS, task_digest
@@ -509,6 +510,46 @@ def test_arms_run_side_by_side_one_on_each_gpu(comparison, monkeypatch):
     assert places(5, "cpu") == [""] * 3  # the GPUs are hidden from few-shot too
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     assert places(5, "auto") == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [("", "no arm had a checkpoint yet"), ("checkpoints/step-10", "goes on from the checkpoints")],
+)
+def test_a_ctrl_c_while_an_arm_starts_ends_the_comparison_and_says_what_is_kept(comparison, monkeypatch, kept, words):
+    class Starting(Ended):
+        def start(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())  # what a new process inherits
+
+        def join(self):
+            (comparison.arms()[0].folder / kept).mkdir(parents=True, exist_ok=True)  # as an arm that is asked to stop
+
+    monkeypatch.setattr("genomask.commands.compare.workers.POLL_SECONDS", 0)
+    monkeypatch.setattr("genomask.commands.compare.workers.usable_cores", lambda: 1)  # a second Ctrl-C ends at once
+    spawn = SimpleNamespace(Process=lambda **_: Starting(), Pipe=multiprocessing.Pipe)
+    monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", lambda _kind: spawn)
+    with pytest.raises(Stopped, match=words) as stopped:
+        compare(comparison)
+    assert stopped.value.signal_number == signal.SIGINT
+
+
+def interrupted_before_it_could_listen(words):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.kill(os.getpid(), signal.SIGINT)
+    arm_process(NamesItsGpus(), 1, None, words)
+
+
+def test_an_arm_that_was_interrupted_while_it_began_ends_by_it(capfd):
+    words, speak = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=interrupted_before_it_could_listen, args=(speak,))
+    process.start()
+    speak.close()
+    process.join()
+    assert process.exitcode == 128
+    with pytest.raises(EOFError):
+        words.recv()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 class NamesItsGpus:
