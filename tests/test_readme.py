@@ -41,6 +41,13 @@ def test_every_option_of_a_command_exists(command):
     assert {word for word in command if word.startswith("--")} <= options_of(command)
 
 
+def test_a_line_that_trains_names_its_recipe():
+    lines = re.findall(r"^.*genomask (?:pretrain|compare) --genome .*$", TEXT.replace("\\\n", " "), re.MULTILINE)
+    code = [line for line in lines if "`" not in line]
+    assert len(code) > 5
+    assert [line for line in code if "--recipe" not in line] == []  # the default hangs on the machine, and was another
+
+
 def test_every_setting_that_is_shown_can_be_set():
     found = re.findall(r"--set (?:'([^']+)'|([^\s`)]+))", TEXT)
     changes = [quoted or bare for quoted, bare in found]
