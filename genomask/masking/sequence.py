@@ -211,9 +211,9 @@ def hide_bases(sequence: Sequence, first: Int, stop: Int, weight: float = 1.0) -
     """Hide the bases from `first` up to, but not, `stop`, as far as the sequence goes.
 
     `weight`, above 0, is that of every token of their span in the training loss. It should be 1 on average. Of spans
-    that touch, and so are one, the lowest weight holds. Raises ValueError for a weight that is no such number.
+    that touch, and so are one, the lowest weight holds. Raises ValueError for a weight that float32 cannot hold.
     """
-    if not 0 < weight < np.inf:
+    if not 0 < np.float32(weight) < np.inf:  # as it is kept
         raise ValueError("the weight of a span must be a number above 0")
     for base in range(max(0, first), min(len(sequence.hidden) - 1, stop)):
         sequence.hidden[base] = True

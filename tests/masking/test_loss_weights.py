@@ -110,12 +110,12 @@ def test_a_base_that_is_hidden_directly_has_weight_one_and_lends_it_to_its_span(
         (1, 1, 1.0), (9, 11, 3.0), (19, 24, 1.0)]  # fmt: skip
 
 
-@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_weight_that_is_no_number_above_zero_is_refused(own, weight):
-    with pytest.raises(
-        SettingsError, match="'weighs-interpreted' fails on a sequence: ValueError: the weight of a span"
-    ):
-        built(own, f"weighs-interpreted:heaviest={weight}").select(*random_batch(TOKENS, 3, 40))
+@pytest.mark.parametrize("name", ["weighs", "weighs-interpreted"])
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf"), 1e39, 1e-50])
+def test_a_weight_that_is_no_number_above_zero_is_refused(own, name, weight):
+    """The last two are none to float32."""
+    with pytest.raises(SettingsError, match=f"{name!r} fails on a sequence: ValueError: the weight of a span"):
+        built(own, f"{name}:heaviest={weight}").select(*random_batch(TOKENS, 3, 40))
 
 
 def test_our_strategies_that_weigh_nothing_have_no_weights():
