@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genomask.errors import DataError, SettingsError
-from genomask.files.cache import CHUNK_BYTES, cache_errors, default_cache
+from genomask.files.cache import CHUNK_BYTES, cache_errors, default_cache, remove_stale
 from genomask.files.inputs import STDIN, empty, input_file, local, require_file
 from genomask.settings.ranges import LARGE
 from genomask.settings.table import Bounds
@@ -135,6 +135,7 @@ def _kept_stdin() -> Path:
     digest = hashlib.blake2b(digest_size=16)
     with cache_errors(room):
         room.mkdir(parents=True, exist_ok=True)
+        remove_stale(room)
         with tempfile.TemporaryDirectory(prefix=".", dir=room) as folder:
             arriving = Path(folder) / "stdin"
             with arriving.open("wb") as file:

@@ -1,5 +1,7 @@
 import io
+import os
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from genomask.data import Genome
 from genomask.errors import DataError
+from genomask.files.cache import STALE_SECONDS
 from genomask.files.cache_entries import entries, remove
 from genomask.files.genomes import genome_files, input_genome, split_weights, stem_of, weighed_genome
 
@@ -56,6 +59,19 @@ def test_standard_input_that_is_empty_is_said_by_its_name_and_not_kept(tmp_path,
     with pytest.raises(DataError, match=r"^standard input is empty\. Pipe something .* - stand for one file only"):
         input_genome("-")
     assert list(entries(tmp_path)) == []
+
+
+def test_what_a_killed_process_left_of_standard_input_is_removed_after_a_day(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b">a\nACGT\n")))
+    for name, age in ((".old", 2 * STALE_SECONDS), (".arriving", 0)):
+        folder = tmp_path / "stdin" / name
+        folder.mkdir(parents=True)
+        (folder / "stdin").write_text(">a\nAC")
+        for path in (folder / "stdin", folder):
+            os.utime(path, (time.time() - age,) * 2)
+    kept = input_genome("-")
+    assert {path.name for path in (tmp_path / "stdin").iterdir()} == {kept.name, ".arriving"}
 
 
 @settings(max_examples=30, deadline=None)
