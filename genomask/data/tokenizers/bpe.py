@@ -85,7 +85,7 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
     def of(cls, other: PreTrainedTokenizerBase) -> "BpeTokenizer | None":
         """The words of another's BPE, as DNABERT-2's, with their ids; None where it is none, or they are not of DNA.
 
-        Lower case and U are read as by ours. Mean length is that on even random DNA.
+        Lower case, U and unknown letters are read as by ours. Mean length is that on even random DNA.
         """
         if not isinstance(other, PreTrainedTokenizerFast) or None in (getattr(other, name) for name in SPECIAL_NAMES):
             return None
@@ -94,6 +94,9 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
         words = rules.get_vocab().keys() - set(named.values())
         if not isinstance(rules.model, models.BPE) or not words >= set(LETTERS) or set("".join(words)) - set(LETTERS):
             return None
+        if other.unk_token not in rules.get_vocab(with_added_tokens=False):  # the model can give ids of its own alone
+            return None
+        rules.model.unk_token, rules.model.fuse_unk = other.unk_token, False  # without one it drops unknown letters
         _reads_dna(rules, other.cls_token, other.sep_token)
         probe = letters_of(uniform_bases(PROBED_BASES))
         mean = 100 * len(probe) // len(rules.encode(probe, add_special_tokens=False).ids)
@@ -162,6 +165,7 @@ def learn_rules(sequences: Iterable[str], vocab_size: int) -> Tokenizer:
         initial_alphabet=list(LETTERS),
         limit_alphabet=len(LETTERS),
         max_token_length=LONGEST_WORD,
+        min_frequency=2,
         show_progress=False,
     )
     rules.train_from_iterator(sequences, trainer)

@@ -93,6 +93,14 @@ def test_a_genome_with_nothing_to_learn_from_is_refused(sequence, error, words):
         BpeTokenizer.learn(genome_of(sequence), 100)
 
 
+def test_no_word_is_learned_of_what_occurs_once():
+    sequence = random_sequence(bpe.SAMPLE_WINDOW, 3)
+    learned = BpeTokenizer.learn(genome_of(sequence), 2_000)
+    words = set(learned.get_vocab()) - set(learned.all_special_tokens)
+    assert 40 < len(words) < 200
+    assert all(sequence.find(word) != sequence.rfind(word) for word in words)
+
+
 @pytest.mark.parametrize("size", [9, 2**16 + 1])
 def test_a_size_out_of_range_is_refused(genome, size):
     with pytest.raises(SettingsError, match="vocab_size"):
@@ -156,12 +164,12 @@ def test_a_run_is_bound_to_the_words_as_to_the_genome(genome, tokenizer):
     )
 
 
-def of_dnabert_2(words, **special):
+def of_dnabert_2(words, unk="[UNK]", **special):
     """A fast tokenizer whose special tokens come first, in another order than ours."""
     ids = {word: i for i, word in enumerate(["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", *words])}
     merges = [(word[: len(word) // 2], word[len(word) // 2 :]) for word in words if len(word) > 1]
     named = {name: f"[{name.partition('_')[0].upper()}]" for name in SPECIAL_NAMES}
-    rules = Tokenizer(models.BPE(ids, merges, unk_token="[UNK]"))
+    rules = Tokenizer(models.BPE(ids, merges, unk_token=unk, fuse_unk=True))
     return PreTrainedTokenizerFast(tokenizer_object=rules, **(named | special))
 
 
@@ -179,10 +187,22 @@ def test_the_words_of_another_bpe_of_dna_keep_their_ids_and_say_what_masking_mus
     assert ours.encode_windows(windows, np.ones(2)).input_ids.tolist() == [1, 11, 9, 2, 1, 10, 2]
 
 
+@pytest.mark.parametrize("unk", [None, "[UNK]"])
+def test_each_unknown_letter_is_one_unknown_token_also_where_anothers_model_drops_or_joins_them(unk):
+    ours = BpeTokenizer.of(of_dnabert_2([*"ACGT", "AC", "GT", "ACGT"], unk))
+    assert ours("ACNNGT")["input_ids"] == [1, 9, 0, 0, 10, 2]
+
+
 @pytest.mark.parametrize(
     "other",
-    [KmerTokenizer(k=3), of_dnabert_2([*"ACG"]), of_dnabert_2([*"ACGTX"]), of_dnabert_2([*"ACGT"], mask_token=None)],
-    ids=["k-mers", "no T", "other letters", "no mask"],
+    [
+        KmerTokenizer(k=3),
+        of_dnabert_2([*"ACG"]),
+        of_dnabert_2([*"ACGTX"]),
+        of_dnabert_2([*"ACGT"], mask_token=None),
+        of_dnabert_2([*"ACGT"], unk_token="[N]"),
+    ],
+    ids=["k-mers", "no T", "other letters", "no mask", "an unknown token beside the model"],
 )
 def test_what_is_no_whole_bpe_of_dna_is_none(other):
     assert BpeTokenizer.of(other) is None
