@@ -12,12 +12,13 @@ def alibi_slopes(n_heads: int, device: torch.device | str = "cpu") -> Tensor:
     """(N,) float32 slope of each head: 2^(-8h/n), h = 1..n, for n a power of two.
 
     For other n: the slopes of the next lower power of two, then every other slope of twice that power, in this order
-    (never sorted: published weights were trained so). Made on the device: a copy would make the host wait for it.
+    (never sorted: published weights were trained so). Worked out in Python, since not every device has float64, and
+    filled in number by number on the device: a copy would make the host wait for it.
     """
     power = 1 << (n_heads.bit_length() - 1)
-    head = torch.arange(n_heads, dtype=torch.float64, device=device)
-    exponent = torch.where(head < power, 8 * (head + 1), 4 * (2 * (head - power) + 1)) / power
-    return torch.exp2(-exponent).float()
+    of_power = [8 * h / power for h in range(1, power + 1)]
+    exponents = of_power + [4 * h / power for h in range(1, 2 * (n_heads - power), 2)]
+    return torch.stack([torch.full((), 2.0**-x, dtype=torch.float32, device=device) for x in exponents])
 
 
 def alibi_line(slopes: Tensor, size: int, directed: bool) -> Tensor:

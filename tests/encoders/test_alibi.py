@@ -1,6 +1,7 @@
 import pytest
 import torch
 from reference import reference_bias, reference_slopes
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from genomask.encoders.alibi import alibi_bias, alibi_slopes
 
@@ -14,6 +15,22 @@ def test_twelve_and_six_heads_have_the_published_slopes_unsorted():
 @pytest.mark.parametrize("heads", [1, 2, 3, 4, 6, 7, 8, 12, 16, 24])
 def test_slopes_are_those_of_the_definition(heads):
     assert torch.equal(alibi_slopes(heads), torch.tensor(reference_slopes(heads)))
+
+
+class WithoutFloat64(TorchDispatchMode):
+    """Refuses what Apple's GPUs have not, and a copy from the host's memory."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        assert made.dtype != torch.float64
+        assert made.device.type == "meta"
+        return made
+
+
+def test_slopes_are_made_on_the_device_without_float64():
+    with WithoutFloat64():
+        slopes = alibi_slopes(12, device="meta")
+    assert (slopes.shape, slopes.dtype) == ((12,), torch.float32)
 
 
 @pytest.mark.parametrize("directed", [False, True])
