@@ -23,6 +23,10 @@ class Waiting:
     def __init__(self, room: str, name: str) -> None:
         self._room, self.__name__ = room, name
 
+    def __reduce__(self) -> Any:
+        """For pickle and copy: they ask what they make for attributes before it has any, such as its room."""
+        return Waiting, (self._room, self.__name__)
+
     def _itself(self) -> Any:
         return getattr(importlib.import_module(self._room), self.__name__)
 

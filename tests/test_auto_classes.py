@@ -1,5 +1,6 @@
 """After `import genomask` transformers' Auto classes know ours, and nothing was loaded for it."""
 
+import copy
 import subprocess
 import sys
 
@@ -53,3 +54,8 @@ def test_the_names_that_wait_are_those_of_our_classes():
     assert config(vocab_size=7).vocab_size == 7
     assert config.model_type == "genomask-mosaicbert"
     assert Waiting("genomask.data", "KmerTokenizer").from_pretrained is not None
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_name_that_waits_can_be_copied(copied):
+    assert copied(Waiting("genomask.encoders", "MosaicBertConfig")).model_type == "genomask-mosaicbert"
