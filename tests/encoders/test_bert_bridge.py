@@ -157,6 +157,15 @@ def test_what_a_scheme_cannot_express_is_refused(write, variant):
         write(model)
 
 
+@pytest.mark.parametrize(("write", "form"), [(to_mosaicbert, {}), (to_bert, {"positions": "learned", "mlp": "dense"})])
+def test_a_decoder_that_differs_from_the_embedding_is_not_written_as_if_it_were_tied(write, form):
+    model = tiny_model(tie_word_embeddings=False, **form)
+    with pytest.raises(SettingsError, match=r"decoder\.weight differs from .*only tied models"):
+        write(model)
+    model.cls.predictions.decoder.weight.data.copy_(model.bert.embeddings.word_embeddings.weight)
+    assert write(model)
+
+
 def test_a_checkpoint_that_is_no_such_bert_is_refused():
     theirs = bert()
     config, state = theirs.config.to_dict(), theirs.state_dict()

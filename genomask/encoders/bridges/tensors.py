@@ -15,7 +15,7 @@ from transformers import PretrainedConfig
 
 from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.heads import MosaicBertForMaskedLM
-from genomask.errors import DataError
+from genomask.errors import DataError, SettingsError
 
 WORDS = "bert.embeddings.word_embeddings.weight"
 DECODER = "cls.predictions.decoder.weight"
@@ -105,7 +105,16 @@ def _new_name(name: str) -> str:
 
 
 def model_tensors(model: MosaicBertForMaskedLM) -> dict[str, Tensor]:
-    """Our parameters in the plain form, as copies; rows that only round our vocabulary up are left out."""
+    """Our parameters in the plain form, as copies; rows that only round our vocabulary up are left out.
+
+    SettingsError for a decoder of its own (tie_word_embeddings=False), of which the plain form knows nothing.
+    """
+    state = model.state_dict()
+    if not torch.equal(state[DECODER], state[WORDS]):
+        raise SettingsError(
+            f"{DECODER} differs from {WORDS}, and only tied models (tie_word_embeddings=True) can be written in the "
+            "names of others; keep it as it is"
+        )
     return {name: x.clone() for name, x in _plain_views(model).items()}
 
 
