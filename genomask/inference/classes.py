@@ -42,9 +42,9 @@ def problem(model: PreTrainedModel) -> str:
 def read_out(model: PreTrainedModel, strands: list[Tensor]) -> Said:
     """Labels from the logits (B, C) of each strand that was read, averaged as probabilities (regression: as values)."""
     kind, names = problem(model), class_names(model)
-    if kind == "regression":
+    if kind == "regression":  # nine digits tell any two numbers of float32 apart
         values = torch.stack(strands).mean(dim=0).numpy()
-        return Said([";".join(f"{x:.6g}" for x in row) for row in values.tolist()], np.zeros((len(values), 0)))
+        return Said([";".join(f"{x:.9g}" for x in row) for row in values.tolist()], np.zeros((len(values), 0)))
     several = kind == "multi_label_classification"
     probabilities = [x.sigmoid() if several else x.softmax(dim=1) for x in strands]
     figures = torch.stack(probabilities).mean(dim=0).numpy()

@@ -45,3 +45,9 @@ def test_of_a_regression_the_values_are_averaged_and_no_figure_stands_beside_the
     said = read_out(model_of(1), [torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [2.0]])])
     assert said.labels == ["1.5", "2"]
     assert said.figures.shape == (2, 0)
+
+
+def test_values_of_a_regression_are_written_as_exactly_as_they_are_known():
+    values = torch.tensor([[16777215.0], [1.0000001]])
+    labels = read_out(model_of(1), [values]).labels
+    assert [np.float32(label) for label in labels] == values.flatten().tolist()
