@@ -10,6 +10,7 @@ from genomask.fewshot.results import NO_MODEL
 from genomask.fewshot.statistics import mean_interval
 from genomask.report.floor_words import NO_FLOOR
 from genomask.report.frames import plus_minus
+from genomask.report.short_names import short_names
 
 CAPTION = (
     "One training set, the published one. Plus or minus: 95 % t interval over training seeds of the methods that have "
@@ -72,13 +73,3 @@ def _least(scores: pd.Series) -> float:
 def _cell(scores: pd.Series) -> str:
     interval = mean_interval(scores)
     return plus_minus(interval.mean, interval.half_width)
-
-
-def short_names(models: list[str]) -> dict[str, str]:
-    """Each model's path -> the last parts of it that tell it from the others; a folder `model` is called as its run."""
-    parts = {model: [x for x in model.split("/") if x not in ("", "model")] or [model] for model in models}
-    for n in range(1, max(map(len, parts.values()), default=0) + 1):
-        short = {model: "/".join(words[-n:]) for model, words in parts.items()}
-        if len(set(short.values())) == len(models):
-            return short
-    return {model: model for model in models}

@@ -4,6 +4,7 @@ Letters: N examples, C classes.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
 from genomask.report.plots import block_means, dress
+from genomask.report.short_names import BESIDE_A_PANEL, short_label, short_labels
 from genomask.report.style import HUES, INK, MUTED, PAPER, picture
-from genomask.terminal.console import printable
 
 MOST_NAMED = 40
 """Classes whose names fit beside a matrix."""
@@ -20,7 +21,6 @@ MOST_WRITTEN = 12
 """Columns whose numbers fit into the cells."""
 DARK = 0.85
 """Of a row: on the blue of larger fractions white has more contrast than ink (WCAG's ratio), below ink has."""
-LONGEST_NAME = 24
 SAID = ("yes, said yes", "yes, said no", "no, said yes", "no, said no")
 """What can be said of a label that a sequence has or has not."""
 
@@ -70,7 +70,8 @@ def predictions(truth: np.ndarray, said: np.ndarray, name: str, path: Path, wher
         axes.plot([low, high], [low, high], color=MUTED, linewidth=1)
         alpha = float(np.clip(30 / len(truth) ** 0.5, 0.05, 0.8))
         axes.plot(truth, said, "o", color=HUES["blue"], markersize=3, alpha=alpha, markeredgewidth=0, rasterized=True)
-        axes.set(title=f"Answers on {where}", xlabel=f"true {_short(name)}", ylabel=f"predicted {_short(name)}")
+        name = short_label(name, BESIDE_A_PANEL)
+        axes.set(title=f"Answers on {where}", xlabel=f"true {name}", ylabel=f"predicted {name}")
 
 
 def _matrix(axes: Axes, counts: np.ndarray, rows: list[str], columns: list[str]) -> None:
@@ -85,13 +86,10 @@ def _matrix(axes: Axes, counts: np.ndarray, rows: list[str], columns: list[str])
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
     names = {"x": columns, "y": rows}
     for side, texts in names.items():
-        shown = [_short(text) for text in texts] if len(texts) <= MOST_NAMED else []
+        labels = short_labels(texts, BESIDE_A_PANEL)
+        shown = [labels[text] for text in texts] if len(texts) <= MOST_NAMED else []
         axes.set(**{f"{side}ticks": range(len(shown)), f"{side}ticklabels": shown})
     if max(map(len, columns)) > 3:
-        axes.tick_params(axis="x", rotation=90 if len(columns) > MOST_WRITTEN else 45)
-
-
-def _short(name: str) -> str:
-    """A name as a picture has room for."""
-    name = printable(name)
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
+        looks: dict[str, Any] = {"ha": "right", "va": "center", "rotation_mode": "anchor"}  # each ends at its tick
+        for label in axes.get_xticklabels():
+            label.set(rotation=90 if len(columns) > MOST_WRITTEN else 45, **looks)

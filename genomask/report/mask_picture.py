@@ -21,6 +21,7 @@ from matplotlib.path import Path as Outline
 from matplotlib.transforms import blended_transform_factory
 
 from genomask.report.mask_rows import MaskedSequence, MaskRow
+from genomask.report.short_names import BESIDE_A_PANEL, short_label, short_labels
 from genomask.report.style import GRID, MUTED, PAPER, has_title, picture, strategy_colours
 
 BASES_A_LINE = 120
@@ -33,6 +34,8 @@ HEAT, LETTERS, GAP, CELL, LANE, RULER, FOOT = 1.2, 1.8, 1.0, 1.3, 0.5, 2.2, 4.0
 THIN = 0.22
 """A visible token, within its lane."""
 TICK = 10
+LONGEST_TITLE = 60
+"""Letters above the first line, of which a record's name may have any number."""
 TINT = 0.75
 HEAT_COLOURS = "YlGnBu"
 TITLE = "genomask masks"
@@ -56,7 +59,7 @@ def mask_picture(sequence: MaskedSequence, path: Path) -> None:
         *lines, foot = figure.subplots(n_lines + 1, height_ratios=heights)
         for number, axes in enumerate(lines):
             _draw_line(axes, sequence, number * a_line, a_line, heat)
-        lines[0].set_title(sequence.title)
+        lines[0].set_title(short_label(sequence.title, LONGEST_TITLE))
         _draw_legend(figure, foot, list(strategy_colours(row.strategy for row in sequence.rows).values()))
         if heat:
             _draw_scale(foot, heat)
@@ -89,8 +92,11 @@ def _draw_line(axes: Axes, sequence: MaskedSequence, start: int, n: int, heat: S
         axes.text(base + 0.5, y + LETTERS / 2, sequence.letters[base], **looks)
     y += LETTERS
     _draw_ruler(axes, np.arange(sequence.first + start, sequence.first + stop), start, n, y)
-    colours = strategy_colours(row.strategy for row in sequence.rows)
+    names = [row.strategy for row in sequence.rows]
+    colours, labels = strategy_colours(names), short_labels(names, BESIDE_A_PANEL)
     for row in sequence.rows:
+        looks = {"color": colours[row.strategy], "ha": "right", "va": "center", "fontweight": "bold"}
+        axes.text(start - 1.2, y + GAP + CELL / 2, labels[row.strategy], **looks)
         _draw_row(axes, row, start, stop, y + GAP, colours[row.strategy])
         y += _row_height(sequence.k)
 
@@ -120,10 +126,9 @@ def _draw_heat(axes: Axes, npmi: np.ndarray, start: int, stop: int, heat: Scalar
 
 
 def _draw_row(axes: Axes, row: MaskRow, start: int, stop: int, y: float, colour: str) -> None:
-    """Cells of hidden bases over k lanes of tokens; beside them the strategy and, in the first line, what it hides."""
+    """Cells of hidden bases over k lanes of tokens; beside them, in the first line, what the strategy hides."""
     n_tokens, n_bases = len(row.masked), len(row.hidden)
     k = n_bases - n_tokens + 1
-    axes.text(start - 1.2, y + CELL / 2, row.strategy, ha="right", va="center", fontweight="bold", color=colour)
     if start == 0:
         tally = row.shown.account
         counted = (

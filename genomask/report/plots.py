@@ -11,18 +11,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from genomask.fewshot.methods import METHODS
 from genomask.report.frames import over_seeds, verdict_words
-from genomask.report.style import INK, MUTED, PAPER, label_lines, picture, strategy_colours
-from genomask.terminal.console import printable
+from genomask.report.short_names import BESIDE_A_PANEL, IN_A_LEGEND, short_label, short_labels
+from genomask.report.style import INK, MUTED, PAPER, grow_beside, label_lines, legend_below, picture, strategy_colours
 
 TRAINED_LOSS, HELD_OUT_LOSS = "loss_nats_per_masked_token", "eval_loss_nats_per_masked_token"
 BITS = "eval_bits_per_hidden_base"
 LOSS_BASELINES = {"ln_vocabulary_nats": "ln V", "unigram_entropy_nats": "unigrams", "flank_floor_nats": "flank floor"}
 BITS_BASELINES = {"order_0_bits": "order-0", "order_5_bits": "order-5"}
+LINES = (
+    ("held out", {"color": MUTED, "marker": "o", "markersize": 3.2}),
+    ("in training", {"color": MUTED, "alpha": 0.5, "linewidth": 0.9}),
+)
+"""What a line is, in legends."""
+LONGEST_TASK = 20
+"""Letters above a panel."""
+STRIP = 3.6
+"""Inches of a forest between its names and its words."""
 
 
 def learning_curves(
@@ -36,7 +44,7 @@ def learning_curves(
     colours = strategy_colours(_strategy(name) for name in runs)
     width = 1.8 if len(runs) == len(colours) else 1.1
     shows_bits = any(len(_rows_with(frame, BITS)) for frame in runs.values())
-    with picture(path, 8.6 if shows_bits else 5.6, 3.5) as figure:
+    with picture(path, 8.6 if shows_bits else 5.6, 3.25) as figure:
         panels = figure.subplots(1, 2 if shows_bits else 1, squeeze=False, sharex=True)[0]
         for name, frame in runs.items():
             colour = colours[_strategy(name)]
@@ -50,10 +58,8 @@ def learning_curves(
         if shows_bits:
             dress(panels[1], "Evaluation masks, the same for all", "bits per hidden base")
             _draw_baselines(panels[1], baselines or {}, BITS_BASELINES, colours)
-        legend = [Line2D([], [], color=colour, label=_shown(name)) for name, colour in colours.items()]
-        legend += [Line2D([], [], color=MUTED, marker="o", markersize=3.2, label="held out")]
-        legend += [Line2D([], [], color=MUTED, alpha=0.5, linewidth=0.9, label="in training")]
-        figure.legend(handles=legend, loc="outside lower center", ncols=6)
+        labels = short_labels(colours, IN_A_LEGEND)
+        legend_below(figure, [*((labels[name], {"color": colour}) for name, colour in colours.items()), *LINES])
 
 
 def fewshot_curves(summary: pd.DataFrame, path: Path) -> None:
@@ -63,9 +69,10 @@ def fewshot_curves(summary: pd.DataFrame, path: Path) -> None:
     """
     table = over_seeds(summary)
     floor = table["method"].str.replace("/", ", ")
-    table["curve"] = floor.where(table["strategy"] == "-", table["strategy"] + ", " + table["method"])
+    strategy = table["strategy"].map(short_labels(table["strategy"], IN_A_LEGEND))
+    table["curve"] = floor.where(table["strategy"] == "-", strategy + ", " + table["method"])
     curves, tasks = _curve_marks(table), list(dict.fromkeys(table["task"]))
-    with picture(path, 2.2 + 3.4 * len(tasks), 3.6) as figure:
+    with picture(path, max(6.4, 3.4 * len(tasks)), 3.4) as figure:
         for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
             rows = table[table["task"] == task]
             shots = sorted(rows["shot"].unique())
@@ -76,15 +83,14 @@ def fewshot_curves(summary: pd.DataFrame, path: Path) -> None:
                 axes.plot(at, mean, clip_on=False, **marks)
                 axes.vlines(at, mean - half, mean + half, color=marks["color"], linewidth=1.4, alpha=0.8)
             axes.set(
-                title=f"task {_shown(task)}",
+                title=f"task {short_label(task, LONGEST_TASK)}",
                 xlabel="examples of each class",
                 xticks=range(len(shots)),
                 xticklabels=shots,
             )
             axes.set_xlim(-0.4, len(shots) - 0.6)
             axes.set_ylabel(f"accuracy, % (axis from {_end_at_ticks(axes):g})")
-        legend = [Line2D([], [], label=_shown(label), **marks) for label, marks in curves.items()]
-        figure.legend(handles=legend, loc="outside right center", handlelength=2.6)
+        legend_below(figure, list(curves.items()))
 
 
 def verdict_forest(
@@ -95,8 +101,9 @@ def verdict_forest(
     `verdict` has a row an arm, as `fewshot.statistics.compare_arms` makes it (fractions); `seed_differences` the same
     arm's difference at each pretraining seed. An arm that was not tested has a tick at its mean and no interval.
     """
-    colours = strategy_colours([control, *verdict["strategy"]])
-    with picture(path, 7.6, 1.2 + 0.5 * len(verdict)) as figure:
+    names = [control, *verdict["strategy"]]
+    colours, labels = strategy_colours(names), short_labels(names, BESIDE_A_PANEL)
+    with picture(path, STRIP, 1.35 + 0.5 * len(verdict)) as figure:
         axes = figure.subplots()
         axes.axvline(0, color=INK, linewidth=1)
         for at, (_, row) in enumerate(verdict.iterrows()):
@@ -107,15 +114,13 @@ def verdict_forest(
             seeds = 100 * np.asarray(seed_differences.get(row["strategy"], ()), dtype=float)
             axes.plot(seeds, np.full(len(seeds), at + 0.26), "o", color=colour, markerfacecolor=PAPER, markersize=4.5)
             axes.text(1.02, at, verdict_words(row), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
-        axes.set(
-            yticks=range(len(verdict)),
-            yticklabels=[_shown(name) for name in verdict["strategy"]],
-            ylim=(len(verdict) - 0.4, -0.5),
-        )
-        axes.set(
-            xlabel=f"points of accuracy above {control}; rings: single pretraining seeds\n"
+        axes.set_yticks(range(len(verdict)), [labels[name] for name in verdict["strategy"]])
+        axes.set_ylim(len(verdict) - 0.4, -0.5)
+        axes.set_xlabel(
+            f"points of accuracy above {labels[control]}\nrings: single pretraining seeds\n"
             "interval of each arm alone, not adjusted; p after Holm"
         )
+        grow_beside(figure, (axes.get_yticklabels(), axes.texts))
         axes.grid(axis="x")
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
@@ -160,11 +165,6 @@ def _draw_baselines(
             labels.append((height, f"{label} {height:.3f}", colour))
     axes.autoscale_view()
     label_lines(axes, labels)
-
-
-def _shown(name: str) -> str:
-    """A name as a picture can show it: without control characters, and not begun by _, which hides it in a legend."""
-    return f"{' ' if name.startswith('_') else ''}{printable(name)}"
 
 
 def _strategy(run: str) -> str:

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from genomask.report.plots import BITS, HELD_OUT_LOSS, TRAINED_LOSS
-from genomask.report.style import MUTED, picture, strategy_colours
-from genomask.terminal.console import printable
+from genomask.report.plots import BITS, HELD_OUT_LOSS, LINES, TRAINED_LOSS
+from genomask.report.short_names import IN_A_LEGEND, short_labels
+from genomask.report.style import legend_below, picture, strategy_colours
 
 TITLE = "genomask runs"
 """In the file's metadata: a picture by which `genomask runs` knows its own again."""
@@ -51,7 +50,7 @@ def run_curves(runs: Mapping[str, pd.DataFrame], strategies: Mapping[str, str], 
     shows_bits = any(BITS in frame and frame[BITS].notna().any() for frame in runs.values())
     units = {HELD_OUT_LOSS: "nats per masked token"} | ({BITS: "bits per hidden base"} if shows_bits else {})
     looks = _looks(strategies)
-    with picture(path, 10.4, 0.9 + 2.7 * len(units) + 0.17 * len(runs), title=TITLE) as figure:
+    with picture(path, 10.4, 0.5 + 2.7 * len(units), title=TITLE) as figure:
         panels = figure.subplots(len(units), 3, squeeze=False, sharey="row", sharex="col")
         for row, (metric, unit) in zip(panels, units.items(), strict=True):
             for axes, (over, label) in zip(row, OVER.items(), strict=True):
@@ -68,10 +67,8 @@ def run_curves(runs: Mapping[str, pd.DataFrame], strategies: Mapping[str, str], 
             row[0].set_title(
                 "Loss under the run's own mask" if metric == HELD_OUT_LOSS else "Evaluation masks, the same for all"
             )
-        legend = [Line2D([], [], **look, label=f" {printable(name)}") for name, look in looks.items()]  # _x hides it
-        legend += [Line2D([], [], color=MUTED, marker="o", markersize=3, label="held out")]
-        legend += [Line2D([], [], color=MUTED, alpha=0.5, linewidth=0.9, label="in training")]
-        figure.legend(handles=legend, loc="outside lower center", ncols=2)
+        labels = short_labels(looks, IN_A_LEGEND)
+        legend_below(figure, [*((labels[name], look) for name, look in looks.items()), *LINES])
 
 
 def _looks(strategies: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ follows the reader's light or dark mode.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
@@ -15,11 +15,15 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from genomask.errors import UserError
 from genomask.files.atomic import atomic_file
 
 TITLE_BYTES, KIND_BYTES = 2**14, 2**10
+MOST_COLUMNS = 6
+"""Of a legend."""
 PAPER, INK, MUTED, GRID = "#ffffff", "#1f2328", "#6b7280", "#e3e6ea"
 HUES = {
     "vermilion": "#d55e00",
@@ -79,6 +83,7 @@ _SETTINGS: dict[Any, Any] = {
     "lines.linewidth": 1.8,
     "lines.markersize": 5.5,
     "legend.frameon": False,
+    "legend.handlelength": 2.6,
     "figure.facecolor": PAPER,
     "axes.facecolor": "none",
     "savefig.dpi": 200,
@@ -128,6 +133,30 @@ def strategy_colours(strategies: Iterable[str]) -> dict[str, str]:
     unused = [hue for hue in HUES.values() if hue not in own.values()]
     free = cycle(sorted(unused, key=kept.__contains__))
     return {name: own.get(name) or next(free) for name in names}
+
+
+def legend_below(figure: Figure, lines: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """A legend of (label, look of its line) under the panels; the figure grows by what it takes.
+
+    It has as many columns as there is room for.
+    """
+    # matplotlib leaves out what begins with _
+    handles = [Line2D([], [], **look, label=f" {label}" if label.startswith("_") else label) for label, look in lines]
+    for columns in range(min(MOST_COLUMNS, len(handles)), 0, -1):
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+        box = legend.get_window_extent()
+        if box.width <= figure.bbox.width:
+            break
+        if columns > 1:
+            legend.remove()
+    width = max(figure.bbox.width, box.width)
+    figure.set_size_inches(width / figure.dpi, (figure.bbox.height + box.height) / figure.dpi)
+
+
+def grow_beside(figure: Figure, sides: Iterable[Iterable[Text]]) -> None:
+    """Make the figure wider by the longest text of each side, so that what is between them keeps its width."""
+    widths = [max((text.get_window_extent().width for text in side), default=0.0) for side in sides]
+    figure.set_figwidth((figure.bbox.width + sum(widths)) / figure.dpi)
 
 
 def label_lines(axes: Axes, lines: list[tuple[float, str, str]]) -> None:

@@ -14,7 +14,7 @@ from genomask.commands.run_folder.leaks import Lookup
 from genomask.errors import DataError, SettingsError
 from genomask.fewshot.leaks import Leaks
 from genomask.fewshot.protocol import FewShotSettings
-from genomask.report.bench_frames import floor_counts, short_names
+from genomask.report.bench_frames import floor_counts
 
 
 @pytest.fixture(scope="module")
@@ -162,9 +162,3 @@ def test_a_method_is_counted_where_it_is_above_every_floor_by_the_tasks_own_metr
     ]
     [alone] = floor_counts(results[results["method"] == "knn"], {"a": "mcc"})
     assert alone.startswith("x: No floor was measured")
-
-
-def test_models_are_called_by_what_tells_them_apart():
-    assert short_names(["runs/a/model", "runs/b/model"]) == {"runs/a/model": "a", "runs/b/model": "b"}
-    assert short_names(["x/a/model", "y/a/model"]) == {"x/a/model": "x/a", "y/a/model": "y/a"}
-    assert short_names(["hub"]) == {"hub": "hub"}

@@ -38,7 +38,7 @@ def test_runs_are_drawn_over_steps_tokens_and_seconds(tmp_path):
         run_curves({"a": frame, "_b": frame}, {"a": "genemask", "_b": "uniform"}, tmp_path / f"x.{kind}")
     shown = texts(tmp_path / "x.svg")
     assert {"steps", "tokens", "seconds of training", "nats per masked token", "bits per hidden base"} <= set(shown)
-    assert {" a", " _b"} <= set(shown)
+    assert {"a", " _b"} <= set(shown)
     assert (tmp_path / "x.png").stat().st_size > 10_000
 
 

@@ -11,8 +11,8 @@ from genomask.commands.run_folder.leaks import seen_by_model
 from genomask.fewshot.correct import CorrectFile, accuracy_by_leak
 from genomask.fewshot.leaks import Leaks
 from genomask.fewshot.results import NO_MODEL, Cell
-from genomask.report.bench_frames import short_names
 from genomask.report.leak_rows import suite_leak_frame
+from genomask.report.short_names import short_names
 from genomask.terminal.progress import working
 
 Found = dict[str, np.ndarray]
