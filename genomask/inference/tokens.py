@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.bases import base_codes
 from genomask.data.packing import pack
-from genomask.data.reading import PAIR, TEXT
+from genomask.data.reading import DNA, PAIR, TEXT
 from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.unknown import require_known
 from genomask.errors import DataError, quoted
@@ -51,7 +51,7 @@ def tokenise(
     `names`: what messages call each, as where these are not all of a file; else "example" and its number, from 1.
 
     Raises DataError, with `where` (a file), for a sequence that makes no token and for a file that is mostly unknown,
-    judged by the sequences without N: where a genome has gaps no tokenizer knows them.
+    DNA judged by the sequences without N: where a genome has gaps no tokenizer knows them.
     """
     if isinstance(tokenizer, DnaTokenizer):
         tokenised = _dna_tokens(tokenizer, sequences)
@@ -66,11 +66,13 @@ def tokenise(
             f"{where}: {tokenised.called(first)} is {quoted(sequences[first], 40)}, which makes no token in this "
             "model's tokenizer; leave it out of the file or use a model with smaller tokens."
         )
-    without_n = np.repeat(["N" not in sequence.upper() for sequence in sequences], lengths)
-    content = tokenised.tokens.input_ids.numpy()[covers & without_n]
+    reading = reading_of(tokenizer)
+    judged = [reading is not DNA or "N" not in sequence.upper() for sequence in sequences]
+    content = tokenised.tokens.input_ids.numpy()[covers & np.repeat(judged, lengths)]
     unknown = int((content == tokenizer.unk_token_id).sum())
-    alphabet = reading_of(tokenizer).alphabet
-    advice = f"this model's tokenizer does not read these sequences; use a model whose tokenizer knows {alphabet}."
+    advice = (
+        f"this model's tokenizer does not read these sequences; use a model whose tokenizer knows {reading.alphabet}."
+    )
     require_known(unknown, len(content), tokenizer.unk_token, where, advice)
     return tokenised
 

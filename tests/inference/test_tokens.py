@@ -102,6 +102,12 @@ def test_a_gap_of_the_genome_says_nothing_about_the_tokenizer(bert_folder):
         assert tokenizer.unk_token_id in tokenised.tokens.input_ids
 
 
+def test_a_text_with_an_n_is_judged_as_every_other(text_model_folder):
+    tokenizer = load(text_model_folder).tokenizer
+    with pytest.raises(DataError, match=r"x.txt: \d+% of the tokens are \[UNK\]"):
+        tokenise(tokenizer, ["\N{SNOWMAN} n \N{SNOWMAN}"], "x.txt")
+
+
 def test_too_long_a_sequence_is_refused_where_positions_end(bert_folder, model_folder):
     for folder, refused in ((bert_folder, True), (model_folder, False)):
         model, tokenizer = load(folder)
