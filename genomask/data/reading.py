@@ -11,7 +11,7 @@ from genomask.data.genome_formats import is_genome
 from genomask.data.lines import numbered_lines
 from genomask.data.sequences import NamedSequence, SequenceFile, clean_sequence
 from genomask.data.table import table_rows
-from genomask.errors import DataError, SettingsError
+from genomask.errors import DataError, SettingsError, quoted
 from genomask.files.inputs import STDIN, named, require_file
 
 PAIR = "\t"
@@ -35,13 +35,28 @@ class Reading:
     """What a tokenizer must know to read it, in words."""
 
     def columns(self, asked: str) -> tuple[str, ...]:
-        """The headers that an option names, the usual one where it names none."""
+        """The headers that an option names, the usual one where it names none. Raises SettingsError for over two."""
         names = tuple(asked.split(",")) if self.several else (asked,)
+        if len(names) > 2:
+            raise SettingsError(
+                f"--sequence-column {asked} names {len(names)} columns; name the one of the texts, or the two of pairs."
+            )
         return names if asked else (self.column,)
 
     def joined(self, cells: Sequence[str], where: str) -> str:
         """The cells of a row as one sequence."""
         return PAIR.join(self.clean(cell, where) for cell in cells)
+
+
+def texts_of(line: str, where: str) -> list[str]:
+    """The text of a line, or the two of a pair. Raises DataError for more."""
+    texts = line.split(PAIR)
+    if len(texts) > 2:
+        raise DataError(
+            f"{where}: {quoted(line, 40)} holds {len(texts)} texts, with tabs between them. Give one, or two as a "
+            "pair; of a table of more columns name the ones to read by --sequence-column."
+        )
+    return texts
 
 
 def clean_text(text: str, where: str) -> str:
@@ -91,7 +106,8 @@ def _of_table(asked: SequenceFile, names: Sequence[str]) -> Iterator[NamedSequen
 def _of_lines(asked: SequenceFile) -> Iterator[NamedSequence]:
     for number, line in numbered_lines(asked.path):
         if line.strip():
-            yield NamedSequence(str(number), TEXT.joined(line.split(PAIR), f"{named(asked.path)}, line {number}"))
+            where = f"{named(asked.path)}, line {number}"
+            yield NamedSequence(str(number), TEXT.joined(texts_of(line, where), where))
 
 
 DNA = Reading("sequence", several=False, clean=clean_sequence, read=SequenceFile.read, alphabet="plain DNA letters")

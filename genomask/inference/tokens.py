@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.bases import base_codes
 from genomask.data.packing import pack
-from genomask.data.reading import DNA, PAIR, TEXT
+from genomask.data.reading import DNA, TEXT, texts_of
 from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.data.unknown import require_known
 from genomask.errors import DataError, quoted
@@ -87,8 +87,8 @@ def _dna_tokens(tokenizer: DnaTokenizer, sequences: list[str]) -> Tokenised:
 def _other_tokens(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str) -> Tokenised:
     """As above for any tokenizer; one that cannot say which letters a token covers counts in tokens."""
     fast, is_text = tokenizer.is_fast, reading_of(tokenizer) is TEXT
-    given = [sequence.partition(PAIR) for sequence in sequences]
-    content = [(first, second) if tab else first for first, tab, second in given]
+    given = [texts_of(sequence, where) for sequence in sequences]
+    content = [tuple(texts) if len(texts) > 1 else texts[0] for texts in given]
     limit = tokenizer.model_max_length if is_text and tokenizer.model_max_length < LARGEST_LIMIT else None
     try:
         encoded = tokenizer(
@@ -108,7 +108,7 @@ def _other_tokens(tokenizer: PreTrainedTokenizerBase, sequences: list[str], wher
         said = "%s: %d of %d texts read together fill the %d tokens that they are cut to, and may have been longer"
         log.warning(said, where, cut, len(sequences), limit)
     parts, letters = [], []
-    for at, (first, tab, _) in enumerate(given):
+    for at, texts in enumerate(given):
         ids = np.array(encoded["input_ids"][at])
         if not fast:
             start, stop = _spelt(tokenizer, ids, sequences[at])
@@ -117,8 +117,8 @@ def _other_tokens(tokenizer: PreTrainedTokenizerBase, sequences: list[str], wher
             continue
         covers = 1 - np.array(encoded["special_tokens_mask"][at])
         places = np.array(encoded["offset_mapping"][at])
-        if tab:
-            places += (np.array(encoded.sequence_ids(at)) == 1)[:, None] * (len(first) + 1)
+        if len(texts) > 1:
+            places += (np.array(encoded.sequence_ids(at)) == 1)[:, None] * (len(texts[0]) + 1)
         parts.append((ids, places[:, 0] * covers, places[:, 1] * covers))
         letters.append(len(sequences[at]))
     ids, start, stop = zip(*parts, strict=True)

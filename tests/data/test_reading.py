@@ -38,6 +38,12 @@ def test_what_is_no_text_is_a_sentence(read):
         read("sentence\tlabel\none\t1\n")
     with pytest.raises(DataError, match="row 3: the text is empty"):
         read("text\tlabel\none\t1\n \t0\n")
+    with pytest.raises(
+        DataError, match=r"line 2: 'a\\tb\\tc' holds 3 texts, with tabs between them\. Give one, or two"
+    ):
+        read("a\tb\na\tb\tc\n", "x.txt")
+    with pytest.raises(SettingsError, match="--sequence-column a,b,c names 3 columns; name the one of the texts, or"):
+        read("a\tb\tc\n1\t2\t3\n", column="a,b,c")
     with pytest.raises(DataError, match="there is no text in it"):
         read("\n\n", "x.txt")
     with pytest.raises(SettingsError, match="--genome gives regions of DNA"):

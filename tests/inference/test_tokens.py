@@ -108,6 +108,11 @@ def test_a_text_with_an_n_is_judged_as_every_other(text_model_folder):
         tokenise(tokenizer, ["\N{SNOWMAN} n \N{SNOWMAN}"], "x.txt")
 
 
+def test_three_texts_are_not_read_as_a_pair(text_model_folder):
+    with pytest.raises(DataError, match=r"here: 'so\\tit\\tis' holds 3 texts"):
+        tokenise(load(text_model_folder).tokenizer, ["so\tit", "so\tit\tis"], "here")
+
+
 def test_too_long_a_sequence_is_refused_where_positions_end(bert_folder, model_folder):
     for folder, refused in ((bert_folder, True), (model_folder, False)):
         model, tokenizer = load(folder)
