@@ -5,6 +5,7 @@ finetune.json says which model, data and settings a run began with; it goes on w
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,22 +141,26 @@ def job_of(request: Request, train: Examples, valid: Examples | None, test: Exam
 def note(job: Job, *, resume: bool) -> None:
     """Make the folder this run's or, resumed, see to it that it is. Raises SettingsError where it is another's."""
     path, now = job.out / RECORD, job.binding()
-    if not resume:
-        request = job.request
-        files = {"model": request.model, "train": request.train, "valid": request.valid}
-        write_record(
-            path, {"files": {name: str(file.absolute()) for name, file in files.items() if file}} | {"run": now}
-        )
+    if resume:
+        refuse_other_run(path, now)
         return
+    request = job.request
+    files = {"model": request.model, "train": request.train, "valid": request.valid}
+    write_record(path, {"files": {name: str(file.absolute()) for name, file in files.items() if file}} | {"run": now})
+
+
+def refuse_other_run(path: Path, now: Mapping[str, Any]) -> None:
+    """SettingsError where the record `path` of a run that is to go on has another value for something, or none."""
     try:
-        began = json.loads(path.read_text(encoding="utf-8"))["run"]
+        record = json.loads(path.read_text(encoding="utf-8"))
+        began = record.get("run", record)
         changed = [name for name, value in now.items() if began[name] != value]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SettingsError(f"{path} does not say what the run began with ({error}); give another --out.") from error
     if changed:
         name = changed[0]
         raise SettingsError(
-            f"{job.out} holds a run with another {name} ({began[name]} there, {now[name]} now); give what it began "
+            f"{path.parent} holds a run with another {name} ({began[name]} there, {now[name]} now); give what it began "
             "with, or another --out."
         )
 

@@ -1,13 +1,14 @@
 """`genomask glue`: each task of GLUE fine-tuned by its published schedule, scored on its dev set, beside floors.
 
 A task and seed is a run of `genomask finetune` in OUT/TASK/seed-N, from which OUT/results.csv is made: a row for each
-metric, split, and seed or floor.
+metric, split, and seed or floor. It keeps the rows of earlier calls; a call shows those that it asks for.
 """
 
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,15 @@ import pandas as pd
 from rich.table import Table
 
 from genomask.commands.finetune.finetune import run_job
-from genomask.commands.finetune.job import RECORD, Request, job_of
+from genomask.commands.finetune.job import RECORD, Request, job_of, refuse_other_run
 from genomask.commands.glue.scores import FLOORS, METRICS, truth_of
 from genomask.commands.run_folder.folder import holds_run, is_finished
 from genomask.commands.run_folder.kinds import RECORDS
 from genomask.data.examples import ExampleColumns, Examples
 from genomask.data.glue import TASKS, TRAIN, GlueTask, read_split
-from genomask.errors import DataError, UserError, counted
+from genomask.errors import DataError, counted
 from genomask.fewshot.finetune import FineTuneSettings
+from genomask.fewshot.results import damaged
 from genomask.files.atomic import atomic_write, require_folder
 from genomask.files.locking import locked
 from genomask.inference.forward import logits
@@ -38,6 +40,10 @@ MAX_TOKENS = 256
 WARMUP_FRACTION = 0.06
 MNLI = TASKS["MNLI"]
 GLUE_RECORD = RECORDS["glue"]
+KINDS = {"task": str, "split": str, "metric": str, "method": str, "n": np.int64, "score": np.float64}
+"""The columns of results.csv."""
+
+Rows = list[dict[str, object]]
 
 log = logging.getLogger(__name__)
 
@@ -70,15 +76,17 @@ def glue(request: GlueRequest, *, resume: bool = False) -> Iterator[Table | str]
     refuse_dna(tokenizer_of(request.model), request.model)
     data = {task.name: _read(task, request.data) for task in request.tasks}
     with locked(request.out):
-        if not holds_run(request.out, resume, GLUE_RECORD):
-            write_record(request.out / GLUE_RECORD, {"model": fingerprint(request.model), "seeds": request.seeds})
+        record, now = request.out / GLUE_RECORD, {"model": fingerprint(request.model)}
+        if holds_run(request.out, resume, GLUE_RECORD):
+            refuse_other_run(record, now)
+        else:
+            write_record(record, now)
         try:
-            rows = _results(request, data)
-        except UserError:
+            results = _results(request, data)
+        except BaseException:
             if not any(request.out.glob("*/seed-*")):  # nothing was begun, and the record would block the mended call
-                (request.out / GLUE_RECORD).unlink()
+                record.unlink()
             raise
-    results = pd.DataFrame(rows)
     yield glue_table(results)
     yield glue_words(results)
     for suffix in ("svg", "png"):
@@ -86,16 +94,37 @@ def glue(request: GlueRequest, *, resume: bool = False) -> Iterator[Table | str]
     yield f"results: {request.out / 'results.csv'}; picture: {picture}; models: {request.out}/TASK/seed-N/model"
 
 
-def _results(request: GlueRequest, data: dict[str, list[Examples]]) -> list[dict[str, object]]:
-    """The rows of results.csv, which is written anew after each task."""
-    rows: list[dict[str, object]] = []
+def _results(request: GlueRequest, data: dict[str, list[Examples]]) -> pd.DataFrame:
+    """The rows asked for; results.csv is written anew after each task, with all that it had of others."""
+    path = request.out / "results.csv"
+    known, asked = _measured(path), []
     for task in request.tasks:
         train, *dev = data[task.name]
-        rows += _floor_rows(task, train, dev)
-        for seed in range(request.seeds):
-            rows += _run(request, task, seed, train, dev)
-        atomic_write(request.out / "results.csv", pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
-    return rows
+        for name, floor in FLOORS.items():
+            if (task.name, name) not in known:  # a bag of the words of MNLI takes minutes
+                known[task.name, name] = _rows(task, dev, floor(train, dev), name)
+        seeds = [f"seed {seed}" for seed in range(request.seeds)]
+        for seed, name in enumerate(seeds):
+            known[task.name, name] = _rows(task, dev, _run(request, task, seed, train, dev), name)
+        atomic_write(path, pd.DataFrame(chain(*known.values())).to_csv(index=False, lineterminator="\n"))
+        asked += [row for name in (*FLOORS, *seeds) for row in known[task.name, name]]
+    return pd.DataFrame(asked)
+
+
+def _measured(path: Path) -> dict[tuple[str, str], Rows]:
+    """What results.csv has of each task and method. Raises DataError where it is damaged."""
+    if not path.exists():
+        return {}
+    try:
+        rows = pd.read_csv(path, dtype=KINDS, float_precision="round_trip")
+    except (OSError, ValueError) as error:
+        raise damaged(path) from error
+    if list(rows.columns) != list(KINDS):
+        raise damaged(path)
+    found: dict[tuple[str, str], Rows] = {}
+    for row in rows.to_dict("records"):
+        found.setdefault((row["task"], row["method"]), []).append(row)
+    return found
 
 
 def _read(task: GlueTask, data: Path | None) -> list[Examples]:
@@ -109,10 +138,8 @@ def _read(task: GlueTask, data: Path | None) -> list[Examples]:
     return [train, *dev]
 
 
-def _run(
-    request: GlueRequest, task: GlueTask, seed: int, train: Examples, dev: Sequence[Examples]
-) -> list[dict[str, object]]:
-    """Fine-tune one seed, unless that was done before; its scores."""
+def _run(request: GlueRequest, task: GlueTask, seed: int, train: Examples, dev: Sequence[Examples]) -> list[np.ndarray]:
+    """Fine-tune one seed, unless that was done before; its answers to each split."""
     out = request.out / task.name / f"seed-{seed}"
     begins = _origin(request, task, seed)
     if not is_finished(out):
@@ -131,8 +158,7 @@ def _run(
     for _ in run_job(asked, partial(job_of, asked, train, None, dev[0]), resume=(out / RECORD).exists()):
         pass  # what it would say of one task stands in the table of all
     loaded = load(out / "model", "trained classification")
-    said = [_answers(loaded, examples) for examples in dev]
-    return _rows(task, dev, said, f"seed {seed}")
+    return [_answers(loaded, examples) for examples in dev]
 
 
 def _origin(request: GlueRequest, task: GlueTask, seed: int) -> Path:
@@ -157,11 +183,7 @@ def _answers(loaded: Loaded, examples: Examples) -> np.ndarray:
     return answers
 
 
-def _floor_rows(task: GlueTask, train: Examples, dev: Sequence[Examples]) -> list[dict[str, object]]:
-    return [row for name, floor in FLOORS.items() for row in _rows(task, dev, floor(train, dev), name)]
-
-
-def _rows(task: GlueTask, dev: Sequence[Examples], said: Sequence[np.ndarray], method: str) -> list[dict[str, object]]:
+def _rows(task: GlueTask, dev: Sequence[Examples], said: Sequence[np.ndarray], method: str) -> Rows:
     return [
         {
             "task": task.name,

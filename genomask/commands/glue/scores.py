@@ -50,9 +50,15 @@ def majority(train: Examples, dev: Sequence[Examples]) -> list[np.ndarray]:
 
 
 def bag_of_words(train: Examples, dev: Sequence[Examples]) -> list[np.ndarray]:
-    """Words and pairs of words, weighted by TF-IDF; of a pair each text's own, their products and differences."""
+    """Words and pairs of words, weighted by TF-IDF; of a pair each text's own, their products and differences.
+
+    Where no word is in two training texts, the commonest answer.
+    """
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    words.fit([text for sequence in train.sequences for text in sequence.split(PAIR)])
+    try:
+        words.fit([text for sequence in train.sequences for text in sequence.split(PAIR)])
+    except ValueError:  # what it says of no words; of texts it finds no other fault
+        return majority(train, dev)
 
     def features(examples: Examples) -> csr_matrix:
         first, *second = (

@@ -1,12 +1,14 @@
 """`genomask glue` on files made here: MNLI first, others from it; floors, metrics and the table."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from genomask.commands.finetune import finetune
+from genomask.commands.glue import glue as verb
 from genomask.commands.glue.glue import GlueRequest, glue
 from genomask.commands.glue.scores import FLOORS, METRICS
 from genomask.data.examples import NUMBER, ONE, Examples
@@ -60,6 +62,62 @@ def test_tasks_run_from_mnli_on_and_a_second_time_only_what_is_missing(text_mode
     pd.testing.assert_frame_equal(pd.read_csv(data / "out" / "results.csv"), results)
 
 
+@pytest.fixture
+def fitted(monkeypatch):
+    """Which floors were fitted, where nothing is trained: a seed answers its own number."""
+    found = []
+
+    def fit(name, floor, train, dev):
+        found.append((train.path.name, name))
+        return floor(train, dev)
+
+    monkeypatch.setattr(verb, "FLOORS", {name: partial(fit, name, floor) for name, floor in FLOORS.items()})
+    monkeypatch.setattr(
+        verb, "_run", lambda _request, _task, seed, _train, dev: [np.full(len(x.targets), seed) for x in dev]
+    )
+    monkeypatch.setattr(verb, "glue_picture", lambda *_: None)
+    return found
+
+
+def test_a_call_for_fewer_tasks_or_seeds_keeps_the_rows_of_others_and_shows_its_own(text_model_folder, data, fitted):
+    whole = request(text_model_folder, data, seeds=2)
+    list(glue(whole))
+    results = data / "out" / "results.csv"
+    text = results.read_text()
+    assert len(fitted) == 4
+    assert {"seed 0", "seed 1"} < set(pd.read_csv(results)["method"])
+    results.write_text(text.replace(text.splitlines()[-1], "RTE,dev,accuracy,seed 1,6,0.125"))
+    list(glue(whole, resume=True))
+    assert results.read_text() == text  # a seed's rows are measured anew
+    table, *_ = glue(request(text_model_folder, data, tasks=(TASKS["RTE"],)), resume=True)
+    assert results.read_text() == text
+    assert [str(cell) for cell in table.columns[0].cells] == ["RTE", "mean of tasks"]
+    assert str(next(table.columns[-1].cells)) == "one seed"
+    assert len(fitted) == 4  # and a floor's are not
+    results.write_text(text.replace("seed 1,6,", "seed 1,6,x"))
+    with pytest.raises(DataError, match=r"results\.csv is missing or damaged"):
+        list(glue(whole, resume=True))
+
+
+def test_a_folder_of_another_model_is_refused(text_model_folder, data, fitted, monkeypatch):
+    list(glue(request(text_model_folder, data)))
+    monkeypatch.setattr(verb, "fingerprint", lambda _: "other")
+    with pytest.raises(SettingsError, match="out holds a run with another model"):
+        list(glue(request(text_model_folder, data), resume=True))
+
+
+def test_any_error_before_the_first_run_leaves_nothing_that_blocks_the_next_call(
+    text_model_folder, data, fitted, monkeypatch
+):
+    def fail(*_):
+        raise RuntimeError("a fault of our own")
+
+    monkeypatch.setattr(verb, "FLOORS", {"majority": fail})
+    with pytest.raises(RuntimeError):
+        list(glue(request(text_model_folder, data)))
+    assert not (data / "out").exists()
+
+
 def test_a_model_of_dna_is_refused(model_folder, data):
     with pytest.raises(UserError, match="this is a model of DNA"):
         list(glue(request(model_folder, data)))
@@ -105,6 +163,12 @@ def test_floors_learn_words_and_commonest_answers(tmp_path):
     numbers = Examples(tmp_path, pairs, NUMBER, ["score"], labels[:, None] * 5.0)
     assert METRICS["pearson"](labels, FLOORS["bag-of-words"](numbers, [numbers])[0]) > 0.9
     assert FLOORS["majority"](numbers, [numbers])[0].tolist() == pytest.approx([10 / 3] * 9)
+
+
+def test_where_no_two_texts_share_a_word_the_bag_of_words_gives_the_commonest_answer(tmp_path):
+    for texts in (["red fox", "blue cow", "grey hen"], ["a b", "b c", "c d"]):  # one letter is no word
+        examples = Examples(tmp_path, texts, ONE, ["no", "yes"], np.array([1, 0, 1]))
+        assert FLOORS["bag-of-words"](examples, [examples])[0].tolist() == [1, 1, 1]
 
 
 def test_the_mean_of_tasks_takes_the_metrics_and_splits_of_each_as_one():
