@@ -68,4 +68,5 @@ class DocumentSettings(ReadingSettings, name="documents"):
     """What becomes of a document's text beyond max_tokens: "truncate" drops it, "split" makes it further sequences,
     "pack" also puts short ones together, each into the fullest sequence that has room."""
     validation_documents: Count = 2_000
-    """Sequences held out for evaluation, whole documents, at most a tenth of the corpus."""
+    """Sequences held out for evaluation, whole documents: of a corpus of files at most a tenth; of a stream the first
+    ones, however few it has, or those of its split `validation`."""

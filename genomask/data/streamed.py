@@ -3,11 +3,12 @@
 Of a lane (see genomask.data.lane; a corpus of few shards is one) sequence number i is the i-th document, cut to its
 first tokens; or, where documents are split or packed, the i-th of the sequences that they make. A document's place is
 its shard and its row: some are noted in the run's folder, so that a run that goes on, with any number of processes,
-opens each shard at that row, and reads none before it.
+opens each shard at that row, and reads none before it. Documents without text have a row and no number.
 """
 
 import hashlib
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -34,6 +35,8 @@ from genomask.types import TokenSequences
 DOCUMENTS_AT_ONCE = 500
 """Documents that are packed together."""
 TRAIN, VALIDATION = "train", "validation"
+
+log = logging.getLogger(__name__)
 
 
 class StreamedText:
@@ -106,15 +109,20 @@ class StreamedText:
     def _held_out(self, shards: Sequence[Shard] | None) -> tuple[list[Piece], int, int]:
         """The pieces to evaluate on, and shard and row where training begins."""
         pieces: list[Piece] = []
-        begins = 0, 0
+        wanted, count = self.settings.validation_documents, 0
         for shard, row, texts in self._texts(shards or self._shards, size=1):
+            if len(pieces) >= wanted:
+                return pieces[:wanted], *((0, 0) if shards else (shard, row))
             pieces += self._pieces_of(texts)
-            begins = (0, 0) if shards else (shard, row + 1)
-            if len(pieces) >= self.settings.validation_documents:
-                break
+            count += 1
         if not pieces:
-            raise DataError(f"{self.name}: the stream has no documents. Give a data set that has some.")
-        return pieces[: self.settings.validation_documents], *begins
+            raise DataError(f"{self.name}: the stream has no documents with any text. Give a data set that has some.")
+        if not shards:
+            raise DataError(
+                f"{self.name}: all {counted(count, 'document')} were held out, and none is left to train on; set "
+                f"documents.validation_documents ({wanted}) to less, or give a data set with a split {VALIDATION!r}."
+            )
+        return pieces[:wanted], 0, 0
 
     def _dealt(self, shards: Sequence[Shard], row: int, marks: Marks) -> list[Lane]:
         """The lanes of shards of which the first begins at `row`."""
@@ -135,7 +143,7 @@ class StreamedText:
     ) -> Iterator[tuple[int, int, list[str]]]:
         """Documents in order, up to `size` of a shard at a time: shard, row of the first, texts."""
         for at in range(first, len(shards)):
-            found = documents(shards[at], self.settings, row if at == first else 0)
+            found = _with_text(shards[at].name, documents(shards[at], self.settings, row if at == first else 0))
             while block := list(itertools.islice(found, size)):
                 yield at, block[0][0], [text for _, text in block]
 
@@ -153,6 +161,18 @@ class StreamedText:
         cut = self._cut.truncated([piece for piece in pieces if isinstance(piece, str)])
         ids = [*map(np.array, cut), *(piece for piece in pieces if not isinstance(piece, str))]
         return pack(ids, np.ones(len(ids)))
+
+
+def _with_text(name: str, found: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Rows and texts that have a character to be seen; a log line counts the others of a shard at its end."""
+    n_empty = 0
+    for row, text in found:
+        if any(letter.isprintable() and letter != " " for letter in text):
+            yield row, text
+        else:
+            n_empty += 1
+    if n_empty:
+        log.warning("%s: left out: %s", name, counted(n_empty, "empty document"))
 
 
 def require_train(name: str, shards: Mapping[str, Sequence[Shard]]) -> Sequence[Shard]:

@@ -147,6 +147,25 @@ def test_sequences_of_whole_documents_are_the_same_wherever_the_stream_is_entere
 
 
 @pytest.mark.parametrize("overflow", ["truncate", "split", "pack"])
+def test_documents_without_text_are_passed_over_wherever_the_stream_is_entered(stream, tmp_path, caplog, overflow):
+    texts = [" ".join([text] * (1 + i % 6)) for i, text in enumerate(TRAIN)]
+    empty = ["", " \n\t", "\u200b\ufeff"]
+    mixed = [x for i, text in enumerate(texts) for x in ([*empty, text] if i % 3 == 0 else [text])]
+    parts = [mixed[: len(mixed) // 2], mixed[len(mixed) // 2 :]]
+    shards = {"train": [Opened(f"{i}.json.gz", part) for i, part in enumerate(parts)]}
+    plain = {"train": [Opened(f"{i}.json.gz", [x for x in part if x not in empty]) for i, part in enumerate(parts)]}
+    settings = {"max_tokens": 12, "overflow": overflow}
+    expected = stream(None, plain, **settings)
+    source = stream(shards=shards, **settings)
+    assert source.fingerprint == expected.fingerprint
+    assert ids_of(source.train(0, 250)) == ids_of(expected.train(0, 250))  # more than an epoch
+    assert f"1.json.gz: left out: {sum(x in empty for x in parts[1])} empty documents" in caplog.text
+    assert read_marks(tmp_path / "marks.jsonl")
+    for first in (1, 19, 40, 66, 150):
+        assert ids_of(stream(shards=shards, **settings).train(first, 4)) == ids_of(expected.train(first, 4))
+
+
+@pytest.mark.parametrize("overflow", ["truncate", "split", "pack"])
 def test_any_number_of_workers_makes_the_same_sequences(stream, overflow):
     texts = [" ".join([text] * (1 + i % 6)) for i, text in enumerate(TRAIN)]
     found = []
@@ -250,9 +269,20 @@ def test_documents_without_text_and_streams_without_documents_are_refused(stream
     assert texts_of(source, source.train(0, 2)) == TRAIN[4:6]
     with pytest.raises(DataError, match="made: no split 'train' to train on, found: validation"):
         stream(shards={"validation": [Opened("x.json.gz", TRAIN)]})
-    few = stream(shards={"train": [Opened("x.json.gz", TRAIN[:3])]})
+    none = stream(shards={"train": [Opened("x.json.gz", ["", " "])], "validation": [Opened("v.json.gz", VALIDATION)]})
     with pytest.raises(DataError, match="made: the stream has no documents to train on"):
-        few.train(0, 1)
+        none.train(0, 1)
+    with pytest.raises(DataError, match="made: the stream has no documents with any text"):
+        stream(shards={"train": [Opened("x.json.gz", ["", " "])]})
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_stream_that_would_be_held_out_whole_is_refused(stream, count):
+    held_out = f"made: all {count} documents were held out.*set documents.validation_documents .4. to less"
+    with pytest.raises(DataError, match=held_out):
+        stream(shards={"train": [Opened("x.json.gz", [*TRAIN[:count], ""])]})
+    last = stream(shards={"train": [Opened("x.json.gz", TRAIN[:5])]})
+    assert texts_of(last, last.train(0, 2)) == [TRAIN[4]] * 2
 
 
 def test_the_first_documents_are_those_of_the_first_shards(shards):
