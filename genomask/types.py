@@ -21,6 +21,7 @@ class TokenSequences(NamedTuple):
     cu_seqlens: Tensor  # (B + 1,) int32, starts at 0, ends at T
     weights: Tensor  # (B,) float32, weight of each sequence in the training loss, 1 unless a policy says otherwise
     token_weights: Tensor | None = None  # (T,) float32, what each token's loss weighs beside; None where all are 1
+    token_types: Tensor | None = None  # (T,) int64, 1 for the tokens of a pair's second text; None where all are 0
 
     @property
     def lengths(self) -> Tensor:

@@ -50,8 +50,17 @@ def take(tokens: TokenSequences, part: slice) -> TokenSequences:
     assert step == 1
     cu_seqlens = tokens.cu_seqlens[start : max(start, stop) + 1]
     within = slice(int(cu_seqlens[0]), int(cu_seqlens[-1]))
-    of_tokens = None if tokens.token_weights is None else tokens.token_weights[within]
-    return TokenSequences(tokens.input_ids[within], cu_seqlens - cu_seqlens[0], tokens.weights[start:stop], of_tokens)
+    bounds, beside = cu_seqlens - cu_seqlens[0], _beside(tokens, within)
+    return TokenSequences(tokens.input_ids[within], bounds, tokens.weights[start:stop], *beside)
+
+
+def select(tokens: TokenSequences, numbers: Tensor) -> TokenSequences:
+    """The sequences of these numbers (int64, from 0), in that order, packed by themselves."""
+    lengths = tokens.lengths[numbers]
+    bounds = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
+    moved_by = tokens.cu_seqlens[numbers] - bounds[:-1]
+    places = torch.arange(int(bounds[-1])) + torch.repeat_interleave(moved_by, lengths)
+    return TokenSequences(tokens.input_ids[places], bounds.int(), tokens.weights[numbers], *_beside(tokens, places))
 
 
 def shortened(tokens: TokenSequences, longest: np.ndarray) -> TokenSequences:
@@ -63,8 +72,12 @@ def shortened(tokens: TokenSequences, longest: np.ndarray) -> TokenSequences:
     ends, last = (torch.repeat_interleave(each - 1, lengths) for each in (most, lengths))
     kept = (place < ends) | (place == last)
     bounds = torch.nn.functional.pad(torch.minimum(lengths, most).cumsum(0), (1, 0))
-    of_tokens = None if tokens.token_weights is None else tokens.token_weights[kept]
-    return TokenSequences(tokens.input_ids[kept], bounds.int(), tokens.weights, of_tokens)
+    return TokenSequences(tokens.input_ids[kept], bounds.int(), tokens.weights, *_beside(tokens, kept))
+
+
+def _beside(tokens: TokenSequences, chosen: slice | Tensor) -> list[Tensor | None]:
+    """What the chosen tokens have beside their ids, in the order of the fields."""
+    return [None if x is None else x[chosen] for x in (tokens.token_weights, tokens.token_types)]
 
 
 def split_microbatches(tokens: TokenSequences, tokens_per_microbatch: int) -> list[slice]:

@@ -7,6 +7,7 @@ genomask.files.cache). It is built under a temporary name and renamed when compl
 import hashlib
 import itertools
 import logging
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ def _load(folder: Path, dtype: np.dtype) -> TokenStore:
 
 def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, settings: DocumentSettings) -> None:
     log.info("tokenising %s into the cache at %s", counted(len(files), "corpus file"), folder.parent)
-    lengths, contents, n_empty = [0], [], 0
+    lengths, contents, n_empty = array("i", [0]), array("q"), 0  # of a corpus of millions of sequences, so no objects
     cut = DocumentTokenizer(tokenizer, settings.max_tokens)
     with working("tokenising", unit="document") as work, (folder / "ids.bin").open("wb") as out:
         for texts in _batches(read_documents(files, settings)):
@@ -88,9 +89,9 @@ def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBa
                     continue
                 data = np.concatenate(pieces).astype(_id_type(tokenizer)).tobytes()
                 out.write(data)
-                lengths += map(len, pieces)
+                lengths.extend(map(len, pieces))
                 content = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True)
-                contents += [content] * len(pieces)
+                contents.extend(itertools.repeat(content, len(pieces)))
     if not contents:
         raise DataError(f"{files[0]}: the corpus has no document with any text. Give files with documents in them.")
     if n_empty:

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from genomask.data.examples import NUMBER, ONE, SEVERAL
-from genomask.data.packing import pack
+from genomask.data.packing import select
 from genomask.errors import TrainingError
 from genomask.hashing import Purpose, hash64
 from genomask.inference.classes import problem
@@ -79,8 +79,7 @@ class Fitting:
         self, model: PreTrainedModel, tokens: TokenSequences, targets: np.ndarray, plan: Schedule, seed: int
     ) -> None:
         self.model, self.plan, self._seed = model, plan, np.array([seed])
-        self._sequences = [ids.numpy() for ids in torch.split(tokens.input_ids, tokens.lengths.tolist())]
-        self._targets = torch.from_numpy(targets)
+        self._tokens, self._targets = tokens, torch.from_numpy(targets)
         self.steps_per_epoch = plan.steps_per_epoch(len(targets))
         self.steps = plan.epochs * self.steps_per_epoch
         self._settings = plan.optimizer(len(targets))
@@ -94,7 +93,7 @@ class Fitting:
     def step(self, number: int) -> float:
         """Train on the batch of a step, from 0; its mean loss. Raises TrainingError where that is not finite."""
         model, rows = self.model.train(), self._rows(number)
-        batch = pack([self._sequences[row] for row in rows], np.ones(len(rows)))
+        batch = select(self._tokens, torch.from_numpy(rows))
         scale_rates(self.optimizer, rate_factor(number, self.steps, self._settings))
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(int(hash64(self._seed, Purpose.FINETUNE_DROPOUT, np.array([number]))[0]) & (2**63 - 1))

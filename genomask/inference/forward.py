@@ -6,13 +6,12 @@ Letters: T tokens of all packed sequences, B sequences, D width, C classes.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
-from genomask.data.packing import pack, split_microbatches, take
+from genomask.data.packing import select, split_microbatches, take
 from genomask.encoders import MosaicBertConfig
 from genomask.training.device import autocast, scoring_precision
 from genomask.types import TokenSequences
@@ -33,8 +32,7 @@ def token_budget(model: PreTrainedModel) -> int:
 def batches(model: PreTrainedModel, tokens: TokenSequences) -> Iterator[tuple[Tensor, TokenSequences]]:
     """The sequences in batches of like length, for the model: their numbers (B,) and their tokens."""
     order = torch.argsort(tokens.lengths, stable=True)
-    ids = torch.split(tokens.input_ids, tokens.lengths.tolist())
-    by_length = pack([ids[at].numpy() for at in order.tolist()], np.ones(len(ids)))
+    by_length = select(tokens, order)
     budget = max(token_budget(model), int(tokens.lengths.max()))
     for part in split_microbatches(by_length, budget):
         yield order[part], take(by_length, part)
@@ -48,7 +46,7 @@ def forward(
     `every_layer`: an encoder's vectors after the embeddings and after each of L layers, side by side: (T, (L + 1) D).
     `precision`: fp32, bf16, or auto, which is fp32 on every CPU (see `scoring_precision`).
     """
-    types = _segments(model, tokens)
+    types = tokens.token_types if getattr(model.config, "type_vocab_size", 0) > 1 else None
     wanted = {"output_hidden_states": True} if every_layer else {}
     with autocast(model.device, scoring_precision(model.device) if precision == "auto" else precision):
         if isinstance(model.config, MosaicBertConfig):
@@ -73,18 +71,6 @@ def forward(
 def _rows(values: Tensor, tokens: TokenSequences, padding: int) -> Tensor:
     """(T,) -> (B, S)."""
     return pad_sequence(list(torch.split(values, tokens.lengths.tolist())), batch_first=True, padding_value=padding)
-
-
-def _segments(model: PreTrainedModel, tokens: TokenSequences) -> Tensor | None:
-    """(T,) 1 for the tokens behind the first [SEP] of a sequence, as of a pair's second; None where there are none."""
-    separator = getattr(model.config, "sep_token_id", None)
-    if separator is None or getattr(model.config, "type_vocab_size", 0) < 2:
-        return None
-    ends = (tokens.input_ids == separator).long()
-    before = ends.cumsum(0) - ends
-    begun = before[tokens.cu_seqlens[:-1].long()]
-    types = (before > torch.repeat_interleave(begun, tokens.lengths)).long()
-    return types if types.any() else None
 
 
 def _result(output: Mapping[str, Any], every_layer: bool) -> Tensor:

@@ -36,7 +36,6 @@ def load(folder: Path, head: str = "encoder", *, seed: int = 0, untrained: bool 
             model = type(model)(model.config).eval()
     if (places := places_of(model)) is not None:  # which a tokenizer need not say
         tokenizer.model_max_length = min(tokenizer.model_max_length, places)
-    model.config.sep_token_id = tokenizer.sep_token_id  # which tells the segments of a pair apart
     model.to(choose_device("auto"))  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
     return Loaded(model, tokenizer)
 

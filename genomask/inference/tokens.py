@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+import torch
+from torch import Tensor
+from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
 from genomask.data.bases import base_codes
 from genomask.data.packing import pack
@@ -122,7 +124,14 @@ def _other_tokens(tokenizer: PreTrainedTokenizerBase, sequences: list[str], wher
         parts.append((ids, places[:, 0] * covers, places[:, 1] * covers))
         letters.append(len(sequences[at]))
     ids, start, stop = zip(*parts, strict=True)
-    return Tokenised(pack(ids, np.ones(len(ids))), np.concatenate(start), np.concatenate(stop), np.array(letters))
+    tokens = pack(ids, np.ones(len(ids)))._replace(token_types=_types(encoded))
+    return Tokenised(tokens, np.concatenate(start), np.concatenate(stop), np.array(letters))
+
+
+def _types(encoded: BatchEncoding) -> Tensor | None:
+    """(T,) the segment of each token, as the tokenizer says; None where it says nothing, or there is but one."""
+    said = [segment for of_one in encoded.get("token_type_ids", ()) for segment in of_one]
+    return torch.tensor(said) if any(said) else None
 
 
 def _spelt(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray, sequence: str) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomask.data.packing import bounds_of, pack, shortened, split_microbatches, take, take_batch, to_batch
+from genomask.data.packing import bounds_of, pack, select, shortened, split_microbatches, take, take_batch, to_batch
 from genomask.errors import SettingsError
 from genomask.types import IGNORE
 
@@ -44,6 +44,24 @@ def test_the_weight_of_a_token_stays_with_it_where_sequences_are_shortened_and_t
         labels = torch.where(part.input_ids % 2 == 0, part.input_ids, IGNORE)
         batch = to_batch(part.input_ids, labels, part.cu_seqlens, part.weights, None, part.token_weights)
         assert torch.equal(batch.loss_weights, batch.input_ids[batch.masked_index] / 2)
+
+
+@settings(deadline=None, max_examples=50)
+@given(lengths=LENGTHS, data=st.data())
+def test_selected_sequences_are_whole_and_in_the_order_asked_for_with_all_that_is_theirs(lengths, data):
+    sequences = sequences_of(lengths)
+    tokens = pack(sequences, np.arange(len(lengths)))
+    tokens = tokens._replace(token_weights=tokens.input_ids / 2, token_types=tokens.input_ids % 2)
+    numbers = data.draw(st.permutations(range(len(lengths))))[: data.draw(st.integers(0, len(lengths)))]
+    found = select(tokens, torch.tensor(numbers, dtype=torch.long))
+    assert found.input_ids.tolist() == [x for number in numbers for x in sequences[number].tolist()]
+    assert found.lengths.tolist() == [lengths[number] for number in numbers]
+    assert found.cu_seqlens.dtype == torch.int32
+    assert found.weights.tolist() == numbers
+    assert torch.equal(found.token_weights, found.input_ids / 2)
+    assert torch.equal(found.token_types, found.input_ids % 2)
+    part = take(found, slice(len(numbers) // 2, None))
+    assert torch.equal(part.token_types, part.input_ids % 2)
 
 
 @settings(deadline=None, max_examples=50)

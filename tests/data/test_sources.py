@@ -4,13 +4,14 @@ import gzip
 import json
 import logging
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
 import torch
 from in_memory import genome_of, random_sequence
 
-from genomask.data import Genome, KmerTokenizer
+from genomask.data import Genome, KmerTokenizer, token_store
 from genomask.data.packing import pack
 from genomask.data.settings import DocumentSettings
 from genomask.data.sources import GenomeSource, TextSource
@@ -232,6 +233,24 @@ def test_a_damaged_token_store_is_built_anew(corpus, tmp_path, file, damage):
     again = text_source(folder, tokenizer, 128, 5, 1, tmp_path)
     assert texts_of(again, again.train(0, 75)) == before
     assert [path.name for path in (tmp_path / "text").iterdir()] == [victim.parent.name]
+
+
+def test_a_store_that_is_built_holds_few_bytes_of_a_sequence(corpus, tmp_path, monkeypatch):
+    _, tokenizer = corpus
+    count, held, save = 1500, [], np.save
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps({"text": f"document {i}"}) + "\n" for i in range(count)))
+
+    def saved(*args, **kwargs):
+        held.append(tracemalloc.take_snapshot())
+        save(*args, **kwargs)
+
+    monkeypatch.setattr(np, "save", saved)
+    tracemalloc.start()
+    text_source(tmp_path / "c.jsonl", tokenizer, 16, 5, 1, tmp_path)
+    tracemalloc.stop()
+    made_here = held[1].filter_traces([tracemalloc.Filter(True, token_store.__file__)])
+    of_each = sum(line.size for line in made_here.statistics("filename")) / count
+    assert of_each < 30  # twice what is saved, a hash of 8 and a length of 4, with room to grow
 
 
 def test_a_bad_shard_leaves_no_half_built_store(corpus, tmp_path):

@@ -16,7 +16,7 @@ from genomask.fewshot.finetune import FineTuneSettings
 from genomask.inference.models import load
 from genomask.inference.pooling import VectorSettings, token_vectors, vectors
 
-TEXTS = ["the film was very good", "a bad day", "was it so ?\tthey say it is not"]
+TEXTS = ["the film was very good", "a bad day", "was it so ?\tthey say it is not", "the film [SEP] was it good ?"]
 
 
 def theirs(folder, texts):
@@ -42,12 +42,12 @@ def bert_folder(tmp_path_factory, text_model_folder):
 
 
 @pytest.mark.parametrize("whose", ["text_model_folder", "bert_folder"])
-def test_lines_are_embedded_as_by_transformers_pairs_with_their_segments(request, whose, tmp_path):
+def test_lines_are_embedded_as_by_transformers_and_pairs_alone_have_segments(request, whose, tmp_path):
     folder = request.getfixturevalue(whose)
     (tmp_path / "lines.txt").write_text("\n".join(TEXTS))
     embed(folder, SequenceFile(path=tmp_path / "lines.txt"), "cls", tmp_path / "v.npy")
     np.testing.assert_allclose(np.load(tmp_path / "v.npy"), theirs(folder, TEXTS), atol=1e-5)
-    assert (tmp_path / "v.names.txt").read_text().split() == ["1", "2", "3"]
+    assert (tmp_path / "v.names.txt").read_text().split() == ["1", "2", "3", "4"]
 
 
 def test_vectors_of_tokens_say_which_letters_they_cover_in_both_texts_of_a_pair(text_model_folder):
