@@ -12,7 +12,7 @@ from genomask.data.genome import Genome
 from genomask.data.intervals import intersect
 from genomask.data.sources import GenomeSource
 from genomask.data.tokenizers import bpe
-from genomask.data.tokenizers.base import CLS, MASK, PAD, SEP, SPECIAL_NAMES, UNK, DnaTokenizer
+from genomask.data.tokenizers.base import CLS, MASK, PAD, SEP, SPECIAL_NAMES, SPECIAL_TOKENS, UNK, DnaTokenizer
 from genomask.data.tokenizers.bpe import BpeTokenizer
 from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.tokenizers.saved import open_tokenizer
@@ -200,7 +200,10 @@ def test_each_unknown_letter_is_one_unknown_token_also_where_anothers_model_drop
         of_dnabert_2([*"ACG"]),
         of_dnabert_2([*"ACGTX"]),
         of_dnabert_2([*"ACGT"], mask_token=None),
-        of_dnabert_2([*"ACGT"], unk_token="[N]"),
+        PreTrainedTokenizerFast(
+            tokenizer_object=Tokenizer(models.BPE({letter: code for code, letter in enumerate("ACGT")}, [])),
+            **dict(zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True)),
+        ),
     ],
     ids=["k-mers", "no T", "other letters", "no mask", "an unknown token beside the model"],
 )
