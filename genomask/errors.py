@@ -35,7 +35,7 @@ def disk_sentence(error: OSError) -> str:
     """What a person can do about a file or folder that cannot be used; the last resort for what no one foresaw."""
     said = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        said += "; make room there, then run the command again (pretrain: with --resume where the run had begun)"
+        said += "; make room there, then run the command again, with --resume where it has that option and had begun"
     else:
         said += "; see to it that it can be read and written, or give another place"
     return f"{error.filename}: {said}" if error.filename else said

@@ -60,8 +60,6 @@ def _measure(
     everything = summary_of(out)
     shown = everything["model"].isin([str(model), NO_MODEL])  # another model is no replicate of this one
     summary = everything[shown]
-    for name in ("fewshot.svg", "fewshot.png"):
-        fewshot_curves(summary, out / name)
     guesses = {pool.name: commonest(held_out)}
     yield fewshot_table(summary, "\n".join(captions(summary, guesses)))
     if rows["method"].isin(PRETRAINED).any():
@@ -71,6 +69,8 @@ def _measure(
     yield from _leaks(model, rows, pool, held_out, out)
     if n_others := everything[~shown]["model"].nunique():
         yield f"not shown: {counted(n_others, 'other model')} measured into this folder, in {out / 'summary.csv'}."
+    for name in ("fewshot.svg", "fewshot.png"):
+        fewshot_curves(summary, out / name)
     yield f"{counted(len(rows), 'measurement')}: {out / 'results.csv'}; picture: {out / 'fewshot.png'}"
 
 

@@ -1,7 +1,7 @@
 """`genomask runs`: folders of pretraining runs in; a table of their last scores, and a picture of their curves, out."""
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,10 +10,11 @@ from rich.table import Table
 
 from genomask.commands.run_folder.folder import CONFIG, is_finished
 from genomask.errors import DataError, counted
-from genomask.files.outputs import require_own, require_writable
+from genomask.files.outputs import require_own, require_writable, writing
 from genomask.report.meaning import LAST, LOSS, is_evaluation, last_scores
 from genomask.report.plots import BITS
 from genomask.report.run_curves import TITLE, run_curves, with_seconds
+from genomask.report.short_names import short_names
 from genomask.report.style import has_title
 from genomask.report.tables import rich_table
 from genomask.terminal.console import Line
@@ -36,7 +37,7 @@ class Run(NamedTuple):
 
 
 def show_runs(folders: Sequence[Path], out: Path) -> Iterator[Table | str]:
-    """Draw `out`.svg and `out`.png; yield the table, and a sentence for each run that is bad or not finished.
+    """Yield the table, and a sentence for each run that is bad or not finished; then draw `out`.svg and `out`.png.
 
     A folder that is no run stands for those that lie in it. Raises UserError where there is none with a logged step.
     """
@@ -53,23 +54,25 @@ def show_runs(folders: Sequence[Path], out: Path) -> Iterator[Table | str]:
             bad.append(str(error))
     if not runs:
         raise DataError(bad[0] + (f" The same goes for {len(bad) - 1:,} more." if len(bad) > 1 else ""))
-    names = _names([run.folder for run in runs])
-    named = dict(zip(names, runs, strict=True))
-    rows = {name: run.rows for name, run in named.items()}
-    for path in pictures:
-        run_curves(rows, {name: run.strategy for name, run in named.items()}, path)
+    names = short_names([str(run.folder.resolve()) for run in runs])
+    named = dict(zip(names.values(), runs, strict=True))
     yield rich_table(
-        runs_frame(runs, names),
+        runs_frame(named),
         caption=f"Scores: mean of the last {LAST} evaluations, or of as many as there are; of held-out sequences. "
         "Losses under different masks are different tasks; bits are under the same masks for all.",
     )
     yield from (Line(said) for said in (*(run.remark for run in runs if run.remark), *bad))
+    rows = {name: run.rows for name, run in named.items()}
+    strategies = {name: run.strategy for name, run in named.items()}
+    for path in pictures:
+        with writing(path, "--out"):
+            run_curves(rows, strategies, path)
     yield Line(f"picture: {pictures[0]}, {pictures[1]}")
 
 
-def runs_frame(runs: Sequence[Run], names: Sequence[str]) -> pd.DataFrame:
+def runs_frame(runs: Mapping[str, Run]) -> pd.DataFrame:
     """A row a run."""
-    return pd.DataFrame([{"run": name} | _row(run) for name, run in zip(names, runs, strict=True)])
+    return pd.DataFrame([{"run": name} | _row(run) for name, run in runs.items()])
 
 
 def _row(run: Run) -> dict[str, str]:
@@ -93,16 +96,17 @@ def _score(scores: pd.Series, name: str, digits: int) -> str:
 
 
 def _run_folders(folders: Sequence[Path]) -> list[Path]:
-    """Each run once, in the order asked for."""
-    found: dict[Path, None] = {}
+    """Each run once, in the order asked for, by the first of its paths."""
+    found: dict[Path, Path] = {}
     for folder in folders:
         inside = [folder] if (folder / CONFIG).exists() else sorted(path.parent for path in folder.rglob(CONFIG))
         if not inside:
             raise DataError(
                 f"{folder}: no run here, nor in a folder of it (no {CONFIG}); name the --out of a pretrain."
             )
-        found |= dict.fromkeys(inside)
-    return list(found)
+        for path in inside:
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
 
 
 def _read(folder: Path) -> Run:
@@ -134,9 +138,3 @@ def _settings(config: Path) -> tuple[str, int, int]:
     if not (isinstance(strategy, str) and type(seed) is type(steps) is int):
         raise DataError(f"{config}: no settings of a run (of another type), so that it is not drawn.")
     return strategy, seed, steps
-
-
-def _names(folders: Sequence[Path]) -> list[str]:
-    """The folders' own names where these differ, else their paths."""
-    names = [folder.resolve().name for folder in folders]
-    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]

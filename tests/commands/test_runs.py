@@ -1,11 +1,13 @@
 """`genomask runs`: finished, unfinished, damaged and earlier versions' runs, in a table, a picture and sentences."""
 
+import errno
 import json
 
 import pytest
 from typer.testing import CliRunner
 
 from genomask.cli.app import app
+from genomask.commands import runs
 from genomask.commands.runs import show_runs
 from genomask.errors import DataError, SettingsError
 from genomask.recipe import load_recipe, recipe_to_toml
@@ -56,11 +58,25 @@ def test_runs_are_listed_with_their_last_scores_and_drawn(make, tmp_path):
     list(show_runs([tmp_path / "runs"], tmp_path / "out"))  # its own pictures are replaced
 
 
-def test_each_run_stands_once_and_those_of_one_name_by_their_path(make, tmp_path):
+def test_each_run_stands_once_and_those_of_one_name_by_what_tells_them_apart(make, tmp_path):
     make("x/a")
     make("y/a")
-    table, *_ = show_runs([tmp_path / "runs" / "y" / "a", tmp_path / "runs"], tmp_path / "out")
-    assert [row[0] for row in rows_of(table)] == [str(tmp_path / "runs" / name / "a") for name in ("y", "x")]
+    (tmp_path / "link").symlink_to(tmp_path / "runs")
+    table = next(show_runs([tmp_path / "link" / "y" / "a", tmp_path / "runs"], tmp_path / "out"))
+    assert [row[0] for row in rows_of(table)] == ["y/a", "x/a"]
+
+
+def test_on_a_full_disk_the_table_and_the_remarks_are_seen_before_the_sentence(make, tmp_path, monkeypatch):
+    def full(_, __, path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    make("a", steps=10)
+    monkeypatch.setattr(runs, "run_curves", full)
+    parts = show_runs([tmp_path / "runs"], tmp_path / "out")
+    assert len(rows_of(next(parts))) == 1
+    assert "not finished" in next(parts)
+    with pytest.raises(SettingsError, match=r"--out .*out.svg cannot be written \(No space left"):
+        next(parts)
 
 
 def test_unfinished_damaged_and_unreadable_runs_are_named(make, tmp_path):

@@ -30,14 +30,12 @@ NOT_REPORTED = (
 
 
 def report_run(out: Path) -> Iterator[Table | str]:
-    """Draw the curves; yield the table of a run's last evaluations, and what it means."""
+    """Yield the table of a run's last evaluations, and what it means; then draw the curves."""
     rows = read_metrics(out / "metrics.jsonl")
     baselines = read_baselines(out / "baselines.json")
     for what in ("tokens_per_second", "eval_loss_nats_per_masked_token"):
         if not any(isinstance(row.get(what), int | float) for row in rows):
             raise DataError(f"{out / 'metrics.jsonl'} holds no row with {what}; bring it back from a copy.")
-    for name in ("curves.svg", "curves.png"):
-        learning_curves({out.name: pd.DataFrame(rows)}, out / name, {out.name: baselines})
     last = next(row for row in reversed(rows) if "tokens_per_second" in row)
     scores = last_scores(rows)
     bits = (
@@ -56,6 +54,8 @@ def report_run(out: Path) -> Iterator[Table | str]:
     recipe, _ = read_config(out)
     yield meaning(rows, baselines, mask_tells=recipe.of == "DNA" and needs_npmi(recipe.masking.strategy))
     yield from filter(None, (genome_words(rows, baselines), no_bits(recipe, rows)))
+    for name in ("curves.svg", "curves.png"):
+        learning_curves({out.name: pd.DataFrame(rows)}, out / name, {out.name: baselines})
 
 
 def no_bits(recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> str:
