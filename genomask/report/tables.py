@@ -31,8 +31,8 @@ _ANY_WIDTH = 10_000
 class _FittedTable(Table):
     """Where there is no room for it, each word of a heading takes a line, and figures stay whole.
 
-    Then what has spaces folds at them, such as a figure with its interval, and, where that is not enough, names do; at
-    last names fold within words.
+    Then what has spaces folds at them, such as a figure with its interval, and, where that is not enough, names do;
+    then names fold within words. Where that leaves figures no room, each row is set as lines of `column: value`.
     """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -41,11 +41,22 @@ class _FittedTable(Table):
             fitted.columns = [replace(column, header=_stacked(column)) for column in self.columns]
             most = [_longest(column, "\n") for column in fitted.columns]
             room = options.max_width - Measurement.get(console, wide, fitted).maximum + sum(most)
+            widths = _widths(fitted.columns, most, room)
+            if not widths:
+                yield _as_lines(self)
+                return
             fitted.columns = [
                 replace(column, width=width, no_wrap=width == n)
-                for column, width, n in zip(fitted.columns, _widths(fitted.columns, most, room), most, strict=True)
+                for column, width, n in zip(fitted.columns, widths, most, strict=True)
             ]
         yield from Table.__rich_console__(fitted, console, options)
+
+
+def _as_lines(table: Table) -> Text:
+    """A line for each cell that holds something, an empty line between rows; title above, caption below."""
+    columns = [[f"{column.header}: {cell}" if str(cell) else "" for cell in column.cells] for column in table.columns]
+    rows = ["\n".join(filter(None, row)) for row in zip(*columns, strict=True)]
+    return Text("\n\n".join(filter(None, (str(table.title or ""), *rows, str(table.caption or "")))), overflow="fold")
 
 
 def _stacked(column: Column) -> Text:
@@ -53,8 +64,8 @@ def _stacked(column: Column) -> Text:
     return Text(str(column.header).replace(" ", "\n").replace("-", "-\n"))
 
 
-def _widths(columns: list[Column], most: list[int], room: int) -> list[int | None]:
-    """Of columns that are `most` wide at most, in so much room; None where it is too small."""
+def _widths(columns: list[Column], most: list[int], room: int) -> list[int]:
+    """Of columns that are `most` wide at most, in so much room; none where it is too small."""
     wholes = [_is_whole(column) for column in columns]
     for least in (
         [
@@ -62,11 +73,14 @@ def _widths(columns: list[Column], most: list[int], room: int) -> list[int | Non
             for n, whole, column in zip(most, wholes, columns, strict=True)
         ],
         [n if whole else _least(column) for n, whole, column in zip(most, wholes, columns, strict=True)],
-        [n if whole else min(n, SHORTEST_PIECE) for n, whole in zip(most, wholes, strict=True)],
+        [
+            n if whole else min(n, SHORTEST_PIECE) if column.justify == "left" else _least(column)
+            for n, whole, column in zip(most, wholes, columns, strict=True)
+        ],
     ):
         if sum(least) <= room:
-            return [*_narrowed(most, least, room)]
-    return [None] * len(columns)
+            return _narrowed(most, least, room)
+    return []
 
 
 def _is_whole(column: Column) -> bool:

@@ -45,6 +45,16 @@ def test_no_figure_is_cut_where_names_can_fold():
         assert whole in text
 
 
+def test_where_there_is_no_room_for_figures_rows_are_lines_and_no_figure_is_cut():
+    figures = {"steps": "31,548", "tokens": "1,216,361", "tokens/s": "16,305", "loss, nats": "5.532", "bits": ""}
+    figures |= {"points above it": "+7.0 [−4.3, +18.3]"}
+    frame = pd.DataFrame([{"run": f"seed{seed}", "strategy": "random-span"} | figures for seed in range(2)])
+    lines = printed(rich_table(frame, "Runs", "Scores: of held-out sequences."), width=40).splitlines()
+    row = [f"{name}: {value}" for name, value in figures.items() if value]
+    rows = [f"run: seed{seed}\nstrategy: random-span\n{chr(10).join(row)}" for seed in range(2)]
+    assert "\n".join(line.rstrip() for line in lines) == "\n\n".join(["Runs", *rows, "Scores: of held-out sequences."])
+
+
 def test_where_names_leave_no_room_they_fold_at_spaces_before_an_interval_becomes_a_column_of_letters():
     row = {"strategy": "random-span", "method": "probe", "shots": 10, "accuracy, %": "60.7"}
     row |= {"best floor": "kmer-logreg 53.7", "points above it": "+7.0 [−4.3, +18.3]", "the floor is": "not beaten"}
