@@ -1,4 +1,4 @@
-"""A training step on a GPU: ours with every backend, compiled and not, beside HF BERT and ModernBERT, in turns.
+"""A training step on a GPU: ours with every backend, compiled and not, beside ModernBERT and two HF BERTs, in turns.
 
 A case in; rows and a verdict out. A side that ran out of memory or of time, or that cannot run here, keeps its row with
 the reason. All sides take the same sequences; ours compiled takes them filled up to one fixed shape, as training does.
@@ -18,7 +18,7 @@ from ceiling import matmul_ceiling
 from machine import describe_machine, save
 from runners import GIB, Entry, Runner, entry_of, median_s, start_all, turns_of
 from sides import build_side, parameters
-from tables import section
+from tables import STRICTEST, section
 from trial import CASES, Case, Trial, in_order
 from turns import Budget, Turn, median_ratio, spread
 
@@ -67,17 +67,17 @@ def measure(
         keep([row(x, x.alone, trial, ceiling) for x in runners])
     turns = turns_of(runners, trial, budget)
     rows = [row(runner, turns.get(runner.name, []), trial, ceiling) for runner in runners]
-    peer = turns.get("HF BERT, compiled", [])
+    peer = turns.get(f"{STRICTEST}, compiled", [])
     for line in rows:
         ours = turns.get(line["side"], [])
         if len(peer) == len(ours) > 0:
-            line["times_hf_bert_compiled"] = median_ratio([x.wall_s for x in peer], [x.wall_s for x in ours])
+            line["times_strictest_compiled"] = median_ratio([x.wall_s for x in peer], [x.wall_s for x in ours])
     return rows
 
 
 def fastest(rows: list[dict]) -> dict | None:
-    """The row of our fastest side."""
-    ran = (x for x in rows if "failed" not in x and x["side"].startswith("ours"))
+    """The row of our fastest side; the wider MLP of MosaicBERT is another model."""
+    ran = (x for x in rows if "failed" not in x and x["side"].startswith("ours,"))
     return max(ran, key=lambda x: x["real_tokens_per_s"], default=None)
 
 
@@ -132,10 +132,10 @@ def verdict(case: str, rows: list[dict]) -> list[str]:
     sentences = [
         f"{case}: {ours['side']} reaches {ours['executed_fraction_of_ceiling']:.1%} of the matmul ceiling (goal 55 %)"
     ]
-    for name, goal in (("HF BERT, compiled", 3.0), ("HF ModernBERT, compiled", 1.0)):
-        for peer in (x for x in rows if x["side"] == name and "failed" not in x):
+    for name, goal in ((STRICTEST, " (goal 3)"), ("HF ModernBERT", " (goal 1)"), ("HF BERT", "")):
+        for peer in (x for x in rows if x["side"] == f"{name}, compiled" and "failed" not in x):
             ratio = ours["real_tokens_per_s"] / peer["real_tokens_per_s"]
-            sentences.append(f"{case}: {ratio:.2f} x {name} in real tokens a second (goal {goal:g})")
+            sentences.append(f"{case}: {ratio:.2f} x {peer['side']} in real tokens a second{goal}")
     return sentences + failed
 
 

@@ -48,15 +48,17 @@ def test_every_side_is_timed_in_turns_and_the_fastest_of_ours_is_found(benchmark
     rows = measured(benchmark, toy, keep=lambda rows: kept.append([row["side"] for row in rows]))
     assert kept[-1] == [
         "ours, flex, compiled",
-        "HF BERT, compiled",
+        "HF BERT, attention dropout 0, compiled",
         "HF ModernBERT, compiled",
+        "HF BERT, compiled",
         "ours, flex",
         "ours, sdpa",
-        "HF BERT",
+        "HF BERT, attention dropout 0",
         "HF ModernBERT",
+        "HF BERT",
         "ours at MosaicBERT's own MLP width, flex, compiled",
     ]
-    assert kept == [kept[-1][:n] for n in range(1, 9)]  # each row is there before the next side starts
+    assert kept == [kept[-1][:n] for n in range(1, 11)]  # each row is there before the next side starts
     assert [row["side"] for row in rows] == kept[-1]
     assert not any("failed" in row for row in rows)
     assert benchmark.gpu_step.fastest(rows)["side"].startswith("ours")
@@ -64,12 +66,28 @@ def test_every_side_is_timed_in_turns_and_the_fastest_of_ours_is_found(benchmark
     compiled, free = by_name["ours, flex, compiled"], by_name["ours, flex"]
     assert compiled["executed_tflop_per_step"] > free["executed_tflop_per_step"]  # what fills up is computed too
     assert compiled["useful_fraction_of_ceiling"] < compiled["executed_fraction_of_ceiling"]
-    assert by_name["HF BERT, compiled"]["times_hf_bert_compiled"] == 1
+    assert by_name["HF BERT, attention dropout 0, compiled"]["times_strictest_compiled"] == 1
     assert all(row["real_tokens_per_s"] > 0 for row in rows)
     sentences = benchmark.gpu_step.verdict("toy", rows)
     assert sentences[0].startswith("toy: ours")
-    assert "x HF BERT, compiled in real tokens" in sentences[1]
+    assert "x HF BERT, attention dropout 0, compiled in real tokens a second (goal 3)" in sentences[1]
     assert "x HF ModernBERT, compiled in real tokens" in sentences[2]
+    assert "x HF BERT, compiled in real tokens" in sentences[3]
+
+
+@pytest.mark.parametrize("case", ["c4-base", "genome-base"])
+def test_the_strictest_peer_is_the_first_after_ours(benchmark, case):
+    first, second, *_ = benchmark.gpu_step.sides_of(benchmark.trial.CASES[case], ["flex"])
+    assert (first.name, second.name) == ("ours, flex, compiled", "HF BERT, attention dropout 0, compiled")
+
+
+def test_a_wider_model_is_not_our_fastest_side(benchmark):
+    rows = [
+        {"side": "ours, flex, compiled", "real_tokens_per_s": 2.0},
+        {"side": "ours at MosaicBERT's own MLP width, flex, compiled", "real_tokens_per_s": 3.0},
+    ]
+    assert benchmark.gpu_step.fastest(rows) is rows[0]
+    assert benchmark.gpu_step.fastest(rows[1:]) is None
 
 
 def test_a_side_that_runs_out_of_memory_keeps_its_row(benchmark, toy, monkeypatch):
@@ -103,7 +121,7 @@ def test_a_side_that_runs_out_of_memory_in_a_turn_gives_it_back_and_loses_its_ow
     rows = measured(benchmark, toy, rounds=4)
     (failed,) = [row for row in rows if "failed" in row]
     assert failed["failed"].startswith("OutOfMemoryError: CUDA out of memory")
-    assert len(rows) == 8
+    assert len(rows) == 10
     assert all(row["real_tokens_per_s"] > 0 for row in rows if row is not failed)
     assert emptied
     assert benchmark.gpu_step.fastest(rows)["side"] != failed["side"]
@@ -130,10 +148,10 @@ def test_when_the_time_is_over_sides_are_not_started_and_those_timed_alone_keep_
     clock = iter(range(100, 1000))
     monkeypatch.setattr(benchmark.turns.time, "time", lambda: next(clock))
     rows = measured(benchmark, toy, rounds=9, began=100, until=103)  # sides start before 102
-    assert ["failed" in row for row in rows] == [False, False, *[True] * 6]
+    assert ["failed" in row for row in rows] == [False, False, *[True] * 8]
     assert {row["failed"] for row in rows[2:]} == {"no time was left to start it"}
     assert {row["rounds"] for row in rows[:2]} == {benchmark.runners.ALONE}
-    assert "HF BERT, compiled" in benchmark.gpu_step.verdict("toy", rows)[1]
+    assert "HF BERT, attention dropout 0, compiled" in benchmark.gpu_step.verdict("toy", rows)[1]
 
 
 def test_a_steps_memory_is_measured_once_nothing_is_left_to_compile(benchmark, toy, monkeypatch):
@@ -148,7 +166,7 @@ def test_a_steps_memory_is_measured_once_nothing_is_left_to_compile(benchmark, t
     monkeypatch.setattr(benchmark.runners, "trainer", counted)
     monkeypatch.setattr(benchmark.runners, "peak", lambda *_: seen.append(len(steps)) or 0)
     measured(benchmark, toy)
-    assert seen == [2 + 5 * n for n in range(8)]  # the first step compiles, the second one for another shape; 3 alone
+    assert seen == [2 + 5 * n for n in range(10)]  # the first step compiles, the second one for another shape; 3 alone
 
 
 def test_the_profile_is_of_the_fastest_side_that_was_measured(benchmark, toy, tmp_path):
