@@ -3,10 +3,11 @@
     python benchmarks/gpu_run.py --what speed
     python benchmarks/gpu_run.py --what resume
 
-The genome is simulated, the recipe genome-logo. `speed` stops the run after a minute and sets the tokens a second of
-the whole run beside those of the same steps on batches that are ready. `resume` kills a run with SIGKILL after its
-first checkpoint, lets it go on, and compares its weights with those of two runs that nobody disturbed: where these
-differ from each other, a kernel adds in an order of its own, and the killed one cannot be told from them.
+The genome is simulated, the recipe genome-logo. `speed` stops the run half a minute after its first logged row and sets
+the tokens a second of the whole run beside those of the same steps on batches that are ready. `resume` kills a run with
+SIGKILL after its first checkpoint, lets it go on, and compares its weights with those of two runs that nobody
+disturbed: where these differ from each other, a kernel adds in an order of its own, and the killed one cannot be told
+from them. Each row is written as soon as it is there.
 """
 
 import itertools
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,38 +40,46 @@ from genomask.training.track import Tracking
 
 RESULTS = Path(__file__).parent / "results"
 RECIPE, BASES = "genome-logo", 5_000_000
-RESERVE_S = 20.0
-"""What is kept for the steps alone."""
+ALONE_S = 25.0
+"""What is kept for the steps alone: the model is built and compiled anew."""
+POLL_S = 0.02
 READY_STEPS, READY_S = 3, 5.0
 """Steps whose batches are made ahead, and for how long they are trained on again and again."""
+LEAST_ROWS, LEAST_S = 5, 10.0
+"""Logged rows and seconds between the first and the last, below which a run's speed is no verdict."""
 SHORT = ("training.steps=40", "training.checkpoint_every=2", "training.sequences_per_step=200")
 """Of the runs that are compared bit by bit."""
+
+Keep = Callable[[list[dict], list[str]], None]
+"""Takes all rows so far, and the verdict."""
 
 
 def main(
     what: Annotated[Literal["speed", "resume"], typer.Option(help="What is asked.")] = "speed",
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cuda",
-    seconds: Annotated[float, typer.Option(help="After which the run is stopped.")] = 60.0,
+    seconds: Annotated[float, typer.Option(help="From the first logged row until the run is stopped.")] = 30.0,
     changes: Annotated[list[str], typer.Option("--set", help="As of genomask pretrain; repeatable.")] = [],  # noqa: B006
     out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/.")] = None,
     until: Annotated[float, typer.Option(help="Unix time by which to be done.")] = math.inf,
 ) -> None:
-    """Ask, print the answer and write it."""
+    """Ask, print the answer and write it, which grows with every row."""
     changes = [f"training.device={device}", "training.log_every=5", *changes]
-    with tempfile.TemporaryDirectory() as folder:
-        genome = simulate(Path(folder), 0, SimulationSettings(bases=BASES)).genome
-        if what == "speed":
-            rows, verdict = speed(genome, Path(folder), changes, seconds, until - RESERVE_S)
-        else:
-            rows, verdict = resume(genome, Path(folder), [*SHORT, *changes])
     result = {
         "benchmark": "gpu_run",
         "machine": describe_machine(choose_device(device)),
         "setup": {"recipe": RECIPE, "bases": BASES, "changes": changes},
-        "rows": rows,
-        "verdict": verdict,
     }
-    save(out or RESULTS / f"gpu_run-{what}.json", result)
+
+    def keep(rows: list[dict], verdict: list[str]) -> None:
+        result.update(rows=rows, verdict=verdict)
+        save(out or RESULTS / f"gpu_run-{what}.json", result)
+
+    with tempfile.TemporaryDirectory() as folder:
+        genome = simulate(Path(folder), 0, SimulationSettings(bases=BASES)).genome
+        if what == "speed":
+            speed(genome, Path(folder), changes, seconds, until, keep)
+        else:
+            resume(genome, Path(folder), [*SHORT, *changes], until, keep)
     print(section(result))
 
 
@@ -80,30 +90,63 @@ def begin(genome: Path, out: Path, changes: list[str], *more: str) -> subprocess
     return subprocess.Popen([sys.executable, "-m", "genomask", *words])
 
 
-def speed(genome: Path, folder: Path, changes: list[str], seconds: float, until: float) -> tuple[list[dict], list[str]]:
+def speed(genome: Path, folder: Path, changes: list[str], seconds: float, until: float, keep: Keep) -> None:
     """Tokens a second of the whole run, of its steps alone, and of the batches alone."""
-    began, seen = time.perf_counter(), []
-    process = begin(genome, folder / "run", changes)
-    while process.poll() is None and time.time() < until:
-        if time.perf_counter() - began > seconds and len(seen) > 1:
-            break
-        time.sleep(0.02)
-        rows = trained(folder / "run")
-        if rows and (not seen or rows[-1] > seen[-1][0]):
-            seen.append((rows[-1], time.perf_counter()))
+    began, process = time.perf_counter(), begin(genome, folder / "run", changes)
+    seen = watched(process, folder / "run", seconds, until - ALONE_S)
     process.send_signal(signal.SIGTERM)
-    if process.wait() not in (0, 128 + signal.SIGTERM) or len(seen) < 2:
-        raise TrainingError(f"the run ended with status {process.returncode} and {len(seen)} logged rows")
-    (first, since), (last, then) = seen[0], seen[-1]
-    whole = (last - first) / (then - since)
-    steps, data = alone(genome, folder / "ready", changes)
+    whole = whole_run(seen, began)
+    keep(whole, ["no verdict: the steps alone were not timed"])
+    if (status := ended(process, until)) not in (0, 128 + signal.SIGTERM):
+        raise TrainingError(f"the run ended with status {status}")
+    data, steps = alone(genome, folder / "ready", changes)
     rows = [
-        {"what": "the whole run, between its first logged row and its last", "tokens_per_s": whole, "s": then - since},
+        *whole,
         {"what": "the same steps on batches that are ready", "tokens_per_s": steps},
         {"what": "the batches alone, as one thread makes them", "tokens_per_s": data},
-        {"what": "from the start of the command to its first logged row", "s": since - began},
     ]
-    return rows, [f"the whole run trains {whole / steps:.1%} of the tokens a second of its steps alone (goal 95 %)"]
+    keep(rows, [judged(whole[0], steps)])
+
+
+def watched(process: subprocess.Popen, out: Path, seconds: float, until: float) -> list[tuple[int, float]]:
+    """(tokens, when) of each logged row of a run, until it ends or has trained so long since the first of them."""
+    seen: list[tuple[int, float]] = []
+    while process.poll() is None and time.time() < until:
+        if seen and time.perf_counter() - seen[0][1] > seconds:
+            break
+        time.sleep(POLL_S)
+        rows = trained(out)
+        if rows and (not seen or rows[-1] > seen[-1][0]):
+            seen.append((rows[-1], time.perf_counter()))
+    return seen
+
+
+def whole_run(seen: list[tuple[int, float]], began: float) -> list[dict]:
+    """What the logged rows say: the speed, where two were seen, and how long the first took to come."""
+    row = {"what": "the whole run, between its first logged row and its last", "logged_rows": len(seen)}
+    if not seen:
+        return [row]
+    (first, since), (last, then) = seen[0], seen[-1]
+    row |= {"tokens_per_s": (last - first) / (then - since), "s": then - since} if len(seen) > 1 else {}
+    return [row, {"what": "from the start of the command to its first logged row", "s": since - began}]
+
+
+def judged(whole: dict, steps: float) -> str:
+    """The verdict, where enough of the run was seen; a few rows of one interval say nothing."""
+    if whole["logged_rows"] < LEAST_ROWS or whole["s"] < LEAST_S:
+        seen = f"{whole['logged_rows']} logged rows in {whole.get('s', 0):.1f} s"
+        return f"no verdict: {seen} of the whole run, where {LEAST_ROWS} in {LEAST_S:g} s are the least"
+    fraction = whole["tokens_per_s"] / steps
+    return f"the whole run trains {fraction:.1%} of the tokens a second of its steps alone (goal 95 %)"
+
+
+def ended(process: subprocess.Popen, until: float) -> int:
+    """Its exit status; one that has not ended by then is killed."""
+    try:
+        return process.wait(max(0.0, until - time.time()) if until < math.inf else None)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def trained(out: Path) -> list[int]:
@@ -114,7 +157,7 @@ def trained(out: Path) -> list[int]:
 
 
 def alone(genome: Path, out: Path, changes: list[str]) -> tuple[float, float]:
-    """Tokens a second of the run's own steps without waiting for data, and of making that data."""
+    """Tokens a second of making the run's data, and of its steps without waiting for that."""
     out.mkdir()
     run = build_run(load_recipe(RECIPE, changes), Inputs(genome=(str(genome),)), out)
     state = loop.start(run, Tracking("", run.out))
@@ -129,30 +172,35 @@ def alone(genome: Path, out: Path, changes: list[str]) -> tuple[float, float]:
         rates.append(batch.masks.tokens / (time.perf_counter() - since))
         until = time.perf_counter() + READY_S if n == READY_STEPS - 1 else until  # compiled and warm
         if time.perf_counter() > until and n >= 2 * READY_STEPS:
-            return statistics.median(rates[READY_STEPS:]), data
+            return data, statistics.median(rates[READY_STEPS:])
     raise AssertionError("batches are cycled without end")
 
 
-def resume(genome: Path, folder: Path, changes: list[str]) -> tuple[list[dict], list[str]]:
+def resume(genome: Path, folder: Path, changes: list[str], until: float, keep: Keep) -> None:
     """Are the weights of a killed and resumed run those of an unbroken one, and do two unbroken ones agree?"""
-    unbroken = [begin(genome, folder / name, changes) for name in ("one", "two")]
+    runs = {name: begin(genome, folder / name, changes) for name in ("one", "two")}
     killed, checkpoints = begin(genome, folder / "killed", changes), folder / "killed" / "checkpoints"
-    while killed.poll() is None and not list(checkpoints.glob("step-*")):
-        time.sleep(0.01)
+    while killed.poll() is None and time.time() < until and not list(checkpoints.glob("step-*")):
+        time.sleep(POLL_S)
     killed.kill()
     killed.wait()
     if (folder / "killed" / "model").exists() or not list(checkpoints.glob("step-*")):
-        raise TrainingError("the run was over before it could be killed")
-    resumed = begin(genome, folder / "killed", changes, "--resume")
-    if statuses := [status for process in (*unbroken, resumed) if (status := process.wait())]:
-        raise TrainingError(f"runs ended with status {statuses}")
-    one, two, again = (load_file(folder / name / "model" / "model.safetensors") for name in ("one", "two", "killed"))
-    rows = [
-        {"what": what, **difference(one, other)}
-        for what, other in (("killed and resumed", again), ("unbroken, once more", two))
-    ]
-    said = ["bit-equal" if row["largest_difference"] == 0 else "not bit-equal" for row in rows]
-    return rows, [f"{row['what']}: {is_} to an unbroken run" for row, is_ in zip(rows, said, strict=True)]
+        why = "was over before it could be killed" if killed.returncode == 0 else "had no checkpoint to be killed after"
+        for process in runs.values():
+            process.kill()
+        raise TrainingError(f"the run {why}")
+    runs["killed"] = begin(genome, folder / "killed", changes, "--resume")
+    rows, verdict = [], []
+    for what, names in (("unbroken, once more", ("one", "two")), ("killed and resumed", ("one", "killed"))):
+        statuses = {name: status for name in names if (status := ended(runs[name], until))}
+        if statuses:
+            keep(rows, [*verdict, f"{what}: no verdict, runs ended with status {statuses}"])
+            raise TrainingError(f"runs ended with status {statuses}")
+        one, other = (load_file(folder / name / "model" / "model.safetensors") for name in names)
+        rows.append({"what": what, **difference(one, other)})
+        equal = "bit-equal" if rows[-1]["largest_difference"] == 0 else "not bit-equal"
+        verdict.append(f"{what}: {equal} to an unbroken run")
+        keep(rows, verdict)
 
 
 def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> dict:
