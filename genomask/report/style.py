@@ -5,9 +5,12 @@ them in normal and in colour-blind eyes. Each is also a CSS variable of the repo
 follows the reader's light or dark mode.
 """
 
+import logging
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,14 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from genomask.errors import UserError
+from genomask.errors import UserError, shown
 from genomask.files.atomic import atomic_file
+
+log = logging.getLogger(__name__)
 
 TITLE_BYTES, KIND_BYTES = 2**14, 2**10
 MOST_COLUMNS = 6
@@ -56,8 +62,14 @@ STRATEGY_HUES = {
 }
 """What a strategy keeps from picture to picture; variants, curricula and a user's own share the hues left over."""
 
+EAST_ASIAN_FONTS = (
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans JP", "Noto Sans SC", "Noto Sans KR", "WenQuanYi Zen Hei",
+    "Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo", "Yu Gothic", "Microsoft YaHei", "Malgun Gothic",
+)  # fmt: skip
+"""Where a machine has one, it draws the letters that the first family lacks."""
+_MISSING = re.compile(r"Glyph (\d+) .* missing from font")
+
 _SETTINGS: dict[Any, Any] = {
-    "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial", "sans-serif"],
     "font.monospace": ["DejaVu Sans Mono", "Menlo", "Consolas", "monospace"],
     "font.size": 9.5,
@@ -104,15 +116,41 @@ def picture(path: Path, width: float, height: float, title: str = "") -> Iterato
     By a `title`, kept in the file's metadata, `has_title` knows it again.
     """
     require_picture_name(path)
-    with mpl.rc_context(_SETTINGS | {"svg.hashsalt": path.stem}):
+    installed = fontManager.get_font_names()
+    families = ["sans-serif", *(name for name in EAST_ASIAN_FONTS if name in installed)]
+    with mpl.rc_context(_SETTINGS | {"font.family": families, "svg.hashsalt": path.stem}), _missing_letters_said():
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
         if title:
             metadata["Title"] = title
-        with atomic_file(path) as file, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "constrained_layout not applied")  # numbers of hundreds of digits
+        with atomic_file(path) as file:
             figure.savefig(file, format=path.suffix[1:], metadata=metadata)
+
+
+@contextmanager
+def _missing_letters_said() -> Iterator[None]:
+    """One sentence for the warnings on letters that no font has; other warnings go on their way."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.filterwarnings("always", _MISSING.pattern)
+        warnings.filterwarnings("ignore", "constrained_layout not applied")  # numbers of hundreds of digits
+        yield
+    found = [_MISSING.match(str(warning.message)) for warning in seen]
+    for warning, missing in zip(seen, found, strict=True):
+        if not missing:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if letters := "".join(sorted({chr(int(missing[1])) for missing in found if missing})):
+        _say_missing(letters)
+
+
+@cache
+def _say_missing(letters: str) -> None:
+    """Once for all pictures of a command."""
+    log.warning(
+        f"no font that matplotlib finds here has the letters {shown(letters, 20)}, so that pictures show boxes for "
+        "them (an .svg only where its reader has no such font either); install a font of their script, such as Noto "
+        f"Sans CJK, and remove {mpl.get_cachedir()}/fontlist-*.json, matplotlib's list of fonts"
+    )
 
 
 def has_title(path: Path, title: str) -> bool:

@@ -78,7 +78,7 @@ def figures(monkeypatch):
     return laid_out
 
 
-@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.filterwarnings("ignore:Glyph")  # of the measuring below
 @pytest.mark.parametrize("draw", DRAWINGS, ids=lambda draw: draw.__name__.removeprefix("draw_"))
 def test_names_leave_a_picture_and_its_panels_whole(draw, figures, tmp_path):
     draw(tmp_path / "x.svg")

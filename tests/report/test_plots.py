@@ -1,6 +1,7 @@
 """The pictures: what they show is in their SVG as text, so it can be read back."""
 
 import re
+import warnings
 from itertools import combinations
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ from matplotlib.colors import to_rgb
 
 from genomask.errors import UserError
 from genomask.masking import STRATEGIES
+from genomask.report import style
 from genomask.report.plots import fewshot_curves, learning_curves, verdict_forest
 from genomask.report.style import HUES, INK, MUTED, STRATEGY_HUES, picture, strategy_colours
 
@@ -169,6 +171,33 @@ def test_words_that_leave_no_room_for_the_axes_leave_a_picture_and_no_warning(tm
     with picture(tmp_path / "curves.png", 3, 2) as figure:
         figure.subplots().set_xlabel("9\n" * 80)
     assert (tmp_path / "curves.png").stat().st_size > 0
+
+
+def titled(path, title):
+    with picture(path, 3, 2) as figure:
+        figure.subplots().set_title(title)
+
+
+@pytest.mark.filterwarnings("error")
+def test_letters_that_no_font_has_are_said_once_for_all_pictures(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(style, "EAST_ASIAN_FONTS", ())
+    for kind in ("svg", "png"):
+        titled(tmp_path / f"x.{kind}", "\u65e5\u672c 1")
+    (said,) = caplog.messages
+    assert "has the letters \u65e5\u672c, so that pictures show boxes" in said
+    assert "Noto Sans CJK" in said
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_font_that_is_there_draws_what_the_first_lacks(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(style, "EAST_ASIAN_FONTS", ("Nowhere", "STIXGeneral"))
+    titled(tmp_path / "x.png", "\u20dd")  # of those that come with matplotlib, only STIX has it
+    assert not caplog.messages
+
+
+def test_other_warnings_go_on_their_way(tmp_path):
+    with pytest.warns(UserWarning, match="^odd$"), picture(tmp_path / "x.png", 3, 2):
+        warnings.warn("odd", stacklevel=1)
 
 
 def test_an_unknown_picture_format_is_refused_by_name(summary, tmp_path):
