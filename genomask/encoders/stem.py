@@ -11,7 +11,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from genomask.encoders.config import MosaicBertConfig
 
@@ -35,12 +34,11 @@ class SummedRows(torch.autograd.Function):
         return _summed(table, row, token, n_tokens)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        """(n_tokens, S) -> (R, S)."""
+        """(n_tokens, S) -> (R, S): the same with the parts of the pairs exchanged, so that it has gradients itself."""
         row, token = ctx.saved_tensors
         row, order = row.sort(stable=True)
-        return _summed(grad, token[order], row, ctx.n_rows), None, None, None
+        return SummedRows.apply(grad, token[order], row, ctx.n_rows), None, None, None
 
 
 def _summed(vectors: Tensor, which: Tensor, into: Tensor, n: int) -> Tensor:

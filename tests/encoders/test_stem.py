@@ -55,6 +55,16 @@ def test_both_ways_to_sum_agree_gradients_too(lengths, monkeypatch):
     torch.testing.assert_close(*ways)
 
 
+def test_gradients_of_the_tables_have_gradients_themselves():
+    stem = Stem(tiny_config(stem_width=5, stem_fraction=0.5))
+    ids, _, cu_seqlens, _ = packed_input([9, 1, 23])
+    wanted = torch.randn(len(ids), 48, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    (gradient,) = torch.autograd.grad(stem(ids, cu_seqlens), stem.tables.weight, wanted, create_graph=True)
+    (second,) = torch.autograd.grad(gradient.square().sum() / 2, wanted)
+    stem.tables.weight.data.copy_(gradient)
+    torch.testing.assert_close(second, stem(ids, cu_seqlens))
+
+
 def test_an_untrained_encoder_with_a_stem_is_the_one_without_and_a_trained_one_opens_as_it_was(tmp_path):
     torch.manual_seed(3)
     model = MosaicBertForMaskedLM(tiny_config(stem_width=5)).eval()
