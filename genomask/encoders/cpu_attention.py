@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from genomask.encoders.attention import Layout
+from genomask.errors import SettingsError
 from genomask.machine import processor as hardware
 
 LONGEST_IN_FLOAT32 = 256
@@ -92,9 +92,17 @@ class ShortAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """Gradients of q, k and v; keys of a sequence without queries have none."""
+        """Gradients of q, k and v; keys of a sequence without queries have none.
+
+        SettingsError where they are to be differentiated: PyTorch's once_differentiable says so to loss.backward()
+        alone, and lets autograd.grad leave out all that lies behind this function.
+        """
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            raise SettingsError(
+                "attention on a CPU has no second derivatives (create_graph=True); open the model with "
+                'attn_implementation="eager", the plain formula, which has'
+            )
         q, k, v, *kept = ctx.saved_tensors
         dq, dk, dv = q.new_empty(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
         for group, p in zip(ctx.groups, kept, strict=True):

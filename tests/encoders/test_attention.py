@@ -2,10 +2,12 @@ import pytest
 import torch
 from packed_attention import POSITIONS, layout_of, packed_qkv, some_queries
 from reference import reference_attention
+from tiny_encoders import tiny_model
 
 from genomask.encoders.cpu_attention import LONGEST_IN_FLOAT32, SCORES_AT_ONCE, ShortAttention, grouped
 from genomask.encoders.eager import eager
 from genomask.encoders.sdpa import LONGEST_SHORT, in_runs, long_attention, sdpa
+from genomask.errors import SettingsError
 
 pytestmark = pytest.mark.processor
 
@@ -81,6 +83,17 @@ def test_gradients_are_those_of_the_plain_formula(way, positions, lengths):
     layout = layout_of(cu_seqlens, 4, positions)
     pairs = zip(gradients(WAYS[way], q, k, v, None, layout), gradients(plain, q, k, v, None, layout), strict=True)
     assert all(torch.allclose(ours, exact, atol=1e-12) for ours, exact in pairs)
+
+
+def test_second_derivatives_are_refused_and_never_left_out():
+    model = tiny_model()
+    ids = torch.tensor([[1, 2, 3]])
+    weights = model.bert.encoder.layer[0].attention.self.Wqkv.weight
+    with pytest.raises(SettingsError, match=r'no second derivatives .* attn_implementation="eager"'):
+        torch.autograd.grad(model(ids, labels=ids).loss, weights, create_graph=True)
+    model.set_attn_implementation("eager")
+    [first] = torch.autograd.grad(model(ids, labels=ids).loss, weights, create_graph=True)
+    assert torch.autograd.grad(first.square().sum(), weights)[0].norm() > 0
 
 
 @pytest.mark.parametrize("length", [LONGEST_SHORT, LONGEST_SHORT + 1])
