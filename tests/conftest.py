@@ -1,7 +1,8 @@
 """Fixtures that several rooms share, and answers given for the processor."""
 
+import gc
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=BF16_UNITS,
         help="run as if the processor had units for bf16, or had none (processes that a test starts ask it)",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported stays: to look for garbage among it takes a fifth of the time to import, and goes on after."""
+    gc.disable()
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
 
 
 def _answer(patch: pytest.MonkeyPatch, has_units: bool) -> None:

@@ -105,7 +105,7 @@ def _results(request: GlueRequest, data: dict[str, list[Examples]]) -> pd.DataFr
                 known[task.name, name] = _rows(task, dev, floor(train, dev), name)
         seeds = [f"seed {seed}" for seed in range(request.seeds)]
         for seed, name in enumerate(seeds):
-            known[task.name, name] = _rows(task, dev, _run(request, task, seed, train, dev), name)
+            known[task.name, name] = _rows(task, dev, answers_of_seed(request, task, seed, train, dev), name)
         atomic_write(path, pd.DataFrame(chain(*known.values())).to_csv(index=False, lineterminator="\n"))
         asked += [row for name in (*FLOORS, *seeds) for row in known[task.name, name]]
     return pd.DataFrame(asked)
@@ -138,7 +138,9 @@ def _read(task: GlueTask, data: Path | None) -> list[Examples]:
     return [train, *dev]
 
 
-def _run(request: GlueRequest, task: GlueTask, seed: int, train: Examples, dev: Sequence[Examples]) -> list[np.ndarray]:
+def answers_of_seed(
+    request: GlueRequest, task: GlueTask, seed: int, train: Examples, dev: Sequence[Examples]
+) -> list[np.ndarray]:
     """Fine-tune one seed, unless that was done before; its answers to each split."""
     out = request.out / task.name / f"seed-{seed}"
     begins = _origin(request, task, seed)
