@@ -94,6 +94,8 @@ class Purpose(IntEnum):
     """The order of examples in it; position: the row."""
     FINETUNE_DROPOUT = 176
     """The seed of dropout in a step of fine-tuning; position: the step."""
+    COLUMN = 181
+    """The order of the columns of permuted motifs; key: the number of the set, position: the column, in all of them."""
     DROPOUT = 201
     """The same of pretraining, twice; position: the step, then the process."""
 

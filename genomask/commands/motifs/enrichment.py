@@ -4,30 +4,47 @@ That they are is the claim of GeneMask (Roy et al., ECAI 2023). A motif is looke
 reverse complement are one observation: a pair. A pair matches a motif if it scores among the best of all pairs of its
 length. The pairs that hold a top word are compared with all others of their stratum (see word_pairs), so that neither
 composition nor frequency nor repetition passes for a motif.
-Letters: P pairs that are compared, S strata, M motifs.
+The floor are the same motifs with the columns of each permuted, by the same code. For words are not independent, as the
+test within strata takes them to be: neighbours that share all letters but one or two score alike and match alike, so
+any matrix at all, even a random one, is matched far more or less often than by chance.
+Letters: P pairs that are compared, S strata, M motifs, R permuted sets.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from rich.console import RenderableType
 from scipy.stats import false_discovery_control
 
-from genomask.commands.motifs.exact_strata import common_odds
-from genomask.commands.motifs.matches import Motif, best_fraction, best_scores, log_odds, read_jaspar
+from genomask.commands.motifs.exact_strata import exact_p
+from genomask.commands.motifs.matches import Motif, best_fraction, best_scores, log_odds, permuted, read_jaspar
 from genomask.commands.motifs.word_pairs import WordPairs, canonical_words, word_pairs
 from genomask.errors import SettingsError, counted
 from genomask.files.atomic import atomic_write
 from genomask.files.outputs import require_own, require_writable, writing
 from genomask.masking.npmi import NpmiTable
 from genomask.report.tables import rich_table
+from genomask.terminal.progress import working
 
 LEVEL = 0.05
 ANY = "any motif"
 ROWS_SHOWN = 20
+CONTROLS = 39
+"""Permuted sets: the fewest with which each of two questions can be answered at LEVEL / 2."""
+
+
+class Outcome(NamedTuple):
+    """What a set of motifs does, real or permuted."""
+
+    more: int
+    """Motifs that top words match more often, at a false discovery rate of LEVEL within strata."""
+    less: int
+    any_ratio: float
+    """Of matches to any motif, those seen to those expected."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +52,12 @@ class Enrichment:
     """What was found."""
 
     table: pd.DataFrame
-    """First the row ANY, then a row a motif by p: `motif, name, top_matches, expected, odds_ratio, low, high, p,
-    p_adjusted`. p_adjusted is Benjamini and Hochberg's over the motifs: a file holds hundreds that share their words,
-    a reader screens them, and Holm would leave a list empty that is right but for one entry in twenty. ANY is one
-    question, asked first, and stands outside."""
+    """First the row ANY, then a row a motif by p: `motif, name, top_matches, expected, ratio, permuted, permuted_least,
+    permuted_most, p, p_adjusted`. ratio is top_matches / expected, of the permuted sets its median and range. p is that
+    within strata, which words that are alike make too small; p_adjusted is Benjamini and Hochberg's over the motifs."""
+    real: Outcome
+    permuted: list[Outcome]
+    """(R,)"""
     n: int
     top: int
     """Words asked for."""
@@ -49,18 +68,29 @@ class Enrichment:
     """ANY counts a pair that is among the best of this fraction of pairs for at least one motif."""
 
     @property
+    def p_more(self) -> float:
+        """The probability that so many motifs are matched more often where the order of their columns means nothing."""
+        return _rank_p(self.real.more, [control.more for control in self.permuted])
+
+    @property
+    def p_any(self) -> float:
+        """The same of the ratio for any motif."""
+        return _rank_p(self.real.any_ratio, [control.any_ratio for control in self.permuted])
+
+    @property
     def sentence(self) -> str:
         """The verdict."""
-        overall, motifs = self.table.iloc[0], self.table.iloc[1:]
-        real = motifs[motifs["p_adjusted"] < LEVEL]
-        more, less = int((real["odds_ratio"] > 1).sum()), int((real["odds_ratio"] < 1).sum())
-        claim = "were not shown to match some motif more or less often than"
-        if overall["p"] < LEVEL:
-            claim = f"match some motif {'more' if overall['odds_ratio'] > 1 else 'less'} often than"
+        more, less, any_ratio = (pd.Series(values, dtype=float) for values in zip(*self.permuted, strict=True))
+        verdict = "The floor wins: motifs are not shown to do more than permuted ones, nor the top words to be motifs."
+        if min(self.p_more, self.p_any) <= LEVEL / 2:  # of two questions
+            verdict = "So the top words are motifs more often than permuted ones would have it."
         return (
-            f"The {self.top} top {self.n}-mers by NPMI {claim} other words of like GC, count and repetition: "
-            f"odds ratio {_odds(overall)}, p {overall['p']:.2g}. Of {len(motifs)} motifs {more} are matched "
-            f"more often and {less} less often, at a false discovery rate of {LEVEL:.0%}."
+            f"Of {counted(len(self.table) - 1, 'motif')} {self.real.more} are matched more often, and {self.real.less} "
+            f"less often, by the {self.top} top {self.n}-mers by NPMI than by other words of like GC, count and "
+            f"repetition; of the same with their columns permuted, {_spread(more)} and {_spread(less)} (median and "
+            f"range of {len(self.permuted)} sets): p {self.p_more:.2g} for more. Matches to any motif are "
+            f"{self.real.any_ratio:.3g} times those expected, to any permuted one {_spread(any_ratio)}: "
+            f"p {self.p_any:.2g}. {verdict}"
         )
 
     @property
@@ -69,24 +99,27 @@ class Enrichment:
         rest = max(0, len(self.table) - 1 - ROWS_SHOWN)
         return (
             f"The {self.top} words are {self.top_pairs} pairs with their reverse complements; {self.alone} of these "
-            "have no other word of their stratum to be compared with. Intervals of 95 %; p adjusted after "
-            f"Benjamini and Hochberg over the motifs. For {ANY} a word counts that is among the best "
-            f"{self.any_fraction:.2%} for one."
+            f"have no other word of their stratum to be compared with. permuted: the median ratio and the range with "
+            f"the columns of the motif in {len(self.permuted)} other orders, the floor. p within strata, which takes "
+            "words that are alike for independent and so is too small, and adjusted after Benjamini and Hochberg. "
+            f"For {ANY} a word counts that is among the best {self.any_fraction:.2%} for one."
             + (f" Not shown: {counted(rest, 'more motif')}; --out writes all." if rest else "")
         )
 
     def shown(self) -> pd.DataFrame:
         """The first rows as read."""
         rows = self.table[: ROWS_SHOWN + 1]
+        floors = rows[["permuted", "permuted_least", "permuted_most"]].to_numpy()
         return pd.DataFrame(
             {
                 "motif": rows["motif"],
                 "name": rows["name"],
                 "top matches": rows["top_matches"],
                 "expected": [f"{x:.1f}" for x in rows["expected"]],
-                "odds ratio": [_odds(row) for _, row in rows.iterrows()],
+                "ratio": [_known(f"{x:.3g}") for x in rows["ratio"]],
+                "permuted": [_known(f"{middle:.3g} [{least:.3g}, {most:.3g}]") for middle, least, most in floors],
                 "p": [f"{x:.2g}" for x in rows["p"]],
-                "p adjusted": ["" if np.isnan(x) else f"{x:.2g}" for x in rows["p_adjusted"]],
+                "p adjusted": [_known(f"{x:.2g}") for x in rows["p_adjusted"]],
             }
         )
 
@@ -127,6 +160,30 @@ def motif_enrichment(table: NpmiTable, path: Path, n: int = 6, top: int = 100, f
 
 def enrichment(pairs: WordPairs, motifs: list[Motif], background: np.ndarray, fraction: float) -> Enrichment:
     """The same for any pairs, with the fractions (4,) of the bases."""
+    matched, any_fraction = _matched(pairs, motifs, background, fraction)
+    found, controls = _tested(pairs, matched), []
+    with working("permuted motifs", CONTROLS, "set") as work:
+        for number in range(CONTROLS):
+            matched, _ = _matched(pairs, permuted(motifs, number), background, fraction)
+            controls.append(_tested(pairs, matched))
+            work.advance(1)
+    outcomes = [_outcome(control) for control in controls]
+    ratios = pd.concat([control["ratio"] for control in controls], axis=1)
+    floors = {"permuted": ratios.median(1), "permuted_least": ratios.min(1), "permuted_most": ratios.max(1)}
+    for at, (name, floor) in enumerate(floors.items(), found.columns.get_loc("p")):
+        found.insert(at, name, floor)
+    found.insert(0, "motif", [ANY, *(motif.id for motif in motifs)])
+    found.insert(1, "name", ["", *(motif.name for motif in motifs)])
+    table = pd.concat([found[:1], found[1:].sort_values("p", kind="stable")], ignore_index=True)
+    group, total = pairs.group_and_total()
+    alone = int(group[group == total].sum())
+    return Enrichment(table, _outcome(found), outcomes, pairs.n, pairs.top, int(group.sum()), alone, any_fraction)
+
+
+def _matched(
+    pairs: WordPairs, motifs: list[Motif], background: np.ndarray, fraction: float
+) -> tuple[list[np.ndarray], float]:
+    """The pairs that match any motif, and those that match each; the fraction that is `any_fraction`."""
     canonical = canonical_words(pairs.n)
     place = np.full(len(canonical), -1)
     place[np.searchsorted(canonical, pairs.words)] = np.arange(len(pairs.words))
@@ -138,25 +195,36 @@ def enrichment(pairs: WordPairs, motifs: list[Motif], background: np.ndarray, fr
         matched.append(place[matches[is_compared]])
         nearest[matched[-1]] = np.minimum(nearest[matched[-1]], rank[is_compared])
     any_motif = np.flatnonzero(nearest < np.median(nearest))  # where most pairs match one, only the better half
-    found = _tested(pairs, [any_motif, *matched])
-    found.insert(0, "motif", [ANY, *(motif.id for motif in motifs)])
-    found.insert(1, "name", ["", *(motif.name for motif in motifs)])
-    found["p_adjusted"] = [np.nan, *false_discovery_control(found["p"][1:])]
-    table = pd.concat([found[:1], found[1:].sort_values("p", kind="stable")], ignore_index=True)
-    group, total = pairs.group_and_total()
-    alone = int(group[group == total].sum())
-    return Enrichment(table, pairs.n, pairs.top, int(group.sum()), alone, float(nearest[any_motif].max(initial=0)))
-
-
-def _odds(row: pd.Series) -> str:
-    """`2.1 [1.2, 3.5]`, or a dash where the margins leave one outcome only."""
-    unknown = np.isnan(row["odds_ratio"])
-    return "-" if unknown else f"{row['odds_ratio']:.3g} [{row['low']:.3g}, {row['high']:.3g}]"
+    return [any_motif, *matched], float(nearest[any_motif].max(initial=0))
 
 
 def _tested(pairs: WordPairs, matched: list[np.ndarray]) -> pd.DataFrame:
-    """A row for each list of matching pairs: top_matches and what the exact test says of them."""
+    """A row for each list of matching pairs, the first being ANY's: what is seen, expected, and how improbable."""
     group, total = pairs.group_and_total()
     matches = np.array([np.bincount(pairs.stratum[at], minlength=len(total)) for at in matched])
-    seen = np.array([pairs.is_top[at].sum() for at in matched])
-    return pd.DataFrame({"top_matches": seen} | common_odds(seen, matches, group, total)._asdict())
+    seen, expected = np.array([pairs.is_top[at].sum() for at in matched]), (matches * group / total).sum(1)
+    p = exact_p(seen, matches, group, total)
+    ratio = np.divide(seen, expected, out=np.full(len(seen), np.nan), where=expected > 0)
+    adjusted = [np.nan, *false_discovery_control(p[1:])]  # ANY is one question, and stands outside
+    return pd.DataFrame({"top_matches": seen, "expected": expected, "ratio": ratio, "p": p, "p_adjusted": adjusted})
+
+
+def _outcome(tested: pd.DataFrame) -> Outcome:
+    """Of rows as of `_tested`."""
+    ratios = tested["ratio"][tested["p_adjusted"] < LEVEL]
+    return Outcome(int((ratios > 1).sum()), int((ratios < 1).sum()), float(tested["ratio"].iloc[0]))
+
+
+def _rank_p(real: float, controls: list[float]) -> float:
+    """The probability to be at least so high among the controls by chance; one that is unknown says nothing."""
+    return (1 + sum(not control < real for control in controls)) / (1 + len(controls))
+
+
+def _spread(values: pd.Series) -> str:
+    """Median and range."""
+    return f"{values.median():.3g} [{values.min():.3g}, {values.max():.3g}]"
+
+
+def _known(number: str) -> str:
+    """The text of a number, or a dash where nothing was expected."""
+    return "-" if number.startswith("nan") else number

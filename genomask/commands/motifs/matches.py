@@ -8,6 +8,7 @@ with a pseudocount of 0.8 a column (Nishida et al., NAR 2009).
 import functools
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +16,13 @@ import numpy as np
 
 from genomask.data.lines import numbered_lines
 from genomask.errors import DataError
+from genomask.hashing import Purpose, hash64
 from genomask.masking.npmi import reverse_complemented
 from genomask.masking.npmi.file import is_table
 
 PSEUDOCOUNT = 0.8
+DEALS = 20
+"""Of a motif's columns, until they differ."""
 ROUNDING = 1e-9
 """Scores closer than this are the same sum, added up in another order."""
 
@@ -42,6 +46,23 @@ def read_jaspar(path: Path) -> list[Motif]:
     if not motifs:
         raise DataError(f"{path}: no motif found. Give JASPAR format: a line `>id name`, then four of counts.")
     return motifs
+
+
+def permuted(motifs: Sequence[Motif], number: int) -> list[Motif]:
+    """The same motifs, the columns of each in another order; another one for each number.
+
+    A motif that comes out as itself or its reverse complement is dealt again, and stays as it is where that is in vain.
+    """
+    key, column, dealt = np.array([number]), 0, []
+    for motif in motifs:
+        for _ in range(DEALS):
+            places = column + np.arange(len(motif.counts))
+            counts = motif.counts[np.argsort(hash64(key, Purpose.COLUMN, places))]
+            column += len(counts)
+            if not any(np.array_equal(counts, same) for same in (motif.counts, motif.counts[::-1, ::-1])):
+                break
+        dealt.append(motif._replace(counts=counts))
+    return dealt
 
 
 def log_odds(motif: Motif, background: np.ndarray) -> np.ndarray:

@@ -38,54 +38,62 @@ def matching_words(of, fraction=0.02):
     return canonical_words(N)[best_fraction(best_scores(log_odds(of, EVEN), N)[canonical_words(N)], fraction)[0]]
 
 
-def p_values(rank, fraction=0.05, n_rankings=200):
-    """(n_rankings, 1 + motifs) of seeded rankings, the first column that of ANY."""
-    found = []
-    for seed in range(n_rankings):
-        table = enrichment(word_pairs(rank(np.random.default_rng(seed)), COUNTS, 80), MOTIFS, EVEN, fraction).table
-        found.append(table.set_index("motif")["p"][[ANY, *(of.id for of in MOTIFS)]].to_numpy())
-    return np.array(found)
+@pytest.fixture
+def few_controls(monkeypatch):
+    """For what does not look at the floor."""
+    monkeypatch.setattr(motifs, "CONTROLS", 1)
 
 
-def assert_sub_uniform(p):
-    """At most as many small p as chance gives, with three standard errors of room."""
-    for level in (0.05, 0.2, 0.5):
-        room = 3 * np.sqrt(level * (1 - level) / len(p))
-        assert (np.mean(p <= level, axis=0) <= level + room).all()
+def words_alike(seed=7):
+    """Scores that neighbours share: each is the sum of what the two halves of the word score, on either strand."""
+    rng = np.random.default_rng(seed)
+    halves = [rng.normal(size=4**size)[WORDS // 4**at % 4**size] for size, at in ((3, 2), (3, 1), (3, 0))]
+    score = sum(halves)
+    return score + score[reverse_complemented(WORDS)]
 
 
-@pytest.mark.slow
-def test_a_random_ranking_finds_no_more_than_chance():
-    p = p_values(lambda rng: rng.permutation(WORDS.astype(float)))
-    assert_sub_uniform(p)
-    assert (p.min(0) < 0.2).all()  # but the test can speak
+def random_motifs(rng, count=12):
+    return [Motif(str(at), "", rng.dirichlet(np.full(4, 0.3), rng.integers(5, 9)) * 100) for at in range(count)]
 
 
-@pytest.mark.slow
+def test_random_matrices_pass_for_motifs_no_more_often_than_chance_has_it(monkeypatch):
+    """Where words are alike, the test within strata finds them; the permuted ones take that for the floor."""
+    monkeypatch.setattr(motifs, "CONTROLS", 4)
+    pairs, rng = word_pairs(words_alike(), COUNTS, 150), np.random.default_rng(2)
+    found = [enrichment(pairs, random_motifs(rng), EVEN, 0.05) for _ in range(24)]
+    within = np.mean([(of.table["p"][1:] < 0.05).mean() for of in found])
+    assert within > 0.08
+    for p in ([of.p_more for of in found], [of.p_any for of in found]):
+        assert np.mean(np.array(p) <= 0.2) < 0.2 + 3 * np.sqrt(0.2 * 0.8 / len(p))
+
+
+@pytest.mark.usefixtures("few_controls")
 def test_a_ranking_by_composition_and_frequency_is_not_taken_for_motifs():
-    def rank(rng):
-        return GC + np.log(COUNTS) + rng.normal(size=4**N)
+    def rank(seed):
+        return GC + np.log(COUNTS) + np.random.default_rng(seed).normal(size=4**N)
 
-    assert_sub_uniform(p_values(rank))
+    p = [enrichment(word_pairs(rank(seed), COUNTS, 80), MOTIFS[:1], EVEN, 0.05).table["p"][1] for seed in range(25)]
+    assert np.mean(np.array(p) <= 0.2) <= 0.2 + 3 * np.sqrt(0.2 * 0.8 / len(p))
     is_top = np.zeros(4**N, dtype=bool)
-    is_top[np.argsort(-rank(np.random.default_rng(0)))[:80]] = True
+    is_top[np.argsort(-rank(0))[:80]] = True
     matches = np.isin(WORDS, matching_words(motif("GGGCGG"), 0.05))
     unmatched = stats.fisher_exact([[np.sum(a & b) for a in (is_top, ~is_top)] for b in (matches, ~matches)])
     assert unmatched.pvalue < 0.01
 
 
-def test_a_planted_motif_is_found_with_an_interval_far_above_1():
+def test_a_planted_motif_is_found_far_above_its_floor():
     scores = np.random.default_rng(0).normal(size=4**N)
     scores[matching_words(MOTIFS[1])] += 10
     found = enrichment(word_pairs(scores, COUNTS, 50), MOTIFS, EVEN, 0.02)
     first = found.table.iloc[1]
     assert (first["motif"], first["name"]) == ("CACGTG", "the CACGTG")
     assert first["top_matches"] == len(matching_words(MOTIFS[1]))
-    assert first["odds_ratio"] > 10
-    assert first["low"] > 3
+    assert first["ratio"] > 5 > 2 > first["permuted"]
+    assert first["permuted_least"] <= first["permuted"] <= first["permuted_most"]
     assert first["p_adjusted"] < 0.001
     assert (found.table["p_adjusted"][2:] > 0.05).all()
-    assert "Of 5 motifs 1 are matched more often and 0 less often" in found.sentence
+    assert found.real[:2] == (1, 0)
+    assert found.sentence.startswith("Of 5 motifs 1 are matched more often, and 0 less often, by the 50 top 5-mers")
 
 
 def test_where_most_motifs_are_planted_the_verdict_is_that_top_words_are_motifs():
@@ -94,8 +102,9 @@ def test_where_most_motifs_are_planted_the_verdict_is_that_top_words_are_motifs(
         scores[matching_words(of)[:8]] += 10
     found = enrichment(word_pairs(scores, COUNTS, 60), MOTIFS, EVEN, 0.02)
     assert found.table["motif"][0] == ANY
-    assert found.table["low"][0] > 1
-    assert found.sentence.startswith("The 60 top 5-mers by NPMI match some motif more often than")
+    assert found.real.any_ratio == found.table["ratio"][0] > found.table["permuted_most"][0]
+    assert found.p_any == 1 / 40
+    assert "So the top words are motifs more often than permuted ones" in found.sentence
 
 
 def test_a_motif_that_the_top_avoids_is_said_to_be_avoided():
@@ -103,20 +112,22 @@ def test_a_motif_that_the_top_avoids_is_said_to_be_avoided():
     avoided = matching_words(MOTIFS[3], 0.2)
     scores[np.append(avoided, reverse_complemented(WORDS)[avoided])] -= 10
     found = enrichment(word_pairs(scores, COUNTS, 150), [MOTIFS[3]], EVEN, 0.2)
-    assert found.table["high"][0] < 1
-    assert "match some motif less often than" in found.sentence
-    assert "0 are matched more often and 1 less often" in found.sentence
+    assert found.real[:2] == (0, 1)
+    assert found.real.any_ratio < 1
+    assert found.p_more == 1
+    assert "The floor wins" in found.sentence
 
 
+@pytest.mark.usefixtures("few_controls")
 def test_a_motif_and_its_reverse_complement_say_the_same():
     pairs = word_pairs(np.random.default_rng(0).normal(size=4**N), COUNTS, 80)
     of = motif("GGGCGA")
     turned = Motif(of.id, of.name, of.counts[::-1, ::-1])
-    pd.testing.assert_frame_equal(
-        enrichment(pairs, [of], EVEN, 0.02).table, enrichment(pairs, [turned], EVEN, 0.02).table
-    )
+    one, other = (enrichment(pairs, [each], EVEN, 0.02).table.filter(regex="^(?!permuted)") for each in (of, turned))
+    pd.testing.assert_frame_equal(one, other)
 
 
+@pytest.mark.usefixtures("few_controls")
 def test_any_motif_never_holds_more_than_half_of_the_words():
     rng = np.random.default_rng(0)
     pairs = word_pairs(rng.normal(size=4**N), COUNTS, 80)
@@ -127,6 +138,7 @@ def test_any_motif_never_holds_more_than_half_of_the_words():
     assert all_of_them.table["expected"][0] <= 0.55 * all_of_them.top_pairs
 
 
+@pytest.mark.usefixtures("few_controls")
 def test_words_too_rare_for_a_score_are_no_match_and_no_background():
     scores, of = np.random.default_rng(0).normal(size=4**N), motif("GGGCGA")
     best = matching_words(of)
@@ -145,9 +157,9 @@ def test_top_words_without_a_background_are_counted():
     found = enrichment(word_pairs(scores, COUNTS, 32), MOTIFS, EVEN, 0.02)
     assert found.alone == found.top_pairs == 16
     assert "16 of these have no other word" in found.caption
-    assert found.table["p"].tolist() == [1] * 6
-    assert set(found.shown()["odds ratio"]) == {"-"}
-    assert "were not shown to match some motif more or less often" in found.sentence
+    assert found.table["p"].tolist() == pytest.approx([1] * 6)
+    assert set(found.shown()["ratio"]) <= {"1", "-"}
+    assert found.p_more == found.p_any == 1
 
 
 def table_of(scores_of_counts, max_n=N):
@@ -186,15 +198,17 @@ def test_the_command_prints_a_table_and_a_verdict_and_writes_all_rows(files, mon
     code, said, error = run(monkeypatch, capsys, *arguments, "--match-fraction", 0.02)
     assert code == 0, error
     assert ANY in said
-    assert "match some motif more often than" in " ".join(said.split())
+    assert "p within strata" in " ".join(said.split())
     rows = pd.read_csv(out)
-    assert list(rows) == ["motif", "name", "top_matches", "expected", "odds_ratio", "low", "high", "p", "p_adjusted"]
+    assert list(rows) == ["motif", "name", "top_matches", "expected", "ratio", "permuted", "permuted_least",
+                          "permuted_most", "p", "p_adjusted"]  # fmt: skip
     assert rows["motif"][:2].tolist() == [ANY, "CACGTG"]
     assert len(rows) == 6
     again = motif_enrichment(NpmiTable.load(files / "a.npmi"), files / "a.jaspar", 5, 40, 0.02).table
     np.testing.assert_allclose(rows["p"], again["p"])
 
 
+@pytest.mark.usefixtures("few_controls")
 def test_the_strand_that_was_counted_does_not_matter(files):
     codes = np.random.default_rng(0).choice(4, 200_000, p=[0.4, 0.15, 0.25, 0.2])
     counts = np.bincount(sum(np.roll(codes, -at) * 4 ** (N - 1 - at) for at in range(N)), minlength=4**N)
@@ -205,6 +219,7 @@ def test_the_strand_that_was_counted_does_not_matter(files):
     pd.testing.assert_frame_equal(given, turned)
 
 
+@pytest.mark.usefixtures("few_controls")
 def test_adjusted_p_follow_benjamini_and_hochberg(files):
     table = motif_enrichment(NpmiTable.load(files / "a.npmi"), files / "a.jaspar", 5, 40, 0.02).table[1:]
     by_hand = [min(1, *(p * len(table) / rank for rank, p in list(enumerate(table["p"], 1))[at:])) for at in range(5)]
@@ -252,7 +267,7 @@ def test_where_the_disk_is_full_the_verdict_is_still_printed(files, monkeypatch,
     arguments = [files / "a.npmi", "--jaspar", files / "a.jaspar", "--n", 5, "--top", 40, "--out", files / "e.csv"]
     code, said, error = run(monkeypatch, capsys, *arguments)
     assert code == 2
-    assert "match some motif" in " ".join(said.split())
+    assert "are matched more often" in " ".join(said.split())
     assert error.startswith(f"error: --out {files / 'e.csv'} cannot be written (No space left on device)")
 
 

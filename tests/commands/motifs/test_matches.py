@@ -10,7 +10,7 @@ from Bio import motifs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomask.commands.motifs.matches import Motif, best_fraction, best_scores, log_odds, read_jaspar
+from genomask.commands.motifs.matches import Motif, best_fraction, best_scores, log_odds, permuted, read_jaspar
 from genomask.errors import DataError
 
 EBOX = """>MA1.1 EBOX
@@ -59,6 +59,27 @@ def test_the_word_of_the_motif_scores_best():
     counts[range(6), [1, 0, 1, 2, 3, 2]] = 20  # CACGTG
     scores = best_scores(log_odds(Motif("", "", counts), np.full(4, 0.25)), 6)
     assert scores.argmax() == int("101232", 4)
+
+
+def test_permuted_motifs_keep_their_columns_and_are_new_ones_of_each_number():
+    rng = np.random.default_rng(0)
+    motifs = [Motif(str(at), "", rng.random((length, 4))) for at, length in enumerate([4, 4, 9, 3])]
+    sets = [permuted(motifs, number) for number in range(40)]
+    for dealt in sets:
+        for before, after in zip(motifs, dealt, strict=True):
+            assert after.id == before.id
+            assert sorted(after.counts.tolist()) == sorted(before.counts.tolist())
+            assert after.counts.tolist() not in (before.counts.tolist(), before.counts[::-1, ::-1].tolist())
+    for at, orders in ((0, 23), (2, 40)):
+        assert len({tuple(dealt[at].counts.flat) for dealt in sets}) > orders / 2
+    first, second = ([np.argsort(dealt[at].counts[:, 0].argsort()).tolist() for dealt in sets] for at in (0, 1))
+    assert first != second
+
+
+@pytest.mark.parametrize("counts", [np.ones((5, 4)), np.array([[1, 2, 3, 4]]), np.array([[9, 1, 1, 9], [1, 9, 9, 1]])])
+def test_a_motif_that_no_order_of_its_columns_changes_stays_as_it_is(counts):
+    (dealt,) = permuted([Motif("", "", counts)], 0)
+    assert dealt.counts.tolist() in (counts.tolist(), counts[::-1, ::-1].tolist())
 
 
 def test_the_best_fraction_is_ranked_and_never_parts_equal_scores():
