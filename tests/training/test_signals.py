@@ -27,6 +27,7 @@ import multiprocessing, os, signal
 from genomask.training.signals import interrupts_held, take_interrupts
 
 if __name__ != "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     os.kill(os.getpid(), signal.SIGINT)
 
 def arm():

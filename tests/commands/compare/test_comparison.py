@@ -535,6 +535,7 @@ def test_a_ctrl_c_while_an_arm_starts_ends_the_comparison_and_says_what_is_kept(
 
 
 def interrupted_before_it_could_listen(words):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.kill(os.getpid(), signal.SIGINT)
     arm_process(NamesItsGpus(), 1, None, words)
