@@ -109,20 +109,22 @@ class StreamedText:
     def _held_out(self, shards: Sequence[Shard] | None) -> tuple[list[Piece], int, int]:
         """The pieces to evaluate on, and shard and row where training begins."""
         pieces: list[Piece] = []
-        wanted, count = self.settings.validation_documents, 0
-        for shard, row, texts in self._texts(shards or self._shards, size=1):
-            if len(pieces) >= wanted:
-                return pieces[:wanted], *((0, 0) if shards else (shard, row))
+        wanted, count, begins = self.settings.validation_documents, 0, (0, 0)
+        found = self._texts(shards or self._shards, size=1)
+        for shard, row, texts in found:
             pieces += self._pieces_of(texts)
             count += 1
+            begins = (0, 0) if shards else (shard, row + 1)
+            if len(pieces) >= wanted:
+                break
         if not pieces:
             raise DataError(f"{self.name}: the stream has no documents with any text. Give a data set that has some.")
-        if not shards:
+        if not shards and next(found, None) is None:
             raise DataError(
                 f"{self.name}: all {counted(count, 'document')} were held out, and none is left to train on; set "
                 f"documents.validation_documents ({wanted}) to less, or give a data set with a split {VALIDATION!r}."
             )
-        return pieces[:wanted], 0, 0
+        return pieces[:wanted], *begins
 
     def _dealt(self, shards: Sequence[Shard], row: int, marks: Marks) -> list[Lane]:
         """The lanes of shards of which the first begins at `row`."""

@@ -125,6 +125,20 @@ def test_without_a_validation_split_the_first_documents_are_held_out_in_every_ep
     assert texts_of(source, source.train(0, 60)) == TRAIN[4:] + TRAIN[4:8]
 
 
+def test_documents_held_out_to_the_end_of_a_shard_move_no_other_shard(stream, shards, tmp_path):
+    """Of a run that goes on, the marks count the shards."""
+    source = stream(shards={"train": shards["train"]}, validation_documents=25)
+    assert texts_of(source, source.train(0, 15)) == TRAIN[25:40]
+    assert read_marks(tmp_path / "marks.jsonl") == [(0, 10, 1, 10)]
+
+
+def test_of_a_validation_split_no_shard_is_opened_that_is_not_needed(stream, shards):
+    needed, other = Opened("v.json.gz", VALIDATION[:4]), Opened("w.json.gz", VALIDATION[4:])
+    source = stream(shards={"train": shards["train"], "validation": [needed, other]})
+    assert texts_of(source, source.validation()) == VALIDATION[:4]
+    assert (needed.opened, other.opened) == ([1], [])
+
+
 @pytest.mark.parametrize("overflow", ["split", "pack"])
 def test_sequences_of_whole_documents_are_the_same_wherever_the_stream_is_entered(stream, tokenizer, overflow):
     texts = [" ".join([text] * (1 + i % 6)) for i, text in enumerate(TRAIN)]
