@@ -77,14 +77,15 @@ def glue(request: GlueRequest, *, resume: bool = False) -> Iterator[Table | str]
     data = {task.name: _read(task, request.data) for task in request.tasks}
     with locked(request.out):
         record, now = request.out / GLUE_RECORD, {"model": fingerprint(request.model)}
-        if holds_run(request.out, resume, GLUE_RECORD):
+        if goes_on := holds_run(request.out, resume, GLUE_RECORD):
             refuse_other_run(record, now)
         else:
             write_record(record, now)
         try:
             results = _results(request, data)
         except BaseException:
-            if not any(request.out.glob("*/seed-*")):  # nothing was begun, and the record would block the mended call
+            # nothing was begun, and the record would block the mended call
+            if not goes_on and not any(request.out.glob("*/seed-*")):
                 record.unlink()
             raise
     yield glue_table(results)
@@ -101,7 +102,7 @@ def _results(request: GlueRequest, data: dict[str, list[Examples]]) -> pd.DataFr
     for task in request.tasks:
         train, *dev = data[task.name]
         for name, floor in FLOORS.items():
-            if (task.name, name) not in known:  # a bag of the words of MNLI takes minutes
+            if not _are_of(known.get((task.name, name), []), task, dev):  # a bag of the words of MNLI takes minutes
                 known[task.name, name] = _rows(task, dev, floor(train, dev), name)
         seeds = [f"seed {seed}" for seed in range(request.seeds)]
         for seed, name in enumerate(seeds):
@@ -125,6 +126,12 @@ def _measured(path: Path) -> dict[tuple[str, str], Rows]:
     for row in rows.to_dict("records"):
         found.setdefault((row["task"], row["method"]), []).append(row)
     return found
+
+
+def _are_of(rows: Rows, task: GlueTask, dev: Sequence[Examples]) -> bool:
+    """Whether rows were measured on dev sets of this size."""
+    sizes = {split: len(examples.sequences) for split, examples in zip(task.dev, dev, strict=True)}
+    return {row["split"]: row["n"] for row in rows} == sizes
 
 
 def _read(task: GlueTask, data: Path | None) -> list[Examples]:

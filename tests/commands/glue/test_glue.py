@@ -99,6 +99,16 @@ def test_a_call_for_fewer_tasks_or_seeds_keeps_the_rows_of_others_and_shows_its_
         list(glue(whole, resume=True))
 
 
+def test_floors_of_another_dev_set_are_not_kept(text_model_folder, data, fitted):
+    asked = request(text_model_folder, data, tasks=(TASKS["RTE"],))
+    list(glue(asked))
+    dev = data / "RTE.dev.tsv"
+    dev.write_text("\n".join(dev.read_text().splitlines()[:-1]) + "\n")
+    list(glue(asked, resume=True))
+    assert len(fitted) == 4
+    assert pd.read_csv(data / "out" / "results.csv")["n"].nunique() == 1
+
+
 def test_a_folder_of_another_model_is_refused(text_model_folder, data, fitted, monkeypatch):
     list(glue(request(text_model_folder, data)))
     monkeypatch.setattr(verb, "fingerprint", lambda _: "other")
@@ -116,6 +126,21 @@ def test_any_error_before_the_first_run_leaves_nothing_that_blocks_the_next_call
     with pytest.raises(RuntimeError):
         list(glue(request(text_model_folder, data)))
     assert not (data / "out").exists()
+
+
+def test_an_error_of_a_call_that_goes_on_leaves_the_folder_as_it_was(text_model_folder, data, fitted, monkeypatch):
+    asked = request(text_model_folder, data)
+    list(glue(asked))
+    (data / "out" / "results.csv").unlink()
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verb, "FLOORS", {"majority": interrupt})
+        with pytest.raises(KeyboardInterrupt):
+            list(glue(asked, resume=True))
+    list(glue(asked, resume=True))
 
 
 def test_a_model_of_dna_is_refused(model_folder, data):
