@@ -178,18 +178,30 @@ def alone(genome: Path, out: Path, changes: list[str]) -> tuple[float, float]:
 
 def resume(genome: Path, folder: Path, changes: list[str], until: float, keep: Keep) -> None:
     """Are the weights of a killed and resumed run those of an unbroken one, and do two unbroken ones agree?"""
-    runs = {name: begin(genome, folder / name, changes) for name in ("one", "two")}
-    killed, checkpoints = begin(genome, folder / "killed", changes), folder / "killed" / "checkpoints"
-    while killed.poll() is None and time.time() < until and not list(checkpoints.glob("step-*")):
-        time.sleep(POLL_S)
-    killed.kill()
-    killed.wait()
-    if (folder / "killed" / "model").exists() or not list(checkpoints.glob("step-*")):
-        why = "was over before it could be killed" if killed.returncode == 0 else "had no checkpoint to be killed after"
+    runs = {name: begin(genome, folder / name, changes) for name in ("one", "two", "killed")}
+    try:
+        kill_after_a_checkpoint(runs["killed"], folder / "killed", until)
+        runs["killed"] = begin(genome, folder / "killed", changes, "--resume")
+        compare(runs, folder, until, keep)
+    finally:
         for process in runs.values():
             process.kill()
+            process.wait()
+
+
+def kill_after_a_checkpoint(run: subprocess.Popen, out: Path, until: float) -> None:
+    """Kill a run as soon as it has one; TrainingError where it has none, or was over before."""
+    while run.poll() is None and time.time() < until and not list(out.glob("checkpoints/step-*")):
+        time.sleep(POLL_S)
+    run.kill()
+    run.wait()
+    if (out / "model").exists() or not list(out.glob("checkpoints/step-*")):
+        why = "was over before it could be killed" if run.returncode == 0 else "had no checkpoint to be killed after"
         raise TrainingError(f"the run {why}")
-    runs["killed"] = begin(genome, folder / "killed", changes, "--resume")
+
+
+def compare(runs: dict[str, subprocess.Popen], folder: Path, until: float, keep: Keep) -> None:
+    """The weights of the runs, once they have ended."""
     rows, verdict = [], []
     for what, names in (("unbroken, once more", ("one", "two")), ("killed and resumed", ("one", "killed"))):
         statuses = {name: status for name in names if (status := ended(runs[name], until))}

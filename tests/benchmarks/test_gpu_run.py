@@ -118,6 +118,13 @@ def runs(tmp_path):
     return tmp_path
 
 
+def test_where_an_unbroken_run_fails_none_is_left_behind(gpu_run, runs, monkeypatch):
+    commands = [Command(status=1), Command(), Command(), Command(status=None)]
+    _, error = resumed(gpu_run, runs, monkeypatch, commands)
+    assert error == "runs ended with status {'one': 1}"
+    assert commands[3].killed
+
+
 def test_a_resumed_run_is_ended_when_the_time_is_over_and_the_unbroken_ones_are_compared(gpu_run, runs, monkeypatch):
     late = Command(status=None)
     commands = [Command(), Command(), Command(), late]
