@@ -66,8 +66,7 @@ def run_arms(arms: list[Arm]) -> dict[str, str]:
         try:
             while waiting or running:
                 while waiting and free:
-                    process, at_work = _start(spawn, waiting.pop(0), threads_for(workers), free.pop(0))
-                    running[process] = at_work
+                    _start(spawn, waiting.pop(0), threads_for(workers), free.pop(0), running)
                 time.sleep(POLL_SECONDS)
                 bars.update([at_work.arm for at_work in running.values()])
                 if stop.signal_number:
@@ -84,14 +83,14 @@ def run_arms(arms: list[Arm]) -> dict[str, str]:
     return failed
 
 
-def _start(spawn: SpawnContext, arm: Arm, threads: int, gpu: str | None) -> tuple[BaseProcess, Running]:
+def _start(spawn: SpawnContext, arm: Arm, threads: int, gpu: str | None, running: dict[BaseProcess, Running]) -> None:
     """The arm in a process of its own, which takes a Ctrl-C only once it can end without a traceback."""
     words, speak = spawn.Pipe(duplex=False)
     process: BaseProcess = spawn.Process(target=arm_process, args=(arm, threads, gpu, speak))
-    with interrupts_held():
+    with interrupts_held():  # until it is among those that are ended with this process
         process.start()
-    speak.close()
-    return process, Running(arm, words, gpu)
+        speak.close()
+        running[process] = Running(arm, words, gpu)
 
 
 def _what_is_kept(arms: list[Arm]) -> str:
