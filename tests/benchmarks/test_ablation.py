@@ -1,27 +1,17 @@
 import gc
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from genomask.encoders.settings import EncoderSettings
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def ablation(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
+def ablation(script, monkeypatch):
     monkeypatch.setattr(gc, "collect", lambda: 0)  # between turns; it takes most of the time here
-    before = set(sys.modules)
-    import ablation
-
-    yield ablation
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    return script("ablation")
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The benchmark of a real run on a GPU: what it says of few rows, and that what it has is written before it goes on."""
 
 import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,18 +9,10 @@ from safetensors.torch import save_file
 
 from genomask.errors import TrainingError
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture
-def gpu_run(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    before = set(sys.modules)
-    import gpu_run
-
-    yield gpu_run
-    for name in {"gpu_run", "machine", "tables"} - before:
-        sys.modules.pop(name, None)
+def gpu_run(script):
+    return script("gpu_run")
 
 
 class Command:

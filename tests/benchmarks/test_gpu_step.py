@@ -2,8 +2,6 @@
 
 import gc
 import json
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,24 +9,18 @@ import torch
 
 from genomask.encoders import backends
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CPU = torch.device("cpu")
 NAMES = ("gpu_step", "gpu_profile", "sides", "trial", "runners", "turns")
 
 
 @pytest.fixture
-def benchmark(monkeypatch):
+def benchmark(script, monkeypatch):
     """The benchmark's modules; `flex` is there, in the shape of `sdpa`, and nothing is compiled."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.setitem(backends.BACKENDS, "flex", backends.BACKENDS["sdpa"])
     monkeypatch.delitem(backends.NEEDS, "flex")
     monkeypatch.setattr(gc, "collect", lambda: 0)  # between turns; it takes most of the time here
     monkeypatch.setattr(torch, "compile", lambda model, **_: model)
-    before = set(sys.modules)
-    yield SimpleNamespace(**{name: __import__(name) for name in NAMES})
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    return SimpleNamespace(**{name: script(name) for name in NAMES})
 
 
 @pytest.fixture

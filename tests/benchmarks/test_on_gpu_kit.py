@@ -29,14 +29,8 @@ ABSENT = "datasets,Bio,pyfaidx,flash_attn,pytest,hypothesis,sklearn,jinja2"
 
 
 @pytest.fixture
-def kit(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    before = set(sys.modules)
-    import on_gpu
-
-    yield on_gpu
-    for name in {"on_gpu", "tables"} - before:
-        sys.modules.pop(name, None)
+def kit(script):
+    return script("on_gpu")
 
 
 def test_the_fractions_of_the_parts_are_eight_minutes(kit, tmp_path):

@@ -1,8 +1,6 @@
 """The figures that the benchmark of a training step prints, at toy sizes."""
 
 import gc
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,20 +8,14 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NAMES = ("mixes", "sides", "turns", "machine", "pretrain_step")
 
 
 @pytest.fixture
-def bench(monkeypatch):
+def bench(script, monkeypatch):
     """The benchmark's modules."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.setattr(gc, "collect", lambda: 0)  # between turns; it takes most of the time here
-    before = set(sys.modules)
-    yield SimpleNamespace(**{name: __import__(name) for name in NAMES})
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    return SimpleNamespace(**{name: script(name) for name in NAMES})
 
 
 def flops_of_scores(_input, a, b, *_args, out_val=None, **_keywords):

@@ -1,26 +1,11 @@
 import json
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from scipy.stats import ttest_rel
 from transformers import BertConfig, BertForMaskedLM
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def bench(monkeypatch):
-    """Imports a script of benchmarks/ by name."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    before = set(sys.modules)
-    yield __import__
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
 
 
 def a_run(arm, seed, *points, budget=8.0):
@@ -30,13 +15,13 @@ def a_run(arm, seed, *points, budget=8.0):
 
 
 @pytest.fixture
-def table(bench):
-    return bench("speedrun_table")
+def table(script):
+    return script("speedrun_table")
 
 
 @pytest.fixture
-def race(bench):
-    return bench("speedrun_arms").RACES["published"]
+def race(script):
+    return script("speedrun_arms").RACES["published"]
 
 
 def test_a_factor_is_of_throughput_times_of_tokens(table, race):
@@ -98,14 +83,14 @@ def test_what_the_least_knowledge_scores_is_told_beside_the_target(table, race):
     assert table.sentences(runs, race)[1] == "the hidden bases' own composition alone: 1.9700"
 
 
-def test_padded_peers_have_the_loss_and_the_logits_of_the_packed_tokens(bench):
+def test_padded_peers_have_the_loss_and_the_logits_of_the_packed_tokens(script):
     torch.manual_seed(0)
     sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
     model = BertForMaskedLM(BertConfig(vocab_size=20, **sizes)).eval()
     ids, at = torch.arange(1, 8), torch.tensor([1, 5])
     labels = torch.full((7,), -100).scatter(0, at, torch.tensor([11, 12]))
     packed = {"input_ids": ids, "cu_seqlens": torch.tensor([0, 3, 7], dtype=torch.int32), "max_seqlen": 4}
-    peer = bench("peers").Padded(model)
+    peer = script("peers").Padded(model)
     logits = peer(**packed, masked_index=at).logits
     alone = torch.stack([model(ids[None, :3]).logits[0, 1], model(ids[None, 3:]).logits[0, 2]])
     assert torch.allclose(logits, alone, atol=1e-5)
@@ -114,17 +99,17 @@ def test_padded_peers_have_the_loss_and_the_logits_of_the_packed_tokens(bench):
 
 
 @pytest.fixture
-def toy(bench, monkeypatch):
+def toy(script, monkeypatch):
     """The script with a race of toy size, of two validations."""
-    script, arms = bench("speedrun"), bench("speedrun_arms")
-    monkeypatch.setattr(bench("speedrun_lap"), "MARKS", 2)
+    speedrun, arms = script("speedrun"), script("speedrun_arms")
+    monkeypatch.setattr(script("speedrun_lap"), "MARKS", 2)
     size = ("encoder.hidden_size=16", "encoder.intermediate_size=16", "training.precision=fp32")
 
     def make(race, *settings):
         chosen = arms.RACES[race].arms[::2]
         small = [replace(arm, changes=(*arm.changes, *size, *settings), fraction=1.0) for arm in chosen]
-        monkeypatch.setitem(script.RACES, "toy", replace(arms.RACES[race], arms=tuple(small)))
-        return script
+        monkeypatch.setitem(speedrun.RACES, "toy", replace(arms.RACES[race], arms=tuple(small)))
+        return speedrun
 
     return make
 
@@ -185,8 +170,8 @@ def test_text_races_to_nats_of_one_mask(toy, tmp_path):
     assert floor == pytest.approx(math.log(10), abs=0.2)  # ten words, about equally often
 
 
-def test_every_arm_is_a_recipe_that_can_be_read(bench):
-    for race in bench("speedrun_arms").RACES.values():
+def test_every_arm_is_a_recipe_that_can_be_read(script):
+    for race in script("speedrun_arms").RACES.values():
         recipes = [arm.settings(seed=1) for arm in race.arms]
         assert {recipe.training.seed for recipe in recipes} == {1}
         assert len({recipe.tokens for recipe in recipes}) == 1
@@ -196,8 +181,8 @@ def test_every_arm_is_a_recipe_that_can_be_read(bench):
         assert {race.target.name, race.before.name} <= {arm.name for arm in race.arms}
 
 
-def test_a_race_of_many_arms_is_drawn(bench, table, tmp_path):
-    race = bench("speedrun_arms").RACES["race"]
+def test_a_race_of_many_arms_is_drawn(script, table, tmp_path):
+    race = script("speedrun_arms").RACES["race"]
     table.draw([a_run(arm.name, 0, (1.0, 9, 1.99), (8.0, 90, 1.9)) for arm in race.arms], race, tmp_path / "race.svg")
     drawn = (tmp_path / "race.svg").read_text()
     assert len(race.arms) > 10
