@@ -44,6 +44,22 @@ def few_controls(monkeypatch):
     monkeypatch.setattr(motifs, "CONTROLS", 1)
 
 
+def p_values(rank, fraction=0.05, n_rankings=200):
+    """(n_rankings, 1 + motifs) of seeded rankings, the first column that of ANY."""
+    found = []
+    for seed in range(n_rankings):
+        table = enrichment(word_pairs(rank(np.random.default_rng(seed)), COUNTS, 80), MOTIFS, EVEN, fraction).table
+        found.append(table.set_index("motif")["p"][[ANY, *(of.id for of in MOTIFS)]].to_numpy())
+    return np.array(found)
+
+
+def assert_sub_uniform(p):
+    """At most as many small p as chance gives, with three standard errors of room."""
+    for level in (0.05, 0.2, 0.5):
+        room = 3 * np.sqrt(level * (1 - level) / len(p))
+        assert (np.mean(p <= level, axis=0) <= level + room).all()
+
+
 def words_alike(seed=7):
     """Scores that neighbours share: each is the sum of what the two halves of the word score, on either strand."""
     rng = np.random.default_rng(seed)
@@ -67,15 +83,23 @@ def test_random_matrices_pass_for_motifs_no_more_often_than_chance_has_it(monkey
         assert np.mean(np.array(p) <= 0.2) < 0.2 + 3 * np.sqrt(0.2 * 0.8 / len(p))
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_controls")
+def test_a_random_ranking_finds_no_more_than_chance():
+    p = p_values(lambda rng: rng.permutation(WORDS.astype(float)))
+    assert_sub_uniform(p)
+    assert (p.min(0) < 0.2).all()  # but the test can speak
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_controls")
 def test_a_ranking_by_composition_and_frequency_is_not_taken_for_motifs():
-    def rank(seed):
-        return GC + np.log(COUNTS) + np.random.default_rng(seed).normal(size=4**N)
+    def rank(rng):
+        return GC + np.log(COUNTS) + rng.normal(size=4**N)
 
-    p = [enrichment(word_pairs(rank(seed), COUNTS, 80), MOTIFS[:1], EVEN, 0.05).table["p"][1] for seed in range(25)]
-    assert np.mean(np.array(p) <= 0.2) <= 0.2 + 3 * np.sqrt(0.2 * 0.8 / len(p))
+    assert_sub_uniform(p_values(rank))
     is_top = np.zeros(4**N, dtype=bool)
-    is_top[np.argsort(-rank(0))[:80]] = True
+    is_top[np.argsort(-rank(np.random.default_rng(0)))[:80]] = True
     matches = np.isin(WORDS, matching_words(motif("GGGCGG"), 0.05))
     unmatched = stats.fisher_exact([[np.sum(a & b) for a in (is_top, ~is_top)] for b in (matches, ~matches)])
     assert unmatched.pvalue < 0.01
