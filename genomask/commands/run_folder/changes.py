@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from genomask.commands.run_folder.folder import read_config, steps_done
+from genomask.commands.run_folder.folder import CONFIG, read_config, steps_done
 from genomask.data.opening import Inputs
 from genomask.errors import SettingsError, counted
 from genomask.recipe import Recipe, toml_value
@@ -53,7 +53,8 @@ def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bo
         if name not in MAY_CHANGE or (same_length and name == STEPS):
             raise SettingsError(
                 f"{out} holds a run of other settings ('{name} = {toml_value(was)}' there, '{name} = "
-                f"{toml_value(asked)}' asked for); resume it with the same ones, or give another --out."
+                f"{toml_value(asked)}' asked for); resume it with the same ones{_where(out, name)}, or give another "
+                "--out."
             )
     done = steps_done(out)
     if any(change.name == STEPS for change in changes) and recipe.training.steps <= done:
@@ -62,6 +63,11 @@ def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bo
             f"--set {STEPS}=STEPS, not for {recipe.training.steps}, or give another --out."
         )
     return changes
+
+
+def _where(out: Path, name: str) -> str:
+    """Where the settings of a run stand so that they need not be typed again; what it reads is no setting."""
+    return "" if name == "kind" or name.startswith("inputs.") else f", as --recipe {out / CONFIG} has them"
 
 
 def _values(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from genomask.commands.run_folder.folder import (
     write_config,
 )
 from genomask.errors import SettingsError
+from genomask.recipe import load_recipe
 
 INPUTS = Inputs(genome=("/genomes/a.fa", "/genomes/b.fa"))
 FACTS = Facts("genome-1", {"my masks.py": "ab12", "other.py": "cd34"})
@@ -68,6 +69,14 @@ def test_other_settings_are_refused_by_name_but_not_other_paths_to_the_data(quic
         SettingsError, match=r"'training\.precision = \"auto\"' there, 'training\.precision = \"fp32\"' asked"
     ):
         check_settings(out, with_precision(quick_recipe, "fp32"), INPUTS)
+
+
+def test_where_the_settings_of_a_run_stand_is_said_and_that_recipe_goes_on(quick_recipe, out):
+    with pytest.raises(SettingsError, match=rf"with the same ones, as --recipe {out}/config\.toml has them, or give"):
+        check_settings(out, with_training(quick_recipe, seed=1), INPUTS)
+    assert check_settings(out, load_recipe(out / "config.toml"), INPUTS) == []
+    with pytest.raises(SettingsError, match="with the same ones, or give"):  # no recipe says how a genome is read
+        check_settings(out, quick_recipe, dataclasses.replace(INPUTS, ambiguous="n"))
 
 
 def with_training(recipe, **changes):
