@@ -20,9 +20,17 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from machine import allocator_environment, describe_machine, machine_name, runs_under, save, without_allocator
+from machine import (
+    allocator_environment,
+    describe_machine,
+    machine_name,
+    run_script,
+    runs_under,
+    save,
+    without_allocator,
+)
 from runners import GIB, Entry, Runner, start_all, turns_of
-from sides import SHAPES, Shape, Side
+from sides import SHAPES, Config, Precision, Shape, Side
 from tables import section
 from trial import Case, Trial, in_order
 from turns import Budget, Turn, median_ratio, spread
@@ -40,8 +48,8 @@ ALL_ON, NOT_COMPILED = "all on", "all on, not compiled"
 
 def main(
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
-    config: Annotated[str, typer.Option(help="small or base.")] = "small",
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "bf16",
+    config: Annotated[Config, typer.Option(help="small or base.")] = "small",
+    precision: Annotated[Precision, typer.Option(help="fp32 or bf16.")] = "bf16",
     rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 7,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     sequences: Annotated[int, typer.Option(help="Of a batch; 0: as the config says.")] = 0,
@@ -51,8 +59,7 @@ def main(
     """Time all sides, print the table and write the JSON."""
     if device == "cpu" and not runs_under("kept"):  # memory that is given back and taken again hides everything else
         environment = without_allocator(dict(os.environ)) | allocator_environment("kept")
-        subprocess.run([sys.executable, *sys.argv], env=environment, check=True)
-        return
+        sys.exit(subprocess.run([sys.executable, *sys.argv], env=environment).returncode)
     torch.set_num_threads(threads)
     where, shape = choose_device(device), SHAPES[config]
     shape = Shape(**{**vars(shape), "sequences": sequences or shape.sequences})
@@ -193,4 +200,4 @@ def memory(runner: Runner, trial: Trial) -> dict:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

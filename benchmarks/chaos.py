@@ -26,7 +26,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, save
+from machine import describe_machine, run_script, save
 
 from genomask.cli import app
 from genomask.training.metrics_log import OF_THE_MOMENT, read_metrics
@@ -210,4 +210,4 @@ def progress(checkpoint: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

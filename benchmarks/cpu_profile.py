@@ -16,10 +16,10 @@ from typing import Annotated
 import torch
 import typer
 from ceiling import matmul_ceiling
-from machine import describe_machine, machine_name, save
+from machine import describe_machine, machine_name, run_script, save
 from mixes import MIXES, draw_batch
 from pretrain_step import BATCHES, MASK_RATE, stepper
-from sides import SHAPES, build_side
+from sides import SHAPES, Config, Precision, build_side
 from tables import STRICTEST, section
 from torch.autograd.profiler_util import FunctionEventAvg
 
@@ -44,8 +44,8 @@ PRODUCTS_AND_ATTENTION = tuple(KINDS)[:4]
 
 
 def main(
-    config: Annotated[str, typer.Option(help="small or base.")] = "small",
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    config: Annotated[Config, typer.Option(help="small or base.")] = "small",
+    precision: Annotated[Precision, typer.Option(help="fp32 or bf16.")] = "fp32",
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
 ) -> None:
     """Profile a step on every batch, print where it goes and write its JSON."""
@@ -115,4 +115,4 @@ def sentence(side: str, rows: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

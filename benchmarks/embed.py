@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, save
+from machine import describe_machine, run_script, save
 from turns import NOISY, Turn, median_ratio, spread, take_turns
 
 from genomask.commands.embed import TOKENS, embed
@@ -131,4 +131,4 @@ def verdict(rows: list[dict[str, Any]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

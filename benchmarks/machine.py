@@ -8,6 +8,8 @@ import json
 import os
 import platform
 import re
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +18,10 @@ import torch
 import typer
 
 import genomask
-from genomask.errors import SettingsError
+from genomask.errors import SettingsError, UserError, disk_sentence
 from genomask.files.atomic import atomic_write
 from genomask.machine import processor
+from genomask.terminal.console import say_error
 from genomask.training.device import choose_device
 from genomask.training.environment import package_versions
 
@@ -92,5 +95,14 @@ def without_allocator(environment: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in environment.items() if key not in (*MALLOC, "LD_PRELOAD")}
 
 
+def run_script(main: Callable[..., None]) -> None:
+    """The script's command line: as genomask's, what a person can mend is one sentence and exit 2."""
+    try:
+        typer.run(main)
+    except (UserError, OSError) as error:
+        say_error(disk_sentence(error) if isinstance(error, OSError) else str(error))
+        sys.exit(2)
+
+
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 
 import torch
 import typer
-from machine import describe_machine
+from machine import describe_machine, run_script
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -199,4 +199,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -19,6 +19,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from machine import run_script
 from scipy.stats import binom
 
 import genomask
@@ -29,6 +30,7 @@ from genomask.masking.centred import published_probability
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.strategies import tilted_span
 
+RESULT = Path(__file__).parent / "results" / "mask_shape_leak.json"
 LEAST = 1e-4
 """Smallest probability of being hidden alone: no reader is surer than that."""
 BETA, SINGLE = 0.5, 0.5
@@ -81,7 +83,7 @@ def bits_given(likelihood: np.ndarray, true: np.ndarray) -> float:
 
 def main(
     fasta: Path,
-    out: Annotated[Path, typer.Option(help="Where the JSON goes.")] = Path("benchmarks/results/mask_shape_leak.json"),
+    out: Annotated[Path, typer.Option(help="Where the JSON goes.")] = RESULT,
     mask_rate: float = 0.15,
     places: Annotated[int, typer.Option(help="Random places of the genome.")] = 40_000,
 ) -> None:
@@ -113,4 +115,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

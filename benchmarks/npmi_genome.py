@@ -21,7 +21,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from machine import describe_machine
+from machine import describe_machine, run_script
 
 from genomask.data.genome import Genome
 from genomask.masking.npmi import NpmiTable
@@ -122,4 +122,4 @@ def anonymous_mib() -> float:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -21,9 +21,17 @@ from typing import Annotated
 import torch
 import typer
 from ceiling import matmul_ceiling
-from machine import allocator_environment, describe_machine, machine_name, runs_under, save, without_allocator
+from machine import (
+    allocator_environment,
+    describe_machine,
+    machine_name,
+    run_script,
+    runs_under,
+    save,
+    without_allocator,
+)
 from mixes import MIXES, Batch, draw_batch
-from sides import OURS, SHAPES, Side, build_sides, parameters, trainer
+from sides import OURS, PEERS, SHAPES, Config, Precision, Side, build_sides, parameters, trainer
 from tables import STRICTEST, section
 from turns import NOISY, Turn, median_ratio, spread, take_turns
 
@@ -31,14 +39,14 @@ from genomask.training.device import autocast
 
 RESULTS = Path(__file__).parent / "results"
 GOALS = {("small", "fp32"): 2.3, ("small", "bf16"): 2.6, ("base", "fp32"): 1.7, ("base", "bf16"): 1.85}
-"""Times the strictest peer, on two CPU threads of a processor with units for bf16."""
+"""Times the fastest peer, on two CPU threads of a processor with units for bf16."""
 BATCHES = 8
 MASK_RATE = 0.15
 
 
 def main(
-    config: Annotated[list[str], typer.Option(help="small or base; repeatable.")] = ["small"],  # noqa: B006
-    precision: Annotated[list[str], typer.Option(help="fp32 or bf16; repeatable.")] = ["fp32"],  # noqa: B006
+    config: Annotated[list[Config], typer.Option(help="small or base; repeatable.")] = ["small"],  # noqa: B006
+    precision: Annotated[list[Precision], typer.Option(help="fp32 or bf16; repeatable.")] = ["fp32"],  # noqa: B006
     allocator: Annotated[list[str], typer.Option(help="kept, default or tcmalloc; repeatable.")] = ["kept"],  # noqa: B006
     backend: Annotated[str, typer.Option(help="Our attention backend.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile", help="Compile every side.")] = False,
@@ -56,7 +64,8 @@ def main(
         options += ["--backend", backend, "--rounds", str(rounds), "--threads", str(threads)]
         options += ["--compile"] if compiled else []
         environment = without_allocator(dict(os.environ)) | allocator_environment(one_allocator)
-        subprocess.run([sys.executable, __file__, *options], env=environment, check=True)
+        if failed := subprocess.run([sys.executable, __file__, *options], env=environment).returncode:
+            sys.exit(failed)  # it has said why
 
 
 def measure(config: str, precision: str, allocator: str, backend: str, compiled: bool, rounds: int) -> None:
@@ -133,21 +142,25 @@ def row(side: Side, turns: list[Turn], ours: list[Turn], batches: list[Batch], c
 
 
 def verdict(result: dict, turns: dict[str, list[Turn]]) -> list[str]:
-    """One sentence for each pair: the ratio, which clock it is from, and whether the goal is reached."""
+    """A sentence for each pair: the ratio, which clock it is from, and of the fastest peer whether the goal is reached.
+
+    Our padded forms are set against the peer that differs least from them.
+    """
     setup, rows = result["setup"], result["rows"]
     noisy = result["machine"]["device"] == "cpu" and any(row["wall_spread"] > NOISY for row in rows)
     clock = "cpu" if noisy else "wall"
     goal = GOALS[setup["config"], setup["precision"]]
     why = f"CPU seconds, for a wall clock spread above {NOISY:.0%}" if noisy else "wall clock"
+    seconds = {name: [getattr(turn, f"{clock}_s") for turn in of_side] for name, of_side in turns.items()}
+    fastest = min(PEERS, key=lambda peer: median_ratio(seconds[peer], seconds["ours"]))
     sentences = []
-    for ours, peer in (("ours", "HF BERT"), *((form, STRICTEST) for form in OURS)):
-        seconds = ([getattr(turn, f"{clock}_s") for turn in turns[name]] for name in (peer, ours))
-        ratio = median_ratio(*seconds)
-        reached = f"; goal {goal}: {'reached' if ratio >= goal else 'not reached'}"
-        of_goal = reached if (ours, peer) == ("ours", STRICTEST) else ""
+    for ours, peer in (*(("ours", peer) for peer in PEERS), *((form, STRICTEST) for form in OURS if form != "ours")):
+        ratio = median_ratio(seconds[peer], seconds[ours])
+        reached = f"; the fastest peer, goal {goal}: {'reached' if ratio >= goal else 'not reached'}"
+        of_goal = reached if (ours, peer) == ("ours", fastest) else ""
         sentences.append(f"{setup['config']} {setup['precision']}: {ours} is {ratio:.2f} x {peer} ({why}{of_goal})")
     return sentences
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, save
+from machine import describe_machine, run_script, save
 from scipy.stats import ttest_1samp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
@@ -30,10 +30,12 @@ from sklearn.preprocessing import StandardScaler
 from tables import section
 
 from genomask.data.tasks import LabelledTask, read_task
+from genomask.errors import DataError, SettingsError
 from genomask.fewshot.draws import draw_examples, smallest_class
 from genomask.fewshot.floors import kmer_features
 from genomask.inference.models import Loaded, load
 from genomask.inference.pooling import VectorSettings, vectors
+from genomask.settings.ranges import require_one_of
 
 RESULT = Path(__file__).parent / "results" / "probe.json"
 SHOTS = 10, 50, 100, 500
@@ -55,7 +57,10 @@ def main(
     out: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
 ) -> None:
     """Measure every classifier for each encoder on every pool."""
+    for name in penalty:
+        require_one_of("--penalty", name, of_one_layer(FLOOR) | of_one_layer("probe") | of_every_layer(1))
     torch.set_num_threads(1)
+    opened = encoders(model)
     for expected in (ConvergenceWarning, FutureWarning):  # the weakest penalties; what scikit-learn 1.10 will change
         warnings.simplefilter("ignore", expected)
     machine, found = describe_machine(torch.device("cpu")), []
@@ -65,7 +70,7 @@ def main(
         one_hot = len({len(sequence) for sequence in task.sequences}) == 1
         of_kmers = asked(of_one_layer(FLOOR), penalty)
         found += measured(task, kmer_features(task.sequences, one_hot), FLOOR, of_kmers, draws)
-        for name, loaded in encoders(model).items():
+        for name, loaded in opened.items():
             last = vectors(loaded, task.sequences, settings, file)
             found += measured(task, last, name, asked(of_one_layer("probe"), penalty), draws)
             layers = vectors(loaded, task.sequences, settings, file, every_layer=True)
@@ -78,7 +83,10 @@ def main(
 
 def encoders(named: list[str]) -> dict[str, Loaded]:
     """By name, and behind them the untrained twin of the first."""
-    folders = {name: Path(folder) for name, folder in (one.split("=") for one in named)}
+    pairs = [one.partition("=") for one in named]
+    if wrong := [one for one, (name, _, folder) in zip(named, pairs, strict=True) if not (name and folder)]:
+        raise SettingsError(f"--model takes NAME=FOLDER, got {wrong[0]!r}.")
+    folders = {name: Path(folder) for name, _, folder in pairs}
     twin = load(next(iter(folders.values())), untrained=True)
     return {**{name: load(folder) for name, folder in folders.items()}, TWIN: twin}
 
@@ -92,6 +100,8 @@ def measured(
     task: LabelledTask, features: np.ndarray, name: str, classifiers: dict[str, Any], draws: int
 ) -> list[dict]:
     """For each classifier the accuracy, in per cent, at each number of shots that leaves as many of each class."""
+    if smallest_class(task) < 2 * SHOTS[0]:
+        raise DataError(f"{task.path}: a class has fewer than {2 * SHOTS[0]} rows; give a larger pool.")
     found = []
     for how, classifier in classifiers.items():
         row = {"task": task.name, "features": name, "penalty": how}
@@ -165,4 +175,4 @@ def verdict(rows: list[dict]) -> list[str]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

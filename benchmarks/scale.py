@@ -24,7 +24,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, save
+from machine import describe_machine, run_script, save
 from npmi_genome import peak_anonymous_mib
 
 from genomask.cli import app
@@ -234,4 +234,4 @@ def verdict(rows: list[dict[str, Any]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mixes import Batch
@@ -31,7 +31,9 @@ class Shape:
         return -(-2 * self.intermediate // (3 * 16)) * 16
 
 
-SHAPES = {
+Config = Literal["small", "base"]
+Precision = Literal["fp32", "bf16"]
+SHAPES: dict[Config, Shape] = {
     "small": Shape(width=256, layers=4, heads=4, intermediate=1024, sequences=16),
     "base": Shape(width=768, layers=12, heads=12, intermediate=3072, sequences=8),
 }
@@ -67,7 +69,8 @@ def build_side(name: str, shape: Shape, backend: str = "sdpa") -> Side:
     model, mlp = PEERS[name](shape), 2 * shape.width * shape.intermediate
     if isinstance(model, ModernBertForMaskedLM):
         mlp = 3 * shape.width * shape.gated
-    return Side(name, model, lambda batch: batch.padded, lambda batch: padded(shape, mlp, batch))
+    sparse = getattr(model.config, "sparse_prediction", False)
+    return Side(name, model, lambda batch: batch.padded, lambda batch: padded(shape, mlp, batch, sparse))
 
 
 def _ours(shape: Shape, backend: str, **changes: bool) -> MosaicBertForMaskedLM:
@@ -96,7 +99,7 @@ def _bert(shape: Shape, **changes: float) -> nn.Module:
     return BertForMaskedLM(config)
 
 
-def _modern_bert(shape: Shape) -> nn.Module:
+def _modern_bert(shape: Shape, **changes: bool) -> nn.Module:
     config = ModernBertConfig(
         vocab_size=shape.vocabulary,
         hidden_size=shape.width,
@@ -109,6 +112,7 @@ def _modern_bert(shape: Shape) -> nn.Module:
         eos_token_id=3,
         sep_token_id=3,
         attn_implementation="sdpa",
+        **changes,
     )
     return ModernBertForMaskedLM(config)
 
@@ -123,16 +127,21 @@ PEERS: dict[str, Callable[[Shape], nn.Module]] = {
     "HF BERT": _bert,
     STRICTEST: lambda shape: _bert(shape, attention_probs_dropout_prob=0.0),
     "HF ModernBERT": _modern_bert,
+    "HF ModernBERT, sparse prediction": lambda shape: _modern_bert(shape, sparse_prediction=True),
 }
+"""As they ship, and each with what ours has of itself: no dropout of attention, a head for masked tokens alone."""
 NAMES = (*OURS, *PEERS)
 
 
-def padded(shape: Shape, mlp: int, batch: Batch) -> int:
-    """FLOPs of one step of a padded model whose MLP has `mlp` weights a layer: every token, padding too."""
+def padded(shape: Shape, mlp: int, batch: Batch, sparse: bool = False) -> int:
+    """FLOPs of one step of a padded model whose MLP has `mlp` weights a layer: every token, padding too.
+
+    `sparse`: but for the head, which takes the masked ones.
+    """
     sequences, longest = batch.padded["input_ids"].shape
     width, tokens = shape.width, sequences * longest
     layer = tokens * (4 * width * width + mlp) + 2 * width * sequences * longest**2
-    head = tokens * (width * width + width * shape.vocabulary)
+    head = (sum(batch.masked) if sparse else tokens) * (width * width + width * shape.vocabulary)
     return 3 * 2 * (shape.layers * layer + head)  # a multiplication and an addition; backward is twice forward
 
 

@@ -18,7 +18,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, save
+from machine import describe_machine, run_script, save
 
 from genomask.training.metrics_log import read_metrics
 
@@ -84,4 +84,4 @@ def verdict(rows: list[dict]) -> list[str]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from genomask.data.tasks import LabelledTask
+from genomask.errors import DataError, SettingsError
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 LABELS = np.array([0, 1] * 60)
@@ -51,6 +52,16 @@ def test_the_rows_that_were_trained_on_are_not_scored(benchmark, task):
 
     features = np.arange(len(LABELS), dtype=float)[:, None]
     assert benchmark.accuracy(task, features, np.arange(20), Memory()) == 0.5
+
+
+def test_a_slip_in_the_options_or_a_small_pool_is_one_sentence(benchmark, task):
+    with pytest.raises(SettingsError, match=r"--penalty must be one of C = 100, .*, got 'C=1'\. Did you mean 'C = 1'"):
+        benchmark.main(["pool.tsv"], ["a=b"], penalty=["C=1"])
+    for slip in ("genome-fast", "=runs/fast", "genome-fast="):
+        with pytest.raises(SettingsError, match=f"--model takes NAME=FOLDER, got '{slip}'"):
+            benchmark.encoders([slip])
+    with pytest.raises(DataError, match=r"toy\.tsv: a class has fewer than 20 rows; give a larger pool"):
+        benchmark.measured(benchmark.first_rows(task, 30), np.zeros((30, 1)), "an encoder", {}, draws=1)
 
 
 def test_tasks_count_alike_and_recipes_are_paired_by_seed(benchmark):
