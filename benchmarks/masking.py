@@ -1,5 +1,7 @@
 """How fast masks are made: each strategy's select and corrupt on one core, beside a textbook per-token collator.
 
+One of the strategies is a person's own, from a file of examples/.
+
 The textbook collator is what a first version of a k-mer masker looks like: Python lists, one token after the other,
 DNABERT's six tokens around each centre and 80/10/10 for each. All run on the same packed ids, in turns, timed in
 seconds of the processor. The last column is what a strategy and the accounting of what it hides take of a training
@@ -19,7 +21,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from machine import describe_machine
+from machine import describe_machine, run_script
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -36,8 +38,11 @@ from genomask.training.step import train_step
 from genomask.types import IGNORE, TokenBases
 
 RESULT = Path(__file__).parent / "results" / "masking.json"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 CPU = torch.device("cpu")
 MASK_RATE = 0.15
+OWN = "my_masks.py:cpg"
+"""A strategy of a person's own, from examples/, compiled as the built-in ones are."""
 FAST = ("uniform", "contiguous", "fixed-span", "random-span", "genemask")
 GOALS = {name: 30e6 for name in FAST}
 GOAL_OF_OTHERS = 10e6
@@ -98,12 +103,13 @@ def pack_windows(
 def masking_steps(
     tokens: TokenBases, table: NpmiTable, batch: tuple[Tensor, Tensor, Tensor]
 ) -> dict[str, Callable[[int], object]]:
-    """What to time: each strategy for DNA on the batch, with new keys each round, and the textbook collator."""
+    """What to time: each strategy for DNA and one of a file, with new keys each round, and the textbook collator."""
     input_ids, cu_seqlens, keys = batch
     names = [name for name, spec in STRATEGIES.items() if spec.units != "text"]
 
     def step_of(name: str) -> Callable[[int], object]:
-        strategy = build_strategy(name, tokens=tokens, mask_rate=MASK_RATE, npmi=table, sample=(input_ids, cu_seqlens))
+        asked = str(EXAMPLES / OWN) if name == OWN else name
+        strategy = build_strategy(asked, tokens=tokens, mask_rate=MASK_RATE, npmi=table, sample=(input_ids, cu_seqlens))
 
         def step(n: int) -> object:
             spans = strategy.select(input_ids, cu_seqlens, keys + n)
@@ -113,7 +119,7 @@ def masking_steps(
 
     rows = [row.tolist() for row in input_ids.split(cu_seqlens.diff().tolist())]
     spans = build_strategy("contiguous", tokens=tokens, mask_rate=MASK_RATE).select(input_ids, cu_seqlens, keys)
-    return {name: step_of(name) for name in sorted(names)} | {
+    return {name: step_of(name) for name in (*sorted(names), OWN)} | {
         ACCOUNTING: lambda n: account(input_ids, input_ids, spans, cu_seqlens, tokens),
         TEXTBOOK: lambda n: [textbook_collator(row, tokens.k, len(tokens.maskable), random.Random(n)) for row in rows],
     }
@@ -210,4 +216,4 @@ def show(result: dict) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)
