@@ -45,6 +45,8 @@ FLOOR, TWIN = "kmer-logreg", "random-init"
 STRENGTHS = {"probe": (10.0, 1.0, 0.1, 0.03, 0.01, 0.003), FLOOR: (100.0, 10.0, 1.0, 0.1)}
 CHOICES = {"probe": (0.01, 0.1, 1.0), FLOOR: (0.1, 1.0, 10.0)}
 BY_VALIDATION = "C by cross-validation"
+OF_FLOOR = "C = 10"
+"""What few-shot gives the floor."""
 LOGIT_VARIANCES = 800, 80, 8, 0.8
 """Of a classifier of F features before it has seen an example: C is this by F."""
 
@@ -68,8 +70,7 @@ def main(
         file, _, pooling = text.partition(":")
         task, settings = first_rows(read_task(Path(file)), MOST_ROWS), VectorSettings(pooling=pooling or "mean")
         one_hot = len({len(sequence) for sequence in task.sequences}) == 1
-        of_kmers = asked(of_one_layer(FLOOR), penalty)
-        found += measured(task, kmer_features(task.sequences, one_hot), FLOOR, of_kmers, draws)
+        found += measured(task, kmer_features(task.sequences, one_hot), FLOOR, of_floor(penalty), draws)
         for name, loaded in opened.items():
             last = vectors(loaded, task.sequences, settings, file)
             found += measured(task, last, name, asked(of_one_layer("probe"), penalty), draws)
@@ -131,6 +132,11 @@ def of_every_layer(n_features: int) -> dict[str, Any]:
 def asked(classifiers: dict[str, Any], penalties: list[str]) -> dict[str, Any]:
     """Those named; all where none is."""
     return {how: one for how, one in classifiers.items() if not penalties or how in penalties}
+
+
+def of_floor(penalties: list[str]) -> dict[str, Any]:
+    """Of k-mers those named and, whatever is named, the floor as few-shot has it."""
+    return asked(of_one_layer(FLOOR), [*penalties, OF_FLOOR] if penalties else [])
 
 
 def accuracy(task: LabelledTask, features: np.ndarray, drawn: np.ndarray, classifier: Any) -> float:

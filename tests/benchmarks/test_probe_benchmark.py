@@ -54,6 +54,12 @@ def test_the_rows_that_were_trained_on_are_not_scored(benchmark, task):
     assert benchmark.accuracy(task, features, np.arange(20), Memory()) == 0.5
 
 
+def test_the_floor_is_measured_as_few_shot_has_it_whatever_is_asked_for(benchmark):
+    assert [*benchmark.of_floor(["every layer, C = 8 / F"])] == ["C = 10"]
+    assert [*benchmark.of_floor(["C = 1"])] == ["C = 10", "C = 1"]
+    assert benchmark.of_floor([]).keys() == benchmark.of_one_layer(benchmark.FLOOR).keys()
+
+
 def test_a_slip_in_the_options_or_a_small_pool_is_one_sentence(benchmark, task):
     with pytest.raises(SettingsError, match=r"--penalty must be one of C = 100, .*, got 'C=1'\. Did you mean 'C = 1'"):
         benchmark.main(["pool.tsv"], ["a=b"], penalty=["C=1"])
