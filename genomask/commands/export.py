@@ -50,10 +50,7 @@ def export_note(encoder: EncoderSettings) -> str:
     form = Form.of(encoder)
     if any(form == scheme.form for scheme in EXPORTS.values()):
         return ""
-    ways = (
-        f"{name}: " + " ".join(f"encoder.{key}={value}" for key, value in scheme.form._asdict().items())
-        for name, scheme in EXPORTS.items()
-    )
+    ways = (f"{name}: {scheme.form.asked_for}" for name, scheme in EXPORTS.items())
     return (
         f"an encoder with {form} opens with genomask alone; `genomask "
         f"export` could write it in other names if it were trained with other settings ({'; '.join(ways)})"

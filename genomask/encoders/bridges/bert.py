@@ -64,7 +64,8 @@ def to_bert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Ten
     if Form.of(config) != FORM:
         raise SettingsError(
             f"a model with {Form.of(config)} cannot be written as BERT, which has "
-            "learned positions and a dense MLP alone; for plain ALiBi with a GLU write mosaicbert instead"
+            "learned positions, a dense MLP and no stem alone; write plain ALiBi with a GLU as mosaicbert, or pretrain "
+            f"one with {FORM.asked_for}"
         )
     theirs = {
         "model_type": "bert",

@@ -92,7 +92,7 @@ def to_mosaicbert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[st
     if Form.of(config) != FORM:
         raise SettingsError(
             f"a model with {Form.of(config)} cannot be written as MosaicBERT, which "
-            "has plain ALiBi and a GLU alone; keep it as it is, or pretrain one with positions=alibi and mlp=glu"
+            f"has plain ALiBi, a GLU and no stem alone; keep it as it is, or pretrain one with {FORM.asked_for}"
         )
     theirs = {
         "model_type": MODEL_TYPE,

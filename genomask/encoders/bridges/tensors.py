@@ -56,6 +56,11 @@ class Form(NamedTuple):
         """That of a config, or of a recipe's settings."""
         return cls(encoder.positions, encoder.mlp, encoder.stem_width)
 
+    @property
+    def asked_for(self) -> str:
+        """How a recipe asks for it."""
+        return " ".join(f"encoder.{key}={value}" for key, value in self._asdict().items())
+
     def __str__(self) -> str:
         stem = f" and stem_width={self.stem_width}" if self.stem_width > 1 else ""
         return f"positions={self.positions} and mlp={self.mlp}{stem}"
