@@ -26,7 +26,10 @@ MOST_DIGITS = 12
 """Of a number in a list."""
 
 GENOME_HELP = "FASTA, GenBank or 2bit files, also gzip or bgzip; folders of them; - for standard input"
-GenomeFiles = Annotated[list[Path], typer.Option(parser=input_genome, metavar="FILE...", help=f"{GENOME_HELP}.")]
+GenomeFiles = Annotated[
+    list[Path], typer.Option(parser=input_genome, metavar="FILE", help=f"{GENOME_HELP}. Repeatable.")
+]
+"""Of a verb in WITH_A_FILE, as the next."""
 MixedGenomes = Annotated[
     list[WeighedGenome],
     typer.Option(
@@ -102,7 +105,9 @@ SequencesFile = Annotated[
 ]
 RegionsOf = Annotated[
     list[Path],
-    typer.Option(parser=input_genome, metavar="FILE...", help="The genome that FILE, a BED file, gives regions of."),
+    typer.Option(
+        parser=input_genome, metavar="GENOME", help="The genome that FILE, a BED file, gives regions of. Repeatable."
+    ),
 ]
 TableColumn = Annotated[
     str,

@@ -127,7 +127,8 @@ def _speed(device: torch.device) -> Finding:
     return Finding(
         "training speed",
         f"{speed:,.0f} tokens/s",
-        f"encoder of {MEASURED_RECIPE}, sequences of {TOKENS_EACH} tokens, {precision}, median of {REPEATS} steps",
+        f"encoder of {MEASURED_RECIPE} with 6-mers, sequences of {TOKENS_EACH} tokens, {precision}, "
+        f"median of {REPEATS} steps",
     )
 
 

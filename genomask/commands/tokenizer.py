@@ -2,6 +2,7 @@
 
 import glob
 import logging
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,5 +33,5 @@ def train_tokenizer(genome: Sequence[Path], vocab_size: int, out: Path, *, ambig
     longest, mean = tokenizer.token_bases.letters.shape[1], tokenizer.bases_in_100_tokens / 100
     return (
         f"{out}: {len(tokenizer):,} tokens of 1 to {longest} bases, {mean:.2f} on average\n"
-        f"pretrain with it: --set tokens.folder={out} --set encoder.positions=alibi-directed"
+        f"pretrain with it: --set {shlex.quote(f'tokens.folder={out}')} --set encoder.positions=alibi-directed"
     )

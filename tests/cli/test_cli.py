@@ -3,11 +3,12 @@ import sys
 from dataclasses import replace
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from genomask import __version__
 from genomask.cli import app as cli
-from genomask.cli.options import MOST_SEED, read_numbers
+from genomask.cli.options import MANY_VALUES, MOST_SEED, WITH_A_FILE, read_numbers
 from genomask.errors import SettingsError, Stopped
 from genomask.masking.settings import MaskSettings
 from genomask.recipe import load_recipe, recipe_to_toml
@@ -42,6 +43,13 @@ def test_an_option_takes_the_files_that_a_shell_pattern_gives():
         "pretrain", "--genome", "a.fa", "--genome", "b.fa", "--out", "x", "--resume",
     ]  # fmt: skip
     assert cli.repeat_options(["fewshot", "--train", "a"]) == ["fewshot", "--train", "a"]
+
+
+def test_three_dots_promise_several_values_where_a_verb_takes_them():
+    for verb, command in get_command(cli.app).commands.items():
+        for option in command.params:
+            if option.opts[0] in MANY_VALUES:
+                assert option.metavar.endswith("...") == (verb not in WITH_A_FILE), verb
 
 
 def test_lists_of_numbers_are_read_or_refused_by_option_name():

@@ -1,5 +1,6 @@
 """BPE and single bases from a genome to the few-shot table; what `genomask tokenizer train` writes and refuses."""
 
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,11 @@ def words(simulated, tmp_path_factory):
     said = train_tokenizer([simulated.genome], 64, out, ambiguous="error", seed=0)
     assert f"--set tokens.folder={out}" in said
     return out
+
+
+def test_the_line_that_pretrains_with_it_survives_the_shell(simulated, tmp_path):
+    said = train_tokenizer([simulated.genome], 12, tmp_path / "my words", ambiguous="error", seed=0)
+    assert f"tokens.folder={tmp_path}/my words" in shlex.split(said)
 
 
 @pytest.fixture

@@ -33,8 +33,8 @@ def bench(
         list[Path],
         typer.Option(
             parser=input_genome,
-            metavar="FILE...",
-            help="The genome that a suite of coordinates (Genomic Benchmarks) is of.",
+            metavar="FILE",
+            help="The genome that a suite of coordinates (Genomic Benchmarks) is of. Repeatable.",
         ),
     ] = [],  # noqa: B006 - typer copies it
     methods: Methods = USUAL_METHODS,
