@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from huggingface_hub import ModelCard, ModelCardData
 from yaml import YAMLError
 
+from genomask.commands.run_folder.mask_choice import rate_words
 from genomask.encoders import MosaicBertForMaskedLM
 from genomask.errors import DataError, counted
 from genomask.recipe import Recipe
@@ -168,8 +169,7 @@ def _facts(
         "data": f"{', '.join(data)} (fingerprint {fingerprint})",
         "tokens": recipe.token_words(config.vocab_size),
         "sequences": f"up to {recipe.longest} tokens" + (f"; {recipe.growth.words}" if recipe.growth else ""),
-        "masking": f"`{masking.strategy}`, {masking.mask_rate:.0%} of "
-        f"{'bases' if masking.match == 'bases' else 'tokens'} asked for",
+        "masking": f"`{masking.strategy}`, {rate_words(masking)} asked for",
         "encoder": f"{counted(config.num_hidden_layers, 'layer')} of {config.hidden_size}, "
         f"{counted(config.num_attention_heads, 'head')}, positions {config.positions}, "
         f"MLP {config.mlp}{stem}: {model.num_parameters():,} parameters",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from genomask.masking.settings import MaskSettings
 from genomask.recipe import Recipe
 
 OVERLAPPING = {
@@ -29,8 +30,12 @@ EVIDENCE: Mapping[str, tuple[Mapping[str, str], str]] = {
 def mask_sentence(recipe: Recipe, *, asked_for: bool) -> str:
     """As 'masking: genemask, 15 % of the tokens (the recipe's default): ...'; `asked_for` by option or --set."""
     masking = recipe.masking
-    fraction = {"tokens": " of the tokens", "bases": " of the bases", "none": " at its published probabilities"}
-    rate = f"{100 * masking.mask_rate:g} %{fraction[masking.match]}"
     whose = "asked for" if asked_for else "the recipe's default"
     measured, otherwise = EVIDENCE[recipe.masked_unit]
-    return f"masking: {masking.strategy}, {rate} ({whose}): {measured.get(masking.strategy, otherwise)}"
+    return f"masking: {masking.strategy}, {rate_words(masking)} ({whose}): {measured.get(masking.strategy, otherwise)}"
+
+
+def rate_words(masking: MaskSettings) -> str:
+    """As '15 % of the tokens': what the rate is asked of."""
+    fraction = {"tokens": "of the tokens", "bases": "of the bases", "none": "at its published probabilities"}
+    return f"{100 * masking.mask_rate:g} % {fraction[masking.match]}"

@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard
 
 from genomask.commands.export import export
 from genomask.commands.run_folder.card import run_card
+from genomask.commands.run_folder.mask_choice import rate_words
 from genomask.data import KmerTokenizer
 from genomask.data.opening import Inputs
 from genomask.data.tokenizers.wordpiece import wordpiece_tokenizer
@@ -58,7 +59,7 @@ def test_a_runs_card_names_its_data_strategy_and_scores_and_its_lines_load_the_m
     assert (header.library_name, header.pipeline_tag, header.license) == ("genomask", "fill-mask", None)
     assert {"dna", "mosaicbert"} < set(header.tags)
     assert "/home/me" not in card  # a path tells of its owner
-    strategy = f"`{quick_recipe.masking.strategy}`"
+    strategy = f"`{quick_recipe.masking.strategy}`, {rate_words(quick_recipe.masking)} asked for"
     for said in (
         "yeast.fa (fingerprint abc)",
         strategy,

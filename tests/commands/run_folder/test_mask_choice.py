@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from genomask.commands.run_folder.mask_choice import NOT_MEASURED, mask_sentence
+from genomask.commands.run_folder.mask_choice import NOT_MEASURED, mask_sentence, rate_words
 from genomask.recipe import load_recipe
 
 
@@ -29,3 +29,8 @@ def test_a_run_says_which_mask_it_takes_and_why(recipe, changes, asked_for, said
     sentence = mask_sentence(load_recipe(recipe, changes), asked_for=asked_for)
     assert re.match(rf"masking: .*{said}", sentence)
     assert "\n" not in sentence
+
+
+def test_a_card_says_what_the_rate_is_of():
+    recipe = load_recipe("genome-tiny", ["masking.match=none", "masking.mask_rate=0.125"])
+    assert rate_words(recipe.masking) == "12.5 % at its published probabilities"
