@@ -137,6 +137,7 @@ ONE_LAYER = changed(FAST, "one layer", "encoder.num_hidden_layers=1")
 EVERY_CHANNEL = changed(FAST, "its stem in every channel", "encoder.stem_fraction=1.0")
 QUARTER = replace(FAST, name="genome-fast, a quarter of the budget", fraction=0.25)
 FIFTH = replace(FAST, name="genome-fast, a fifth of the budget", fraction=0.2)
+THIRD = replace(FAST, name="genome-fast, a third of the budget", fraction=1 / 3)
 MUON, MORE = "optimizer.name=muon", "masking.mask_rate=0.30"
 MUON_30 = Arm("muon, 30 %, 32 windows a step", "genome-tiny", (MUON, MORE, HALF))
 ROTARY = changed(MUON_30, "rotary", "encoder.positions=rotary-directed")
@@ -198,6 +199,13 @@ RACES = {
         target=BERT_BEST,
         before=BERT_BEST,
         further=(at_rate(BERT_FREE, 4e-4), at_rate(BERT_FREE, 1e-3)),
+        changes=LOGO,
+    ),
+    "logo-mosaic": Race(
+        (*(at_rate(MOSAIC_FREE, rate) for rate in (5e-4, 1e-3, 3e-3)), THIRD),
+        target=MOSAIC_BEST,
+        before=MOSAIC_BEST,
+        further=(at_rate(MOSAIC_FREE, 5e-4), at_rate(MOSAIC_FREE, 1e-3)),
         changes=LOGO,
     ),
     "published": Race((BERT, MOSAICBERT, TINY, MUON_30, ROTARY, FAST, QUARTER)),
