@@ -1,6 +1,7 @@
 """Fixtures that several rooms share, and answers given for the processor."""
 
 import gc
+import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -65,9 +66,11 @@ def nothing_is_timed() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither read nor fill the cache of the person who runs them."""
+    """Tests neither read nor fill the cache of the person who runs them; side by side, all processes share one."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GENOMASK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("GENOMASK_CACHE", str(shared / "cache"))
         yield
 
 
