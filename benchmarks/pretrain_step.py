@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import torch
 import typer
@@ -35,6 +35,7 @@ from sides import OURS, PEERS, SHAPES, Config, Precision, Side, build_sides, par
 from tables import STRICTEST, section
 from turns import NOISY, Turn, median_ratio, spread, take_turns
 
+from genomask.settings.ranges import require_one_of
 from genomask.training.device import autocast
 
 RESULTS = Path(__file__).parent / "results"
@@ -45,8 +46,8 @@ MASK_RATE = 0.15
 
 
 def main(
-    config: Annotated[list[Config], typer.Option(help="small or base; repeatable.")] = ["small"],  # noqa: B006
-    precision: Annotated[list[Precision], typer.Option(help="fp32 or bf16; repeatable.")] = ["fp32"],  # noqa: B006
+    config: Annotated[list[str], typer.Option(help="small or base; repeatable.")] = ["small"],  # noqa: B006
+    precision: Annotated[list[str], typer.Option(help="fp32 or bf16; repeatable.")] = ["fp32"],  # noqa: B006
     allocator: Annotated[list[str], typer.Option(help="kept, default or tcmalloc; repeatable.")] = ["kept"],  # noqa: B006
     backend: Annotated[str, typer.Option(help="Our attention backend.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile", help="Compile every side.")] = False,
@@ -54,6 +55,9 @@ def main(
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
 ) -> None:
     """Run every combination, each in a fresh process."""
+    for option, given, known in (("--config", config, Config), ("--precision", precision, Precision)):
+        for value in given:
+            require_one_of(option, value, get_args(known))
     combinations = list(product(config, precision, allocator))
     if len(combinations) == 1 and runs_under(allocator[0]):
         torch.set_num_threads(threads)

@@ -1,0 +1,25 @@
+"""Typer knows every option of the scripts of benchmarks/, so that each can be asked for its help."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+FILES = sorted((Path(__file__).parents[2] / "benchmarks").glob("*.py"))
+SCRIPTS = [
+    path.stem for path in FILES if re.search(r"^    (typer\.run|run_script)\(main\)$", path.read_text("utf-8"), re.M)
+]
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if not name.startswith("gpu_")])  # those the rehearsal runs
+def test_every_option_of_a_script_is_understood(script, name):
+    try:
+        main = script(name).main
+    except SystemExit:
+        pytest.skip(f"{name}.py needs a package that is not installed")
+    app = typer.Typer(add_completion=False)
+    app.command()(main)
+    assert {parameter.name for parameter in get_command(app).params} == set(inspect.signature(main).parameters)
