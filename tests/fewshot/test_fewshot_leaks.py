@@ -21,6 +21,7 @@ def test_the_pool_is_searched_on_both_strands_whole_sequences_only():
     found = leaks_in_pool(["AACCGGTTA", "TAACCGGTT", "TACGTACGT", "AACCGGTT"], pool)
     assert found.exact.tolist() == [True, False, False, False]
     assert found.reverse.tolist() == [False, True, True, False]
+    assert found.found.tolist() == [True, True, True, False]
     assert found.sentence("the training pool") == (
         "3 of 4 test sequences are in the training pool (1 as they are, 2 as reverse complement); "
         "0 share 32 bases in a row with it, on either strand. "
@@ -61,10 +62,18 @@ def test_a_sequence_across_the_end_of_an_interval_is_no_leak():
     assert found.exact.tolist() == [False, True, True, False]
 
 
+@pytest.mark.parametrize("size", [16, 32])
+def test_a_sequence_that_is_all_of_an_interval_is_found(size):
+    genome = random_bases(size, seed=10)
+    found = leaks_in_genome([genome, reverse_complement(genome)], base_codes(genome), np.array([[0, size]]))
+    assert (found.exact.tolist(), found.reverse.tolist()) == ([True, False], [False, True])
+
+
 def test_odd_letters_short_sequences_and_no_sequences_are_not_looked_up():
     genome = "ACGT" * 20 + "N" * 40
     found = leaks_in_genome(["ACGT", "N" * 40, "ACGTN" * 8], base_codes(genome), np.array([[0, 80]]))
     assert not found.exact.any()
+    assert found.skipped.tolist() == [True, True, True]
     assert len(leaks_in_genome([], base_codes(genome), np.array([[0, 80]])).exact) == 0
 
 

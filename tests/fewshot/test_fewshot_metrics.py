@@ -16,6 +16,16 @@ def test_a_hand_made_binary_case():
     assert scores["auprc"] == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
 
 
+def test_of_two_classes_the_second_is_ranked_and_of_more_those_that_are_there():
+    labels = np.array([0, 0, 0, 1])
+    positive = np.array([0.1, 0.2, 0.7, 0.6])
+    two = np.stack([1 - positive, positive], axis=1)
+    assert score(labels, two)["auprc"] == 0.5
+    of_class_0 = (1 + 1 + 3 / 4) / 3
+    three = np.column_stack([two, np.zeros(4)])  # no example is of the third
+    assert score(labels, three)["auprc"] == pytest.approx((of_class_0 + 0.5) / 2)
+
+
 def test_a_perfect_multiclass_case():
     labels = np.array([0, 1, 2, 1])
     assert set(score(labels, np.eye(3)[labels]).values()) == {1.0}

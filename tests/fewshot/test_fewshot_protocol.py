@@ -66,6 +66,8 @@ def test_too_few_of_a_class_says_which_and_how_many(pool):
         check_pool(small, (10,))
     check_pool(pool, (12,))
     assert smallest_class(pool) == 12
+    with pytest.raises(DataError, match="label 'gc' appears 0 times"):
+        check_pool(replace(pool, labels=np.zeros(24, dtype=np.int64)), ())
 
 
 def test_test_labels_are_numbered_as_the_pools(pool):

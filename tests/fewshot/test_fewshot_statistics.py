@@ -90,6 +90,8 @@ def test_two_checkpoints_are_paired_over_their_common_draws():
     result = paired_over_draws(dict(enumerate(a)), dict(enumerate(b)))
     assert result.p == pytest.approx(stats.ttest_rel(a, b).pvalue)
     assert paired_over_draws({0: 0.5}, {0: 0.6}).note == "not tested: 1 draw"
+    two = paired_over_draws({0: 0.5, 1: 0.7}, {0: 0.6, 1: 0.6})
+    assert (two.note, two.half_width) == ("", pytest.approx(12.7062 * 0.1, rel=1e-4))
 
 
 def test_holm_of_a_hand_made_family():
@@ -142,6 +144,22 @@ def test_a_cell_with_fewer_draws_than_another_arm_counts_as_missing():
     table = seed_scores(results.drop(index=0), "probe", "accuracy")
     assert np.isnan(table.loc[("control", 1)].item())
     assert table.notna().sum().item() == 5
+
+
+def test_cells_may_differ_in_their_number_of_draws():
+    scores = {(arm, seed, "a", 10): 0.5 for arm in ("control", "arm") for seed in (1, 2, 3)}
+    whole = {(arm, seed, "a", 100): 0.6 for arm, seed, *_ in scores}  # all of the pool: one draw
+    table = seed_scores(pd.concat([results_of(scores, draws=3), results_of(whole, draws=1)]), "probe", "accuracy")
+    assert table.loc[("arm", 2)].to_dict() == pytest.approx({("a", 10): 0.5, ("a", 100): 0.6})
+    assert table.notna().all(axis=None)
+
+
+def test_each_method_is_tested_by_its_own_scores():
+    scores = {(arm, seed, "a", 10): 0.5 + seed / 100 for arm in ("control", "arm") for seed in (1, 2, 3)}
+    better = results_of({key: score + 0.2 * (key[0] == "arm") for key, score in scores.items()})
+    results = pd.concat([results_of(scores), better.assign(method="finetune")])
+    assert compare_arms(results, "control", "probe")["difference"][0] == pytest.approx(0)
+    assert compare_cells(results, "control", "finetune")["difference"][0] == pytest.approx(0.2)
 
 
 def test_without_the_control_nothing_is_tested():

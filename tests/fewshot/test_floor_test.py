@@ -97,8 +97,27 @@ def test_a_floor_that_shares_no_seed_has_no_difference():
     assert row["note"] == "not tested: 0 draws; left out: seed 1"
 
 
+def test_the_best_floor_is_best_where_the_model_was_measured_too():
+    kmers, own = rows("none", -1, "kmer-logreg", 0.60 + DRAWS), rows("a", 0, "probe", 0.7 + DRAWS)
+    elsewhere = rows("c", 1, "random-init/probe", 0.9 + DRAWS)  # of another seed: not to be paired
+    assert against_floors(pd.DataFrame(kmers + elsewhere + own), {})["floor"].tolist() == ["kmer-logreg"]
+    more = rows("a", 0, "random-init/probe", [0.55, 0.55, 0.55, 0.99])  # by a draw that the model lacks
+    assert against_floors(pd.DataFrame(kmers + more + own[:3]), {})["floor"].tolist() == ["kmer-logreg"]
+
+
+def test_a_draw_that_one_of_two_seeds_lacks_is_no_mean_of_the_other_alone():
+    own = rows("a", 0, "probe", 0.7 + DRAWS) + rows("a", 1, "probe", 0.8 + 2 * DRAWS[:3])
+    [row] = against_floors(pd.DataFrame(rows("none", -1, "kmer-logreg", 0.60 + DRAWS) + own), {}).to_dict("records")
+    assert (row["n"], row["note"]) == (3, "left out: draw 3")
+    assert row["difference"] == pytest.approx(0.15 + 0.5 * DRAWS[:3].mean())
+
+
 def test_the_interval_by_which_a_floor_wins_counts_the_floors_it_was_chosen_from():
     probe = rows("genemask", 0, "probe", 0.60 + DRAWS + np.array([0.03, 0.01, 0.04, 0.02]))
     [row] = against_floors(pd.DataFrame(floors() + probe), {}).to_dict("records")
     wider = stats.t.ppf(1 - 0.025 / 2, 3) / stats.t.ppf(1 - 0.025, 3)
+    assert row["half_width_bonferroni"] / row["half_width"] == pytest.approx(wider)
+    three = {"toy": Guess("b", 0.5)}
+    [row] = against_floors(pd.DataFrame(floors() + probe), three).to_dict("records")
+    wider = stats.t.ppf(1 - 0.025 / 3, 3) / stats.t.ppf(1 - 0.025, 3)
     assert row["half_width_bonferroni"] / row["half_width"] == pytest.approx(wider)

@@ -48,6 +48,14 @@ def test_words_do_not_cross_from_one_sequence_to_the_next_nor_an_n():
     assert agrees([one[:31] + "N" + one[32:]], [one[:31], one[31:40], one[40:]]).shared.sum() == 0
 
 
+def test_an_n_is_no_base_of_the_smaller_nor_of_the_larger_set():
+    one, more = random_bases(30, seed=8) + "CA" + random_bases(30, seed=9), random_bases(90, seed=10)
+    with_n = one[:31] + "N" + one[32:]  # code 4 behind C in two bits a base: C, then an A
+    for of, within in (([one], [with_n, more]), ([with_n], [one, more])):
+        for pair in ((of, within), (within, of)):
+            assert agrees(*pair).shared.sum() == 0
+
+
 @pytest.mark.parametrize("word", ["A" * 32, "T" * 32, "AT" * 16, "ACGT" * 8])
 def test_words_that_are_their_own_reverse_complement_or_all_one_base(word):
     assert agrees([word], [reverse_complement(word)]).shared.tolist() == [1]
