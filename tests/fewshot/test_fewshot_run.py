@@ -11,7 +11,7 @@ from genomask.fewshot import run
 from genomask.fewshot.finetune import FineTuneSettings
 from genomask.fewshot.metrics import METRICS, score
 from genomask.fewshot.protocol import FewShotSettings
-from genomask.fewshot.results import COLUMNS, Cell, ResultsFile, read_results
+from genomask.fewshot.results import COLUMNS, Cell, ResultsFile, read_results, task_digest
 from genomask.fewshot.run import run_fewshot
 from genomask.fewshot.summary import OVERLAP_CAPTION, captions
 from genomask.inference.pooling import VectorSettings
@@ -87,6 +87,7 @@ def test_more_shots_and_draws_are_added_to_a_folder(measure):
     shared = more.merge(few, how="inner")
     assert len(shared) == len(few) == 4
     assert len(more) == 8
+    pd.testing.assert_frame_equal(measure(replace(QUICK, shots=(3,), draws=2)), few)  # and no row that is not asked for
 
 
 def test_two_models_fraction_a_folder_and_its_floor(measure, tmp_path):
@@ -108,6 +109,18 @@ def test_other_settings_data_or_weights_are_refused(measure, pool, tmp_path):
     with pytest.raises(SettingsError, match="another task 'toy'"):
         measure(pool=replace(pool, sequences=pool.sequences[::-1], labels=pool.labels[::-1]))
     assert (tmp_path / "results.csv").read_bytes() == before
+
+
+def test_the_digest_of_a_task_changes_with_its_sequences_its_labels_and_what_they_are_called(pool):
+    labels = pool.labels.copy()
+    labels[[0, -1]] = labels[[-1, 0]]
+    others = [
+        replace(pool, sequences=[pool.sequences[0] + "A", *pool.sequences[1:]]),
+        replace(pool, labels=labels),
+        replace(pool, classes=pool.classes[::-1]),
+    ]
+    assert len({task_digest(task) for task in (pool, *others)}) == 4
+    assert task_digest(replace(pool, name="other", path=pool.path.with_name("b.tsv"))) == task_digest(pool)
 
 
 def test_rows_of_a_version_that_knew_fewer_settings_are_not_added_to(measure, tmp_path):
@@ -163,6 +176,14 @@ def test_a_row_for_which_the_disk_has_no_room_is_named_and_measured_again(tmp_pa
     assert again.done == {tuple(cells[0])}
     again.append(cells[1], 20, 30, scores)
     assert len(read_results(tmp_path)) == 2
+
+
+def test_scores_come_back_to_the_last_bit(tmp_path):
+    scores = np.random.default_rng(0).random((40, 5))
+    file = ResultsFile(tmp_path, {"tasks": {"t": {"smallest_class": 10}}})
+    for draw, row in enumerate(scores):
+        file.append(Cell("m", "s", 0, "t", 10, draw, "probe"), 20, 30, dict(zip(METRICS, row, strict=True)))
+    assert read_results(tmp_path)[list(METRICS)].to_numpy().tolist() == scores.tolist()
 
 
 ROW = "m,s,1,toy,3,0,probe,6,60,0.5,0.5,0.1,0.5,0.5\n"
