@@ -38,6 +38,11 @@ def test_a_single_window_has_no_standard_error():
     assert bits_per_base(torch.full((1, 30), 0.25), hidden) == (2.0, None, 30)
 
 
+def test_the_standard_error_is_that_of_the_ratio_of_two_sums():
+    assert clustered_mean(torch.tensor([1.0, 3.0]), torch.tensor([1, 1])) == (2.0, 1.0)  # deviation over sqrt(2)
+    assert clustered_mean(torch.tensor([1.0, 6.0]), torch.tensor([1, 3])) == (1.75, 0.375)  # lengths differ
+
+
 def test_the_standard_error_covers_window_to_window_differences():
     generator = torch.Generator().manual_seed(1)
     errors, means = [], []

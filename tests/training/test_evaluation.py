@@ -17,6 +17,7 @@ from genomask.data.sources import GenomeSource
 from genomask.data.windows import WindowSettings
 from genomask.masking.plan import build_plan
 from genomask.training import evaluation
+from genomask.training.baselines import markov_bits
 from genomask.training.batches import Batches
 from genomask.training.evaluation import evaluate, prepare_evaluation
 from genomask.types import IGNORE
@@ -24,6 +25,8 @@ from genomask.types import IGNORE
 CPU = torch.device("cpu")
 KINDS = [(3, 1), (4, 4), (1, 1)]
 """k and stride; at k = stride = 4 the last two of 510 bases belong to no token."""
+ALIKE = np.ones(4**6)
+"""Counts of 6-mers that say nothing."""
 PADDING = 3
 """Ids of the vocabulary that stand for nothing."""
 
@@ -61,10 +64,18 @@ def genome(tmp_path_factory):
     return Genome.open(folder / "g.fa", cache=folder)
 
 
-def prepared(genome, k, stride, strategy="uniform", seed=5):
+def prepared(genome, k, stride, strategy="uniform", seed=5, tokens_at_once=1200, counts=ALIKE):
     source = GenomeSource(genome, WindowSettings(max_tokens=40, validation_windows=5), KmerTokenizer(k, stride), seed)
     plan = build_plan(strategy, steps=1, tokens=source.token_bases, mask_rate=0.15, match="none")
-    return prepare_evaluation(Batches(source, plan, "span", seed, 8, 1200), plan.at(0), np.ones(4**6))
+    return prepare_evaluation(Batches(source, plan, "span", seed, 8, tokens_at_once), plan.at(0), counts)
+
+
+def test_held_out_windows_may_be_longer_than_all_that_training_takes_at_once(genome):
+    few, many = prepared(genome, 3, 1, tokens_at_once=100), prepared(genome, 3, 1)
+    assert [len(batch.input_ids) for batch in few.token_batches] == [510] * 5
+    for field in ("input_ids", "labels"):
+        one, other = (torch.cat([getattr(batch, field) for batch in x.token_batches]) for x in (few, many))
+        assert torch.equal(one, other)
 
 
 def test_each_of_several_genomes_is_scored_as_if_it_were_alone(genome):
@@ -73,7 +84,7 @@ def test_each_of_several_genomes_is_scored_as_if_it_were_alone(genome):
     two = replace(genome, runs=np.array([[0, 20_000], [20_000, 40_000]]))
     source = GenomeSource(two, settings, KmerTokenizer(3, 1), 5, halves)
     plan = build_plan("uniform", steps=1, tokens=source.token_bases, mask_rate=0.15, match="none")
-    scored = prepare_evaluation(Batches(source, plan, "span", 5, 8, 1200), plan.at(0), np.ones(4**6))
+    scored = prepare_evaluation(Batches(source, plan, "span", 5, 8, 1200), plan.at(0), ALIKE)
     model = Hashed(5 + 4**3 + PADDING)
     row = evaluate(model, scored, CPU, "fp32")
     for name, windows in (("a", slice(0, 3)), ("b", slice(3, 6))):
@@ -141,6 +152,10 @@ def test_a_part_in_which_nothing_is_hidden_has_no_score(genome):
     row = evaluate(Hashed(5 + 4**3 + PADDING), whole, CPU, "fp32")
     assert row["eval_bits_per_hidden_base_repeats"] == row["eval_bits_per_hidden_base"]
     assert not any("rest" in name for name in row)
+    of_one_pass = replace(whole, repeats=whole.hidden["single"] & ~whole.hidden["six"])
+    row = evaluate(Hashed(5 + 4**3 + PADDING), of_one_pass, CPU, "fp32")
+    assert not any("repeats" in name for name in row)
+    assert row["eval_bits_per_hidden_base_six_rest"] == row["eval_bits_per_hidden_base_six"]
 
 
 @pytest.mark.parametrize(("k", "stride"), KINDS)
@@ -175,9 +190,19 @@ def test_bits_below_order_0_are_counted_from_the_entropy_of_the_hidden_bases(gen
         below = order_0[item] - row[f"eval_bits_per_hidden_base_{item}"]
         assert row[f"eval_bits_below_order_0_{item}"] == pytest.approx(below, abs=1e-6)
         assert getattr(scored.baselines, f"order_0_bits_{item}") == pytest.approx(order_0[item])
+    assert scored.baselines.ln_vocabulary_nats == pytest.approx(3 * math.log(4))
     both = sum(order_0.values()) / 2
     assert scored.baselines.order_0_bits == pytest.approx(both)
     assert row["eval_bits_below_order_0"] == pytest.approx(both - row["eval_bits_per_hidden_base"], abs=1e-6)
+
+
+def test_the_markov_floors_are_of_the_bases_that_each_pass_hides(genome):
+    counts = np.random.default_rng(0).integers(0, 50, 4**6)
+    scored = prepared(genome, 3, 1, counts=counts)
+    single, six = (markov_bits(scored.codes, scored.hidden[item], counts).mean for item in ("single", "six"))
+    found = scored.baselines
+    assert (found.order_5_bits_single, found.order_5_bits_six, found.order_5_bits) == (single, six, (single + six) / 2)
+    assert abs(single - six) > 1e-3
 
 
 def test_the_token_loss_is_the_mean_over_all_masked_tokens_whatever_their_weight_in_training(genome):

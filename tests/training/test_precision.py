@@ -1,3 +1,6 @@
+from collections import Counter
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -50,3 +53,18 @@ def test_the_trial_leaves_no_trace_in_random_numbers_and_gives_a_ratio_of_times(
     before = torch.get_rng_state()
     assert 0.01 < measure_gain(CONFIG, 16) < 100
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_gain_is_how_many_times_the_tokens_of_fp32_bf16_makes_once_both_are_warm(monkeypatch):
+    clock, calls = [0.0], Counter()
+
+    def takes(_model, _batch, _device, precision):
+        calls[precision] += 1
+        clock[0] += 100.0 if calls[precision] == 1 else {"bf16": 1.0, "fp32": 3.0}[precision]
+        return SimpleNamespace(backward=lambda: None)
+
+    now = SimpleNamespace(process_time=lambda: clock[0], perf_counter=lambda: clock[0])
+    monkeypatch.setattr(precision, "time", now)
+    monkeypatch.setattr(precision, "loss_sum", takes)
+    assert measure_gain(CONFIG, 16) == 3.0
+    assert calls["bf16"] == calls["fp32"] == 2
