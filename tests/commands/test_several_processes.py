@@ -65,6 +65,11 @@ def counted(row):
     return {key: value for key, value in row.items() if key in exact}
 
 
+def scored(row):
+    """What an evaluation found, none where the row is of training."""
+    return {key: value for key, value in row.items() if key.startswith("eval_")}
+
+
 def test_two_and_four_processes_train_as_one_does(runs):
     assert runs("two", 2) == [0, 0]
     assert runs.said[1] == ""  # only the main process speaks
@@ -75,6 +80,7 @@ def test_two_and_four_processes_train_as_one_does(runs):
         ours, theirs = (read_metrics(runs.folder / x / "metrics.jsonl") for x in (name, "alone"))
         for mine, other in zip(ours, theirs, strict=True):  # of what was masked and hidden every count is the same
             assert counted(mine) == counted(other)
+            assert scored(mine) == pytest.approx(scored(other), abs=1e-4)
     assert json.loads((runs.folder / "four" / "environment.json").read_text())["processes"] == 4
 
 

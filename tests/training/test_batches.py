@@ -18,7 +18,7 @@ from genomask.data.windows import WindowSettings
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.errors import DataError
 from genomask.masking.plan import build_plan
-from genomask.training.batches import Batches, cut, mask
+from genomask.training.batches import Batches, cut, expected_part, mask
 from genomask.training.distributed import World, being
 from genomask.training.step import train_step
 from genomask.types import IGNORE
@@ -121,6 +121,17 @@ def test_a_masked_token_weighs_what_its_sequence_its_mask_and_its_bases_weigh_to
     )
     assert len(found) > 1
     torch.testing.assert_close(torch.cat([batch.loss_weights for batch in found]).double(), wanted, rtol=1e-6, atol=0)
+
+
+def test_what_is_expected_of_a_step_is_the_part_of_one_process():
+    with being(World(0, 1)):
+        whole = expected_part(batches_of(0), 8)
+    with being(World(1, 2)):
+        half = expected_part(batches_of(0), 8)
+    assert whole == (8 * 198, 8, pytest.approx(0.15, abs=0.03))  # tokens, all sequences being alike
+    assert half == (4 * 198, 4, whole.masked_fraction)
+    changing = expected_part(batches_of(0, plan="rate-step:strategy=uniform:then=0.4:at=5"), 8)
+    assert changing.masked_fraction == pytest.approx(0.4, abs=0.05)  # of its strategies the one that masks most
 
 
 def never():
