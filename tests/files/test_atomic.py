@@ -1,6 +1,7 @@
 import errno
 import os
 import resource
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,6 +21,35 @@ def test_what_is_written_appears_whole_and_alone(tmp_path):
         (aside / "x").write_text("x")
     assert (tmp_path / "a.txt").read_text() == "two"
     assert names(tmp_path) == ["a.txt", "f"]
+
+
+def test_all_of_it_is_on_the_disk_before_it_is_there_by_its_name(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def note(handle):
+        path = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        synced.append((path.relative_to(tmp_path).parts[1:], names(tmp_path)))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with atomic_folder(tmp_path / "f") as aside:
+        (aside / "x").write_text("x")
+    (file, before), (folder, still), (parent, after) = synced
+    assert (file, folder, parent) == (("x",), (), ())
+    assert "f" not in before + still
+    assert after == ["f"]  # its name is brought to the disk as well
+    synced.clear()
+    atomic_write(tmp_path / "a.txt", "one")
+    [(_, before)] = synced
+    assert "a.txt" not in before
+
+
+def test_one_that_another_was_faster_to_write_stands(tmp_path):
+    for text, stands in (("one", False), ("two", True), ("three", False)):
+        with atomic_folder(tmp_path / "f", stands=lambda stands=stands: stands) as aside:
+            (aside / "x").write_text(text)
+        assert (tmp_path / "f" / "x").read_text() == ("one" if text == "two" else text)
+    assert names(tmp_path) == ["f"]
 
 
 def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path):

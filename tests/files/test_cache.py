@@ -1,7 +1,11 @@
+import os
+import zlib
+
 import pytest
 
 from genomask.errors import DataError
-from genomask.files.cache import files_key, key_of, recall, remember, sealed_folder
+from genomask.files import cache
+from genomask.files.cache import checksum, files_key, key_of, recall, remember, sealed_folder
 
 
 @pytest.fixture
@@ -14,7 +18,15 @@ def source(tmp_path):
 def test_a_key_changes_with_each_fact_and_each_file(source):
     keys = {key_of(1), key_of(2), key_of(1, 2), files_key([source]), files_key([source], 1), files_key([source] * 2)}
     source.write_text("longer")
-    assert len(keys | {files_key([source])}) == 7
+    keys.add(files_key([source]))
+    os.utime(source, ns=(0, 1))
+    assert len(keys | {files_key([source])}) == 8
+    assert files_key([source]) == files_key([source])
+
+
+def test_a_checksum_is_of_all_of_a_file_however_it_is_read(source, monkeypatch):
+    monkeypatch.setattr(cache, "CHUNK_BYTES", 2)
+    assert checksum(source) == zlib.crc32(b"one")
 
 
 def test_what_was_remembered_is_recalled_and_nothing_that_was_damaged(tmp_path):

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import socket
 import subprocess
@@ -61,6 +62,21 @@ def test_a_lock_file_that_another_removed_or_replaced_is_not_taken_for_ones_own(
             pass
         (tmp_path / ".lock").write_text("of the next")
     assert (tmp_path / ".lock").read_text() == "of the next"
+
+
+def test_a_lock_file_that_its_holder_removes_before_it_is_locked_is_not_taken(tmp_path, monkeypatch):
+    flock, removed = fcntl.flock, []
+
+    def late(handle, how):
+        if not removed:  # between our opening and our locking it
+            removed.append((tmp_path / ".lock").unlink())
+        flock(handle, how)
+
+    monkeypatch.setattr("genomask.files.locking.fcntl.flock", late)
+    with locked(tmp_path):
+        assert str(os.getpid()) in (tmp_path / ".lock").read_text()
+        with pytest.raises(SettingsError, match="in use"), locked(tmp_path):
+            pass
 
 
 def test_where_the_file_system_has_no_locks_that_is_said(tmp_path, monkeypatch, caplog):

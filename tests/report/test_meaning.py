@@ -106,3 +106,10 @@ def test_the_last_evaluation_counts_for_words_and_a_mean_of_at_most_three_for_ta
 )
 def test_a_mean_of_three_is_only_claimed_of_three(n, words):
     assert evaluations_words(n) == words
+
+
+def test_of_how_far_a_loss_has_come_nothing_is_said_where_hardly_anything_can_be_copied():
+    known = {"unigram_entropy_nats": 4.0, "flank_floor_nats": 3.5}
+    assert copied_fraction(3.75, known) == 0.5
+    assert copied_fraction(3.75, known | {"flank_floor_nats": 3.7}) is None
+    assert copied_fraction(3.75, known | {"flank_floor_nats": None}) is None

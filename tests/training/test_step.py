@@ -63,9 +63,22 @@ def test_a_step_goes_as_far_as_its_rate_and_the_clipped_gradient_say():
         return float((nn.utils.parameters_to_vector(model.parameters()).detach() - before).norm())
 
     free = length(rate=0.1)
+    assert free > 0.01
     assert length(rate=0.2) == pytest.approx(2 * free, rel=1e-3)
     assert length(rate=0.1, clip_norm=5 * free) == pytest.approx(free / 2, rel=1e-3)
     assert length(rate=0.1, clip_norm=20 * free) == pytest.approx(free, rel=1e-3)
+
+
+def test_a_step_leaves_no_gradient_to_the_next():
+    model, batch = tiny_model(), batch_of([6, 9], masked=[1, 7, 8])
+    start = nn.utils.parameters_to_vector(model.parameters()).detach()
+    moved = []
+    for _ in range(2):
+        nn.utils.vector_to_parameters(start.clone(), model.parameters())
+        step(model, [batch])
+        moved.append(nn.utils.parameters_to_vector(model.parameters()).detach())
+    assert torch.equal(*moved)
+    assert not torch.equal(moved[0], start)
 
 
 def test_a_token_of_weight_zero_counts_nothing():
