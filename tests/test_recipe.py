@@ -24,7 +24,16 @@ def test_the_recipes_of_the_design_are_there():
 def test_the_base_recipes_have_the_published_figures():
     dna, text = load_recipe("genome-base"), load_recipe("c4-base")
     assert (dna.training.steps, dna.training.sequences_per_step, dna.optimizer.learning_rate) == (10_000, 2_000, 4e-4)
+    assert (dna.tokens.k, dna.tokens.stride, dna.masking.mask_rate, dna.masking.corruption) == (6, 1, 0.15, "span")
+    windows = dna.windows
+    assert (windows.min_tokens, windows.max_tokens, windows.full_fraction, windows.strand) == (5, 510, 0.5, "forward")
+    assert (dna.optimizer.warmup_steps, dna.optimizer.min_lr_ratio, dna.optimizer.weight_decay) == (500, 0.0, 0.01)
+    for adamw in (dna.optimizer, text.optimizer):
+        assert (adamw.name, adamw.beta_1, adamw.beta_2, adamw.eps, adamw.clip_norm) == ("adamw", 0.9, 0.98, 1e-6, 1.0)
+    for encoder in (dna.encoder, text.encoder):
+        assert (encoder.hidden_dropout_prob, encoder.mlp, encoder.positions) == (0.1, "glu", "alibi")
     assert (text.training.steps, text.training.sequences_per_step, text.masking.mask_rate) == (70_000, 4_096, 0.30)
+    assert (text.optimizer.min_lr_ratio, text.masking.corruption, text.documents.max_tokens) == (0.02, "token", 128)
     assert text.optimizer.weight_decay * text.optimizer.learning_rate == pytest.approx(1e-5)
     assert text.optimizer.warmup_steps == 0.06 * text.training.steps
     assert text.evaluation.mask_rate == 0.15

@@ -255,8 +255,13 @@ def test_a_checkpoint_from_before_there_were_digests_is_used_and_that_is_said(tm
 
 
 def test_all_of_the_progress_comes_back(tmp_path):
-    window = WindowSums(MaskAccount(100, 15, 200, 20, 2), loss=1 / 3, seconds=0.1, flops=2**60)
-    whole = CheckpointState(10, 1234, (1.9, 1.8), switched_at=7, window=window, best=Best(4, 1.8))
+    window = WindowSums(MaskAccount(100, 15, 200, 20, 2), 1 / 3, 0.1, 0.05, 2.5, steps=4, flops=2**60, skipped=3)
+    whole = CheckpointState(10, 1234, (1.9, 1.8), switched_at=7, window=window, best=Best(4, 1.8), skipped_in_a_row=3)
+    assert all(
+        a != b
+        for mine, none in ((whole, CheckpointState()), (window, WindowSums()))
+        for a, b in zip(mine, none, strict=True)
+    )  # each has a value of its own to lose
     two_checkpoints(tmp_path, whole)
     assert restore_checkpoint(tmp_path, *trained(1)) == whole
 

@@ -1,9 +1,10 @@
-import time
+from types import SimpleNamespace
 
 import pytest
 
 from genomask.masking import MaskAccount
 from genomask.masking.curricula import Phase
+from genomask.training import log_window
 from genomask.training.finite import StepResult
 from genomask.training.log_window import LogWindow
 
@@ -36,13 +37,19 @@ def test_the_speed_is_held_against_what_the_devices_can_do_where_that_is_known()
         assert not expected or row["model_flops_utilization"] == row["matmul_flops_per_second"] / peak
 
 
-def test_the_time_that_is_waited_for_data_is_a_fraction_of_all():
+def test_the_time_of_a_row_is_that_of_its_steps_and_of_it_a_fraction_is_waited_for_data(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(log_window, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     window = LogWindow(tokens=0, shows_phase=False)
-    time.sleep(0.03)
-    window.has_data()
-    time.sleep(0.03)
-    window.add(MaskAccount(100, 10, 200, 4, 1), StepResult(1.0, 1.0), PHASE)
-    assert 0.1 < window.close(1, 0.5, 0)["data_wait_fraction"] < 0.9
+    for waits, lasts, apart in ((1.0, 3.0, 50.0), (2.0, 4.0, 0.0)):
+        clock[0] += waits
+        window.has_data()
+        clock[0] += lasts
+        window.add(MaskAccount(100, 10, 200, 4, 1), StepResult(1.0, 1.0), PHASE)
+        clock[0] += apart  # of an evaluation
+        window.restart_clock()
+    row = window.close(2, 0.5, 0)
+    assert (row["tokens_per_second"], row["data_wait_fraction"]) == (20.0, 0.3)
 
 
 def test_skipped_steps_are_counted_and_are_in_no_mean():
