@@ -12,6 +12,7 @@ import torch
 from in_memory import genome_of, random_sequence
 
 from genomask.data import Genome, KmerTokenizer, token_store
+from genomask.data.mixture import Component
 from genomask.data.packing import pack
 from genomask.data.settings import DocumentSettings
 from genomask.data.sources import GenomeSource, TextSource
@@ -28,6 +29,7 @@ def genome(tmp_path_factory):
     folder = tmp_path_factory.mktemp("genome")
     bases = np.random.default_rng(0).choice(list("ACGT"), 30_000)
     bases[9_000:9_100] = "N"
+    bases[15_000:25_000] = np.char.lower(bases[15_000:25_000])
     (folder / "g.fa").write_text(">one\n" + "".join(bases) + "\n")
     return Genome.open(folder / "g.fa", cache=folder)
 
@@ -39,6 +41,7 @@ def test_genome_sequences_are_the_kmers_of_their_windows(genome, k, stride):
     tokens = source.train(100, 30)
     windows = source.windows.train(100, 30)
     assert tokens.weights.tolist() == windows.weights.tolist()
+    assert set(tokens.weights.tolist()) == {0.5, 1.0}
     assert (tokens.input_ids.dtype, tokens.cu_seqlens.dtype) == (torch.int64, torch.int32)
     for ids, start, length, reverse in zip(tokens.input_ids.split(tokens.lengths.tolist()), *windows[:3], strict=True):
         kmers = source.tokenizer.encode_bases(read_window(genome, start, length, reverse))
@@ -52,6 +55,14 @@ def test_genome_validation_is_510_bases_a_window(genome, k, stride):
     assert source.validation_bases.codes.shape == (3, 510)
     expected = [[CLS, *source.tokenizer.encode_bases(codes).tolist(), SEP] for codes in source.validation_bases.codes]
     assert [ids.tolist() for ids in tokens.input_ids.split(tokens.lengths.tolist())] == expected
+
+
+def test_a_validation_window_that_begins_where_a_genome_does_is_that_genomes(genome):
+    halves = Component("a", 0, 9_100, 0.5), Component("b", 9_100, 30_000, 0.5)
+    settings = WindowSettings(max_tokens=40, validation_windows=4)
+    source = GenomeSource(genome, settings, KmerTokenizer(3), 5, halves)
+    source.windows.validation_starts = np.array([0, 8_490, 9_100, 20_000])
+    assert source.validation_bases.genomes == {"a": slice(0, 2), "b": slice(2, 4)}
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,9 @@ def test_windows_near_starts_lie_around_them_on_their_strand_and_cross_no_n(geno
     assert training[9_100:9_400].mean() > 0.7
     training[4_700:5_100] = training[9_100:9_400] = False
     assert not training.any()
+    drawn = windows(genome, **near)
+    assert drawn.training.tolist() == drawn.near.tolist()  # where words are counted, and leaks looked for
+    assert windows(genome, **near, near_fraction=0.6).training.tolist() == windows(genome).training.tolist()
 
 
 def test_a_fraction_of_the_windows_is_drawn_near_and_the_others_stay_where_they_were(genome, tmp_path):
@@ -100,6 +103,15 @@ def test_a_run_goes_on_only_with_the_regions_it_began_with(genome, tmp_path):
     assert before == fingerprint(include=(bed,)) != genome.fingerprint
     (tmp_path / "parts.bed").write_text("a\t1000\t8000\n")
     assert fingerprint(include=(bed,)) != before
+
+
+def test_the_key_of_regions_changes_with_what_is_trained_on_alone(genome, tmp_path):
+    keys = set()
+    for text in ("a\t1000\t8000\n", "a\t1000\t8001\n"):
+        (tmp_path / "parts.bed").write_text(text)
+        chosen = windows(genome, exclude=(str(tmp_path / "parts.bed"),), validation_windows=0)
+        keys.add(chosen.regions_key)
+    assert len(keys) == 2
 
 
 def test_what_leaves_no_room_is_said(genome, tmp_path):

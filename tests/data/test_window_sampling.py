@@ -73,3 +73,8 @@ def test_evenly_placed_windows_spread_in_proportion_to_length_and_follow_the_see
     assert np.diff(starts[starts >= 200_000]).max() < 2 * 5100
     assert len(np.unique(starts % 510)) >= 2  # each interval has a phase of its own
     assert starts.tolist() != place_evenly(intervals, 510, 80, seed=4).tolist()
+
+
+def test_evenly_placed_windows_may_begin_with_an_interval_and_end_with_it():
+    starts = {place_evenly(np.array([[5, 17]]), 10, 1, seed).item() for seed in range(60)}
+    assert starts == {5, 6, 7}

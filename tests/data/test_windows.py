@@ -229,6 +229,13 @@ def test_a_small_genome_gives_one_validation_window_and_none_where_training_woul
     assert "0 validation windows" in caplog.text
 
 
+def test_validation_may_leave_training_a_single_window_and_no_more():
+    genome = genome_of(random_sequence(510, 1), random_sequence(3_600, 2))
+    drawn = GenomeWindows(genome, WindowSettings(max_tokens=3_600), KmerTokenizer(1), seed=2)
+    assert drawn.validation_starts.tolist() == [0]
+    assert drawn.training.tolist() == [[510, 4_110]]
+
+
 CONTIGS = [random_sequence(300, i) for i in range(60)]
 
 
