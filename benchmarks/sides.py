@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 from mixes import Batch
-from tables import STRICTEST
+from tables import SPARSE, STRICTEST
 from torch import nn
 from transformers import BertConfig, BertForMaskedLM, ModernBertConfig, ModernBertForMaskedLM
 
@@ -127,7 +127,7 @@ PEERS: dict[str, Callable[[Shape], nn.Module]] = {
     "HF BERT": _bert,
     STRICTEST: lambda shape: _bert(shape, attention_probs_dropout_prob=0.0),
     "HF ModernBERT": _modern_bert,
-    "HF ModernBERT, sparse prediction": lambda shape: _modern_bert(shape, sparse_prediction=True),
+    SPARSE: lambda shape: _modern_bert(shape, sparse_prediction=True),
 }
 """As they ship, and each with what ours has of itself: no dropout of attention, a head for masked tokens alone."""
 NAMES = (*OURS, *PEERS)
