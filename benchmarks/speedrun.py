@@ -23,11 +23,13 @@ from typing import Annotated
 
 import torch
 import typer
-from machine import describe_machine, save
+from machine import describe_machine, run_script, save
 from speedrun_arms import COMPUTED, MATCHED, RACES, Arm
 from speedrun_lap import Lap, marks
 from speedrun_table import draw, sentences, summary
 from tables import section
+
+from genomask.settings.ranges import require_one_of
 
 HERE = Path(__file__).parent
 
@@ -42,6 +44,7 @@ def main(
     picture: Annotated[Path | None, typer.Option(help="SVG file of the curves.")] = None,
 ) -> None:
     """Run what is not finished, print the table, write JSON and picture."""
+    require_one_of("--arms", arms, RACES)
     torch.set_num_threads(threads)
     out = out or HERE / "results" / f"speedrun-{arms}.json"
     race = RACES[arms]
@@ -103,4 +106,4 @@ def run_arms(arms: Sequence[Arm], seed: int, paths: Sequence[Path], budget: floa
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -7,6 +7,8 @@ import torch
 from scipy.stats import ttest_rel
 from transformers import BertConfig, BertForMaskedLM
 
+from genomask.errors import SettingsError
+
 
 def a_run(arm, seed, *points, budget=8.0):
     keys = ("cpu_s", "tokens", "score")
@@ -138,6 +140,11 @@ def test_arms_race_and_what_is_finished_is_not_run_again(toy, genome, monkeypatc
     assert json.loads(out.read_text())["runs"] == first["runs"]
     with pytest.raises(SystemExit, match="another setup"):
         script.main([genome], budget=0.03, seeds=1, arms="toy", out=out, picture=None)
+
+
+def test_a_race_that_is_not_known_is_one_sentence(script, tmp_path):
+    with pytest.raises(SettingsError, match=r"--arms must be one of race, .*, got 'recrod'\. Did you mean 'record'"):
+        script("speedrun").main([tmp_path / "genome.fa"], arms="recrod")
 
 
 def test_runs_of_a_recipe_that_has_changed_since_are_refused(toy, tmp_path):
