@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genomask.masking.checks import checked, checked_spans
-from genomask.masking.jit import Array, jit
-from genomask.masking.sequence import Packed, Vocabulary, lay_out, vocabulary_of
+from genomask.masking.jit import Array, Int, jit
+from genomask.masking.packed import Packed, checked, checked_spans, lay_out
 from genomask.types import TokenBases
 
 
@@ -50,15 +49,15 @@ def account(
 
     A redrawn token that happens to come out as it was counts as shown: nothing tells it from one that was kept.
     """
-    batch = checked(input_ids_before, cu_seqlens, cu_seqlens[:-1].long(), len(tokens.maskable))
+    batch = checked(input_ids_before, cu_seqlens, None, tokens)
     after, numbers = input_ids_after.cpu().long().numpy(), checked_spans(spans, len(input_ids_before))
-    return MaskAccount(*account_each(batch, after, numbers, vocabulary_of(tokens)).sum(0).tolist())
+    return MaskAccount(*account_each(batch, after, numbers).sum(0).tolist())
 
 
 @jit
-def account_each(batch: Packed, after: Array, spans: Array, vocabulary: Vocabulary) -> Array:
+def account_each(batch: Packed, after: Array, spans: Array) -> Array:
     """(B, 5) int64 fields of MaskAccount, of every sequence."""
-    counts = np.zeros((len(batch.bounds) - 1, 5), dtype=np.int64)
+    counts, vocabulary = np.zeros((len(batch.keys), 5), dtype=np.int64), batch.vocabulary
     overlap = vocabulary.k - vocabulary.stride
     for s in range(len(counts)):
         start = np.int64(0)
@@ -88,19 +87,18 @@ def hidden_bases(input_ids: Tensor, spans: Tensor, cu_seqlens: Tensor, tokens: T
     Such a base is covered by a masked token and by no maskable token left visible. [UNK] (a token over N) is never
     masked and does not count as visible here: it names no letter of the bases it covers.
     """
-    batch = checked(input_ids, cu_seqlens, cu_seqlens[:-1].long(), len(tokens.maskable))
-    numbers, vocabulary = checked_spans(spans, len(input_ids)), vocabulary_of(tokens)
-    bounds = zip(batch.bounds[:-1].tolist(), batch.bounds[1:].tolist(), strict=True)
-    each = [_hidden_bases(batch.input_ids[a:b], numbers[a:b], vocabulary) for a, b in bounds]
+    batch, numbers = checked(input_ids, cu_seqlens, None, tokens), checked_spans(spans, len(input_ids))
+    each = [_hidden_bases(batch, s, numbers) for s in range(len(batch.keys))]
     return torch.from_numpy(np.concatenate([np.zeros(0, dtype=np.bool_), *each]))
 
 
 @jit
-def _hidden_bases(ids: Array, spans: Array, vocabulary: Vocabulary) -> Array:
-    """The same of one sequence."""
-    start, n_bases, maskable, length = lay_out(ids, vocabulary)
+def _hidden_bases(batch: Packed, s: Int, spans: Array) -> Array:
+    """The same of sequence number s."""
+    first, stop = batch.bounds[s], batch.bounds[s + 1]
+    start, n_bases, maskable, length = lay_out(batch.input_ids[first:stop], batch.vocabulary)
     hidden, visible = np.zeros(length, dtype=np.bool_), np.zeros(length, dtype=np.bool_)
-    for t in range(len(ids)):
+    for t in range(stop - first):
         if maskable[t]:
-            (hidden if spans[t] > 0 else visible)[start[t] : start[t] + n_bases[t]] = True
+            (hidden if spans[first + t] > 0 else visible)[start[t] : start[t] + n_bases[t]] = True
     return hidden & ~visible

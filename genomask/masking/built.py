@@ -5,6 +5,7 @@ Letters: T tokens of all packed sequences, B sequences, V ids.
 
 import hashlib
 from abc import ABC, abstractmethod
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genomask.masking.checks import checked
+from genomask.masking.packed import checked, vocabulary_of
 from genomask.masking.registry import StrategySpec
-from genomask.masking.sequence import Sequence, Settings, Vocabulary, over_sequences, vocabulary_of
+from genomask.masking.sequence import Sequence, Settings, over_sequences, select
 from genomask.types import TokenBases
 
 
@@ -54,12 +55,16 @@ class BuiltStrategy(Strategy):
         Masking runs on the host: tensors of another device are copied there, and the spans back to it. Raises DataError
         for a batch that does not fit itself or the vocabulary.
         """
-        batch = checked(input_ids, cu_seqlens, keys, len(self.tokens.maskable))
+        batch = checked(input_ids, cu_seqlens, keys, self.tokens)
         n, device = len(batch.input_ids), input_ids.device
         spans, weights = np.empty(n, dtype=np.int32), np.zeros(n, dtype=np.float32)  # whose memory none touches as yet
-        select = self.spec.machine_code or over_sequences(self._interpreted, on_copies=True)
+        settings = deepcopy(self._settings) if self._settings.on_copies else self._settings
+        given = tuple(self.parameters.values()), batch, settings, spans, weights
         with self.spec.blamed("on a sequence"):
-            weighted = select(batch, *self._tables, tuple(self.parameters.values()), spans, weights)
+            if code := self.spec.machine_code:
+                weighted = select(code[0], *given)
+            else:
+                weighted = over_sequences.py_func(self._interpreted, *given)
         weights_T = torch.from_numpy(np.where(weights == 0, np.float32(1), weights)).to(device) if weighted else None
         return Selection(torch.from_numpy(spans).to(device), weights_T)
 
@@ -70,8 +75,9 @@ class BuiltStrategy(Strategy):
         return self.spec.source + repr(sorted(self.parameters.items())) + scores
 
     @cached_property
-    def _tables(self) -> tuple[Vocabulary, Settings]:
-        return vocabulary_of(self.tokens), Settings(self.probabilities.numpy(), self.scores.numpy())
+    def _settings(self) -> Settings:
+        vocabulary, on_copies = vocabulary_of(self.tokens), bool(self.spec.source)
+        return Settings(self.probabilities.numpy(), self.scores.numpy(), vocabulary, on_copies)
 
     def _interpreted(self, sequence: Sequence, *_: Any) -> None:
         key, limit = np.uint64(sequence.key), np.uint64(sequence.limit)  # Python ints, as numba gives them back

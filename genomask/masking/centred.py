@@ -5,28 +5,14 @@ Source: GeneMask (Roy et al., ECAI 2023), its text read in bases.
 Letters: C centres of one sequence, J tokens that can cover a base (k at stride 1).
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 
 from genomask.hashing import Purpose
-from genomask.masking.jit import Array, Int, bits_at, jit, key_for, named_by_its_parts
+from genomask.masking.jit import Array, Int, bits_at, jit, key_for
 from genomask.masking.sequence import Sequence, centres, hide_base, hide_token
 from genomask.types import TokenBases
 
 _LARGEST = np.uint64(2**63 - 1)
-
-
-def within_strategy(function: Callable[..., Any]) -> Any:
-    """For functions made of others: compiled within the strategy that calls them, and kept on disk with it."""
-    return numba.njit(nogil=True)(named_by_its_parts(function))
-
-
-Score = Callable[[Sequence, Int, Int], float]
-"""From a sequence, one of its tokens and a centre to how well the token serves the centre; compiled."""
-Hide = Callable[[Sequence], None]
 
 
 def published_probability(rate: float, tokens: TokenBases) -> float:
@@ -35,71 +21,57 @@ def published_probability(rate: float, tokens: TokenBases) -> float:
     return rate / (tokens.stride * (2 * n_tokens - 1 + n_tokens) / 2)
 
 
-def around_centres(score_of: Score, *, all_long_below: int = 0, ties_at_random: bool = True) -> Hide:
-    """What hides the tokens of the better half of a sequence's centres, and the single bases of the others.
-
-    Each centre takes the token of the highest score that covers it, ties at random or, without, the one that starts
-    last. The better ceil(C / 2) of C centres, ties at random, hide all bases of their token, all C where C is below
-    `all_long_below`; the others hide their own base alone.
-    """
-
-    @within_strategy
-    def best_token(sequence: Sequence, centre: Int, last: Int) -> tuple[Int, float]:
-        """The token over a centre with the highest score, and that score; -1 where there is none.
-
-        `last` is the last token that does not start beyond the centre. Ties go to the highest draw, or else to the
-        first in order, which is from the token that starts last.
-        """
-        ties = key_for(sequence.key, Purpose.TOKEN_TIE)
-        n_tokens = sequence.vocabulary.n_over
-        best: Int = -1
-        best_score, best_tie = 0.0, np.int64(0)
+@jit
+def centres_and_tokens(sequence: Sequence) -> tuple[Array, Array]:
+    """(C,) centres; (C, J) maskable tokens over each, the one that starts last first, and -1 where there is none."""
+    found, start, n_bases = centres(sequence), sequence.start, sequence.n_bases
+    over = np.full((len(found), sequence.vocabulary.n_over), -1, dtype=np.int64)
+    last = 0
+    for c in range(len(found)):
+        while last + 1 < len(start) and start[last + 1] <= found[c]:
+            last += 1
         j, t = 0, last
-        while t >= 0 and j < n_tokens:
-            if sequence.n_bases[t] > 0:
-                if sequence.maskable[t] and sequence.start[t] + sequence.n_bases[t] > centre:
-                    score = score_of(sequence, t, centre)
-                    if best < 0 or score >= best_score:
-                        tie = bits_at(ties, centre * n_tokens + j) & _LARGEST if ties_at_random else _LARGEST - j
-                        if best < 0 or score > best_score or tie > best_tie:
-                            best, best_score, best_tie = t, score, np.int64(tie)
+        while t >= 0 and j < over.shape[1]:
+            if n_bases[t] > 0:
+                if sequence.maskable[t] and start[t] + n_bases[t] > found[c]:
+                    over[c, j] = t
                 j += 1
             t -= 1
-        return best, best_score
-
-    @within_strategy
-    def hide(sequence: Sequence) -> None:
-        found = centres(sequence)
-        best, score = np.empty_like(found), np.empty(len(found), dtype=np.float64)
-        n, last = 0, 0
-        for centre in found:
-            while last + 1 < len(sequence.start) and sequence.start[last + 1] <= centre:
-                last += 1
-            best[n], score[n] = best_token(sequence, centre, last)
-            found[n] = centre
-            n += best[n] >= 0  # over N there is no token to mask: no centre
-        _hide_better_half(sequence, found[:n], best, score, n < all_long_below)
-
-    return hide
+    return found, over
 
 
 @jit
-def _hide_better_half(sequence: Sequence, found: Array, best: Array, score: Array, all_long: bool) -> None:
-    ties = key_for(sequence.key, Purpose.CENTRE_TIE)
-    tie = np.empty_like(found)
+def hide_better_half(
+    sequence: Sequence, found: Array, over: Array, scores: Array, all_long_below: Int = 0, ties_at_random: bool = True
+) -> None:
+    """Hide the tokens of the better half of the centres, and the single bases of the others.
+
+    Given the centres, the tokens over each and their scores (C, J). A centre takes the token of the highest score, ties
+    at random or, without, the one that starts last; over N there is none, and so no centre. The better ceil(C / 2) of
+    C centres, ties at random, hide all bases of their token, all C where C is below `all_long_below`; the others hide
+    their own base alone.
+    """
+    token_ties, centre_ties = key_for(sequence.key, Purpose.TOKEN_TIE), key_for(sequence.key, Purpose.CENTRE_TIE)
+    centre, best, tie = np.empty_like(found), np.empty_like(found), np.empty_like(found)
+    score = np.empty(len(found), dtype=np.float64)
+    n = 0
     for c in range(len(found)):
-        tie[c] = np.int64(bits_at(ties, found[c]))
-    for c in range(len(found)):
-        if all_long or 2 * _n_better(c, score, tie) < len(found):
+        chosen, token_tie = -1, np.int64(0)
+        for j in range(over.shape[1]):
+            if over[c, j] >= 0 and (chosen < 0 or scores[c, j] >= scores[c, chosen]):
+                drawn = bits_at(token_ties, found[c] * over.shape[1] + j) & _LARGEST
+                its_tie = np.int64(drawn) if ties_at_random else np.int64(-j)
+                if chosen < 0 or scores[c, j] > scores[c, chosen] or its_tie > token_tie:
+                    chosen, token_tie = j, its_tie
+        if chosen >= 0:
+            centre[n], best[n], score[n] = found[c], over[c, chosen], scores[c, chosen]
+            tie[n] = np.int64(bits_at(centre_ties, found[c]))
+            n += 1
+    for c in range(n):
+        n_better = 0
+        for other in range(n):
+            n_better += (score[other] > score[c]) | ((score[other] == score[c]) & (tie[other] < tie[c]))
+        if n < all_long_below or 2 * n_better < n:
             hide_token(sequence, best[c])
         else:
-            hide_base(sequence, found[c])
-
-
-@jit
-def _n_better(c: int, score: Array, tie: Array) -> int:
-    """How many centres beat centre c: a higher score, or the same and the lower draw."""
-    n = 0
-    for other in range(len(tie)):
-        n += (score[other] > score[c]) | ((score[other] == score[c]) & (tie[other] < tie[c]))
-    return n
+            hide_base(sequence, centre[c])

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from genomask.errors import SettingsError
 from genomask.hashing import Purpose
-from genomask.masking.checks import checked, checked_spans
 from genomask.masking.jit import Array, Int, below, bits_at, draw, jit, key_for, limit_of
-from genomask.masking.sequence import Packed, Vocabulary, vocabulary_of
+from genomask.masking.packed import Packed, Vocabulary, checked, checked_spans
 from genomask.types import IGNORE, TokenBases
 
 MASK_FRACTION = 0.8
@@ -31,24 +30,25 @@ def corrupt(
     """
     if per not in ("span", "token"):
         raise SettingsError(f"corruption must be 'span' or 'token', got {per!r}.")
-    batch, numbers = checked(input_ids, cu_seqlens, keys, len(tokens.maskable)), checked_spans(spans, len(input_ids))
+    batch, numbers = checked(input_ids, cu_seqlens, keys, tokens), checked_spans(spans, len(input_ids))
     out, labels = batch.input_ids.copy(), np.full_like(batch.input_ids, IGNORE)
     limits = limit_of(MASK_FRACTION), limit_of(MASK_FRACTION + RANDOM_FRACTION)
-    _corrupt(batch, numbers, vocabulary_of(tokens), per == "span", tokens.mask_id, *limits, out, labels)
+    _corrupt(batch, numbers, per == "span", tokens.mask_id, *limits, out, labels)
     device = input_ids.device
     return torch.from_numpy(out).to(device, input_ids.dtype), torch.from_numpy(labels).to(device, input_ids.dtype)
 
 
 @jit
 def _corrupt(
-    batch: Packed, spans: Array, vocabulary: Vocabulary, per_span: bool,
-    mask_id: int, limit_mask: np.uint64, limit_random: np.uint64, out: Array, labels: Array,
+    batch: Packed, spans: Array, per_span: bool, mask_id: int, limit_mask: np.uint64, limit_random: np.uint64,
+    out: Array, labels: Array,
 ) -> None:  # fmt: skip
     """A token that is replaced becomes any maskable one; in a span of k-mers, what its bases spell.
 
     They are new where no visible token tells the old ones.
     """
-    ids, maskable_ids, kmer_ids = batch.input_ids, vocabulary.maskable_ids, vocabulary.kmer_ids
+    ids, vocabulary = batch.input_ids, batch.vocabulary
+    maskable_ids, kmer_ids = vocabulary.maskable_ids, vocabulary.kmer_ids
     by_bases = per_span and len(kmer_ids) > 0
     for s in range(len(batch.keys)):
         first, stop = batch.bounds[s], batch.bounds[s + 1]

@@ -1,13 +1,12 @@
 """What the loops of this room are compiled with, and the hash of `genomask.hashing` for them: the same bits.
 
 Every loop is compiled at first use and kept on disk. Numba itself looks at a loop's own file alone before it takes what
-it kept; here the key holds all files of the room, since a loop holds what it calls from the others. Of the strategies,
-which call none of each other, it holds the file of the one that is compiled.
+it kept; here the name of what it keeps holds all files of the room, since a loop holds what it calls from the others.
+Of the strategies, which call none of each other, it holds the file of the one that is compiled.
 """
 
 import glob
 import hashlib
-import inspect
 import math
 import os
 import tempfile
@@ -36,11 +35,6 @@ def digest_of_sources(folder: Path, *others: Path) -> str:
 def digest_of_text(text: str) -> str:
     """Short, as names of files are."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def digest_of_file(function: Callable[..., Any]) -> str:
-    """Of the file that a function, compiled or not, is written in."""
-    return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()
 
 
 def keep_loops_in_the_cache(folder: Path = HERE) -> None:
@@ -90,40 +84,17 @@ class FilePerKey(IndexDataCacheFile):
         return f"{self._index_name.removesuffix('nbi')}{digest_of_text(SOURCES)}-{digest}.nbc"
 
 
-class RoomCache(FunctionCache):
-    """What numba keeps of a function, under a key of all files of the room and of what the function is made of."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(function)
-        of = self._impl.locator.get_source_stamp()
-        self._cache_file = FilePerKey(self._cache_path, self._impl.filename_base, of)
-
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        files = tuple(digest_of_file(part) for part in parts_of(self._py_func) if callable(part))
-        code = self._py_func.__code__.co_code
-        return sig, codegen.magic_tuple(), code, self._py_func.__qualname__, files, SOURCES
-
-
-def parts_of(function: Callable[..., Any]) -> list[Any]:
-    """What a function was made of by the one around it."""
-    return [cell.cell_contents for cell in function.__closure__ or ()]
-
-
-def named_by_its_parts(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, under a name that no other has: of two that one function made, each gets what it was made of.
-
-    Machine code is linked by name, type and a number that each process counts for itself. Of two functions of one name
-    that two processes compiled, a third one, which finds both in the cache, would run whichever it loads first.
-    """
-    names = (f"{x.__module__}.{x.__qualname__}" if callable(x) else repr(x) for x in parts_of(function))
-    function.__qualname__ = ".".join([function.__qualname__, *names])
-    return function
-
-
 def jit(function: Callable[..., Any]) -> Any:
-    """A compiled function, without Python's lock: masking runs beside training."""
-    dispatcher: Any = numba.njit(nogil=True)(named_by_its_parts(function))
-    dispatcher._cache = RoomCache(function)
+    """A compiled function, without Python's lock: masking runs beside training.
+
+    It must be made by no other function: machine code is linked by name, type and a number that each process counts for
+    itself, so of two of one name a process that finds both in the cache would run whichever it loads first.
+    """
+    dispatcher: Any = numba.njit(nogil=True)(function)
+    cache = FunctionCache(function)
+    of = cache._impl.locator.get_source_stamp()
+    cache._cache_file = FilePerKey(cache._cache_path, cache._impl.filename_base, of)
+    dispatcher._cache = cache
     return dispatcher
 
 

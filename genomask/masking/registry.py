@@ -20,10 +20,11 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numba
 import numpy as np
+from numba.experimental.function_type import _get_jit_address
 
 from genomask.errors import SettingsError
 from genomask.masking.jit import jit
-from genomask.masking.sequence import PACKED, SEQUENCE, SETTINGS, VOCABULARY, over_sequences, select_by_pointer
+from genomask.masking.sequence import SEQUENCE
 
 Units = Literal["any", "dna", "text"]
 Need = Literal["npmi", "words", "windows", "every length"]
@@ -80,19 +81,23 @@ class StrategySpec:
         return registered, (self.name,)
 
     @cached_property
-    def machine_code(self) -> Any:
-        """`mask` on every sequence of a batch, compiled; None for one of a person's own that numba cannot compile."""
-        if not self.source:
-            return _compiled(jit(over_sequences(jit(self.mask))), *map(numba.typeof, self.parameters.values()))
+    def machine_code(self) -> tuple[int, Any] | None:
+        """Where `mask`, compiled, begins in memory, and what keeps it there.
+
+        None for one of a person's own that numba cannot compile.
+        """
         signature = numba.void(SEQUENCE, *map(numba.typeof, self.parameters.values()))
-        try:
-            mask = numba.njit(signature, nogil=True, boundscheck=True)(self.mask)
-        except Exception as error:  # noqa: BLE001 - numba raises errors of all kinds for what it does not know
-            why = str(error).partition("\n\x1b[1m")[2].partition("\n")[0][:80] or type(error).__name__
-            log.info("masking strategy %r is interpreted, not compiled, and some 100 times slower: %s", self.name, why)
-            return None
-        select = _compiled(select_by_pointer, numba.types.FunctionType(signature), *signature.args[1:])
-        return lambda *given: select(*given[:3], (mask, *given[3]), *given[4:])
+        if not self.source:
+            mask = jit(self.mask)
+            mask.compile(signature)
+        else:
+            try:
+                mask = numba.njit(signature, nogil=True, boundscheck=True)(self.mask)
+            except Exception as error:  # noqa: BLE001 - numba raises errors of all kinds for what it does not know
+                why = str(error).partition("\n\x1b[1m")[2].partition("\n")[0][:80] or type(error).__name__
+                log.info("strategy %r is interpreted, not compiled, and some 100 times slower: %s", self.name, why)
+                return None
+        return _get_jit_address(mask, signature), mask
 
     def asking(
         self, formula: Callable[..., Any], parameters: Mapping[str, Any], as_expected: Callable[[Any], Any]
@@ -120,15 +125,6 @@ class StrategySpec:
                 raise
             what = " ".join(f"{type(error).__name__}: {error}".split())
             raise SettingsError(f"masking strategy {self.name!r} fails {where}: {what}") from error
-
-
-def _compiled(select: Any, *parameters: numba.types.Type) -> Any:
-    """What masks a whole batch, compiled for parameters of these types, and for no others when it is called."""
-    out = numba.int32[::1], numba.float32[::1]
-    select.disable_compile(False)
-    select.compile(numba.boolean(PACKED, VOCABULARY, SETTINGS, numba.types.Tuple(parameters), *out))
-    select.disable_compile()
-    return select
 
 
 def number_to(most: float, value: Any) -> float:

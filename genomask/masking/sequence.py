@@ -7,48 +7,16 @@ the sequence's own key, a purpose and a place in the sequence, so a sequence's m
 Letters: T tokens of all packed sequences, B sequences, V ids, S tokens and G bases of one sequence, C centres.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from numba.core import cgutils
 
 from genomask.hashing import Purpose
 from genomask.masking.jit import Array, Int, draw, jit, key_for, limit_of
-from genomask.types import TokenBases
-
-
-class Packed(NamedTuple):
-    """One batch of token sequences, as arrays."""
-
-    input_ids: Array  # (T,) int64
-    bounds: Array  # (B + 1,) int64, first token of each sequence; the last entry is T
-    keys: Array  # (B,) uint64
-
-
-class Vocabulary(NamedTuple):
-    """What masking knows of the ids: TokenBases as arrays."""
-
-    k: int  # most bases of a token
-    stride: int
-    n_over: int  # most tokens that cover a base, J
-    n_bases: Array  # (V,) int64
-    maskable: Array  # (V,) bool
-    maskable_ids: Array  # (n,) int64, of k-mers all of theirs
-    word_start: Array  # (V,) bool
-    letters: Array  # (V, k) uint8; (V, 0) for text
-    kmer_ids: Array  # (4**k,) int64; (0,) where ids are no k-mers
-
-
-@functools.lru_cache(maxsize=8)
-def vocabulary_of(tokens: TokenBases) -> Vocabulary:
-    """From tensors on any device; kept, for every batch asks."""
-    tables = (
-        tokens.n_bases, tokens.maskable, tokens.maskable_ids, tokens.word_start, tokens.letters, tokens.kmer_ids,
-    )  # fmt: skip
-    arrays = (x.cpu().contiguous().numpy() for x in tables)
-    return Vocabulary(tokens.k, tokens.stride, tokens.most_tokens_over_a_base, *arrays)
+from genomask.masking.packed import Packed, Vocabulary, lay_out
 
 
 class Settings(NamedTuple):
@@ -56,6 +24,8 @@ class Settings(NamedTuple):
 
     probabilities: Array  # (n,) float64 by number of bases in the sequence; the last entry holds for longer ones
     scores: Array  # (V,) float64, the NPMI of each id or what the strategy makes of it, or (0,)
+    vocabulary: Vocabulary  # what the strategy sees of it
+    on_copies: bool  # whatever the strategy writes to beside its marks, the spans follow from the sequence as it was
 
 
 class Sequence(NamedTuple):
@@ -75,104 +45,92 @@ class Sequence(NamedTuple):
 
 
 @jit
-def lay_out(ids: Array, vocabulary: Vocabulary) -> tuple[Array, Array, Array, Int]:
-    """`start`, `n_bases` and `maskable` (S,) of one sequence, as in Sequence, and its number of bases G."""
-    start, n_bases = np.empty_like(ids), np.empty_like(ids)
-    maskable = np.empty(len(ids), dtype=np.bool_)
-    for t in range(len(ids)):  # apart from the loop below, so that the processor does eight tokens at once
-        token = np.uint64(ids[t])
-        n_bases[t], maskable[t] = vocabulary.n_bases[token], vocabulary.maskable[token]
-    overlap = vocabulary.k - vocabulary.stride
-    at = 0
-    for t in range(len(ids)):
-        start[t] = at
-        at += max(n_bases[t] - overlap, 0)
-    if at > 0:
-        at += overlap
-    return start, n_bases, maskable, at
-
-
-@jit
-def open_sequence(batch: Packed, s: Int, vocabulary: Vocabulary, settings: Settings) -> Sequence:
+def open_sequence(batch: Packed, s: Int, settings: Settings) -> Sequence:
     """Sequence number s, nothing of it hidden yet."""
     ids = batch.input_ids[batch.bounds[s] : batch.bounds[s + 1]]
-    start, n_bases, maskable, length = lay_out(ids, vocabulary)
+    start, n_bases, maskable, length = lay_out(ids, batch.vocabulary)
     probability = settings.probabilities[min(length, len(settings.probabilities) - 1)]
     masked, hidden = np.zeros(len(ids), dtype=np.bool_), np.zeros(length + 1, dtype=np.bool_)
     weights = np.full(length + 1, np.inf, dtype=np.float32)
     marks, key, limit = (masked, hidden, weights), batch.keys[s], limit_of(probability)
-    return Sequence(ids, start, n_bases, maskable, *marks, vocabulary, settings.scores, key, limit)
+    return Sequence(ids, start, n_bases, maskable, *marks, settings.vocabulary, settings.scores, key, limit)
 
 
 @jit
-def copied(vocabulary: Vocabulary, settings: Settings) -> tuple[Vocabulary, Array]:
-    """The vocabulary, and the scores of the settings, that may be written to."""
-    v = vocabulary
-    arrays = v.n_bases.copy(), v.maskable.copy(), v.maskable_ids.copy(), v.word_start.copy(), v.letters.copy()
-    return Vocabulary(v.k, v.stride, v.n_over, *arrays, v.kmer_ids.copy()), settings.scores.copy()
-
-
-@jit
-def to_be_marked(sequence: Sequence, vocabulary: Vocabulary, scores: Array) -> Sequence:
-    """The sequence for a function that may write to more than its marks: these it shares, all else is a copy."""
+def copied(sequence: Sequence) -> Sequence:
+    """The same marks; what else it holds of its own is a copy."""
     told = sequence.input_ids.copy(), sequence.start.copy(), sequence.n_bases.copy(), sequence.maskable.copy()
     marks = sequence.masked, sequence.hidden, sequence.weights
-    return Sequence(*told, *marks, vocabulary, scores, sequence.key, sequence.limit)
-
-
-def over_sequences(mask: Callable[..., None], on_copies: bool = False) -> Callable[..., bool]:
-    """What masks a whole batch, given what marks one sequence and the strategy's own parameters.
-
-    It writes the spans (T,) and, for sequences where one is not 1, the weights (T,). Is there any such sequence?
-    on_copies: whatever `mask` writes to beside its marks, the spans follow from the sequence as it was.
-    """
-
-    def select(
-        batch: Packed, vocabulary: Vocabulary, settings: Settings, parameters: tuple[Any, ...],
-        spans: Array, weights: Array,
-    ) -> bool:  # fmt: skip
-        weighted = False
-        tables = copied(vocabulary, settings) if on_copies else (vocabulary, settings.scores)
-        for s in range(len(batch.keys)):
-            sequence = open_sequence(batch, s, vocabulary, settings)
-            mask(to_be_marked(sequence, *tables) if on_copies else sequence, *parameters)
-            first, stop = batch.bounds[s], batch.bounds[s + 1]
-            write_spans(sequence, spans[first:stop])
-            weighted |= write_weights(sequence, spans[first:stop], weights[first:stop])
-        return weighted
-
-    return select
+    return Sequence(*told, *marks, sequence.vocabulary, sequence.scores, sequence.key, sequence.limit)
 
 
 @jit
-def _by_pointer(sequence: Sequence, mask: Callable[..., None], *parameters: Any) -> None:
-    mask(sequence, *parameters)
+def over_sequences(
+    mask: Callable[..., None], parameters: tuple[Any, ...], batch: Packed, settings: Settings,
+    spans: Array, weights: Array,
+) -> bool:  # fmt: skip
+    """Mask a whole batch, given what marks one sequence and its own parameters.
 
+    Writes the spans (T,) and, for sequences where one is not 1, the weights (T,). Is there any such sequence?
+    """
+    weighted = False
+    for s in range(len(batch.keys)):
+        sequence = open_sequence(batch, s, settings)
+        if settings.on_copies:
+            mask(copied(sequence), *parameters)
+        else:
+            mask(sequence, *parameters)
+        first, stop = batch.bounds[s], batch.bounds[s + 1]
+        write_spans(sequence, spans[first:stop])
+        weighted |= write_weights(sequence, spans[first:stop], weights[first:stop])
+    return weighted
 
-select_by_pointer = jit(over_sequences(_by_pointer, on_copies=True))
-"""The same for a function of a person's own, given as the first parameter: compiled once, whatever the function is."""
 
 _WHOLE, _FLAG, _REAL = (np.zeros(1, dtype=dtype) for dtype in (np.int64, np.bool_, np.float64))
 _TABLES = Vocabulary(1, 1, 1, _WHOLE, _FLAG, _WHOLE, _FLAG, np.zeros((1, 1), dtype=np.uint8), _WHOLE)
 _MARKS = _FLAG, _FLAG, _REAL.astype(np.float32)
-PACKED = numba.typeof(Packed(_WHOLE, _WHOLE, _WHOLE.view(np.uint64)))
-VOCABULARY = numba.typeof(_TABLES)
-SETTINGS = numba.typeof(Settings(_REAL, _REAL))
 SEQUENCE = numba.typeof(Sequence(_WHOLE, _WHOLE, _WHOLE, _FLAG, *_MARKS, _TABLES, _REAL, np.uint64(0), np.uint64(0)))
-"""The types that every strategy is compiled for."""
+"""The type of what every strategy is compiled for, beside its own parameters."""
+
+
+def _at_address(typing_context: Any, address: Any, parameters: Any) -> Any:
+    """For numba: the compiled function of a Sequence and of such parameters that begins at an address."""
+    kind = numba.types.FunctionType(numba.void(SEQUENCE, *parameters.types))
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        function = cgutils.create_struct_proxy(kind)(context, builder)
+        function.jit_addr = builder.inttoptr(arguments[0], cgutils.voidptr_t)
+        return function._getvalue()
+
+    return kind(address, parameters), build
+
+
+_function_at: Any = numba.extending.intrinsic(_at_address)
+
+
+@jit
+def select(address: Int, parameters: tuple[Any, ...], *given: Any) -> bool:
+    """`over_sequences` for a compiled function at an address: itself compiled once, whatever the function is."""
+    return over_sequences(_function_at(address, parameters), parameters, *given)
+
+
+@jit
+def _drawn(sequence: Sequence, purpose: Purpose, n: Int) -> Array:
+    """(n,) bool: each place drawn independently with the strategy's probability."""
+    key = key_for(sequence.key, purpose)
+    drawn = np.empty(n, dtype=np.bool_)
+    for i in range(n):
+        drawn[i] = draw(key, i) < sequence.limit
+    return drawn
 
 
 @jit
 def centres(sequence: Sequence) -> Array:
     """(C,) int64 bases, each drawn independently with the strategy's probability."""
-    key = key_for(sequence.key, Purpose.CENTRE)
-    n_bases = len(sequence.hidden) - 1
-    drawn = np.empty(n_bases, dtype=np.bool_)
-    for i in range(n_bases):
-        drawn[i] = draw(key, i) < sequence.limit
-    found = np.empty(n_bases, dtype=np.int64)
+    drawn = _drawn(sequence, Purpose.CENTRE, len(sequence.hidden) - 1)
+    found = np.empty(len(drawn), dtype=np.int64)
     n = np.uint64(0)
-    for i in range(n_bases):  # without a branch, which would be guessed wrongly at every centre
+    for i in range(len(drawn)):  # without a branch, which would be guessed wrongly at every centre
         found[n] = i
         n += np.uint64(drawn[i])
     return found[:n]
@@ -181,11 +139,7 @@ def centres(sequence: Sequence) -> Array:
 @jit
 def tokens_drawn(sequence: Sequence) -> Array:
     """(S,) bool: each token drawn independently with the strategy's probability."""
-    key = key_for(sequence.key, Purpose.TOKEN)
-    drawn = np.empty(len(sequence.input_ids), dtype=np.bool_)
-    for t in range(len(drawn)):
-        drawn[t] = draw(key, t) < sequence.limit
-    return drawn
+    return _drawn(sequence, Purpose.TOKEN, len(sequence.input_ids))
 
 
 @jit

@@ -16,19 +16,9 @@ from genomask.errors import SettingsError
 from genomask.hashing import Purpose, below, hash64
 from genomask.masking.accounting import account_each
 from genomask.masking.built import BuiltStrategy
-from genomask.masking.checks import checked
 from genomask.masking.jit import Array, jit
-from genomask.masking.sequence import (
-    Packed,
-    Settings,
-    Vocabulary,
-    centres,
-    hide_base,
-    open_sequence,
-    tokens_drawn,
-    vocabulary_of,
-    write_spans,
-)
+from genomask.masking.packed import Packed, checked
+from genomask.masking.sequence import Settings, centres, hide_base, open_sequence, tokens_drawn, write_spans
 from genomask.types import TokenBases
 
 LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 26, 34, 45, 60, 85, 120, 170, 250, 350, 505, 1000, 4000)
@@ -62,8 +52,7 @@ class Simulation:
         self.keys = simulation_keys(n, self.n_tokens)
         self.input_ids = input_ids.flatten()
         self.cu_seqlens = torch.arange(n + 1) * self.n_tokens
-        self._batch = checked(self.input_ids, self.cu_seqlens, self.keys, len(tokens.maskable))
-        self._vocabulary = vocabulary_of(tokens)
+        self._batch = checked(self.input_ids, self.cu_seqlens, self.keys, tokens)
         self._n_bases_of = tokens.n_bases[self.input_ids]
         overlap = tokens.k - tokens.stride
         before_the_last = (self._n_bases_of - overlap).clamp(min=0).view(n, -1).sum(1)
@@ -75,7 +64,7 @@ class Simulation:
         """Mean fraction of tokens masked and of bases hidden with a probability other than the strategy's own."""
         strategy = replace(strategy, probabilities=torch.tensor([probability], dtype=torch.float64))
         spans = strategy.select(self.input_ids, self.cu_seqlens, self.keys).numpy()
-        counts = account_each(self._batch, self._batch.input_ids, spans, self._vocabulary)
+        counts = account_each(self._batch, self._batch.input_ids, spans)
         n_maskable, n_masked, covered, hidden, _ = torch.from_numpy(counts).double().unbind(1)
         controls = self._controls(probability, n_maskable)
         tokens_masked = _expectation(n_masked / n_maskable.mean(), controls)
@@ -87,8 +76,8 @@ class Simulation:
         They are made of the centres and of the tokens drawn: how many there are, their square, whether the number of
         centres is odd (of which the number of long spans is made), and the fraction of tokens that a centre covers.
         """
-        settings = Settings(np.array([probability]), np.zeros(0))
-        counts, covered = _draws(self._batch, self._vocabulary, settings)
+        settings = Settings(np.array([probability]), np.zeros(0), self._batch.vocabulary, on_copies=False)
+        counts, covered = _draws(self._batch, settings)
         n_centres, n_drawn = torch.from_numpy(counts).double().unbind(1)
         columns = []
         for n_draws, places in ((n_centres, self._lengths), (n_drawn, n_maskable)):
@@ -102,11 +91,11 @@ class Simulation:
 
 
 @jit
-def _draws(batch: Packed, vocabulary: Vocabulary, settings: Settings) -> tuple[Array, Array]:
+def _draws(batch: Packed, settings: Settings) -> tuple[Array, Array]:
     """(n, 2) int64 centres and drawn maskable tokens of each sequence; (T,) int32 above 0 where a centre is covered."""
     counts, covered = np.empty((len(batch.keys), 2), dtype=np.int64), np.empty(len(batch.input_ids), dtype=np.int32)
     for s in range(len(counts)):
-        sequence = open_sequence(batch, s, vocabulary, settings)
+        sequence = open_sequence(batch, s, settings)
         found = centres(sequence)
         for centre in found:
             hide_base(sequence, centre)

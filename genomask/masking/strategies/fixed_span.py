@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from genomask.masking.centred import around_centres
+from genomask.masking.centred import centres_and_tokens
 from genomask.masking.jit import Int, jit
 from genomask.masking.registry import strategy
-from genomask.masking.sequence import Sequence
+from genomask.masking.sequence import Sequence, hide_token
 from genomask.types import TokenBases
 
 
@@ -32,19 +32,15 @@ def _sought(n_over: Int, stride: Int) -> Int:
     return (2 * ((n_over - 1) // 2) + 1) * stride - 1
 
 
-@jit
-def nearness(sequence: Sequence, t: Int, centre: Int) -> float:
-    """How near a centre is to the middle of a token; of two as near the one that starts later is nearer."""
-    sought = _sought(sequence.vocabulary.n_over, sequence.vocabulary.stride)
-    return -abs(2.0 * (centre - sequence.start[t]) - sought + 0.5)
-
-
-ALWAYS = 2**62
-"""More centres than any sequence has."""
-_hide = around_centres(nearness, all_long_below=ALWAYS, ties_at_random=False)
-
-
 @strategy("fixed-span", published=published_probability, visible=visible)
 def fixed_span(sequence: Sequence) -> None:
     """Each centre hides all bases of the middle one of the tokens that cover it, near an end of the nearest to that."""
-    _hide(sequence)
+    found, over = centres_and_tokens(sequence)
+    sought = _sought(sequence.vocabulary.n_over, sequence.vocabulary.stride)
+    for c in range(len(found)):
+        best, least = -1, np.inf
+        for t in over[c]:
+            off = abs(2 * (found[c] - sequence.start[t]) - sought + 0.5)  # of two as near, the one that starts later
+            if t >= 0 and off < least:
+                best, least = t, off
+        hide_token(sequence, best)

@@ -5,22 +5,16 @@ Source: GeneMask (Roy et al., ECAI 2023).
 
 import numpy as np
 
-from genomask.masking.centred import around_centres, published_probability
-from genomask.masking.jit import Int, jit
+from genomask.masking.centred import centres_and_tokens, hide_better_half, published_probability
 from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
-
-
-@jit
-def npmi_of(sequence: Sequence, t: Int, centre: Int) -> float:
-    """NPMI of a token."""
-    return sequence.scores[np.uint64(sequence.input_ids[t])]
-
-
-_hide = around_centres(npmi_of)
 
 
 @strategy("genemask", units="dna", needs=["npmi"], published=published_probability)
 def genemask(sequence: Sequence) -> None:
     """Long spans where tokens have a high NPMI, single bases elsewhere."""
-    _hide(sequence)
+    found, over = centres_and_tokens(sequence)
+    scores = np.empty(over.shape, dtype=np.float64)
+    for place in np.ndindex(over.shape):
+        scores[place] = sequence.scores[np.uint64(sequence.input_ids[over[place]])]
+    hide_better_half(sequence, found, over, scores)
