@@ -74,6 +74,6 @@ def _scores(
     if shuffled:  # dealt out once, the same in every run
         of_kmers = of_kmers[np.argsort(hash64(np.zeros(1, dtype=np.int64), Purpose.SHUFFLE, np.arange(len(of_kmers))))]
     scores = torch.full((len(tokens.maskable),), -torch.inf, dtype=torch.float64)
-    read = spec.asking(spec.scores, own, partial(array_of, of_kmers.shape))(of_kmers, npmi.counts(tokens.k))
+    read = spec.ask(spec.scores, own, partial(array_of, of_kmers.shape), of_kmers, npmi.counts(tokens.k))
     scores[tokens.kmer_ids.cpu()] = torch.from_numpy(read)
     return scores

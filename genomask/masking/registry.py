@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numba
 import numpy as np
@@ -37,35 +37,28 @@ warnings.filterwarnings("ignore", "First-class function type", numba.NumbaExperi
 """Said at each call of a function that is given to another one, as those of a person's own are."""
 
 
-class RateFormulas(NamedTuple):
-    """How the asked rate becomes the probability of the elementary draw (of a token, a centre ...).
-
-    Each formula gets the TokenBases too, last, and those of the strategy's own parameters that it names.
-    """
-
-    published: Callable[..., float]
-    """From the rate: as its authors set it, for match="none"; raises SettingsError for parameters out of range."""
-    exact: Callable[..., float | None] | None
-    """From the rate: what gives it as fraction of tokens at every length; None where that is for other vocabularies."""
-    visible: Callable[..., np.ndarray] | None
-    """From a probability and a number of tokens, all equally long: how probably each of so many in a row stays visible.
-
-    For a fraction that depends on the length: the probability is solved with it. Without either it is by simulation.
-    """
-
-
 @dataclass(frozen=True)
 class StrategySpec:
-    """A strategy as registered."""
+    """A strategy as registered.
+
+    Its formulas get the TokenBases too, last, where they are of rates, and those of its own parameters that they name.
+    """
 
     name: str
     mask: Callable[..., None]
     """Marks one Sequence, given the strategy's own parameters."""
     units: Units
     needs: frozenset[Need]
-    rate: RateFormulas
+    published: Callable[..., float]
+    """From the rate to the probability of the elementary draw (of a token, a centre ...), as its authors set it, for
+    match="none"; raises SettingsError for parameters out of range."""
+    exact: Callable[..., float | None] | None
+    """From the rate to what gives it as fraction of tokens at every length; None for other vocabularies."""
+    visible: Callable[..., np.ndarray] | None
+    """From a probability and a number of tokens, all equally long: how probably each of so many in a row stays visible.
+    For a fraction that depends on the length: the probability is solved with it. Without either it is by simulation."""
     scores: Callable[..., np.ndarray]
-    """From the NPMI and the count of every k-mer, and such parameters: what it reads of them; all (4**k,), float64."""
+    """From the NPMI and the count of every k-mer to what it reads of them; all (4**k,), float64."""
     parameters: dict[str, Any]
     """Its own settings and their defaults."""
     source: str = ""
@@ -99,21 +92,16 @@ class StrategySpec:
                 return None
         return _get_jit_address(mask, signature), mask
 
-    def asking(
-        self, formula: Callable[..., Any], parameters: Mapping[str, Any], as_expected: Callable[[Any], Any]
-    ) -> Callable[..., Any]:
-        """The formula, given those of the strategy's parameters that it names, and what it returns `as_expected`.
+    def ask(
+        self, formula: Callable[..., Any], parameters: Mapping[str, Any], expected: Callable[[Any], Any], *given: Any
+    ) -> Any:
+        """What the formula makes of what is given and of those of the strategy's parameters that it names.
 
-        SettingsError where one's own fails, or returns what is not expected.
+        SettingsError where one's own fails, or returns what `expected` refuses.
         """
         named = inspect.signature(formula).parameters
-        own = {key: value for key, value in parameters.items() if key in named}
-
-        def ask(*arguments: Any) -> Any:
-            with self.blamed("in its formula"):
-                return as_expected(formula(*arguments, **own))
-
-        return ask
+        with self.blamed("in its formula"):
+            return expected(formula(*given, **{key: value for key, value in parameters.items() if key in named}))
 
     @contextmanager
     def blamed(self, where: str) -> Iterator[None]:
@@ -174,8 +162,8 @@ def strategy(
 
     def add(mask: Callable[..., None]) -> Callable[..., None]:
         parameters = settings_of(mask, f"masking strategy {name!r}")
-        rate = RateFormulas(published, exact, visible)
-        STRATEGIES[name] = StrategySpec(name, mask, units, frozenset(needs), rate, scores, parameters)
+        formulas = published, exact, visible, scores
+        STRATEGIES[name] = StrategySpec(name, mask, units, frozenset(needs), *formulas, parameters)
         return mask
 
     return add

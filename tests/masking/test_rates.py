@@ -16,11 +16,11 @@ from genomask.masking import (
     account,
     build_strategy,
     rates,
+    simulation,
     strategy,
     tokens_drawn,
 )
-from genomask.masking.rates import calibration, simulation
-from genomask.masking.rates.simulation import Simulation, Windows, of_even_bases
+from genomask.masking.simulation import Simulation, Windows, of_even_bases
 from genomask.masking.strategies.fixed_span import visible
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "my_masks.py"
@@ -192,7 +192,7 @@ def test_a_solution_is_kept_and_found_again(own_cache, monkeypatch):
     first = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
     (file,) = own_cache.iterdir()
     assert json.loads(file.read_text())["content"]["request"]["strategy"] == "random-span"
-    monkeypatch.setattr(calibration, "calibrate", lambda *_: pytest.fail("solved again"))
+    monkeypatch.setattr(rates, "calibrate", lambda *_: pytest.fail("solved again"))
     again = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
     rates.in_memory.clear()
     from_disk = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)

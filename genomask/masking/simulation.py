@@ -6,7 +6,6 @@ Letters: n sequences of S tokens each, T = n S tokens, B windows, C control vari
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,13 +36,6 @@ EFFORT_OF_INTERPRETED = 0.1
 """Of these, for a strategy that is not compiled: its rates are found in half a minute, and to a third of the digits."""
 
 
-class Fraction(NamedTuple):
-    """A mean over sequences."""
-
-    mean: float
-    error: float  # its standard error
-
-
 class Simulation:
     """Sequences of one number of tokens, and the same draws for every probability tried."""
 
@@ -60,8 +52,11 @@ class Simulation:
         self.n_bases = float(self._lengths.double().mean())
         self._maskable = tokens.maskable[self.input_ids]
 
-    def fractions(self, strategy: BuiltStrategy, probability: float) -> tuple[Fraction, Fraction]:
-        """Mean fraction of tokens masked and of bases hidden with a probability other than the strategy's own."""
+    def fractions(self, strategy: BuiltStrategy, probability: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Mean fractions of tokens masked and of bases hidden, each with its standard error.
+
+        With a probability other than the strategy's own.
+        """
         strategy = replace(strategy, probabilities=torch.tensor([probability], dtype=torch.float64))
         spans = strategy.select(self.input_ids, self.cu_seqlens, self.keys).numpy()
         counts = account_each(self._batch, self._batch.input_ids, spans)
@@ -174,10 +169,11 @@ def _sums(x: Tensor, bounds: Tensor) -> Tensor:
     return total[bounds].diff()
 
 
-def _expectation(y: Tensor, controls: Tensor) -> Fraction:
-    """Mean of y (n,) where every control were 0, its expectation: the intercept of their regression."""
+def _expectation(y: Tensor, controls: Tensor) -> tuple[float, float]:
+    """Mean of y (n,) where every control were 0, its expectation, with its standard error: the intercept of their
+    regression."""
     design = torch.cat([torch.ones(len(y), 1, dtype=torch.float64), controls], 1)
     solution = torch.linalg.lstsq(design, y[:, None], driver="gelsd").solution
     unexplained = y - (design @ solution).squeeze(1)
     free = len(y) - design.shape[1]
-    return Fraction(float(solution[0]), float(unexplained.square().sum() / free / len(y)) ** 0.5)
+    return float(solution[0]), float(unexplained.square().sum() / free / len(y)) ** 0.5
