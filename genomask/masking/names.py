@@ -21,7 +21,6 @@ from genomask.settings.spelling import did_you_mean
 from genomask.settings.strategy_text import read_name
 from genomask.settings.table import checked
 
-_BOOLS = {"true": True, "false": False}
 NPMI_TABLES = ("table", "shuffled")
 """Values of the parameter `npmi`: the scores as counted, or the same scores dealt out anew among the k-mers."""
 
@@ -97,25 +96,19 @@ def _run(file: str, source: str) -> dict[str, StrategySpec]:
 def _failure(file: str, error: BaseException) -> str:
     """What a person's file raised, and the last of its lines on the way there; invalid Python may be in an import."""
     if isinstance(error, SyntaxError):
-        return f"{_place(error.filename or file, error.lineno)}: not valid Python ({error.msg}); mend it there."
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    where, what = _place(file, lines[-1] if lines else None), " ".join(str(error).split())
-    if isinstance(error, UserError):
-        return f"{where}: {what}"
-    if isinstance(error, ModuleNotFoundError) and _lies_beside(file, error.name or ""):
-        return (
-            f"{where}: {error.name} lies beside the file and is not found, for a change of it would go unnoticed when "
-            "a run is resumed or a rate looked up; write it into the file, or install it as a package."
-        )
-    return f"{where}: it fails when it is run ({type(error).__name__}: {what}); mend it there."
-
-
-def _lies_beside(file: str, module: str) -> bool:
-    return any((Path(file).parent / module.partition(".")[0]).with_suffix(ending).exists() for ending in ("", ".py"))
-
-
-def _place(file: str, line: int | None) -> str:
-    return f"{file}, line {line}" if line else file
+        lines, file, what = [error.lineno], error.filename or file, f"not valid Python ({error.msg}); mend it there."
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines, what = [frame.lineno for frame in frames if frame.filename == file], " ".join(str(error).split())
+        module = Path(file).parent / str(getattr(error, "name", "")).partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and (module.exists() or module.with_suffix(".py").exists()):
+            what = (
+                f"{error.name} lies beside the file and is not found, for a change of it would go unnoticed when a run "
+                "is resumed or a rate looked up; write it into the file, or install it as a package."
+            )
+        elif not isinstance(error, UserError):
+            what = f"it fails when it is run ({type(error).__name__}: {what}); mend it there."
+    return f"{file}, line {lines[-1]}: {what}" if lines and lines[-1] else f"{file}: {what}"
 
 
 def _look_up(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec | Curriculum, dict[str, Any]]:
@@ -129,11 +122,20 @@ def _look_up(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec |
         names = f"use one of: {', '.join(sorted(known))}" if known else "decorate a function with @strategy"
         near = did_you_mean(written.name, known)
         raise SettingsError(f"{where} masking strategy {written.name!r}; {names}.{near}")
-    found = known[written.name]
-    parameters = _typed(text, found, {**written.parameters, **more})
-    if _reads_npmi(found) and parameters["npmi"] not in NPMI_TABLES:
+    found, given = known[written.name], {**written.parameters, **more}
+    defaults = parameters_of(found)
+    for key in given:
+        if key not in defaults:
+            names, near = ", ".join(defaults) or "none", did_you_mean(key, defaults)
+            inner = " Those of a strategy within go in brackets: first=(span:p=0.1)."
+            raise SettingsError(
+                f"masking strategy {text!r} has no parameter {key!r}; its parameters: {names}.{near}"
+                + (inner if isinstance(found, Curriculum) else "")
+            )
+    typed = {key: _as_type_of(defaults[key], value, f"{text!r}: {key}") for key, value in given.items()}
+    if _reads_npmi(found) and typed.get("npmi", NPMI_TABLES[0]) not in NPMI_TABLES:
         raise SettingsError(f"masking strategy {text!r}: npmi must be one of {', '.join(NPMI_TABLES)}.")
-    return found, parameters
+    return found, {**defaults, **typed}
 
 
 def _within(text: str) -> list[str]:
@@ -146,29 +148,11 @@ def _reads_npmi(found: StrategySpec | Curriculum) -> bool:
     return isinstance(found, StrategySpec) and "npmi" in found.needs
 
 
-def _typed(text: str, found: StrategySpec | Curriculum, given: Mapping[str, object]) -> dict[str, object]:
-    """The defaults, replaced by what is given in the type of the default."""
-    defaults = parameters_of(found)
-    for key in given:
-        if key not in defaults:
-            known = ", ".join(defaults) or "none"
-            inner = (
-                " Those of a strategy within go in brackets: first=(span:p=0.1)."
-                if isinstance(found, Curriculum)
-                else ""
-            )
-            near = did_you_mean(key, defaults)
-            raise SettingsError(
-                f"masking strategy {text!r} has no parameter {key!r}; its parameters: {known}.{near}{inner}"
-            )
-    return {**defaults, **{key: _as_type_of(defaults[key], value, f"{text!r}: {key}") for key, value in given.items()}}
-
-
 def _as_type_of(default: object, value: object, what: str) -> object:
     """A value, or its text, as the default's type. Raises SettingsError where it is not of that type."""
     kind: Any = type(default)
     if isinstance(value, str) and kind is bool:
-        value = _BOOLS.get(value.lower(), value)
+        value = {"true": True, "false": False}.get(value.lower(), value)
     elif isinstance(value, str):
         with contextlib.suppress(ValueError):  # it stays text, which is refused below
             value = kind(value)
