@@ -84,8 +84,10 @@ def build_plan(
     waits for a score that text does not have.
     """
     found, parameters = find(name)
-    waits = isinstance(found, Curriculum) and found.waits
-    if waits and not tokens.of_kmers:
+    changes = isinstance(found, Curriculum)
+    if not isinstance(found, Curriculum):
+        found, parameters = Curriculum(lambda now: Phase(name, name, 0.0, now.mask_rate), {}), {}
+    if found.waits and not tokens.of_kmers:
         raise SettingsError(
             f"curriculum {name!r} waits for the bits per hidden base, which only a genome's k-mers have."
         )
@@ -96,21 +98,18 @@ def build_plan(
         )
 
     def phase_of(step: int, switched_at: int | None) -> Phase:
-        if not isinstance(found, Curriculum):
-            return Phase(name, name, 0.0, mask_rate)
         return found.phase(Moment(step, steps, mask_rate, switched_at), **parameters)
 
-    switches = (None, 0) if waits else (None,)
-    changing = range(steps) if isinstance(found, Curriculum) else range(1)
-    phases = {phase_of(step, switched_at) for step in changing for switched_at in switches}
+    switches = (None, 0) if found.waits else (None,)
+    phases = {phase_of(step, switched_at) for step in range(steps if changes else 1) for switched_at in switches}
     first = {(phase.first, phase.mask_rate) for phase in phases if phase.fraction < 1}
     second = {(phase.second, phase.mask_rate) for phase in phases if phase.fraction > 0}
     strategies = {
         (strategy, rate): build_strategy(strategy, tokens=tokens, mask_rate=rate, npmi=npmi, match=match, sample=sample)
         for strategy, rate in sorted(first | second)
     }
-    patience, least = (parameters["patience"], parameters["least"]) if waits else (0, 0.0)
-    return MaskPlan(phase_of, strategies, patience, least, changes=isinstance(found, Curriculum))
+    patience, least = (parameters["patience"], parameters["least"]) if found.waits else (0, 0.0)
+    return MaskPlan(phase_of, strategies, patience, least, changes)
 
 
 def needs_npmi(name: str) -> bool:
