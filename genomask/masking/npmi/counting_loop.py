@@ -10,7 +10,7 @@ Words are uint32: n letters of two bits, the last letter lowest. `keep` = 4**n -
 import numba
 import numpy as np
 
-from genomask.masking.jit import jit
+from genomask.masking.jit import Array, jit
 
 BLOCK = 1 << 16
 """Bases that are first looked through for N, then counted from the cache."""
@@ -18,7 +18,7 @@ TWO = np.uint32(2)
 ONE = np.uint8(1)
 
 
-def count_pieces(codes: np.ndarray, pieces: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+def count_pieces(codes: Array, pieces: Array, n: int) -> tuple[Array, Array]:
     """(4**n,) int64 counts of n-grams, and of the last m-gram of each run of ACGT, m < n, from place `first_of(m)`."""
     few = np.zeros(4**n, dtype=np.uint8)
     many = np.zeros(4**n, dtype=np.int64)
@@ -29,9 +29,7 @@ def count_pieces(codes: np.ndarray, pieces: np.ndarray, n: int) -> tuple[np.ndar
 
 
 @jit
-def _count(
-    codes: np.ndarray, pieces: np.ndarray, n: int, few: np.ndarray, many: np.ndarray, last_ngrams: np.ndarray
-) -> None:  # pragma: no cover  (compiled)
+def _count(codes: Array, pieces: Array, n: int, few: Array, many: Array, last_ngrams: Array) -> None:
     for read_from, start, stop, ends in pieces:
         word, length = _read(codes[read_from:start], n)
         at = start
@@ -49,7 +47,7 @@ def _count(
 
 
 @jit
-def _read(codes: np.ndarray, n: int) -> tuple[np.uint32, int]:  # pragma: no cover  (compiled)
+def _read(codes: Array, n: int) -> tuple[np.uint32, int]:
     """The word that codes end with, and how many letters of it are ACGT in a row."""
     word, length = np.uint32(0), 0
     for code in codes:
@@ -59,7 +57,7 @@ def _read(codes: np.ndarray, n: int) -> tuple[np.uint32, int]:  # pragma: no cov
 
 
 @jit
-def _is_clean(codes: np.ndarray) -> bool:  # pragma: no cover  (compiled)
+def _is_clean(codes: Array) -> bool:
     together = np.uint8(0)
     for code in codes:
         together |= code
@@ -68,8 +66,8 @@ def _is_clean(codes: np.ndarray) -> bool:  # pragma: no cover  (compiled)
 
 @jit
 def _count_any(
-    codes: np.ndarray, n: int, word: np.uint32, length: int, few: np.ndarray, many: np.ndarray, last_ngrams: np.ndarray
-) -> tuple[np.uint32, int]:  # pragma: no cover  (compiled)
+    codes: Array, n: int, word: np.uint32, length: int, few: Array, many: Array, last_ngrams: Array
+) -> tuple[np.uint32, int]:
     """Count letter by letter, codes above 3 among them; word and length of the run so far go in and out."""
     keep = np.uint32(4**n - 1)
     for code in codes:
@@ -86,9 +84,7 @@ def _count_any(
 
 
 @jit
-def _count_clean(
-    codes: np.ndarray, n: int, few: np.ndarray, many: np.ndarray
-) -> np.uint32:  # pragma: no cover  (compiled)
+def _count_clean(codes: Array, n: int, few: Array, many: Array) -> np.uint32:
     """Count every n-gram of codes of ACGT alone, four quarters side by side; the last word is returned."""
     keep = np.uint32(4**n - 1)
     before = n - 1
@@ -115,14 +111,14 @@ def _count_clean(
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _add(word: np.uint32, few: np.ndarray, many: np.ndarray) -> None:  # pragma: no cover  (compiled)
+def _add(word: np.uint32, few: Array, many: Array) -> None:
     few[word] += ONE
     if few[word] == 0:
         many[word] += 256
 
 
 @jit
-def _close_run(word: np.uint32, length: int, n: int, last_ngrams: np.ndarray) -> None:  # pragma: no cover  (compiled)
+def _close_run(word: np.uint32, length: int, n: int, last_ngrams: Array) -> None:
     for m in range(1, min(length, n - 1) + 1):
         last_ngrams[first_of(m) + (word & np.uint32(4**m - 1))] += 1
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from genomask.errors import DataError, SettingsError
 from genomask.masking.npmi.counting import count_ngrams
@@ -110,15 +111,9 @@ class NpmiTable:
 
         Counts that are recovered from the digits of a printed table come near whole numbers only, from either side.
         """
-        as_int = {}
-        for n in range(1, max(1, len(counts)) + 1):  # a missing length leaves one of these without counts
-            if n not in counts or np.shape(counts[n]) != (4**n,):
-                raise DataError(
-                    f"NPMI needs the counts of all {n}-grams as an array of {4**n}, and so for every n from 1."
-                )
-            as_int[n] = _whole(np.asarray(counts[n]), n)
-        steps = [] if round_to is None else np.asarray(round_to).tolist()  # whole numbers of numpy are such
-        return cls(as_int, min_count, definition, round_to=tuple(steps))
+        lengths = range(1, max(1, len(counts)) + 1)  # a missing length leaves one of these without counts
+        steps = () if round_to is None else tuple(np.asarray(round_to).tolist())  # whole numbers of numpy are such
+        return cls({n: _whole(counts.get(n), n) for n in lengths}, min_count, definition, round_to=steps)
 
     @property
     def max_n(self) -> int:
@@ -207,8 +202,11 @@ class NpmiTable:
         return best_segmentations(self._log_p, longest_part=2 if self.definition == "released" else self.max_n)
 
 
-def _whole(counts: np.ndarray, n: int) -> np.ndarray:
-    """(4**n,) int64, floats rounded to the nearest. Raises DataError for one that is no count."""
+def _whole(given: ArrayLike | None, n: int) -> np.ndarray:
+    """(4**n,) int64, floats rounded to the nearest. Raises DataError for what is no count of each n-gram."""
+    counts = np.asarray(given)
+    if counts.shape != (4**n,):
+        raise DataError(f"NPMI needs the counts of all {n}-grams as an array of {4**n}, and so for every n from 1.")
     is_count = (counts >= 0) & (counts < 2**63)  # nan fails both
     if not is_count.all():
         raise DataError(f"NPMI needs how often each {n}-gram occurs, 0 times or more; got {counts[~is_count][0]}.")
