@@ -30,6 +30,17 @@ def test_packing_then_splitting_returns_every_sequence_once_in_order_within_budg
     assert all(0 < len(part.input_ids) <= budget for part in parts)
 
 
+def test_a_sequence_that_is_shortened_keeps_its_first_tokens_and_its_last():
+    tokens = pack([[2, 10, 11, 12, 3], [2, 20, 3], [2, 30, 31, 3]], np.ones(3))
+    short = shortened(tokens, np.array([4, 4, 2]))
+    assert [ids.tolist() for ids in short.input_ids.split(short.lengths.tolist())] == [
+        [2, 10, 11, 3],
+        [2, 20, 3],
+        [2, 3],
+    ]
+    assert shortened(tokens, np.array([5, 3, 4])) is tokens
+
+
 @settings(deadline=None, max_examples=50)
 @given(lengths=LENGTHS, budget=st.integers(30, 100), data=st.data())
 def test_the_weight_of_a_token_stays_with_it_where_sequences_are_shortened_and_taken(lengths, budget, data):

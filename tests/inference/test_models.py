@@ -33,6 +33,17 @@ def test_a_fingerprint_follows_the_weights(model_folder, bert_folder, tmp_path):
     assert fingerprint(model_folder) == fingerprint(model_folder) != fingerprint(bert_folder)
     with pytest.raises(UserError, match="no model here"):
         fingerprint(tmp_path)
+    found = set()
+    for name, content in (("config.json", "{}"), ("model.safetensors", "a"), ("config.json", "{ }"),
+                          ("pytorch_model.bin", "a"), ("pytorch_model.bin", "b")):  # fmt: skip
+        (tmp_path / name).write_text(content)
+        if name != "config.json" or found:
+            found.add(fingerprint(tmp_path))
+    assert len(found) == 4
+    (tmp_path / "README.md").write_text("of no consequence")
+    assert fingerprint(tmp_path) in found
+    (tmp_path / "model.safetensors").unlink()
+    assert fingerprint(tmp_path) not in found
 
 
 def test_the_generators_of_gpus_are_neither_seeded_nor_asked_for(model_folder, monkeypatch):

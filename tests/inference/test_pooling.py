@@ -92,3 +92,23 @@ def test_with_every_layer_vectors_are_means_and_deviations_of_each(
 def test_a_setting_that_cannot_be_is_named(change):
     with pytest.raises(SettingsError, match=next(iter(change))):
         VectorSettings(**change)
+
+
+def test_a_model_that_was_in_training_is_read_without_dropout(model_folder):
+    loaded, sequences = load(model_folder, hidden_dropout_prob=0.5), ["ACGTTGCAACGT", "ACGTACG"]
+    expected = vectors(loaded, sequences, VectorSettings(), "file")
+    assert loaded.model.train().training
+    np.testing.assert_array_equal(vectors(loaded, sequences, VectorSettings(), "file"), expected)
+    of_tokens = token_vectors(loaded, sequences, VectorSettings(), "file").vectors
+    loaded.model.train()
+    np.testing.assert_array_equal(token_vectors(loaded, sequences, VectorSettings(), "file").vectors, of_tokens)
+
+
+def test_vectors_of_tokens_are_those_of_each_sequence_alone(model_folder, monkeypatch):
+    monkeypatch.setitem(TOKENS_AT_ONCE, "cpu", 20)
+    loaded, sequences = load(model_folder), ["ACGTTGCAACGTAGGCTA", "ACGTACG", "GGGTTTACATCAT"]
+    found = token_vectors(loaded, sequences, VectorSettings(), "file")
+    assert found.sequence.tolist() == [0] * 16 + [1] * 5 + [2] * 11
+    for number, sequence in enumerate(sequences):
+        hidden = forward(loaded.model, tokenise(loaded.tokenizer, [sequence], "file").tokens).detach().numpy()
+        np.testing.assert_allclose(found.vectors[found.sequence == number], hidden[1:-1], atol=1e-5)

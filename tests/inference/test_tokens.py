@@ -122,3 +122,16 @@ def test_too_long_a_sequence_is_refused_where_positions_end(bert_folder, model_f
                 check_lengths(model, tokenizer, tokenised, "test.tsv")
         else:
             check_lengths(model, tokenizer, tokenised, "test.tsv")
+
+
+def test_as_many_tokens_as_a_model_has_places_for_are_taken_and_no_more_than_its_tokenizer_says(bert_folder):
+    model, tokenizer = load(bert_folder)
+    for length, said in ((28, None), (30, "17 tokens and this model takes 16")):
+        tokenised = tokenise(tokenizer, ["AC" * (length // 2)], "test.tsv")
+        if said is None:
+            check_lengths(model, tokenizer, tokenised, "test.tsv")
+            tokenizer.model_max_length = 15
+            said = "16 tokens and this model takes 15"
+        with pytest.raises(DataError, match=said):
+            check_lengths(model, tokenizer, tokenised, "test.tsv")
+        tokenizer.model_max_length = 16

@@ -3,6 +3,7 @@ import json
 import math
 import random
 
+import numpy as np
 import pytest
 import torch
 from reference import reference_bits, reference_logits
@@ -18,7 +19,7 @@ from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.encoders.bridges import to_mosaicbert
 from genomask.errors import SettingsError, UserError
 from genomask.inference.forward import TOKENS_AT_ONCE
-from genomask.inference.haplotypes import NO_ROOM, TOO_LONG
+from genomask.inference.haplotypes import NO_ROOM, TOO_LONG, Change
 from genomask.inference.sites import Sites
 from genomask.inference.variants import NOT_SPELT, NOT_THE_GENOME, VariantScorer
 
@@ -137,6 +138,15 @@ def test_variants_are_scored_alike_alone_and_together_in_any_order(sites, monkey
         assert fast.scores([variant])[0][0].llr == pytest.approx(score.llr, abs=1e-5)
 
 
+def test_windows_go_through_the_model_by_its_budget_of_tokens(sites, monkeypatch):
+    sizes, original = [], VariantScorer._by_kmers
+    spy = lambda self, windows: sizes.append(len(windows)) or original(self, windows)  # noqa: E731
+    monkeypatch.setattr(VariantScorer, "_by_kmers", spy)
+    monkeypatch.setitem(TOKENS_AT_ONCE, "cpu", 3 * WIDTH)  # 34 3-mers and two ends a window
+    scorer(sites, a_model(3), 3).scores(VARIANTS[:7])
+    assert max(sizes) == 3
+
+
 def test_one_change_has_one_score_however_it_is_written(sites):
     fast = scorer(sites, a_model(3), 3)
     ca = LETTERS["one"].index("CACACACACA")
@@ -148,6 +158,18 @@ def test_one_change_has_one_score_however_it_is_written(sites):
     wide = padded.ref[:3] + changed + padded.ref[4:]
     (short,), (long,) = fast.scores([snv._replace(alts=(changed,)), padded._replace(alts=(wide,))])
     assert short == long
+
+
+def test_a_change_in_a_repeat_as_long_as_a_window_has_one_score_and_one_in_a_longer_one_moves_by_a_window(tmp_path):
+    letters = LETTERS["one"][:90] + WIDTH // 2 * "CA" + LETTERS["one"][-40:]
+    (tmp_path / "a.fa").write_text(f">one\n{letters}\n")
+    fast = scorer(Sites(Genome.open(tmp_path / "a.fa", cache=tmp_path)), a_model(3), 3)
+    start = letters.index("CACACACACA")
+    places = range(start, start + WIDTH - 2)
+    writings = [Variant("one", at + 1, ".", letters[at : at + 3], (letters[at],), "") for at in places]
+    assert len({score.llr for (score,) in fast.scores(writings)}) == 1
+    longer = Change(np.zeros(100, dtype=np.uint8), 90, np.zeros(2, dtype=np.uint8), np.zeros(0, dtype=np.uint8))
+    assert [longer.shortest(most).start for most in (WIDTH, 200)] == [90 - WIDTH, 0]
 
 
 @pytest.mark.parametrize("stride", [1, 3])
@@ -230,6 +252,7 @@ def test_places_are_found_by_the_names_of_another_convention_and_faults_are_name
     caplog.set_level("INFO", logger="genomask")
     assert found.place(Variant("22", 3, ".", "gt", ("A",), ""))[:2] == (2, 4)
     assert found.place(Variant("chrMT", 1, ".", "A", ("A",), ""))[:2] == (8, 9)
+    assert found.place(Variant("22", 3, ".", "NT", ("A",), "")) == (2, 4, "")  # N is whatever the genome has
     assert "record 22 of the VCF is taken to be chr22 of the genome" in caplog.text
     assert found.place(Variant("22", 3, ".", "GA", ("A",), "")).fault == "22:3: REF is GA, and the genome has GT there"
     assert "chr22 of the genome has 8 bases" in found.place(Variant("22", 8, ".", "GA", ("A",), "")).fault
@@ -302,6 +325,15 @@ def test_with_words_each_kind_of_change_is_scored_alike_alone_and_together(sites
     fast = VariantScorer(a_model(3, vocab_size=len(words)), words, sites, WIDTH)
     together = [score.llr for (score,) in fast.scores(VARIANTS)]
     assert all(map(math.isfinite, together))
+    assert [fast.scores([variant])[0][0].llr for variant in VARIANTS] == pytest.approx(together, abs=1e-5)
+
+
+def test_with_another_librarys_model_of_words_the_padding_of_shorter_windows_is_not_looked_at(sites, words):
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    torch.manual_seed(0)
+    model = BertForMaskedLM(BertConfig(vocab_size=len(words), initializer_range=0.5, **sizes)).eval()
+    fast = VariantScorer(model, words, sites, WIDTH)
+    together = [score.llr for (score,) in fast.scores(VARIANTS)]
     assert [fast.scores([variant])[0][0].llr for variant in VARIANTS] == pytest.approx(together, abs=1e-5)
 
 
