@@ -1,6 +1,7 @@
 import json
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
 from genomask.data import KmerTokenizer
 from genomask.encoders import EncoderSettings, MosaicBertConfig, MosaicBertForMaskedLM
-from genomask.errors import UserError
+from genomask.errors import DataError, UserError
+from genomask.files.digests import write_weights_digest
 from genomask.inference.hub import open_as_ours, open_model
 
 
@@ -52,6 +54,9 @@ def test_any_other_encoder_folder_opens(tmp_path):
     for head in ("masked-lm", "encoder", "classification"):
         model, tokenizer = open_model(tmp_path, head=head)
         assert model(**tokenizer("the cat", return_tensors="pt"))
+    BertForMaskedLM(BertConfig(vocab_size=len(words) - 1, **sizes)).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="ids up to 6, the model vectors for 6 tokens"):
+        open_model(tmp_path)
 
 
 def test_a_bert_from_before_configs_had_a_model_type_opens_with_the_settings_given(tmp_path):
@@ -120,6 +125,18 @@ def test_a_spoilt_folder_is_refused_in_one_line(copy, case):
     with pytest.raises(UserError, match=message) as problem:
         open_model(copy)
     assert "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize("head", ["masked-lm", "classification", "encoder"])
+def test_weights_that_are_not_those_whose_digest_lies_beside_them_are_refused(copy, head):
+    write_weights_digest(copy)
+    open_model(copy, head=head)
+    weights = bytearray((copy / "model.safetensors").read_bytes())
+    weights[-1001] ^= 1  # a number that is a little another one
+    (copy / "model.safetensors").write_bytes(weights)
+    for opened in (partial(open_model, head=head), open_as_ours):
+        with pytest.raises(DataError, match=r"model\.safetensors: not what was written"):
+            opened(copy)
 
 
 def test_a_folder_without_the_head_asked_for_is_refused(kmer_folder, copy):
