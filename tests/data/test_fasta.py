@@ -211,6 +211,12 @@ def test_files_that_were_joined_without_a_newline_between_are_named(tmp_path):
     assert "line 4, record a: a '>' inside the line: the file joined before lacks its last newline" in said
 
 
+def test_a_piece_of_a_long_line_that_begins_as_a_header_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(fasta, "CHUNK_BYTES", 4)
+    monkeypatch.setattr(fasta, "MAX_HEADER_BYTES", 4)
+    assert "line 2, record a: a '>' inside the line" in message(written(tmp_path, ">a\nACGTA>CG\nT\n"))
+
+
 def test_control_characters_of_a_name_are_printed_by_their_codes(tmp_path):
     assert r"record 'a\x1b[2J'" in message(written(tmp_path, ">a\x1b[2J\nACGT\nAC.\n"))
 

@@ -73,6 +73,7 @@ def test_an_index_beside_the_file_is_used_unless_it_is_older(tmp_path, unread, c
     assert not list(cache.iterdir())
     os.utime(index, (1, 1))
     assert read_part(path, "a:1-4").codes.tolist() == [0, 1, 2, 3]
+    assert index.read_text().startswith("renamed")  # another's file, which stays as it is
 
 
 @pytest.mark.parametrize("fai", ["a\t900\t12\t60\t61\n", "a\t10\t2\t60\t61\n", "a\tx\t12\t60\t61\n", "a\n", "\n"])
@@ -97,6 +98,14 @@ def test_a_file_without_an_index_is_read_whole(tmp_path, caplog, content, name):
     (tmp_path / name).write_bytes(content)
     assert np.array_equal(read_part(tmp_path / name, "a:2-4").codes, [1, 2, 3])
     assert "so it is read whole" in caplog.text
+
+
+def test_of_a_file_that_is_read_whole_a_record_is_found_from_its_first_base_on(tmp_path):
+    (tmp_path / "g.fa").write_bytes(b">a\nAC\nGTACG\nTAC\n>b\nTTG\n>c\nA\n")
+    found = [read_part(tmp_path / "g.fa", region) for region in ("a", "b", "b:1-2", "b:3-3", "c")]
+    assert [(part.record, part.start, len(part.codes)) for part in found] == [
+        ("a", 0, 10), ("b", 0, 3), ("b", 0, 2), ("b", 2, 1), ("c", 0, 1)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

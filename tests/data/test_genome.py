@@ -121,6 +121,8 @@ def test_a_changed_file_or_another_reading_of_letters_is_built_anew(path, cache)
     assert (before.ambiguous, after.ambiguous) == (0, 2)
     assert same(before, replace(after, ambiguous=0))
     assert len(left_in(cache)) == 2
+    with pytest.raises(DataError, match="Pass --ambiguous n"):  # what lies in the cache was read otherwise
+        Genome.open(path, cache=cache)
 
 
 def test_the_fingerprint_follows_the_content_and_not_the_files(tmp_path, path, cache):

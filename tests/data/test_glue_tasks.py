@@ -84,3 +84,23 @@ def test_the_real_files_have_as_many_examples_as_were_published(shared_data):
     counts = {"CoLA": 1043, "MRPC": 408, "STS-B": 1500, "RTE": 277, "SST-2": 872, "QNLI": 5463}
     folder = shared_data / "text" / "glue"
     assert {name: len(read_split(TASKS[name], "dev", folder).sequences) for name in counts} == counts
+
+
+PUBLISHED = {
+    "MNLI": (5e-5, 3, 48, ("accuracy",), ("entailment", "neutral", "contradiction"), False),
+    "QQP": (3e-5, 5, 16, ("accuracy", "f1"), ("not_duplicate", "duplicate"), False),
+    "QNLI": (1e-5, 10, 16, ("accuracy",), ("entailment", "not_entailment"), False),
+    "SST-2": (3e-5, 3, 16, ("accuracy",), ("negative", "positive"), False),
+    "CoLA": (5e-5, 10, 32, ("mcc",), ("unacceptable", "acceptable"), False),
+    "STS-B": (3e-5, 10, 32, ("pearson", "spearman"), (), True),
+    "MRPC": (8e-5, 10, 32, ("accuracy", "f1"), ("not_equivalent", "equivalent"), True),
+    "RTE": (1e-5, 3, 16, ("accuracy",), ("entailment", "not_entailment"), True),
+}
+"""Of MosaicBERT rate, epochs, batch and what begins from MNLI; of GLUE metrics, and classes in the hub's order."""
+
+
+def test_tasks_are_trained_scored_and_numbered_as_published():
+    found = {
+        name: (x.learning_rate, x.epochs, x.batch_size, x.metrics, x.classes, x.from_mnli) for name, x in TASKS.items()
+    }
+    assert found == PUBLISHED

@@ -160,6 +160,15 @@ def test_sequences_of_whole_documents_are_the_same_wherever_the_stream_is_entere
         assert ids_of(again.train(first, 4)) == (whole[:count] * 5)[first : first + 4]
 
 
+def test_no_more_sequences_are_held_out_than_asked_for_however_long_a_document_is(stream, tokenizer):
+    texts = [" ".join(TRAIN[:30]), *TRAIN[30:]]
+    source = stream(shards={"train": [Opened("0.json.gz", texts)]}, max_tokens=12, overflow="split")
+    [parts] = DocumentTokenizer(tokenizer, 12).split(texts[:1])
+    assert len(parts) > 4
+    assert ids_of(source.validation()) == parts[:4]
+    assert texts_of(source, source.train(0, 1)) == TRAIN[30:31]  # the rest of it is not trained on
+
+
 @pytest.mark.parametrize("overflow", ["truncate", "split", "pack"])
 def test_documents_without_text_are_passed_over_wherever_the_stream_is_entered(stream, tmp_path, caplog, overflow):
     texts = [" ".join([text] * (1 + i % 6)) for i, text in enumerate(TRAIN)]
@@ -230,6 +239,14 @@ def test_processes_read_lanes_of_their_own_and_steps_are_those_of_one_process(st
         assert all(len({shard % 5 for shard in shards}) <= -(-5 // size) + 1 for shards in found)
     of_epoch = [text for at in range(8) for text in alone[at]]
     assert set(of_epoch) == {f"training document {i}" for i in range(70)}
+
+
+def test_of_what_is_held_out_from_the_first_lane_no_other_lane_loses_anything(stream, dealt):
+    source = stream(shards={"train": dealt["train"]}, step=12)
+    assert texts_of(source, source.validation()) == [f"training document {i}" for i in range(4)]
+    texts, _ = of_processes(stream, {"train": dealt["train"]}, 1, range(8))
+    trained = {text for of_step in texts.values() for text in of_step}
+    assert trained == {f"training document {i}" for i in range(4, 70)}
 
 
 def test_lanes_go_on_at_their_marks_with_any_number_of_processes(stream, dealt, tmp_path):

@@ -196,6 +196,15 @@ def test_classification_is_the_same_padded_and_packed_and_pools_the_first_token(
     assert packed.loss.item() == pytest.approx(torch.nn.functional.cross_entropy(by_hand, labels).item(), rel=1e-5)
 
 
+def test_a_classifier_may_pool_the_mean_of_all_tokens():
+    model = classifier(num_labels=3, classifier_pooling="mean")
+    input_ids, _, cu_seqlens, longest = packed_input(LENGTHS)
+    packed = {"input_ids": input_ids, "cu_seqlens": cu_seqlens, "max_seqlen": longest}
+    hidden = model.bert(**packed).last_hidden_state
+    means = torch.stack([of_sequence.mean(0) for of_sequence in hidden.split(LENGTHS)])
+    assert torch.allclose(model(**packed).logits, model.classifier(means), atol=1e-6)
+
+
 def test_one_label_is_regression():
     model = classifier(num_labels=1)
     input_ids, _, cu_seqlens, longest = packed_input([4, 6])

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from tiny_encoders import packed_input, tiny_model
+from torch import nn
 
 from genomask.encoders.inputs import Given
 from genomask.errors import DataError, SettingsError
@@ -25,6 +26,48 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(first, second)
     model.train()
     assert not torch.equal(model.bert(input_ids=input_ids).last_hidden_state, first)
+
+
+def rid_of(model, name):
+    """The model in training, with everything dropped in one place and nothing elsewhere."""
+    for module in model.train().modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    model.get_submodule(name).register_forward_hook(lambda module, given, _: torch.zeros_like(given[0]))
+    return model
+
+
+@pytest.mark.parametrize("mlp", ["glu", "dense"])
+def test_dropout_lies_behind_the_embeddings_the_attention_and_within_the_mlp(mlp):
+    """Where all is dropped, nothing of what lies before is left."""
+    one, other = torch.tensor([[5, 6, 7, 8]]), torch.tensor([[5, 9, 7, 8]])
+
+    def vectors(model, ids=one):
+        return model.bert(input_ids=ids).last_hidden_state
+
+    embeddings = rid_of(tiny_model(mlp=mlp), "bert.embeddings.dropout")
+    assert torch.equal(vectors(embeddings), vectors(embeddings, other))
+    attention = rid_of(tiny_model(mlp=mlp, num_hidden_layers=1), "bert.encoder.layer.0.attention.output.dropout")
+    assert torch.equal(vectors(attention)[0, 0], vectors(attention, other)[0, 0])  # tokens see no others
+    assert not torch.equal(vectors(attention)[0, 1], vectors(attention, other)[0, 1])
+    within = rid_of(tiny_model(mlp=mlp, num_hidden_layers=1), "bert.encoder.layer.0.mlp.dropout")
+    before = vectors(within)
+    with torch.no_grad():
+        within.get_submodule("bert.encoder.layer.0.mlp").get_parameter(
+            "gated_layers.weight" if mlp == "glu" else "wi.weight"
+        ).zero_()
+    assert torch.equal(vectors(within), before)
+
+
+def test_tokens_without_a_type_are_of_the_first():
+    model, (input_ids, _, cu_seqlens, longest) = tiny_model(), packed_input(LENGTHS)
+    packed = {"input_ids": input_ids, "cu_seqlens": cu_seqlens, "max_seqlen": longest}
+    given, zeros, ones = (
+        model.bert(**packed, token_type_ids=types).last_hidden_state
+        for types in (None, torch.zeros_like(input_ids), torch.ones_like(input_ids))
+    )
+    assert torch.allclose(given, zeros, atol=1e-6)
+    assert not torch.allclose(given, ones, atol=1e-2)
 
 
 @pytest.mark.parametrize("low_precision", [True, False])

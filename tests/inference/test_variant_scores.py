@@ -355,6 +355,8 @@ def test_nucleotide_transformers_kmers_are_scored_by_their_own_ids_without_an_en
     ids = {"vocab_size": len(theirs), "mask_token_id": 2, "pad_token_id": 1, "max_position_embeddings": 102}
     EsmForMaskedLM(EsmConfig(initializer_range=0.5, **sizes, **ids)).save_pretrained(tmp_path)
     fast = VariantScorer.open(tmp_path, sites, 36)
+    spelt = [theirs[row] for row in fast.tokenizer.encode_bases(np.array([0, 1, 2, 3, 4, 0, 3, 3, 3]))]
+    assert spelt == ["ACG", "<unk>", "TTT"]
     model, rows = (
         EsmForMaskedLM.from_pretrained(tmp_path).eval().double(),
         [1, 0, 3, 3, 2, *map(theirs.index, ours[5:])],

@@ -113,9 +113,15 @@ def test_every_way_to_call_it_gives_the_same_ids_and_they_spell_the_sequence(tok
     assert [CLS, *tokenizer.encode_bases(base_codes(sequence)).tolist(), SEP] == ids
     assert tokenizer.encode_windows([base_codes(sequence)], np.ones(1)).input_ids.tolist() == ids
     assert tokenizer(sequence.lower().replace("t", "u"))["input_ids"] == ids
+    assert tokenizer(sequence.replace("T", "U"))["input_ids"] == ids
     assert tokenizer.decode(ids, skip_special_tokens=True) == sequence
     letters = tokenizer.token_bases.letters[ids].flatten().numpy()
     assert letters_of(letters[letters < 4]) == sequence
+
+
+def test_no_word_is_longer_than_32_bases_however_often_it_repeats():
+    words = LEARN([("CA" * 20) + "G"] * 3, 60).get_vocab().keys() - set(SPECIAL_TOKENS)
+    assert 16 < max(map(len, words)) <= 32
 
 
 def test_each_unknown_letter_is_one_unknown_token_of_one_base(tokenizer):

@@ -59,6 +59,16 @@ def test_many_windows_are_encoded_at_once_as_one_by_one():
     assert one_by_one.dtype == np.int64
 
 
+@pytest.mark.parametrize(("k", "stride"), [(1, 1), (4, 1), (4, 4)])
+def test_windows_of_any_lengths_are_encoded_together_as_one_by_one(k, stride):
+    tokenizer, rng = KmerTokenizer(k=k, stride=stride), np.random.default_rng(0)
+    windows = [rng.integers(0, 5, n).astype(np.uint8) for n in (9, 0, 3, 16, 4, 15, 1)]
+    found = tokenizer.encode_windows(windows, np.arange(7))
+    expected = [[CLS, *tokenizer.encode_bases(codes).tolist(), SEP] for codes in windows]
+    assert [ids.tolist() for ids in found.input_ids.split(found.lengths.tolist())] == expected
+    assert found.weights.tolist() == list(range(7))
+
+
 @pytest.mark.parametrize("weights", [np.ones(3), np.ones(1), np.ones((4, 1)), []])
 def test_each_window_has_one_weight(weights):
     windows = [base_codes("ACGTACGT")] * 4
