@@ -9,7 +9,7 @@ from scipy import stats
 
 from genomask.cli import app as cli
 from genomask.commands.motifs import enrichment as motifs
-from genomask.commands.motifs.enrichment import ANY, enrichment, motif_enrichment
+from genomask.commands.motifs.enrichment import ANY, CONTROLS, Enrichment, Outcome, enrichment, motif_enrichment
 from genomask.commands.motifs.matches import Motif, best_fraction, best_scores, log_odds
 from genomask.commands.motifs.word_pairs import canonical_words, word_pairs
 from genomask.errors import DataError, SettingsError
@@ -85,6 +85,16 @@ def test_random_matrices_pass_for_motifs_no_more_often_than_chance_has_it(monkey
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_controls")
+@pytest.mark.parametrize(("above", "verdict"), [(0, "So the top words are motifs"), (1, "The floor wins")])
+def test_of_two_questions_each_is_asked_at_half_the_level(above, verdict):
+    """One of 39 permuted sets above the real one is p 0.05, none is 0.025."""
+    controls = [Outcome(9, 0, 1.0)] * above + [Outcome(0, 0, 1.0)] * (CONTROLS - above)
+    found = Enrichment(pd.DataFrame(index=range(8)), Outcome(5, 0, 1.0), controls, 6, 100, 90, 0, 0.01)
+    assert found.p_more == pytest.approx((1 + above) / 40)
+    assert found.p_any == 1
+    assert verdict in found.sentence
+
+
 def test_a_random_ranking_finds_no_more_than_chance():
     p = p_values(lambda rng: rng.permutation(WORDS.astype(float)))
     assert_sub_uniform(p)

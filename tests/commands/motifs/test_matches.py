@@ -76,6 +76,13 @@ def test_permuted_motifs_keep_their_columns_and_are_new_ones_of_each_number():
     assert first != second
 
 
+def test_a_motif_is_never_dealt_as_its_reverse_complement():
+    motif = Motif("", "", np.eye(4)[[0, 3, 1, 2]])  # ATCG, of which another order is CGAT, the same on the other strand
+    dealt = {tuple(permuted([motif], number)[0].counts.argmax(1)) for number in range(200)}
+    assert len(dealt) == 24 - 2
+    assert not dealt & {(0, 3, 1, 2), (1, 2, 0, 3)}
+
+
 @pytest.mark.parametrize("counts", [np.ones((5, 4)), np.array([[1, 2, 3, 4]]), np.array([[9, 1, 1, 9], [1, 9, 9, 1]])])
 def test_a_motif_that_no_order_of_its_columns_changes_stays_as_it_is(counts):
     (dealt,) = permuted([Motif("", "", counts)], 0)

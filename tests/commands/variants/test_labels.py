@@ -32,6 +32,12 @@ def test_alts_without_a_label_or_a_score_are_left_out():
     assert labels.fault() == ""
 
 
+def test_a_deletion_is_no_change_of_equal_length():
+    labels = Labels(Criterion.parse("CLNSIG=bad"))
+    labels.note(VcfLine(1, b"", Variant("1", 1, ".", "GA", ("G", "TC", "GAA"), "CLNSIG=bad")), [Score(0.0)] * 3)
+    assert list(labels.equally_long) == [0, 1, 0]
+
+
 def test_scored_alts_of_neither_kind_or_of_both_are_counted():
     lines = [
         ("CLNSIG=bad/worse|other", ("A",), [Score(-2.0)]),
@@ -76,6 +82,26 @@ def test_kinds_of_change_have_rows_of_their_own_and_few_variants_no_interval():
     rows = [line for line in said.get().splitlines() if "(50.0%)" in line]
     assert [row.split()[0] for row in rows] == ["all", "SNVs", "insertions"]
     assert ["[too few]" in row for row in rows] == [False, False, True]  # four positives
+
+
+def test_a_kind_of_change_without_both_labels_has_no_row():
+    lines = [(f"CLNSIG={'bad' if n % 2 else 'good'}", ("A",), [Score(-float(n % 2))]) for n in range(12)]
+    lines += [("CLNSIG=bad", ("AT",), [Score(-1.0)])] * 6
+    table, _ = gathered("CLNSIG=bad:good", *lines).report()
+    assert [*map(str, table.columns[0].cells)] == ["all", "SNVs and MNVs"]
+
+
+def test_few_of_the_others_are_as_few_as_few_positives():
+    lines = [("CLNSIG=good" if n < 3 else "CLNSIG=bad", ("A",), [Score(-float(n))]) for n in range(20)]
+    *_, words = gathered("CLNSIG=bad:good", *lines).report()
+    assert "cannot be said of so few: 5 of each" in words
+
+
+def test_an_area_above_a_half_whose_interval_holds_it_shows_nothing():
+    lines = [(f"CLNSIG={'bad' if n % 2 else 'good'}", ("A",), [Score(float(-n))]) for n in range(20)]
+    table, words = gathered("CLNSIG=bad:good", *lines).report()
+    assert [str(cell)[:7] for cell in table.columns[3].cells] == ["0.550 ["]
+    assert "not shown that the model tells the two kinds apart" in words
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import io
 import math
 import random
 import re
+import shutil
 import sys
 import types
 
@@ -11,6 +12,7 @@ import pytest
 from rich.table import Table
 
 from genomask.cli import app as cli
+from genomask.commands.run_folder.folder import facts_of, write_config
 from genomask.commands.variants import variants as verb
 from genomask.commands.variants.output import HEADER_LINE
 from genomask.commands.variants.ranking import Criterion
@@ -198,3 +200,11 @@ def test_real_variants_are_scored_on_the_real_genome(shared_data, model_folder, 
     kept = gzip.decompress((tmp_path / "a.vcf.gz").read_bytes()).decode().replace(HEADER_LINE + "\n", "")
     assert all(math.isfinite(float(value)) for value in re.findall(r"GM_LLR=(.*)", kept))
     assert re.sub(r";GM_LLR=.*", "", kept).encode() == gzip.decompress(vcf.read_bytes())
+
+
+def test_a_window_is_as_long_as_those_that_the_models_run_trained_on(place, model_folder, quick_recipe, inputs):
+    run = place / "run"
+    shutil.copytree(model_folder, run / "model")
+    write_config(run, quick_recipe, inputs, facts_of(quick_recipe, ""))
+    assert any("in windows of 66 bases" in str(said) for said in ask(place, run / "model", window=0))  # 64 3-mers
+    assert any("in windows of 512 bases" in str(said) for said in ask(place, model_folder, window=0))  # 510
