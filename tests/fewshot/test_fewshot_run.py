@@ -1,13 +1,17 @@
 import json
 import resource
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import load_file, save_file
 
 from genomask.errors import DataError, SettingsError, UserError
 from genomask.fewshot import run
+from genomask.fewshot.correct import CorrectFile
 from genomask.fewshot.finetune import FineTuneSettings
 from genomask.fewshot.metrics import METRICS, score
 from genomask.fewshot.protocol import FewShotSettings
@@ -31,9 +35,11 @@ def quiet(done: int, total: int, text: str) -> None:
 
 @pytest.fixture
 def measure(model_folder, pool, test_task, tmp_path):
-    def measured(settings: FewShotSettings = QUICK, **changes) -> pd.DataFrame:
+    def measured(
+        settings: FewShotSettings = QUICK, folder=model_folder, test_task=test_task, **changes
+    ) -> pd.DataFrame:
         arguments = {"strategy": "genemask", "pretraining_seed": 7, "out": tmp_path, "progress": quiet, "pool": pool}
-        return run_fewshot(model_folder, test=test_task, settings=settings, **(arguments | changes))
+        return run_fewshot(folder, test=test_task, settings=settings, **(arguments | changes))
 
     return measured
 
@@ -55,9 +61,10 @@ def test_every_method_shot_and_draw_becomes_a_row(measure, model_folder, tmp_pat
 
 
 def test_seeds_that_all_train_on_the_whole_pool_share_one_training_set_and_no_draws_overlap(measure, pool, tmp_path):
-    uneven = replace(pool, sequences=pool.sequences[4:], labels=pool.labels[4:])  # 8 of one class, 12 of the other
+    uneven = replace(pool, sequences=pool.sequences[5:], labels=pool.labels[5:])  # 7 of one class, 12 of the other
     table = measure(replace(QUICK, whole=True, draws=2), pool=uneven)
-    assert set(table["n_train"]) == {20}
+    assert set(table["n_train"]) == {19}
+    assert table["method"].tolist() == ["kmer-logreg", "probe"]  # in which nothing is drawn: one row each
     summary = pd.read_csv(tmp_path / "summary.csv")
     assert set(summary["shot"]) == {10}  # more than the rarest class has
     assert not summary["draws_overlap"].any()
@@ -109,6 +116,53 @@ def test_other_settings_data_or_weights_are_refused(measure, pool, tmp_path):
     with pytest.raises(SettingsError, match="another task 'toy'"):
         measure(pool=replace(pool, sequences=pool.sequences[::-1], labels=pool.labels[::-1]))
     assert (tmp_path / "results.csv").read_bytes() == before
+
+
+KMERS = replace(QUICK, shots=(12,), methods=("kmer-logreg",))
+ONE_PROBE = replace(QUICK, shots=(12,), methods=("probe",))
+
+
+def test_another_test_or_another_set_that_chooses_the_epoch_is_refused(measure, pool, test_task):
+    measure(KMERS, valid=pool)
+    for other in ({"test_task": replace(test_task, labels=1 - test_task.labels), "valid": pool}, {"valid": test_task}):
+        with pytest.raises(SettingsError, match="another task 'toy'"):
+            measure(KMERS, **other)
+    measure(KMERS, valid=pool)
+
+
+def test_other_weights_and_another_precision_are_refused(measure, model_folder, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(model_folder, tmp_path / "model"))
+    measure(ONE_PROBE, folder=folder)
+    weights = load_file(folder / "model.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "scoring_precision", lambda _: "bf16")
+        with pytest.raises(SettingsError, match=r"another inference 'precision' \(fp32, now bf16\)"):
+            measure(ONE_PROBE, folder=folder)
+    save_file({name: x + 1e-3 for name, x in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(SettingsError, match="another model"):
+        measure(ONE_PROBE, folder=folder)
+
+
+def test_labels_of_the_test_may_be_numbered_otherwise(measure, test_task, tmp_path):
+    turned = replace(test_task, classes=test_task.classes[::-1], labels=1 - test_task.labels)
+    pd.testing.assert_frame_equal(measure(KMERS, test_task=turned, out=tmp_path / "turned"), measure(KMERS))
+
+
+def test_what_was_right_lies_beside_each_score(measure, tmp_path):
+    table = measure(KMERS)
+    cells = [Cell(*row) for row in table[list(Cell._fields)].itertuples(index=False, name=None)]
+    correct = CorrectFile(tmp_path).of(cells, 60)
+    assert [correct[cell].mean() for cell in cells] == pytest.approx(table["accuracy"].tolist())
+    assert table["accuracy"].min() > 0.6
+
+
+def test_the_untrained_twin_is_drawn_by_the_pretraining_seed(measure, tmp_path):
+    asked = replace(QUICK, shots=(12,), methods=("probe", "random-init"))
+    scores = {}
+    for name, seed in (("a", 7), ("b", 8), ("again", 7)):
+        table = measure(asked, pretraining_seed=seed, out=tmp_path / name).set_index("method")
+        scores[name] = table.loc["random-init/probe", list(METRICS)].tolist()
+    assert scores["a"] == scores["again"] != scores["b"]
 
 
 def test_the_digest_of_a_task_changes_with_its_sequences_its_labels_and_what_they_are_called(pool):

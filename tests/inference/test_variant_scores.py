@@ -139,12 +139,11 @@ def test_variants_are_scored_alike_alone_and_together_in_any_order(sites, monkey
 
 
 def test_windows_go_through_the_model_by_its_budget_of_tokens(sites, monkeypatch):
-    sizes, original = [], VariantScorer._by_kmers
-    spy = lambda self, windows: sizes.append(len(windows)) or original(self, windows)  # noqa: E731
-    monkeypatch.setattr(VariantScorer, "_by_kmers", spy)
+    model, sizes = a_model(3), []
+    model.register_forward_pre_hook(lambda _, __, given: sizes.append(len(given["input_ids"])), with_kwargs=True)
     monkeypatch.setitem(TOKENS_AT_ONCE, "cpu", 3 * WIDTH)  # 34 3-mers and two ends a window
-    scorer(sites, a_model(3), 3).scores(VARIANTS[:7])
-    assert max(sizes) == 3
+    scorer(sites, model, 3).scores(VARIANTS[:7])
+    assert max(sizes) == 3 * WIDTH
 
 
 def test_one_change_has_one_score_however_it_is_written(sites):
