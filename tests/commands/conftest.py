@@ -8,7 +8,7 @@ from quick_settings import QUICK
 
 from genomask.commands.demo.simulate import SimulatedFiles, SimulationSettings, simulate
 from genomask.data.opening import Inputs
-from genomask.masking import simulation
+from genomask.masking.rates import simulation
 from genomask.recipe import GenomeRecipe, load_recipe
 
 

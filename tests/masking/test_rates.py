@@ -16,11 +16,11 @@ from genomask.masking import (
     account,
     build_strategy,
     rates,
-    simulation,
     strategy,
     tokens_drawn,
 )
-from genomask.masking.simulation import Simulation, Windows, of_even_bases
+from genomask.masking.rates import simulation
+from genomask.masking.rates.simulation import Simulation, Windows, of_even_bases
 from genomask.masking.strategies.fixed_span import visible
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "my_masks.py"

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from genomask.errors import SettingsError
 from genomask.files.cache import cache_errors, default_cache, recall, remember
-from genomask.masking import simulation
 from genomask.masking.built import BuiltStrategy
+from genomask.masking.rates import simulation
+from genomask.masking.rates.simulation import Simulation, Windows
 from genomask.masking.registry import array_of, number_to
-from genomask.masking.simulation import Simulation, Windows
 from genomask.settings.ranges import LARGE, require_one_of
 from genomask.types import TokenBases
 
