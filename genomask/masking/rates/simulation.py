@@ -46,9 +46,7 @@ class Simulation:
         self.cu_seqlens = torch.arange(n + 1) * self.n_tokens
         self._batch = checked(self.input_ids, self.cu_seqlens, self.keys, tokens)
         self._n_bases_of = tokens.n_bases[self.input_ids]
-        overlap = tokens.k - tokens.stride
-        before_the_last = (self._n_bases_of - overlap).clamp(min=0).view(n, -1).sum(1)
-        self._lengths = torch.where(before_the_last > 0, before_the_last + overlap, 0)  # (n,) bases of each
+        self._lengths = tokens.places(input_ids)[1].amax(1)  # (n,) bases of each
         self.n_bases = float(self._lengths.double().mean())
         self._maskable = tokens.maskable[self.input_ids]
 
@@ -170,8 +168,7 @@ def _sums(x: Tensor, bounds: Tensor) -> Tensor:
 
 
 def _expectation(y: Tensor, controls: Tensor) -> tuple[float, float]:
-    """Mean of y (n,) where every control were 0, its expectation, with its standard error: the intercept of their
-    regression."""
+    """Mean of y (n,) where every control were 0, its expectation, and its error: the intercept of their regression."""
     design = torch.cat([torch.ones(len(y), 1, dtype=torch.float64), controls], 1)
     solution = torch.linalg.lstsq(design, y[:, None], driver="gelsd").solution
     unexplained = y - (design @ solution).squeeze(1)
