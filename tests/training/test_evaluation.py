@@ -19,6 +19,7 @@ from genomask.masking.plan import build_plan
 from genomask.training import evaluation
 from genomask.training.baselines import markov_bits
 from genomask.training.batches import Batches
+from genomask.training.distributed import World, being
 from genomask.training.evaluation import evaluate, prepare_evaluation
 from genomask.types import IGNORE
 
@@ -235,3 +236,22 @@ def test_the_flank_floor_counts_the_hidden_bases_under_a_masked_token(genome, k,
             hidden_under += [sum(start + n not in told for n in range(k)) for start in masked]
     floor = np.mean(hidden_under) * scored.baselines.order_0_bits * math.log(2)
     assert scored.baselines.flank_floor_nats == pytest.approx(floor, rel=0.02)  # fewer at the ends
+
+
+def test_each_of_several_processes_scores_a_part_and_all_get_the_row_that_one_alone_would(genome, monkeypatch):
+    monkeypatch.setattr(evaluation, "WINDOWS_AT_ONCE", 2)
+    scored, model = prepared(genome, 3, 1), Hashed(5 + 4**3 + PADDING)
+    alone = evaluate(model, scored, CPU, "fp32")
+    told = [[], []]
+
+    def row_of(rank, add_up):
+        with being(World(rank, 2)), monkeypatch.context() as patch:
+            patch.setattr(evaluation.distributed, "add_up", add_up)
+            return evaluate(model, scored, CPU, "fp32")
+
+    for rank, own in enumerate(told):
+        assert row_of(rank, lambda part, own=own: own.append(part.clone()) or part) != alone
+    sums = [one + other for one, other in zip(*told, strict=True)]
+    for rank in (0, 1):
+        together = iter(sums)
+        assert row_of(rank, lambda part, together=together: part.copy_(next(together))) == alone

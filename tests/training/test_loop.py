@@ -7,9 +7,10 @@ import torch
 
 from genomask.masking import MaskAccount
 from genomask.training import loop
+from genomask.training.checkpoint_state import Best
 from genomask.training.distributed import World, being
 from genomask.training.finite import StepResult
-from genomask.training.loop import one_step
+from genomask.training.loop import consider_best, one_step, save
 from genomask.training.optimizer import OptimizerSettings
 
 
@@ -40,3 +41,26 @@ def test_dropout_is_drawn_anew_for_each_seed_step_and_process_and_the_same_again
     assert len(set(seeds)) == 8
     torch.manual_seed(7)
     assert [seed_of(**each) for each in asked] == seeds
+
+
+@pytest.mark.parametrize("name", ["eval_bits_per_hidden_base", "eval_loss_nats_per_masked_token"])
+def test_the_best_evaluation_is_the_first_of_the_lowest_bits_or_without_them_of_the_lowest_loss(name):
+    state, found = SimpleNamespace(best=None), []
+    for done, score in enumerate([2.0, 1.9, 1.95, 1.9, 1.8], start=1):
+        state.done = done
+        falling = {"eval_loss_nats_per_masked_token": 5.0 - done} if name != "eval_loss_nats_per_masked_token" else {}
+        found.append(consider_best(state, {**falling, name: score}))
+    assert found == [True, True, False, False, True]
+    assert state.best == Best(5, 1.8)
+
+
+def test_a_checkpoint_spares_the_best_one_and_is_the_main_processs():
+    run, state, asked = SimpleNamespace(model=None), SimpleNamespace(optimizer=None, progress="now", best=None), []
+    state.metrics = SimpleNamespace(sync=None)
+    writer = SimpleNamespace(save=lambda *given, first: asked.append(given[2:]))
+    save(run, state, writer)
+    state.best = Best(5, 1.8)
+    save(run, state, writer)
+    with being(World(1, 2)):
+        save(run, state, writer)
+    assert asked == [("now", ()), ("now", (5,))]

@@ -440,6 +440,20 @@ def test_where_too_few_arms_are_left_nothing_is_compared(comparison, monkeypatch
     assert not (comparison.out / "results.csv").exists()
 
 
+def test_without_the_control_nothing_is_compared_however_many_others_there_are(comparison, monkeypatch):
+    three = dataclasses.replace(comparison, strategies=("uniform", "random-span", "contiguous"), seeds=1)
+    arms_that(monkeypatch, {"random-span/seed 0": "no"})
+    with pytest.raises(TrainingError, match="nothing is left to compare: arm random-span/seed 0 failed"):
+        compare(three)
+
+
+def test_draws_that_must_share_examples_are_marked_in_the_summary(comparison, monkeypatch):
+    arms_that(monkeypatch, {})
+    wide = FewShotSettings(shots=(1, 10), draws=30, methods=("kmer-logreg", "probe"))
+    summary = compare(dataclasses.replace(comparison, fewshot=wide, seeds=1)).summary
+    assert summary.groupby("shot")["draws_overlap"].unique().explode().to_dict() == {1: False, 10: True}
+
+
 def test_the_command_ends_badly_where_an_arm_failed_but_writes_the_report(comparison, monkeypatch, capsys):
     arms_that(monkeypatch, {"uniform/seed 1": "the disk is on fire"})
     outcome = compare(comparison)
@@ -576,6 +590,9 @@ def test_a_task_that_does_not_serve_is_refused_before_anything_runs(comparison, 
     task.write_text("sequence\tlabel\nACGT\t0\n")
     with pytest.raises(DataError, match=r"broken\.tsv"):
         compare(dataclasses.replace(comparison, pool=task))
+    task.write_text(comparison.test.read_text().rstrip() + "\nACGTACGT\tunheard-of\n")
+    with pytest.raises(DataError, match="label 'unheard-of' is not in the training file"):
+        compare(dataclasses.replace(comparison, test=task))
     with pytest.raises(DataError, match="500-shot needs 500"):
         compare(dataclasses.replace(comparison, fewshot=FewShotSettings(shots=(500,), methods=("probe",))))
     assert not comparison.out.exists()

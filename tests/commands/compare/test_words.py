@@ -11,6 +11,7 @@ from genomask.commands.compare.comparison import Outcome
 from genomask.commands.compare.page import write_comparison_page
 from genomask.commands.compare.words import headline, result, terminal_parts
 from genomask.commands.demo.demo import pretraining_gain
+from genomask.data.bases import letters_of
 from genomask.data.opening import Inputs
 from genomask.data.tasks import read_task
 from genomask.fewshot.correct import CorrectFile
@@ -19,6 +20,7 @@ from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.results import Cell
 from genomask.fewshot.summary import summarise
 from genomask.report.leak_rows import TITLE
+from genomask.report.meaning import LOSS, last_scores
 
 METHODS = ("probe", "kmer-logreg", "random-init")
 BASELINES = {
@@ -148,3 +150,51 @@ def test_accuracies_are_shown_without_the_test_sequences_that_may_have_been_seen
     page = write_comparison_page(made)
     assert TITLE in page.read_text()
     assert any(getattr(part, "title", None) and TITLE in str(part.title) for part in result(made, page))
+
+
+def test_differences_are_the_arms_less_the_controls_at_each_seed_and_in_each_cell(outcome):
+    made = outcome(seeds=3)
+    assert made.seed_differences("probe") == {"genemask": pytest.approx([-0.02, -0.022, -0.024])}
+    cells = made.cells("probe")
+    assert set(cells["strategy"]) == {"genemask"}
+    assert cells["difference"].tolist() == pytest.approx([-0.022, -0.022])
+
+
+def test_figures_of_pretraining_are_means_over_seeds_of_as_many_evaluations_as_all_arms_have(outcome, monkeypatch):
+    monkeypatch.setattr("genomask.commands.compare.page.environment_of", lambda _: {})
+    made = outcome(seeds=3)
+    for seed, (loss, masked) in enumerate([(2.0, 0.1), (2.5, 0.2), (3.6, 0.3)]):
+        made.runs[f"genemask/seed {seed}"] = run(loss).replace({"tokens_masked_fraction": {0.15: masked}})
+    [_, row] = made.pretraining()["genemask"][0], made.arm_means("probe").set_index("strategy").loc["genemask"]
+    assert row["tokens_masked_fraction"] == pytest.approx(0.2)
+    assert last_scores(made.pretraining()["genemask"][0]).mean[LOSS] == pytest.approx(2.7)
+    twice = pd.concat([run(2.7), run(2.6).assign(step=200)])
+    made.runs.update({name: twice for name in made.runs if name.startswith("random-span")})
+    assert "Mean over seeds, the only evaluation." in write_comparison_page(made).read_text()
+
+
+def test_always_guessing_gets_what_the_test_gives_and_not_the_pool(outcome, tmp_path):
+    plain = outcome()
+    header, *rows = plain.comparison.test.read_text().splitlines()
+    label = rows[0].split("\t")[-1]
+    of_one = [row for row in rows if row.split("\t")[-1] == label]
+    others = [row for row in rows if row.split("\t")[-1] != label]
+    test = tmp_path / "test.tsv"
+    test.write_text("\n".join([header, *of_one[:30], *others[:10], ""]))
+    made = replace(plain, comparison=replace(plain.comparison, test=test))
+    assert [guess.accuracy for guess in made.guesses.values()] == [0.75]
+
+
+def test_what_pretraining_may_have_seen_is_left_out_too(outcome, tmp_path):
+    plain = outcome()
+    trained = plain.arms[0].recipe.training_bases(plain.comparison.inputs)
+    start = trained.intervals[0][0]
+    seen = letters_of(trained.codes[start : start + 100])
+    test = tmp_path / "test.tsv"
+    columns = dict.fromkeys(plain.comparison.test.read_text().splitlines()[0].split("\t"), "")
+    label = read_task(plain.comparison.test).classes[0]
+    row = "\t".join((columns | {"sequence": seen, "label": label}).values())
+    test.write_text(f"{plain.comparison.test.read_text().rstrip()}\n{row}\n")
+    made = replace(plain, comparison=replace(plain.comparison, test=test))
+    assert [sentence.split(" of ")[0] for sentence in made.seen.sentences] == ["0", "1"]
+    assert "Left out" in made.seen.caption  # something was found, though no arm here kept what it got right
