@@ -64,8 +64,13 @@ def windows_at(starts: np.ndarray, bases: int) -> np.ndarray:
 
 
 def _place(usable: np.ndarray, bases: int, count: int, room: int, seed: int) -> np.ndarray:
-    """Starts of at most `count` windows, as many as leave training `room` bases in a row."""
+    """Starts of at most `count` windows that leave training `room` bases in a row.
+
+    Where windows spread over all bases would not, the longest run keeps its first `room`, whatever the seed.
+    """
     starts = place_evenly(usable, bases, count, seed)
-    while len(starts) and longest(subtract(usable, windows_at(starts, bases))) < room:
-        starts = place_evenly(usable, bases, len(starts) // 2, seed)
-    return starts
+    if longest(subtract(usable, windows_at(starts, bases))) >= room:
+        return starts
+    longest_start = usable[np.argmax(usable[:, 1] - usable[:, 0]), 0]
+    kept = np.array([[longest_start, longest_start + room]])
+    return place_evenly(subtract(usable, kept), bases, count, seed)

@@ -229,11 +229,20 @@ def test_a_small_genome_gives_one_validation_window_and_none_where_training_woul
     assert "0 validation windows" in caplog.text
 
 
-def test_validation_may_leave_training_a_single_window_and_no_more():
+@pytest.mark.parametrize("seed", range(30))
+def test_validation_may_leave_training_a_single_window_and_no_more(seed):
     genome = genome_of(random_sequence(510, 1), random_sequence(3_600, 2))
-    drawn = GenomeWindows(genome, WindowSettings(max_tokens=3_600), KmerTokenizer(1), seed=2)
+    drawn = GenomeWindows(genome, WindowSettings(max_tokens=3_600), KmerTokenizer(1), seed=seed)
     assert drawn.validation_starts.tolist() == [0]
     assert drawn.training.tolist() == [[510, 4_110]]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_validation_makes_way_for_the_only_window_that_a_run_can_train_on(seed):
+    genome = genome_of(random_sequence(4_200, 1))
+    drawn = GenomeWindows(genome, WindowSettings(max_tokens=3_600), KmerTokenizer(1), seed=seed)
+    assert len(drawn.validation_starts) == 1
+    assert (drawn.training[:, 1] - drawn.training[:, 0]).max() >= 3_600
 
 
 CONTIGS = [random_sequence(300, i) for i in range(60)]
