@@ -9,9 +9,7 @@ forward pass keeps for the backward one, and on CUDA also the peak.
 """
 
 import math
-import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,15 +18,8 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from machine import (
-    allocator_environment,
-    describe_machine,
-    machine_name,
-    run_script,
-    runs_under,
-    save,
-    without_allocator,
-)
+from allocators import run_under, runs_under
+from machine import describe_machine, machine_name, run_script, save
 from runners import GIB, Entry, Runner, start_all, turns_of
 from sides import SHAPES, Config, Precision, Shape, Side
 from tables import section
@@ -58,8 +49,7 @@ def main(
 ) -> None:
     """Time all sides, print the table and write the JSON."""
     if device == "cpu" and not runs_under("kept"):  # memory that is given back and taken again hides everything else
-        environment = without_allocator(dict(os.environ)) | allocator_environment("kept")
-        sys.exit(subprocess.run([sys.executable, *sys.argv], env=environment).returncode)
+        sys.exit(run_under("kept", [sys.executable, *sys.argv]))
     torch.set_num_threads(threads)
     where, shape = choose_device(device), SHAPES[config]
     shape = Shape(**{**vars(shape), "sequences": sequences or shape.sequences})

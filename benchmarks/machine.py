@@ -1,9 +1,8 @@
-"""What a figure was measured on, and under which memory allocator; plain JSON values out.
+"""What a figure was measured on, as plain JSON values; and what every script begins and ends with.
 
 python benchmarks/machine.py --device cuda --out machine.json
 """
 
-import ctypes.util
 import json
 import os
 import platform
@@ -18,15 +17,12 @@ import torch
 import typer
 
 import genomask
-from genomask.errors import SettingsError, UserError, disk_sentence
+from genomask.errors import UserError, disk_sentence
 from genomask.files.atomic import atomic_write
 from genomask.machine import processor
 from genomask.terminal.console import say_error
 from genomask.training.device import choose_device
 from genomask.training.environment import package_versions
-
-MALLOC = {"MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_MMAP_MAX_": "0"}
-"""glibc keeps freed memory for the next step instead of giving it back to the system."""
 
 
 def main(
@@ -68,31 +64,6 @@ def machine_name(machine: dict) -> str:
     """The GPU's or the processor's name, with its model, as part of a file name."""
     name = machine["processor"] if machine["device"] == "cpu" else machine["device"]
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
-def allocator_environment(name: str) -> dict[str, str]:
-    """Environment variables of 'kept', 'default' or 'tcmalloc'; SettingsError where it is not installed."""
-    if name == "kept":
-        return MALLOC
-    if name == "default":
-        return {}
-    library = ctypes.util.find_library("tcmalloc_minimal")
-    if name != "tcmalloc" or library is None:
-        raise SettingsError(
-            f"allocator {name!r} is not here; kept, default, tcmalloc (apt install libtcmalloc-minimal4)"
-        )
-    return {"LD_PRELOAD": library}
-
-
-def runs_under(name: str) -> bool:
-    """Does this very process run under that allocator?"""
-    ours = {key: os.environ[key] for key in (*MALLOC, "LD_PRELOAD") if key in os.environ}
-    return ours == allocator_environment(name)
-
-
-def without_allocator(environment: dict[str, str]) -> dict[str, str]:
-    """The environment less what chooses an allocator."""
-    return {key: value for key, value in environment.items() if key not in (*MALLOC, "LD_PRELOAD")}
 
 
 def run_script(main: Callable[..., None]) -> None:

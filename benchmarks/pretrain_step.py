@@ -9,9 +9,7 @@ rounds of peer seconds / our seconds on the same batch.
 On a GPU: gpu_step.py.
 """
 
-import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable
 from itertools import product
@@ -20,16 +18,9 @@ from typing import Annotated, get_args
 
 import torch
 import typer
+from allocators import run_under, runs_under
 from ceiling import matmul_ceiling
-from machine import (
-    allocator_environment,
-    describe_machine,
-    machine_name,
-    run_script,
-    runs_under,
-    save,
-    without_allocator,
-)
+from machine import describe_machine, machine_name, run_script, save
 from mixes import MIXES, Batch, draw_batch
 from sides import OURS, PEERS, SHAPES, Config, Precision, Side, build_sides, parameters, trainer
 from tables import STRICTEST, section
@@ -67,8 +58,7 @@ def main(
         options = ["--config", one_config, "--precision", one_precision, "--allocator", one_allocator]
         options += ["--backend", backend, "--rounds", str(rounds), "--threads", str(threads)]
         options += ["--compile"] if compiled else []
-        environment = without_allocator(dict(os.environ)) | allocator_environment(one_allocator)
-        if failed := subprocess.run([sys.executable, __file__, *options], env=environment).returncode:
+        if failed := run_under(one_allocator, [sys.executable, __file__, *options]):
             sys.exit(failed)  # it has said why
 
 

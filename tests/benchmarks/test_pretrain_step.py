@@ -95,16 +95,3 @@ def test_the_verdict_comes_from_cpu_seconds_where_the_wall_clock_is_noisy(bench,
     (fastest,) = (sentence for sentence in sentences if "goal" in sentence)
     assert f"ours is {1.5 if clock == 'wall clock' else 2.5:.2f} x HF ModernBERT, sparse prediction (" in fastest
     assert fastest.endswith(f"; the fastest peer, goal 2.3: {answer})")
-
-
-def test_an_allocator_is_known_by_its_environment(bench, monkeypatch):
-    for name in (*bench.machine.MALLOC, "LD_PRELOAD"):
-        monkeypatch.delenv(name, raising=False)
-    assert bench.machine.runs_under("default")
-    assert not bench.machine.runs_under("kept")
-    for name, value in bench.machine.allocator_environment("kept").items():
-        monkeypatch.setenv(name, value)
-    assert bench.machine.runs_under("kept")
-    assert bench.machine.without_allocator({"MALLOC_MMAP_MAX_": "0", "LD_PRELOAD": "x", "HOME": "y"}) == {"HOME": "y"}
-    with pytest.raises(bench.machine.SettingsError, match="'jemalloc' is not here"):
-        bench.machine.allocator_environment("jemalloc")
