@@ -83,8 +83,6 @@ def test_random_matrices_pass_for_motifs_no_more_often_than_chance_has_it(monkey
         assert np.mean(np.array(p) <= 0.2) < 0.2 + 3 * np.sqrt(0.2 * 0.8 / len(p))
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("few_controls")
 @pytest.mark.parametrize(("above", "verdict"), [(0, "So the top words are motifs"), (1, "The floor wins")])
 def test_of_two_questions_each_is_asked_at_half_the_level(above, verdict):
     """One of 39 permuted sets above the real one is p 0.05, none is 0.025."""
@@ -95,6 +93,8 @@ def test_of_two_questions_each_is_asked_at_half_the_level(above, verdict):
     assert verdict in found.sentence
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_controls")
 def test_a_random_ranking_finds_no_more_than_chance():
     p = p_values(lambda rng: rng.permutation(WORDS.astype(float)))
     assert_sub_uniform(p)
