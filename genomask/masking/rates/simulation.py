@@ -15,9 +15,8 @@ from genomask.errors import SettingsError
 from genomask.hashing import Purpose, below, hash64
 from genomask.masking.accounting import account_each
 from genomask.masking.built import BuiltStrategy
-from genomask.masking.jit import Array, jit
+from genomask.masking.jit import Array, draw, jit, key_for, limit_of
 from genomask.masking.packed import Packed, checked
-from genomask.masking.sequence import Settings, centres, hide_base, open_sequence, tokens_drawn, write_spans
 from genomask.types import TokenBases
 
 LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 26, 34, 45, 60, 85, 120, 170, 250, 350, 505, 1000, 4000)
@@ -46,7 +45,9 @@ class Simulation:
         self.cu_seqlens = torch.arange(n + 1) * self.n_tokens
         self._batch = checked(self.input_ids, self.cu_seqlens, self.keys, tokens)
         self._n_bases_of = tokens.n_bases[self.input_ids]
-        self._lengths = tokens.places(input_ids)[1].amax(1)  # (n,) bases of each
+        start, stop = tokens.places(input_ids)
+        self._start, self._stop = start.flatten(), stop.flatten()
+        self._lengths = stop.amax(1)  # (n,) bases of each
         self.n_bases = float(self._lengths.double().mean())
         self._maskable = tokens.maskable[self.input_ids]
 
@@ -69,8 +70,8 @@ class Simulation:
         They are made of the centres and of the tokens drawn: how many there are, their square, whether the number of
         centres is odd (of which the number of long spans is made), and the fraction of tokens that a centre covers.
         """
-        settings = Settings(np.array([probability]), np.zeros(0), self._batch.vocabulary, on_copies=False)
-        counts, covered = _draws(self._batch, settings)
+        bases = self._start.numpy(), self._stop.numpy(), self._lengths.numpy()
+        counts, covered = _draws(self._batch, *bases, limit_of(probability))
         n_centres, n_drawn = torch.from_numpy(counts).double().unbind(1)
         columns = []
         for n_draws, places in ((n_centres, self._lengths), (n_drawn, n_maskable)):
@@ -84,17 +85,29 @@ class Simulation:
 
 
 @jit
-def _draws(batch: Packed, settings: Settings) -> tuple[Array, Array]:
-    """(n, 2) int64 centres and drawn maskable tokens of each sequence; (T,) int32 above 0 where a centre is covered."""
-    counts, covered = np.empty((len(batch.keys), 2), dtype=np.int64), np.empty(len(batch.input_ids), dtype=np.int32)
-    for s in range(len(counts)):
-        sequence = open_sequence(batch, s, settings)
-        found = centres(sequence)
-        for centre in found:
-            hide_base(sequence, centre)
-        write_spans(sequence, covered[batch.bounds[s] : batch.bounds[s + 1]])
-        counts[s, 0], counts[s, 1] = len(found), np.sum(tokens_drawn(sequence) & sequence.maskable)
-    return counts, np.minimum(covered, 1)
+def _draws(batch: Packed, start: Array, stop: Array, lengths: Array, limit: np.uint64) -> tuple[Array, Array]:
+    """(n, 2) int64 centres and drawn maskable tokens of each sequence; (T,) bool where a token covers a centre.
+
+    Given the bases [start, stop) of each token (T,) and those of each sequence (n,). No sequence is opened for it: of
+    short ones that takes far longer than their draws.
+    """
+    counts, covered = np.zeros((len(lengths), 2), dtype=np.int64), np.empty(len(start), dtype=np.bool_)
+    last_centre = np.empty(lengths.max() + 1, dtype=np.int64)  # before each base
+    for s in range(len(lengths)):
+        centres, drawn = key_for(batch.keys[s], Purpose.CENTRE), key_for(batch.keys[s], Purpose.TOKEN)
+        last = -1
+        for base in range(lengths[s]):
+            last_centre[base] = last
+            is_centre = draw(centres, base) < limit
+            last = base if is_centre else last
+            counts[s, 0] += is_centre
+        last_centre[lengths[s]] = last
+        first = batch.bounds[s]
+        for t in range(first, batch.bounds[s + 1]):
+            maskable = batch.vocabulary.maskable[batch.input_ids[t]]
+            covered[t] = maskable & (last_centre[stop[t]] >= start[t])
+            counts[s, 1] += maskable & (draw(drawn, t - first) < limit)
+    return counts, covered
 
 
 def simulation_keys(n: int, n_tokens: int) -> Tensor:
