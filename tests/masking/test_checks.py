@@ -111,7 +111,8 @@ def tokens_beyond(sequence):
 
 @strategy("drawn")
 def drawn(sequence):
-    sequence.masked[:] = tokens_drawn(sequence)
+    for t, is_drawn in enumerate(tokens_drawn(sequence)):
+        sequence.masked[t] = is_drawn
 
 @strategy("interpreted")
 def interpreted(sequence, *, words: str = "x"):
@@ -129,7 +130,8 @@ def scribbles(sequence):
     sequence.vocabulary.maskable[:] = True
     sequence.vocabulary.n_bases[:] = 10**9
     sequence.scores[:] = 0
-    sequence.masked[:] = drawn
+    for t in range(len(drawn)):
+        sequence.masked[t] = drawn[t]
     hide_base(sequence, 3)
 
 @strategy("scribbles-interpreted")
@@ -139,7 +141,8 @@ def scribbles_interpreted(sequence):
 
 @strategy("writes-marks-alone")
 def writes_marks_alone(sequence):
-    sequence.masked[:] = tokens_drawn(sequence)
+    for t, is_drawn in enumerate(tokens_drawn(sequence)):
+        sequence.masked[t] = is_drawn
     hide_base(sequence, 3)
 
 @strategy("half")
