@@ -69,8 +69,8 @@ def flex_on_cpu(monkeypatch):
 
 def tiny_model(**changes):
     torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-    return MosaicBertForMaskedLM(MosaicBertConfig(vocab_size=20, hidden_dropout_prob=0.0, **sizes, **changes)).train()
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24} | changes
+    return MosaicBertForMaskedLM(MosaicBertConfig(vocab_size=20, hidden_dropout_prob=0.0, **sizes)).train()
 
 
 def batch_of(seed, sequences=5):
@@ -91,13 +91,13 @@ def gradients(model, batches):
 
 @pytest.mark.usefixtures("flex_on_cpu")
 @pytest.mark.parametrize(
-    ("positions", "bf16"),
-    [pytest.param("alibi", True, marks=pytest.mark.processor), ("alibi-directed", False), ("learned", False)],
+    ("positions", "layers", "bf16"),
+    [pytest.param("alibi", 1, True, marks=pytest.mark.processor), ("alibi-directed", 2, False), ("learned", 1, False)],
 )
 def test_one_whole_graph_serves_every_batch_of_a_fixed_shape_with_the_loss_and_gradients_of_the_free_one(
-    positions, bf16
+    positions, layers, bf16
 ):
-    model = tiny_model(positions=positions, attention_backend="flex")
+    model = tiny_model(positions=positions, num_hidden_layers=layers, attention_backend="flex")
     compiled = torch.compile(model, fullgraph=True, dynamic=False, backend="eager")
     split = 0
     for seed in range(3):

@@ -1,8 +1,6 @@
 import gzip
 import itertools
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -133,10 +131,3 @@ def test_other_files_are_refused_in_one_sentence(tmp_path, content, words):
         read_jaspar(tmp_path / "a.jaspar")
     assert "a.jaspar" in str(refused.value)
     assert "\n" not in str(refused.value)
-
-
-@pytest.mark.slow
-def test_biopython_is_loaded_only_to_read_motifs():
-    code = "import sys, genomask.commands.motifs.enrichment; print(sorted(m for m in sys.modules if m == 'Bio'))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "[]"
