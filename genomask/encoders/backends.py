@@ -27,18 +27,24 @@ C_COMPILERS = ("gcc", "clang")
 
 
 def _runs_flash(device: torch.device) -> bool:
-    return find_spec("flash_attn") is not None and _is_recent(device)
+    return is_installed("flash_attn") and _is_recent(device)
 
 
 def _runs_flex(device: torch.device) -> bool:
-    return find_spec("triton") is not None and builds_c() and _is_recent(device)
+    return is_installed("triton") and builds_c() and _is_recent(device)
 
 
 def _is_recent(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= OLDEST
 
 
-@cache  # it is asked at each forward pass
+@cache  # this and the next are asked at each forward pass
+def is_installed(package: str) -> bool:
+    """Whether the package can be imported; looked for once, for where there is none all of sys.path is searched."""
+    return find_spec(package) is not None
+
+
+@cache
 def builds_c() -> bool:
     """Whether this machine has what Triton builds with."""
     has_compiler = "CC" in os.environ or any(map(shutil.which, C_COMPILERS))

@@ -14,7 +14,7 @@ def machine(monkeypatch):
 
     def of(packages, capability=(9, 0), builds_c=True):
         monkeypatch.setattr(backends, "builds_c", lambda: builds_c)
-        monkeypatch.setattr(backends, "find_spec", lambda name: name if name in packages else None)
+        monkeypatch.setattr(backends, "is_installed", lambda name: name in packages)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
 
     return of

@@ -134,7 +134,7 @@ def test_nobody_asked_means_the_configs_own_backend_and_names_are_not_saved(tmp_
     ],
 )
 def test_attention_that_is_not_there_is_refused_when_it_is_asked_for(name, message, monkeypatch):
-    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    monkeypatch.setattr(backends, "is_installed", lambda name: False)
     with pytest.raises(SettingsError, match=message):
         tiny_model().set_attn_implementation(name)
     with pytest.raises(SettingsError, match=message):
