@@ -66,11 +66,14 @@ def nothing_is_timed() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither read nor fill the cache of the person who runs them; side by side, all processes share one."""
+    """Tests neither read nor fill the cache of the person who runs them.
+
+    The processes of one run share one, and so do several runs of the same code where TESTS_CACHE names it.
+    """
     folder = tmp_path_factory.getbasetemp()
     shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GENOMASK_CACHE", str(shared / "cache"))
+        patch.setenv("GENOMASK_CACHE", os.environ.get("TESTS_CACHE", str(shared / "cache")))
         yield
 
 
