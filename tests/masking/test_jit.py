@@ -2,9 +2,10 @@
 
 import hashlib
 import importlib
+import json
+import multiprocessing
 import os
 import runpy
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,38 +42,44 @@ def test_a_strategy_is_found_again_and_never_taken_for_another():
     assert compile_again("uniform") == 1
 
 
-MASKS = """
-import sys
-from test_jit import selected
-print(*map(selected, sys.argv[1:]))
-"""
 CENTRED = ("random-span", "genemask")
 """Strategies that call the same functions; two are enough for one to be found under the other's name."""
 
 
 def selected(name):
-    """Digest of the tokens that a strategy selects."""
+    """Digest of the tokens that a strategy selects, and whether its code was found."""
     tokens = kmer_tokens(3)
     strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=npmi_with_ties(3), match="none")
-    return hashlib.sha256(strategy.select(*kmer_batch(tokens)).numpy().tobytes()).hexdigest()
+    digest = hashlib.sha256(strategy.select(*kmer_batch(tokens)).numpy().tobytes()).hexdigest()
+    return digest, bool(STRATEGIES[name].machine_code[1].stats.cache_hits)
+
+
+def compile_apart_and_load_together(cache):
+    """Prints what processes that begin alike select: each strategy in one of its own, then both in one, as JSON."""
+    selected("contiguous")  # compiles what is of no strategy, once
+    common, apart, results = set(cache.rglob("*.nbc")), {}, []
+    for names in (CENTRED[:1], CENTRED[1:], CENTRED):
+        if names == CENTRED:
+            for file, content in apart.items():
+                file.write_bytes(content)
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            results += pool.map(selected, names)
+        for file in set(cache.rglob("*.nbc")) - common:
+            apart[file] = file.read_bytes()
+            file.unlink()
+    print(json.dumps(results))
 
 
 @pytest.mark.slow
 def test_what_several_processes_compiled_is_right_where_it_is_loaded_together(tmp_path):
     """Each counts its functions for itself, so that theirs have the same numbers."""
-
-    def start(cache, *names):
-        variables = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(Path(__file__).parent)}
-        return subprocess.Popen([sys.executable, "-c", MASKS, *names], env=variables, stdout=subprocess.PIPE, text=True)
-
-    expected = [selected(name) for name in CENTRED]
-    alone = [start(tmp_path / name, name) for name in CENTRED]
+    program = f"import pathlib, test_jit; test_jit.compile_apart_and_load_together(pathlib.Path({str(tmp_path)!r}))"
+    variables = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parent)}
+    answer = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
+    expected = [selected(name)[0] for name in CENTRED]
     assert len(set(expected)) == len(CENTRED)
-    assert [process.communicate()[0].strip() for process in alone] == expected
-    for name in CENTRED:
-        shutil.copytree(tmp_path / name, tmp_path / "together", dirs_exist_ok=True)
-    together = start(tmp_path / "together", *CENTRED)
-    assert together.communicate()[0].split() == expected
+    apart, together = [[digest, False] for digest in expected], [[digest, True] for digest in expected]
+    assert json.loads(answer.stdout) == [*apart, *together]
 
 
 def test_two_processes_that_keep_two_versions_at_once_find_each_its_own(tmp_path):
