@@ -77,6 +77,12 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
+@pytest.fixture
+def rates_to_a_percent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mask rates are solved on a sixth of the sequences, for tests that do not look at more digits."""
+    monkeypatch.setattr("genomask.masking.rates.simulation.TOKENS_PER_LENGTH", 50_000)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real genomes, tasks and text that lies beside a development checkout."""
