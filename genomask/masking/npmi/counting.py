@@ -41,7 +41,8 @@ def counts_of_parts(codes: np.ndarray, groups: list[np.ndarray], max_n: int, thr
     """As `count_ngrams`, of the pieces that `parts` made, a group for a thread at a time."""
     longest = np.zeros(4**max_n, dtype=np.int64)
     last_ngrams = np.zeros(first_of(max_n), dtype=np.int64)
-    plain = np.asarray(codes)
+    plain = np.asarray(codes).view()
+    plain.flags.writeable = False  # as those of a mapped genome are: the loop is compiled for one type of array alone
     with ThreadPoolExecutor(threads) as pool:
         for of_longest, of_last in pool.map(lambda group: count_pieces(plain, group, max_n), groups):
             longest += of_longest
