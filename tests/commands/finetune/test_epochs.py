@@ -22,6 +22,22 @@ def test_of_epochs_with_the_same_loss_the_first_is_the_best():
         assert best_epoch([{"epoch": n, name: loss} for n, loss in enumerate(losses, start=1)])["epoch"] == 2
 
 
+def job_of(problem, train, valid):
+    names = [str(number) for number in range(1 if problem == NUMBER else 2)]
+    read = [
+        SimpleNamespace(examples=Examples(Path("t.tsv"), ["ACGT"] * len(targets), problem, names, targets))
+        for targets in (train, valid)
+    ]
+    config = SimpleNamespace(problem_type=problem, num_labels=len(names), id2label=dict(enumerate(names)))
+    return SimpleNamespace(
+        problem=problem,
+        train=read[0],
+        scored=(read[1], "--valid"),
+        loaded=SimpleNamespace(model=SimpleNamespace(config=config)),
+        scale=Scale(12.0, 2.0) if problem == NUMBER else Scale(),
+    )
+
+
 @pytest.mark.parametrize(
     ("problem", "targets", "loss", "scores"),
     [
@@ -31,16 +47,12 @@ def test_of_epochs_with_the_same_loss_the_first_is_the_best():
     ],
 )
 def test_a_constant_guess_says_how_frequent_labels_are_or_the_mean_of_numbers(problem, targets, loss, scores):
-    names = [str(number) for number in range(1 if problem == NUMBER else 2)]
-    examples = Examples(Path("t.tsv"), ["ACGT"] * len(targets), problem, names, targets)
-    config = SimpleNamespace(problem_type=problem, num_labels=len(names), id2label=dict(enumerate(names)))
-    job = SimpleNamespace(
-        problem=problem,
-        train=SimpleNamespace(examples=examples),
-        scored=(SimpleNamespace(examples=examples), "--valid"),
-        loaded=SimpleNamespace(model=SimpleNamespace(config=config)),
-        scale=Scale(12.0, 2.0) if problem == NUMBER else Scale(),
-    )
-    found, said = constant_guess(job)
+    found, said = constant_guess(job_of(problem, targets, targets))
     assert found == pytest.approx(loss, abs=1e-5)
     assert {name: said[name] for name in scores} == pytest.approx(scores)
+
+
+def test_a_constant_guess_knows_the_labels_of_train_alone():
+    found, said = constant_guess(job_of(ONE, np.array([0, 1, 1, 1]), np.array([0, 0])))
+    assert found == pytest.approx(np.log(4), abs=1e-5)
+    assert said["accuracy"] == 0

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, pipeline
 
 from genomask.cli import app as cli
@@ -23,6 +25,7 @@ from genomask.errors import DataError, SettingsError, Stopped, TrainingError, Us
 from genomask.fewshot.finetune import FineTuneSettings
 from genomask.fewshot.fitting import Fitting
 from genomask.fewshot.metrics import METRICS
+from genomask.files.digests import WEIGHTS_DIGEST, check_digests
 
 COLUMNS = {
     "one": ExampleColumns(),
@@ -110,6 +113,7 @@ def test_a_classifier_is_saved_with_its_names_and_used_by_predict_and_transforme
     notes = {"finetune.json", "environment.json", "metrics.jsonl", "model"}
     assert {path.name for path in request.out.iterdir()} == files | notes
     assert f"{picture}.png" in said
+    check_digests(request.out / "model" / WEIGHTS_DIGEST)
     config = json.loads((request.out / "model" / "config.json").read_text())
     assert (config["problem_type"], list(config["id2label"].values())) == (problem, names)
     assert config["label2id"] == {name: at for at, name in enumerate(names)}
@@ -239,6 +243,15 @@ def test_a_run_that_is_asked_to_stop_saves_a_checkpoint_first(request_for, whole
     assert (stopped.out / model).read_bytes() == (whole / model).read_bytes()
 
 
+def other_weights(model, folder):
+    """A copy of the model's folder in which one weight is another."""
+    shutil.copytree(model, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["bert.embeddings.word_embeddings.weight"][7] += 1
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
 def test_a_finished_run_is_left_as_it_is_and_another_is_refused(request_for, tmp_path, tables):
     request = request_for(epochs=1)
     with pytest.raises(SettingsError, match="holds no run to resume"):
@@ -251,6 +264,12 @@ def test_a_finished_run_is_left_as_it_is_and_another_is_refused(request_for, tmp
         run(request_for(epochs=2), resume=True)
     with pytest.raises(SettingsError, match="another valid"):
         run(request_for(epochs=1, valid=False), resume=True)
+    relabelled = tmp_path / "train.tsv"
+    relabelled.write_text(tables[0].read_text().replace("poor", "rich", 1))
+    with pytest.raises(SettingsError, match="another train"):
+        run(replace(request, train=relabelled), resume=True)
+    with pytest.raises(SettingsError, match="another model"):
+        run(replace(request, model=other_weights(request.model, tmp_path / "other")), resume=True)
     (request.out / "finetune.json").write_text("{")
     with pytest.raises(SettingsError, match="does not say what the run began with"):
         run(request, resume=True)
