@@ -313,6 +313,18 @@ def test_the_example_that_looks_for_cpg_meets_its_rate_where_that_is_rare():
         build_strategy(name, tokens=tokens, mask_rate=0.15)
 
 
+@pytest.mark.parametrize(("k", "stride"), [(1, 1), (3, 1), (3, 3)])
+@pytest.mark.parametrize("name", ["uniform", "contiguous"])
+def test_the_draws_that_explain_the_noise_are_those_that_a_strategy_makes(name, k, stride):
+    """One that masks just what is drawn, or covers a centre, leaves nothing unexplained."""
+    tokens = kmer_tokens(k, stride)
+    strategy = build_strategy(name, tokens=tokens, mask_rate=0.1, match="none")
+    for simulated in of_even_bases(tokens, (5, 40), rate=0.1, effort=0.01):
+        (fraction, error), _ = simulated.fractions(strategy, 0.1)
+        assert fraction == pytest.approx(0.1 if name == "uniform" else 1 - 0.9**k, rel=1e-6)
+        assert error < 1e-12
+
+
 def test_the_error_of_a_fraction_is_not_understated_where_sequences_are_few():
     """Against fixed-span's formula; of 20 sequences all but 13 are used up by what is fitted to them."""
     tokens = kmer_tokens(3)

@@ -88,8 +88,8 @@ class Simulation:
 def _draws(batch: Packed, start: Array, stop: Array, lengths: Array, limit: np.uint64) -> tuple[Array, Array]:
     """(n, 2) int64 centres and drawn maskable tokens of each sequence; (T,) bool where a token covers a centre.
 
-    Given the bases [start, stop) of each token (T,) and those of each sequence (n,). No sequence is opened for it: of
-    short ones that takes far longer than their draws.
+    Given the bases [start, stop) of each token (T,) and those of each sequence (n,). The draws are those of `centres`
+    and `tokens_drawn`, for which a sequence is opened; of short ones that takes far longer than their draws.
     """
     counts, covered = np.zeros((len(lengths), 2), dtype=np.int64), np.empty(len(start), dtype=np.bool_)
     last_centre = np.empty(lengths.max() + 1, dtype=np.int64)  # before each base
