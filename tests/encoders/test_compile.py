@@ -20,21 +20,22 @@ def forgotten_graphs():
     torch._dynamo.reset()
 
 
-def assert_compiled_model_is_exact(backend, dynamic=True, **variant):
-    model = tiny_model(num_attention_heads=6, **variant).train()
+def assert_compiled_model_is_exact(backend, **variant):
+    model = tiny_model(num_attention_heads=6, num_hidden_layers=1, **variant).train()
     input_ids, labels, cu_seqlens, longest = packed_input(LENGTHS)
     exact = twin_run(model, input_ids, labels, LENGTHS)
-    compiled = torch.compile(model, dynamic=dynamic, backend=backend)
+    compiled = torch.compile(model, dynamic=False, backend=backend)
     loss = compiled(input_ids=input_ids, labels=labels, cu_seqlens=cu_seqlens, max_seqlen=longest).loss
     assert loss.item() == pytest.approx(exact.loss.item(), abs=2e-5)
     assert_same_gradients(gradients(model, loss), exact.gradients)
 
 
 def test_the_captured_graph_is_the_twin():
-    assert_compiled_model_is_exact("aot_eager", dynamic=False, positions="rotary-directed")
+    assert_compiled_model_is_exact("aot_eager", positions="rotary-directed", stem_width=5, stem_fraction=0.5)
 
 
+@pytest.mark.rehearsal
 @pytest.mark.skipif(not any(map(shutil.which, CPU_COMPILERS)), reason="no C++ compiler found: apt install g++")
 def test_compiled_code_is_the_twin():
-    stem = {"stem_width": 5, "stem_fraction": 0.5}
-    assert_compiled_model_is_exact("inductor", positions="alibi-directed", num_hidden_layers=1, **stem)
+    """A minute, where its C++ is not kept from an earlier time."""
+    assert_compiled_model_is_exact("inductor")
