@@ -27,18 +27,18 @@ C_COMPILERS = ("gcc", "clang")
 
 
 def _runs_flash(device: torch.device) -> bool:
-    return is_installed("flash_attn") and _is_recent(device)
+    return _is_recent(device) and is_installed("flash_attn")
 
 
 def _runs_flex(device: torch.device) -> bool:
-    return is_installed("triton") and builds_c() and _is_recent(device)
+    return _is_recent(device) and is_installed("triton") and builds_c()
 
 
 def _is_recent(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= OLDEST
 
 
-@cache  # this and the next are asked at each forward pass
+@cache  # this and the next are asked at each forward pass on a GPU
 def is_installed(package: str) -> bool:
     """Whether the package can be imported; looked for once, for where there is none all of sys.path is searched."""
     return find_spec(package) is not None
