@@ -27,15 +27,15 @@ C_COMPILERS = ("gcc", "clang")
 
 
 def _runs_flash(device: torch.device) -> bool:
-    return _is_recent(device) and is_installed("flash_attn")
+    return device.type == "cuda" and is_installed("flash_attn") and _is_recent(device)
 
 
 def _runs_flex(device: torch.device) -> bool:
-    return _is_recent(device) and is_installed("triton") and builds_c()
+    return device.type == "cuda" and is_installed("triton") and builds_c() and _is_recent(device)
 
 
 def _is_recent(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= OLDEST
+    return torch.cuda.get_device_capability(device) >= OLDEST
 
 
 @cache  # this and the next are asked at each forward pass on a GPU
