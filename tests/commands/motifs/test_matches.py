@@ -1,6 +1,9 @@
 import gzip
 import itertools
 import math
+import runpy
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from Bio import motifs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genomask.commands.motifs import matches
 from genomask.commands.motifs.matches import Motif, best_fraction, best_scores, log_odds, permuted, read_jaspar
 from genomask.errors import DataError
 
@@ -131,3 +135,12 @@ def test_other_files_are_refused_in_one_sentence(tmp_path, content, words):
         read_jaspar(tmp_path / "a.jaspar")
     assert "a.jaspar" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_biopython_is_loaded_only_to_read_motifs(monkeypatch):
+    """Each file of the room runs anew where there is none."""
+    monkeypatch.setitem(sys.modules, "Bio", None)
+    files = sorted(Path(matches.__file__).parent.glob("*.py"))
+    assert len(files) > 3
+    for file in files:
+        runpy.run_path(str(file))
