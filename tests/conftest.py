@@ -14,6 +14,8 @@ from genomask.data import KmerTokenizer
 from genomask.data.tokenizers.wordpiece import train_wordpiece, wordpiece_tokenizer
 from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
 from genomask.machine import matmul
+from genomask.masking.rates import simulation
+from genomask.masking.rates.simulation import TOKENS_PER_LENGTH
 
 BF16_UNITS = {"yes": True, "no": False}
 
@@ -77,10 +79,18 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def rates_to_a_percent() -> Iterator[None]:
+    """Mask rates are solved on a sixth of the sequences, to about 1 %; those of the known masks are solved in full."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulation, "TOKENS_PER_LENGTH", 50_000)
+        yield
+
+
 @pytest.fixture
-def rates_to_a_percent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mask rates are solved on a sixth of the sequences, for tests that do not look at more digits."""
-    monkeypatch.setattr("genomask.masking.rates.simulation.TOKENS_PER_LENGTH", 50_000)
+def rates_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mask rates are solved on as many sequences as they are for everyone."""
+    monkeypatch.setattr(simulation, "TOKENS_PER_LENGTH", TOKENS_PER_LENGTH)
 
 
 @pytest.fixture(scope="session")

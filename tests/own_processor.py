@@ -1,4 +1,7 @@
-"""Exits with 0 where a run of `make test-processors`, as no-avx2-1, is what `make test` is on this machine anyway."""
+"""Runs of `make test-processors`, as no-avx2-1: this machine's own, and the one that answers otherwise in everything.
+
+With the name of a run, exits with 0 where `make test` is that run on this machine anyway; without, prints the other.
+"""
 
 import sys
 
@@ -7,8 +10,11 @@ import torch
 from genomask.machine.processor import multiplies_in_bf16
 
 if __name__ == "__main__":
-    units = "yes" if multiplies_in_bf16() else "no"
-    own = f"{units}-{torch.backends.cpu.get_cpu_capability().lower()}-1"
+    units, vectors = "yes" if multiplies_in_bf16() else "no", torch.backends.cpu.get_cpu_capability().lower()
+    if len(sys.argv) == 1:
+        print("no" if units == "yes" else "yes", "avx2" if vectors == "default" else "default", 2, sep="-")
+        sys.exit()
+    own = f"{units}-{vectors}-1"
     if sys.argv[1] == own:
         print(f"{own} is this machine: make test has that run")
     sys.exit(sys.argv[1] != own)

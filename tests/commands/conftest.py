@@ -8,14 +8,7 @@ from quick_settings import QUICK
 
 from genomask.commands.demo.simulate import SimulatedFiles, SimulationSettings, simulate
 from genomask.data.opening import Inputs
-from genomask.masking.rates import simulation
 from genomask.recipe import GenomeRecipe, load_recipe
-
-
-@pytest.fixture(autouse=True)
-def rates_from_few_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rates to about 1 %, in a third of the time; that they are right tests/masking says."""
-    monkeypatch.setattr(simulation, "TOKENS_PER_LENGTH", 100_000)
 
 
 @pytest.fixture

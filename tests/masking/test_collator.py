@@ -18,7 +18,6 @@ from genomask.errors import SettingsError
 from genomask.masking import build_strategy
 from genomask.masking.collator import DataCollatorForBaseMasking
 
-pytestmark = pytest.mark.usefixtures("rates_to_a_percent")
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 TOKENIZER = KmerTokenizer(k=3)
 

@@ -1,23 +1,18 @@
 """What is compiled is kept on disk, found again, and forgotten once any file of the room changes."""
 
-import hashlib
 import importlib
-import json
-import multiprocessing
 import os
+import pkgutil
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import numba
 import pytest
-from known_masks import kmer_batch, npmi_with_ties
-from masking_tables import kmer_tokens
+from numba.core.dispatcher import Dispatcher
 
-from genomask import hashing
+from genomask import hashing, masking
 from genomask.errors import SettingsError
-from genomask.masking import STRATEGIES, build_strategy, jit
+from genomask.masking import STRATEGIES, jit
 from genomask.masking.jit import keep_loops_in_the_cache
 
 
@@ -42,44 +37,13 @@ def test_a_strategy_is_found_again_and_never_taken_for_another():
     assert compile_again("uniform") == 1
 
 
-CENTRED = ("random-span", "genemask")
-"""Strategies that call the same functions; two are enough for one to be found under the other's name."""
-
-
-def selected(name):
-    """Digest of the tokens that a strategy selects, and whether its code was found."""
-    tokens = kmer_tokens(3)
-    strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=npmi_with_ties(3), match="none")
-    digest = hashlib.sha256(strategy.select(*kmer_batch(tokens)).numpy().tobytes()).hexdigest()
-    return digest, bool(STRATEGIES[name].machine_code[1].stats.cache_hits)
-
-
-def compile_apart_and_load_together(cache):
-    """Prints what processes that begin alike select: each strategy in one of its own, then both in one, as JSON."""
-    selected("contiguous")  # compiles what is of no strategy, once
-    common, apart, results = set(cache.rglob("*.nbc")), {}, []
-    for names in (CENTRED[:1], CENTRED[1:], CENTRED):
-        if names == CENTRED:
-            for file, content in apart.items():
-                file.write_bytes(content)
-        with multiprocessing.get_context("fork").Pool(1) as pool:
-            results += pool.map(selected, names)
-        for file in set(cache.rglob("*.nbc")) - common:
-            apart[file] = file.read_bytes()
-            file.unlink()
-    print(json.dumps(results))
-
-
-@pytest.mark.slow
-def test_what_several_processes_compiled_is_right_where_it_is_loaded_together(tmp_path):
-    """Each counts its functions for itself, so that theirs have the same numbers."""
-    program = f"import pathlib, test_jit; test_jit.compile_apart_and_load_together(pathlib.Path({str(tmp_path)!r}))"
-    variables = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parent)}
-    answer = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
-    expected = [selected(name)[0] for name in CENTRED]
-    assert len(set(expected)) == len(CENTRED)
-    apart, together = [[digest, False] for digest in expected], [[digest, True] for digest in expected]
-    assert json.loads(answer.stdout) == [*apart, *together]
+def test_no_compiled_function_is_made_by_another():
+    """Of two that one function made, a process that finds both in the cache runs whichever it loads first."""
+    modules = [importlib.import_module(x.name) for x in pkgutil.walk_packages(masking.__path__, masking.__name__ + ".")]
+    compiled = [x for module in modules for x in vars(module).values() if isinstance(x, Dispatcher)]
+    assert len(compiled) > len(STRATEGIES)
+    ours = [spec.mask for spec in STRATEGIES.values() if spec.mask.__module__.startswith(masking.__name__)]
+    assert not [x for x in (*ours, *(x.py_func for x in compiled)) if "<locals>" in x.__qualname__]
 
 
 def test_two_processes_that_keep_two_versions_at_once_find_each_its_own(tmp_path):
@@ -152,7 +116,7 @@ def test_no_strategy_calls_a_compiled_function_of_another():
     """So that what each was compiled to depends on the shared files and its own alone."""
     homes = {name: importlib.import_module(spec.mask.__module__) for name, spec in STRATEGIES.items()}
     for name, home in homes.items():
-        compiled = [x.__module__ for x in vars(home).values() if isinstance(x, numba.core.dispatcher.Dispatcher)]
+        compiled = [x.__module__ for x in vars(home).values() if isinstance(x, Dispatcher)]
         assert not set(compiled) & {other.__name__ for other in homes.values() if other is not home}, name
 
 

@@ -13,6 +13,7 @@ def test_every_case_is_known():
     assert set(KNOWN) == set(CASES)
 
 
+@pytest.mark.usefixtures("rates_in_full")
 @pytest.mark.parametrize("name", CASES)
 def test_masks_corruption_and_accounts_are_the_known_ones(name):
     assert digest(CASES[name]) == KNOWN[name]

@@ -63,7 +63,6 @@ def error(strategy, tokens, n_bases, n, rate, fraction="tokens_masked_fraction")
     return getattr(account(ids, ids, spans, cu_seqlens, tokens), fraction) / rate - 1, float(spread)
 
 
-@pytest.mark.usefixtures("rates_to_a_percent")
 @pytest.mark.parametrize(
     "name", ["uniform", "contiguous", "span", "fixed-span", "random-span", "genemask", "genemask-released"]
 )
@@ -130,7 +129,6 @@ def test_a_single_window_of_a_small_genome_is_enough_for_npmi_global():
     assert (spans > 0).double().mean() == pytest.approx(0.15, rel=0.01)
 
 
-@pytest.mark.usefixtures("rates_to_a_percent")
 def test_tokens_that_do_not_overlap_meet_the_rate_too():
     tokens = kmer_tokens(4, stride=4)
     strategy = build_strategy("random-span", tokens=tokens, mask_rate=0.15)
@@ -138,7 +136,6 @@ def test_tokens_that_do_not_overlap_meet_the_rate_too():
     assert abs(off) < 0.02 + 2.5 * se
 
 
-@pytest.mark.usefixtures("rates_to_a_percent")
 def test_the_asked_fraction_of_bases_is_met_or_refused():
     tokens = kmer_tokens(3)
     strategy = build_strategy("contiguous", tokens=tokens, mask_rate=0.15, match="bases")
@@ -163,7 +160,6 @@ def test_published_rates_are_constants():
             assert build_strategy(name, **settings).probabilities.tolist() == pytest.approx([probability]), name
 
 
-@pytest.mark.usefixtures("rates_to_a_percent")
 def test_a_strategy_of_ones_own_is_calibrated_on_dna_and_on_text():
     @strategy("pairs")
     def pairs(sequence):
@@ -263,7 +259,6 @@ def windows_of(tokens, n=400, n_bases=510):
     return pack([encode(c[rng.integers(0, 41) :][:n_bases], tokens) for c in codes])
 
 
-@pytest.mark.usefixtures("rates_to_a_percent")
 @pytest.mark.parametrize("match", ["tokens", "bases"])
 def test_npmi_global_meets_the_rate_on_windows_like_those_it_was_given(match):
     tokens = kmer_tokens(4)
@@ -286,7 +281,6 @@ def test_npmi_global_meets_the_rate_on_windows_like_those_it_was_given(match):
     assert not others.probabilities[300:].equal(strategy.probabilities[300 : len(others.probabilities)])
 
 
-@pytest.mark.usefixtures("rates_to_a_percent")
 @pytest.mark.parametrize("name", ["contiguous", "span", "fixed-span"])
 def test_tokens_of_unequal_length_are_matched_on_windows(name):
     tokens = bpe_tokens()

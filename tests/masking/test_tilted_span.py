@@ -36,7 +36,6 @@ def test_tilts_are_one_on_average_and_at_most_exp_of_four_beta_apart(beta):
     assert tilt_of(np.ones(16), np.ones(16), beta) == pytest.approx(1)  # no word is better than another
 
 
-@pytest.mark.usefixtures("rates_to_a_percent")
 def test_the_rate_is_met_on_the_windows_it_is_solved_on():
     tokens = kmer_tokens(3)
     ids, cu_seqlens, keys = random_batch(tokens, 300, 200, specials=False)
