@@ -70,10 +70,11 @@ PAGES = README.md CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE Makefile .ci
 # which PYTHONDONTWRITEBYTECODE would make every process do anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Redone only when the dependencies change.
+# Redone only when the dependencies change. The pip that comes with Python may be years old, and twice as slow.
 $(STAMP): pyproject.toml constraints.txt | python
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[dev]"
+	$(PYTHON) -m venv --upgrade-deps $(VENV)
+	PYTHONWARNINGS="ignore:Editable installation" \
+	  $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[dev]"
 	touch $@
 
 python:
