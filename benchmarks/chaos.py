@@ -26,7 +26,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, run_script, save
+from machine import Out, describe_machine, run_script, save
 
 from genomask.cli import app
 from genomask.training.metrics_log import OF_THE_MOMENT, read_metrics
@@ -85,6 +85,7 @@ def main(
     kills: Annotated[int, typer.Option(help="How many.")] = 20,
     bases: Annotated[int, typer.Option(help="Length of the genome.")] = 500_000,
     seed: Annotated[int, typer.Option(help="Of the genome and of the moments.")] = 0,
+    out: Out = RESULT,
 ) -> None:
     """Kill, resume, compare, print a line, and write the JSON."""
     machine = describe_machine(torch.device("cpu"))
@@ -92,7 +93,7 @@ def main(
         row = chaos(Path(folder), kills, bases, seed)
     verdict = sentence(row)
     setup = {"bases": bases, "settings": list(SETTINGS), "seed": seed}
-    save(RESULT, {"benchmark": "chaos", "machine": machine, "setup": setup, "rows": [row], "verdict": [verdict]})
+    save(out, {"benchmark": "chaos", "machine": machine, "setup": setup, "rows": [row], "verdict": [verdict]})
     print(verdict)
     sys.exit(bool(row["differences"]))
 

@@ -47,6 +47,7 @@ def main(
     config: Annotated[Config, typer.Option(help="small or base.")] = "small",
     precision: Annotated[Precision, typer.Option(help="fp32 or bf16.")] = "fp32",
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
+    out: Annotated[Path, typer.Option(help="Folder of the JSON files.")] = RESULTS,
 ) -> None:
     """Profile a step on every batch, print where it goes and write its JSON."""
     torch.set_num_threads(threads)
@@ -75,7 +76,7 @@ def main(
         "rows": rows,
         "verdict": [sentence(name, rows) for name in ("ours", STRICTEST)],
     }
-    save(RESULTS / f"cpu_profile-{machine_name(machine)}-{config}-{precision}.json", result)
+    save(out / f"cpu_profile-{machine_name(machine)}-{config}-{precision}.json", result)
     print(section(result))
 
 

@@ -22,7 +22,7 @@ from typing import Annotated
 
 import torch
 import typer
-from machine import describe_machine, run_script
+from machine import Out, describe_machine, run_script, save
 from masking import textbook_collator
 from tables import table
 from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerBase
@@ -60,6 +60,7 @@ def main(
     vocabulary: Annotated[Path, typer.Option(help="BERT's vocab.txt.")],
     rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 5,
     sequences: Annotated[int, typer.Option(help="Sequences of our turn; theirs has an eighth.")] = 1024,
+    out: Out = RESULT,
 ) -> None:
     """Time every side on both inputs."""
     torch.set_num_threads(1)
@@ -72,8 +73,7 @@ def main(
     result["rows"] += by_workers(corpus, vocabulary, sequences, rounds)
     result["verdict"] = verdict(result["rows"])
     print(table(result["rows"]), *result["verdict"], sep="\n")
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"written: {RESULT}")
+    save(out, result)
 
 
 def of_genome(genome: Path, sequences: int) -> dict[str, Side]:

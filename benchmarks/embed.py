@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, run_script, save
+from machine import Out, describe_machine, run_script, save
 from turns import NOISY, Turn, median_ratio, spread, take_turns
 
 from genomask.commands.embed import TOKENS, embed
@@ -43,7 +43,7 @@ def main(
     bases: Annotated[int, typer.Option(help="Bases in each file.")] = 40_000,
     rounds: Annotated[int, typer.Option(help="Rounds of turns, after one that is not counted.")] = 5,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
-    out: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    out: Out = RESULT,
 ) -> None:
     """Run all shapes and lengths, print a table and write the JSON."""
     torch.set_num_threads(threads)

@@ -14,7 +14,7 @@ from typing import Annotated
 import torch
 import typer
 from gpu_checks import Check, checks
-from machine import describe_machine, save
+from machine import Out, describe_machine, run_script, save
 from tables import section
 
 from genomask.training.device import choose_device
@@ -26,7 +26,7 @@ def main(
     subject: Annotated[list[str], typer.Option(help="Repeatable. Default: all.")] = [],  # noqa: B006
     backend: Annotated[str, typer.Option(help="Our attention backend.")] = "flex",
     device: Annotated[str, typer.Option(help="cuda or auto.")] = "cuda",
-    out: Annotated[Path, typer.Option(help="JSON file.")] = RESULTS / "gpu_correctness.json",
+    out: Out = RESULTS / "gpu_correctness.json",
 ) -> None:
     """Ask every check of the subjects, print the answers and write them, one after the other."""
     where = choose_device(device)
@@ -61,4 +61,4 @@ def answer(check: Check, device: torch.device, backend: str) -> dict:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

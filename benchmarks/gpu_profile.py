@@ -16,7 +16,7 @@ from typing import Annotated
 import torch
 import typer
 from gpu_step import BATCHES, RESULTS, fastest, sides_of
-from machine import describe_machine, save
+from machine import describe_machine, run_script, save
 from runners import Entry, start
 from tables import section
 from trial import CASES, Trial
@@ -125,4 +125,4 @@ def sentence(profile: dict) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -25,7 +25,7 @@ from typing import Annotated, Literal
 
 import torch
 import typer
-from machine import describe_machine, save
+from machine import describe_machine, run_script, save
 from safetensors.torch import load_file
 from tables import section
 
@@ -224,4 +224,4 @@ def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> 
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

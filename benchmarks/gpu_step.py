@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 from ceiling import matmul_ceiling
-from machine import describe_machine, save
+from machine import describe_machine, run_script, save
 from runners import GIB, Entry, Runner, entry_of, median_s, start_all, turns_of
 from sides import build_side, parameters
 from tables import SPARSE, STRICTEST, section
@@ -140,4 +140,4 @@ def verdict(case: str, rows: list[dict]) -> list[str]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -38,6 +38,10 @@ def main(
     save(out, {"benchmark": "machine", "machine": found, "rows": []})
 
 
+Out = Annotated[Path, typer.Option(help="JSON file.")]
+"""Of a script: its published result, or another where a run is not to replace that."""
+
+
 def save(path: Path, result: dict) -> None:
     """Write the result, whole or not at all, and say so."""
     atomic_write(path, json.dumps(result, indent=1) + "\n")

@@ -7,14 +7,13 @@ Strategies whose rate is solved on windows are measured on windows that it was n
     python benchmarks/mask_rates.py human/*.fa.gz
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import torch
 import typer
-from machine import describe_machine, run_script
+from machine import Out, describe_machine, run_script, save
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -24,7 +23,6 @@ from genomask.data.sources import GenomeSource
 from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.windows import WindowSettings
 from genomask.errors import SettingsError
-from genomask.files.atomic import atomic_write
 from genomask.hashing import below, hash64
 from genomask.masking import STRATEGIES, NpmiTable, Strategy, build_strategy
 from genomask.masking.accounting import hidden_bases
@@ -170,7 +168,7 @@ def main(
     sequences: Annotated[int, typer.Option(help="Sequences in each mean.")] = 50_000,
     mask_rate: float = 0.15,
     k: int = 6,
-    out: Annotated[Path, typer.Option(help="Where the JSON goes.")] = RESULT,
+    out: Out = RESULT,
 ) -> None:
     """Print the tables and write the JSON."""
     torch.set_num_threads(1)
@@ -195,7 +193,7 @@ def main(
     machine = describe_machine(torch.device("cpu"))
     rows = by_length(cells, "tokens", "tokens_masked")
     result = {"machine": machine, "setup": setup, "rows": rows, "verdict": verdict, "cells": cells}
-    atomic_write(out, json.dumps(result, indent=1) + "\n")
+    save(out, result)
 
 
 if __name__ == "__main__":

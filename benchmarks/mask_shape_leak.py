@@ -12,20 +12,18 @@ how often which base is hidden so, by the loss as it is weighted and as it would
     python benchmarks/mask_shape_leak.py yeast.fa.gz
 """
 
-import json
 import platform
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from machine import run_script
+from machine import Out, run_script, save
 from scipy.stats import binom
 
 import genomask
 from genomask.data.genome import Genome
 from genomask.data.tokenizers.kmer import KmerTokenizer
-from genomask.files.atomic import atomic_write
 from genomask.masking.centred import published_probability
 from genomask.masking.npmi import NpmiTable
 from genomask.masking.strategies import tilted_span
@@ -83,7 +81,7 @@ def bits_given(likelihood: np.ndarray, true: np.ndarray) -> float:
 
 def main(
     fasta: Path,
-    out: Annotated[Path, typer.Option(help="Where the JSON goes.")] = RESULT,
+    out: Out = RESULT,
     mask_rate: float = 0.15,
     places: Annotated[int, typer.Option(help="Random places of the genome.")] = 40_000,
 ) -> None:
@@ -111,7 +109,7 @@ def main(
             print(f"k = {k}, windows of {tokens:3d} tokens: {bits:.2f} bits, order-0 {order_0:.3f}")
     context = {"genome": fasta.name, "machine": platform.platform(), "genomask": genomask.__version__, "places": places}
     tilted = {"beta": BETA, "single": SINGLE, "rows": of_tilted}
-    atomic_write(out, json.dumps(context | {"mask_rate": mask_rate, "rows": rows, "tilted": tilted}, indent=2) + "\n")
+    save(out, context | {"mask_rate": mask_rate, "rows": rows, "tilted": tilted})
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ step: that of the smallest recipe's encoder, on the same batch.
     python benchmarks/masking.py
 """
 
-import json
 import random
 import statistics
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, run_script
+from machine import Out, describe_machine, run_script, save
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -54,6 +53,7 @@ SHAPES = {"16 x 512": (16, 512, 50), "2,000 x 512": (2_000, 512, 1)}
 def main(
     k: Annotated[int, typer.Option(help="Letters of a token.")] = 6,
     rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 7,
+    out: Out = RESULT,
 ) -> None:
     """Time every strategy for DNA on both shapes."""
     torch.set_num_threads(1)
@@ -72,8 +72,7 @@ def main(
         result["rows"] += [row(shape, name, seconds, sequences * length, step_s) for name in seconds]
     result["verdict"] = verdict(result["rows"])
     show(result)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"written: {RESULT}")
+    save(out, result)
 
 
 def repeat(step: Callable[[int], object], repeats: int, n: int) -> None:

@@ -10,7 +10,6 @@ each round, and the median over the rounds is the verdict. CPU seconds stand bes
     python benchmarks/npmi.py human/*.fa.gz
 """
 
-import json
 import os
 import shutil
 import statistics
@@ -24,7 +23,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, run_script
+from machine import Out, describe_machine, run_script, save
 from rich.console import Console
 from rich.table import Table
 from turns import Turn, median_ratio, take_turns
@@ -57,6 +56,7 @@ def main(
     fasta: Annotated[list[Path], typer.Argument(help="FASTA files whose bases are repeated.")],
     bases: Annotated[float, typer.Option(help="Letters to count, N among them.")] = 2e8,
     rounds: Annotated[int, typer.Option(help="Rounds of turns, after one that is not counted.")] = 5,
+    out: Out = RESULT,
 ) -> None:
     """Count 6-mers and 10-mers, print the table and write the JSON."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])  # of this process and of what it starts
@@ -69,7 +69,7 @@ def main(
         rows = [row for k in GOALS for row in compare(genome, work, k, rounds, turns)]
     setup = {"letters": int(bases), "files": len(fasta), "rounds": rounds, "threads": THREADS, "peers": peer_versions()}
     result = {"benchmark": "npmi", "machine": machine, "setup": setup, "rows": rows, "verdict": verdict(rows)}
-    RESULT.write_text(json.dumps(result | {"turns": turns}, indent=2) + "\n")
+    save(out, result | {"turns": turns})
     show(rows)
     if not all(row["counts_agree"] for row in rows):
         sys.exit("counts differ: see counts_agree in the JSON")

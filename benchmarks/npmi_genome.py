@@ -21,7 +21,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, run_script
+from machine import Out, describe_machine, run_script, save
 
 from genomask.data.genome import Genome
 from genomask.masking.npmi import NpmiTable
@@ -38,6 +38,7 @@ def main(
     fasta: Annotated[list[Path], typer.Argument(help="FASTA files whose bases are repeated.")],
     bases: Annotated[float, typer.Option(help="Bases of the genome.")] = 3.1e9,
     rounds: Annotated[int, typer.Option(help="Times it is counted, after one time that is not.")] = 3,
+    out: Out = RESULT,
 ) -> None:
     """Count and score, print a line a round, and write the JSON."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
@@ -62,7 +63,7 @@ def main(
         "rows": rows,
         "verdict": [verdict],
     }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    save(out, result)
     print(f"median: {verdict}")
 
 

@@ -44,6 +44,7 @@ def main(
     compiled: Annotated[bool, typer.Option("--compile", help="Compile every side.")] = False,
     rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 9,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
+    out: Annotated[Path, typer.Option(help="Folder of the JSON files.")] = RESULTS,
 ) -> None:
     """Run every combination, each in a fresh process."""
     for option, given, known in (("--config", config, Config), ("--precision", precision, Precision)):
@@ -52,17 +53,17 @@ def main(
     combinations = list(product(config, precision, allocator))
     if len(combinations) == 1 and runs_under(allocator[0]):
         torch.set_num_threads(threads)
-        measure(config[0], precision[0], allocator[0], backend, compiled, rounds)
+        measure(config[0], precision[0], allocator[0], backend, compiled, rounds, out)
         return
     for one_config, one_precision, one_allocator in combinations:
         options = ["--config", one_config, "--precision", one_precision, "--allocator", one_allocator]
-        options += ["--backend", backend, "--rounds", str(rounds), "--threads", str(threads)]
+        options += ["--backend", backend, "--rounds", str(rounds), "--threads", str(threads), "--out", str(out)]
         options += ["--compile"] if compiled else []
         if failed := run_under(one_allocator, [sys.executable, __file__, *options]):
             sys.exit(failed)  # it has said why
 
 
-def measure(config: str, precision: str, allocator: str, backend: str, compiled: bool, rounds: int) -> None:
+def measure(config: str, precision: str, allocator: str, backend: str, compiled: bool, rounds: int, out: Path) -> None:
     """Time one combination, print it and write its JSON."""
     device = torch.device("cpu")
     shape, machine = SHAPES[config], describe_machine(device)
@@ -94,7 +95,7 @@ def measure(config: str, precision: str, allocator: str, backend: str, compiled:
     result["verdict"] = verdict(result, turns)
     print(section(result))
     parts = (machine_name(machine), config, precision, allocator, *(["compiled"] if compiled else []))
-    path = RESULTS / f"pretrain_step-{'-'.join(parts)}.json"
+    path = out / f"pretrain_step-{'-'.join(parts)}.json"
     save(path, result)
 
 

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, run_script, save
+from machine import Out, describe_machine, run_script, save
 from scipy.stats import ttest_1samp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
@@ -56,7 +56,7 @@ def main(
     model: Annotated[list[str], typer.Option(help="NAME=FOLDER of an encoder; repeatable.")],
     draws: Annotated[int, typer.Option(help="Draws at each number of shots.")] = 20,
     penalty: Annotated[list[str], typer.Option(help="These penalties alone; repeatable.")] = [],  # noqa: B006
-    out: Annotated[Path, typer.Option(help="JSON file.")] = RESULT,
+    out: Out = RESULT,
 ) -> None:
     """Measure every classifier for each encoder on every pool."""
     for name in penalty:

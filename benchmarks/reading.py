@@ -10,7 +10,6 @@ reads and counts 6-mers. "inflate" only unpacks.
 """
 
 import gzip
-import json
 import os
 import resource
 import shutil
@@ -26,7 +25,7 @@ import torch
 import typer
 from Bio.bgzf import BgzfWriter
 from isal import igzip
-from machine import describe_machine, run_script
+from machine import Out, describe_machine, run_script, save
 from npmi import write_repeated
 from pyfaidx import Faidx
 from turns import take_turns
@@ -52,6 +51,7 @@ def main(
     fasta: Annotated[list[Path], typer.Argument(help="FASTA files whose bases are repeated.")],
     bases: Annotated[float, typer.Option(help="Letters to read, N among them.")] = 1e8,
     rounds: Annotated[int, typer.Option(help="Rounds of turns, after one that is not counted.")] = 3,
+    out: Out = RESULT,
 ) -> None:
     """Read them, print a table and write the JSON."""
     cores = sorted(os.sched_getaffinity(0))
@@ -71,7 +71,7 @@ def main(
         rows = [row(name, plain.stat().st_size, turns) for name, turns in took.items()]
     setup = {"letters": int(bases), "files": len(fasta), "rounds": rounds}
     result = {"benchmark": "reading", "machine": machine, "setup": setup, "rows": rows, "verdict": verdict(rows)}
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    save(out, result)
     print(*rows, *verdict(rows), sep="\n")
 
 

@@ -24,7 +24,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, run_script, save
+from machine import Out, describe_machine, run_script, save
 from npmi_genome import peak_anonymous_mib
 
 from genomask.cli import app
@@ -67,6 +67,7 @@ SHAPES = {
 
 def main(
     gigabases: Annotated[float, typer.Option(help="Letters of the genome, N among them, in thousand millions.")] = 3.1,
+    out: Out = RESULT,
 ) -> None:
     """Make it, take it through every stage, print a line for each, and write the JSON."""
     machine = describe_machine(torch.device("cpu"))
@@ -76,7 +77,7 @@ def main(
         rows = list(stages(Path(folder), lengths, alone))
     setup = {"letters": sum(lengths), "records": len(lengths), "steps": STEPS}
     result = {"benchmark": "scale", "machine": machine, "setup": setup, "rows": rows, "verdict": verdict(rows)}
-    save(RESULT, result)
+    save(out, result)
     print(*verdict(rows), sep="\n")
 
 

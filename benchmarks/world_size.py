@@ -18,7 +18,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from machine import describe_machine, run_script, save
+from machine import Out, describe_machine, run_script, save
 
 from genomask.training.metrics_log import read_metrics
 
@@ -30,6 +30,7 @@ def main(
     steps: Annotated[int, typer.Option(help="Of each run; the first half is not counted.")] = 40,
     bases: Annotated[int, typer.Option(help="Length of the genome.")] = 1_000_000,
     sizes: Annotated[str, typer.Option(help="Numbers of processes.")] = "1,2,4",
+    out: Out = RESULT,
 ) -> None:
     """Run each, print the table, and write the JSON."""
     machine = describe_machine(torch.device("cpu"))
@@ -46,9 +47,8 @@ def main(
             rows.append(measure(genome, Path(folder) / f"by-{size}", size, changes))
             print(rows[-1], flush=True)
     setup = {"recipe": RECIPE, "bases": bases, "settings": changes}
-    save(
-        RESULT, {"benchmark": "world_size", "machine": machine, "setup": setup, "rows": rows, "verdict": verdict(rows)}
-    )
+    result = {"benchmark": "world_size", "machine": machine, "setup": setup, "rows": rows, "verdict": verdict(rows)}
+    save(out, result)
 
 
 def measure(genome: Path, out: Path, size: int, changes: list[str]) -> dict:
