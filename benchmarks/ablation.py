@@ -41,7 +41,7 @@ def main(
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     config: Annotated[Config, typer.Option(help="small or base.")] = "small",
     precision: Annotated[Precision, typer.Option(help="fp32 or bf16.")] = "bf16",
-    rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 7,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of turns.")] = 7,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     sequences: Annotated[int, typer.Option(help="Of a batch; 0: as the config says.")] = 0,
     out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/, named after machine.")] = None,

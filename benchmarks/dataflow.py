@@ -58,7 +58,7 @@ def main(
     genome: Annotated[Path, typer.Option(help="FASTA.")],
     corpus: Annotated[Path, typer.Option(help="A shard of C4, gzip.")],
     vocabulary: Annotated[Path, typer.Option(help="BERT's vocab.txt.")],
-    rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of turns.")] = 5,
     sequences: Annotated[int, typer.Option(help="Sequences of our turn; theirs has an eighth.")] = 1024,
     out: Out = RESULT,
 ) -> None:

@@ -41,7 +41,7 @@ GOAL = 0.9
 
 def main(
     bases: Annotated[int, typer.Option(help="Bases in each file.")] = 40_000,
-    rounds: Annotated[int, typer.Option(help="Rounds of turns, after one that is not counted.")] = 5,
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds of turns, after one that is not counted.")] = 5,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     out: Out = RESULT,
 ) -> None:

@@ -37,7 +37,7 @@ def main(
     device: Annotated[str, typer.Option(help="cuda or auto.")] = "cuda",
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "bf16",
     backend: Annotated[list[str], typer.Option(help="Ours; repeatable. Default: all that run here.")] = [],  # noqa: B006
-    rounds: Annotated[int, typer.Option(help="Rounds of turns, at most.")] = 9,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of turns, at most.")] = 9,
     out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/, named after the case.")] = None,
     until: Annotated[float, typer.Option(help="Unix time by which to be done.")] = math.inf,
 ) -> None:

@@ -52,7 +52,7 @@ SHAPES = {"16 x 512": (16, 512, 50), "2,000 x 512": (2_000, 512, 1)}
 
 def main(
     k: Annotated[int, typer.Option(help="Letters of a token.")] = 6,
-    rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 7,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of turns.")] = 7,
     out: Out = RESULT,
 ) -> None:
     """Time every strategy for DNA on both shapes."""

@@ -55,7 +55,7 @@ class Side(NamedTuple):
 def main(
     fasta: Annotated[list[Path], typer.Argument(help="FASTA files whose bases are repeated.")],
     bases: Annotated[float, typer.Option(help="Letters to count, N among them.")] = 2e8,
-    rounds: Annotated[int, typer.Option(help="Rounds of turns, after one that is not counted.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of turns, after one that is not counted.")] = 5,
     out: Out = RESULT,
 ) -> None:
     """Count 6-mers and 10-mers, print the table and write the JSON."""

@@ -37,7 +37,7 @@ GOAL_SECONDS, GOAL_MIB = 20, 1024
 def main(
     fasta: Annotated[list[Path], typer.Argument(help="FASTA files whose bases are repeated.")],
     bases: Annotated[float, typer.Option(help="Bases of the genome.")] = 3.1e9,
-    rounds: Annotated[int, typer.Option(help="Times it is counted, after one time that is not.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Times it is counted, after one time that is not.")] = 3,
     out: Out = RESULT,
 ) -> None:
     """Count and score, print a line a round, and write the JSON."""

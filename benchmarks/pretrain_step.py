@@ -42,7 +42,7 @@ def main(
     allocator: Annotated[list[str], typer.Option(help="kept, default or tcmalloc; repeatable.")] = ["kept"],  # noqa: B006
     backend: Annotated[str, typer.Option(help="Our attention backend.")] = "auto",
     compiled: Annotated[bool, typer.Option("--compile", help="Compile every side.")] = False,
-    rounds: Annotated[int, typer.Option(help="Rounds of turns.")] = 9,
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds of turns.")] = 9,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     out: Annotated[Path, typer.Option(help="Folder of the JSON files.")] = RESULTS,
 ) -> None:

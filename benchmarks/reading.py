@@ -50,7 +50,7 @@ CHUNK = 1 << 22
 def main(
     fasta: Annotated[list[Path], typer.Argument(help="FASTA files whose bases are repeated.")],
     bases: Annotated[float, typer.Option(help="Letters to read, N among them.")] = 1e8,
-    rounds: Annotated[int, typer.Option(help="Rounds of turns, after one that is not counted.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of turns, after one that is not counted.")] = 3,
     out: Out = RESULT,
 ) -> None:
     """Read them, print a table and write the JSON."""
