@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from tiny_encoders import packed_input, tiny_model
 from transformers import BertTokenizerFast, pipeline
 
+from genomask.data import KmerTokenizer
 from genomask.encoders.bridges import from_mosaicbert
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,9 +27,12 @@ def run_fresh(script, *arguments):
 
 
 LOADING = """
-import sys, torch, genomask.encoders
+import sys, torch
+import transformers.models.auto.modeling_auto, transformers.models.auto.tokenization_auto
+import genomask  # after them; tests/test_auto_classes.py imports it first
+assert "genomask.encoders" not in sys.modules
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 torch.set_grad_enabled(False)  # as where the expected values come from: attention rounds otherwise where it is trained
 for folder in sys.argv[1:]:
     expected = load_file(folder + "/expected.safetensors")
@@ -48,6 +52,7 @@ for folder in sys.argv[1:]:
             assert torch.equal(parameter, model.bert.get_parameter(name)), name
     assert 0.01 < classifier.classifier.weight.std() < 0.03 and not classifier.classifier.bias.any()
     assert AutoConfig.from_pretrained(folder).vocab_size == 70
+    assert type(AutoTokenizer.from_pretrained(folder)).__name__ == "KmerTokenizer"
     print("ok")
 """
 
@@ -55,6 +60,7 @@ for folder in sys.argv[1:]:
 def save_with_answers(model, folder):
     """The model's folder, and beside it what the model computes."""
     model.save_pretrained(folder)
+    KmerTokenizer(k=3).save_pretrained(folder)
     input_ids = packed_input([9])[0][None]
     with torch.no_grad():
         logits, hidden = model(input_ids=input_ids).logits, model.bert(input_ids=input_ids).last_hidden_state
