@@ -59,6 +59,14 @@ def test_the_header_says_whether_each_alt_has_a_value_of_its_own():
         assert list(labels.labels) == expected
 
 
+def test_the_header_of_an_entry_whose_name_begins_alike_says_nothing():
+    labels = Labels(Criterion.parse("AF=x:y"))
+    for header in (b"##INFO=<ID=AF,Number=A,Type=String>\n", b"##INFO=<ID=AF_EXAC,Number=1,Type=Float>\n"):
+        labels.note(VcfLine(1, header, None), [])
+    labels.note(VcfLine(3, b"", Variant("1", 1, ".", "G", ("A", "C"), "AF=x,y")), [Score(0.0), Score(0.0)])
+    assert list(labels.labels) == [1, 0]
+
+
 @pytest.mark.parametrize("values", ["bad", "good"])
 def test_one_kind_alone_cannot_be_ranked(values):
     labels = gathered("CLNSIG=bad:good", *[(f"CLNSIG={values}", ("A",), [Score(0.0)])] * 3)

@@ -43,6 +43,14 @@ def test_the_same_scores_give_the_same_interval():
     assert 0 < low < high <= 1
 
 
+def test_where_positives_are_rare_each_area_lies_in_an_interval_of_its_own():
+    label = np.arange(400) % 20 == 0
+    found = ranking(label, np.random.default_rng(0).normal(size=400) - 1.0 * label)
+    assert found.auprc_interval[1] < found.auroc_interval[0]
+    for area, (low, high) in ((found.auroc, found.auroc_interval), (found.auprc, found.auprc_interval)):
+        assert low < area < high
+
+
 @pytest.mark.parametrize(
     ("text", "info", "wanted"),
     [

@@ -127,6 +127,14 @@ def test_a_ref_that_is_not_the_genomes_is_named_and_counted(place, model_folder)
     assert (place / "o.tsv").read_text().count("\tNA\n") == 2
 
 
+def test_letters_for_several_bases_in_the_genome_are_read_as_it_is_asked(place, model_folder):
+    (place / "g.fa").write_text(f">chr7\n{BASES[:200]}R{BASES[201:]}\n")
+    (place / "x.vcf").write_text(HEAD + row(50, "AC"))
+    with pytest.raises(DataError, match="--ambiguous n"):
+        ask(place, model_folder)
+    assert ask(place, model_folder, ambiguous="n")[0].startswith("1 of 1 ALT scored")
+
+
 def test_names_of_another_convention_are_read(place, model_folder):
     (place / "x.vcf").write_text(HEAD + row(50, "AC", record="7"))
     assert ask(place, model_folder)[0].startswith("1 of 1 ALT scored")
@@ -186,6 +194,18 @@ def test_standard_input_goes_to_standard_output_and_words_elsewhere(place, model
     assert "AUROC" in heard.err
 
 
+def test_lines_of_so_many_bytes_are_scored_together_to_the_end_of_the_file(place, model_folder, monkeypatch):
+    rows = [row(at, BASES[at] + "A") for at in range(40, 60)]
+    (place / "x.vcf").write_text(HEAD + "".join(rows))
+    together, score = [], VariantScorer.scores
+    monkeypatch.setattr(VariantScorer, "scores", lambda self, lines: together.append(len(lines)) or score(self, lines))
+    monkeypatch.setattr(verb, "BYTES_AT_ONCE", 4 * len(rows[0]))
+    ask(place, model_folder)
+    first, *whole, last = filter(None, together)
+    assert set(whole) == {4}
+    assert first + 4 * len(whole) + last == 20
+
+
 def test_malformed_lines_are_named_before_the_model_is_opened(place, model_folder):
     (place / "x.vcf").write_text(text() + "\nchr7\tx\n")
     with pytest.raises(DataError, match=r"x.vcf, line 31: 2 columns"):
@@ -207,4 +227,5 @@ def test_a_window_is_as_long_as_those_that_the_models_run_trained_on(place, mode
     shutil.copytree(model_folder, run / "model")
     write_config(run, quick_recipe, inputs, facts_of(quick_recipe, ""))
     assert any("in windows of 66 bases" in str(said) for said in ask(place, run / "model", window=0))  # 64 3-mers
+    assert any("in windows of 60 bases" in str(said) for said in ask(place, run / "model", window=60))
     assert any("in windows of 512 bases" in str(said) for said in ask(place, model_folder, window=0))  # 510
