@@ -243,6 +243,23 @@ def test_the_command_prints_a_table_and_a_verdict_and_writes_all_rows(files, mon
 
 
 @pytest.mark.usefixtures("few_controls")
+def test_more_motifs_than_are_shown_are_all_written(files, monkeypatch, capsys):
+    one = (files / "a.jaspar").read_text().split(">")[1]
+    (files / "many.jaspar").write_text("".join(f">m{number} {one.split(maxsplit=1)[1]}" for number in range(25)))
+    arguments = [files / "a.npmi", "--jaspar", files / "many.jaspar", "--n", 5, "--top", 40]
+    _, said, _ = run(monkeypatch, capsys, *arguments, "--out", files / "o.csv")
+    assert "Not shown: 5 more motifs; --out writes all." in " ".join(said.split())
+    assert len(pd.read_csv(files / "o.csv")) == 26
+
+
+@pytest.mark.usefixtures("few_controls")
+@pytest.mark.parametrize("fraction", [0.02, 0.1])
+def test_as_many_words_match_as_are_asked_for(files, fraction):
+    found = motif_enrichment(NpmiTable.load(files / "a.npmi"), files / "a.jaspar", 5, 40, fraction)
+    assert found.any_fraction == pytest.approx(fraction, rel=0.1)
+
+
+@pytest.mark.usefixtures("few_controls")
 def test_the_strand_that_was_counted_does_not_matter(files):
     codes = np.random.default_rng(0).choice(4, 200_000, p=[0.4, 0.15, 0.25, 0.2])
     counts = np.bincount(sum(np.roll(codes, -at) * 4 ** (N - 1 - at) for at in range(N)), minlength=4**N)
