@@ -1,6 +1,7 @@
 """`genomask glue` on files made here: MNLI first, others from it; floors, metrics and the table."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from genomask.commands.finetune import finetune
 from genomask.commands.glue import glue as verb
-from genomask.commands.glue.glue import GlueRequest, glue
+from genomask.commands.glue.glue import GlueRequest, answers_of_seed, glue
 from genomask.commands.glue.scores import FLOORS, METRICS
 from genomask.data.examples import NUMBER, ONE, Examples
 from genomask.data.glue import TASKS, chosen
@@ -107,6 +108,51 @@ def test_floors_of_another_dev_set_are_not_kept(text_model_folder, data, fitted)
     list(glue(asked, resume=True))
     assert len(fitted) == 4
     assert pd.read_csv(data / "out" / "results.csv")["n"].nunique() == 1
+
+
+@pytest.fixture
+def trained_with(tmp_path, monkeypatch):
+    """What a task and seed would be trained with; nothing is."""
+    examples = Examples(tmp_path / "train.tsv", ["good", "bad"], ONE, ["no", "yes"], np.array([1, 0]))
+
+    def ask(job, *_, **__):
+        raise KeyboardInterrupt(job)
+
+    def found(request, task, seed=0):
+        monkeypatch.setattr(verb, "run_job", ask)
+        with pytest.raises(KeyboardInterrupt) as said:
+            answers_of_seed(request, TASKS[task], seed, examples, [examples])
+        return said.value.args[0]
+
+    return found
+
+
+def test_a_seed_is_trained_by_its_tasks_schedule_unless_another_is_asked_for(data, trained_with):
+    published = request("model", data, learning_rate=None, epochs=None)
+    for name, task in TASKS.items():
+        job = trained_with(published, name, seed=3)
+        assert (job.seed, job.max_tokens, job.out) == (3, 256, data / "out" / name / "seed-3")
+        schedule = (job.settings.learning_rate, job.settings.epochs, job.settings.batch_size, job.settings.warmup)
+        assert schedule == (task.learning_rate, task.epochs, task.batch_size, 0.06)
+    settings = trained_with(request("model", data, learning_rate=0.5, epochs=7), "RTE").settings
+    assert (settings.learning_rate, settings.epochs) == (0.5, 7)
+
+
+def test_a_task_begins_with_the_nearest_model_of_mnli(data, trained_with, caplog):
+    alone = request("model", data, tasks=(TASKS["RTE"], TASKS["CoLA"]))
+    given = replace(alone, mnli="of mnli")
+    assert trained_with(given, "RTE").model == "of mnli"
+    assert caplog.text.count("not of MNLI") == 0
+    assert trained_with(alone, "RTE").model == "model"
+    assert caplog.text.count("not of MNLI") == 1
+    assert trained_with(given, "CoLA").model == "model"
+    model = data / "out" / "MNLI" / "seed-1" / "model"
+    assert trained_with(replace(given, tasks=(TASKS["MNLI"], TASKS["RTE"])), "RTE", seed=1).model == model
+    model.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (model / name).touch()
+    assert trained_with(given, "RTE", seed=1).model == model  # of an earlier call
+    assert trained_with(given, "RTE", seed=0).model == "of mnli"
 
 
 def test_a_folder_of_another_model_is_refused(text_model_folder, data, fitted, monkeypatch):
