@@ -126,6 +126,25 @@ def test_a_saved_table_and_a_genome_stand_in_for_each_other(simulated, table, tm
     assert show_masks(MaskQuestion(sequence=LETTERS, strategies=("uniform",))).best_npmi.size == 0
 
 
+def test_npmi_is_counted_in_the_genome_that_is_named_and_not_in_the_file_of_the_sequence(simulated, tmp_path):
+    (tmp_path / "x.fa").write_text(f">x\n{LETTERS}\n")
+    asked = {"genome": (simulated.genome,), "strategies": ("genemask",), "k": 4, "match": "none"}
+    of_letters, of_part = (
+        show_masks(MaskQuestion(sequence=sequence, **asked)).best_npmi
+        for sequence in (LETTERS, f"{tmp_path / 'x.fa'}:x:1-{len(LETTERS)}")
+    )
+    assert np.isfinite(of_letters).any()
+    np.testing.assert_array_equal(of_part, of_letters)
+
+
+def test_letters_for_several_bases_elsewhere_in_the_genome_are_read_as_it_is_asked(simulated, tmp_path):
+    (tmp_path / "r.fa").write_text(f">x\n{bases_of(simulated.genome)[:5000]}R\n")
+    asked = {"sequence": f"{tmp_path / 'r.fa'}:x:1-60", "strategies": ("genemask",), "k": 2, "match": "none"}
+    with pytest.raises(UserError, match="--ambiguous n"):
+        show_masks(MaskQuestion(**asked))
+    assert np.isfinite(show_masks(MaskQuestion(ambiguous="n", **asked)).best_npmi).all()
+
+
 def test_the_genome_is_not_read_whole_for_strategies_that_need_none_of_it(simulated, monkeypatch):
     monkeypatch.setattr("genomask.data.genome.Genome.open", None)
     sequence = f"{simulated.genome}:simulated:1001-1060"
@@ -139,6 +158,15 @@ def test_means_are_over_many_masks_and_the_shown_one_is_the_first(simulated):
     assert seeds[0].many.masks == 200
     assert seeds[0].many.account.tokens == 200 * 505
     assert seeds[0].many.account.tokens_masked_fraction == pytest.approx(0.15, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("match", "counted"), [("tokens", "tokens_masked_fraction"), ("bases", "bases_hidden_fraction")]
+)
+def test_the_rate_is_met_in_what_it_is_asked_to_count(simulated, match, counted):
+    sequence = f"{simulated.genome}:simulated:1-510"
+    row = show_masks(MaskQuestion(sequence=sequence, strategies=("random-span",), match=match)).rows[0]
+    assert getattr(row.many.account, counted) == pytest.approx(0.15, abs=0.02)
 
 
 def test_rates_of_0_and_1_hide_nothing_and_everything():
@@ -156,7 +184,7 @@ def test_a_strategy_set_on_windows_of_the_genome_meets_its_rate_there(simulated)
 
 
 def test_a_sequence_longer_than_any_stretch_of_the_genome_is_told_to_be_shorter(tmp_path, simulated):
-    (tmp_path / "gaps.fa").write_text(f">c\n{'N'.join([bases_of(simulated.genome)[:45]] * 4)}\n")
+    (tmp_path / "gaps.fa").write_text(f">c\n{'N'.join([bases_of(simulated.genome)[:119]] * 4)}\n")
     asked = {"sequence": f"{tmp_path / 'gaps.fa'}:c:1-120", "k": 3}
     with pytest.raises(UserError, match=r"'npmi-global' meets .* 120 bases of A C G T: .* a shorter sequence, or"):
         show_masks(MaskQuestion(strategies=("npmi-global",), **asked))
