@@ -82,6 +82,19 @@ def test_records_of_a_genome_are_looked_for_too(files):
     assert list(found.itertuples(index=False, name=None)) == [("chr1", 0, 0, 19 + 29 + 39, 269)]
 
 
+def test_records_too_long_to_be_looked_for_whole_are_said(files, monkeypatch):
+    monkeypatch.setattr("genomask.commands.leaks.LONGEST_WHOLE", 100)
+    said = " ".join(leaks(files / "b.fa", files / "b.tsv").split())
+    assert "Not looked for whole, longer than 100 bases: 2." in said
+
+
+def test_letters_for_several_bases_are_read_as_it_is_asked(files, genome):
+    (files / "r.fa").write_text(f">x\n{genome}R\n")
+    with pytest.raises(DataError, match="--ambiguous n"):
+        leaks(files / "a.csv", files / "r.fa")
+    assert count(leaks(files / "a.csv", files / "r.fa", "--ambiguous", "n"), "whole, as they are") == ["1", "20.00"]
+
+
 @pytest.mark.parametrize("name", ["b.tsv", "b.fa"])
 def test_either_file_may_come_from_standard_input(files, name):
     here, there = (files / "a.csv", files / name), (files / name, files / "a.csv")

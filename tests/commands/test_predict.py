@@ -14,6 +14,7 @@ from genomask.data.bases import reverse_complement
 from genomask.data.sequences import SequenceFile
 from genomask.encoders import MosaicBertConfig, MosaicBertForSequenceClassification
 from genomask.errors import DataError, UserError
+from genomask.inference import stream
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
 SEQUENCES = ["ACGTACGTAC", "TTTACG", "GGGCCCAAATTTACGT", "NNNNNN"]
@@ -62,6 +63,17 @@ def test_probabilities_are_those_of_transformers(tmp_path, table, both_strands):
         expected = (expected + other) / 2
     np.testing.assert_allclose(np.array([row[2:] for row in rows], float), expected, atol=1e-5)
     assert [row[1] for row in rows] == [names[int(x)] for x in expected.argmax(dim=1)]
+
+
+def test_a_file_read_in_several_parts_gives_the_same_table(tmp_path, table, monkeypatch):
+    folder, whole, parts = classifier(tmp_path / "model"), tmp_path / "whole.tsv", tmp_path / "parts.tsv"
+    predict(folder, SequenceFile(path=table), whole)
+    monkeypatch.setattr(stream, "CHUNK_BASES", 1)
+    assert predict(folder, SequenceFile(path=table), parts) == f"{parts}: 4 sequences"
+    (header, rows), (header_of_parts, rows_of_parts) = rows_of(whole), rows_of(parts)
+    assert header_of_parts == header
+    assert [row[:2] for row in rows_of_parts] == [row[:2] for row in rows]
+    np.testing.assert_allclose(*(np.array([x[2:] for x in found], float) for found in (rows_of_parts, rows)), atol=1e-5)
 
 
 def test_a_classifier_of_several_labels_names_all_that_are_likely(tmp_path, table):

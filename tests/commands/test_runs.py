@@ -82,6 +82,7 @@ def test_on_a_full_disk_the_table_and_the_remarks_are_seen_before_the_sentence(m
 def test_unfinished_damaged_and_unreadable_runs_are_named(make, tmp_path):
     make("good")
     make("short", steps=10)
+    (make("unsaved") / "model" / "model.safetensors").unlink()
     with (make("torn") / "metrics.jsonl").open("a") as file:
         file.write('{"step": 2')
     (make("bad") / "config.toml").write_text("[masking]\nstrategy = 5\n")
@@ -89,6 +90,7 @@ def test_unfinished_damaged_and_unreadable_runs_are_named(make, tmp_path):
     _, *said = map(str, show_runs([tmp_path / "runs"], tmp_path / "out"))
     text = "\n".join(said)
     assert "short: not finished, 10 of 20 steps logged." in text
+    assert "unsaved: not finished, 20 of 20 steps logged." in text
     assert "torn: left out: 1 damaged line of metrics.jsonl." in text
     assert "config.toml: no settings of a run" in text
     assert "empty: no step is logged yet" in text
