@@ -115,6 +115,9 @@ def test_accuracies_are_shown_without_what_training_or_pretraining_saw(measured,
     gc = seen[seen["method"] == "gc"].iloc[0]
     whole, rest, alone = (float(gc[name]) for name in ("all", "without these", "these alone"))
     assert 10 * whole == pytest.approx(9 * rest + alone, abs=0.5)
+    two = np.arange(10) < 2
+    both = without_seen(rows, request.out, in_training, {str(request.models[0]): {"easy": two, "leaky": two}})
+    assert both.groupby("task")["found"].first().to_dict() == {"easy": "2 of 10", "leaky": "3 of 10"}
 
 
 def test_a_task_that_cannot_be_read_is_named_when_the_others_are_measured(measured, suite, tmp_path):
@@ -130,6 +133,15 @@ def test_a_task_that_cannot_be_read_is_named_when_the_others_are_measured(measur
     shutil.rmtree(mixed / "leaky")
     with pytest.raises(DataError, match=f"^no task of {mixed} could be measured: easy: "):
         list(bench(few))
+
+
+def test_results_name_the_mask_and_the_seed_that_a_model_was_pretrained_with(measured, tmp_path, monkeypatch):
+    request, _ = measured
+    monkeypatch.setattr("genomask.commands.bench.bench.provenance", lambda model: (f"of {model.parent.name}", 7))
+    list(bench(replace(request, settings=replace(request.settings, methods=("probe",), draws=1), out=tmp_path / "out")))
+    rows = pd.read_csv(tmp_path / "out" / "results.csv")
+    assert set(rows["strategy"]) == {"of first", "of second"}
+    assert set(rows["pretraining_seed"]) == {7}
 
 
 def test_the_folder_of_another_verbs_run_is_refused(measured, tmp_path):

@@ -1,9 +1,11 @@
 """The doctor says what a run here would use, and measures what it says it measures."""
 
+import numpy as np
 import pytest
 import torch
 
 from genomask.commands import doctor
+from genomask.recipe import load_recipe
 from genomask.report.tables import rich_table
 
 
@@ -31,6 +33,15 @@ def test_the_speed_is_a_positive_number_of_tokens_per_second(findings):
     number, unit = findings["training speed"].found.split()
     assert float(number.replace(",", "")) > 0
     assert unit == "tokens/s"
+
+
+def test_the_speed_is_that_of_the_median_step_after_those_that_warm_up(monkeypatch):
+    seconds = [100.0] * doctor.WARM_UPS + [2.0, 9.0, 4.0, 1.0, 8.0]
+    clock = iter(np.cumsum([0.0, *(part for step in seconds for part in (step, 7.0))]))
+    monkeypatch.setattr(doctor, "train_step", lambda *_, **__: None)
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    speed = doctor.measure_tokens_per_second(load_recipe("genome-tiny"), torch.device("cpu"), "fp32")
+    assert speed == 16 * 512 / 4.0
 
 
 def test_a_cache_folder_that_does_not_exist_yet_is_no_problem(findings):

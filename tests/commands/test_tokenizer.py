@@ -12,9 +12,10 @@ from genomask.commands.fewshot import measure
 from genomask.commands.pretrain import pretrain
 from genomask.commands.run_folder.report import NOT_REPORTED, report_run
 from genomask.commands.tokenizer import train_tokenizer
+from genomask.data.tokenizers import bpe
 from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.tokenizers.saved import dna_tokenizer
-from genomask.errors import SettingsError
+from genomask.errors import DataError, SettingsError
 from genomask.fewshot.protocol import FewShotSettings
 from genomask.hashing import make_keys
 from genomask.masking import build_plan
@@ -33,6 +34,24 @@ def words(simulated, tmp_path_factory):
 def test_the_line_that_pretrains_with_it_survives_the_shell(simulated, tmp_path):
     said = train_tokenizer([simulated.genome], 12, tmp_path / "my words", ambiguous="error", seed=0)
     assert f"tokens.folder={tmp_path}/my words" in shlex.split(said)
+
+
+def test_the_seed_chooses_the_windows_that_words_are_learned_from(simulated, tmp_path, monkeypatch):
+    monkeypatch.setattr(bpe, "SAMPLE_BASES", 2 * bpe.SAMPLE_WINDOW)
+    learned = []
+    for number, seed in enumerate((0, 1, 1)):
+        out = tmp_path / str(number)
+        train_tokenizer([simulated.genome], 64, out, ambiguous="error", seed=seed)
+        learned.append((out / "tokenizer.json").read_text())
+    assert learned[0] != learned[1] == learned[2]
+
+
+def test_letters_for_several_bases_are_read_as_it_is_asked(simulated, tmp_path):
+    (tmp_path / "r.fa").write_text(simulated.genome.read_text() + "R\n")
+    with pytest.raises(DataError, match="--ambiguous n"):
+        train_tokenizer([tmp_path / "r.fa"], 12, tmp_path / "words", ambiguous="error", seed=0)
+    train_tokenizer([tmp_path / "r.fa"], 12, tmp_path / "words", ambiguous="n", seed=0)
+    assert (tmp_path / "words" / "tokenizer.json").exists()
 
 
 @pytest.fixture
