@@ -27,6 +27,7 @@ class Some(Table, name="some"):
         ({"count": 0}, "some.count must be at least 1 and at most 1,000,000,000, got 0."),
         ({"count": 2.0}, "some.count must be a whole number, got 2.0"),
         ({"count": True}, "some.count must be a whole number, got True"),
+        ({"fraction": True}, "some.fraction must be a number, got True"),
         ({"fraction": 1.5}, "some.fraction must be at least 0 and at most 1, got 1.5."),
         ({"fraction": float("nan")}, "some.fraction must be at least 0 and at most 1, got nan."),
         ({"rate": 0}, "some.rate must be above 0 and below 1, got 0.0."),

@@ -4,7 +4,16 @@ import logging
 from rich.table import Table
 
 from genomask.terminal import console as terminal
-from genomask.terminal.console import TerminalLog, console, printable, progress_bar, say, say_error, text_column
+from genomask.terminal.console import (
+    TerminalLog,
+    console,
+    log_to_terminal,
+    printable,
+    progress_bar,
+    say,
+    say_error,
+    text_column,
+)
 
 NASTY = "p[/b]\x1b[31m\x07 :smile: [bold]x\u202e\udcff\x9b"
 SHOWN = r"p[/b]\x1b[31m\x07 :smile: [bold]x\u202e\udcff\x9b"
@@ -41,6 +50,21 @@ def test_results_errors_tables_and_log_lines_show_text_as_it_is(capsys):
 def test_a_log_line_is_not_folded(capsys):
     TerminalLog().emit(logging.LogRecord("genomask", logging.INFO, "", 1, "x" * 500, (), None))
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_other_packages_are_heard_from_a_warning_on_however_much_genomask_says():
+    loggers = logging.getLogger("genomask"), logging.getLogger("filelock")
+    before = [(log, log.level) for log in (logging.getLogger(), loggers[0])]
+    try:
+        for level, least in (
+            (logging.DEBUG, [logging.DEBUG, logging.WARNING]),
+            (logging.ERROR, [logging.ERROR, logging.ERROR]),
+        ):
+            log_to_terminal(level)
+            assert [log.getEffectiveLevel() for log in loggers] == least
+    finally:
+        for log, level in before:
+            log.setLevel(level)
 
 
 def drawn_at(level: int, monkeypatch) -> str:
