@@ -64,6 +64,15 @@ def test_a_limit_below_what_is_built_in_is_said(findings):
     assert "a limit of this process or container; the machine has" in findings["memory"].meaning
 
 
+def test_where_all_that_is_built_in_may_be_used_no_limit_is_said(monkeypatch):
+    monkeypatch.setattr(doctor, "measure_tokens_per_second", lambda *_: 1.0)
+    for name in ("usable_memory", "built_in_memory"):
+        monkeypatch.setattr(doctor, name, lambda: 3 * 2**30)
+    (memory,) = (finding for finding in doctor.examine() if finding.what == "memory")
+    assert memory.found == "3.0 GiB"
+    assert "limit" not in memory.meaning
+
+
 def test_the_findings_fit_a_table(findings):
     table = rich_table(doctor.findings_frame(list(findings.values())))
     assert table.row_count == len(findings)

@@ -47,6 +47,13 @@ def test_results_errors_tables_and_log_lines_show_text_as_it_is(capsys):
     assert error == f"error: {SHOWN}\\n\nWARNING  {SHOWN}\n"
 
 
+def test_a_table_in_a_pipe_has_120_columns_however_wide_the_terminal_is(monkeypatch, capsys):
+    for columns in ("60", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        console().print(Table("x", expand=True))
+        assert {len(line) for line in capsys.readouterr().out.splitlines()} == {120}
+
+
 def test_a_log_line_is_not_folded(capsys):
     TerminalLog().emit(logging.LogRecord("genomask", logging.INFO, "", 1, "x" * 500, (), None))
     assert capsys.readouterr().err.count("\n") == 1

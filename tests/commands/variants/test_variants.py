@@ -127,6 +127,14 @@ def test_a_ref_that_is_not_the_genomes_is_named_and_counted(place, model_folder)
     assert (place / "o.tsv").read_text().count("\tNA\n") == 2
 
 
+def test_of_many_variants_at_odds_with_the_genome_three_are_named(place, model_folder):
+    (place / "x.vcf").write_text(HEAD + "".join(row(at, "AC", record="chr9") for at in range(50, 55)))
+    said = str(ask(place, model_folder, mismatch="skip")[1])
+    assert said.startswith("5 variants left out, at odds with the genome: chr9:51: ")
+    assert [f"chr9:{at}:" in said for at in range(51, 56)] == [True, True, True, False, False]
+    assert said.endswith("; ...")
+
+
 def test_letters_for_several_bases_in_the_genome_are_read_as_it_is_asked(place, model_folder):
     (place / "g.fa").write_text(f">chr7\n{BASES[:200]}R{BASES[201:]}\n")
     (place / "x.vcf").write_text(HEAD + row(50, "AC"))
