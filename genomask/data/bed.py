@@ -105,14 +105,14 @@ def _are_bounds(words: list[str]) -> bool:
 def _region(path: Path, number: int, line: str, records: dict[str, list[int]], flank: int) -> tuple[int, int]:
     where = f"{path}, line {number}"
     name, *bounds = line.split()[:3]
+    if not _are_bounds(bounds):
+        raise DataError(f"{where}: not a BED line. Give record, start and stop, counted from 0, the stop left out.")
     if name not in records:
         known = ", ".join(map(shown, list(records)[:5]))
         raise DataError(
             f"{where}: the genome has no record {name[:60]!r}. Its records begin with: {known}. Give the genome that "
             "the regions are of."
         )
-    if not _are_bounds(bounds):
-        raise DataError(f"{where}: not a BED line. Give record, start and stop, counted from 0, the stop left out.")
     start, stop = map(int, bounds)
     offset, end = records[name]
     if not start <= stop <= end - offset:

@@ -70,6 +70,11 @@ def _unquoted(cell: str) -> str:
 
 
 def _delimiter(file: str, header: str, wanted: Sequence[str]) -> str:
+    if header.startswith(">"):
+        raise DataError(
+            f"{file}, row 1: this is FASTA. Give a TSV or CSV table with the "
+            f"{'columns' if len(wanted) > 1 else 'column'} {' and '.join(wanted)}."
+        )
     for delimiter in ("\t", ","):
         if delimiter in header:
             return delimiter

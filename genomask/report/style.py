@@ -106,7 +106,7 @@ _SETTINGS: dict[Any, Any] = {
 def require_picture_name(path: Path) -> None:
     """Raises UserError for an ending that `picture` cannot save."""
     if path.suffix not in (".svg", ".png", ".pdf"):
-        raise UserError(f"{path}: a picture is saved as .svg, .png or .pdf; change the name's ending")
+        raise UserError(f"{path}: a picture is saved as .svg, .png or .pdf; change the name's ending.")
 
 
 @contextmanager

@@ -152,7 +152,7 @@ AFTER_TORCH = [
     ([*GIVEN, "--target", "sequence"], "row 2: the target 'ACGTACGT' is no number"),
     ([*GIVEN, "--sequence-column", "dna"], "by --sequence-column"),
     (UNTYPED, "untyped/config.json: has no model_type"),
-    *(([*MASKS, "--rate", rate], "mask_rate must lie between 0 and 1") for rate in ("nan", "inf", "-1", "2")),
+    *(([*MASKS, "--rate", rate], "--rate must be a number from 0 to 1") for rate in ("nan", "inf", "-1", "2")),
     ([*MASKS, "--masking", ",,"], "no strategy was named"),
     ([*MASKS, "--out", "picture.bmp"], "a picture is saved as"),
     ([*MASKS, "--out", "a.fa/picture.svg"], "is no folder that you may write to"),

@@ -61,6 +61,7 @@ def test_lines_that_end_in_cr_are_read(genome, tmp_path):
     ("line", "sentence"),
     [
         (f"one\t0\t{'9' * 5000}", "line 1: not a BED line"),
+        ("sequence\tlabel", "line 1: not a BED line"),
         ('"one"\t0\t3', "line 1: the genome has no record '\"one\"'"),
         ("a\x1b[2Jb\t0\t3", r"line 1: the genome has no record 'a\\x1b\[2Jb'"),
     ],

@@ -8,6 +8,7 @@ import typer
 from genomask.cli.options import Ambiguous, Seed, file
 from genomask.files import inputs
 from genomask.files.genomes import input_genome
+from genomask.settings.ranges import require
 from genomask.settings.strategy_text import read_list
 from genomask.terminal.console import console, show
 
@@ -44,6 +45,7 @@ def masks(
     """Show which tokens strategies mask in a sequence, and which bases that really hides."""
     inputs.require_sequence(sequence)
     inputs.require_strategies(read_list(masking))
+    require(0 <= rate <= 1, "--rate", "a number from 0 to 1", rate)
 
     from genomask.commands.masks import MaskQuestion, draw_masks
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from genomask.commands.run_folder.kinds import RECORDS
+from genomask.commands.run_folder.kinds import RECORDS, refuse_others
 from genomask.commands.run_folder.origin import Origin
 from genomask.data.opening import Inputs
 from genomask.errors import SettingsError
@@ -137,16 +137,17 @@ def write_config(out: Path, recipe: Recipe, inputs: Inputs, facts: Facts) -> Non
 
 def holds_run(out: Path, resume: bool, record: str = CONFIG) -> bool:
     """Whether `out` holds a run, by the file `record`. Raises SettingsError where it does and `resume` is not set, or
-    the other way round.
+    the other way round, and where it holds something else.
     """
     if (out / record).exists():
         if not resume:
             raise SettingsError(f"{out} already holds a run; go on with it by --resume, or give another --out.")
         return True
+    refuse_others(out, own=next(verb for verb, its_record in RECORDS.items() if its_record == record))
+    if out.is_dir() and any(path.name != LOCK for path in out.iterdir()):
+        raise SettingsError(f"{out} is not empty and holds no run (no {record}); give another --out.")
     if resume:
         raise SettingsError(f"{out} holds no run to resume (no {record}); leave --resume out to start one.")
-    if any(path.name != LOCK for path in out.iterdir()):
-        raise SettingsError(f"{out} is not empty and holds no run; give another --out.")
     return False
 
 

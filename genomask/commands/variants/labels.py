@@ -66,6 +66,8 @@ class Labels:
     def _why(self, n: int, positives: int) -> str:
         """What is wrong with the labels, and what could be asked for."""
         key = self.criterion.key
+        if not self.values and not self.keys:
+            return "no variant has anything in its INFO, or there is none. Give a VCF that tells them apart there."
         if not self.values:
             return f"no variant has {key} in its INFO, which has {_some(self.keys)}. Name one of these."
         kinds = f"{positives:,} of the {n:,} ALTs that this labels are positive; both kinds are needed to rank them"
@@ -75,7 +77,7 @@ class Labels:
         """Remember some of what could have been asked for."""
         value = info_value(info, self.criterion.key)
         if value is None and len(self.keys) < MOST_NOTICED:
-            self.keys |= {entry.partition("=")[0] for entry in info.split(";")}
+            self.keys |= {entry.partition("=")[0] for entry in info.split(";") if entry != "."}
         elif value is not None and len(self.values) < MOST_NOTICED:
             self.values.add(value)
 

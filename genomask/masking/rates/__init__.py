@@ -165,7 +165,7 @@ def _solve(strategy: BuiltStrategy, simulated: Simulation, probability: float, r
         raise SettingsError(
             f"hiding {_percent(rate)} of the bases would mask more than {MOST_TOKENS_MASKED:.0%} of the tokens with "
             f"{name!r} (at {_percent(tokens_masked[0])} of tokens it hides {_percent(fraction)}); ask for a lower "
-            "mask_rate, or use match='tokens'."
+            "mask rate, or let it be of tokens (match = tokens)."
         )
     if abs(fraction - rate) > max(MOST_OFF * rate, 4 * error):
         raise SettingsError(_cannot_give(strategy, simulated.n_tokens, rate, match, fraction))
@@ -189,8 +189,8 @@ def _table(lengths: Sequence[float], solved: Sequence[float]) -> Tensor:
 def _cannot_give(strategy: BuiltStrategy, n_tokens: int, rate: float, match: str, fraction: float) -> str:
     return (
         f"masking strategy {strategy.spec.name!r} cannot give {_percent(rate)} of the {match} in sequences of "
-        f"{n_tokens} tokens: the nearest is {_percent(fraction)}; ask for another mask_rate, or take its own rate by "
-        "match='none'."
+        f"{n_tokens} tokens: the nearest is {_percent(fraction)}; ask for another mask rate, or take its own (match "
+        "= none)."
     )
 
 

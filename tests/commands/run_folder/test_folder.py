@@ -13,6 +13,7 @@ from genomask.commands.run_folder.folder import (
     sweep_run,
     write_config,
 )
+from genomask.commands.run_folder.kinds import RECORDS
 from genomask.errors import SettingsError
 from genomask.recipe import load_recipe
 
@@ -177,8 +178,17 @@ def test_what_killed_writes_left_is_swept_and_makes_no_folder_full(tmp_path):
     (tmp_path / "checkpoints").rmdir()
     assert not holds_run(tmp_path, resume=False)
     (tmp_path / "dear.txt").touch()
-    with pytest.raises(SettingsError, match="not empty and holds no run"):
-        holds_run(tmp_path, resume=False)
+    for resume in (False, True):  # nothing can begin there either
+        with pytest.raises(SettingsError, match=r"not empty and holds no run \(no config\.toml\); give another --out"):
+            holds_run(tmp_path, resume)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize(("own", "other"), [("pretrain", "finetune"), ("finetune", "pretrain"), ("glue", "pretrain")])
+def test_a_folder_of_another_verb_is_named_as_what_it_is(tmp_path, own, other, resume):
+    (tmp_path / RECORDS[other]).touch()
+    with pytest.raises(SettingsError, match=f"holds a run of {other} .*; give another --out"):
+        holds_run(tmp_path, resume, RECORDS[own])
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused_before_the_work(tmp_path):

@@ -80,6 +80,11 @@ def test_an_entry_that_no_variant_has_is_named_with_those_that_are_there():
     assert "no variant has CLNSG in its INFO, which has AF, CLNSIG. Name one of these" in labels.fault()
 
 
+@pytest.mark.parametrize("lines", [[], [(".", ("A",), [Score(0.0)])]])
+def test_a_vcf_that_tells_nothing_in_its_info_is_said_to(lines):
+    assert "no variant has anything in its INFO, or there is none" in gathered("CLNSIG=bad:good", *lines).fault()
+
+
 def test_kinds_of_change_have_rows_of_their_own_and_few_variants_no_interval():
     lines = [
         (f"CLNSIG={'bad' if n % 2 else 'good'}", ("A" if n % 3 else "AT",), [Score(-float(n % 2))]) for n in range(24)
