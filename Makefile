@@ -70,7 +70,7 @@ PAGES = README.md CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE Makefile .ci
 # which PYTHONDONTWRITEBYTECODE would make every process do anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Redone only when the dependencies change. The pip that comes with Python may be years old, and twice as slow.
+# Redone only when the dependencies change. The pip that comes with Python 3.11 takes nearly twice as long as a new one.
 $(STAMP): pyproject.toml constraints.txt | python
 	$(PYTHON) -m venv --upgrade-deps $(VENV)
 	PYTHONWARNINGS="ignore:Editable installation" \
