@@ -4,9 +4,10 @@ import sys
 import pytest
 
 from genomask.cli import app as cli
-from genomask.commands.genome_report import keep_manifest
+from genomask.commands.genome_report import genome_report, keep_manifest
 from genomask.data.opening import Inputs
 from genomask.recipe import load_recipe
+from genomask.settings.recipe_file import default_recipe
 
 
 @pytest.fixture
@@ -24,6 +25,14 @@ def test_doctor_says_what_a_genome_is_made_of(genome, monkeypatch, capsys):
     assert not end.value.code
     for words in ("g.fa", "1,900", "1,870", "validation windows", "Windows of genome-demo"):
         assert words in said
+
+
+@pytest.mark.parametrize("has_gpu", [False, True])
+def test_windows_are_those_of_this_machines_recipe_unless_one_is_named(genome, monkeypatch, has_gpu):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
+    changes = ["windows.max_tokens=40", "windows.validation_windows=1"]
+    *_, windows = genome_report(Inputs(genome=(str(genome),)), "", changes)
+    assert str(windows.title) == f"Windows of {default_recipe('genome', has_gpu=has_gpu)}"
 
 
 def test_a_genome_without_room_for_windows_is_described_all_the_same(genome, monkeypatch, capsys):

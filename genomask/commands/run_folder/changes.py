@@ -6,6 +6,7 @@ and where it is computed. The rest is refused with both values.
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 from genomask.commands.run_folder.folder import CONFIG, read_config, steps_done
@@ -67,7 +68,7 @@ def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bo
 
 def _where(out: Path, name: str) -> str:
     """Where the settings of a run stand so that they need not be typed again; what it reads is no setting."""
-    return "" if name == "kind" or name.startswith("inputs.") else f", as --recipe {out / CONFIG} has them"
+    return "" if name == "kind" or name.startswith("inputs.") else f", as --recipe {quote(str(out / CONFIG))} has them"
 
 
 def _values(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:
