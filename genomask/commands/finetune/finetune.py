@@ -65,7 +65,7 @@ def run_job(request: Request, prepared: Callable[[], Job], *, resume: bool) -> I
     with locked(request.out):
         sweep(request.out, *WRITTEN)
         sweep(request.out / "checkpoints", "step-*/")
-        holds_run(request.out, resume, RECORD)
+        holds_run(request.out, resume, "finetune")
         job = prepared()
         note(job, resume=resume)
         if is_finished(request.out):

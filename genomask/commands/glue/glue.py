@@ -77,7 +77,7 @@ def glue(request: GlueRequest, *, resume: bool = False) -> Iterator[Table | str]
     data = {task.name: _read(task, request.data) for task in request.tasks}
     with locked(request.out):
         record, now = request.out / GLUE_RECORD, {"model": fingerprint(request.model)}
-        if goes_on := holds_run(request.out, resume, GLUE_RECORD):
+        if goes_on := holds_run(request.out, resume, "glue"):
             refuse_other_run(record, now)
         else:
             write_record(record, now)

@@ -135,15 +135,16 @@ def write_config(out: Path, recipe: Recipe, inputs: Inputs, facts: Facts) -> Non
     )
 
 
-def holds_run(out: Path, resume: bool, record: str = CONFIG) -> bool:
-    """Whether `out` holds a run, by the file `record`. Raises SettingsError where it does and `resume` is not set, or
-    the other way round, and where it holds something else.
+def holds_run(out: Path, resume: bool, verb: str = "pretrain") -> bool:
+    """Whether `out` holds a run of the verb. Raises SettingsError where it does and `resume` is not set, or the other
+    way round, and where it holds something else.
     """
+    record = RECORDS[verb]
     if (out / record).exists():
         if not resume:
             raise SettingsError(f"{out} already holds a run; go on with it by --resume, or give another --out.")
         return True
-    refuse_others(out, own=next(verb for verb, its_record in RECORDS.items() if its_record == record))
+    refuse_others(out, own=verb)
     if out.is_dir() and any(path.name != LOCK for path in out.iterdir()):
         raise SettingsError(f"{out} is not empty and holds no run (no {record}); give another --out.")
     if resume:

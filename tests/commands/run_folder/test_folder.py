@@ -188,7 +188,7 @@ def test_what_killed_writes_left_is_swept_and_makes_no_folder_full(tmp_path):
 def test_a_folder_of_another_verb_is_named_as_what_it_is(tmp_path, own, other, resume):
     (tmp_path / RECORDS[other]).touch()
     with pytest.raises(SettingsError, match=f"holds a run of {other} .*; give another --out"):
-        holds_run(tmp_path, resume, RECORDS[own])
+        holds_run(tmp_path, resume, own)
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused_before_the_work(tmp_path):
