@@ -1,6 +1,6 @@
 """`genomask bench`: models and a suite in; a table, results.csv, summary.csv and report.html out.
 
-Every task is trained on whole, by the methods of few-shot and beside its floors; a method with a seed is repeated.
+Each method of few-shot, floors included, is trained on a task's whole training set; one with a seed is repeated.
 """
 
 import logging
@@ -38,22 +38,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class BenchRequest:
-    """What is asked for."""
+    """A request for a benchmark."""
 
     suite: Path
     models: tuple[Path, ...]
     genome: tuple[Path, ...]
-    """That a suite of coordinates is read from."""
+    """From which a suite of coordinates is read."""
     settings: FewShotSettings
     """`whole`, and `draws` seeds."""
     out: Path
 
 
 def bench(request: BenchRequest) -> Iterator[Table | str]:
-    """Measure what `out` has not yet, and yield what to print.
+    """Measure what `out` lacks, and yield what to print.
 
-    Raises UserError for a suite that has no task, for an `out` that is another verb's, and, when all others are
-    measured, for tasks that failed: that cannot be read, or of which `out` holds results of other settings.
+    Raises UserError for a suite without a task, for an `out` that is another verb's and, once all others are measured,
+    for tasks that failed: those that cannot be read, or of which `out` holds results of other settings.
     """
     tasks = suite_tasks(request.suite)
     require_folder(request.out)
@@ -114,7 +114,7 @@ def _measured(request: BenchRequest, tasks: list[SuiteTask]) -> _Measured:
 
 
 def _in_training(measured: _Measured) -> Iterator[str]:
-    """That test sequences are in the training set too, where they are."""
+    """A sentence for each task of which test sequences are in the training set too."""
     for name, leaks in measured.leaks.items():
         if leaks.found.any():
             yield f"{name}: {leaks.sentence('the training set')}"
@@ -144,6 +144,6 @@ def _write_page(
         verdict=verdict,
         about=f"{', '.join(map(str, request.models))} on the tasks in {request.suite}.",
         sections=tuple(sections),
-        settings={"seeds": settings["draws"]} | asked,  # all of a training set is trained on
+        settings={"seeds": settings["draws"]} | asked,  # the whole training set is used
     )
     write_page(page, request.out / PAGE)

@@ -20,9 +20,9 @@ Found = dict[str, np.ndarray]
 
 
 def in_pretraining(models: Sequence[Path], tests: Mapping[str, list[str]]) -> Iterator[tuple[str, Found]]:
-    """Of each model what there is to say, and which of the test sequences its pretraining could see.
+    """For each model, a sentence, and which of the test sequences its pretraining could see.
 
-    All tasks are looked up at once, as a genome is long to read.
+    All tasks are looked up at once, as a genome takes long to read.
     """
     ends = np.cumsum([len(sequences) for sequences in tests.values()])[:-1]
     names = short_names([str(model) for model in models])
@@ -39,9 +39,9 @@ def in_pretraining(models: Sequence[Path], tests: Mapping[str, list[str]]) -> It
 def without_seen(
     rows: pd.DataFrame, out: Path, in_training: Mapping[str, Leaks], in_pretraining: Mapping[str, Found]
 ) -> pd.DataFrame:
-    """Of the tasks with such sequences the accuracies with and without them: a row a task, model and method, as read.
+    """Accuracies with and without such sequences, of tasks that have any: a row per task, model and method.
 
-    `rows` of results.csv; `in_pretraining`: model -> what was found.
+    `rows`: of results.csv; `in_pretraining`: model -> what was found.
     """
     answers, tables = CorrectFile(out), []
     names = short_names(list(in_pretraining))

@@ -1,1 +1,1 @@
-"""`genomask compare`: arms, the processes they run in, their evidence as page and words."""
+"""`genomask compare`: arms, the processes they run in, and the evidence as a page and in words."""

@@ -1,6 +1,6 @@
 """The arms of a comparison: one strategy and one pretraining seed each, pretrained and judged in a process of its own.
 
-An arm that is finished is not run again; one that was stopped goes on from its last checkpoint and last measurement.
+A finished arm is not run again; one that was stopped resumes from its last checkpoint and last measurement.
 """
 
 import hashlib
@@ -35,13 +35,13 @@ from genomask.recipe import GenomeRecipe
 from genomask.training.signals import stop_with_parent, take_interrupts
 
 ORPHAN_SECONDS = 60.0
-"""How long an arm waits for its folder: one of a comparison that was killed still ends a step, and saves it."""
+"""How long an arm waits for its folder: an arm of a killed comparison still ends a step, and saves it."""
 
 VERDICT = "verdict.csv"
-"""In a comparison's folder: the primary test, and the method that it is by."""
+"""In a comparison's folder: the primary test, and its method."""
 
 MOST_LETTERS = 120
-"""Of a folder's name; a file system takes 255, and a strategy may hold whole paths."""
+"""In a folder's name; a file system allows 255, and a strategy may contain whole paths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +59,18 @@ class Comparison:
     columns: Columns = USUAL
     """Of pool and test."""
     verb: str = "compare"
-    """Whose folder `out` is: the demo's own is told from others (run_folder/kinds.py)."""
+    """The verb that `out` belongs to: a demo's folder is kept apart from others (run_folder/kinds.py)."""
 
     @property
     def control(self) -> str:
-        """random-span where it takes part: it tells better spans from longer spans. Otherwise the first strategy."""
+        """random-span if it takes part: it separates better spans from longer spans. Otherwise the first strategy."""
         return "random-span" if "random-span" in self.strategies else self.strategies[0]
 
     @cached_property
     def primary_method(self) -> str:
-        """Of the methods that judge a pretrained encoder the first asked for, when `out` had no verdict yet.
+        """The first method for a pretrained encoder that was asked for when `out` had no verdict yet.
 
-        Another order of --methods does not change it: it would be chosen with its result in sight.
+        Another order of --methods does not change it: it would be chosen with its result known.
         """
         try:
             return str(pd.read_csv(self.out / VERDICT)["method"].iloc[0])
@@ -102,7 +102,7 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Its name for people."""
         return f"{self.strategy}/seed {self.seed}"
 
     @property
@@ -117,14 +117,14 @@ class Arm:
 
     @property
     def recipe(self) -> GenomeRecipe:
-        """The comparison's, but for strategy and seed: same steps, rate, weights, windows and order in every arm."""
+        """The comparison's, except strategy and seed: same steps, rate, weights, windows and order in every arm."""
         recipe = self.comparison.recipe
         masking = replace(recipe.masking, strategy=self.strategy)
         return replace(recipe, masking=masking, training=replace(recipe.training, seed=self.seed))
 
     @property
     def fewshot(self) -> FewShotSettings:
-        """Floors depend on no strategy, those without a model on no seed: measured where they are first met."""
+        """Floors depend on no strategy, those without a model on no seed: each is measured where it first occurs."""
         settings = self.comparison.fewshot
         if self.strategy != self.comparison.control:
             return replace(settings, methods=settings.pretrained)
@@ -141,24 +141,24 @@ class Arm:
 
     @property
     def is_finished(self) -> bool:
-        """Its last act is to write down what it was asked; asked for anything else, it is not finished."""
-        asked = self.asked  # of the files as they are before any arm runs; the arms' processes are given it
+        """Whether it has recorded, as its last act, what it was asked; asked for anything else, it is not finished."""
+        asked = self.asked  # of the files as they are before any arm runs; passed on to the arms' processes
         done = self.folder / "fewshot" / "done.txt"
         return done.is_file() and done.read_bytes() == asked.encode()
 
 
 def folder_name(strategy: str) -> str:
-    """A strategy as part of a path, such as span_p=0.1; with a fingerprint where letters had to go or change."""
+    """A strategy as part of a path, such as span_p=0.1; with a fingerprint if letters had to go or change."""
     plain = strategy.replace(":", "_")
     safe = re.sub(r"[^A-Za-z0-9_=.-]", "-", plain)[:MOST_LETTERS]
     return safe if safe == plain else f"{safe}-{hashlib.sha256(strategy.encode()).hexdigest()[:6]}"
 
 
 def check_arms(arms: list[Arm]) -> None:
-    """Raises SettingsError where the folder of an arm holds a run of other settings or data than the arm would have.
+    """Raises SettingsError if the folder of an arm holds a run of other settings or data than the arm would have.
 
-    Each arm would find that out by itself, but in a process of its own, after others have worked. Those that are
-    finished were asked for the same.
+    Each arm would find that out by itself, but in its own process, after others have worked. Finished arms were asked
+    for the same.
     """
     begun = [arm for arm in arms if (arm.folder / CONFIG).exists() and not arm.is_finished]
     for arm in begun:
@@ -173,7 +173,7 @@ def check_arms(arms: list[Arm]) -> None:
 
 
 def _check_results(arm: Arm) -> None:
-    """The same for what was measured of an arm."""
+    """The same for the measurements of an arm."""
     if is_finished(arm.folder):
         pool, test = arm.comparison.read_tasks()
         check_results(arm.folder / "model", pool, test, arm.fewshot, arm.folder / "fewshot")
@@ -182,7 +182,7 @@ def _check_results(arm: Arm) -> None:
 def run_arm(arm: Arm) -> None:
     """Pretrain, then measure few-shot."""
     resume = (arm.folder / CONFIG).exists()
-    # every arm has had one schedule, from its first step to its last
+    # every arm keeps one schedule, from its first step to its last
     pretrain(arm.recipe, arm.comparison.inputs, arm.folder, resume=resume, same_length=True, wait=ORPHAN_SECONDS)
     assert is_finished(arm.folder)
     results = arm.folder / "fewshot"
@@ -193,7 +193,7 @@ def run_arm(arm: Arm) -> None:
 
 
 def measure(arm: Arm, settings: FewShotSettings) -> pd.DataFrame:
-    """The rows asked for, few-shot in the arm's folder, whose lock is held; what is there is not measured again."""
+    """Measure few-shot what the arm's folder lacks, while its lock is held; returns the rows asked for."""
     pool, test = arm.comparison.read_tasks()
     return run_fewshot(
         arm.folder / "model",
@@ -208,15 +208,15 @@ def measure(arm: Arm, settings: FewShotSettings) -> pd.DataFrame:
 
 
 def arm_process(arm: Arm, threads: int, gpu: str | None, words: Connection) -> None:
-    """Entry of an arm's process: output goes to its log; why it failed goes to `words`, with exit 2.
+    """Entry of an arm's process: output goes to its log, the reason for a failure to `words`, with exit 2.
 
-    gpu: the one that it has to itself, as CUDA_VISIBLE_DEVICES names it; "": it sees none; None: there is none.
+    gpu: the one it has to itself, as CUDA_VISIBLE_DEVICES names it; "": it sees none; None: there is none.
     """
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before CUDA is first used
     stop_with_parent()
     torch.set_num_threads(threads)
-    keep_freed_memory()  # set in the parent, it does not reach a process that was spawned
+    keep_freed_memory()  # set in the parent, it would not reach a spawned process
     try:
         take_interrupts()
         arm.folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The comparison of masking strategies: run the arms, gather what they measured, write the verdict and its page.
+"""The comparison of masking strategies: run the arms, gather what they measured, write the verdict.
 
 Every arm has the same steps, windows in the same order, learning rate and initial weights; strategies are matched by
 the fraction of tokens masked unless the recipe says otherwise. The pretraining seed is the unit of replication.
@@ -45,13 +45,13 @@ WRITTEN = ("results.csv", "summary.csv", VERDICT, "report.html")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the arms measured, gathered."""
+    """The gathered measurements of the arms."""
 
     comparison: Comparison
     results: pd.DataFrame
-    """Of the arms' results.csv the rows that are asked for now."""
+    """The rows of the arms' results.csv that are asked for now."""
     summary: pd.DataFrame
-    """What these rows come to, as in summary.csv."""
+    """The summary of these rows, as in summary.csv."""
     runs: dict[str, pd.DataFrame]
     """Name of each arm -> rows of its metrics.jsonl."""
     baselines: dict[str, dict[str, float | None]]
@@ -61,17 +61,17 @@ class Outcome:
 
     @property
     def arms(self) -> list[Arm]:
-        """Those that are finished."""
+        """The arms that are finished."""
         return [arm for arm in self.comparison.arms() if arm.name not in self.failed]
 
     @cached_property
     def seen(self) -> Seen:
-        """What of the test may have been seen before."""
+        """Which test sequences may have been seen before."""
         return look_up(self.arms, self.results)
 
     @cached_property
     def guesses(self) -> dict[str, Guess]:
-        """What always guessing gets in the task."""
+        """What always guessing the commonest class scores on the task."""
         pool, test = self.comparison.read_tasks()
         return {pool.name: commonest(test)}
 
@@ -82,11 +82,11 @@ class Outcome:
 
     @property
     def failures(self) -> str:
-        """Which arms are missing, and why; empty where none is."""
+        """Which arms are missing, and why; empty if none is."""
         return failure_words(self.failed)
 
     def verdict(self, method: str) -> pd.DataFrame:
-        """The primary test: a row an arm, its difference to the control averaged over tasks and shots."""
+        """The primary test: a row per arm, its difference from the control averaged over tasks and shots."""
         return compare_arms(self.results, self.comparison.control, method)
 
     def cells(self, method: str) -> pd.DataFrame:
@@ -94,9 +94,9 @@ class Outcome:
         return compare_cells(self.results, self.comparison.control, method)
 
     def arm_means(self, method: str) -> pd.DataFrame:
-        """A row a strategy, means over seeds: accuracy, tokens masked, bases hidden, bits of the last evaluations.
+        """A row per strategy, means over seeds: accuracy, tokens masked, bases hidden, bits of the last evaluations.
 
-        `accuracy` is over the seeds that were paired with the control's, `control_accuracy` the control's over these.
+        `accuracy` is over the seeds paired with the control's; `control_accuracy` is the control's over the same seeds.
         """
         pairs = self._pairs(method)
         scores = pd.DataFrame({strategy: rows.dropna().mean() for strategy, rows in pairs.items()}).T
@@ -117,7 +117,7 @@ class Outcome:
         return found
 
     def seed_differences(self, method: str) -> dict[str, list[float]]:
-        """Strategy -> its difference to the control at each seed both have."""
+        """Strategy -> its difference from the control at each seed that both have."""
         pairs = self._pairs(method)
         return {
             strategy: (rows["arm"] - rows["control"]).dropna().tolist()
@@ -126,7 +126,7 @@ class Outcome:
         }
 
     def _pairs(self, method: str) -> dict[str, pd.DataFrame]:
-        """Strategy -> its score and the control's by seed, which the verdict is of."""
+        """Strategy -> its score and the control's by seed, on which the verdict rests."""
         scores = arm_scores(self.results, method)
         control = scores[self.comparison.control].to_dict()
         strategies = scores.index.get_level_values("strategy").unique()
@@ -134,11 +134,11 @@ class Outcome:
 
 
 def compare(comparison: Comparison) -> Outcome:
-    """Run the arms that are not finished and gather all of them.
+    """Run the unfinished arms and gather all of them.
 
     An arm that fails is missing from the outcome, which names it. Raises SettingsError for a comparison that cannot
-    answer its question, and, before any arm runs, where one was begun with other settings or data; TrainingError where
-    too few arms are left to compare.
+    answer its question and, before any arm runs, if one was begun with other settings or data; TrainingError if too few
+    arms are left to compare.
     """
     check_comparison(comparison)
     with locked(comparison.out):
@@ -157,12 +157,12 @@ def compare(comparison: Comparison) -> Outcome:
 
 
 def failure_words(failed: dict[str, str]) -> str:
-    """One sentence of all arms that failed."""
+    """One sentence on all arms that failed."""
     return "; ".join(f"arm {name} failed: {why}" for name, why in failed.items())
 
 
 def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
-    """Read what the arms that did not fail left on disk, and measure the floors where their arm failed."""
+    """Read what the arms that did not fail left on disk, and measure the floors if their arm failed."""
     arms, pool = [arm for arm in comparison.arms() if arm.name not in failed], comparison.read_tasks()[0]
     measured = [*(_results_of(arm, pool) for arm in arms), *_floors_elsewhere(comparison, failed)]
     results = pd.concat(measured, ignore_index=True)
@@ -177,7 +177,7 @@ def gather(comparison: Comparison, failed: dict[str, str]) -> Outcome:
 
 
 def _floors_elsewhere(comparison: Comparison, failed: dict[str, str]) -> list[pd.DataFrame]:
-    """The floors that need no model, in the first arm that finished, where the one that measures them did not."""
+    """Measure the floors that need no model in the first finished arm, if the arm that measures them failed."""
     floors = tuple(x for x in comparison.fewshot.methods if x in WITHOUT_MODEL)
     if not floors or f"{comparison.control}/seed 0" not in failed:
         return []
@@ -188,7 +188,7 @@ def _floors_elsewhere(comparison: Comparison, failed: dict[str, str]) -> list[pd
 
 
 def _rows_of(arm: Arm) -> pd.DataFrame:
-    """Of its metrics.jsonl. Raises DataError where what the verdict shows of every arm is missing."""
+    """The rows of its metrics.jsonl. Raises DataError if a value that the verdict shows of every arm is missing."""
     path = arm.folder / "metrics.jsonl"
     rows = pd.DataFrame(read_metrics(path))
     for what in (*MASKED, LOSS):
@@ -198,9 +198,9 @@ def _rows_of(arm: Arm) -> pd.DataFrame:
 
 
 def _results_of(arm: Arm, pool: LabelledTask) -> pd.DataFrame:
-    """Of its results.csv what is asked for now: an earlier call may have left other draws, shots, methods or tasks.
+    """The rows of its results.csv asked for now: an earlier call may have left other draws, shots, methods or tasks.
 
-    Raises DataError where measurements that were made are missing, as of a file cut short.
+    Raises DataError if measurements that were made are missing, as from a file cut short.
     """
     path = arm.folder / "fewshot" / "results.csv"
     rows = read_results(path.parent).set_index(["task", "method", "shot", "draw"], drop=False)
@@ -214,7 +214,7 @@ def _results_of(arm: Arm, pool: LabelledTask) -> pd.DataFrame:
 
 
 def check_comparison(comparison: Comparison) -> None:
-    """Raises UserError for one that cannot answer its question, with files that cannot be read, or another's folder."""
+    """Raises UserError for one that cannot answer its question, for unreadable files, or another verb's folder."""
     for strategy in comparison.strategies:
         find(strategy)
     if len(set(comparison.strategies)) < 2:
@@ -237,6 +237,6 @@ def check_comparison(comparison: Comparison) -> None:
         require_genome(Path(path))
     require_folder(comparison.out)
     refuse_others(comparison.out, comparison.verb)
-    pool, test = comparison.read_tasks()  # an hour of pretraining should not come first
+    pool, test = comparison.read_tasks()  # read before an hour of pretraining
     check_pool(pool, comparison.fewshot.shots)
     align_classes(pool, test)

@@ -1,4 +1,4 @@
-"""What of a comparison's test may have been seen before: sentences, and the accuracies of all arms without it."""
+"""Which test sequences may have been seen before: sentences, and the accuracies of all arms without them."""
 
 from typing import NamedTuple
 
@@ -14,18 +14,18 @@ from genomask.report.leak_rows import leak_caption, leak_frame
 
 
 class Seen(NamedTuple):
-    """What there is to say and to show."""
+    """What to say and to show."""
 
     sentences: tuple[str, ...]
     frame: pd.DataFrame
-    """Accuracies with and without the test sequences that were found; without a row where none was."""
+    """Accuracies with and without the test sequences that were found; no row if none was."""
     caption: str
 
 
 def look_up(arms: list[Arm], results: pd.DataFrame) -> Seen:
     """Look for the test in the training pool and in the bases that the first arm's seed could pretrain on.
 
-    `results`: the rows of the arms' results.csv, of which those that kept what was right are shown.
+    `results`: the rows of the arms' results.csv, of which those with their correct answers on record are shown.
     """
     first = arms[0]
     pool, test = first.comparison.read_tasks()

@@ -24,7 +24,7 @@ from genomask.training.records import read_record
 
 
 def write_comparison_page(outcome: Outcome, title: str = "Which masking earns its compute?", extra: str = "") -> Path:
-    """Draw the pictures and write out/report.html; `extra` is a sentence of the caller's in the headline."""
+    """Draw the pictures and write out/report.html; `extra` is the caller's sentence for the headline."""
     comparison = outcome.comparison
     page = ReportPage(
         title=title,
@@ -52,7 +52,7 @@ def about(comparison: Comparison) -> str:
 
 
 def seeds_advice(comparison: Comparison) -> str:
-    """What a person should know before believing a difference from few seeds."""
+    """A caution against trusting few seeds; empty if there are enough."""
     if comparison.seeds >= ADVISED_SEEDS:
         return ""
     seeds = counted(comparison.seeds, "pretraining seed")
@@ -68,7 +68,7 @@ def _verdict(outcome: Outcome) -> Section:
         verdict, rank = outcome.verdict(method), "" if method == primary else " (secondary)"
         frame = verdict_frame(verdict, outcome.arm_means(method), control)
         parts.append(TablePart(title=f"Verdict by {method}{rank}", frame=frame, caption=VERDICT_CAPTION))
-        if comparison.seeds > 1:  # of one seed a forest has no interval to show
+        if comparison.seeds > 1:  # with one seed a forest has no interval to show
             svg = comparison.out / "figures" / f"verdict-{method}.svg"
             verdict_forest(verdict, outcome.seed_differences(method), svg, control)
             alt = "; ".join(f"{row['strategy']}: {verdict_words(row)}" for _, row in verdict.iterrows())
@@ -139,7 +139,7 @@ def _pretraining(outcome: Outcome) -> Section:
 
 
 def _by_genome(runs: Mapping[str, tuple[Sequence[Mapping[str, Any]], Any]]) -> list[TablePart]:
-    """What each arm knows of each genome, where several are mixed."""
+    """Scores of each arm on each genome, where several are mixed."""
     frames = [genome_frame(rows).assign(masking=name) for name, (rows, _) in runs.items() if genomes_of(rows)]
     if not frames:
         return []
@@ -148,7 +148,7 @@ def _by_genome(runs: Mapping[str, tuple[Sequence[Mapping[str, Any]], Any]]) -> l
 
 
 def _curves(svg: Path, has_bits: bool) -> PicturePart:
-    """The picture of the runs' learning, in words."""
+    """The picture of the learning curves, described in words."""
     left = "loss under each arm's own mask"
     different = "losses under different masks are different tasks."
     if not has_bits:
@@ -163,7 +163,7 @@ def _curves(svg: Path, has_bits: bool) -> PicturePart:
 
 
 def environment_of(outcome: Outcome) -> dict[str, object]:
-    """What the first arm was made with."""
+    """The environment that the first arm ran in."""
     described = read_record(outcome.arms[0].folder / "environment.json")
     described.pop("command", None)
     return described

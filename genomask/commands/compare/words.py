@@ -1,4 +1,4 @@
-"""What a comparison says in words, the same in the terminal and on its page."""
+"""A comparison in words, the same in the terminal and on its page."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from genomask.terminal.console import Line
 
 
 def headline(outcome: Outcome, extra: str = "") -> str:
-    """The result in a few sentences, what may undo it first; `extra` is one of the caller's."""
+    """The result in a few sentences, first what may undo it; `extra` is the caller's sentence."""
     comparison = outcome.comparison
     method = comparison.primary_method
     verdict = verdict_sentence(outcome.verdict(method), comparison.control, method)
@@ -28,7 +28,7 @@ def headline(outcome: Outcome, extra: str = "") -> str:
 
 
 def kept(comparison: Comparison) -> str:
-    """That another order of --methods does not make another method primary; empty where the order is the same."""
+    """States that reordering --methods does not change the primary method; empty if the order is the same."""
     method, first = comparison.primary_method, comparison.fewshot.pretrained[0]
     if method == first:
         return ""
@@ -36,12 +36,12 @@ def kept(comparison: Comparison) -> str:
 
 
 def missing(outcome: Outcome) -> str:
-    """Which arms the comparison is without; empty where all are in it."""
+    """Which arms are missing from the comparison; empty if none is."""
     return f"Missing here: {outcome.failures}" if outcome.failed else ""
 
 
 def undertrained(outcome: Outcome) -> str:
-    """That the verdict is none, where arms have not yet learned to copy the bases they see; otherwise nothing."""
+    """States that there is no verdict yet, if arms have not learned to copy the bases they see; else empty."""
     still = {
         name: words
         for name, frame in outcome.runs.items()
@@ -58,7 +58,7 @@ def undertrained(outcome: Outcome) -> str:
 
 
 def result(outcome: Outcome, page: Path, extra: str = "") -> Iterator[RenderableType]:
-    """`genomask compare`: what to print. Raises TrainingError at the end where arms failed."""
+    """`genomask compare`: what to print. Raises TrainingError at the end if arms failed."""
     yield from terminal_parts(outcome, extra)
     yield from outcome.seen.sentences
     if len(outcome.seen.frame):

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Running(NamedTuple):
-    """An arm in a process, the end of a pipe that it says there why it failed, and its place."""
+    """A running arm, the end of the pipe on which it reports why it failed, and its place."""
 
     arm: Arm
     words: Connection
@@ -35,10 +35,10 @@ class Running(NamedTuple):
 
 
 def places(arms: int, device: str) -> list[str | None]:
-    """Where arms may run side by side: the GPUs there are, as CUDA_VISIBLE_DEVICES names them, or a core each.
+    """Where arms may run side by side: on the GPUs, as CUDA_VISIBLE_DEVICES names them, or on a core each.
 
-    A core is None where there is no GPU, and "" where none is to be used: this hides those there are, as few-shot
-    takes any that it sees.
+    A core is None if there is no GPU, and "" if none is to be used: this hides the GPUs, as few-shot takes any that it
+    sees.
     """
     if device == "cpu":
         return [""] * min(arms, usable_cores())
@@ -50,7 +50,7 @@ def places(arms: int, device: str) -> list[str | None]:
 
 
 def run_arms(arms: list[Arm]) -> dict[str, str]:
-    """Run what is not finished; name of each arm that failed -> why, after all others have run.
+    """Run the unfinished arms; returns name of each arm that failed -> why, after all others have run.
 
     Raises Stopped, when asked to stop, after the arms have saved a checkpoint.
     """
@@ -84,24 +84,24 @@ def run_arms(arms: list[Arm]) -> dict[str, str]:
 
 
 def _start(spawn: SpawnContext, arm: Arm, threads: int, gpu: str | None, running: dict[BaseProcess, Running]) -> None:
-    """The arm in a process of its own, which takes a Ctrl-C only once it can end without a traceback."""
+    """Start the arm in its own process, which accepts Ctrl-C only once it can end without a traceback."""
     words, speak = spawn.Pipe(duplex=False)
     process: BaseProcess = spawn.Process(target=arm_process, args=(arm, threads, gpu, speak))
-    with interrupts_held():  # until it is among those that are ended with this process
+    with interrupts_held():  # until it is among those that end with this process
         process.start()
         speak.close()
         running[process] = Running(arm, words, gpu)
 
 
 def _what_is_kept(arms: list[Arm]) -> str:
-    """What the same command finds of arms that were stopped, once they have ended."""
+    """What the same command will find of stopped arms, once they have ended."""
     if any(steps_done(arm.folder) or is_finished(arm.folder) for arm in arms):
         return "the same command goes on from the checkpoints"
     return "no arm had a checkpoint yet, so the same command starts them anew"
 
 
 def _collect(running: dict[BaseProcess, Running], free: list[str | None]) -> dict[str, str]:
-    """Drop the processes that ended, whose places are `free` again; of those that ended badly, the arm and why."""
+    """Drop the processes that ended, whose places are `free` again; returns each arm that ended badly -> why."""
     failed = {}
     for process in [process for process in running if not process.is_alive()]:
         arm, words, gpu = running.pop(process)
@@ -113,7 +113,7 @@ def _collect(running: dict[BaseProcess, Running], free: list[str | None]) -> dic
 
 
 def _last_words(arm: Arm, words: Connection, exit_code: int) -> str:
-    """What the arm says of its end, or where to look for what it said."""
+    """Why the arm ended, in its own words, or where to look for them."""
     with suppress(EOFError):
         said: str = words.recv()
         return said
@@ -122,14 +122,14 @@ def _last_words(arm: Arm, words: Connection, exit_code: int) -> str:
 
 
 class ArmBars(Bars):
-    """How far each arm is, read from its run folder."""
+    """Bars that show how far each arm is, read from its run folder."""
 
     def __init__(self, arms: list[Arm]) -> None:
         super().__init__()
         self._arms = {arm: self.add(arm.name, arm.recipe.training.steps, "step", "waiting") for arm in arms}
 
     def update(self, running: list[Arm]) -> None:
-        """Show where each arm is."""
+        """Show how far each arm is."""
         for arm, work in self._arms.items():
             if arm in running:
                 step, status = _where(arm)

@@ -1,6 +1,6 @@
 """The demo: a simulated genome, two masking strategies, a few-shot task, a verdict and a page, in minutes.
 
-The genome and the task come from simulate.py; its motifs are no input of anything else.
+The genome and the task come from simulate.py; nothing else sees its motifs.
 """
 
 import logging
@@ -56,9 +56,9 @@ def run_demo(out: Path, seed: int) -> Iterator[RenderableType]:
 
 
 def pretraining_gain(results: pd.DataFrame, floors: pd.DataFrame) -> str:
-    """The control's probe against the same encoder untrained, paired over draws: chosen before any result is seen.
+    """The control's probe against its untrained twin's, paired over draws: chosen before any result is seen.
 
-    It pays only where every floor is beaten, by both arms at both shots: the headline says which are not.
+    Pretraining pays only if both arms beat every floor at both shots: the headline names those not beaten.
     """
     gain = gain_of(results, STRATEGIES[0])
     verdict = "No gain from pretraining was shown"

@@ -3,7 +3,7 @@
 The genome is an order-1 background, poor in CpG as vertebrate genomes are, in which 80 % of the bases belong to
 elements of two kinds. Each kind has its own 16 motifs, which stand a few background bases apart; nothing but their
 repetition sets motifs apart from the background. The task is to tell the kinds apart on fresh elements that are not in
-the genome. Motifs never leave this file: model, tokenizer and task code see sequences alone.
+the genome. Motifs never leave this file: model, tokenizer and task code see only sequences.
 """
 
 from dataclasses import dataclass
@@ -76,9 +76,9 @@ def simulate(out: Path, seed: int, settings: SimulationSettings | None = None) -
 
 
 def draw_background(rng: Generator, length: int) -> np.ndarray:
-    """(length,) uint8 bases of an order-1 chain: independent bases, save that the G of most CpGs decays to A.
+    """(length,) uint8 bases of an order-1 chain: independent bases, except that the G of most CpGs decays to A.
 
-    A decayed G leaves the next base's odds as they were, so this is exactly a first-order chain; a share d of decay
+    Decay of a G does not change the next base's odds, so this is exactly a first-order chain; a fraction d of decay
     leaves (1 - d) / (1 - d p_C) of the expected CpGs.
     """
     codes = rng.choice(4, size=length, p=COMPOSITION).astype(np.uint8)
@@ -121,7 +121,7 @@ def draw_task(rng: Generator, motifs: Motifs, count: int) -> tuple[np.ndarray, n
 
 
 def _place_motifs(rng: Generator, motifs: Motifs, codes: np.ndarray, elements: np.ndarray) -> None:
-    """Write motifs into every element, from its start on, a spacer after each, while they fit whole."""
+    """Write motifs into every element from its start, with a spacer after each, while they fit whole."""
     slots = ELEMENT_LENGTHS[1] // (MOTIF_LENGTH + SPACER_LENGTHS[0])
     steps = MOTIF_LENGTH + _draw_lengths(rng, SPACER_LENGTHS, (len(elements), slots))
     starts = elements[:, :1] + steps.cumsum(1) - steps
