@@ -15,7 +15,7 @@ from genomask.inference.vocabulary import reading_of
 from genomask.training.environment import package_versions
 
 MOST_CLASSES = 40
-"""Named in the card; config.json names all."""
+"""Classes named in the card; config.json names all."""
 PREDICT = """```sh
 genomask predict sequences.tsv --model path/to/this/folder{columns} --out labels.tsv
 ```"""
@@ -36,7 +36,7 @@ EXAMPLES = {
 
 
 def classifier_card(job: Job, scores: pd.DataFrame, where: str) -> str:
-    """The card of the model that a job has trained; `where`: what its scores are of."""
+    """The card of a job's trained model; `where`: the examples that its scores are for."""
     train, plan, problem = job.train.examples, job.plan, job.problem
     named = ", ".join(train.classes[:MOST_CLASSES]) + (" ..." if len(train.classes) > MOST_CLASSES else "")
     facts = {
@@ -70,6 +70,6 @@ def classifier_card(job: Job, scores: pd.DataFrame, where: str) -> str:
 
 
 def _name(model: Path) -> str:
-    """Of a model's folder; as runs/human or MNLI/seed-0 where it is only called model."""
+    """The name of a model's folder; for one called only model, its parents', such as runs/human or MNLI/seed-0."""
     path = model.resolve()
     return "/".join(path.parent.parts[-2:]) if path.name == "model" else path.name

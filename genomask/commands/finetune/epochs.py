@@ -1,7 +1,7 @@
-"""The epochs of a fine-tuning: train, score the validation examples, keep the best epoch, stop when it stays the best.
+"""The epochs of fine-tuning: train, score the validation examples, keep the best epoch, stop when it stays the best.
 
-metrics.jsonl has a row a step, with the loss of its batch, and a row an epoch with the scores of --valid. The rows say
-by themselves which epoch is the best, so that a run that was killed knows it again.
+metrics.jsonl has a row per step, with the loss of its batch, and a row per epoch, with the scores on --valid. These
+rows alone show which epoch is best, so a run that was killed finds it again.
 """
 
 import math
@@ -31,14 +31,14 @@ from genomask.training.metrics_log import MetricsLog, read_metrics
 from genomask.training.signals import listen_for_stop
 
 LEAST_PATIENCE = 3
-"""Epochs without a lower loss on --valid after which training stops are half of all, and no fewer: the loss of a new
-head is flat at first, and stopping late costs time alone, as the best epoch is kept.
+"""Training stops after this many epochs without a lower loss on --valid, or half of all if that is more: the loss of a
+new head is flat at first, and stopping late costs only time, as the best epoch is kept.
 """
 CHECKPOINT_STEPS = 500
-"""Steps between checkpoints, of which there is one after each epoch too."""
+"""Steps between checkpoints; each epoch ends with one too."""
 
 LOSS = {ONE: "loss_nats", SEVERAL: "loss_nats_per_label", NUMBER: "loss_fraction_of_variance"}
-"""What the loss is called, by problem: its unit."""
+"""Name of the loss, with its unit, by problem."""
 VALID_LOSS = {problem: f"valid_{name}" for problem, name in LOSS.items()}
 """The same on --valid."""
 
@@ -46,10 +46,10 @@ Row = dict[str, Any]
 
 
 def train(job: Job) -> None:
-    """Train from the newest checkpoint, if there is one, and leave the best epoch's weights in the model (the last's
-    where there is no --valid).
+    """Train from the newest checkpoint, if any, and leave the best epoch's weights in the model.
 
-    Raises Stopped after saving a checkpoint when asked to stop, TrainingError where the loss is not finite.
+    Without --valid, they are the last epoch's. Raises Stopped after saving a checkpoint when asked to stop,
+    TrainingError if the loss is not finite.
     """
     model, checkpoints = job.loaded.model, job.out / "checkpoints"
     targets = job.scale.down(job.train.examples.targets)
@@ -81,7 +81,7 @@ def train(job: Job) -> None:
 
 
 def _epochs_until(step: int, job: Job, steps_per_epoch: int) -> list[Row]:
-    """The scored epochs up to a checkpoint. Raises DataError where rows are lost: which epoch is best is not known."""
+    """The scored epochs up to a checkpoint. Raises DataError if rows are lost: the best epoch is then unknown."""
     path = job.out / "metrics.jsonl"
     rows = [row for row in read_metrics(path) if row["step"] <= step]
     epochs, trained = scored_epochs(rows), [row for row in rows if LOSS[job.problem] in row]
@@ -94,7 +94,7 @@ def _epochs_until(step: int, job: Job, steps_per_epoch: int) -> list[Row]:
 
 
 def _one_step(job: Job, fitting: Fitting, number: int, metrics: MetricsLog) -> float:
-    """Train, and note the loss."""
+    """Train one step and log its loss."""
     loss = fitting.step(number)
     at = {"step": number + 1, "epoch": (number + 1) / fitting.steps_per_epoch}
     metrics.write({**at, LOSS[job.problem]: loss, "learning_rate": fitting.rate(number)})
@@ -113,12 +113,12 @@ def _scores_after(job: Job, valid: Read, step: int, epoch: int) -> Row:
 
 
 def evaluate(model: PreTrainedModel, read: Read, scale: Scale) -> tuple[float, dict[str, float]]:
-    """The loss, and the scores of the problem, of examples; `scale` is that of what the model says."""
+    """The loss and the problem's scores on examples; `scale` is that of the model's outputs."""
     return _judged(model, read.examples, logits(model, read.tokens), scale)
 
 
 def constant_guess(job: Job) -> tuple[float, dict[str, float]]:
-    """The same of one that reads no sequence: it always says how frequent each label is in --train, or their mean."""
+    """The same for a guess that reads no sequence: always the frequency of each label in --train, or their mean."""
     targets, examples = job.train.examples.targets, job.scored[0].examples
     answer = np.zeros(1)
     if job.problem == ONE:
@@ -141,12 +141,12 @@ def _judged(model: PreTrainedModel, examples: Examples, found: Tensor, scale: Sc
 
 
 def scored_epochs(rows: list[Row]) -> list[Row]:
-    """The rows with scores of --valid."""
+    """The rows with scores on --valid."""
     return [row for row in rows if "epoch" in row and any(key in row for key in VALID_LOSS.values())]
 
 
 def best_epoch(epochs: list[Row]) -> Row:
-    """The first with the lowest loss on --valid."""
+    """The first epoch with the lowest loss on --valid."""
     return min(epochs, key=_valid_loss)
 
 
@@ -155,7 +155,7 @@ def _valid_loss(row: Row) -> float:
 
 
 def _is_over(epochs: list[Row], most: int) -> bool:
-    """Has the best epoch stayed the best for so long?"""
+    """Whether the best epoch has stayed the best long enough to stop."""
     return bool(epochs) and epochs[-1]["epoch"] - best_epoch(epochs)["epoch"] >= max(LEAST_PATIENCE, most // 2)
 
 
@@ -166,7 +166,7 @@ def _status(recent: deque[float], epochs: list[Row]) -> str:
 
 
 def _note_environment(job: Job, steps_done: int) -> None:
-    """environment.json, or a line of resumed.jsonl."""
+    """Write environment.json, or a line of resumed.jsonl."""
     model, precision = job.loaded.model, scoring_precision(job.loaded.model.device)
     config, backend = model.config, "transformers"
     if isinstance(config, MosaicBertConfig):

@@ -40,7 +40,7 @@ from genomask.training.finite import require_finite
 from genomask.training.metrics_log import read_metrics
 
 WRITTEN = (RECORD, FIRST, "metrics.jsonl", "model/", "curves.*", "confusion.*", "scatter.*")
-"""What a run writes whole or not at all, besides its checkpoints."""
+"""Files that a run writes whole or not at all, besides its checkpoints."""
 
 LOSS_ADVICE = (
     "The loss, {:.3f} {}, is no lower than that of the constant guess, {:.3f}: the model is surer than it is right. "
@@ -53,14 +53,14 @@ log = logging.getLogger(__name__)
 def finetune(request: Request, *, resume: bool = False) -> Iterator[Table | str]:
     """Train a classifier in the folder `request.out`, and yield what to print.
 
-    Resumed it goes on from the newest checkpoint; one that is finished is left as it is. Raises UserError for bad
-    input before the folder is touched, and where it holds another run, or one and `resume` is not set.
+    With `resume`, it continues from the newest checkpoint; a finished run is left as it is. Raises UserError for bad
+    input before the folder is touched, and if the folder holds another run, or any run without `resume`.
     """
     yield from run_job(request, partial(prepare, request), resume=resume)
 
 
 def run_job(request: Request, prepared: Callable[[], Job], *, resume: bool) -> Iterator[Table | str]:
-    """The same for a job that is made otherwise."""
+    """The same for a job that `prepared` makes."""
     require_folder(request.out)
     with locked(request.out):
         sweep(request.out, *WRITTEN)
@@ -75,15 +75,15 @@ def run_job(request: Request, prepared: Callable[[], Job], *, resume: bool) -> I
             try:
                 train(job)
             except UserError:
-                if not resume and not (request.out / FIRST).exists():  # nothing was begun: free for the mended call
+                if not resume and not (request.out / FIRST).exists():  # nothing was begun: free for a new call
                     (request.out / RECORD).unlink()
                 raise
             yield from _finish(job)
-        shutil.rmtree(request.out / "checkpoints", ignore_errors=True)  # three times the model
+        shutil.rmtree(request.out / "checkpoints", ignore_errors=True)  # three times the model's size
 
 
 def _finish(job: Job) -> Iterator[Table | str]:
-    """Pictures, then `model/`, which ends the run; the scores, and where everything is."""
+    """Draw pictures, then save `model/`, which ends the run; yields the scores, and where everything is."""
     model, out = job.loaded.model, job.out
     read, where = job.scored
     (loss, scores), (guessed, guess) = evaluate(model, read, job.scale), constant_guess(job)
@@ -101,7 +101,7 @@ def _finish(job: Job) -> Iterator[Table | str]:
 
 
 def _score_frame(scores: dict[str, float], guess: dict[str, float]) -> pd.DataFrame:
-    """A row a score: the model's, and that of a constant guess; - where there is none, as of one class alone."""
+    """A row per score: the model's and that of a constant guess; - where undefined, as with a single class."""
     rows = [
         (name, *("-" if math.isnan(figure) else f"{figure:.4f}" for figure in (value, guess[name])))
         for name, value in scores.items()
@@ -114,7 +114,7 @@ def _unit(loss: str) -> str:
 
 
 def _unscale(model: PreTrainedModel, scale: Scale) -> None:
-    """Let a regression say its targets in their own unit, by its last layer."""
+    """Rescale a regression's last layer, so that it predicts its targets in their own unit."""
     if scale == Scale():
         return
     last = last_layer(model)
@@ -124,7 +124,7 @@ def _unscale(model: PreTrainedModel, scale: Scale) -> None:
 
 
 def _draw(job: Job, guessed: float) -> Path:
-    """The curves, beside the loss of a constant guess, and the answers beside the truth; the path of the latter."""
+    """Draw the curves, beside a constant guess's loss, and the answers beside the truth; returns the latter's path."""
     read, where = job.scored
     problem, out, examples = job.problem, job.out, read.examples
     found = logits(job.loaded.model, read.tokens)
@@ -142,7 +142,7 @@ def _draw(job: Job, guessed: float) -> Path:
 
 
 def _save(job: Job, scores: pd.DataFrame, where: str) -> None:
-    """`model/` in Hugging Face layout, whole or not at all."""
+    """Save `model/` in Hugging Face layout, whole or not at all."""
     model = job.loaded.model
     require_finite(model.state_dict(), read_metrics(job.out / "metrics.jsonl")[-1]["step"])
     transformers_logging.disable_progress_bar()
@@ -154,7 +154,7 @@ def _save(job: Job, scores: pd.DataFrame, where: str) -> None:
 
 
 def _say_repeats(job: Job) -> None:
-    """A sequence that is also trained on tells nothing about others."""
+    """Warn of --valid sequences that are also in --train: they show nothing about others."""
     if job.valid:
         known = set(job.train.examples.sequences)
         if repeats := sum(sequence in known for sequence in job.valid.examples.sequences):

@@ -1,6 +1,6 @@
-"""What a fine-tuning is: everything read and checked before its folder is touched, and the note of it in the folder.
+"""A fine-tuning job: everything read and checked before its folder is touched, and the record of it in the folder.
 
-finetune.json says which model, data and settings a run began with; it goes on with the same, or not.
+finetune.json records the model, data and settings that a run began with; the run resumes only with the same.
 """
 
 import hashlib
@@ -30,29 +30,29 @@ RECORD = RECORDS["finetune"]
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked for."""
+    """A request to fine-tune."""
 
     model: Path
     train: Path
     valid: Path | None
-    """Decides when to stop and which epoch is kept; None: the last one is."""
+    """Decides when to stop and which epoch is kept; None: the last one."""
     columns: ExampleColumns
     settings: FineTuneSettings
     seed: int
-    """Of the head's first weights, the order of the examples, and dropout."""
+    """Seed of the head's initial weights, the order of the examples, and dropout."""
     out: Path
     max_tokens: int | None = None
-    """To which texts are cut; None: what the model's tokenizer says."""
+    """Length to which texts are cut; None: the limit of the model's tokenizer."""
 
 
 class Scale(NamedTuple):
-    """What a regression's targets are brought to mean 0 and variance 1 by, while it learns them; else as they are."""
+    """Brings a regression's targets to mean 0 and variance 1 for training; the default leaves targets as they are."""
 
     mean: float = 0.0
     deviation: float = 1.0
 
     def down(self, targets: np.ndarray) -> np.ndarray:
-        """As they are learnt; classes have no scale."""
+        """Targets as they are learnt; classes have no scale."""
         return targets if targets.dtype == np.int64 else (targets - self.mean) / self.deviation
 
 
@@ -83,7 +83,7 @@ class Job:
 
     @property
     def scored(self) -> tuple[Read, str]:
-        """What is scored at the end, and how it is called."""
+        """The examples that are scored at the end, and their name."""
         if self.test:
             return self.test, self.test.examples.path.name
         return (self.valid, "--valid") if self.valid else (self.train, "--train, which it has seen")
@@ -94,7 +94,7 @@ class Job:
         return self.request.out
 
     def binding(self) -> dict[str, Any]:
-        """All that the weights depend on, but for the versions and the machine."""
+        """All that the weights depend on, except the versions and the machine."""
         return {
             "model": fingerprint(self.request.model),
             "train": _digest(self.train.examples),
@@ -115,7 +115,7 @@ def prepare(request: Request) -> Job:
 
 
 def job_of(request: Request, train: Examples, valid: Examples | None, test: Examples | None = None) -> Job:
-    """The job of examples that were read; those of `test` decide nothing. Raises UserError as above."""
+    """The job for examples already read; those of `test` decide nothing. Raises UserError as `prepare` does."""
     is_number = train.problem == NUMBER
     names = dict(enumerate(train.classes))
     settings: dict[str, Any] = {"id2label": names, "label2id": {name: at for at, name in names.items()}}
@@ -126,7 +126,7 @@ def job_of(request: Request, train: Examples, valid: Examples | None, test: Exam
     groups = 2 if is_number else len(train.classes)
     shot = -(-len(train.sequences) // groups)
     plan = schedule(request.settings, shot, loaded.model.config.hidden_size)
-    plan.optimizer(len(train.sequences))  # refuses here what training would only refuse in the folder
+    plan.optimizer(len(train.sequences))  # raises here what training would raise only in the folder
     return Job(
         request=request,
         loaded=loaded,
@@ -139,7 +139,7 @@ def job_of(request: Request, train: Examples, valid: Examples | None, test: Exam
 
 
 def note(job: Job, *, resume: bool) -> None:
-    """Make the folder this run's or, resumed, see to it that it is. Raises SettingsError where it is another's."""
+    """Claim the folder for this run or, on resuming, check that it is its own. Raises SettingsError if it is not."""
     path, now = job.out / RECORD, job.binding()
     if resume:
         refuse_other_run(path, now)
@@ -150,7 +150,7 @@ def note(job: Job, *, resume: bool) -> None:
 
 
 def refuse_other_run(path: Path, now: Mapping[str, Any]) -> None:
-    """SettingsError where the record `path` of a run that is to go on has another value for something, or none."""
+    """Raises SettingsError if `path`, the record of a run to resume, lacks a value or has a different one."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         began = record.get("run", record)
@@ -172,7 +172,7 @@ def _read(loaded: Loaded, examples: Examples) -> Read:
 
 
 def _digest(examples: Examples) -> str:
-    """Hash of what is learnt from."""
+    """Hash of problem, classes, sequences and targets."""
     digest = hashlib.blake2b("\n".join([examples.problem, *examples.classes, *examples.sequences]).encode())
     digest.update(np.ascontiguousarray(examples.targets).tobytes())
     return digest.hexdigest()[:32]

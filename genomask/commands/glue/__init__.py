@@ -1,1 +1,1 @@
-"""`genomask glue`: a model of text in, its scores on the tasks of GLUE, beside floors, out."""
+"""`genomask glue`: a text model in; its scores on the GLUE tasks, beside floors, out."""

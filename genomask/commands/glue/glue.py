@@ -1,7 +1,7 @@
 """`genomask glue`: each task of GLUE fine-tuned by its published schedule, scored on its dev set, beside floors.
 
-A task and seed is a run of `genomask finetune` in OUT/TASK/seed-N, from which OUT/results.csv is made: a row for each
-metric, split, and seed or floor. It keeps the rows of earlier calls; a call shows those that it asks for.
+Each task and seed is a run of `genomask finetune` in OUT/TASK/seed-N. OUT/results.csv collects them: a row for each
+metric, split, and seed or floor. It keeps the rows of earlier calls; a call shows only those it asks for.
 """
 
 import logging
@@ -50,17 +50,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class GlueRequest:
-    """What is asked for."""
+    """A request for scores on GLUE."""
 
     model: Path
     tasks: tuple[GlueTask, ...]
     data: Path | None
-    """A folder of GLUE's files; None: the hub."""
+    """A folder with GLUE's files; None: from the hub."""
     seeds: int
     mnli: Path | None
-    """A model trained on MNLI, from which RTE, MRPC and STS-B begin where MNLI is not among the tasks."""
+    """A model trained on MNLI, from which RTE, MRPC and STS-B start if MNLI is not among the tasks."""
     learning_rate: float | None
-    """In place of the published ones."""
+    """Replaces the published ones."""
     epochs: int | None
     """The same."""
     out: Path
@@ -69,8 +69,8 @@ class GlueRequest:
 def glue(request: GlueRequest, *, resume: bool = False) -> Iterator[Table | str]:
     """Run the tasks in the folder `request.out`, and yield what to print.
 
-    Resumed it goes on with what is not finished. Raises UserError for bad input before the folder is touched, and
-    where it holds another run, or one and `resume` is not set.
+    With `resume`, it continues with the unfinished tasks. Raises UserError for bad input before the folder is touched,
+    and if the folder holds another run, or any run without `resume`.
     """
     require_folder(request.out)
     refuse_dna(tokenizer_of(request.model), request.model)
@@ -84,7 +84,7 @@ def glue(request: GlueRequest, *, resume: bool = False) -> Iterator[Table | str]
         try:
             results = _results(request, data)
         except BaseException:
-            # nothing was begun, and the record would block the mended call
+            # nothing was begun, and the record would block the corrected call
             if not goes_on and not any(request.out.glob("*/seed-*")):
                 record.unlink()
             raise
@@ -96,13 +96,13 @@ def glue(request: GlueRequest, *, resume: bool = False) -> Iterator[Table | str]
 
 
 def _results(request: GlueRequest, data: dict[str, list[Examples]]) -> pd.DataFrame:
-    """The rows asked for; results.csv is written anew after each task, with all that it had of others."""
+    """The rows asked for; results.csv is rewritten after each task, and keeps its other rows."""
     path = request.out / "results.csv"
     known, asked = _measured(path), []
     for task in request.tasks:
         train, *dev = data[task.name]
         for name, floor in FLOORS.items():
-            if not _are_of(known.get((task.name, name), []), task, dev):  # a bag of the words of MNLI takes minutes
+            if not _are_of(known.get((task.name, name), []), task, dev):  # a bag of words takes minutes on MNLI
                 known[task.name, name] = _rows(task, dev, floor(train, dev), name)
         seeds = [f"seed {seed}" for seed in range(request.seeds)]
         for seed, name in enumerate(seeds):
@@ -113,7 +113,7 @@ def _results(request: GlueRequest, data: dict[str, list[Examples]]) -> pd.DataFr
 
 
 def _measured(path: Path) -> dict[tuple[str, str], Rows]:
-    """What results.csv has of each task and method. Raises DataError where it is damaged."""
+    """The rows of results.csv for each task and method. Raises DataError if it is damaged."""
     if not path.exists():
         return {}
     try:
@@ -148,7 +148,7 @@ def _read(task: GlueTask, data: Path | None) -> list[Examples]:
 def answers_of_seed(
     request: GlueRequest, task: GlueTask, seed: int, train: Examples, dev: Sequence[Examples]
 ) -> list[np.ndarray]:
-    """Fine-tune one seed, unless that was done before; its answers to each split."""
+    """Fine-tune one seed, unless already done; returns its answers for each split."""
     out = request.out / task.name / f"seed-{seed}"
     begins = _origin(request, task, seed)
     if not is_finished(out):
@@ -165,13 +165,13 @@ def answers_of_seed(
         out=out, max_tokens=MAX_TOKENS,
     )  # fmt: skip
     for _ in run_job(asked, partial(job_of, asked, train, None, dev[0]), resume=(out / RECORD).exists()):
-        pass  # what it would say of one task stands in the table of all
+        pass  # the table of all tasks shows what it would print of one
     loaded = load(out / "model", "trained classification")
     return [_answers(loaded, examples) for examples in dev]
 
 
 def _origin(request: GlueRequest, task: GlueTask, seed: int) -> Path:
-    """The model that a task begins from."""
+    """The model that a task starts from."""
     if not task.from_mnli:
         return request.model
     trained = request.out / MNLI.name / f"seed-{seed}"
@@ -183,7 +183,7 @@ def _origin(request: GlueRequest, task: GlueTask, seed: int) -> Path:
 
 
 def _answers(loaded: Loaded, examples: Examples) -> np.ndarray:
-    """(N,) the likeliest class of each example, or its number."""
+    """(N,) the likeliest class of each example, or its predicted number."""
     loaded.tokenizer.model_max_length = min(MAX_TOKENS, places_of(loaded.model) or MAX_TOKENS)
     tokenised = tokenise(loaded.tokenizer, examples.sequences, str(examples.path))
     check_lengths(*loaded, tokenised, str(examples.path))

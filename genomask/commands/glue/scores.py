@@ -19,7 +19,7 @@ Metric = Callable[[np.ndarray, np.ndarray], float]
 
 
 def _correlation(of: Callable[..., object]) -> Metric:
-    """0 where one side is constant, as of the commonest answer."""
+    """A correlation as a metric; 0 where one side is constant, as with the commonest answer."""
 
     def metric(truth: np.ndarray, said: np.ndarray) -> float:
         return float(of(truth, said).statistic) if np.ptp(truth) > 0 and np.ptp(said) > 0 else 0.0  # type: ignore[attr-defined]
@@ -34,11 +34,11 @@ METRICS: dict[str, Metric] = {
     "pearson": _correlation(pearsonr),
     "spearman": _correlation(spearmanr),
 }
-"""Of truth (N,) and answers (N,), numbers of classes or numbers; f1 is that of class 1. Fractions of 1."""
+"""Each takes truth (N,) and answers (N,), class indices or numbers; f1 is that of class 1. Fractions of 1."""
 
 
 def truth_of(examples: Examples) -> np.ndarray:
-    """(N,) numbers of classes, or numbers."""
+    """(N,) class indices, or numbers."""
     return examples.targets.reshape(len(examples.sequences))
 
 
@@ -50,14 +50,14 @@ def majority(train: Examples, dev: Sequence[Examples]) -> list[np.ndarray]:
 
 
 def bag_of_words(train: Examples, dev: Sequence[Examples]) -> list[np.ndarray]:
-    """Words and pairs of words, weighted by TF-IDF; of a pair each text's own, their products and differences.
+    """Answers from TF-IDF of words and word pairs; a text pair gives each text's, their products and differences.
 
     Where no word is in two training texts, the commonest answer.
     """
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     try:
         words.fit([text for sequence in train.sequences for text in sequence.split(PAIR)])
-    except ValueError:  # what it says of no words; of texts it finds no other fault
+    except ValueError:  # raised if no word is left; texts have no other fault
         return majority(train, dev)
 
     def features(examples: Examples) -> csr_matrix:
