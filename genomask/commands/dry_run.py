@@ -1,6 +1,6 @@
 """What a run would take on this machine, from a probe of seconds: a recipe and its input in, figures out.
 
-Nothing is written, but for the caches that the run would fill too.
+Nothing is written except the caches that the run would fill too.
 """
 
 import heapq
@@ -45,9 +45,9 @@ from genomask.training.optimizer import build_optimizer
 from genomask.training.step import loss_sum
 
 PROBE_SECONDS = 4.0
-"""That microbatches are trained on to know the speed."""
+"""Time spent training on microbatches to measure the speed."""
 EVALUATED_FRACTION = 0.1
-"""Of the held-out sequences, scored to know how long an evaluation takes."""
+"""Fraction of the held-out sequences that is scored to time an evaluation."""
 
 T = TypeVar("T")
 
@@ -58,15 +58,15 @@ class Estimate(NamedTuple):
     parameters: int
     steps: int
     done: int
-    """Of the steps, those before the checkpoint that it goes on from."""
+    """Steps before the checkpoint that the run resumes from."""
     tokens_per_step: int
-    """As a run counts them, without special ones; of the first step with sequences of the greatest length."""
+    """As a run counts them, without special ones; in the first step with sequences of the greatest length."""
     start_seconds: float
-    """Reading, counting, building and the first microbatch, on which a model is compiled."""
+    """Reading, counting, building and the first microbatch, which compiles the model."""
     step_seconds: float
     evaluation_seconds: float
     evaluate_every: int
-    """So many steps, and after the last one."""
+    """Steps between evaluations; the last step is evaluated too."""
     memory_bytes: int
     disk_bytes: int
 
@@ -77,12 +77,12 @@ class Estimate(NamedTuple):
 
     @property
     def evaluations(self) -> int:
-        """Those to come."""
+        """Evaluations to come."""
         return -(-self.steps // self.evaluate_every) - self.done // self.evaluate_every
 
     @property
     def seconds(self) -> float:
-        """From the first byte read to the last step, without the writing of checkpoints."""
+        """From the first byte read to the last step, without writing checkpoints."""
         return self.start_seconds + self.left * self.step_seconds + self.evaluations * self.evaluation_seconds
 
 
@@ -91,7 +91,7 @@ def estimate(
 ) -> Estimate:
     """Build the run and try a few microbatches. Raises what the run itself would raise before its first step.
 
-    `resume`: of the run in `out`, which goes on after its last checkpoint.
+    `resume`: estimate the rest of the run in `out`, after its last checkpoint.
     """
     if distributed.size() > 1:
         raise SettingsError("--dry-run tries what one process does; start it without torchrun.")
@@ -120,7 +120,7 @@ def pretrain_estimate(
 
 
 def compare_estimate(comparison: Comparison) -> Iterator[Table | str]:
-    """`genomask compare --dry-run`: what the arms that are not trained would take."""
+    """`genomask compare --dry-run`: what the arms still to be trained would take."""
     check_comparison(comparison)
     check_arms(comparison.arms())
     waiting = [arm for arm in comparison.arms() if not arm.is_finished]
@@ -132,12 +132,12 @@ def compare_estimate(comparison: Comparison) -> Iterator[Table | str]:
     if not untrained:
         yield f"{comparison.out}: {measured}How long that takes is not estimated. Nothing was written."
         return
-    at_once = len(places(len(waiting), comparison.recipe.training.device))  # whoever is measured has a place too
+    at_once = len(places(len(waiting), comparison.recipe.training.device))  # an arm only measured takes a place too
     yield _arms_table(untrained, at_once, measured)
 
 
 def _arms_table(arms: list[Arm], at_once: int, measured: str) -> Table:
-    """What arms would take that are to be trained, so many of all at once; `measured` says of the others."""
+    """What the arms to be trained would take, `at_once` of all arms side by side; `measured`: words on the others."""
     comparison, before = arms[0].comparison, torch.get_num_threads()
     torch.set_num_threads(threads_for(at_once))
     try:
@@ -162,7 +162,7 @@ def _arms_table(arms: list[Arm], at_once: int, measured: str) -> Table:
 
 
 def _until_all_end(seconds: list[float], at_once: int) -> float:
-    """When the last one ends, each beginning where a place is free first."""
+    """When the last run ends, if each takes the place that is free first."""
     ends = [0.0] * at_once
     for taken in seconds:
         heapq.heapreplace(ends, ends[0] + taken)
@@ -170,7 +170,7 @@ def _until_all_end(seconds: list[float], at_once: int) -> float:
 
 
 def _probe(run: Run, began: float, done: int) -> Estimate:
-    """Train and score a little, and time it: what is left after so many steps. Leaves the model changed."""
+    """Time a little training and scoring to estimate what is left after `done` steps. Changes the model."""
     device = choose_device(run.training.device)
     precision = run.precision
     model = run.model.train()
@@ -179,7 +179,7 @@ def _probe(run: Run, began: float, done: int) -> Estimate:
     making, batch = _timed(partial(run.batches.of, run.batches.longest_step), device)
     train = partial(_train_on, run, batch, device, precision)
     _timed(partial(train, 0), device)
-    optimizer.step()  # makes its moments
+    optimizer.step()  # creates its moments
     started = time.perf_counter() - began
     numbers, seconds, tokens = itertools.cycle(range(len(batch.microbatches))), 0.0, 0
     while seconds < PROBE_SECONDS:
@@ -200,20 +200,20 @@ def _probe(run: Run, began: float, done: int) -> Estimate:
         step_seconds=max(making, of_step * seconds / tokens + updating),  # the next batch is made meanwhile
         evaluation_seconds=times * scoring,
         evaluate_every=run.scoring.every,
-        memory_bytes=peak_bytes(device) + (checkpoint if device.type == "cpu" else 0),  # a copy of it is written
+        memory_bytes=peak_bytes(device) + (checkpoint if device.type == "cpu" else 0),  # saving copies it
         disk_bytes=CHECKPOINTS_AT_ONCE * checkpoint + 4 * model.num_parameters(),
     )
 
 
 def _train_on(run: Run, batch: StepBatches, device: torch.device, precision: str, number: int) -> int:
-    """Forward and backward of one microbatch, as in a step; its tokens."""
+    """Forward and backward of one microbatch, as in a step; returns its number of tokens."""
     microbatch = batch.microbatches[number].to(device)
     (loss_sum(run.network, microbatch, device, precision) / max(1, len(microbatch.masked_index))).backward()
     return len(microbatch.input_ids)
 
 
 def _part_of(whole: Evaluation, fraction: float) -> tuple[Evaluation, float]:
-    """A part of what is scored, and how many times its tokens the whole has."""
+    """A part of the evaluation, and how many times as many tokens the whole has."""
     n_batches, n_windows = (max(1, int(fraction * len(x))) for x in (whole.token_batches, whole.codes))
     part = whole.only(Part(slice(n_windows), slice(n_batches)))
     return part, _tokens(whole) / _tokens(part)
@@ -224,7 +224,7 @@ def _tokens(scored: Evaluation) -> int:
 
 
 def _timed(work: Callable[[], T], device: torch.device) -> tuple[float, T]:
-    """Seconds, and what came of it."""
+    """Seconds taken, and the result."""
     began = time.perf_counter()
     result = work()
     if device.type == "cuda":

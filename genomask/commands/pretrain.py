@@ -54,19 +54,18 @@ from genomask.training.microbatch import Trial, tokens_at_once
 from genomask.training.precision import choose_precision
 
 SAMPLE_WINDOWS = 2_000
-"""The first sequences of the greatest length, on which the rates of strategies that depend on them are solved and
-measured."""
+"""The first sequences of the greatest length, used to solve and measure rates that depend on the sequences."""
 
 BYTES_PER_PARAMETER = 16
-"""Of training in fp32: the weight, its gradient, and AdamW's two moments."""
+"""For training in fp32: the weight, its gradient, and AdamW's two moments."""
 
 log = logging.getLogger(__name__)
 
 
 def chosen_recipe(kind: str, name: str, changes: Sequence[str], origin: Origin | None = None) -> Recipe:
-    """The recipe named, or the default of this machine, which is said; with changes such as training.steps=60.
+    """The recipe named or this machine's default, which is logged; with changes such as training.steps=60.
 
-    Of an `origin` it takes shape and tokens. Raises SettingsError where the recipe named, or a change, says otherwise.
+    An `origin` sets shape and tokens. Raises SettingsError if the recipe named, or a change, contradicts it.
     """
     has_gpu = torch.cuda.is_available()
     found = name or default_recipe(kind, has_gpu=has_gpu)
@@ -80,7 +79,7 @@ def chosen_recipe(kind: str, name: str, changes: Sequence[str], origin: Origin |
 
 
 def origin_of(model: Path | None, kind: str, out: Path, *, resume: bool) -> Origin | None:
-    """The model that a run goes on from: the one named, or that of the run in `out` which is resumed; None for none."""
+    """The model that a run continues from: the one named, or that of the run in `out`, if resumed; else None."""
     if model is not None:
         return read_model(model, kind)
     return read_origin(out) if resume and (out / CONFIG).exists() else None
@@ -97,12 +96,12 @@ def pretrain(
     wait: float = 0.0,
     track: str = "",
 ) -> None:
-    """Train `recipe` on `inputs` in the folder `out`; a run that is finished is left as it is when resumed.
+    """Train `recipe` on `inputs` in the folder `out`; a finished run is left as it is when resumed.
 
-    It begins with the weights of `origin`, whose shape and tokens the recipe has, or with random ones. Resumed with
-    more steps it goes on, also when it was finished, unless `same_length` forbids it. `track` names a tracker that
-    hears of each logged row. Raises SettingsError where `out` holds a run and `resume` is not set, or holds a run of
-    other data, of another origin or of settings that may not change, or is in use by another process after `wait`
+    It starts from the weights of `origin`, whose shape and tokens the recipe has, or from random ones. Resumed with
+    more steps, even a finished run continues, unless `same_length` forbids it. `track` names a tracker that receives
+    each logged row. Raises SettingsError if `out` holds a run and `resume` is not set, if that run has other data,
+    another origin or other settings of those that may not change, or if another process still uses `out` after `wait`
     seconds.
     """
     out = Path(out)
@@ -122,7 +121,7 @@ def pretrain(
 
 
 def _is_done(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None, resume: bool, same_length: bool) -> bool:
-    """Whether nothing is left to do in `out`. Raises SettingsError where this run cannot be there."""
+    """Whether nothing is left to do in `out`. Raises SettingsError if this run cannot use it."""
     sweep_run(out)
     changes = check_settings(out, recipe, inputs, same_length=same_length) if holds_run(out, resume) else []
     if not is_finished(out) or any(change.name == STEPS for change in changes):
@@ -133,7 +132,7 @@ def _is_done(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None, r
 
 
 def _claim(run: Run, recipe: Recipe, inputs: Inputs, facts: Facts, resume: bool) -> None:
-    """Make the folder this run's, or see to it that it is."""
+    """Claim the folder for this run, or check that it is its own."""
     changes = []
     if resume:
         check_facts(run.out, facts)
@@ -174,7 +173,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
     precision = distributed.from_main(partial(_precision, recipe, device, model.config, out, begins))
     trial = partial(Trial, model, device, precision, recipe.longest)
     batches = _batches(source, recipe, plan, trial, out, of_fixed_shape=compiled and device.type == "cuda")
-    # under a curriculum masked as in its first step, throughout: so the token loss can be followed
+    # under a curriculum, masked as in its first step throughout: so the token losses can be compared
     scored = _scored_plan(source, recipe, table).at(0)
     evaluation = prepare_evaluation(batches, scored, table.counts(6) if table else None)
     _require_places(model.config, evaluation)
@@ -195,7 +194,7 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
 
 
 def _scored_plan(source: Source, recipe: Recipe, table: NpmiTable | None) -> MaskPlan:
-    """The plan that held-out sequences are masked by; what is wrong with its rate is told by its setting's name."""
+    """The plan that masks held-out sequences; an error in its rate names the setting."""
     rate = recipe.evaluation.mask_rate
     try:
         return _plan(source, recipe, rate, table)
@@ -206,7 +205,7 @@ def _scored_plan(source: Source, recipe: Recipe, table: NpmiTable | None) -> Mas
 
 
 def _require_places(config: MosaicBertConfig, evaluation: Evaluation) -> None:
-    """Held-out windows may be longer than any of training; SettingsError where learned positions end before them."""
+    """Raises SettingsError if held-out windows, which may exceed those of training, outrun learned positions."""
     longest = max((batch.max_seqlen for batch in evaluation.token_batches), default=0)
     if config.position_encoding.learned and config.max_position_embeddings < longest:
         raise SettingsError(
@@ -216,7 +215,7 @@ def _require_places(config: MosaicBertConfig, evaluation: Evaluation) -> None:
 
 
 def _precision(recipe: Recipe, device: torch.device, config: MosaicBertConfig, out: Path, begins: bool) -> str:
-    """What the run computes in; one that goes on keeps what it began in, wherever it is now."""
+    """The run's precision; a resumed run keeps the one it began with, on whichever machine it is now."""
     asked = recipe.training.precision
     kept = None if begins or asked != "auto" else first_precision(out)
     if kept:
@@ -227,7 +226,7 @@ def _precision(recipe: Recipe, device: torch.device, config: MosaicBertConfig, o
 def _batches(
     source: Source, recipe: Recipe, plan: MaskPlan, trial: Callable[[float], Trial], out: Path, *, of_fixed_shape: bool
 ) -> Batches:
-    """What steps are made of; tokens of a microbatch that the recipe leaves open are found by the trial."""
+    """The batches of the steps; if the recipe leaves the tokens of a microbatch open, the trial finds them."""
     training, corruption = recipe.training, recipe.masking.corruption
     batches = Batches(
         source, plan, corruption, training.seed, training.sequences_per_step, training.tokens_per_microbatch,
@@ -255,7 +254,7 @@ def device_of(recipe: Recipe) -> tuple[torch.device, bool]:
 
 
 def count_npmi(source: Source, recipe: Recipe) -> NpmiTable | None:
-    """NPMI of the very bases trained on: the hold-out and the validation windows are left out; None for no k-mers."""
+    """NPMI of the training bases, without the hold-out and the validation windows; None if tokens are not k-mers."""
     bases = source.training_bases
     if bases is None or not source.token_bases.of_kmers:
         return None
@@ -279,7 +278,7 @@ def count_npmi(source: Source, recipe: Recipe) -> NpmiTable | None:
 
 
 def new_model(recipe: Recipe, source: Source, origin: Origin | None, *, begins: bool) -> MosaicBertForMaskedLM:
-    """An encoder whose weights are those of `origin`, or depend on the seed alone; only shaped so where it goes on."""
+    """An encoder with the weights of `origin`, or random ones from the seed alone; on resuming, its shape is enough."""
     tokenizer = source.tokenizer
     tokens = source.token_bases
     tells = POSITIONS[recipe.encoder.positions].tells_left_from_right or recipe.encoder.stem_width > 1
@@ -300,7 +299,7 @@ def new_model(recipe: Recipe, source: Source, origin: Origin | None, *, begins: 
 
 
 def require_memory(config: MosaicBertConfig) -> None:
-    """Raises SettingsError for an encoder whose training state alone is more than this machine's memory."""
+    """Raises SettingsError for an encoder whose training state alone exceeds this machine's memory."""
     with torch.device("meta"):  # sizes without memory
         n_parameters = MosaicBertForMaskedLM(config).num_parameters()
     needed, there = n_parameters * BYTES_PER_PARAMETER, usable_memory()

@@ -25,7 +25,7 @@ PICTURES = (".svg", ".png")
 
 
 class Run(NamedTuple):
-    """What a folder says of its run."""
+    """A run, as its folder records it."""
 
     folder: Path
     strategy: str
@@ -33,13 +33,13 @@ class Run(NamedTuple):
     rows: pd.DataFrame
     """As `with_seconds` makes them."""
     remark: str
-    """What must be said of it, if anything."""
+    """A caveat to print, if any."""
 
 
 def show_runs(folders: Sequence[Path], out: Path) -> Iterator[Table | str]:
-    """Yield the table, and a sentence for each run that is bad or not finished; then draw `out`.svg and `out`.png.
+    """Yield the table, and a sentence for each run that is bad or unfinished; then draw `out`.svg and `out`.png.
 
-    A folder that is no run stands for those that lie in it. Raises UserError where there is none with a logged step.
+    A folder that is not a run stands for the runs within it. Raises UserError if no run has a logged step.
     """
     stem = out.with_suffix("") if out.suffix in PICTURES else out
     pictures = [stem.with_name(stem.name + kind) for kind in PICTURES]
@@ -71,7 +71,7 @@ def show_runs(folders: Sequence[Path], out: Path) -> Iterator[Table | str]:
 
 
 def runs_frame(runs: Mapping[str, Run]) -> pd.DataFrame:
-    """A row a run."""
+    """A row per run."""
     return pd.DataFrame([{"run": name} | _row(run) for name, run in runs.items()])
 
 
@@ -96,7 +96,7 @@ def _score(scores: pd.Series, name: str, digits: int) -> str:
 
 
 def _run_folders(folders: Sequence[Path]) -> list[Path]:
-    """Each run once, in the order asked for, by the first of its paths."""
+    """Each run once, in the order asked for, under the first of its paths."""
     found: dict[Path, Path] = {}
     for folder in folders:
         inside = [folder] if (folder / CONFIG).exists() else sorted(path.parent for path in folder.rglob(CONFIG))
@@ -128,7 +128,7 @@ def _read(folder: Path) -> Run:
 
 
 def _settings(config: Path) -> tuple[str, int, int]:
-    """Strategy, seed and steps; of an earlier version too, whose other settings may have had other names."""
+    """Strategy, seed and steps; also of earlier versions, whose other settings may have had other names."""
     try:
         tables = tomllib.loads(config.read_text(encoding="utf-8"))
         strategy, training = tables["masking"]["strategy"], tables["training"]

@@ -1,1 +1,1 @@
-"""What is kept of a run: its folder, the model's card, the report on it."""
+"""What a run leaves: its folder, the model's card, the report on it."""

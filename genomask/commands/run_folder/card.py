@@ -1,6 +1,6 @@
 """README.md of a model folder: what the model was made of, how good it is, and the lines that load it.
 
-As Hugging Face's model cards: a YAML header, then Markdown. No licence is guessed.
+Like Hugging Face's model cards: a YAML header, then Markdown. No licence is guessed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +59,7 @@ DNA = "ACGTACGTACGT"
 
 
 class Reads(NamedTuple):
-    """What the tokenizer of an exported folder reads: an example in Python, a line before it, and a word on it."""
+    """What the tokenizer of an exported folder reads: an example in Python, a line before it, and a note on it."""
 
     example: str
     imports: str = ""
@@ -70,11 +70,11 @@ NOTHING = Reads('"..."', word="No tokenizer came with the model: bring its own."
 PLAIN_TEXT = Reads('"a few words"')
 PLAIN_DNA = Reads(f'"{DNA}"', "import genomask  # teaches AutoTokenizer this tokenizer\n")
 EXAMPLES = {"genome": PLAIN_DNA.example, "text": PLAIN_TEXT.example}
-"""What the tokenizer of a run reads, in Python, by the kind of its recipe."""
+"""Example input of a run's tokenizer, in Python, by the kind of its recipe."""
 
 
 def spaced_kmers(k: int, scheme: str) -> Reads:
-    """DNABERT's k-mers, which genomask cuts itself and transformers wants between spaces."""
+    """DNABERT's k-mers, which genomask cuts itself and transformers wants separated by spaces."""
     word = (
         f"transformers reads k-mers between spaces, as DNABERT's (here k = {k}), and answers `[UNK]` to plain DNA, "
         "which genomask cuts into k-mers itself."
@@ -84,8 +84,8 @@ def spaced_kmers(k: int, scheme: str) -> Reads:
 
 
 def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: MosaicBertForMaskedLM, out: Path) -> str:
-    """The card of the model that the run in `out` has trained on `data`, in words; its scores are read from there."""
-    from genomask.commands.run_folder.report import (  # a run needs pandas and matplotlib at its end alone
+    """The card of the model that the run in `out` trained on `data` (in words); its scores are read from `out`."""
+    from genomask.commands.run_folder.report import (  # a run needs pandas and matplotlib only at its end
         no_bits,
         score_frame,
     )
@@ -118,14 +118,14 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
 
 
 def _tokens(rows: Sequence[dict[str, Any]]) -> int:
-    """Tokens that the run was trained on, by the last row that says so; 0 where none does."""
+    """Tokens that the run was trained on, by the last row that has them; 0 if none does."""
     return int(max((row.get("tokens", 0) for row in rows), default=0))
 
 
 def export_card(before: str, scheme: str, reads: Reads) -> str:
-    """The card of a model written in another name scheme; `before`: its old card, "" where it had none.
+    """The card of a model written in another name scheme; `before`: its old card, "" if it had none.
 
-    What the old card says stands, but for how to load the model.
+    The text of the old card is kept, except how to load the model.
     """
     library, how = HOW[scheme]
     header, text = _parts_of(before)
@@ -139,13 +139,13 @@ def export_card(before: str, scheme: str, reads: Reads) -> str:
 
 
 def _tags(before: Any, scheme: str) -> list[Any]:
-    """Those of the old card, if it has a list of them, with the scheme that the model is in now."""
+    """The old card's tags, if it has a list of them, with the model's new scheme."""
     kept = before if isinstance(before, list) else ["fill-mask", "masked-lm"]
     return [*(tag for tag in kept if tag not in ("mosaicbert", "bert")), scheme]
 
 
 def _parts_of(card: str) -> tuple[dict[str, Any], str]:
-    """The header and the text of a card; one whose header is no YAML table is all text."""
+    """The header and the text of a card; one whose header is not a YAML table is all text."""
     if not card.startswith("---"):
         return {}, card
     try:
@@ -187,7 +187,7 @@ def card_text(header: ModelCardData, parts: Sequence[str]) -> str:
 
 
 def markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of Markdown."""
+    """A Markdown table."""
     lines = [[str(cell).replace("|", r"\|") for cell in line] for line in (head, *rows)]
     lines.insert(1, ["---"] * len(lines[0]))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,7 +1,7 @@
-"""What a run that goes on may do otherwise than it began, and what it may not: the asked recipe in, what changed out.
+"""Which settings a resumed run may change, and which it may not: the recipe asked for in, what changed out.
 
-What does not change the science may change: how long it is, how often it logs, saves and is scored, how a step is cut,
-and where it is computed. The rest is refused with both values.
+Settings that do not change the science may change: the run's length, how often it logs, saves and is scored, how a step
+is cut, and where it is computed. Any other change is refused, with both values.
 """
 
 from dataclasses import asdict, replace
@@ -23,7 +23,7 @@ MAY_CHANGE = (
 
 
 class Change(NamedTuple):
-    """A setting by name, with what it was and what it is from now on."""
+    """A setting by name, with its old and its new value."""
 
     name: str
     was: Any
@@ -39,10 +39,10 @@ class Change(NamedTuple):
 
 
 def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bool = False) -> list[Change]:
-    """What the run in `out` would do otherwise from now on; `same_length`: its steps may not change.
+    """The settings that the run in `out` would change from now on; `same_length`: its steps may not change.
 
-    A run begun with training.precision=auto may go on with what that meant then: another machine may mean another.
-    Raises SettingsError for what may not change, and for fewer steps than are done.
+    A run begun with training.precision=auto may resume with what that meant then; on another machine it may differ.
+    Raises SettingsError for settings that may not change, and for a new number of steps no greater than those done.
     """
     old, old_inputs = read_config(out)
     if old.training.precision == "auto" and recipe.training.precision == first_precision(out):
@@ -67,7 +67,7 @@ def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bo
 
 
 def _where(out: Path, name: str) -> str:
-    """Where the settings of a run stand so that they need not be typed again; what it reads is no setting."""
+    """Where to find a run's settings without typing them again; its inputs are not settings."""
     return "" if name == "kind" or name.startswith("inputs.") else f", as --recipe {quote(str(out / CONFIG))} has them"
 
 

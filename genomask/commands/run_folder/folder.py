@@ -1,8 +1,8 @@
-"""The folder of a run: config.toml says whose it is; a run goes on with the settings and data it began with, or not.
+"""The folder of a run: config.toml identifies it; a run resumes only with the settings and data it began with.
 
-config.toml holds the recipe in full, [inputs] with the paths and the fingerprint of what was read there, [mask_files]
-with the SHA-256 of each file of one's own that masks, and [from] with the model that a continued run began from. It is
-written when the run begins, and again when it goes on with something that may change (changes.py).
+config.toml holds the full recipe, [inputs] with the paths and the fingerprint of what was read there, [mask_files] with
+the SHA-256 of each of the user's own masking files, and [from] with the model that a continued run started from. It is
+written when the run begins, and again when it resumes with a permitted change (changes.py).
 """
 
 import shutil
@@ -34,28 +34,28 @@ WRITTEN = (
     "curves.svg",
     "curves.png",
 )
-"""What a run writes whole or not at all, besides its checkpoints."""
+"""Files that a run writes whole or not at all, besides its checkpoints."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found under the names that recipe and inputs give."""
+    """What was found under the names given in recipe and inputs."""
 
     fingerprint: str
     """Of the bases or text."""
     mask_files: dict[str, str]
-    """File of one's own -> SHA-256."""
+    """The user's own masking file -> SHA-256."""
     origin: Origin | None = None
-    """The model that it goes on from; None: it begins with random weights."""
+    """The model that the run continues from; None: it starts from random weights."""
 
 
 def facts_of(recipe: Recipe, fingerprint: str, origin: Origin | None = None) -> Facts:
-    """The facts of a run on the source of that fingerprint."""
+    """The facts of a run on the source with that fingerprint."""
     return Facts(fingerprint, own_files(recipe.masking.strategy), origin)
 
 
 def is_finished(out: Path) -> bool:
-    """`model/` appears whole, as the last act of a run."""
+    """Whether `model/` is there: it appears whole, as the last act of a run."""
     return all((out / "model" / name).is_file() for name in ("config.json", WEIGHTS))
 
 
@@ -65,18 +65,18 @@ def steps_done(out: Path) -> int:
 
 
 def set_model_aside(out: Path) -> Path:
-    """Move the model of a finished run that will go on; to model-step-N."""
+    """Move the model of a finished run that will continue; returns its new folder, model-step-N."""
     kept = out / f"model-step-{read_config(out)[0].training.steps}"
-    if kept.exists():  # the same model: the run was killed right after it had been set aside, and ended so again
+    if kept.exists():  # the same model: the run was killed right after setting it aside, and ended there again
         shutil.rmtree(kept)
     (out / "model").rename(kept)
     return kept
 
 
 def sweep_run(out: Path) -> None:
-    """Remove what killed writes left; for the one who holds the lock.
+    """Remove what killed writes left; the caller holds the lock.
 
-    Raises SettingsError where a folder stands in a file's place: hours later the run could not write it.
+    Raises SettingsError if a folder stands in a file's place: hours later, the run could not write that file.
     """
     sweep(out, *WRITTEN)
     sweep(out / "checkpoints", "step-*/")
@@ -84,21 +84,21 @@ def sweep_run(out: Path) -> None:
 
 
 def require_places(out: Path) -> None:
-    """Raises SettingsError where a folder stands in the place of a file that the run in `out` writes."""
+    """Raises SettingsError if a folder stands in the place of a file that the run in `out` writes."""
     for path in (out / name for name in WRITTEN if not name.endswith("/")):
         if path.is_dir():
             raise SettingsError(f"{path} is a folder where the run writes a file; move it away, or give another --out.")
 
 
 def run_of(model: Path) -> Path | None:
-    """The run that a folder of a model lies in, as RUN/model or RUN/checkpoints/step-N; None for one from elsewhere."""
+    """The run that a model's folder lies in, as RUN/model or RUN/checkpoints/step-N; None for one from elsewhere."""
     holder = model.absolute().parent
     run = holder.parent if holder.name == "checkpoints" else holder
     return run if (run / CONFIG).exists() else None
 
 
 def read_config(out: Path) -> tuple[Recipe, Inputs]:
-    """The recipe and inputs of the run in `out`. Raises SettingsError where its config.toml is damaged."""
+    """The recipe and inputs of the run in `out`. Raises SettingsError if its config.toml is damaged."""
     tables = _tables(out)
     given = tables["inputs"]
     lists = {name: tuple(given.get(name, ())) for name in ("genome", "corpus", "weights")}
@@ -111,20 +111,20 @@ def read_config(out: Path) -> tuple[Recipe, Inputs]:
 
 
 def read_origin(out: Path) -> Origin | None:
-    """The model that the run in `out` went on from; None for random weights. Raises SettingsError as read_config."""
+    """The model that the run in `out` continued from; None for random weights. Raises SettingsError as read_config."""
     table = _tables(out).get("from")
     if table is None:
         return None
     kinds = {"folder": str, "fingerprint": str, "encoder": dict, "tokens": dict, "beside": dict}
     if not isinstance(table, dict) or {name: type(value) for name, value in table.items()} != kinds:
         raise SettingsError(f"{out / CONFIG} has no whole table [from]; {MEND}")
-    if table["encoder"].get("stem_width", 1) != 1:  # earlier versions did not note it, but the run has the model's
+    if table["encoder"].get("stem_width", 1) != 1:  # earlier versions did not record it, but it is the model's
         table["encoder"].setdefault("stem_fraction", read_config(out)[0].encoder.stem_fraction)
     return Origin(**table)
 
 
 def write_config(out: Path, recipe: Recipe, inputs: Inputs, facts: Facts) -> None:
-    """Make `out` the folder of this run."""
+    """Write config.toml, which makes `out` the folder of this run."""
     files = "".join(f"{toml_value(file)} = {toml_value(source)}\n" for file, source in facts.mask_files.items())
     atomic_write(
         out / CONFIG,
@@ -136,8 +136,9 @@ def write_config(out: Path, recipe: Recipe, inputs: Inputs, facts: Facts) -> Non
 
 
 def holds_run(out: Path, resume: bool, verb: str = "pretrain") -> bool:
-    """Whether `out` holds a run of the verb. Raises SettingsError where it does and `resume` is not set, or the other
-    way round, and where it holds something else.
+    """Whether `out` holds a run of the verb.
+
+    Raises SettingsError if it does and `resume` is not set, or the other way round, and if it holds something else.
     """
     record = RECORDS[verb]
     if (out / record).exists():
@@ -153,7 +154,7 @@ def holds_run(out: Path, resume: bool, verb: str = "pretrain") -> bool:
 
 
 def check_facts(out: Path, facts: Facts) -> None:
-    """Files may change under their names: a run goes on with the data and masks it began with, or not at all."""
+    """Raises SettingsError if data, masks or origin are not those that the run began with: files may change."""
     _check_origin(out, facts.origin)
     tables = _tables(out)
     noted = {"fingerprint": tables["inputs"].get("fingerprint")} | tables.get("mask_files", {})
@@ -175,7 +176,7 @@ def check_facts(out: Path, facts: Facts) -> None:
 
 
 def _check_origin(out: Path, now: Origin | None) -> None:
-    """SettingsError where the run in `out` began with other weights than are asked for now."""
+    """Raises SettingsError if the run in `out` began with other weights than those asked for now."""
     noted = read_origin(out)
     if (noted and noted.fingerprint) != (now and now.fingerprint):
         there, asked = (f"the model {origin.words}" if origin else "random weights" for origin in (noted, now))
@@ -205,7 +206,7 @@ def _settings(recipe: Recipe, inputs: Inputs) -> str:
 
 
 def _tables(out: Path) -> dict[str, Any]:
-    """config.toml as it stands, its [inputs] of the right types."""
+    """config.toml as it stands, with the types of its [inputs] checked."""
     path = out / CONFIG
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))

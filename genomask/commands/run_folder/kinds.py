@@ -1,4 +1,4 @@
-"""Which verb a folder is of, by what that verb alone leaves there: a comparison is not mixed into someone's run."""
+"""Which verb a folder belongs to, by what that verb alone leaves there: runs of two verbs are not mixed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +14,11 @@ RECORDS: Mapping[str, str] = {
     "compare": "arms",
     "fewshot or bench": MEASURED,
 }
-"""Verb -> its file or folder. The first that is there says whose a folder is: a demo holds a comparison's arms, too."""
+"""Verb -> its file or folder. The first one found decides, as a demo also holds a comparison's arms."""
 
 
 def refuse_others(out: Path, own: str) -> None:
-    """Raises SettingsError where `out` holds a run of another verb than `own`: the two would be mixed."""
+    """Raises SettingsError if `out` holds a run of another verb than `own`: the two would be mixed."""
     found = next((verb for verb, record in RECORDS.items() if any(out.glob(record))), "")
     if found not in ("", own):
         raise SettingsError(f"{out} holds a run of {found} ({RECORDS[found]}); give another --out.")

@@ -1,4 +1,4 @@
-"""Did pretraining see the test? Test sequences in; those that lie in the bases a run could train on out."""
+"""Did pretraining see the test? Test sequences in; those that lie in the bases a run could train on, out."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -16,17 +16,17 @@ def seen_in_pretraining(bases: TrainingBases, test: list[str]) -> Leaks:
 
 
 class Lookup(NamedTuple):
-    """What there is to say of a model and a test."""
+    """What is known of a model and a test."""
 
     sentence: str
     leaks: Leaks | None = None
-    """None where nothing could be looked up."""
+    """None if nothing could be looked up."""
 
 
 def seen_by_model(model: Path, test: list[str]) -> Lookup:
     """What a model folder's pretraining could see of a test, or why that is not known.
 
-    Of a run that went on from another model (--from), what that one could see counts too.
+    For a run that continued from another model (--from), what that model could see counts too.
     """
     run = run_of(model)
     if run is None:
@@ -47,7 +47,7 @@ def seen_by_model(model: Path, test: list[str]) -> Lookup:
 
 
 def _seen_by_run(run: Path, test: list[str]) -> Lookup:
-    """The same for what the run itself trained on."""
+    """The same for the run's own training data."""
     recipe, inputs = read_config(run)
     if lost := recipe.lost(inputs):
         return Lookup(f"{lost}, so test sequences in the pretraining genome were not looked for.")

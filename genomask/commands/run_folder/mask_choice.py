@@ -1,4 +1,4 @@
-"""Which mask a run takes and why, in a sentence: the recipe in, what was measured of its strategy out."""
+"""Which mask a run uses and why, in a sentence: the recipe in, what was measured of its strategy out."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ EVIDENCE: Mapping[str, tuple[Mapping[str, str], str]] = {
     "tokens end to end": ({}, NOT_MEASURED),
     "word pieces": (TEXT, "nothing was compared on text"),
 }
-"""What a mask hides -> what was measured of strategies, and what there is to say of the others."""
+"""What a mask hides -> what was measured of strategies, and the words for the others."""
 
 
 def mask_sentence(recipe: Recipe, *, asked_for: bool) -> str:
@@ -36,6 +36,6 @@ def mask_sentence(recipe: Recipe, *, asked_for: bool) -> str:
 
 
 def rate_words(masking: MaskSettings) -> str:
-    """As '15 % of the tokens': what the rate is asked of."""
+    """As '15 % of the tokens': the rate, and what it is of."""
     fraction = {"tokens": "of the tokens", "bases": "of the bases", "none": "at its published probabilities"}
     return f"{100 * masking.mask_rate:g} % {fraction[masking.match]}"

@@ -1,6 +1,6 @@
-"""What a continued run begins from: the folder of a model in; its shape, its tokens and its weights out.
+"""The model that a continued run starts from: its folder in; its shape, tokens and weights out.
 
-config.toml notes it under [from], so that the run goes on without the folder once it has a checkpoint.
+config.toml records it under [from], so that the run no longer needs the folder once it has a checkpoint.
 """
 
 from collections.abc import Mapping
@@ -23,24 +23,24 @@ from genomask.recipe import toml_value
 
 SHAPE = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "positions", "mlp",
          "stem_width")  # fmt: skip
-"""Of [encoder]: what the weights decide. With learned positions their number, too; of a stem, its channels."""
+"""Settings of [encoder] that the weights fix, as they do the number of learned positions and a stem's channels."""
 BESIDE = ("vocab_size", "type_vocab_size", "layer_norm_eps", "pad_token_id")
-"""What they decide besides, of which a recipe says nothing."""
+"""What they fix besides, which no recipe sets."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A model that pretraining goes on from."""
+    """A model that pretraining continues from."""
 
     folder: str
     fingerprint: str
     """Of its config and weights."""
     encoder: Mapping[str, Any]
-    """What it says of a recipe's [encoder]."""
+    """Its values for a recipe's [encoder]."""
     tokens: Mapping[str, Any]
-    """The same of [tokens]; empty where no tokenizer came with it."""
+    """The same for [tokens]; empty if no tokenizer came with it."""
     beside: Mapping[str, Any]
-    """Of its config, what no recipe says."""
+    """Values of its config that no recipe sets."""
 
     @property
     def words(self) -> str:
@@ -56,11 +56,11 @@ class Origin:
             return False
 
     def config(self, settings: EncoderSettings) -> MosaicBertConfig:
-        """The model's configuration; how it is computed and its dropout are the settings'."""
+        """The model's configuration; dropout and how it is computed come from `settings`."""
         return MosaicBertConfig(**{**asdict(settings), **self.encoder, **self.beside})
 
     def model(self, config: MosaicBertConfig) -> MosaicBertForMaskedLM:
-        """Its weights in float32. Raises UserError where they are not there any more, or are others."""
+        """The model, in float32. Raises UserError if its weights are gone or have changed."""
         folder = Path(self.folder)
         if not self.is_there:
             raise SettingsError(
@@ -68,11 +68,11 @@ class Origin:
                 "there yet; bring them back, or give another --out and --from."
             )
         model = MosaicBertForMaskedLM(config)
-        model.load_state_dict(open_as_ours(folder).state_dict())  # copied: halves become float32
+        model.load_state_dict(open_as_ours(folder).state_dict())  # copying turns half precision into float32
         return model
 
     def require_vocabulary(self, n_tokens: int, *, of_kmers: bool) -> None:
-        """Raises SettingsError for tokens of another number than the model has vectors for: each k-mer has its own."""
+        """Raises SettingsError for more tokens than the model has vectors or, with k-mers, for any other number."""
         rows = self.beside["vocab_size"]
         if n_tokens > rows or (of_kmers and n_tokens != rows):
             raise SettingsError(
@@ -82,7 +82,7 @@ class Origin:
 
 
 def read_model(folder: Path, kind: str) -> Origin:
-    """The model in `folder`, ours, BERT's or MosaicBERT's, for a run of that kind ("genome" or "text").
+    """The model in `folder` (ours, BERT's or MosaicBERT's) for a run of that kind ("genome" or "text").
 
     Raises UserError for what cannot be opened, and for a tokenizer that such a run cannot train with.
     """
@@ -90,7 +90,7 @@ def read_model(folder: Path, kind: str) -> Origin:
     shape = {name: getattr(config, name) for name in SHAPE}
     if config.positions == "learned":
         shape["max_position_embeddings"] = config.max_position_embeddings
-    if config.stem_width > 1:  # without a stem no weights tell
+    if config.stem_width > 1:  # without a stem, no weights show it
         shape["stem_fraction"] = config.stem_fraction
     beside = {name: value for name in BESIDE if (value := getattr(config, name)) is not None}
     beside["vocab_rows"] = config.padded_vocab_size
@@ -100,7 +100,7 @@ def read_model(folder: Path, kind: str) -> Origin:
 def take_along(tables: dict[str, Any], said: Mapping[str, Any], origin: Origin) -> None:
     """Put the model's shape and tokens into a recipe's tables.
 
-    Raises SettingsError, with both values, where `said` (tables of what a person chose) says otherwise.
+    Raises SettingsError, with both values, if `said` (the tables that a person chose) says otherwise.
     """
     for room, taken in (("encoder", origin.encoder), ("tokens", origin.tokens)):
         chosen = said.get(room, {})
@@ -113,12 +113,12 @@ def take_along(tables: dict[str, Any], said: Mapping[str, Any], origin: Origin) 
                 f"{toml_value(taken[key])}{more}; leave it out, or set it to the same."
             )
         table = tables.setdefault(room, {})
-        if isinstance(table, dict):  # recipe.py refuses another
+        if isinstance(table, dict):  # recipe.py refuses anything else
             table.update(taken)
 
 
 def _is_same(key: str, chosen: Any, taken: Any) -> bool:
-    """Whether two values of a setting mean one thing: tokenizers may lie in two places."""
+    """Whether two values of a setting mean the same: a tokenizer may lie in two places."""
     if chosen == taken or key not in ("vocabulary", "folder") or not (isinstance(chosen, str) and chosen and taken):
         return bool(chosen == taken)
     if key == "vocabulary":
@@ -128,12 +128,12 @@ def _is_same(key: str, chosen: Any, taken: Any) -> bool:
 
 
 def _tokens_of(folder: Path, kind: str) -> dict[str, Any]:
-    """What [tokens] says of the tokenizer in a model's folder."""
+    """The [tokens] settings for the tokenizer in a model's folder."""
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         return {}
     try:
         tokenizer = open_tokenizer(folder)
-    except Exception as problem:  # a stranger's files make transformers and tokenizers raise any kind
+    except Exception as problem:  # on unknown files, transformers and tokenizers may raise anything
         why = str(problem).strip().partition("\n")[0] or type(problem).__name__
         raise UserError(f"{folder}: its tokenizer does not open ({why}); copy the tokenizer's files again") from problem
     if kind == "genome" and isinstance(tokenizer, KmerTokenizer):

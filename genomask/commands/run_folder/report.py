@@ -1,4 +1,4 @@
-"""What a finished pretraining run shows: the scores beside their baselines, and its learning curves.
+"""The report on a finished pretraining run: its scores beside their baselines, and its learning curves.
 
 In: a run folder. Out: a table and a sentence for the terminal, and curves.svg and curves.png in the folder.
 """
@@ -59,12 +59,12 @@ def report_run(out: Path) -> Iterator[Table | str]:
 
 
 def no_bits(recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Why a run on a genome has no bits per hidden base, in words; "" where it has them, and for text."""
+    """Why a run on a genome has no bits per hidden base, in words; "" if it has them, and for text."""
     return NOT_REPORTED if recipe.of == "DNA" and BITS not in last_scores(rows).mean else ""
 
 
 def _shorter(baselines: dict[str, float | None]) -> str:
-    """What must be said of windows that are not of the usual length: scores of others are not to be held beside."""
+    """A caveat for windows of unusual length, whose scores cannot be compared with others."""
     bases = baselines.get("window_bases")
     if bases in (None, EVALUATION_BASES):
         return ""
@@ -72,7 +72,7 @@ def _shorter(baselines: dict[str, float | None]) -> str:
 
 
 def score_frame(scores: Scores, baselines: dict[str, float | None]) -> pd.DataFrame:
-    """A row a score: what was measured, and what it is to be held against."""
+    """A row per score: what was measured, and the baselines to compare it with."""
     mean = scores.mean
     bounds = (("ln V", "ln_vocabulary_nats"), ("unigrams", "unigram_entropy_nats"), ("flank floor", "flank_floor_nats"))
     table = [
