@@ -1,4 +1,4 @@
-"""The verbs of `genomask npmi` but motifs: FASTA files in; a saved table of counts and scores, and its words, out."""
+"""`genomask npmi`, except motifs: FASTA files in; a saved table of counts and scores, and its words, out."""
 
 import hashlib
 import logging
@@ -47,7 +47,7 @@ class NpmiRequest:
 
 
 def count_words(request: NpmiRequest, out: Path, tsv: Path | None) -> Iterator[RenderableType]:
-    """`genomask npmi count`: write the table and yield what to print of it."""
+    """`genomask npmi count`: write the table and yield what to print."""
     table = count_and_save(request, out, tsv)
     yield rich_table(lengths_frame(table), caption=origin(table))
     yield Line(f"table: {out}")
@@ -56,7 +56,7 @@ def count_words(request: NpmiRequest, out: Path, tsv: Path | None) -> Iterator[R
 
 
 def best_words(path: Path, n: int | None, top: int, tsv: Path | None) -> Iterator[RenderableType]:
-    """`genomask npmi show`: the best words of a table's file, of the longest that have scores where n is None."""
+    """`genomask npmi show`: the best words in a table's file; n None: of the longest that have scores."""
     table = NpmiTable.load(path)
     if tsv:
         export_tsv(table, n, tsv, path)
@@ -65,7 +65,7 @@ def best_words(path: Path, n: int | None, top: int, tsv: Path | None) -> Iterato
 
 
 def count_and_save(request: NpmiRequest, out: Path, tsv: Path | None) -> NpmiTable:
-    """Count and score, warn where too many words are rare, write the table and, where asked for, its text."""
+    """Count and score, warn if too many words are rare, and write the table and, if asked for, its text."""
     inputs = [*request.genome, *filter(None, [request.bed])]
     require_writable(out, "--out", inputs)
     require_own(out, "--out", is_table, "an NPMI table")
@@ -89,13 +89,13 @@ def count_and_save(request: NpmiRequest, out: Path, tsv: Path | None) -> NpmiTab
 
 
 def first_unscored(table: NpmiTable) -> int:
-    """The length from which on no word is counted often enough for an NPMI; max_n + 1 where some of each length are."""
+    """The first length at which no word is counted often enough for an NPMI; max_n + 1 if there is none."""
     lengths = range(2, table.max_n + 1)
     return next((n for n in lengths if table.counts(n).max() < table.min_count), table.max_n + 1)
 
 
 def longest_scored(table: NpmiTable) -> int:
-    """The length of the longest words that have scores; 2 where none has, which `best_frame` refuses."""
+    """The length of the longest words that have scores; 2 if none has, which `best_frame` refuses."""
     longest = max(2, first_unscored(table) - 1)
     if longest < table.max_n and first_unscored(table) > 2:
         log.info("no word of more than %d bases has a score in this table: shown are those of %d", longest, longest)
@@ -125,7 +125,7 @@ def count_table(request: NpmiRequest) -> NpmiTable:
 
 
 def _require_words(bed: Path, intervals: np.ndarray, max_n: int) -> None:
-    """Raises DataError where no region holds a word, and warns where half of them hold none of max_n bases."""
+    """Raises DataError if no region holds a word, and warns if more than half hold none of max_n bases."""
     advice = "add bases on both sides of each by --flank, such as --flank 50"
     lengths = intervals[:, 1] - intervals[:, 0]
     if lengths.max() < 2:

@@ -1,1 +1,1 @@
-"""`genomask npmi --motifs`: do the words of highest NPMI hold known motifs?"""
+"""`genomask npmi motifs`: do the words of highest NPMI hold known motifs?"""

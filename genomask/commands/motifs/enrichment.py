@@ -1,12 +1,12 @@
 """Are the top words by NPMI conserved motifs? A table and a file of motif matrices in, enrichment and a verdict out.
 
-That they are is the claim of GeneMask (Roy et al., ECAI 2023). A motif is looked for on both strands, so a word and its
+GeneMask claims that they are (Roy et al., ECAI 2023). A motif is searched for on both strands, so a word and its
 reverse complement are one observation: a pair. A pair matches a motif if it scores among the best of all pairs of its
-length. The pairs that hold a top word are compared with all others of their stratum (see word_pairs), so that neither
+length. Pairs with a top word are compared with all others of their stratum (see word_pairs), so that neither
 composition nor frequency nor repetition passes for a motif.
-The floor are the same motifs with the columns of each permuted, by the same code. For words are not independent, as the
-test within strata takes them to be: neighbours that share all letters but one or two score alike and match alike, so
-any matrix at all, even a random one, is matched far more or less often than by chance.
+The floor is the same motifs with the columns of each permuted, by the same code. It is needed because the test within
+strata takes words to be independent, and they are not: neighbours that share all letters but one or two score alike and
+match alike, so any matrix at all, even a random one, is matched far more or less often than by chance.
 Letters: P pairs that are compared, S strata, M motifs, R permuted sets.
 """
 
@@ -34,27 +34,27 @@ LEVEL = 0.05
 ANY = "any motif"
 ROWS_SHOWN = 20
 CONTROLS = 39
-"""Permuted sets: the fewest with which each of two questions can be answered at LEVEL / 2."""
+"""Permuted sets: the fewest that can answer each of two questions at LEVEL / 2."""
 
 
 class Outcome(NamedTuple):
-    """What a set of motifs does, real or permuted."""
+    """The outcome for a set of motifs, real or permuted."""
 
     more: int
     """Motifs that top words match more often, at a false discovery rate of LEVEL within strata."""
     less: int
     any_ratio: float
-    """Of matches to any motif, those seen to those expected."""
+    """Matches to any motif: those seen over those expected."""
 
 
 @dataclass(frozen=True)
 class Enrichment:
-    """What was found."""
+    """The result of the test."""
 
     table: pd.DataFrame
     """First the row ANY, then a row a motif by p: `motif, name, top_matches, expected, ratio, permuted, permuted_least,
-    permuted_most, p, p_adjusted`. ratio is top_matches / expected, of the permuted sets its median and range. p is that
-    within strata, which words that are alike make too small; p_adjusted is Benjamini and Hochberg's over the motifs."""
+    permuted_most, p, p_adjusted`. ratio is top_matches / expected; for the permuted sets, its median and range. p is
+    within strata, and too small as some words are alike; p_adjusted is Benjamini and Hochberg's over the motifs."""
     real: Outcome
     permuted: list[Outcome]
     """(R,)"""
@@ -63,18 +63,18 @@ class Enrichment:
     """Words asked for."""
     top_pairs: int
     alone: int
-    """Of these, pairs without a background pair in their stratum: they say nothing."""
+    """Of these, pairs without a background pair in their stratum, which show nothing."""
     any_fraction: float
-    """ANY counts a pair that is among the best of this fraction of pairs for at least one motif."""
+    """ANY counts a pair that is among the best `any_fraction` of pairs for at least one motif."""
 
     @property
     def p_more(self) -> float:
-        """The probability that so many motifs are matched more often where the order of their columns means nothing."""
+        """The probability that this many motifs are matched more often if the order of their columns means nothing."""
         return _rank_p(self.real.more, [control.more for control in self.permuted])
 
     @property
     def p_any(self) -> float:
-        """The same of the ratio for any motif."""
+        """The same for the ratio of matches to any motif."""
         return _rank_p(self.real.any_ratio, [control.any_ratio for control in self.permuted])
 
     @property
@@ -107,7 +107,7 @@ class Enrichment:
         )
 
     def shown(self) -> pd.DataFrame:
-        """The first rows as read."""
+        """The first rows, formatted."""
         rows = self.table[: ROWS_SHOWN + 1]
         floors = rows[["permuted", "permuted_least", "permuted_most"]].to_numpy()
         return pd.DataFrame(
@@ -125,7 +125,7 @@ class Enrichment:
 
 
 def is_csv(path: Path) -> bool:
-    """Whether a file begins as the table does in text."""
+    """Whether a file begins as the table's CSV does."""
     with path.open("rb") as file:
         return file.readline(30).startswith(b"motif,name,top_matches,")
 
@@ -133,7 +133,7 @@ def is_csv(path: Path) -> bool:
 def tested_motifs(
     table: Path, jaspar: Path, n: int, top: int, fraction: float, out: Path | None
 ) -> Iterator[RenderableType]:
-    """`genomask npmi motifs`: yield what to print, then write the whole result where a file is named for it."""
+    """`genomask npmi motifs`: yield what to print, then write the whole result to `out`, if given."""
     if out:
         require_writable(out, "--out", [table, jaspar])
         require_own(out, "--out", is_csv, "such a result")
@@ -153,13 +153,13 @@ def motif_enrichment(table: NpmiTable, path: Path, n: int = 6, top: int = 100, f
     if not 0 < fraction <= 0.5:
         raise SettingsError(f"the fraction of words that match a motif must lie between 0 and 0.5, got {fraction}.")
     pairs = word_pairs(table.npmi(n), table.counts(n), top)
-    bases = table.counts(1) + 1.0  # a base that the genome lacks still has a logarithm
+    bases = table.counts(1) + 1.0  # so that a base that the genome lacks has a logarithm
     bases += bases[::-1]  # both strands are scored
     return enrichment(pairs, read_jaspar(path), bases / bases.sum(), fraction)
 
 
 def enrichment(pairs: WordPairs, motifs: list[Motif], background: np.ndarray, fraction: float) -> Enrichment:
-    """The same for any pairs, with the fractions (4,) of the bases."""
+    """The same for any pairs; `background`: the fractions (4,) of the bases."""
     matched, any_fraction = _matched(pairs, motifs, background, fraction)
     found, controls = _tested(pairs, matched), []
     with working("permuted motifs", CONTROLS, "set") as work:
@@ -183,11 +183,11 @@ def enrichment(pairs: WordPairs, motifs: list[Motif], background: np.ndarray, fr
 def _matched(
     pairs: WordPairs, motifs: list[Motif], background: np.ndarray, fraction: float
 ) -> tuple[list[np.ndarray], float]:
-    """The pairs that match any motif, and those that match each; the fraction that is `any_fraction`."""
+    """The pairs that match any motif, then those that match each; and `any_fraction`."""
     canonical = canonical_words(pairs.n)
     place = np.full(len(canonical), -1)
     place[np.searchsorted(canonical, pairs.words)] = np.arange(len(pairs.words))
-    nearest = np.full(len(pairs.words), np.inf)  # fraction of pairs that match as well, for the best motif of each
+    nearest = np.full(len(pairs.words), np.inf)  # for each pair's best motif, the fraction that match as well
     matched = []
     for motif in motifs:
         matches, rank = best_fraction(best_scores(log_odds(motif, background), pairs.n)[canonical], fraction)
@@ -199,24 +199,24 @@ def _matched(
 
 
 def _tested(pairs: WordPairs, matched: list[np.ndarray]) -> pd.DataFrame:
-    """A row for each list of matching pairs, the first being ANY's: what is seen, expected, and how improbable."""
+    """A row for each list of matching pairs, ANY's first: matches seen and expected, and p."""
     group, total = pairs.group_and_total()
     matches = np.array([np.bincount(pairs.stratum[at], minlength=len(total)) for at in matched])
     seen, expected = np.array([pairs.is_top[at].sum() for at in matched]), (matches * group / total).sum(1)
     p = exact_p(seen, matches, group, total)
     ratio = np.divide(seen, expected, out=np.full(len(seen), np.nan), where=expected > 0)
-    adjusted = [np.nan, *false_discovery_control(p[1:])]  # ANY is one question, and stands outside
+    adjusted = [np.nan, *false_discovery_control(p[1:])]  # ANY is one question: not adjusted
     return pd.DataFrame({"top_matches": seen, "expected": expected, "ratio": ratio, "p": p, "p_adjusted": adjusted})
 
 
 def _outcome(tested: pd.DataFrame) -> Outcome:
-    """Of rows as of `_tested`."""
+    """The outcome of rows from `_tested`."""
     ratios = tested["ratio"][tested["p_adjusted"] < LEVEL]
     return Outcome(int((ratios > 1).sum()), int((ratios < 1).sum()), float(tested["ratio"].iloc[0]))
 
 
 def _rank_p(real: float, controls: list[float]) -> float:
-    """The probability to be at least so high among the controls by chance; one that is unknown says nothing."""
+    """The probability of ranking at least this high among the controls by chance; NaN is no evidence."""
     return (1 + sum(not control < real for control in controls)) / (1 + len(controls))
 
 

@@ -1,8 +1,8 @@
-"""Is one group more often a match than another, stratum by stratum? Counts in, p out.
+"""Does one group match more often than another, stratum by stratum? Counts in, p out.
 
-Given the margins of each stratum, the number of matches in the first group is a sum of hypergeometric variables where
-there is no difference and who matches is independent from one to the next. So the test is exact, however small the
-strata are (where the large-sample test of Cochran, Mantel and Haenszel needs several expected matches).
+If the groups do not differ and matches are independent, the number of matches in the first group is, given the margins
+of each stratum, a sum of hypergeometric variables. So the test is exact, however small the strata are (the large-sample
+test of Cochran, Mantel and Haenszel needs several expected matches).
 Source: Mehta, Patel and Gray, JASA 1985.
 Letters: M questions (such as motifs) asked of the same groups, S strata, T matches in the first group, 0..its size.
 """
@@ -12,9 +12,9 @@ from scipy.stats import hypergeom
 
 
 def exact_p(seen: np.ndarray, matches: np.ndarray, group: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """(M,) twice the smaller tail of `seen` (M,) matches in a first group.
+    """(M,) twice the smaller tail of `seen` (M,) matches in the first group.
 
-    It has `group` (S,) out of `total` (S,), of which `matches` (M, S) match.
+    The group has `group` (S,) of `total` (S,) members, of which `matches` (M, S) match.
     """
     probabilities = np.exp(_log_probabilities(matches, group, total))
     steps = np.arange(probabilities.shape[1])

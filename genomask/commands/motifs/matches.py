@@ -22,7 +22,7 @@ from genomask.masking.npmi.file import is_table
 
 PSEUDOCOUNT = 0.8
 DEALS = 20
-"""Of a motif's columns, until they differ."""
+"""Most shuffles of a motif's columns until they differ."""
 ROUNDING = 1e-9
 """Scores closer than this are the same sum, added up in another order."""
 
@@ -49,9 +49,9 @@ def read_jaspar(path: Path) -> list[Motif]:
 
 
 def permuted(motifs: Sequence[Motif], number: int) -> list[Motif]:
-    """The same motifs, the columns of each in another order; another one for each number.
+    """The same motifs with the columns of each in another order, which differs from `number` to `number`.
 
-    A motif that comes out as itself or its reverse complement is dealt again, and stays as it is where that is in vain.
+    A motif that comes out as itself or its reverse complement is shuffled again, up to DEALS times in all.
     """
     key, column, dealt = np.array([number]), 0, []
     for motif in motifs:
@@ -76,7 +76,7 @@ def log_odds(motif: Motif, background: np.ndarray) -> np.ndarray:
 def best_scores(weights: np.ndarray, n: int) -> np.ndarray:
     """(4**n,) best score of each word over all placements and both strands, of log-odds (L, 4).
 
-    A placement lays the word within the matrix, or a matrix shorter than the word within the word.
+    A placement puts the word within the matrix, or a shorter matrix within the word.
     """
     best = np.full(4**n, -np.inf)
     for start in range(abs(len(weights) - n) + 1):
@@ -93,7 +93,7 @@ def best_scores(weights: np.ndarray, n: int) -> np.ndarray:
 def best_fraction(scores: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
     """Indices of at most the best `fraction` of scores, and for each the fraction of scores at least as high.
 
-    Equal scores match together or not at all; the best match even where they are more than the fraction.
+    Equal scores match together or not at all; the best match even if they exceed the fraction.
     """
     most = max(1, round(fraction * len(scores)))
     last = np.partition(scores, -most)[-most]
@@ -124,7 +124,7 @@ def _records(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _motif(path: Path, number: int, lines: list[str]) -> Motif:
-    from Bio import motifs  # only for this: nothing else needs biopython
+    from Bio import motifs  # only here: nothing else needs Bio.motifs
 
     where = f"{path}, line {number}"
     if not lines[0].startswith(">") or len(lines) != 5:

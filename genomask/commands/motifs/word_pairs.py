@@ -1,4 +1,4 @@
-"""Words and what they are compared with: scores and counts of words in, strand-free pairs in matched strata out.
+"""Words and their background: scores and counts of words in, strand-free pairs in matched strata out.
 
 Letters: P pairs, n letters of a word. Arrays of 4**n are in ACGT lexicographic order.
 """
@@ -28,11 +28,11 @@ class WordPairs(NamedTuple):
 
 
 def word_pairs(scores: np.ndarray, counts: np.ndarray, top: int) -> WordPairs:
-    """The pairs of the `top` words by score (4**n,) and their background; words that score -inf stand in neither.
+    """The pairs of the `top` words by score (4**n,) and their background; words that score -inf are in neither.
 
-    Pairs of a stratum have the same number of G and C, the same fifth of the counts (4**n,) among these, are tandem
-    repeats or not, and their own reverse complement or not. Each of these goes with the score, and makes a match to a
-    motif likelier by itself. Raises SettingsError where `top` leaves fewer words than it takes.
+    Pairs of a stratum have the same number of G and C and the same fifth of the counts (4**n,) among these; they are
+    tandem repeats or not, and their own reverse complement or not. Each of these correlates with the score, and by
+    itself makes a match to a motif likelier. Raises SettingsError if `top` leaves fewer words than it takes.
     """
     n = round(np.log2(len(scores)) / 2)
     scored = np.count_nonzero(scores > -np.inf)

@@ -15,9 +15,9 @@ from genomask.inference.variants import Score
 from genomask.report.tables import rich_table
 
 FEWEST = 5
-"""Positives, and negatives, below which a bootstrap interval tells nothing."""
+"""Fewest positives, and fewest negatives, for which a bootstrap interval is given."""
 MOST_NOTICED = 8
-"""Entries and values that are named where what was asked for is not there."""
+"""Most entries or values that are named if the one asked for is missing."""
 CAPTION = (
     "In brackets 95 % intervals over 1,000 bootstrap samples of variants. AUROC 0.5, and an AUPRC of the fraction of "
     "positives, are what blind guessing gives; above it the positives are those that the model finds less likely."
@@ -26,7 +26,7 @@ CAPTION = (
 
 @dataclass
 class Labels:
-    """Of a criterion: label, score and kind of every ALT that has both; some bytes an ALT."""
+    """Label by a criterion, score and kind of every ALT that has label and score; a few bytes per ALT."""
 
     criterion: Criterion
     per_alt: bool = False
@@ -34,14 +34,14 @@ class Labels:
     llrs: "array[float]" = field(default_factory=lambda: array("d"))
     equally_long: "array[int]" = field(default_factory=lambda: array("b"))
     neither: int = 0
-    """ALTs with a score and the criterion's entry, but words of neither kind, or of both."""
+    """ALTs with a score and the criterion's entry, whose words are of neither kind or of both."""
     keys: set[str] = field(default_factory=set)
-    """Some entries of INFO of variants that have not the criterion's."""
+    """Some INFO entries of variants that lack the criterion's."""
     values: set[str] = field(default_factory=set)
     """Some values of the criterion's entry."""
 
     def note(self, line: VcfLine, scores: list[Score]) -> None:
-        """Take the ALTs of a line that have a label and a score; of the header, whether each ALT has its own value."""
+        """Add a line's ALTs that have a label and a score; from the header, note whether each ALT has its own value."""
         if line.variant is None:
             if line.raw.startswith(f"##INFO=<ID={self.criterion.key},".encode()):
                 self.per_alt = b"Number=A," in line.raw
@@ -57,14 +57,14 @@ class Labels:
                 self.equally_long.append(len(alt) == len(line.variant.ref))
 
     def fault(self) -> str:
-        """Why nothing can be ranked, where there are no positives or none but positives; else ""."""
+        """Why nothing can be ranked, if there are no positives or only positives; else ""."""
         n, positives = len(self.labels), sum(self.labels)
         if 0 < positives < n:
             return ""
         return f"--evaluate {quoted(self.criterion.text)}: {self._why(n, positives)}"
 
     def _why(self, n: int, positives: int) -> str:
-        """What is wrong with the labels, and what could be asked for."""
+        """What is wrong with the labels, and what to ask for instead."""
         key = self.criterion.key
         if not self.values and not self.keys:
             return "no variant has anything in its INFO, or there is none. Give a VCF that tells them apart there."
@@ -82,8 +82,9 @@ class Labels:
             self.values.add(value)
 
     def report(self) -> Iterator[Table | str]:
-        """What was left out; AUROC and AUPRC, over all and, where both kinds are there, over each kind of change; and
-        what they mean.
+        """What was left out, AUROC and AUPRC, and what they mean.
+
+        The areas are over all ALTs and, where both kinds of change occur, over each kind.
         """
         if self.neither:
             out = counted(self.neither, "scored ALT")
@@ -110,7 +111,7 @@ def _are_too_few(found: Ranking) -> bool:
 
 
 def _meaning(found: Ranking) -> str:
-    """What the AUROC and its interval say, in words."""
+    """What the AUROC and its interval mean, in words."""
     low, high = found.auroc_interval
     if _are_too_few(found):
         return f"Whether the model tells the two kinds apart cannot be said of so few: {FEWEST} of each are the least."

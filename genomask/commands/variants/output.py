@@ -32,11 +32,11 @@ class Writer(Protocol):
     """Takes every line of a VCF, in order, with the scores of its ALTs."""
 
     def __call__(self, line: VcfLine, scores: Sequence[Score]) -> None:
-        """Write what there is to write of it."""
+        """Write its output, if any."""
 
 
 def require_output(out: Path, inputs: Sequence[Path]) -> None:
-    """Raises SettingsError for a name of no known kind, and for what must not be written over."""
+    """Raises SettingsError for a name of an unknown kind, and for a file that must not be overwritten."""
     if out == STDOUT:
         return
     if not out.name.endswith((*TABLES, *VCFS)):
@@ -47,7 +47,7 @@ def require_output(out: Path, inputs: Sequence[Path]) -> None:
 
 @contextmanager
 def writer(out: Path) -> Iterator[Writer]:
-    """A writer of the kind that the name asks for; a file is there when all of it is."""
+    """A writer of the kind that the name asks for; a file appears only when it is complete."""
     if out == STDOUT:
         yield _Table(sys.stdout.write)
         sys.stdout.flush()
@@ -65,7 +65,7 @@ def writer(out: Path) -> Iterator[Writer]:
 
 
 class _Table:
-    """One row an ALT."""
+    """One row per ALT."""
 
     def __init__(self, write: Callable[[str], Any]) -> None:
         self._write = write
@@ -80,7 +80,7 @@ class _Table:
 
 
 class _Vcf:
-    """Every line as it was, with GM_LLR at the end of INFO, and its line at the end of the header."""
+    """Every line as it was, with GM_LLR at the end of INFO, and its declaration at the end of the header."""
 
     def __init__(self, write: Callable[[bytes], Any]) -> None:
         self._write = write

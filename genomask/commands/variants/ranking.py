@@ -1,6 +1,6 @@
-"""Do the scores tell variants apart that a label tells apart? A criterion on INFO in, AUROC and AUPRC out.
+"""Do the scores separate variants as a label does? A criterion on INFO in, AUROC and AUPRC out.
 
-Variants are ranked by -llr: an AUROC above 0.5 says that the model finds the positives' ALTs less likely.
+Variants are ranked by -llr: an AUROC above 0.5 means that the model finds the positives' ALTs less likely.
 
 Letters: N scored ALTs that have a label.
 """
@@ -20,7 +20,7 @@ WRITTEN = re.compile(r"([\w.]+)\s*([=<>])\s*(.+)")
 
 @dataclass(frozen=True)
 class Criterion:
-    """Which ALTs are positive: by words of an INFO entry, or by a bound of a number in it."""
+    """Which ALTs are positive: by words of an INFO entry, or by a bound on a number in it."""
 
     text: str
     key: str
@@ -29,11 +29,11 @@ class Criterion:
     """Empty: all that have the entry and are not positive."""
     below: float
     above: float
-    """A number is positive where it is less than `below` or more than `above`; NaN: no such bound."""
+    """A number is positive if it is less than `below` or more than `above`; NaN: no such bound."""
 
     @classmethod
     def parse(cls, text: str) -> "Criterion":
-        """KEY=A,B (against the others), KEY=A,B:C,D (against C and D), KEY<NUMBER or KEY>NUMBER; SettingsError else."""
+        """KEY=A,B (against the others), KEY=A,B:C,D (against C and D), KEY<NUMBER or KEY>NUMBER; else SettingsError."""
         found = WRITTEN.fullmatch(text.strip())
         nothing: frozenset[str] = frozenset()
         if found and found[2] == "=":
@@ -51,7 +51,7 @@ class Criterion:
         )
 
     def labels(self, variant: Variant, per_alt: bool) -> list[bool | None]:
-        """Of each ALT; None where it has none. `per_alt`: the header says that the entry has one value an ALT."""
+        """The label of each ALT, None without one; `per_alt`: the header declares one value per ALT."""
         value = info_value(variant.info, self.key)
         if value is None:
             return [None] * len(variant.alts)
@@ -83,13 +83,13 @@ class Ranking(NamedTuple):
 
 
 def ranking(labels: np.ndarray, llrs: np.ndarray, seed: int = 0) -> Ranking:
-    """How well -llr (N,) ranks the positives (N,) bool, of which there are some and not all, above the others.
+    """How well -llr (N,) ranks the positives (N,) bool, some but not all, above the others.
 
-    The interval is that of the percentiles of 1,000 samples of N variants, drawn with replacement.
+    The intervals are percentiles over 1,000 samples of N variants, drawn with replacement.
     """
     order = np.argsort(llrs, kind="stable")
     positive, ranked = labels[order].astype(np.float64), llrs[order]
-    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # variants with one score have one place
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # variants of equal score share a rank
     n, rng = len(order), np.random.default_rng(seed)
     areas = _areas(positive, np.ones(n), ends)
     samples = (np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64) for _ in range(RESAMPLES))
@@ -112,7 +112,7 @@ def _areas(positive: np.ndarray, weights: np.ndarray, ends: np.ndarray) -> tuple
 
 
 def _words(text: str) -> frozenset[str]:
-    """Of a value, or of the criterion: ClinVar joins several by ',', '/' and '|'."""
+    """The words of a value, or of the criterion: ClinVar joins several by ',', '/' and '|'."""
     return frozenset(word.strip().lower() for word in re.split("[,/|]", text) if word.strip())
 
 

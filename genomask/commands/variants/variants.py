@@ -1,7 +1,7 @@
-"""A model, a genome and a VCF in; a score for each ALT, and how well the scores rank what a label tells apart, out.
+"""A model, a genome and a VCF in; a score for each ALT, and how well the scores rank the ALTs by a label, out.
 
-The VCF streams through in bounded memory. A file is read twice: the first time in a moment, to find lines that are
-malformed or do not belong to the genome before the model starts.
+The VCF streams through in bounded memory. A file is read twice: first in a moment, before the model starts, to
+find lines that are malformed or do not belong to the genome.
 """
 
 from collections import Counter
@@ -29,13 +29,13 @@ from genomask.terminal.progress import working
 
 VARIANTS_AT_ONCE = 1024
 BYTES_AT_ONCE = 1 << 26
-"""Lines that are held together at most; one always is."""
+"""Most bytes of the lines held at once; one line always is, whatever its length."""
 MOST_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariantRequest:
-    """What `genomask variants` is asked."""
+    """A request to `genomask variants`."""
 
     model: Path
     genome: tuple[Path, ...]
@@ -51,14 +51,14 @@ class VariantRequest:
 
 @dataclass
 class _Misfits:
-    """Variants that the genome does not have: how many, and the first few by record and position."""
+    """Variants at odds with the genome: how many, and the first few by record and position."""
 
     count: int = 0
     first_line: int = 0
     named: list[str] = field(default_factory=list)
 
     def fits(self, line: VcfLine, sites: Sites) -> bool:
-        """Whether a line, if it is a variant, is of this genome; it is counted where it is not."""
+        """Whether a line, if it is a variant, fits the genome; counts it if not."""
         fault = sites.place(line.variant).fault if line.variant else ""
         if fault:
             self.count += 1
@@ -67,7 +67,7 @@ class _Misfits:
         return not fault
 
     def sentences(self) -> Iterator[Line]:
-        """What to print of those that were passed over."""
+        """What to print of those that were left out."""
         if self.count:
             more = "; ..." if self.count > len(self.named) else "."
             yield Line(
@@ -76,9 +76,9 @@ class _Misfits:
 
 
 def score_vcf(request: VariantRequest) -> Iterator[Table | str]:
-    """Score every ALT, write the scores, and yield what to print of them.
+    """Score every ALT, write the scores, and yield what to print.
 
-    Raises UserError for what cannot be read, scored or written; then nothing is written but what went to a pipe.
+    Raises UserError for what cannot be read, scored or written; then nothing is written except what went to a pipe.
     """
     require_output(request.out, [request.vcf, *request.genome])
     sites = Sites(Genome.open(request.genome, ambiguous=request.ambiguous))
@@ -104,14 +104,14 @@ def score_vcf(request: VariantRequest) -> Iterator[Table | str]:
     yield Line(f"{scored:,} of {n_alts} scored in windows of {scorer.width} bases{where}")
     yield from misfits.sentences()
     yield from (Line(f"without a score: {n:,} {reason}") for reason, n in reasons.most_common())
-    if labels and (fault := labels.fault()):  # the scores are whole all the same
+    if labels and (fault := labels.fault()):  # the scores are complete all the same
         yield fault
     elif labels:
         yield from labels.report()
 
 
 def _look_over(request: VariantRequest, sites: Sites) -> int:
-    """Read the whole VCF and count its variants; raises DataError for what would end the work later."""
+    """Read the whole VCF and count its variants; raises DataError for what would stop the work later."""
     n, misfits = 0, _Misfits()
     labels = Labels(request.criterion) if request.criterion else None
     for line in read_vcf(request.vcf):
@@ -131,7 +131,7 @@ def _look_over(request: VariantRequest, sites: Sites) -> int:
 
 
 def _checked(request: VariantRequest, sites: Sites, misfits: _Misfits) -> Iterator[VcfLine]:
-    """The lines; raises DataError at the first that does not fit where that is an error."""
+    """The lines; raises DataError at the first that does not fit, unless misfits are skipped."""
     for line in read_vcf(request.vcf):
         if not misfits.fits(line, sites) and request.mismatch == "error":
             raise DataError(_mismatch(request, misfits))
@@ -160,7 +160,7 @@ def _chunks(lines: Iterable[VcfLine]) -> Iterator[list[VcfLine]]:
 
 
 def _window_of_run(model: Path) -> int:
-    """Bases of the longest window that the model's run trained on; 0 where that is not known."""
+    """Bases of the longest window that the model's run trained on; 0 if unknown."""
     run = run_of(model)
     if run is None:
         return 0
