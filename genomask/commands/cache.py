@@ -1,4 +1,4 @@
-"""`genomask cache`: what the cache holds, and its removal. In: the cache's folder. Out: a table and sentences."""
+"""`genomask cache`: list and remove what the cache holds. In: the cache's folder. Out: a table and sentences."""
 
 import time
 from collections.abc import Iterator
@@ -38,13 +38,13 @@ def listed(root: Path) -> Iterator[Table | str]:
 
 
 def older_than(root: Path, days: float) -> list[Entry]:
-    """What was last used longer ago than that."""
+    """The entries last used at least `days` days ago."""
     with cache_errors(root):
         return [entry for entry in entries(root) if time.time() - entry.used >= days * DAY]
 
 
 def clear(root: Path, chosen: list[Entry]) -> Iterator[str]:
-    """Remove what was chosen; say what was freed of all, and what was left, since a process uses it."""
+    """Remove the chosen entries; yields how much was freed, and what was left because a process uses it."""
     freed, n_freed = 0, 0
     with cache_errors(root):
         n_all = sum(1 for _ in entries(root))
@@ -58,7 +58,7 @@ def clear(root: Path, chosen: list[Entry]) -> Iterator[str]:
 
 
 def sized(n_bytes: int) -> str:
-    """As 12.3 MB; of a thousand each."""
+    """As 12.3 MB; each unit is a thousand of the one before."""
     size, units = float(n_bytes), iter(("B", "kB", "MB", "GB"))
     unit = next(units)
     while size >= 1000 and unit != "GB":

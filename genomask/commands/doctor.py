@@ -89,7 +89,7 @@ def _backend(device: torch.device) -> Finding:
 
 
 def bf16_finding(device: torch.device) -> Finding:
-    """What this device multiplies bf16 in, and what a run would train in."""
+    """How this device multiplies bf16, and the precision that a run would train in."""
     found = "in hardware" if computes_in_bf16(device) else "emulated"
     return Finding("bf16", found, f"training.precision = auto trains {MEASURED_RECIPE} in {_precision(device)}")
 
@@ -133,7 +133,7 @@ def _speed(device: torch.device) -> Finding:
 
 
 def measure_tokens_per_second(recipe: Recipe, device: torch.device, precision: str) -> float:
-    """Median speed of whole training steps (forward, backward, AdamW) on random tokens, data loading left out."""
+    """Median speed of whole training steps (forward, backward, AdamW) on random tokens, without data loading."""
     model: nn.Module = MosaicBertForMaskedLM(recipe.encoder.config(vocab_size=VOCABULARY))
     model.to(device).train()
     optimizer = build_optimizer(model, recipe.optimizer)

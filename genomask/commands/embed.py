@@ -20,7 +20,7 @@ TOKENS = "tokens"
 
 
 def embed(model: Path, sequences: SequenceFile, pooling: str, out: Path, *, both_strands: bool = False) -> str:
-    """Write the vectors; says where they are, and nothing where that is standard output.
+    """Write the vectors; returns where they are, or "" for standard output.
 
     Raises UserError before anything is written for what cannot be read, pooled or written.
     """

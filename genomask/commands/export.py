@@ -19,11 +19,11 @@ from genomask.files.digests import WEIGHTS, write_weights_digest
 from genomask.inference.hub import open_as_ours
 
 DNABERTS = {"tokenizer_class": "BertTokenizer", "do_lower_case": False}
-"""What tokenizer_config.json says where vocab.txt holds k-mers: others read them between spaces, we in plain DNA."""
+"""tokenizer_config.json beside a vocab.txt of k-mers: others read them between spaces, we in plain DNA."""
 
 
 def export(model: Path, to: str, out: Path) -> str:
-    """Write `out` (config, weights, the tokenizer's files and a card) whole or not at all; says what is there.
+    """Write `out` (config, weights, the tokenizer's files and a card) whole or not at all; returns a summary.
 
     Tensors keep their bits, in bf16 and fp16 too; a file of several types, or of float64, is written in float32.
     Raises UserError for a folder that cannot be read, a model that the scheme cannot express, and an `out` that exists.
@@ -46,7 +46,7 @@ def export(model: Path, to: str, out: Path) -> str:
 
 
 def export_note(encoder: EncoderSettings) -> str:
-    """What `export` cannot do for a model of these settings, to be said before it is trained; "" where it can."""
+    """A note to give before training, that `export` cannot write a model of these settings; "" if it can."""
     form = Form.of(encoder)
     if any(form == scheme.form for scheme in EXPORTS.values()):
         return ""
@@ -63,7 +63,7 @@ def _old_card(model: Path) -> str:
 
 
 def _copy_tokenizer(model: Path, folder: Path, scheme: str) -> Reads:
-    """Copy the tokenizer's files, if there are any; overlapping k-mers of ours are written as DNABERT's."""
+    """Copy the tokenizer's files, if there are any; our overlapping k-mers are written as DNABERT's."""
     there = [model / name for name in TOKENIZER_FILES if (model / name).is_file()]
     for path in there:
         shutil.copyfile(path, folder / path.name)
@@ -84,7 +84,7 @@ def _copy_tokenizer(model: Path, folder: Path, scheme: str) -> Reads:
 
 
 def _tokenizer_settings(path: Path) -> dict[str, Any]:
-    """A tokenizer_config.json, with the stride of k-mers. Raises DataError for a damaged one."""
+    """Read tokenizer_config.json. Raises DataError if it is damaged, or lacks the stride of our k-mers."""
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):

@@ -58,7 +58,7 @@ def _measure(
             progress=lambda done, total, what: work.show(done, total=total, status=what),
         )
     everything = summary_of(out)
-    shown = everything["model"].isin([str(model), NO_MODEL])  # another model is no replicate of this one
+    shown = everything["model"].isin([str(model), NO_MODEL])  # another model is not a replicate of this one
     summary = everything[shown]
     guesses = {pool.name: commonest(held_out)}
     yield fewshot_table(summary, "\n".join(captions(summary, guesses)))
@@ -75,7 +75,7 @@ def _measure(
 
 
 def _leaks(model: Path, rows: pd.DataFrame, pool: LabelledTask, test: LabelledTask, out: Path) -> Iterator[Table | str]:
-    """What of the test the model may have seen, and the scores without it."""
+    """Which test sequences the model may have seen, and the scores without them."""
     in_pool = leaks_in_pool(test.sequences, pool.sequences)
     in_pretraining = seen_by_model(model, test.sequences)
     yield in_pool.sentence("the training pool")

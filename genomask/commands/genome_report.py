@@ -1,4 +1,4 @@
-"""`genomask doctor --genome`: what a genome is made of and what a recipe's windows take of it; a run keeps the same."""
+"""`genomask doctor --genome`: what a genome holds and what a recipe's windows use of it; a run keeps the same."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,9 +23,9 @@ GENOME = "genome.json"
 
 
 def genome_report(inputs: Inputs, recipe: str, changes: Sequence[str]) -> Iterator[Table]:
-    """What to print of the genome, then of the windows of the recipe, by default this machine's.
+    """Tables of the genome, then of the windows of the recipe, by default this machine's.
 
-    Raises SettingsError after the first where the windows find no room in it.
+    Raises SettingsError after the genome's tables if the windows find no room in it.
     """
     from genomask.report.tables import rich_table  # keep_manifest, which every run calls, needs no pandas
 
@@ -44,7 +44,7 @@ def genome_report(inputs: Inputs, recipe: str, changes: Sequence[str]) -> Iterat
 
 
 def keep_manifest(out: Path, source: Source) -> None:
-    """Write what a run trains on into its folder, once; of text there is nothing to write."""
+    """Write what a run trains on into its folder, once; for text there is nothing to write."""
     if not (out / GENOME).exists() and (manifest := source.manifest()) is not None:
         write_record(out / GENOME, manifest)
 

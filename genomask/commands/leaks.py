@@ -1,6 +1,6 @@
 """`genomask leaks`: two files of sequences in; how many of the first are in the second, and which, out.
 
-In a table a sequence is there whole if a row is the same; in FASTA if it lies in a record.
+A sequence is found whole in a table if a row equals it, in FASTA if it lies within a record.
 """
 
 from collections.abc import Iterator
@@ -25,20 +25,20 @@ from genomask.report.tables import rich_table
 from genomask.terminal.console import Line
 
 LONGEST_WHOLE = 1 << 20
-"""Bases of a sequence that is looked for whole; a chromosome is looked for by its 32-mers alone."""
+"""Most bases of a sequence that is searched for whole; a chromosome is searched for only by its 32-mers."""
 COLUMNS = ("name", "exact", "reverse_complement", "shared_32mers", "of_32mers")
 
 
 class Sequences(NamedTuple):
-    """What one of the two files holds."""
+    """The sequences of one of the two files."""
 
     names: list[str]
     bases: Bases
     runs: np.ndarray | None
-    """Of a genome, its longest stretches of ACGT."""
+    """A genome's maximal stretches of ACGT; None for a table."""
 
     def letters(self, longest: int) -> list[str]:
-        """Each sequence; none of a longer one."""
+        """The letters of each sequence; empty for one longer than `longest`."""
         codes, intervals = self.bases
         return [letters_of(codes[at:end]) if end - at <= longest else "" for at, end in intervals.tolist()]
 

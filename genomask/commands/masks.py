@@ -40,11 +40,11 @@ from genomask.types import TokenBases
 log = logging.getLogger(__name__)
 
 MOST_BASES = 2_000
-"""A longer sequence cannot be looked at."""
+"""A longer sequence makes no readable picture."""
 MANY_MASKS = 2_000
-"""Masks of the same sequence that the means are taken over; the first of them is the one that is shown."""
+"""Masks of the same sequence over which the means are taken; the first of them is shown."""
 SAMPLE_WINDOWS = 1_000
-"""Windows of the genome on which a strategy whose rate depends on the sequences is set."""
+"""Windows of the genome on which to set strategies whose rate depends on the sequences."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +58,14 @@ class MaskQuestion:
     rate: float = 0.15
     match: str = "tokens"
     npmi: Path | None = None
-    """A saved table; without one it is counted in `genome`, or, where a strategy needs it, in the sequence's FASTA."""
+    """A saved table; None: counted in `genome` or, if a strategy needs it, in the sequence's FASTA."""
     genome: tuple[Path, ...] = ()
     ambiguous: str = "error"
     seed: int = 0
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What is read, and must not be written over."""
+        """The input files, which must not be overwritten."""
         fasta, _ = split_at_file(self.sequence)
         return tuple(filter(None, [fasta, self.npmi, *self.genome]))
 
@@ -73,14 +73,14 @@ class MaskQuestion:
 class Stretch(NamedTuple):
     """A sequence and where it comes from."""
 
-    name: str  # record, empty for letters that were given as such
+    name: str  # record; empty for letters given directly
     first: int  # number of the first base in its record, from 1
     codes: np.ndarray  # (L,) uint8
     file: Path | None
 
 
 def draw_masks(question: MaskQuestion, out: Path, width: int) -> Iterator[RenderableType]:
-    """`genomask masks`: yield what to print in so many columns, then draw the picture `out`."""
+    """`genomask masks`: yield what to print, `width` columns wide, then draw the picture `out`."""
     require_writable(out, "--out", question.files)
     require_picture_name(out)
     require_own(out, "--out", is_mask_picture, "a picture that genomask masks drew")
@@ -93,7 +93,7 @@ def draw_masks(question: MaskQuestion, out: Path, width: int) -> Iterator[Render
 
 
 def show_masks(question: MaskQuestion) -> MaskedSequence:
-    """Mask the sequence with every strategy: a mask to be shown, and many for the means.
+    """Mask the sequence with every strategy: one mask to show, and many for the means.
 
     Raises SettingsError and DataError for a sequence, region, table or strategy that cannot be used.
     """
@@ -129,9 +129,9 @@ def show_masks(question: MaskQuestion) -> MaskedSequence:
 
 
 def read_stretch(text: str, ambiguous: str = "error") -> Stretch:
-    """The sequence that `text` spells or names. Raises DataError or SettingsError where it does neither.
+    """The sequence that `text` spells or names. Raises DataError or SettingsError if it does neither.
 
-    A file whose name could be spelt in IUPAC letters is a file, unless A C G T U N are enough for it.
+    A file whose name could be IUPAC letters is read as a file, unless A C G T U N alone spell the name.
     """
     file, region = split_at_file(text)
     letters = set(text.upper())
@@ -163,7 +163,7 @@ def _read_letters(text: str, ambiguous: str) -> np.ndarray:
 
 
 def best_npmi(codes: np.ndarray, k: int, table: NpmiTable) -> np.ndarray:
-    """(L,) float64, the highest NPMI of the k-mers over each base, as GeneMask's centres see it; NaN where none has."""
+    """(L,) float64, the highest NPMI of the k-mers over each base, as GeneMask's centres see it; NaN without one."""
     windows = np.lib.stride_tricks.sliding_window_view(codes.astype(np.int64), k)
     is_known = (windows < UNKNOWN).all(1)
     words = (np.minimum(windows, UNKNOWN - 1) * 4 ** np.arange(k - 1, -1, -1)).sum(1)
@@ -174,7 +174,7 @@ def best_npmi(codes: np.ndarray, k: int, table: NpmiTable) -> np.ndarray:
 
 
 def _encode(stretch: Stretch, tokenizer: KmerTokenizer) -> Tensor:
-    """(T + 2,) ids; there must be a token that can be masked, and not too many to look at."""
+    """(T + 2,) ids; SettingsError for a sequence too short, too long or without a maskable token."""
     n_bases, k = len(stretch.codes), tokenizer.k
     if n_bases < k:
         raise SettingsError(f"the sequence has {n_bases} bases, less than one token of k = {k}; give at least {k}.")
@@ -187,7 +187,7 @@ def _encode(stretch: Stretch, tokenizer: KmerTokenizer) -> Tensor:
 
 
 def _open_genome(question: MaskQuestion, stretch: Stretch) -> Genome | None:
-    """What NPMI is counted in and rates are set on: the genome named, or the stretch's, where a strategy needs that."""
+    """The genome for NPMI and rates: the one named or, if a strategy needs one, the stretch's file."""
     needs = {need for name in question.strategies for need in find_strategy(name)[0].needs}
     is_needed = "windows" in needs or ("npmi" in needs and question.npmi is None)
     files = question.genome or ((stretch.file,) if stretch.file and is_needed else ())
@@ -195,7 +195,7 @@ def _open_genome(question: MaskQuestion, stretch: Stretch) -> Genome | None:
 
 
 def _open_table(question: MaskQuestion, genome: Genome | None) -> NpmiTable | None:
-    """The NPMI table given, or counted in the genome at hand; None without either, or where a token is one base."""
+    """The NPMI table given, or one counted in the genome; None without either, or if a token is one base."""
     if question.k < 2:
         return None
     if question.npmi:
@@ -208,7 +208,7 @@ def _open_table(question: MaskQuestion, genome: Genome | None) -> NpmiTable | No
 def _windows(genome: Genome, n_bases: int, tokenizer: KmerTokenizer) -> tuple[Tensor, Tensor] | None:
     """Packed ids and cu_seqlens of windows as long as the sequence, from all over the genome's stretches of ACGT.
 
-    None where no stretch is so long.
+    None if no stretch is that long.
     """
     starts = place_evenly(genome.runs, n_bases, SAMPLE_WINDOWS, seed=0)
     if len(starts) == 0:
@@ -221,7 +221,7 @@ def _windows(genome: Genome, n_bases: int, tokenizer: KmerTokenizer) -> tuple[Te
 def _require_inputs(
     name: str, question: MaskQuestion, n_bases: int, table: NpmiTable | None, sample: tuple[Tensor, Tensor] | None
 ) -> None:
-    """Say what a strategy lacks in words of the command line."""
+    """Raises SettingsError for what a strategy lacks, in terms of the command line."""
     spec, _ = find_strategy(name)
     if "npmi" in spec.needs and table is None and question.k > 1:
         raise SettingsError(
@@ -236,7 +236,7 @@ def _require_inputs(
 
 
 def _mask(name: str, strategy: Strategy, input_ids: Tensor, tokens: TokenBases, seed: int) -> MaskRow:
-    """The first of many masks to be shown, and the tally of it and of all."""
+    """Draw many masks: the first to be shown, and tallies of it and of all."""
     n = len(input_ids)
     many_ids = input_ids.repeat(MANY_MASKS)
     many_seqlens = torch.arange(MANY_MASKS + 1) * n

@@ -19,10 +19,10 @@ from genomask.terminal.progress import working
 
 
 def predict(model: Path, sequences: SequenceFile, out: Path, *, both_strands: bool = False) -> str:
-    """Write `name`, `label` and a column a class (of a regression: `name` and `label`, the value), a row a sequence.
+    """Write a row per sequence: `name`, `label` and a column per class (regression: `name` and `label`, the value).
 
-    Says where it is, and nothing where that is standard output. Raises UserError before anything is written for a
-    folder without a trained classifier, and for what cannot be read or written.
+    Returns where it is, or "" for standard output. Raises UserError before anything is written for a folder without a
+    trained classifier, and for what cannot be read or written.
     """
     require_out(out, sequences.files, suffixes=(".tsv",))
     loaded = load(model, "trained classification")

@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 
 
 def train_tokenizer(genome: Sequence[Path], vocab_size: int, out: Path, *, ambiguous: str, seed: int) -> str:
-    """Learn a vocabulary and write `out` whole or not at all; says what is there, and the line that pretrains with it.
+    """Learn a vocabulary and write `out` whole or not at all; returns a summary and the options that pretrain with it.
 
-    Raises UserError for an `out` that exists, and as BpeTokenizer.learn does.
+    Raises UserError if `out` exists, and where BpeTokenizer.learn does.
     """
     require_folder(out)
     if out.exists():
