@@ -1,6 +1,6 @@
 """The encoder: MosaicBERT over packed tokens, for DNA and text alike.
 
-Importing it teaches transformers' Auto classes the models here.
+Importing it registers the models with transformers' Auto classes.
 """
 
 from transformers import (

@@ -1,4 +1,4 @@
-"""What every attention backend takes and gives: packed q, k, v and a layout in, mixed values out.
+"""The signature of the attention backends: packed q, k, v and a layout in, mixed values out.
 
 Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width, S tokens of the longest
 sequence, B sequences.
@@ -18,16 +18,16 @@ from genomask.encoders.packing import Unpadding
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the packed sequences lie and how distance counts; made once a forward pass, shared by all layers."""
+    """Where the packed sequences lie and how distance counts; made once per forward pass, shared by all layers."""
 
     cu_seqlens: Tensor  # (B + 1,) int32, starts at 0, ends at T; empty sequences are allowed
     max_seqlen: int
     slopes: Tensor | None  # (N,) float32 ALiBi slopes; None: position-free attention
     directed: bool = False
     rows: Unpadding | None = None
-    """Padded rows to which maps of attention belong; None: each sequence from the first column on."""
+    """Padded rows of the attention maps; None: each sequence starts in the first column."""
     kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """What a backend works out once for all layers (a cached_property would break a compiled graph on Python 3.11)."""
+    """What a backend computes once for all layers (a cached_property would break a compiled graph on Python 3.11)."""
 
     @cached_property
     def lengths(self) -> list[int]:
@@ -41,7 +41,7 @@ class Layout:
         return alibi_bias(self.slopes, max(self.lengths, default=0), self.directed)
 
     def sequence_of(self, places: Tensor) -> Tensor:
-        """(Q,) places among the T tokens -> (Q,) int32 number of the sequence each lies in; the host need not wait."""
+        """(Q,) places among the T tokens -> (Q,) int32 number of the sequence each is in; the host does not wait."""
         return torch.searchsorted(self.cu_seqlens[1:], places.int(), right=True, out_int32=True)
 
 
@@ -63,7 +63,7 @@ Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 def spread_queries(q: Tensor, queries: Tensor, n_tokens: int) -> Tensor:
     """q (Q, N, H) of the tokens at `queries`, ascending -> (T, N, H), zeros for the others.
 
-    For a token asked for twice the first is taken: both are the same function of it, so the gradient is whole too.
+    If a token is queried twice, the first is used: both are the same function of it, so its gradient is complete too.
     """
     place = torch.arange(n_tokens, device=q.device)
     row = torch.searchsorted(queries, place).clamp(max=len(queries) - 1)

@@ -1,4 +1,4 @@
-"""The table of attention backends, and the one place where the choice is made."""
+"""The table of attention backends, and the one place where one is chosen."""
 
 import os
 import shutil
@@ -17,13 +17,13 @@ from genomask.encoders.sdpa import sdpa
 from genomask.errors import SettingsError
 
 BACKENDS: dict[str, Attention] = {"flash": flash, "flex": flex, "sdpa": torch.compiler.disable(sdpa)}
-"""Best first. A compiled model runs `sdpa` as it is: it cuts by lengths that only the host knows."""
+"""Best first. A compiled model runs `sdpa` uncompiled: it cuts by lengths that only the host knows."""
 
 OLDEST = (8, 0)
-"""CUDA compute capability, of flash-attn and of Triton, whose products older GPUs emulate."""
+"""Lowest CUDA compute capability for flash-attn and for Triton, whose products older GPUs emulate."""
 
 C_COMPILERS = ("gcc", "clang")
-"""Triton builds what starts its kernels by one of these, or by what CC names, for Python's headers."""
+"""Triton builds its kernel launchers with one of these, or with what CC names, against Python's headers."""
 
 
 def _runs_flash(device: torch.device) -> bool:
@@ -38,15 +38,15 @@ def _is_recent(device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device) >= OLDEST
 
 
-@cache  # this and the next are asked at each forward pass on a GPU
+@cache  # this and the next are called at each forward pass on a GPU
 def is_installed(package: str) -> bool:
-    """Whether the package can be imported; looked for once, for where there is none all of sys.path is searched."""
+    """Whether the package can be imported; cached, since looking for a missing one searches all of sys.path."""
     return find_spec(package) is not None
 
 
 @cache
 def builds_c() -> bool:
-    """Whether this machine has what Triton builds with."""
+    """Whether this machine has the compiler and headers that Triton needs."""
     has_compiler = "CC" in os.environ or any(map(shutil.which, C_COMPILERS))
     return has_compiler and Path(sysconfig.get_path("include"), "Python.h").is_file()
 
@@ -62,11 +62,11 @@ NEEDS: dict[str, tuple[Callable[[torch.device], bool], str]] = {
         "headers (Debian, Ubuntu: apt install gcc python3-dev)",
     ),
 }
-"""What tells whether a backend runs on a device, and how to get it; a backend that is not here runs everywhere."""
+"""Whether a backend runs on a device, and how to get it; a backend that is not listed runs everywhere."""
 
 
 def slow_because(backend: str, device: torch.device) -> str:
-    """What a GPU lacks that attends without a kernel of ours; nothing where that is how it should be."""
+    """Why attention by `backend` is slow on a GPU, and what flex needs; empty where it is not slow."""
     if device.type != "cuda" or backend in NEEDS:
         return ""
     return f"attention by {backend} is slow on a GPU and leaves models uncompiled; flex needs {NEEDS['flex'][1]}"
@@ -79,7 +79,7 @@ def backends_on(device: torch.device) -> list[str]:
 
 @torch.compiler.assume_constant_result  # a compiled model asks once, while it is compiled
 def choose_backend(name: str, device: torch.device, dtype: torch.dtype = torch.bfloat16) -> str:
-    """Turn 'auto' into the best backend on `device` for the type computed in; SettingsError for one that cannot run."""
+    """Turn 'auto' into the best backend on `device` for `dtype`; SettingsError for a backend that cannot run."""
     here = backends_on(device)
     half = dtype in (torch.bfloat16, torch.float16)
     if name == "auto":

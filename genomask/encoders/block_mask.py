@@ -17,8 +17,9 @@ BLOCK = 128
 
 
 def block_mask(layout: Layout, places: Tensor, n_keys: int) -> BlockMask:
-    """The mask of queries at `places` (Q,), ascending, among `n_keys` = T keys: the same sequence only, and where
-    `layout.directed` the heads 1, 3 ... only keys at or left of the query, the heads 2, 4 ... at or right of it.
+    """The mask for queries at `places` (Q,), ascending, among `n_keys` = T keys: the same sequence only.
+
+    With `layout.directed`, heads 0, 2 ... see only keys at or left of the query, heads 1, 3 ... at or right of it.
     """
     keys = torch.arange(n_keys, dtype=torch.int32, device=places.device)
     sequence_Q, sequence_T = layout.sequence_of(places), layout.sequence_of(keys)
@@ -40,7 +41,7 @@ def block_mask(layout: Layout, places: Tensor, n_keys: int) -> BlockMask:
 
 
 def to_whole_blocks(x: Tensor) -> Tensor:
-    """(Q,) -> (R * BLOCK,): the kernel may look up what lies beyond the end of the last block before it masks it."""
+    """(Q,) -> (R * BLOCK,), padded: the kernel may read what lies beyond the end of x before it masks it."""
     return F.pad(x, (0, -len(x) % BLOCK), value=-1)
 
 
@@ -52,9 +53,9 @@ def _ends(ascending: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _shared_sequences(of_queries: Tensor, of_keys: Tensor) -> tuple[Tensor, Tensor]:
-    """From the sequences of the queries (Q,) and of the keys (T,), both ascending: (1, R, C) bool each,
+    """(1, R, C) bool each: whether any query and key of the two blocks share a sequence, and whether all do.
 
-    may a query and a key of the two blocks share a sequence, and do they all?
+    From the sequences of the queries (Q,) and of the keys (T,), both ascending.
     """
     (first_R, last_R), (first_C, last_C) = _ends(of_queries), _ends(of_keys)
     some = (first_R[:, None] <= last_C) & (last_R[:, None] >= first_C)
@@ -63,7 +64,7 @@ def _shared_sequences(of_queries: Tensor, of_keys: Tensor) -> tuple[Tensor, Tens
 
 
 def _whole(ascending: Tensor) -> Tensor:
-    """(R,) bool: the last block may be cut short, and then the mask is needed to see its end."""
+    """(R,) bool, is the block whole: the last may be cut short, and then needs the mask to mark its end."""
     stops = torch.arange(BLOCK, len(ascending) + BLOCK, BLOCK, device=ascending.device)
     return stops <= len(ascending)
 
@@ -71,7 +72,7 @@ def _whole(ascending: Tensor) -> Tensor:
 def _directed(
     some: Tensor, all_: Tensor, queries: tuple[Tensor, Tensor], keys: tuple[Tensor, Tensor], n_heads: int
 ) -> tuple[Tensor, Tensor]:
-    """(1, R, C) -> (N, R, C): cells with a key, and cells with keys alone, on the side that the head looks to."""
+    """(1, R, C) -> (N, R, C): cells with some key, and cells with only keys, on the side that the head looks to."""
     (first_R, last_R), (first_C, last_C) = ((x[:, None] for x in queries), keys)
     some_side = torch.stack([first_C <= last_R, last_C >= first_R])
     all_side = torch.stack([last_C <= first_R, first_C >= last_R])
@@ -80,6 +81,6 @@ def _directed(
 
 
 def _listed(cells: Tensor) -> tuple[Tensor, Tensor]:
-    """(1, N, R, C) bool -> (1, N, R) int32 number of cells in each row, and (1, N, R, C) int32 their columns first."""
+    """(1, N, R, C) bool -> (1, N, R) int32 number of cells in each row, and (1, N, R, C) int32, their columns first."""
     columns = cells.int().argsort(dim=-1, descending=True, stable=True)
     return cells.sum(-1, dtype=torch.int32), columns.int()

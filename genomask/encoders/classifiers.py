@@ -25,7 +25,7 @@ class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
     The vector is BERT's pooler on the first token or, with config.classifier_pooling "mean", the mean of all tokens.
     The loss is config.problem_type's, as in transformers: "regression" (mean squared error),
     "single_label_classification" (cross-entropy) or "multi_label_classification" (binary cross-entropy of each class).
-    Where it is None: regression for num_labels == 1, else by the labels, whole numbers (B,) or floats (B, C).
+    If it is None: regression for num_labels == 1, else chosen by the labels, whole numbers (B,) or floats (B, C).
     """
 
     _keys_to_ignore_on_load_unexpected = [r"^cls\.", r"pooler\."]  # noqa: RUF012  heads of others
@@ -84,14 +84,14 @@ class MosaicBertForSequenceClassification(MosaicBertPreTrainedModel):
 
 
 def _problem_of(labels: Tensor, classes: int) -> str:
-    """What labels of this type are for, where the config does not say."""
+    """The problem that labels of this type mean, if the config gives none."""
     if classes == 1:
         return "regression"
     return "multi_label_classification" if labels.is_floating_point() else "single_label_classification"
 
 
 def _shaped(labels: Tensor, like: Tensor, problem: str) -> Tensor:
-    """Labels in the shape of what they are compared with; one class may stand as (B,) or (B, 1), others as they are."""
+    """Labels in the shape of `like`; those of one class may be (B,) or (B, 1), others must match it."""
     if labels.numel() == like.numel() and labels.shape[:1] == like.shape[:1] and like.numel() == len(like):
         return labels.reshape(like.shape)
     if labels.shape != like.shape:
@@ -100,7 +100,7 @@ def _shaped(labels: Tensor, like: Tensor, problem: str) -> Tensor:
 
 
 def _refuse_empty_rows(cu_seqlens: Tensor) -> None:
-    """DataError for a sequence without a first token: another's would be read in its place."""
+    """DataError for a sequence without a token: another sequence's would be read as its first."""
     if torch.compiler.is_compiling():
         return
     lengths = cu_seqlens.diff().tolist()
@@ -114,8 +114,8 @@ def _refuse_empty_rows(cu_seqlens: Tensor) -> None:
 class MosaicBertForTokenClassification(MosaicBertPreTrainedModel):
     """The encoder, dropout and a linear classifier of every token; the loss is cross-entropy.
 
-    For labels of bases: at stride 1 the token of a base is the k-mer that begins there, in row position 1 + its place
-    ([CLS] stands before). The last k - 1 bases of a sequence begin none: KmerTokenizer says how to label them.
+    For labels of bases: at stride 1 the token of a base is the k-mer that begins there, at row position 1 + its place
+    (after [CLS]). The last k - 1 bases of a sequence begin no k-mer: KmerTokenizer says how to label them.
     """
 
     _keys_to_ignore_on_load_unexpected = [r"^cls\.", r"pooler\."]  # noqa: RUF012  heads of others
@@ -141,11 +141,11 @@ class MosaicBertForTokenClassification(MosaicBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: Wanted = None,
     ) -> TokenClassifierOutput:
-        """Padded (B, S) -> logits (B, S, C), zeros at padding; packed (T,) -> (T, C). With labels in the shape of the
-        ids the loss, the mean over those that are not -100.
+        """Padded (B, S) -> logits (B, S, C), zeros at padding; packed (T,) -> (T, C).
 
-        The other inputs, hidden states and attentions are the encoder's. Raises DataError for labels on padding, of
-        another shape, or of no class.
+        With labels in the shape of the ids also the loss, the mean over those that are not -100. The other inputs,
+        hidden states and attentions are the encoder's. Raises DataError for labels on padding, of another shape, or
+        of no class.
         """
         given = Given(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen, inputs_embeds, position_ids)
         tokens, unpadding = given.packed(self.config.vocab_size)

@@ -23,22 +23,21 @@ MOST = {
     "type_vocab_size": 2**10,
     "stem_width": 2**10 - 1,
 }
-"""Larger sizes are slips of the keyboard, or a config.json that would fill the memory of whoever opens it."""
+"""Larger sizes are typing errors, or a config.json that would fill the memory of whoever opens it."""
 
 
 class MosaicBertConfig(PretrainedConfig):
     """Configuration of a MosaicBERT encoder; `vocab_size` counts true ids, the embedding has `padded_vocab_size` rows.
 
     positions: 'alibi' (symmetric), 'alibi-directed' (heads 0, 2 ... see only keys to the left of the query, heads 1, 3
-    ... only keys to the right), 'rotary-directed' (the same, with queries and keys turned by their place), 'learned'
+    ... only keys to the right), 'rotary-directed' (the same, with queries and keys rotated by their place), 'learned'
     (BERT's, at most max_position_embeddings tokens).
-    stem_width: tokens that a token's first vector is made of, itself in the middle: 1, as in BERT, or an odd number.
-    stem_fraction: above 0 to 1, of the channels of that vector that the neighbours add to; the others are the token's.
-    mlp: 'glu' or 'dense'. vocab_rows: rows of the embedding where they came with a checkpoint; None: vocab_size rounded
-    up to a multiple of 64. sparse_prediction: padded input with labels gives the loss alone, and the head is computed
-    for tokens with a label only (the name is that of ModernBERT's config). classifier_pooling: what a classifier of
-    sequences reads, 'cls' (the first token, through BERT's pooler) or 'mean' (of all tokens). Raises SettingsError for
-    a value out of range.
+    stem_width: tokens that make up a token's first vector, itself in the middle: 1, as in BERT, or an odd number.
+    stem_fraction: fraction, above 0 to 1, of that vector's channels that neighbours add to; the rest are the token's.
+    mlp: 'glu' or 'dense'. vocab_rows: rows of the embedding, if set by a checkpoint; None: vocab_size rounded up to a
+    multiple of 64. sparse_prediction: padded input with labels gives the loss alone, and the head is computed only for
+    tokens with a label (named as in ModernBERT's config). classifier_pooling: what a sequence classifier reads, 'cls'
+    (the first token, through BERT's pooler) or 'mean' (of all tokens). Raises SettingsError for a value out of range.
     """
 
     model_type = "genomask-mosaicbert"
@@ -111,7 +110,7 @@ class MosaicBertConfig(PretrainedConfig):
 
     @property
     def position_encoding(self) -> PositionEncoding:
-        """What `positions` names."""
+        """The encoding that `positions` names."""
         return POSITIONS[self.positions]
 
     @property

@@ -3,14 +3,14 @@
 Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width, b sequences of one group,
 each of m queries and n keys.
 
-PyTorch's own CPU kernel is faster where there is no backward pass, and as fast where there is one and no key is far.
-Under ALiBi it spends most of its backward pass on denormal numbers: the probabilities of far keys lie near 1e-40, and
-processors need a hundred times as long for a product of such. Here they are exactly 0 before any product takes them,
-forward or backward, and so is all that the backward pass derives from them. The price: the probabilities are kept for
-the backward pass.
+PyTorch's own CPU kernel is faster without a backward pass, and as fast with one if no key is far. Under ALiBi it
+spends most of its backward pass on denormal numbers: the probabilities of far keys lie near 1e-40, and their products
+take processors a hundred times as long. Here they are exactly 0 before they enter any product, forward or backward,
+and so is everything that the backward pass derives from them. The price: the probabilities are kept for the backward
+pass.
 
-Where bf16 is asked for, short sequences are multiplied in float32 all the same: for bf16 oneDNN compiles a kernel for
-every new pair of lengths, which takes longer than the products of a short sequence, and half a megabyte.
+Where bf16 is asked for, short sequences are still multiplied in float32: for bf16 oneDNN compiles a kernel for every
+new pair of lengths, which takes longer than the products of a short sequence, and half a megabyte.
 """
 
 from typing import Any, NamedTuple
@@ -24,10 +24,10 @@ from genomask.errors import SettingsError
 from genomask.machine import processor as hardware
 
 LONGEST_IN_FLOAT32 = 256
-"""Keys up to which a sequence asked for in bf16 is multiplied in float32."""
+"""Most keys of a sequence that is multiplied in float32 although bf16 is asked for."""
 
 SCORES_AT_ONCE = 2**20
-"""Neighbours of equal length share their products while they have at most so many scores, about a cache full."""
+"""Neighbours of equal length share a product of at most this many scores, about a cacheful."""
 
 
 class Group(NamedTuple):
@@ -40,7 +40,7 @@ class Group(NamedTuple):
     keys: slice
 
     def type_of_products(self, asked: torch.dtype) -> torch.dtype:
-        """The one asked for, or float32 where bf16 is slower, emulated or not, than it."""
+        """The type asked for, or float32 where bf16, emulated or not, is slower."""
         is_slow = self.n <= LONGEST_IN_FLOAT32 or not hardware.multiplies_in_bf16()
         return torch.float32 if asked == torch.bfloat16 and is_slow else asked
 
@@ -59,7 +59,7 @@ class Group(NamedTuple):
 
 
 def grouped(counts: list[int], lengths: list[int], n_heads: int) -> list[Group]:
-    """Sequences of `counts` queries and `lengths` keys -> what is computed at once; without queries, nothing is."""
+    """Sequences of `counts` queries and `lengths` keys -> groups computed at once; those without queries drop out."""
     groups: list[Group] = []
     query = key = 0
     for m, n in zip(counts, lengths, strict=True):
@@ -77,7 +77,7 @@ class ShortAttention(torch.autograd.Function):
     """softmax(q k^T / sqrt(H) + bias) v within each sequence, with a backward pass of its own."""
 
     @staticmethod
-    @torch.autocast("cpu", enabled=False)  # each group says itself what it is multiplied in
+    @torch.autocast("cpu", enabled=False)  # each group chooses the type of its products
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
         """The signature of all backends."""
         counts, rows = (layout.lengths, None) if queries is None else places(queries, layout)
@@ -95,8 +95,8 @@ class ShortAttention(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """Gradients of q, k and v; keys of a sequence without queries have none.
 
-        SettingsError where they are to be differentiated: PyTorch's once_differentiable says so to loss.backward()
-        alone, and lets autograd.grad leave out all that lies behind this function.
+        SettingsError if they are to be differentiated: PyTorch's once_differentiable raises only in
+        loss.backward(), and lets autograd.grad leave out everything behind this function.
         """
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             raise SettingsError(
@@ -118,7 +118,7 @@ class ShortAttention(torch.autograd.Function):
 
 
 def places(queries: Tensor, layout: Layout) -> tuple[list[int], Tensor]:
-    """Number of queries in each sequence, and (Q,) the place of each within its own."""
+    """Number of queries in each sequence, and (Q,) the place of each query in its sequence."""
     sequence = layout.sequence_of(queries)
     counts = torch.bincount(sequence, minlength=len(layout.lengths)).tolist()
     return counts, queries - layout.cu_seqlens[sequence]
@@ -138,7 +138,7 @@ def _bias(group: Group, rows: Tensor | None, layout: Layout) -> Tensor | None:
 def _probabilities(group: Group, q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
     """(b * N, m, n): softmax of the scores, with 0 for what is `least_probability` or less.
 
-    The limit is the same for every row, so that a sequence's values and gradients are its own, bit by bit.
+    The limit is the same for every row, so that no sequence changes a bit of another's values or gradients.
     """
     dtype = group.type_of_products(q.dtype)
     q_group, k_group = group.heads_first(q[group.queries], dtype), group.heads_first(k[group.keys], dtype)
@@ -152,5 +152,5 @@ def _probabilities(group: Group, q: Tensor, k: Tensor, bias: Tensor | None) -> T
 
 
 def least_probability(dtype: torch.dtype) -> float:
-    """eps squared of the type that sums are made in: beside a row's sum, which is 1, none can be seen."""
+    """eps squared of the type that sums are computed in: beside a row's sum, which is 1, it is lost."""
     return torch.finfo(torch.promote_types(dtype, torch.float32)).eps ** 2

@@ -1,14 +1,14 @@
-"""Dropout that is fast on the CPU too: a tensor in, the same with some entries 0 and the others scaled up out.
+"""Dropout that is fast on the CPU too: a tensor in, the same out with some entries 0 and the others scaled up.
 
-PyTorch draws one float for each entry on the CPU, a tenth of a training step. Here one 64-bit integer of the same
-generator serves four entries, 16 bits each, so the rate is exact to 2^-17; on other devices PyTorch's own is used.
+On the CPU PyTorch draws one float for each entry, which takes a tenth of a training step. Here one 64-bit integer of
+the same generator serves four entries, 16 bits each, so the rate is exact to 2^-17. Other devices use PyTorch's own.
 """
 
 import torch
 from torch import Tensor, nn
 
 LEVELS = 2**16
-"""What 16 bits can tell apart."""
+"""Number of values of 16 bits."""
 
 
 class Dropout(nn.Dropout):
@@ -22,10 +22,10 @@ class Dropout(nn.Dropout):
 
 
 def noise_like(x: Tensor, rate: float) -> Tensor:
-    """0 with probability `rate`, to the nearest 2^-16, else what keeps the mean at 1; shape and type of x."""
+    """0 with probability `rate`, to the nearest 2^-16, else the value that keeps the mean at 1; shape and type of x."""
     dropped = min(round(rate * LEVELS), LEVELS - 1)
     n = x.numel()
     bits = torch.empty(-(-n // 4), dtype=torch.int64).random_(-(2**63), None)
-    levels = bits.view(torch.int16)[:n].view(x.shape)  # from -LEVELS / 2 to LEVELS / 2 - 1, each as likely
+    levels = bits.view(torch.int16)[:n].view(x.shape)  # from -LEVELS / 2 to LEVELS / 2 - 1, all equally likely
     kept = torch.ge(levels, dropped - LEVELS // 2, out=x.new_empty(x.shape))
     return kept.mul_(LEVELS / (LEVELS - dropped))

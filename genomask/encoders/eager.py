@@ -1,6 +1,6 @@
-"""Attention by its plain formula over padded rows, which makes maps of it: packed q, k, v in, mixed values out.
+"""Attention by the plain formula over padded rows, for attention maps: packed q, k, v in, mixed values out.
 
-The scores of all rows are held at once, B N S S numbers a layer: for maps, and to compare with, not for training.
+The scores of all rows are held at once, B N S S numbers a layer: for maps and comparisons, not for training.
 Letters: T tokens of all packed sequences, Q queries (T, or fewer), B sequences, S tokens of a padded row, N heads, H
 head width.
 """
@@ -31,8 +31,9 @@ def eager(
 
 
 def _grid(layout: Layout) -> tuple[Unpadding, Tensor]:
-    """The rows, and what is added to their scores, (B, N, S, S) or (B, 1, 1, S) float32: the lowest number at padding,
-    for a row of padding has no key at all.
+    """The rows, and what is added to their scores, (B, N, S, S) or (B, 1, 1, S) float32.
+
+    At padding it is the lowest number, not -inf: a row of padding has no key at all.
     """
     rows = layout.rows or _rows(layout)
     real = pad(torch.ones_like(rows.places, dtype=torch.bool), rows)
@@ -45,6 +46,6 @@ def _grid(layout: Layout) -> tuple[Unpadding, Tensor]:
 
 
 def _rows(layout: Layout) -> Unpadding:
-    """Packed sequences as rows that are padded at their ends."""
+    """Packed sequences as rows padded at their ends."""
     column = torch.arange(layout.max_seqlen, device=layout.cu_seqlens.device)
     return unpad(column < layout.cu_seqlens.diff()[:, None])

@@ -17,7 +17,7 @@ LEFT, RIGHT = (-1, 0), (0, -1)
 def flash(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
     """flash-attn's varlen kernel; its bias is -slope |i - j| for slopes passed positive in float32.
 
-    With fewer queries than keys its bias would shift, so all T queries are attended from and the asked ones taken.
+    With fewer queries than keys its bias would shift, so all T queries are computed and those asked for are taken.
     """
     if queries is not None:
         return flash(spread_queries(q, queries, len(k)), k, v, None, layout).index_select(0, queries)
@@ -29,7 +29,7 @@ def flash(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layou
 
 
 def _every_other(first: int, window: tuple[int, int], q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
-    """The heads first, first + 2 ... alone, looking to one side."""
+    """Only the heads first, first + 2 ..., looking to one side."""
     assert layout.slopes is not None
     q, k, v = (x[:, first::2] for x in (q, k, v))
     return _varlen(q, k, v, layout.slopes[first::2].contiguous(), layout, window_size=window)
@@ -39,7 +39,7 @@ def _varlen(
     q: Tensor, k: Tensor, v: Tensor, slopes: Tensor | None, layout: Layout, **window: tuple[int, int]
 ) -> Tensor:
     """flash-attn's function over the layout's sequences."""
-    from flash_attn import flash_attn_varlen_func  # an extra that is only there on CUDA machines
+    from flash_attn import flash_attn_varlen_func  # an extra, installed only on CUDA machines
 
     run = partial(flash_attn_varlen_func, alibi_slopes=slopes, causal=False, **window)
     borders, longest = layout.cu_seqlens, layout.max_seqlen

@@ -1,6 +1,6 @@
 """The backend `flex`: PyTorch's FlexAttention, compiled to one kernel with ALiBi and the borders of sequences inside.
 
-No table of scores exists at any length. Needs CUDA and Triton, which PyTorch brings along on Linux.
+No table of scores is held at any length. Needs CUDA and Triton, which comes with PyTorch on Linux.
 Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width.
 """
 
@@ -17,7 +17,7 @@ from genomask.encoders.attention import Layout
 from genomask.encoders.block_mask import block_mask, to_whole_blocks
 
 NARROWEST = 16
-"""Head width of the kernel; narrower ones are filled up with zeros, which add nothing to a product."""
+"""Least head width of the kernel; narrower heads are padded with zeros, which add nothing to a product."""
 VARIANTS = 64
 """Kernels that may be compiled side by side: with and without gradient, for all queries and for some, and the like."""
 
@@ -27,16 +27,16 @@ def flex(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout
     mask = mask_of(queries, layout, len(k))
     width = q.shape[-1]
     q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
-    if width < NARROWEST:  # else `pad` would copy all the same
+    if width < NARROWEST:  # otherwise `pad` would still copy
         q, k, v = (F.pad(x, (0, NARROWEST - width)) for x in (q, k, v))
-    # a compiled model takes the kernel into its own graph; to set the compiler's limits there would compile it again
+    # a compiled model takes the kernel into its own graph; setting the compiler's limits there would recompile it
     attend: Any = flex_attention if torch.compiler.is_compiling() else kernel()
     mixed: Tensor = attend(q, k, v, score_mod=_alibi(queries, layout.slopes), block_mask=mask, scale=width**-0.5)
     return mixed[0, ..., :width].transpose(0, 1)
 
 
 def mask_of(queries: Tensor | None, layout: Layout, n_keys: int) -> BlockMask:
-    """The mask of all tokens is made once for all layers."""
+    """The mask of these queries; that of all tokens is made once for all layers."""
     if queries is not None:
         return block_mask(layout, queries, n_keys)
     if "flex" not in layout.kept:
@@ -46,7 +46,7 @@ def mask_of(queries: Tensor | None, layout: Layout, n_keys: int) -> BlockMask:
 
 
 def _alibi(queries: Tensor | None, slopes: Tensor | None) -> Callable[..., Tensor] | None:
-    """-slope |i - j| as FlexAttention wants it; distances are integers, the slopes float32."""
+    """-slope |i - j| in FlexAttention's form; distances are integers, the slopes float32."""
     if slopes is None:
         return None
     places = None if queries is None else to_whole_blocks(queries.int())
@@ -60,9 +60,9 @@ def _alibi(queries: Tensor | None, slopes: Tensor | None) -> Callable[..., Tenso
 
 @cache
 def kernel() -> Callable[..., Tensor]:
-    """Compiled on its own, for models that are not.
+    """FlexAttention compiled on its own, for models that are not compiled.
 
-    fullgraph: more variants than allowed are an error, never a silent return to the uncompiled T x T scores.
+    fullgraph: more variants than allowed are an error, never a silent fallback to the uncompiled T x T scores.
     """
     torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
     return torch.compile(flex_attention, fullgraph=True)

@@ -1,4 +1,4 @@
-"""What a call wants beside its result: the vectors of every layer, and the maps of its attention.
+"""What a call may want besides its result: the vectors of every layer, and attention maps.
 
 Letters: B sequences, S tokens of a padded row, T packed tokens, D width, N heads.
 """
@@ -11,13 +11,13 @@ from genomask.encoders.config import MosaicBertConfig
 from genomask.encoders.packing import Unpadding, pack, pad
 
 Wanted = bool | int | list[int] | None
-"""All or none, or the numbers of those wanted, 0 being the embeddings and -1 the last layer; None: not said."""
+"""All or none, or the numbers of those wanted, 0 being the embeddings and -1 the last layer; None: not given."""
 
 
 class Gathered(NamedTuple):
     """Filled while the layers run, in the form of the input; None: not asked for.
 
-    The layers go on from the very tensors that are kept, so that a caller can ask for gradients there.
+    The layers continue from the very tensors that are kept, so that a caller can ask for their gradients.
     """
 
     unpadding: Unpadding | None = None
@@ -25,7 +25,7 @@ class Gathered(NamedTuple):
     """(B, S, D) or (T, D) each, after the embeddings and after each layer; None for one that is not among `chosen`."""
     chosen: frozenset[int] = frozenset()
     maps: list[Tensor] | None = None
-    """(B, N, S, S) each, also for packed input, whose rows are as long as max_seqlen says; zeros at padding."""
+    """(B, N, S, S) each, also for packed input, whose rows have max_seqlen tokens; zeros at padding."""
 
     @property
     def any(self) -> bool:
@@ -33,7 +33,7 @@ class Gathered(NamedTuple):
         return self.states is not None or self.maps is not None
 
     def keep(self, hidden: Tensor) -> Tensor:
-        """(T, D) -> the same, noted where these vectors were asked for."""
+        """(T, D) -> the same, recorded if these vectors were asked for."""
         if self.states is None:
             return hidden
         if len(self.states) not in self.chosen:
@@ -45,7 +45,7 @@ class Gathered(NamedTuple):
 
     @property
     def given(self) -> dict[str, Any]:
-        """As the outputs of transformers name them."""
+        """Under the names of transformers' outputs."""
         named = {"hidden_states": self.states, "attentions": self.maps}
         return {name: None if x is None else tuple(x) for name, x in named.items()}
 
@@ -59,7 +59,7 @@ def asked(
     output_attentions: bool | None,
     output_hidden_states: Wanted,
 ) -> Gathered:
-    """Empty lists for what the call wants, or the config where the call says nothing."""
+    """Empty lists for what the call wants or, where it says nothing, the config."""
     wanted = config.output_hidden_states if output_hidden_states is None else output_hidden_states
     chosen = _numbers(wanted, config.num_hidden_layers + 1)
     maps = config.output_attentions if output_attentions is None else output_attentions
@@ -67,7 +67,7 @@ def asked(
 
 
 def _numbers(wanted: Wanted, count: int) -> frozenset[int] | None:
-    """The states to keep among `count`; numbers that are none choose nothing, as in transformers."""
+    """The states to keep among `count`; numbers out of range choose nothing, as in transformers."""
     if wanted is None or wanted is False:
         return None
     if wanted is True:

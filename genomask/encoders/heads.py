@@ -56,7 +56,7 @@ class Predictions(nn.Module):
 
 
 class MlmHead(nn.Module):
-    """Holds the name `cls.predictions`."""
+    """Provides the name `cls.predictions`."""
 
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__()
@@ -79,11 +79,11 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         return self.cls.predictions.decoder
 
     def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
-        """Put another decoder in its place."""
+        """Replace the decoder."""
         self.cls.predictions.decoder = new_embeddings
 
     def _get_resized_lm_head(self, old_lm_head: nn.Linear, *args: Any, **kwargs: Any) -> nn.Linear:
-        """The decoder stays of its own type, as the embedding does; transformers makes a plain one."""
+        """Keep the decoder's own type, as the embedding does; transformers makes a plain one."""
         new = super()._get_resized_lm_head(old_lm_head, *args, **kwargs)
         if type(old_lm_head) is not Linear or type(new) is not nn.Linear:
             return new
@@ -107,14 +107,16 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         output_attentions: bool | None = None,
         output_hidden_states: Wanted = None,
     ) -> MaskedLMOutput:
-        """Padded (B, S): logits (B, S, V), and with labels (B, S) the loss, over labels that are not -100 with
-        `loss_weights` (B, S; default 1). With config.sparse_prediction and labels the loss alone, and the head is
-        computed for tokens with a label only, as in the packed form.
+        """Padded (B, S) or packed (T,) input -> logits, loss, or both.
 
-        Packed (T,) with cu_seqlens and max_seqlen:
-        with labels (T,): the loss alone, over `masked_index` (M,; default: every label that is not -100) with
-        `loss_weights` (M,; default 1); without labels: logits (M, V) at masked_index, or of all tokens.
-        `reduction`: 'mean', the weighted mean in nats, or 'sum', the weighted sum. A label of -100 counts nothing, also
+        Padded: logits (B, S, V) and, with labels (B, S), the loss over labels that are not -100, weighted by
+        `loss_weights` (B, S; default 1). With labels and config.sparse_prediction: the loss alone, and the head is
+        computed only for tokens with a label, as in the packed form.
+
+        Packed, with cu_seqlens and max_seqlen: with labels (T,), the loss alone, over `masked_index` (M,; default:
+        every label that is not -100), weighted by `loss_weights` (M,; default 1); without labels, logits (M, V) at
+        masked_index, or of all tokens.
+        `reduction`: 'mean', the weighted mean in nats, or 'sum', the weighted sum. A label of -100 never counts, even
         at masked_index. Raises DataError for labels on padding and for masked_index with padded input.
         The other inputs, hidden states and attentions are the encoder's, of every token.
         """
@@ -161,7 +163,7 @@ def refuse_other_labels(labels: Tensor, given: Given, n_labels: int) -> None:
 
 
 def labels_of(labels: Tensor, unpadding: Unpadding) -> Tensor:
-    """(B, S) -> (T,) labels of the real tokens; DataError if another one has a label."""
+    """(B, S) -> (T,) labels of the real tokens; DataError for a label on padding."""
     packed = pack(labels, unpadding)
     on_padding = int(labels.ne(IGNORE).sum() - packed.ne(IGNORE).sum())
     if on_padding:
@@ -173,16 +175,14 @@ def labels_of(labels: Tensor, unpadding: Unpadding) -> Tensor:
 
 
 def _never_empty(masked_index: Tensor, n_tokens: int) -> Tensor:
-    """A batch with nothing masked scores its first token, if it has one, whose label counts nothing: every parameter
-    takes part.
-    """
+    """With nothing masked, score the first token, if any, whose label counts nothing: every parameter takes part."""
     return masked_index if masked_index.numel() else masked_index.new_zeros(min(n_tokens, 1))
 
 
 def masked_loss(scores: Tensor, labels: Tensor, weights: Tensor | None = None, reduction: str = "mean") -> Tensor:
-    """Cross-entropy in nats of scores (M, V) against labels (M,); 0 where no label counts.
+    """Cross-entropy in nats of scores (M, V) against labels (M,); 0 if no label counts.
 
-    'mean' is the weighted sum over the sum of the weights, which leaves it as it is when all are twice as large.
+    'mean' is the weighted sum over the sum of the weights, so doubling all weights does not change it.
     """
     counted = labels.ne(IGNORE).float()
     if weights is not None and weights.numel():

@@ -1,4 +1,4 @@
-"""transformers' names of attention (`attn_implementation`) and the backends they mean here."""
+"""transformers' names for attention (`attn_implementation`) and the backends they mean here."""
 
 import torch
 
@@ -13,7 +13,7 @@ BACKEND_OF = {"sdpa": "sdpa", "flash_attention_2": "flash", "flex_attention": "f
 
 
 class Unasked(str):
-    """What transformers calls its default, where nobody asked for it: config.attention_backend decides."""
+    """transformers' default name, where nobody asked for one: config.attention_backend decides."""
 
 
 class UnknownAttentionError(SettingsError, ValueError):
@@ -21,8 +21,9 @@ class UnknownAttentionError(SettingsError, ValueError):
 
 
 def checked(name: str | None) -> str:
-    """The name to keep in the config. UnknownAttentionError for one without a backend; SettingsError where the backend
-    cannot run on this machine.
+    """The name to keep in the config.
+
+    Raises UnknownAttentionError for one without a backend, SettingsError if the backend cannot run on this machine.
     """
     if name is None or isinstance(name, Unasked):
         return name or Unasked("sdpa")
@@ -38,7 +39,7 @@ def checked(name: str | None) -> str:
 
 
 def attention_of(config: MosaicBertConfig, device: torch.device, dtype: torch.dtype) -> Attention:
-    """The attention that was asked for by transformers' name, else by config.attention_backend."""
+    """The attention asked for by transformers' name, else by config.attention_backend."""
     name = config._attn_implementation
     if name == EAGER:
         return eager

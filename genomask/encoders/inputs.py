@@ -1,4 +1,4 @@
-"""What comes into a model: either form of input is checked and packed.
+"""The input of a model: either form is checked and packed.
 
 Letters: B sequences, S tokens of a padded row, T tokens of all packed sequences, D width.
 """
@@ -14,7 +14,7 @@ from genomask.errors import DataError, SettingsError
 
 
 class PackedTokens(NamedTuple):
-    """Input in the packed form; ids, or the vectors that stand for them."""
+    """Input in the packed form: ids, or vectors in their place."""
 
     input_ids: Tensor | None  # (T,) int64
     cu_seqlens: Tensor  # (B + 1,) int32, starts at 0, ends at T
@@ -36,7 +36,7 @@ class PackedTokens(NamedTuple):
 
 
 class Given(NamedTuple):
-    """Input as it came, before any of it was looked at."""
+    """Input as given, before any check."""
 
     input_ids: Tensor | None  # (B, S), or (T,) with cu_seqlens
     attention_mask: Tensor | None = None  # (B, S)
@@ -48,7 +48,7 @@ class Given(NamedTuple):
 
     @property
     def shape(self) -> torch.Size:
-        """One number a token: (B, S) or (T,). DataError for neither or both of input_ids and inputs_embeds."""
+        """Shape of one number a token: (B, S) or (T,). DataError for neither or both of input_ids and inputs_embeds."""
         if self.input_ids is not None and self.inputs_embeds is None:
             return self.input_ids.shape
         if self.inputs_embeds is not None and self.input_ids is None:
@@ -56,7 +56,7 @@ class Given(NamedTuple):
         raise DataError("give either input_ids or inputs_embeds, and not both")
 
     def refuse_other_shapes(self) -> None:
-        """DataError for tokens that are neither (B, S) nor packed (T,), and for what does not go with them."""
+        """DataError for tokens that are neither (B, S) nor packed (T,), and for other inputs that do not fit them."""
         name, shape = ("input_ids" if self.inputs_embeds is None else "inputs_embeds"), self.shape
         if len(shape) != (2 if self.cu_seqlens is None else 1):
             wanted = "(tokens,), as cu_seqlens says" if self.cu_seqlens is not None else \
@@ -76,8 +76,8 @@ class Given(NamedTuple):
     def packed(self, vocab_size: int) -> tuple[PackedTokens, Unpadding | None]:
         """The packed form, and where its tokens were if it was padded.
 
-        Raises DataError for an id outside the vocabulary, for shapes that do not belong together and for borders that
-        are none; SettingsError while the model is exported.
+        Raises DataError for an id outside the vocabulary, for shapes that do not match and for invalid borders;
+        SettingsError while the model is exported.
         """
         if torch.compiler.is_exporting():
             raise SettingsError(
@@ -107,11 +107,11 @@ class Given(NamedTuple):
 
 
 def refuse_wrong_borders(cu_seqlens: Tensor, max_seqlen: int, n_tokens: int) -> None:
-    """DataError where the sequences are not all of the tokens end to end, or one is longer than max_seqlen.
+    """DataError if the sequences do not cover all tokens end to end, or one is longer than max_seqlen.
 
-    A token of no sequence would have a gradient that nobody computed. As ids, borders are read on the CPU only and
-    never in a compiled model; their number, which says how long a sequence must be at least, is known on a GPU as well.
-    A repeated border is an empty sequence, with which batches of a fixed shape are filled up.
+    A token of no sequence would have a gradient that nobody computed. Like ids, borders are read only on the CPU and
+    never in a compiled model; their number, which gives the least length of the longest sequence, is known on a GPU as
+    well. A repeated border is an empty sequence; batches of a fixed shape are filled up with them.
     """
     if torch.compiler.is_compiling():
         return
@@ -132,7 +132,7 @@ def refuse_wrong_borders(cu_seqlens: Tensor, max_seqlen: int, n_tokens: int) -> 
 
 
 def refuse_unknown_ids(ids: Tensor, vocab_size: int, what: str) -> None:
-    """DataError for an id outside the vocabulary; looked for on the CPU only, for a GPU would have to wait for it.
+    """DataError for an id outside the vocabulary; checked on the CPU only, since a GPU would have to wait for it.
 
     A compiled model leaves it to the embedding, which refuses such ids less politely.
     """

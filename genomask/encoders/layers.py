@@ -1,7 +1,7 @@
 """The parts of the encoder, over packed tokens: embeddings, attention, gated MLP, one layer.
 
 Letters: T tokens of all packed sequences, Q tokens whose vectors are wanted (T, or fewer in the last layer), D width,
-N heads, H head width. Modules are named so that the parameters bear the names of the original MosaicBERT.
+N heads, H head width. Modules are named so that the parameters have the original MosaicBERT's names.
 """
 
 import torch
@@ -19,7 +19,7 @@ from genomask.errors import DataError
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer normalisation, in the autocast type where `low_precision` (autocast would raise it to float32)."""
+    """Layer normalisation, in the autocast type if `low_precision` (autocast would raise it to float32)."""
 
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__(config.hidden_size, eps=config.layer_norm_eps)
@@ -53,9 +53,9 @@ class Embeddings(nn.Module):
         self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, tokens: PackedTokens, positions: Tensor | None) -> Tensor:
-        """T tokens, and their places in the sequence (learned positions alone) -> (T, D).
+        """T tokens, and their places in the sequence (for learned positions only) -> (T, D).
 
-        Raises DataError for vectors in place of ids where there is a stem, which reads ids.
+        Raises DataError for vectors in place of ids if there is a stem, which reads ids.
         """
         types, kinds = self.token_type_embeddings, tokens.token_type_ids
         x = self.word_embeddings(tokens.input_ids) if tokens.inputs_embeds is None else tokens.inputs_embeds
@@ -110,12 +110,12 @@ class AttentionOutput(nn.Module):
         self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, mixed: Tensor, residual: Tensor) -> Tensor:
-        """Mixed values (Q, D) and what attention was given (Q, D) -> (Q, D)."""
+        """Mixed values (Q, D) and the input of attention (Q, D) -> (Q, D)."""
         return self.LayerNorm(self.dropout(self.dense(mixed)) + residual)
 
 
 class AttentionBlock(nn.Module):
-    """Self-attention with its output; holds the names `attention.self` and `attention.output`."""
+    """Self-attention with its output; provides the names `attention.self` and `attention.output`."""
 
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class AttentionBlock(nn.Module):
         self.output = AttentionOutput(config)
 
     def forward(self, hidden: Tensor, attend: Attend, queries: Tensor | None) -> Tensor:
-        """(T, D) -> (T, D), or (Q, D) for the tokens at `queries` alone."""
+        """(T, D) -> (T, D), or (Q, D) for only the tokens at `queries`."""
         if queries is None:
             return self.output(self.self(hidden, attend), hidden)
         rows = hidden.index_select(0, queries)
@@ -148,7 +148,7 @@ class GatedMlp(nn.Module):
     def gate_and_value(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(Q, D) -> twice (Q, intermediate_size).
 
-        On a CPU two products, though of one matrix: the gradients of two halves of one would be copied side by side.
+        On a CPU by two products: with one, the gradients of its two halves would be copied side by side.
         """
         if x.device.type == "cpu" and is_plain(self.gated_layers, Linear):
             gate, value = self.gated_layers.weight.chunk(2)

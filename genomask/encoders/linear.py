@@ -1,4 +1,4 @@
-"""Products with weights: PyTorch's, and the same values sooner on a processor that can only emulate bf16."""
+"""Products with weights: PyTorch's, and the same values faster on a processor that can only emulate bf16."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from genomask.machine import processor as hardware
 
 
 class Linear(nn.Linear):
-    """`torch.nn.Linear`, by `linear`."""
+    """`torch.nn.Linear`, computed by `linear`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
@@ -18,8 +18,8 @@ class Linear(nn.Linear):
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`torch.nn.functional.linear`.
 
-    Where bf16 is asked of a CPU without units for it, the factors are rounded to bf16, multiplied and summed in
-    float32, and the sum is rounded to bf16. This is what such units do, and what emulation does several times slower.
+    If bf16 is asked of a CPU without units for it, the factors are rounded to bf16, multiplied and summed in float32,
+    and the sum is rounded to bf16. Such units do the same, and so does emulation, several times slower.
     """
     if x.device.type != "cpu" or type_of_products(x) != torch.bfloat16 or hardware.multiplies_in_bf16():
         return F.linear(x, weight, bias)
@@ -29,13 +29,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether a module's weights may be read past its forward: nothing wraps it (LoRA) or hooks in (offloading)."""
+    """Whether a module's weights may be used without its forward: nothing wraps it (LoRA) or hooks in (offloading)."""
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return type(module) is kind and "forward" not in module.__dict__ and not any(hooks)
 
 
 def type_of_products(x: Tensor) -> torch.dtype:
-    """The type in which x is multiplied: autocast's, where it is on, or x's own; autocast leaves float64 as it is."""
+    """The type in which x is multiplied: autocast's if it is on, else x's own; autocast does not change float64."""
     device = x.device.type
     if x.dtype == torch.float64 or not torch.is_autocast_enabled(device):
         return x.dtype

@@ -1,4 +1,4 @@
-"""MosaicBertModel: token ids in, one vector a token out; packed inside, whatever form comes in.
+"""MosaicBertModel: token ids in, one vector a token out; packed inside, whatever the form of the input.
 
 Letters: B sequences, S tokens of a padded row, T tokens of all packed sequences, Q tokens asked for, D width, N heads.
 """
@@ -29,7 +29,7 @@ from genomask.errors import DataError
 
 
 class Encoder(nn.Module):
-    """The layers; holds the name `encoder.layer`."""
+    """The layers; provides the name `encoder.layer`."""
 
     def __init__(self, config: MosaicBertConfig) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Pooler(nn.Module):
 
 
 class MosaicBertPreTrainedModel(PreTrainedModel):
-    """Weights, saving and loading, as transformers does them; every model here derives from it."""
+    """Weights, saving and loading, as in transformers; every model here derives from it."""
 
     config: MosaicBertConfig
     config_class = MosaicBertConfig
@@ -61,18 +61,19 @@ class MosaicBertPreTrainedModel(PreTrainedModel):
     _can_record_outputs = {"hidden_states": Layer, "attentions": SelfAttention}  # noqa: RUF012  what `gathered` keeps
 
     def _check_and_adjust_attn_implementation(self, attn_implementation: str | None, *_: Any, **__: Any) -> str:
-        """Where transformers asks whether an `attn_implementation` is there: here the names mean our backends."""
+        """Called by transformers to check an `attn_implementation`: here the names mean our backends."""
         return checked(attn_implementation)
 
     def set_attn_implementation(self, attn_implementation: str | dict[str, str], *_: Any, **__: Any) -> None:
-        """Attention by a name of transformers, in every part of the model: they share one config."""
+        """Set attention by transformers' name, in every part of the model: they share one config."""
         asked = attn_implementation
         name = asked.get("", self.config._attn_implementation) if isinstance(asked, dict) else asked
         self.config._attn_implementation = checked(name)
 
     def _init_weights(self, module: nn.Module) -> None:
-        """As transformers does it, but that a stem begins as if there were none: random vectors, one for each
-        neighbour, would together drown the token's own.
+        """As in transformers, except that a stem begins as if there were none.
+
+        Random vectors, one for each neighbour, would together drown the token's own.
         """
         if isinstance(module, Tables):
             init.zeros_(module.weight)
@@ -82,7 +83,7 @@ class MosaicBertPreTrainedModel(PreTrainedModel):
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
     ) -> nn.Embedding:
-        """Give the vocabulary `new_num_tokens` ids (None: as many as before), as transformers does it.
+        """Give the vocabulary `new_num_tokens` ids (None: as many as before), as in transformers.
 
         The rows that only padded the vocabulary are cut off first, so that new ids start as new rows.
         pad_to_multiple_of: the embedding gets more rows than ids; those are never predicted.
@@ -129,10 +130,10 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
     ) -> BaseModelOutput:
         """Padded: input_ids (B, S) -> last_hidden_state (B, S, D), zeros at padding (attention_mask 0; None: none).
 
-        Packed: input_ids (T,) with cu_seqlens (B + 1,) and max_seqlen -> (T, D). In place of ids inputs_embeds, a
-        vector a token; position_ids are refused. With output_hidden_states (None: as the config says) also the vectors
-        after the embeddings and after each layer, in the same form; with output_attentions (the same) each layer's
-        attention (B, N, S, S), computed by the plain formula.
+        Packed: input_ids (T,) with cu_seqlens (B + 1,) and max_seqlen -> (T, D). inputs_embeds, a vector a token, may
+        replace the ids; position_ids are refused. output_hidden_states (None: as in the config) adds the vectors after
+        the embeddings and after each layer, in the same form; output_attentions (likewise) adds each layer's attention
+        (B, N, S, S), computed by the plain formula.
         """
         given = Given(input_ids, attention_mask, token_type_ids, cu_seqlens, max_seqlen, inputs_embeds, position_ids)
         tokens, unpadding = given.packed(self.config.vocab_size)
@@ -143,10 +144,10 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         )
 
     def encode(self, tokens: PackedTokens, queries: Tensor | None = None, gathered: Gathered = NOTHING) -> Tensor:
-        """Packed tokens -> (T, D); with `queries` (Q,), only the vectors of the tokens there: (Q, D), any order.
+        """Packed tokens -> (T, D); with `queries` (Q,), only the vectors of the tokens there: (Q, D), in any order.
 
-        The last layer then computes nothing but keys and values for the others; the vectors are the same. `gathered`:
-        what else is wanted, of all tokens.
+        For the others the last layer then computes only keys and values; the vectors are the same. `gathered`: what
+        else is wanted, of all tokens.
         """
         if gathered.any and queries is not None:
             return self.encode(tokens, None, gathered).index_select(0, queries)
@@ -155,7 +156,7 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         added = places if self.config.position_encoding.learned else None
         hidden = self.embeddings(tokens, added)
         if (len(hidden) if queries is None else len(queries)) == 0:
-            return self._of_no_token(hidden[:0], layout, gathered)  # so that no backend need know of this
+            return self._of_no_token(hidden[:0], layout, gathered)  # so that no backend has to handle this
         if gathered.maps is not None:
             attend = self._turned(partial(eager, layout=layout, maps=gathered.maps), places)
             return self._through_layers(hidden, attend, queries, gathered)
@@ -193,7 +194,7 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         return hidden
 
     def _layout(self, tokens: PackedTokens, gathered: Gathered = NOTHING) -> Layout:
-        """Slopes come from the config, never from a buffer: transformers loads those it did not save as zeros."""
+        """Slopes come from the config, never from a buffer: transformers loads unsaved ones as zeros."""
         borders = tokens.cu_seqlens, tokens.max_seqlen
         encoding = self.config.position_encoding
         slopes = alibi_slopes(self.config.num_attention_heads, tokens.device) if encoding.alibi else None
@@ -204,7 +205,7 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         return attend if turn is None or places is None else turned(attend, turn, places)
 
     def _places(self, tokens: PackedTokens, layout: Layout) -> Tensor | None:
-        """(T,) place of each token in its sequence, where the encoding reads it; DataError for one beyond a table."""
+        """(T,) place of each token in its sequence, if the encoding reads it; DataError beyond learned positions."""
         encoding, longest = self.config.position_encoding, self.config.max_position_embeddings
         if not encoding.learned and encoding.turn is None:
             return None

@@ -1,4 +1,4 @@
-"""The encoder without unpadding, to measure what that brings: packed tokens in, padded rows through the layers.
+"""The encoder without unpadding, to measure its gain: packed tokens in, padded rows through the layers.
 
 Letters: B sequences, S tokens of a padded row (the layout's max_seqlen), T packed tokens, Q queries, N heads, H head
 width.
@@ -13,7 +13,7 @@ from genomask.encoders.attention import Layout, spread_queries
 
 
 def to_rows(packed: Tensor, layout: Layout) -> Tensor:
-    """(T, ...) -> (B * S, ...); padding repeats some token, for nothing ever looks at it."""
+    """(T, ...) -> (B * S, ...); padding repeats some token, since nothing ever looks at it."""
     column = torch.arange(layout.max_seqlen, device=packed.device)
     place = layout.cu_seqlens[:-1, None] + column
     return packed[place.flatten().clamp(max=len(packed) - 1)]
@@ -26,7 +26,7 @@ def places_in_rows(places: Tensor, layout: Layout) -> Tensor:
 
 
 def attend_in_rows(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
-    """Attention as a backend has it, with q (Q, N, H), k and v (B * S, N, H) in rows: a mask hides the padding."""
+    """Attention like a backend's, but with q (Q, N, H), k and v (B * S, N, H) in rows: a mask hides the padding."""
     if queries is not None:
         return attend_in_rows(spread_queries(q, queries, len(k)), k, v, None, layout).index_select(0, queries)
     if "rows" not in layout.kept:
@@ -37,7 +37,7 @@ def attend_in_rows(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layo
 
 
 def _mask(layout: Layout, n_heads: int, dtype: torch.dtype) -> Tensor:
-    """(B, N, S, S) to add to the scores: ALiBi at real keys, the lowest number at padding (a row may have no other)."""
+    """(B, N, S, S) added to the scores: ALiBi at real keys, the lowest number at padding (a row may be all padding)."""
     size = layout.max_seqlen
     lengths = layout.cu_seqlens.diff()
     real = torch.arange(size, device=lengths.device) < lengths[:, None]

@@ -1,4 +1,4 @@
-"""How an encoder knows where a token stands: one row an encoding, which config, model and embeddings read.
+"""How an encoder knows where a token stands: one row per encoding, read by config, model and embeddings.
 
 Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width.
 """
@@ -16,18 +16,18 @@ Turn = Callable[[Tensor, Tensor], Tensor]
 
 
 class PositionEncoding(NamedTuple):
-    """What distinguishes an encoding from attention that knows no places."""
+    """What distinguishes an encoding from attention without positions."""
 
     alibi: bool = False
-    """Scores fall with distance, in each head by its own slope."""
+    """Scores fall with distance, at each head's own slope."""
     directed: bool = False
     """Half of the heads look left, half right; with `alibi`."""
     learned: bool = False
-    """Each place has a vector of its own, added to the token's: sequences have max_position_embeddings at most."""
+    """Each place has a vector of its own, added to the token's: at most max_position_embeddings places."""
     turn: Turn | None = None
     """Applied to queries and keys before their products."""
     head_multiple: int = 1
-    """What `turn` asks of the width of a head: a multiple of this."""
+    """`turn` needs heads whose width is a multiple of this."""
 
     @property
     def tells_left_from_right(self) -> bool:

@@ -1,7 +1,7 @@
-"""Rotary positions: queries and keys turned by angles that grow with the place (Su et al., RoFormer, 2021).
+"""Rotary positions: queries and keys rotated by angles that grow with the place (Su et al., RoFormer, 2021).
 
-The score of a query for a key then depends on how far apart they are, and a head can look at the very token that
-stands n to the left.
+The score of a query for a key then depends on how far apart they are, and a head can look at exactly the token
+n to the left.
 Letters: Q tokens, N heads, H head width, which is even.
 """
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 BASE = 10_000.0
-"""The slowest plane turns once in some 2 pi times as many tokens, the fastest by 1 radian a token."""
+"""The slowest plane turns once in about 2 pi times this many tokens, the fastest by 1 radian a token."""
 
 
 def rotary(x: Tensor, places: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The backend `sdpa`, everywhere: PyTorch's own attention, or explicit scores to train on short sequences on a CPU.
+"""The backend `sdpa`, for any device: PyTorch's own attention, or explicit scores to train on short sequences on a CPU.
 
 Letters: T tokens of all packed sequences, Q queries (T, or fewer), N heads, H head width, b sequences of one run, each
 of m queries and n tokens.
@@ -15,7 +15,7 @@ from genomask.encoders.attention import Layout, spread_queries
 from genomask.encoders.cpu_attention import ShortAttention, places
 
 LONGEST_SHORT = 1024
-"""Tokens of a sequence up to which the CPU keeps its probabilities, N * n numbers a token and layer."""
+"""Most tokens of a sequence whose probabilities the CPU keeps, N * n numbers a token and layer."""
 
 
 def sdpa(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout) -> Tensor:
@@ -24,7 +24,7 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layout: Layout
         return in_runs(q, k, v, queries, layout)
     if max(layout.lengths, default=0) > LONGEST_SHORT:
         return long_attention(q, k, v, queries, layout)
-    # bf16 keeps explicit scores, which multiply short sequences in float32: in_runs was not measured with units for it.
+    # bf16 keeps explicit scores, which multiply short sequences in float32: in_runs was not measured with bf16 units.
     if q.dtype == torch.bfloat16 or any(x.requires_grad for x in (q, k, v)):
         return ShortAttention.apply(q, k, v, queries, layout)
     return in_runs(q, k, v, queries, layout)
@@ -61,7 +61,7 @@ def long_attention(q: Tensor, k: Tensor, v: Tensor, queries: Tensor | None, layo
     """PyTorch's CPU kernel, which never holds all scores of a sequence, with a bias that takes no memory.
 
     With the last query first, bias[i, j] = -slope |n - 1 - i - j| depends on i + j alone: every row of the table is the
-    one above it moved by one to the left, so the table is a view of one line.
+    one above it shifted left by one, so the table is a view of one line.
     """
     if queries is not None:
         return long_attention(spread_queries(q, queries, len(k)), k, v, None, layout).index_select(0, queries)

@@ -1,8 +1,8 @@
-"""The stem: a convolution over one-hot tokens, with which networks that read DNA begin (Basset, 2016; Enformer, 2021).
+"""The stem: a convolution over one-hot tokens, the first layer of networks for DNA (Basset, 2016; Enformer, 2021).
 
-Computed as what it is on one-hot input: tables of vectors, one for each place beside a token, looked up and summed. A
-token's first vector then tells which tokens stand where around it, before any attention has learned to look.
-It may add to some channels of that vector alone: in the others the token stays itself, however many neighbours it has.
+On one-hot input it is a lookup, and computed as such: the vectors of tables, one for each place beside a token, are
+summed. A token's first vector then shows which tokens stand where around it, before any attention has learned to look.
+It may add to only some channels of that vector: in the others the token stays itself, however many neighbours it has.
 Letters: T tokens of all packed sequences, W width of the stem, R rows of the vocabulary, D width, S of the D channels.
 """
 
@@ -16,14 +16,14 @@ from genomask.encoders.config import MosaicBertConfig
 
 
 class Tables(nn.Embedding):
-    """Vectors for each neighbour's place, one table after the other: a type of its own, by which new ones are known."""
+    """Vectors for each neighbour's place, one table after the other; a type of its own, so that new ones are known."""
 
 
 class SummedRows(torch.autograd.Function):
-    """For each token the sum of some rows of a table: `F.embedding_bag`, three times as fast on a CPU.
+    """For each token the sum of some rows of a table, as `F.embedding_bag`, but three times as fast on a CPU.
 
-    Without rows that stand for nothing PyTorch has a faster way to sum. Gradients go the same way: what a row gets is a
-    sum of tokens' gradients.
+    PyTorch sums faster without rows that stand for no token. Gradients are summed in the same way: a row's is a sum of
+    tokens' gradients.
     """
 
     @staticmethod
@@ -35,14 +35,14 @@ class SummedRows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        """(n_tokens, S) -> (R, S): the same with the parts of the pairs exchanged, so that it has gradients itself."""
+        """(n_tokens, S) -> (R, S): the same with rows and tokens exchanged, so that it is differentiable itself."""
         row, token = ctx.saved_tensors
         row, order = row.sort(stable=True)
         return SummedRows.apply(grad, token[order], row, ctx.n_rows), None, None, None
 
 
 def _summed(vectors: Tensor, which: Tensor, into: Tensor, n: int) -> Tensor:
-    """(n, S): the vectors (V, S) at `which` (K,), summed by the place that `into` (K,), ascending, has for each."""
+    """(n, S): the vectors (V, S) at `which` (K,), each added to the place that `into` (K,), ascending, gives."""
     starts = torch.searchsorted(into, torch.arange(n, dtype=into.dtype), out_int32=True)
     return F.embedding_bag(which, vectors, starts, mode="sum")
 
@@ -64,7 +64,7 @@ class Stem(nn.Module):
         return self.tables.weight[:-1].unflatten(0, (self.neighbours, -1))
 
     def forward(self, input_ids: Tensor, cu_seqlens: Tensor) -> Tensor:
-        """(T,) int64 ids of packed sequences -> (T, D), 0 but in the first S channels."""
+        """(T,) int64 ids of packed sequences -> (T, D), 0 except in the first S channels."""
         place = torch.arange(len(input_ids), device=input_ids.device)
         sequence = torch.searchsorted(cu_seqlens[1:], place.int(), right=True)
         start, stop = (cu_seqlens[n][:, None] for n in (sequence, sequence + 1))
@@ -84,7 +84,7 @@ class Stem(nn.Module):
     def resize(self, kept: int, rows: int) -> None:
         """Give each table `rows` rows, of which the first `kept` are the old ones.
 
-        New ones are zeros, so that a new token changes none of its neighbours yet.
+        New ones are zeros, so that a new token does not change its neighbours yet.
         """
         old = self.of_neighbours.detach()[:, :kept]
         weight = F.pad(old, (0, 0, 0, rows - old.shape[1])).flatten(0, 1)

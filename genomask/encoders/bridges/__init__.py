@@ -1,4 +1,4 @@
-"""Checkpoints of others: their config and state dict in, our model out, and back. Nothing is executed or guessed."""
+"""Other models' checkpoints: config and state dict in, our model out, and back. Nothing is executed or guessed."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from genomask.errors import DataError, UserError
 
 
 class Scheme(NamedTuple):
-    """A name scheme of others: the only form of encoder it has words for, and how one is written in it."""
+    """Another model's name scheme: the only form of encoder it can express, and how one is written in it."""
 
     form: Form
     write: Callable[[MosaicBertForMaskedLM], tuple[dict[str, Any], dict[str, Tensor]]]
@@ -30,14 +30,14 @@ EXPORTS: Mapping[str, Scheme] = {
 """The name schemes a model can be written in: model -> (config, state dict)."""
 
 HALVES = ({torch.bfloat16}, {torch.float16})
-"""The types of a checkpoint's tensors that float32 holds and gives back, bit by bit."""
+"""The types of a checkpoint's tensors that float32 holds and returns bit by bit."""
 
 
 def from_folder(folder: Path, *, keep_type: bool = False) -> MosaicBertForMaskedLM:
     """A folder with config.json and model.safetensors or pytorch_model.bin, MosaicBERT's or BERT's -> our model.
 
-    In float32, as training wants it; with `keep_type` in bf16 or fp16 where the file holds nothing else. Raises
-    DataError for another architecture, and for files that are missing, damaged or more than tensors.
+    In float32, as training needs it; with `keep_type`, in bf16 or fp16 if the file holds nothing else. Raises
+    DataError for another architecture, and for files that are missing, damaged or hold more than tensors.
     """
     config = read_config(folder)
     bridge = _bridge_for(config, folder)
@@ -51,13 +51,13 @@ def from_folder(folder: Path, *, keep_type: bool = False) -> MosaicBertForMasked
 
 
 def type_of(weights: Mapping[str, Tensor]) -> torch.dtype:
-    """bf16 or fp16 where a checkpoint holds nothing else, float32 for any other."""
+    """bf16 or fp16 if a checkpoint holds nothing else, otherwise float32."""
     types = {x.dtype for x in weights.values() if x.is_floating_point()}
     return types.pop() if types in HALVES else torch.float32
 
 
 def refuse_not_finite(model: nn.Module, folder: Path) -> None:
-    """DataError naming the first parameter with a value that is no number, or infinite."""
+    """DataError naming the first parameter with a value that is nan or infinite."""
     for name, x in model.named_parameters():
         if x.numel() and not all(bound.isfinite() for bound in x.detach().aminmax()):
             raise DataError(

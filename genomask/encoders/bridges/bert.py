@@ -1,6 +1,6 @@
-"""BERT's checkpoints, DNABERT among them: transformers' names and config in, our model out, and back.
+"""BERT checkpoints, DNABERT included: transformers' names and config in, our model out, and back.
 
-Ours with positions=learned and mlp=dense is BERT: q, k and v stand in one matrix, and three parts bear other names.
+Ours with positions=learned and mlp=dense is BERT, with q, k and v in one matrix and other names for three parts.
 Dropout in training differs: BERT also drops attention weights, and drops after the MLP's second matrix, not before.
 Letters: D width.
 """
@@ -35,10 +35,10 @@ from genomask.errors import SettingsError
 
 KIND = "BERT"
 FORM = Form("learned", "dense")
-"""What its names stand for."""
+"""The form of encoder that its names describe."""
 LAYER = r"(bert\.encoder\.layer\.\d+)\."
 RENAMED = {"intermediate.dense": "mlp.wi", "output.dense": "mlp.wo", "output.LayerNorm": "mlp.layernorm"}
-"""BERT's parts of a layer's MLP, and ours."""
+"""BERT's names for the parts of a layer's MLP, and ours."""
 FUSED = "attention.self.Wqkv"
 SEPARATE = ("attention.self.query", "attention.self.key", "attention.self.value")
 """BERT's projections, in the order of our fused one."""
@@ -56,9 +56,9 @@ def from_bert(config: Mapping[str, Any] | PretrainedConfig, state_dict: Mapping[
 
 
 def to_bert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Ours -> the config and state dict of transformers' BertForMaskedLM, every key of it.
+    """Ours -> the config and the complete state dict of transformers' BertForMaskedLM.
 
-    Raises SettingsError for a model that BERT has no word for.
+    Raises SettingsError for a model that BERT cannot express.
     """
     config = model.config
     if Form.of(config) != FORM:
@@ -71,7 +71,7 @@ def to_bert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Ten
         "model_type": "bert",
         "architectures": ["BertForMaskedLM"],
         "hidden_act": "gelu",
-        "attention_probs_dropout_prob": 0.0,  # where it is absent transformers takes 0.1
+        "attention_probs_dropout_prob": 0.0,  # if it is absent, transformers takes 0.1
         "tie_word_embeddings": True,
         **{name: getattr(config, name) for name in SHARED_SETTINGS},
     }
@@ -81,7 +81,7 @@ def to_bert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Ten
 
 
 def _fused(theirs: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """BERT's tensors under our names, query, key and value end to end."""
+    """BERT's tensors under our names, query, key and value concatenated."""
     first, *others = SEPARATE
     for name, x in theirs.items():
         if first in name:
@@ -91,7 +91,7 @@ def _fused(theirs: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _separated(ours: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """The other way."""
+    """The reverse of `_fused`."""
     back = {mine: theirs for theirs, mine in RENAMED.items()}
     for name, x in ours.items():
         if FUSED in name:

@@ -1,4 +1,4 @@
-"""A checkpoint's folder in, its config and its tensors out; what a file may carry besides tensors is never run."""
+"""A checkpoint's folder in, its config and its tensors out; whatever else a file may carry is never run."""
 
 import json
 import zipfile
@@ -17,11 +17,11 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.b
 """Where transformers looks, in its order: a file of tensors, or the index of several."""
 
 MAX_JSON_BYTES = 32 * 2**20
-"""More than any config or index; what is larger is another file under that name."""
+"""More than any config or index has; a larger file is something else under that name."""
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json as it stands; DataError where there is none, or it is not a JSON object."""
+    """config.json as it stands; DataError if there is none, or it is not a JSON object."""
     path = folder / "config.json"
     if not path.is_file():
         raise DataError(
@@ -31,7 +31,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def model_type(config: Mapping[str, Any], folder: Path) -> str:
-    """What a config says it is; BERT's first ones say so in `architectures` alone. DataError where neither tells."""
+    """The model type a config states; BERT's first ones state it only in `architectures`. DataError if neither does."""
     named, built = config.get("model_type"), config.get("architectures")
     if named is None and isinstance(built, list) and built and str(built[0]).startswith("Bert"):
         return "bert"
@@ -41,7 +41,7 @@ def model_type(config: Mapping[str, Any], folder: Path) -> str:
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Tensors by name, on the CPU, wrappers of training left out; from safetensors or, where there are none, pickles.
+    """Tensors by name, on the CPU, without wrappers of training; from safetensors or, if there are none, pickles.
 
     Raises DataError for a missing or unreadable file, and for a pickle with anything but tensors: it is not run.
     """
@@ -75,7 +75,7 @@ def _load(path: Path) -> Any:
         if path.suffix == ".safetensors":
             return load_file(path)
         if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as parts:  # PyTorch stores; what is compressed may swell without bound
+            with zipfile.ZipFile(path) as parts:  # PyTorch only stores; a compressed part may expand without bound
                 if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
                     raise DataError(f"{path}: a compressed archive, which PyTorch never writes; save the weights anew")
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -83,7 +83,7 @@ def _load(path: Path) -> Any:
         raise DataError(f"{path}: cannot be read ({problem.strerror or problem}); check the file's rights") from problem
     except DataError:
         raise
-    except Exception as problem:  # torch's reader walks whatever bytes there are, and raises as many kinds
+    except Exception as problem:  # torch's reader parses whatever bytes there are, and raises errors of many kinds
         raise DataError(
             f"{path}: the weights are damaged or cut short, or hold more than tensors (nothing in them was run); copy "
             "the file again, or ask its author for model.safetensors"

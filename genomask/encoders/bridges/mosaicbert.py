@@ -1,4 +1,4 @@
-"""MosaicBERT's checkpoints, DNABERT-2 among them: the original names and config in, our model out, and back."""
+"""MosaicBERT checkpoints, DNABERT-2 included: the original names and config in, our model out, and back."""
 
 import logging
 from collections.abc import Mapping
@@ -34,11 +34,11 @@ log = logging.getLogger(__name__)
 
 KIND = "MosaicBERT"
 FORM = Form("alibi", "glu")
-"""What its names stand for."""
+"""The form of encoder that its names describe."""
 STARTING_SIZE = "alibi_starting_size"
-"""The setting that tells its config from BERT's: the published ones say model_type 'bert', both."""
+"""The setting that distinguishes its config from BERT's: both are published with model_type 'bert'."""
 MODEL_TYPE = "mosaicbert"
-"""What ours say: transformers knows no such type and says so, where 'bert' would open as a BERT of random layers."""
+"""What ours say: transformers reports it as unknown, whereas 'bert' would open as a BERT with random layers."""
 
 CLASSIFIERS_TENSORS = {f"{part}.{kind}" for part in ("bert.pooler.dense", "classifier") for kind in ("weight", "bias")}
 
@@ -53,19 +53,18 @@ def from_mosaicbert(
 ) -> MosaicBertForMaskedLM:
     """A MosaicBERT checkpoint with the original parameter names -> our model, in eval mode, weights copied bit by bit.
 
-    The ids of the config's vocab_size are predicted, neither fewer nor more. A config whose vocab_size counts padding
-    predicts over that too, as the original does; rows beyond vocab_size are kept and never predicted. The decoder is
-    stored as `decoder.weight` and `decoder.bias`, or as `predictions.bias` alone; the bias may end at vocab_size;
-    buffers and other heads are left out. Raises DataError for a missing, unknown or misshapen tensor, SettingsError
-    for a config out of range.
+    Exactly the ids of the config's vocab_size are predicted. If vocab_size counts padding, that is predicted over too,
+    as in the original; rows beyond vocab_size are kept and never predicted. The decoder is stored as `decoder.weight`
+    and `decoder.bias`, or as `predictions.bias` alone; the bias may end at vocab_size; buffers and other heads are left
+    out. Raises DataError for a missing, unknown or misshapen tensor, SettingsError for a config out of range.
     """
     return filled(read_mosaicbert(config, state_dict), KIND)
 
 
 def read_mosaicbert(config: Mapping[str, Any] | PretrainedConfig, state_dict: Mapping[str, Tensor]) -> Checkpoint:
-    """The same as our config and tensors, whatever stands on the encoder: the masked-token head, a classifier, nothing.
+    """The same as our config and tensors, whatever is on the encoder: the masked-token head, a classifier or nothing.
 
-    A pooler comes with the classifier that was trained on it; masked tokens train none. Raises as above.
+    A pooler is kept with the classifier that was trained on it; masked tokens train none. Raises as above.
     """
     config = as_table(config)
     if config.get("attention_probs_dropout_prob"):
@@ -87,7 +86,7 @@ def read_mosaicbert(config: Mapping[str, Any] | PretrainedConfig, state_dict: Ma
 
 
 def to_mosaicbert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Our model -> the original's config and state dict; SettingsError for what the original has no word for."""
+    """Our model -> the original's config and state dict; SettingsError for what the original cannot express."""
     config = model.config
     if Form.of(config) != FORM:
         raise SettingsError(

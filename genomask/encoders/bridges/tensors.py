@@ -23,11 +23,11 @@ DECODER_BIAS = "cls.predictions.decoder.bias"
 LONE_BIAS = "cls.predictions.bias"
 HEAD = "cls.predictions."
 CLASSIFIER = ("bert.pooler.", "classifier.")
-"""What stands on the encoder where it was fine-tuned to classify, here as there."""
+"""What is on an encoder that was fine-tuned to classify, with the same names in both."""
 NOT_OURS = (*CLASSIFIER, "cls.seq_relationship.")
-"""Heads that checkpoints may hold and masked-token prediction does not need."""
+"""Heads that checkpoints may hold but masked-token prediction does not need."""
 BARE = ("embeddings.", "encoder.layer.", "pooler.")
-"""How the names of an encoder begin that was saved alone; elsewhere `bert.` stands before them."""
+"""Prefixes of the names of an encoder saved alone; elsewhere `bert.` stands before them."""
 BUFFERS = (".position_ids", ".token_type_ids", ".alibi", ".slopes")
 """Constants that some versions saved beside the weights; ours follow from the config."""
 OLD_ENDS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
@@ -37,15 +37,15 @@ SHARED_SETTINGS = (
     *("hidden_dropout_prob", "layer_norm_eps", "type_vocab_size", "pad_token_id", "initializer_range"),
     "max_position_embeddings",
 )
-"""Settings of one name and meaning here, in BERT and in MosaicBERT."""
+"""Settings with the same name and meaning here, in BERT and in MosaicBERT."""
 MAX_LABELS = 2**16
-"""Classes of a classifier, at most."""
+"""The most classes that a classifier may have."""
 FIXED_SETTINGS = {"hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
-"""Settings whose other values would be another architecture."""
+"""Settings whose other values mean another architecture."""
 
 
 class Form(NamedTuple):
-    """What of an encoder a name scheme has one word for, or none."""
+    """The parts of an encoder of which a name scheme can express only one form."""
 
     positions: str
     mlp: str
@@ -53,7 +53,7 @@ class Form(NamedTuple):
 
     @classmethod
     def of(cls, encoder: Any) -> "Form":
-        """That of a config, or of a recipe's settings."""
+        """The form of a config, or of a recipe's settings."""
         return cls(encoder.positions, encoder.mlp, encoder.stem_width)
 
     @property
@@ -67,12 +67,12 @@ class Form(NamedTuple):
 
 
 def as_table(config: Mapping[str, Any] | PretrainedConfig) -> Mapping[str, Any]:
-    """A config by names, whether it comes so or as an object of transformers."""
+    """A config by names, whether given so or as an object of transformers."""
     return config.to_dict() if isinstance(config, PretrainedConfig) else config
 
 
 def shared_settings(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """The settings that we take over; what a config does not say has BERT's default, here as there."""
+    """The settings that we take over; what a config leaves out has BERT's default, here too."""
     for name, value in FIXED_SETTINGS.items():
         if config.get(name, value) != value:
             raise DataError(f"{kind} config: {name} is {config[name]!r}; only {value!r} can be read")
@@ -80,14 +80,14 @@ def shared_settings(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def with_encoders_name(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of an encoder saved alone under the names they have below a head; others as they are."""
+    """Tensors of an encoder saved alone, under the names they have below a head; other tensors unchanged."""
     if WORDS in state_dict:
         return dict(state_dict)
     return {f"bert.{name}" if name.startswith(BARE) else name: x for name, x in state_dict.items()}
 
 
 def plain_form(state_dict: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
-    """Heads of others and buffers left out, the decoder in one form; DataError for a decoder that is not tied."""
+    """No other heads or buffers, and the decoder in one form; DataError for a decoder that is not tied."""
     named = with_encoders_name(state_dict)
     plain = {_new_name(name): x for name, x in named.items() if not name.startswith(NOT_OURS)}
     plain = {name: x for name, x in plain.items() if not name.endswith(BUFFERS)}
@@ -110,9 +110,9 @@ def _new_name(name: str) -> str:
 
 
 def model_tensors(model: MosaicBertForMaskedLM) -> dict[str, Tensor]:
-    """Our parameters in the plain form, as copies; rows that only round our vocabulary up are left out.
+    """Our parameters in the plain form, as copies, without the rows that only round our vocabulary up.
 
-    SettingsError for a decoder of its own (tie_word_embeddings=False), of which the plain form knows nothing.
+    SettingsError for an untied decoder (tie_word_embeddings=False), for which the plain form has no place.
     """
     state = model.state_dict()
     if not torch.equal(state[DECODER], state[WORDS]):
@@ -130,7 +130,7 @@ def _plain_views(model: MosaicBertForMaskedLM) -> dict[str, Tensor]:
 
 
 def expected_tensors(config: MosaicBertConfig, plain: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors without memory, of the names and shapes in the plain form that a config asks for; no `cls.` for none."""
+    """Tensors without memory, with the names and shapes of a config's plain form; no `cls.` if `plain` has none."""
     refuse_vast({"num_hidden_layers": config.num_hidden_layers}, len(plain))
     with torch.device("meta"):
         expected = _plain_views(MosaicBertForMaskedLM(config))
@@ -139,7 +139,7 @@ def expected_tensors(config: MosaicBertConfig, plain: Mapping[str, Tensor]) -> d
 
 
 def refuse_vast(config: Mapping[str, Any], n_tensors: int) -> None:
-    """DataError for more layers than tensors, or labels without end: making them takes all memory before it fails."""
+    """DataError for more layers than tensors, or too many labels: making them fills the memory before it fails."""
     for name, value in config.items():
         most = {"num_labels": MAX_LABELS}.get(name, n_tensors if "layers" in name or name == "n_layer" else math.inf)
         if isinstance(value, int) and value > most:
@@ -150,7 +150,7 @@ def refuse_vast(config: Mapping[str, Any], n_tensors: int) -> None:
 
 
 def refuse_misfit(theirs: Mapping[str, Tensor], expected: Mapping[str, Tensor], kind: str) -> None:
-    """DataError naming the first few tensors that only one side has, or the first of another shape or no floats."""
+    """DataError naming the first few tensors that only one side has, or the first with another shape or no floats."""
     ends = f"is it a {kind} of the depth its config says?"
     for names, what in ((expected.keys() - theirs.keys(), "lacks"), (theirs.keys() - expected.keys(), "holds unknown")):
         if names:
@@ -169,14 +169,14 @@ def refuse_misfit(theirs: Mapping[str, Tensor], expected: Mapping[str, Tensor], 
 
 
 class Checkpoint(NamedTuple):
-    """What a folder of others holds, in our words: our config, and tensors under the names of our state dict."""
+    """What another model's folder holds, in our terms: our config, and tensors under the names of our state dict."""
 
     config: MosaicBertConfig
     tensors: dict[str, Tensor]
 
 
 def padded(config: MosaicBertConfig, plain: Mapping[str, Tensor]) -> Checkpoint:
-    """The plain form (our names) as our state dict has it; rows that round up the vocabulary are 0."""
+    """The plain form (our names) as our state dict; rows that round up the vocabulary are 0."""
     ours = dict(plain)
     for name in ours.keys() & {WORDS, DECODER_BIAS}:
         missing = config.padded_vocab_size - len(plain[name])

@@ -17,13 +17,13 @@ MAX_DEPTH = 4
 WRAPPERS = re.compile(r"^(?:module\.|_orig_mod\.)+|(?<=\.)_orig_mod\.")
 """Prefixes of DistributedDataParallel and torch.compile, which no architecture has of its own."""
 HELD = re.compile(r"^(?:module\.|_orig_mod\.|model\.)*model\.(?:module\.|_orig_mod\.|model\.)*")
-"""The same with `model.`, under which a script holds the encoder; other architectures have it of their own."""
+"""The same and `model.`, under which some scripts hold the encoder; other architectures use it themselves."""
 OF_BERT = ("bert.", "embeddings.", "encoder.layer.", "cls.", "pooler.", "classifier.")
-"""How the names of BERT and MosaicBERT begin, with and without a head."""
+"""Prefixes of the names of BERT and MosaicBERT, with and without a head."""
 
 
 def unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
-    """Tensors by their own names, whatever a script wrapped around them; DataError for what is no such table."""
+    """Tensors by their own names, whatever a script wrapped around them; DataError for anything else."""
     for _ in range(MAX_DEPTH):
         if _is_table(found):
             return _own_names(found, path)
@@ -45,7 +45,7 @@ def _is_table(found: Any) -> bool:
 
 
 def _is_whole(x: Any) -> bool:
-    """A tensor with a place of its own for every element: a pickle may show one number as a billion."""
+    """A tensor with its own memory for every element: a pickle may present one number as a billion."""
     return (
         isinstance(x, Tensor)
         and x.layout == torch.strided
