@@ -1,6 +1,6 @@
-"""What a loss is worth: entropies that need no network, printed beside the loss of one that does.
+"""Baselines of a loss: entropies that need no network, printed beside a network's loss.
 
-All are of the very items that the model is scored on, so that a model and its baseline see the same bases.
+All are computed on the very items that the model is scored on, so that a model and its baseline see the same bases.
 """
 
 import math
@@ -50,7 +50,7 @@ def markov_bits(codes: Tensor, hidden: Tensor, counts: np.ndarray) -> BitsPerBas
 
 @dataclass(frozen=True)
 class Baselines:
-    """Fixed for a run: what the evaluation rows are held against."""
+    """Fixed for a run: what the evaluation rows are compared with."""
 
     ln_vocabulary_nats: float
     """Loss of a uniform guess."""

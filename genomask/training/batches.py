@@ -23,7 +23,7 @@ from genomask.training import distributed
 from genomask.types import PackedBatch, TokenBases, TokenSequences
 
 Tokens = Callable[[], TokenSequences]
-"""Makes sequences of what was read."""
+"""Makes sequences from what was read."""
 AHEAD = 1
 """Steps between a curriculum's decision to switch and the first batch that follows it."""
 
@@ -35,7 +35,7 @@ class StepBatches:
     step: int
     microbatches: list[PackedBatch]
     unfilled: list[PackedBatch]
-    """The same without what fills them up to a fixed shape: what counts as work."""
+    """The same without filling up to a fixed shape: what counts as work."""
     masks: MaskAccount
     phase: Phase
 
@@ -52,29 +52,29 @@ class Batches:
     tokens_per_microbatch: int
     """At most; fewer where `shape` has fewer."""
     shape: BatchShape | None = None
-    """What every microbatch is filled up to for a compiled model; None: as long as it is."""
+    """What every microbatch is filled up to for a compiled model; None: not filled up."""
     workers: int = 1
-    """Threads that make batches ahead; what they make does not hang on their number."""
+    """Threads that make batches ahead; their number does not change the batches."""
     growth: Growth | None = None
-    """Of sequences that are shorter in the first steps, which have more of them; None: all steps have as many."""
+    """Sequences are shorter in the first steps, which have more of them; None: all steps have the same number."""
 
     def of(self, step: int, switched_at: int | None = None) -> StepBatches:
         """The microbatches of step number `step` (from 0) of a run whose curriculum switched before switched_at.
 
-        Of several processes each gets its own part of the step's sequences, masked as they always are.
+        With several processes, each gets its own part of the step's sequences, masked as always.
         """
         return self.made(step, self._read(step), switched_at)
 
     def stream(
         self, first_step: int, steps: int, switched_at: Callable[[], int | None]
     ) -> Generator[StepBatches, None, None]:
-        """Steps first_step .. steps - 1 in order, made ahead by threads: at most one each, beside the one that trains.
+        """Steps first_step .. steps - 1 in order, made ahead by threads: at most one each, besides the one in training.
 
-        What must be read in order is read by one more. switched_at() is asked before each step; what was made ahead
-        without knowing of a switch is made anew. An error in a thread is raised here, in place of its step. Closing the
-        generator ends the threads.
+        One more thread reads what must be read in order. switched_at() is called before each step; what was made ahead
+        without knowing of a switch is made again. An error in a thread is raised here, in place of its step. Closing
+        the generator ends the threads.
         """
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # or each thread would take every core
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # otherwise each thread would use every core
         read: deque[Future[Tokens]] = deque()
         ahead: deque[Future[StepBatches]] = deque()
         switched = switched_at()
@@ -102,7 +102,7 @@ class Batches:
         return self.made(step, read.result(), switched_at)
 
     def _part(self, step: int) -> tuple[int, int]:
-        """First and count of the sequences of a step that this process trains on."""
+        """First and count of a step's sequences that this process trains on."""
         if self.growth is not None:
             return distributed.part(*self.growth.sequences_of(step))
         return distributed.part(step * self.sequences_per_step, self.sequences_per_step)
@@ -118,7 +118,7 @@ class Batches:
         return self.growth.last.first if self.growth else 0
 
     def made(self, step: int, tokens: Tokens, switched_at: int | None) -> StepBatches:
-        """The same as `of`, of what was read for the step."""
+        """The same as `of`, from what was read for the step."""
         first, count = self._part(step)
         sequences = tokens()
         keys = make_keys(self.seed, step, np.arange(first, first + count))
@@ -138,7 +138,7 @@ class Masked(NamedTuple):
 
     input_ids: torch.Tensor  # (T,) corrupted
     labels: torch.Tensor  # (T,)
-    weights: torch.Tensor | None  # (T,) float32, what the strategy weighs each masked token by; None where all are 1
+    weights: torch.Tensor | None  # (T,) float32, the strategy's weight of each masked token; None if all are 1
     account: MaskAccount
 
 
@@ -153,9 +153,9 @@ def mask(
 
 
 def expected_part(how: Batches, count: int) -> Expected:
-    """What a process has of a step, from `count` sequences from the longest on.
+    """What a process is expected to have of a step, from `count` sequences from the longest step on.
 
-    Its tokens are three standard deviations above the mean; of the plan's strategies the one that masks most counts.
+    Its tokens are three standard deviations above the mean; of the plan's strategies, the one that masks most counts.
     """
     first = how.longest_sequences
     sequences = how.source.train(first, count)
@@ -175,7 +175,7 @@ def expected_part(how: Batches, count: int) -> Expected:
 def cut(
     sequences: TokenSequences, masked: Masked, tokens_per_microbatch: int, rows: slice = slice(None)
 ) -> list[PackedBatch]:
-    """Packed batches of whole sequences, in order, each within the token budget; of all, or of those in `rows`."""
+    """Packed batches of whole sequences, in order, each within the token budget; of all, or only of `rows`."""
     of_tokens = masked.weights, sequences.token_weights
     whole = to_batch(masked.input_ids, masked.labels, sequences.cu_seqlens, sequences.weights, *of_tokens)
     first = rows.start or 0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 SMALLEST_PROBABILITY = 1e-12
-"""Below it the logarithm of a base's probability falls no further."""
+"""The least probability of a base that enters a logarithm; smaller ones count as this."""
 
 
 class BitsPerBase(NamedTuple):
@@ -17,7 +17,7 @@ class BitsPerBase(NamedTuple):
 
     mean: float
     standard_error: float | None
-    """None of a single window: nothing tells how much another would differ."""
+    """None for a single window: how much another would differ is unknown."""
     n_bases: int
 
 
@@ -25,8 +25,8 @@ def base_probabilities(log_probs: Tensor, first_base: Tensor, hidden: Tensor) ->
     """(bases, 4) probability of A, C, G, T at each hidden base: the mean over the tokens that cover it.
 
     log_probs: (M, 4**k) over k-mers in ACGT lexicographic order; first_base: (M,) position of each token's first base
-    in the flat bases; hidden: (bases,) bool. Bases that are not hidden get 0. Each token's distribution is summed to
-    one over the base; adding the tokens' log-probabilities instead would count one hidden base k times.
+    in the flat bases; hidden: (bases,) bool. Bases that are not hidden get 0. Each token's distribution is
+    marginalised to the base; adding the tokens' log-probabilities instead would count one hidden base k times.
     """
     probs = log_probs.exp()
     k = (probs.shape[1].bit_length() - 1) // 2
@@ -46,8 +46,8 @@ def hidden_base_probabilities(
 ) -> Tensor:
     """(W, L, 4) probability of each base where `hidden` (W, L); logits (M, V) of the `masked` tokens (W, S).
 
-    The logits stand in the order of `masked`, row by row; start: (W, S) first base of each token. Other ids than those
-    of k-mers take no part.
+    The logits are in the order of `masked`, row by row; start: (W, S) first base of each token. Ids that are not k-mers
+    are left out.
     """
     log_probs = logits.float()[:, kmer_ids.to(logits.device)].log_softmax(-1)
     window = torch.arange(len(hidden))[:, None] * hidden.shape[1]
@@ -62,7 +62,7 @@ def bits_per_base(fractions: Tensor, hidden: Tensor) -> BitsPerBase:
 
 
 def clustered_mean(sums: Tensor, counts: Tensor) -> tuple[float, float | None]:
-    """Mean of all items and its standard error, None of one window; items grouped in windows: sums, counts are (W,).
+    """Mean of all items and its standard error, None for one window; items grouped in windows: sums, counts are (W,).
 
     Bases of one window are alike, so windows, not bases, are the independent units: the ratio estimator's variance.
     """

@@ -1,7 +1,7 @@
 """Checkpoints: weights and optimiser state as safetensors, written whole or not at all, read back with a check.
 
-step-N/ holds model.safetensors, optimizer.safetensors, state.json and checkpoint.sha256, the digests of the three; of
-a pretraining run also the model's config and tokenizer, by which it opens as any model does.
+step-N/ holds model.safetensors, optimizer.safetensors, state.json and checkpoint.sha256, the digests of the three; in
+a pretraining run also the model's config and tokenizer, so that it opens like any model.
 Dropout, windows and masks are pure functions of seed and step, so no random state needs saving.
 """
 
@@ -28,7 +28,7 @@ KEPT = 2
 """Checkpoints that stay on disk: the last, and the one before it in case the last is damaged. The best stays too."""
 
 CHECKPOINTS_AT_ONCE = KEPT + 2
-"""On disk while one is written, the best beside them."""
+"""Most on disk at once: those kept, the best and the one being written."""
 
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
 DIGESTS = "checkpoint.sha256"
@@ -53,7 +53,7 @@ class Snapshot(NamedTuple):
 
 
 def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, progress: CheckpointState) -> Snapshot:
-    """What a checkpoint of this moment holds; the tensors are those that are trained."""
+    """What a checkpoint of this moment holds; the tensors are the live ones, not copies."""
     return Snapshot(progress, _unshared(dict(model.state_dict())), _optimizer_tensors(model, optimizer))
 
 
@@ -64,7 +64,7 @@ def save_checkpoint(
     progress: CheckpointState,
     spared: Collection[int] = (),
 ) -> None:
-    """Write this moment by `write_checkpoint`, and wait for it."""
+    """Write a checkpoint of this moment by `write_checkpoint`, and wait for it."""
     write_checkpoint(folder, snapshot(model, optimizer, progress), spared)
 
 
@@ -74,11 +74,11 @@ def write_checkpoint(
     spared: Collection[int] = (),
     describe: Callable[[Path], None] = lambda _: None,
 ) -> None:
-    """Write folder/step-N and drop all but the newest KEPT and those of the steps `spared`; an OSError (no disk left)
-    leaves the older ones whole. Later ones could not be used, or the run would have begun from them: they go too.
+    """Write folder/step-N and drop all but the newest KEPT and those of the steps `spared`.
 
-    `describe` writes into the folder whatever else it takes to open the model. Raises TrainingError for an OSError, and
-    for weights or moments that are not finite, which are not written.
+    Later ones are dropped too: they were not usable, or the run would have begun from them. `describe` writes into the
+    folder whatever else is needed to open the model. Raises TrainingError for an OSError (no disk left), which leaves
+    the older ones whole, and for weights or moments that are not finite, which are not written.
     """
     progress, weights, moments = contents
     require_finite(weights | moments, progress.steps_done)
@@ -103,7 +103,7 @@ def write_checkpoint(
 
 
 def load_weights(folder: Path, step: int, model: nn.Module) -> None:
-    """The weights of folder/step-N into the model. Raises TrainingError where they are damaged or not there."""
+    """Load the weights of folder/step-N into the model. Raises TrainingError if they are damaged or missing."""
     path = folder / f"step-{step}"
     try:
         check_digests(path / DIGESTS)
@@ -116,22 +116,22 @@ def load_weights(folder: Path, step: int, model: nn.Module) -> None:
 
 
 def checkpoint_bytes(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """What one takes on disk, to a few kilobytes; the optimizer has done a step."""
+    """Bytes of one on disk, to a few kilobytes; the optimizer must have done a step."""
     tensors = [*_unshared(dict(model.state_dict())).values(), *_optimizer_tensors(model, optimizer).values()]
     return sum(x.numel() * x.element_size() for x in tensors)
 
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """(step, path) of the checkpoints in a folder, oldest first; whatever else lies there is none."""
+    """(step, path) of the checkpoints in a folder, oldest first; anything else there is ignored."""
     paths = [path for path in folder.glob("step-*") if re.fullmatch(r"step-(0|[1-9][0-9]{0,17})", path.name)]
     return sorted((int(path.name.removeprefix("step-")), path) for path in paths if path.is_dir())
 
 
 def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> CheckpointState:
-    """Load the newest whole checkpoint into model and optimiser; returns how far it is, the beginning for none.
+    """Load the newest whole checkpoint into model and optimiser; returns its progress, or the beginning for none.
 
-    One that is not what was written, is not finite, or belongs to another model is passed over for the one before it,
-    and that is logged. Raises TrainingError where checkpoints exist but none can be used.
+    One that is not what was written, is not finite, or belongs to another model is skipped for the one before it, and
+    this is logged. Raises TrainingError if checkpoints exist but none can be used.
     """
     if folder.exists() and not folder.is_dir():
         raise TrainingError(f"{folder} is no folder, so no checkpoints can be kept in it; move it away")
@@ -151,7 +151,7 @@ def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Op
 
 
 def _restore(path: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> CheckpointState:
-    """Everything is checked before anything is loaded; raises what `restore_checkpoint` expects."""
+    """Check everything before loading anything; raises what `restore_checkpoint` catches."""
     if (path / DIGESTS).exists():
         check_digests(path / DIGESTS)
     else:
@@ -171,7 +171,7 @@ def _restore(path: Path, step: int, model: nn.Module, optimizer: torch.optim.Opt
 
 
 def _check_weights(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
-    """Strict, but for the tied names that safetensors stores once."""
+    """Strict, except for the tied names that safetensors stores once."""
     if weights.keys() != wanted.keys():
         raise ValueError(f"it holds other tensors: {sorted(weights.keys() ^ wanted.keys())[:3]}")
     for name, tensor in wanted.items():
@@ -179,7 +179,7 @@ def _check_weights(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> Non
 
 
 def _check_moments(moments: dict[str, Tensor], parameters: dict[str, nn.Parameter], n_moments: int | None) -> None:
-    """Every tensor belongs to a parameter and is shaped as it, or is a step count; and none is missing."""
+    """Every tensor must belong to a parameter and have its shape, or be a step count; none may be missing."""
     for name, value in moments.items():
         parameter, _, key = name.rpartition("/")
         if parameter not in parameters:

@@ -1,4 +1,4 @@
-"""How far a run is, and state.json of a checkpoint, which says so: strict, since a number that is believed is used."""
+"""How far a run is, and a checkpoint's state.json, which records it: read strictly, since its numbers are used."""
 
 import math
 from typing import Any, NamedTuple
@@ -12,9 +12,9 @@ class WindowSums(NamedTuple):
     masks: MaskAccount = MaskAccount(0, 0, 0, 0, 0)
     loss: float = 0.0  # nats, over the masked tokens
     seconds: float = 0.0
-    waited: float = 0.0  # seconds of these, for data
+    waited: float = 0.0  # of these seconds, for data
     gradient_norm: float = 0.0  # over the steps
-    steps: int = 0  # skipped ones left out, as in all sums but those of seconds
+    steps: int = 0  # without skipped ones, as in all sums but those of seconds
     flops: int = 0  # of the products executed, forward and backward
     skipped: int = 0  # steps whose loss or gradient was not finite
 
@@ -27,7 +27,7 @@ class Best(NamedTuple):
 
 
 class CheckpointState(NamedTuple):
-    """How far a run is: with weights and moments all that it needs to go on."""
+    """How far a run is: with weights and moments, all that it needs to go on."""
 
     steps_done: int = 0
     tokens: int = 0
@@ -54,7 +54,7 @@ def to_state(progress: CheckpointState, n_moments: int) -> dict[str, Any]:
 def from_state(state: Any) -> tuple[CheckpointState, int | None]:
     """The progress, and how many tensors the optimizer has (None: unknown, written by an earlier version).
 
-    Raises ValueError for what `to_state` never gives.
+    Raises ValueError for what `to_state` never writes.
     """
     try:
         window = state.get("window")
@@ -65,7 +65,7 @@ def from_state(state: Any) -> tuple[CheckpointState, int | None]:
                 masks,
                 loss=_number(window["loss"]),
                 seconds=_number(window["seconds"]),
-                waited=_number(window.get("waited", 0)),  # an earlier version's holds no more
+                waited=_number(window.get("waited", 0)),  # earlier versions wrote no more
                 gradient_norm=_number(window.get("gradient_norm", 0)),
                 steps=_count(window.get("steps", 0)),
                 flops=_count(window.get("flops", 0)),

@@ -1,4 +1,4 @@
-"""Whether a run's model is compiled: setting, device and backend in, a module of the same call and weights out."""
+"""Whether a run's model is compiled: setting, device and backend in, a module with the same call and weights out."""
 
 import shutil
 
@@ -8,7 +8,7 @@ from torch import nn
 from genomask.errors import SettingsError
 
 FIXED_SHAPE_BACKENDS = ("flash", "flex")
-"""Those that never ask the host for a length; only with them can a graph be whole and serve every batch."""
+"""Those that never ask the host for a length; only with them can one whole graph serve every batch."""
 
 CPU_COMPILERS = ("c++", "g++", "clang++", "cl")
 
@@ -16,9 +16,9 @@ CPU_COMPILERS = ("c++", "g++", "clang++", "cl")
 def choose_compile(name: str, device: torch.device, backend: str, *, unpadding: bool = True) -> bool:
     """Turn 'auto' into True or False: on for CUDA, off for the CPU, where it gains little and needs a C++ compiler.
 
-    Without `unpadding` it is off for CUDA too: each of the empty sequences that fill a batch up would be a row.
+    Without `unpadding` it is off for CUDA too: each of the empty sequences that fill up a batch would be a row.
 
-    Raises SettingsError where it is asked for and cannot be.
+    Raises SettingsError if it is asked for and impossible.
     """
     if name != "on":
         return name == "auto" and device.type == "cuda" and backend in FIXED_SHAPE_BACKENDS and unpadding
@@ -43,9 +43,9 @@ def choose_compile(name: str, device: torch.device, backend: str, *, unpadding: 
 def compile_model(model: nn.Module, device: torch.device) -> nn.Module:
     """`model` compiled at its first call, with the same weights.
 
-    On CUDA one whole graph for batches of one fixed shape: another shape would be compiled anew. CUDA graphs are left
-    out: a batch keeps the GPU busy for a tenth of a second, and launching its kernels takes a few milliseconds.
-    On the CPU attention stays as it is and the lengths are free.
+    On CUDA, one whole graph for batches of one fixed shape: another shape would be compiled again. CUDA graphs are not
+    used: a batch keeps the GPU busy for a tenth of a second, and launching its kernels takes a few milliseconds.
+    On the CPU, attention stays uncompiled and lengths may vary.
     """
     whole = device.type == "cuda"
     compiled = torch.compile(model, fullgraph=whole, dynamic=not whole)

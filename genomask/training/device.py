@@ -1,4 +1,4 @@
-"""Where a run computes and what its hardware can do; the device is chosen once and said."""
+"""Where a run computes and what its hardware can do; the device is chosen once and logged."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -28,14 +28,14 @@ def choose_device(name: str) -> torch.device:
 
 
 def computes_in_bf16(device: torch.device) -> bool:
-    """Does the hardware multiply in bf16 faster than in fp32? On CPUs without such units bf16 is emulated and slow."""
+    """Does the hardware multiply in bf16 faster than in fp32? On CPUs without bf16 units it is emulated and slow."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(hardware.multiplies_in_bf16())
 
 
 def scoring_precision(device: torch.device) -> str:
-    """What a finished model is measured in: fp32 on every CPU, so that no score hangs on its units."""
+    """What a finished model is measured in: fp32 on every CPU, so that no score depends on its units."""
     return "bf16" if device.type == "cuda" and computes_in_bf16(device) else "fp32"
 
 

@@ -1,8 +1,8 @@
-"""Several processes that train one model, as torchrun starts them: the one file that knows ranks.
+"""Several processes that train one model, started by torchrun: the one file that knows ranks.
 
-Without torchrun every function here is that of a single process and costs nothing; torch is imported where there are
-several. What they tell each other goes over gloo, on the host; gradients over nccl on GPUs and gloo on CPUs. Waiting,
-and who says what went wrong, goes through torchrun's store, which outlives every one of them.
+Without torchrun every function here is that of a single process and costs nothing; torch is imported only for several.
+Their messages go over gloo, on the host; gradients over nccl on GPUs and gloo on CPUs. Waiting, and the choice of who
+reports an error, go through torchrun's store, which outlives all of them.
 
 Letters: N processes.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.05
 WORD_SECONDS = 2.0
-"""How long a process that lost another one waits for that one's own word."""
+"""How long a process that lost another waits for that one's own report."""
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class World(NamedTuple):
 
 _world = World()
 _waits = itertools.count()
-"""Numbers what the processes wait for: they all pass the same places in the same order."""
+"""Numbers the waits: all processes pass the same places in the same order."""
 
 
 def rank() -> int:
@@ -57,12 +57,12 @@ def size() -> int:
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes and speaks."""
+    """Whether this process is the one that writes and logs."""
     return _world.rank == 0
 
 
 def refuse_several(verb: str) -> None:
-    """Raises SettingsError where a launcher started several processes of a verb that each would run in full."""
+    """Raises SettingsError if a launcher started several processes of a verb, each of which would run in full."""
     if _asked_size() > 1:
         raise SettingsError(
             f"{verb} runs as one process, or starts its own; start it without torchrun, or unset WORLD_SIZE."
@@ -71,9 +71,9 @@ def refuse_several(verb: str) -> None:
 
 @contextmanager
 def session() -> Iterator[None]:
-    """Be one of torchrun's processes within the block. A fault of one ends all: one of them says why, in its words.
+    """Be one of torchrun's processes within the block. An error in one ends all; one of them reports its own.
 
-    The others leave without a word and with the same exit code.
+    The others exit silently and with the same exit code.
     """
     if _asked_size() == 1:
         yield
@@ -82,7 +82,7 @@ def session() -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, once one has ended: it is late
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, after one has ended: it comes late
             raise _last_word(error) from error
     import torch.distributed as dist
 
@@ -91,7 +91,7 @@ def session() -> Iterator[None]:
 
 @contextmanager
 def being(world: World) -> Iterator[None]:
-    """Within the block this process is that one; whoever joined it talks to the others."""
+    """Within the block this process is that one; it can talk to the others only if it joined them."""
     global _world
     before, _world = _world, world
     try:
@@ -101,7 +101,7 @@ def being(world: World) -> Iterator[None]:
 
 
 def from_main(make: Callable[[], T]) -> T:
-    """What the main process makes there, something that JSON can hold, in every process."""
+    """What `make` returns in the main process, something that JSON can hold, in every process."""
     if size() == 1:
         return make()
     key = f"made/{next(_waits)}"
@@ -115,7 +115,7 @@ def from_main(make: Callable[[], T]) -> T:
 
 
 def require_same(what: str, value: str | int) -> None:
-    """Go on when every process has this value; raises SettingsError in one whose value is not the main one's."""
+    """Go on when every process has this value; raises SettingsError in one whose value differs from the main one's."""
     if (main := from_main(lambda: value)) != value:
         raise SettingsError(
             f"process {rank()} on {os.uname().nodename} has another {what} than process 0 ({value} and {main}); give "
@@ -125,7 +125,7 @@ def require_same(what: str, value: str | int) -> None:
 
 
 def wait_for_all() -> None:
-    """Go on when every process has come here, however long that takes."""
+    """Go on when every process has arrived here, however long that takes."""
     if size() == 1:
         return
     key = f"came/{next(_waits)}"
@@ -176,7 +176,7 @@ def require_gpu() -> None:
 
 
 def sums(values: Sequence[float]) -> list[float]:
-    """The sum of each value over all processes; of one process, the values."""
+    """The sum of each value over all processes; for one process, the values."""
     if size() == 1:
         return list(values)
     import torch
@@ -216,7 +216,7 @@ def replicate(network: "nn.Module", device: "torch.device") -> "nn.Module":
 
 
 def averaging(network: "nn.Module", now: bool) -> AbstractContextManager[None]:
-    """Within it gradients are averaged only where `now` says so: once a step, with its last microbatch."""
+    """Within it, gradients are averaged only if `now`: once a step, with its last microbatch."""
     return nullcontext() if now or size() == 1 else network.no_sync()  # type: ignore[operator]
 
 
@@ -248,7 +248,7 @@ def _join() -> World:
     backend = "cpu:gloo,cuda:nccl" if has_gpus else "gloo"
     dist.init_process_group(backend, store=dist.PrefixStore("group", store), rank=number, world_size=count)
     if number > 0:
-        logging.getLogger("genomask").setLevel(logging.ERROR)  # the main process says it for all
+        logging.getLogger("genomask").setLevel(logging.ERROR)  # the main process logs for all
     return World(number, count, local_rank, dist.PrefixStore("genomask", store))
 
 
@@ -258,7 +258,7 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def _wait_until(is_so: Callable[[], bool]) -> None:
-    """Ask again and again; leaves with the others where one of them has given up."""
+    """Poll until it is so; exits with the others if one of them has given up."""
     while not is_so():
         if _world.store.check(["ended"]):
             raise SystemExit(_code_of_all())
@@ -266,10 +266,10 @@ def _wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def _last_word(error: BaseException) -> BaseException:
-    """The error, in the one process that is to say it, and in the others an exit with that one's code."""
+    """The error, in the one process that reports it; in the others, an exit with that one's code."""
     is_lost = _is_lost(error)
     deadline = time.monotonic() + (WORD_SECONDS if is_lost else 0.0)
-    with suppress(RuntimeError):  # the store is gone too: then each speaks for itself
+    with suppress(RuntimeError):  # the store is gone too: then each reports its own
         while time.monotonic() < deadline and not _world.store.check(["ended"]):
             time.sleep(POLL_SECONDS)
         if _world.store.add("claims", 1) > 1:
@@ -284,7 +284,7 @@ def _last_word(error: BaseException) -> BaseException:
 
 
 def _code_of_all() -> int:
-    """The exit code of the process that speaks."""
+    """The exit code of the process that reports."""
     with suppress(RuntimeError):
         while not _world.store.check(["ended"]):
             time.sleep(POLL_SECONDS)
@@ -293,13 +293,13 @@ def _code_of_all() -> int:
 
 
 def _is_lost(error: BaseException) -> bool:
-    """Whether a collective says that its other end is gone."""
+    """Whether a collective reports that its other end is gone."""
     words = ("gloo", "nccl", "connection closed", "connection reset", "broken pipe")
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
 
 
 def _exit_code(error: BaseException) -> int:
-    """What the command line will end with."""
+    """The exit code that the command line will end with."""
     if isinstance(error, Stopped):
         return 128 + error.signal_number
     if isinstance(error, SystemExit) and isinstance(error.code, int):

@@ -1,7 +1,7 @@
 """What a run was made with, so that a figure can be traced to its machine and versions.
 
-environment.json is of the run's first start and stays as it is; each later start adds a line to resumed.jsonl: the
-step it went on from, and its environment.
+environment.json is of the run's first start and never changes; each later start adds a line to resumed.jsonl: the step
+it resumed from, and its environment.
 """
 
 import json
@@ -26,7 +26,7 @@ from genomask.training.records import read_record, write_record
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "datasets", "numpy", "numba", "scikit-learn", "scipy")
 
 SHAPING = ("genomask", "device", "precision", "attention_backend", "compiled", "processes", "threads", *PACKAGES)
-"""What may change a figure, if only in its last digits: a resumed run says where it differs."""
+"""What may change a figure, if only in its last digits: a resumed run logs where it differs."""
 
 FIRST, LATER = "environment.json", "resumed.jsonl"
 
@@ -54,7 +54,7 @@ def describe_environment(device: torch.device, precision: str, backend: str, com
 
 
 def device_name(device: torch.device) -> str:
-    """What a person calls it: a GPU by its model."""
+    """A readable name: a GPU's model, or 'cpu'."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
@@ -70,9 +70,9 @@ def package_versions() -> dict[str, str]:
 
 
 def keep_environment(out: Path, now: dict[str, Any], steps_done: int) -> None:
-    """Note `now` as the environment of the run's first start or, where steps were done before, as that of a later one.
+    """Record `now` as the environment of the run's first start or, if steps were done before, of a later one.
 
-    Says what differs from the first. Raises SettingsError where that is the precision: half a run in each is neither.
+    Logs what differs from the first. Raises SettingsError if that is the precision: half a run in each is neither.
     """
     if steps_done == 0 or not (out / FIRST).exists():
         if steps_done:
@@ -92,14 +92,14 @@ def keep_environment(out: Path, now: dict[str, Any], steps_done: int) -> None:
 
 
 def differences(first: dict[str, Any], now: dict[str, Any]) -> str:
-    """What may change a figure and is not the same, as 'torch 2.12.0, now 2.13.0; threads 2, now 1'."""
+    """What may change a figure and is not the same, such as 'torch 2.12.0, now 2.13.0; threads 2, now 1'."""
     before, after = (_flat(environment) for environment in (first, now))
     changed = [name for name in SHAPING if before.get(name) != after.get(name)]
     return "; ".join(f"{name} {before.get(name, 'not noted')}, now {after.get(name, 'not noted')}" for name in changed)
 
 
 def first_precision(out: Path) -> str | None:
-    """What a run computes in since its first start; None before that. Raises DataError for what is no precision."""
+    """The precision a run began in; None before its first start. Raises DataError for what is no precision."""
     first = read_record(out / FIRST) if (out / FIRST).exists() else {}
     if (noted := first.get("precision")) not in (None, "fp32", "bf16"):
         raise DataError(f"{out / FIRST}: precision is {noted!r}, neither fp32 nor bf16; bring it back from a copy.")
@@ -107,9 +107,9 @@ def first_precision(out: Path) -> str | None:
 
 
 def first_microbatch(out: Path, device: str) -> int | None:
-    """Tokens of a microbatch since a run's first start; None before that, and on another device or number of processes.
+    """Tokens of a microbatch when a run began; None before that, and on another device or number of processes.
 
-    Of versions that did not note them: None.
+    Also None for versions that did not record them.
     """
     first = read_record(out / FIRST) if (out / FIRST).exists() else {}
     is_such = (first.get("device"), first.get("processes")) == (device, distributed.size())
@@ -118,5 +118,5 @@ def first_microbatch(out: Path, device: str) -> int | None:
 
 def _flat(environment: dict[str, Any]) -> dict[str, Any]:
     packages = environment.get("packages")
-    before = {"processes": 1}  # of versions that knew no other number
+    before = {"processes": 1}  # for versions that knew no other number
     return before | environment | (packages if isinstance(packages, dict) else {})

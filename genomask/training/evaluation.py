@@ -24,14 +24,14 @@ from genomask.training.step import loss_sum
 from genomask.types import IGNORE, PackedBatch, TokenBases, TokenSequences
 
 EVALUATION_STEP = -1
-"""The step that enters the keys of evaluation masks, so that they differ from every training step's."""
+"""The step in the keys of evaluation masks, so that they differ from every training step's."""
 
 WINDOWS_AT_ONCE = 16
 """Windows scored together, about a small microbatch; bounds the (M, 4**k) distributions held at once."""
 
 
 class Part(NamedTuple):
-    """Which windows, and the masked batches of which."""
+    """Some of the windows, and their masked batches."""
 
     windows: slice
     token_batches: slice
@@ -42,16 +42,16 @@ class Evaluation:
     """Everything that is scored, fixed for the run."""
 
     token_batches: list[PackedBatch]
-    hidden: dict[str, Tensor]  # (W, L) bool for each pass; empty where ids are no k-mers
-    codes: Tensor  # (W, L) uint8 true bases; (0, 0) where ids are no k-mers
-    repeats: Tensor  # (W, L) bool, soft-masked bases; (0, 0) where ids are no k-mers
-    input_ids: Tensor  # (W, tokens with specials) int64; (0, 0) where ids are no k-mers
+    hidden: dict[str, Tensor]  # (W, L) bool for each pass; empty if ids are not k-mers
+    codes: Tensor  # (W, L) uint8 true bases; (0, 0) if ids are not k-mers
+    repeats: Tensor  # (W, L) bool, soft-masked bases; (0, 0) if ids are not k-mers
+    input_ids: Tensor  # (W, tokens with specials) int64; (0, 0) if ids are not k-mers
     tokens: TokenBases
     baselines: Baselines
-    genomes: dict[str, Part]  # by name; empty where there is one
+    genomes: dict[str, Part]  # by name; empty if there is only one
 
     def only(self, part: Part) -> "Evaluation":
-        """What is scored of a part, as if it were all."""
+        """The same for one part alone."""
         rows = part.windows
         return replace(
             self,
@@ -65,7 +65,7 @@ class Evaluation:
 
 
 def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndarray | None) -> Evaluation:
-    """Mask the held-out sequences once by `strategy`, with keys of the seed alone, and take the baselines' measure.
+    """Mask the held-out sequences once by `strategy`, with keys of the seed alone, and compute the baselines.
 
     six_mer_counts: (4**6,) of the training part, for the Markov floor; None for text.
     """
@@ -112,8 +112,8 @@ def prepare_evaluation(how: Batches, strategy: Strategy, six_mer_counts: np.ndar
 def _cut_by_genome(
     how: Batches, sequences: TokenSequences, masked: Masked, genomes: Mapping[str, slice]
 ) -> tuple[list[PackedBatch], dict[str, Part]]:
-    """The masked sequences, those of each of several genomes by themselves, and where these stand."""
-    # validation windows may be longer than any of training
+    """Batches of the masked sequences, each of several genomes apart, and where each genome's are."""
+    # validation windows may be longer than any in training
     budget = max(how.tokens_per_microbatch, int(sequences.lengths.max()))
     batches: list[PackedBatch] = []
     found = {}
@@ -126,9 +126,9 @@ def _cut_by_genome(
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, evaluation: Evaluation, device: torch.device, precision: str) -> dict[str, float]:
-    """The evaluation row of metrics.jsonl; the model is left in the mode it came in.
+    """The evaluation row of metrics.jsonl; the model keeps its mode.
 
-    Several processes score a part each, and all get the row that one alone would: all of them decide by it.
+    Several processes score a part each, and all get the row that one alone would, because all decide by it.
     """
     was_training = model.training
     model.eval()
@@ -144,7 +144,7 @@ def evaluate(model: nn.Module, evaluation: Evaluation, device: torch.device, pre
 
 
 def _row(evaluation: Evaluation, losses: Tensor, fractions: dict[str, Tensor]) -> dict[str, float]:
-    """Token loss and bits of all that is scored, from the (batches,) sums of losses and the passes' (W, L)."""
+    """Token loss and bits of all that is scored, from the losses' sums (batches,) and the passes' fractions (W, L)."""
     n_masked = sum(len(batch.masked_index) for batch in evaluation.token_batches)
     row: dict[str, float] = {"eval_loss_nats_per_masked_token": sum(losses.tolist()) / max(1, n_masked)}
     scores = {item: _scores(evaluation, item, of_pass) for item, of_pass in fractions.items()}
@@ -160,7 +160,7 @@ def _row(evaluation: Evaluation, losses: Tensor, fractions: dict[str, Tensor]) -
 
 
 def _with_error(name: str, value: float, score: BitsPerBase) -> dict[str, float]:
-    """The value by its name and, where there is one, the standard error of the score that it is or came from."""
+    """The value by its name and, if there is one, the standard error of the score that it is or comes from."""
     return {name: value} | ({} if score.standard_error is None else {f"{name}_standard_error": score.standard_error})
 
 
@@ -185,7 +185,7 @@ def _pass(model: nn.Module, evaluation: Evaluation, item: str, device: torch.dev
 
 
 def _scores(evaluation: Evaluation, item: str, fractions: Tensor) -> tuple[BitsPerBase, BitsPerBase]:
-    """Bits of the model, and bits of the model less those of order 0, base by base."""
+    """Bits of the model, and bits of the model minus those of order 0, base by base."""
     hidden = evaluation.hidden[item]
     order_0 = order_0_fractions(evaluation.codes, hidden)
     return bits_per_base(fractions, hidden), bits_per_base(fractions / order_0, hidden)
@@ -194,7 +194,7 @@ def _scores(evaluation: Evaluation, item: str, fractions: Tensor) -> tuple[BitsP
 def _repeats_apart(evaluation: Evaluation, fractions: dict[str, Tensor]) -> dict[str, float]:
     """The bits of hidden bases in soft-masked repeats, and of the rest, for each pass and their mean.
 
-    A part in which a pass hides nothing has no score; nor is there any where nothing is soft-masked.
+    A part in which a pass hides nothing has no score; if nothing is soft-masked, neither part has one.
     """
     row: dict[str, float] = {}
     parts = {"repeats": evaluation.repeats, "rest": ~evaluation.repeats} if evaluation.repeats.any() else {}

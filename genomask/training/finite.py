@@ -1,4 +1,4 @@
-"""Numbers that are not finite stop a run before they are believed: never a model, never a good checkpoint."""
+"""Numbers that are not finite stop a run before they reach a model or a good checkpoint."""
 
 import logging
 import math
@@ -15,17 +15,17 @@ ADVICE = (
     "--learning-rate) or, where this was in bf16, with --set training.precision=fp32; what was saved before that step "
     "stays as it is"
 )
-"""A run goes on with its own settings alone, so --resume would only meet the same step again."""
+"""A run resumes only with its own settings, so --resume would meet the same step again."""
 
 
 MOST_SKIPPED = 10
-"""Steps in a row whose loss or gradient is not finite, after which the run stops."""
+"""The run stops after this many steps in a row whose loss or gradient is not finite."""
 
 log = logging.getLogger(__name__)
 
 
 class StepResult(NamedTuple):
-    """What one step came to, of all processes."""
+    """The result of one step, over all processes."""
 
     loss: float  # nats per masked token, weighted as the batch says
     gradient_norm: float  # before clipping
@@ -39,7 +39,7 @@ class StepResult(NamedTuple):
 def count_skipped(result: StepResult, step: int, before: int) -> int:
     """Steps in a row that were skipped, this one included; `before`: without it.
 
-    Raises TrainingError where they are MOST_SKIPPED.
+    Raises TrainingError when they reach MOST_SKIPPED.
     """
     if result.is_finite:
         return 0

@@ -19,10 +19,10 @@ class LogWindow:
         sums: WindowSums = WindowSums(),  # noqa: B008 - frozen
         matmul_peak: float | None = None,
     ) -> None:
-        """`matmul_peak`: FLOP/s of all devices at most; None where it is not known."""
+        """`matmul_peak`: peak FLOP/s of all devices; None if it is not known."""
         self.tokens = tokens
         self.sums = sums
-        """Of a resumed run: those of its checkpoint, so that the next row covers all its steps."""
+        """In a resumed run those of its checkpoint, so that the next row covers all its steps."""
         self._shows_phase, self._matmul_peak = shows_phase, matmul_peak
         self.restart_clock()
 
@@ -51,9 +51,9 @@ class LogWindow:
         self.sums = self.sums._replace(waited=self.sums.waited + time.perf_counter() - self._since)
 
     def close(self, step: int, rate: float, peak_memory: int) -> dict[str, Any]:
-        """The row of metrics.jsonl, and start anew; peak_memory in bytes.
+        """Return the row of metrics.jsonl and start the next; peak_memory in bytes.
 
-        It has no loss without a step that counts and a token that is masked there.
+        Without a masked token in a step that counts, it has no loss.
         """
         sums, masks = self.sums, self.sums.masks
         row: dict[str, Any] = {"step": step, "tokens": self.tokens}

@@ -66,17 +66,17 @@ class Run:
     card: Callable[[], str]
     """Makes the README of the trained model."""
     origin: str = ""
-    """Of which model the weights are that it began with; "" for random ones."""
+    """The model whose weights it began with; "" for random ones."""
     track: str = ""
-    """Which tracker hears of each logged row, too; "" for none."""
+    """The tracker that also gets each logged row; "" for none."""
 
 
 def train(run: Run) -> None:
     """Train to the last step, from the newest checkpoint in `run.out` if there is one, and write `run.out/model`.
 
-    Raises Stopped after saving a checkpoint when asked to stop, TrainingError where a score or weight is not finite, or
-    the loss again and again, or a checkpoint cannot be written; checkpoints already on disk stay whole. Several
-    processes train together, and stop after the same step, whichever of them is asked to; the main one alone writes.
+    Raises Stopped after saving a checkpoint when asked to stop, TrainingError if a score or weight is not finite, if
+    the loss repeatedly is not, or if a checkpoint cannot be written; checkpoints already on disk stay whole.
+    Several processes train together and stop after the same step, whichever is asked to; only the main one writes.
     """
     with tracking(run.track, run.out) as tracker:
         _train(run, start(run, tracker))
@@ -102,7 +102,7 @@ class State:
     skipped: int
     """Steps in a row, up to the last, whose loss or gradient was not finite."""
     is_settled: bool = field(default_factory=lambda: distributed.size() == 1)
-    """Whether gradients lie where they will always lie."""
+    """Whether gradients have the memory layout that they will keep."""
 
     @property
     def progress(self) -> CheckpointState:
@@ -112,7 +112,7 @@ class State:
 
 
 def _train(run: Run, state: State) -> None:
-    """All steps that are left."""
+    """Run all steps that are left."""
     steps = run.training.steps
     writer = CheckpointWriter(run.out / "checkpoints", partial(describe_model, run))
     ahead = run.batches.stream(state.done, steps, lambda: state.switched_at)
@@ -136,20 +136,20 @@ def _train(run: Run, state: State) -> None:
                 save(run, state, writer)
             if asked and not last:
                 writer.wait()
-                distributed.wait_for_all()  # torchrun ends all that are left soon after the first
+                distributed.wait_for_all()  # torchrun ends the others soon after the first
                 raise Stopped(asked, f"stopped after step {state.done}; go on with --resume")
             state.window.restart_clock()
 
 
 def save(run: Run, state: State, writer: CheckpointWriter) -> None:
-    """A checkpoint, by the main process; the others go on to where they need it."""
+    """Save a checkpoint, in the main process; the others go on to where they need it."""
     if distributed.is_main():
         spared = (state.best.step,) if state.best else ()
         writer.save(run.model, state.optimizer, state.progress, spared, first=state.metrics.sync)
 
 
 def start(run: Run, tracker: Tracking) -> State:
-    """Choose the device, load the newest checkpoint, write what describes the run; the tracker hears its rows."""
+    """Choose the device, load the newest checkpoint, write what describes the run; the tracker gets its rows."""
     device = choose_device(run.training.device)
     model = run.model.train()
     model.to(device)
@@ -210,7 +210,7 @@ def one_step(run: Run, state: State, batch: StepBatches) -> None:
 
 
 def consider_switch(run: Run, state: State, scores: dict[str, float]) -> None:
-    """Let a curriculum that waits see the score under the fixed masks, and note the step at which it switches."""
+    """Show the score under the fixed masks to a curriculum that waits, and record the step at which it switches."""
     plan = run.batches.plan
     if not plan.patience or state.switched_at is not None:
         return
@@ -248,7 +248,7 @@ def save_model(run: Run) -> None:
 
 
 def describe_model(run: Run, folder: Path) -> None:
-    """What a folder with the weights needs to be opened: config and tokenizer."""
+    """Write what a folder with the weights needs to be opened: config and tokenizer."""
     run.model.config.architectures = [type(run.model).__name__]
     run.model.config.save_pretrained(folder)
     run.tokenizer.save_pretrained(folder)

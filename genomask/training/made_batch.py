@@ -1,4 +1,4 @@
-"""A batch that nobody reads, for trials of speed and memory: sequences of the greatest length, evenly masked."""
+"""A synthetic batch, for trials of speed and memory: sequences of the greatest length, evenly masked."""
 
 import torch
 
@@ -6,7 +6,7 @@ from genomask.types import IGNORE, PackedBatch
 
 
 def made_batch(vocab_size: int, tokens: int, longest: int, masked: int) -> PackedBatch:
-    """As many tokens, in sequences of `longest` of which the last may be shorter, with that many of them masked."""
+    """`tokens` tokens in sequences of `longest`, of which the last may be shorter, with `masked` of them masked."""
     ids = torch.arange(tokens) % vocab_size
     places = torch.arange(masked) * tokens // masked
     labels = torch.full_like(ids, IGNORE).index_copy(0, places, ids[places])

@@ -14,7 +14,7 @@ OF_THE_MOMENT = (
     *("tokens_per_second", "masked_tokens_per_second", "matmul_flops_per_second", "model_flops_utilization"),
     *("data_wait_fraction", "peak_memory_bytes"),
 )
-"""What is another number each time, on the same machine too."""
+"""Numbers that differ each time, even on the same machine."""
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class MetricsLog:
         writes: bool = True,
         tell: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
-        """`writes`: False in processes of a run that leave writing to another one; `tell` hears each row written."""
+        """`writes`: False in processes of a run that leave writing to another one; `tell` gets each row written."""
         self.path, self._writes, self._tell = path, writes, tell
         if not writes:
             return
@@ -38,7 +38,7 @@ class MetricsLog:
         atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def write(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Append one row and give it back; closed at once, so that a killed run keeps its history."""
+        """Append one row and return it; the file is closed at once, so that a killed run keeps its history."""
         if self._writes:
             with naming(self.path), self.path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -46,13 +46,13 @@ class MetricsLog:
         return row
 
     def sync(self) -> None:
-        """Bring what was written to the disk: rows before a checkpoint are never younger than it."""
+        """Force what was written to disk: rows before a checkpoint must not get there after it."""
         with naming(self.path), self.path.open("a") as file:
             os.fsync(file.fileno())
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics.jsonl; a line that is none, as a crash may leave it, is left out and named in the log."""
+    """The rows of a metrics.jsonl; a damaged line, as a crash may leave it, is left out and logged."""
     rows, damaged = parse_metrics(path)
     if damaged:
         lines = ", ".join(map(str, damaged))
@@ -61,14 +61,14 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def parse_metrics(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
-    """The rows, and the numbers of the lines that are none (the last one may still be in the writing)."""
+    """The rows, and the numbers of the lines that are not rows (the last may be only half written)."""
     lines = path.read_bytes().split(b"\n") if path.exists() else []
     read = [(number, _row(line)) for number, line in enumerate(lines, start=1) if line]
     return [row for _, row in read if row is not None], [number for number, row in read if row is None]
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    """The line as a row: numbers by name, a whole one for the step; None for anything else."""
+    """The line as a row: numbers by name, with a whole one for the step; None for anything else."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

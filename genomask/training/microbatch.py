@@ -1,6 +1,6 @@
-"""How many tokens pass through the encoder at once where a recipe leaves it open: a model and a device in, tokens out.
+"""How many tokens pass through the encoder at once if a recipe leaves it open: a model and a device in, tokens out.
 
-On a GPU the largest of a few sizes at which one microbatch can be trained on, which is tried before the first step.
+On a GPU, the largest of a few sizes at which one microbatch can be trained on, tried before the first step.
 """
 
 import logging
@@ -24,18 +24,18 @@ ON_CPU = 16_384
 MOST = 131_072
 """No recipe takes more; with more tokens at once a fuller step is cut less evenly."""
 SPARE_FRACTION = 0.1
-"""Of a GPU's memory, left to what is cut up between tensors and to the libraries that reduce gradients."""
+"""Fraction of a GPU's memory left for fragmentation and for the libraries that reduce gradients."""
 MOMENT_BYTES = 8
-"""AdamW's, of each parameter; they are made after the first step."""
+"""AdamW's moments of one parameter; they are made after the first step."""
 
 log = logging.getLogger(__name__)
 
 
 def tokens_at_once(how: Batches, trial: "Trial", out: Path) -> int:
-    """Tokens of a microbatch, the same in all processes, where `how` leaves them open.
+    """Tokens of a microbatch, the same in all processes, if `how` leaves them open.
 
-    A run in `out` that goes on, on such a device and with as many processes, keeps what it began with. Raises
-    SettingsError where not even one sequence fits.
+    A run resumed in `out`, on the same kind of device and with as many processes, keeps what it began with. Raises
+    SettingsError if not even one sequence fits.
     """
     device = trial.device
     if device.type == "cpu":
@@ -46,31 +46,31 @@ def tokens_at_once(how: Batches, trial: "Trial", out: Path) -> int:
     of_step = -(-how.sequences_per_step // distributed.size()) * trial.longest
     memory = torch.cuda.get_device_properties(device).total_memory
     found = agreed(trial.largest(min(MOST, of_step), int(SPARE_FRACTION * memory)))
-    torch.cuda.reset_peak_memory_stats(device)  # the trial's is not the run's
+    torch.cuda.reset_peak_memory_stats(device)  # the trial's peak is not the run's
     log.info("microbatches of up to %s tokens, as was tried on %s", f"{found:,}", device_name(device))
     return found
 
 
 def agreed(here: int) -> int:
-    """The smallest of all processes' sizes: cut alike, none of them waits for another."""
+    """The smallest of all processes' sizes: if all cut alike, none waits for another."""
     return -distributed.largest(-here)
 
 
 class Trial(NamedTuple):
-    """What is tried: training on one microbatch. A compiled model, which keeps less, is tried before it is compiled."""
+    """A trial of training on one microbatch. A compiled model, which keeps less, is tried before it is compiled."""
 
     model: MosaicBertForMaskedLM
     device: torch.device
     precision: str
     longest: int
-    """Tokens of the longest sequence; all of the trial are as long."""
+    """Tokens of the longest sequence; all in the trial are that long."""
     fraction: float
-    """Of tokens that are masked."""
+    """Fraction of tokens that are masked."""
 
     def largest(self, most: int, spared: int) -> int:
-        """Of `most` and its halves down to one sequence, the first at which `spared` bytes of the device are left over.
+        """The first of `most` and its halves, down to one sequence, that leaves `spared` bytes of the device free.
 
-        Leaves the model on the device, without gradients. Raises SettingsError where none is.
+        Leaves the model on the device, without gradients. Raises SettingsError if none does.
         """
         self.model.train().to(self.device)
         spared += MOMENT_BYTES * self.model.num_parameters()
@@ -87,7 +87,7 @@ class Trial(NamedTuple):
         )
 
     def fits(self, tokens: int, spared: int) -> bool:
-        """Whether forward and backward pass while `spared` bytes are held."""
+        """Whether forward and backward succeed while `spared` bytes are held."""
         masked = min(tokens, masked_room(tokens, self.longest, self.fraction))
         batch = made_batch(self.model.config.vocab_size, tokens, self.longest, masked)
         try:

@@ -1,9 +1,9 @@
 """Muon: a matrix moves by its momentum with all singular values brought near 1 (Jordan et al., 2024).
 
-Of torch's own Muon this has the rule, the coefficients and the scale of the update; it differs in two ways. Matrices
-that lie in one parameter, as queries, keys and values do, are each brought to 1 apart. And it computes in
-float32, where torch rounds to bf16: up to twice the time on a processor with units for bf16, half of it where they are
-emulated, and 1e-6 instead of 1e-2 from the polynomial's exact value (docs/speedrun.md).
+The rule, the coefficients and the scale of the update are those of torch's own Muon; two things differ. Matrices that
+share one parameter, as queries, keys and values do, are each brought to 1 separately. And it computes in float32, where
+torch rounds to bf16: up to twice the time on a processor with units for bf16, half of it where bf16 is emulated, and
+1e-6 instead of 1e-2 from the polynomial's exact value (docs/speedrun.md).
 """
 
 import math
@@ -32,7 +32,7 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Over matrices (R, C), in groups whose `stacked` says how many of equal size lie one below the other in each."""
+    """Over matrices (R, C), in groups whose `stacked` is how many of equal size are stacked in each."""
 
     def __init__(
         self, groups: Iterable[dict[str, Any]], *, lr: float, momentum: float, weight_decay: float = 0.0

@@ -1,7 +1,7 @@
 """Optimizers by name: settings and a model in, one optimizer over all of its parameters out.
 
-A further one is a function and a row of OPTIMIZERS. It may give several of torch's optimizers, each with parameters
-and peak rates of its own; the schedule (schedule.py) multiplies the rate of every group.
+To add one, write a function and a row of OPTIMIZERS. It may return several of torch's optimizers, each with its own
+parameters and peak rates; the schedule (schedule.py) multiplies the rate of every group.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ from genomask.training.muon import Muon
 
 
 def parameter_groups(model: nn.Module, weight_decay: float, apart: Iterable[nn.Parameter] = ()) -> list[dict[str, Any]]:
-    """What AdamW takes for weight decay on matrices only, not on biases and norms; `apart` are left out."""
+    """AdamW's groups for weight decay on matrices only, not on biases and norms; `apart` are left out."""
     elsewhere = set(apart)
     parameters = [p for p in model.parameters() if p.requires_grad and p not in elsewhere]
     return [
@@ -29,7 +29,7 @@ def parameter_groups(model: nn.Module, weight_decay: float, apart: Iterable[nn.P
 def adamw(
     model: nn.Module, settings: "OptimizerSettings", apart: Iterable[nn.Parameter] = ()
 ) -> list[torch.optim.Optimizer]:
-    """Fused AdamW for all parameters but those `apart`; biases and norms do not decay."""
+    """Fused AdamW for all parameters except those in `apart`; biases and norms do not decay."""
     groups = parameter_groups(model, settings.weight_decay, apart)
     betas = (settings.beta_1, settings.beta_2)
     return [torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, eps=settings.eps, fused=True)]
@@ -52,7 +52,7 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, "OptimizerSettings"], list[torch.opti
     "adamw": adamw,
     "muon": muon,
 }
-"""Name in a recipe -> what builds its optimizers, whose parameters are disjoint."""
+"""Name in a recipe -> the function that builds its optimizers, whose parameters are disjoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class OptimizerSettings(Table, name="optimizer"):
     name: Annotated[str, OneOf(OPTIMIZERS)] = "adamw"
     """One of OPTIMIZERS."""
     learning_rate: Annotated[float, Bounds(above=0, most=LARGE)] = 4e-4
-    """Peak learning rate; under muon of all but the layers' matrices."""
+    """Peak learning rate; under muon, of all but the layers' matrices."""
     warmup_steps: Annotated[int, Bounds(least=0, most=MANY)] = 500
     """Steps from 0 to the peak; in a run of no more steps the rate never falls."""
     min_lr_ratio: Fraction = 0.0
@@ -76,7 +76,7 @@ class OptimizerSettings(Table, name="optimizer"):
     weight_decay: Annotated[float, Bounds(least=0, most=LARGE)] = 0.01
     """As torch's AdamW takes it; a decoupled decay d at peak rate lr is d / lr here. Not on biases and norms."""
     clip_norm: Annotated[float, Bounds(least=0, most=LARGE)] = 1.0
-    """Largest norm of the gradient; longer ones are scaled down. 0 clips nothing."""
+    """Largest norm of the gradient; larger ones are scaled down. 0 clips nothing."""
     muon_learning_rate: Annotated[float, Bounds(above=0, most=LARGE)] = 0.01
     """Under muon: peak learning rate of the layers' matrices."""
     muon_momentum: Annotated[float, Bounds(least=0, below=1)] = 0.95

@@ -1,7 +1,7 @@
 """Whether a run computes in bf16 or fp32: a setting, a device and an encoder in, one of the two out.
 
-What `auto` means: on a GPU bf16 where it computes in it; on a CPU without units for bf16 fp32; on one with units what
-is faster for this encoder, which is tried for a second. Units do not tell: casts and attention cost, too.
+`auto` means: on a GPU, bf16 if it computes in it; on a CPU without units for bf16, fp32; on one with units, whichever
+is faster for this encoder, tried for a second. Units alone do not decide it: casts and attention cost, too.
 """
 
 import logging
@@ -21,12 +21,12 @@ PROBE_SECONDS = 1.0
 PROBE_TOKENS = 1024
 PROBE_LAYERS = 2
 MASKED = 0.15
-"""Of the probe's tokens."""
+"""Fraction of the probe's tokens."""
 LEAST_GAIN = 1.1
-"""For which the coarser numbers are taken."""
+"""Least gain for which the coarser numbers are accepted."""
 SHAPE = ("hidden_size", "num_attention_heads", "intermediate_size", "mlp", "positions", "stem_width", "stem_fraction",
          "vocab_size", "unpadding", "head_on_masked_only", "low_precision_layernorm")  # fmt: skip
-"""What of an encoder decides; layers are all alike."""
+"""The settings of an encoder that decide; layers are all alike."""
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +45,13 @@ def choose_precision(name: str, device: torch.device, config: MosaicBertConfig, 
 
 
 def bf16_gain(config: MosaicBertConfig, longest: int) -> float:
-    """Tokens a second in bf16 over those in fp32 on this CPU, as it was measured once."""
+    """Tokens a second in bf16 over those in fp32 on this CPU, measured once."""
     shape = [getattr(config, name) for name in SHAPE]
     return measured_once(partial(measure_gain, config, longest), "bf16", longest, shape)
 
 
 def measure_gain(config: MosaicBertConfig, longest: int) -> float:
-    """The least processor time of forward and backward over one batch, in turns; the first of each is not counted."""
+    """Least processor time of forward and backward in fp32 over that in bf16, in turns; first ones do not count."""
     tokens = -(-PROBE_TOKENS // longest) * longest
     batch = made_batch(config.vocab_size, tokens, longest, round(MASKED * tokens))
     seconds: dict[str, list[float]] = {"bf16": [], "fp32": []}
@@ -61,7 +61,7 @@ def measure_gain(config: MosaicBertConfig, longest: int) -> float:
         until = time.perf_counter() + PROBE_SECONDS
         while len(seconds["fp32"]) < 2 or time.perf_counter() < until:
             for precision, times in seconds.items():
-                began = time.process_time()  # which other load on the machine disturbs less
+                began = time.process_time()  # less disturbed by other load on the machine
                 loss_sum(model, batch, torch.device("cpu"), precision).backward()
                 times.append(time.process_time() - began)
     return min(seconds["fp32"][1:]) / min(seconds["bf16"][1:])

@@ -1,4 +1,4 @@
-"""The progress of a run: where it is, and under the bar what its last logged steps were like."""
+"""The progress of a run: where it is and, under the bar, figures of its last logged steps."""
 
 from typing import Any, Self
 
@@ -6,13 +6,13 @@ from genomask.terminal.progress import Bars
 
 
 class TrainingBar(Bars):
-    """Where a run is, while it is entered."""
+    """A bar of where a run is, shown while it is entered."""
 
     def __init__(self, steps: int, done: int) -> None:
         super().__init__()
         self._work = self.add("training", steps, "step", done=done)
         self._details = {"loss": "", "evaluation": "", "steps": ""}
-        """In the order of their worth: a narrow terminal cuts the end off."""
+        """The most important first: a narrow terminal cuts off the end."""
 
     def __enter__(self) -> Self:
         self._work.show()
@@ -23,7 +23,7 @@ class TrainingBar(Bars):
         self._work.show(done)
 
     def show_metrics(self, row: dict[str, Any]) -> None:
-        """What the last logged steps were like; of none but skipped ones there is no loss."""
+        """Figures of the last logged steps; if all were skipped, there is no loss."""
         if "loss_nats_per_masked_token" not in row:
             return
         mfu = row.get("model_flops_utilization")

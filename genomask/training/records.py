@@ -20,7 +20,7 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Raises DataError where the file is missing or holds no JSON object."""
+    """Raises DataError if the file is missing or holds no JSON object."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -31,7 +31,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def read_baselines(path: Path) -> dict[str, float | None]:
-    """What a model's scores are held against, by name. Raises DataError as above, and where one is no number."""
+    """What a model's scores are compared with, by name. Raises DataError as above, and if one is not a number."""
     record = read_record(path)
     for name, value in record.items():
         if value is not None and not (type(value) in (int, float) and abs(value) <= sys.float_info.max):  # NaN neither

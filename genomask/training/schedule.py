@@ -1,4 +1,4 @@
-"""The schedule: a pure function of the step in, one factor out, by which every parameter group's own rate is taken.
+"""The schedule: a pure function from the step to one factor, which multiplies every parameter group's own rate.
 
 Groups keep their peak under `initial_lr`, as with torch's schedulers, so that they may differ in rate and optimizer.
 """
@@ -9,7 +9,7 @@ from genomask.training.optimizer import OptimizerSettings
 
 
 def rate_factor(step: int, steps: int, settings: OptimizerSettings) -> float:
-    """Of step number `step` (from 0) of `steps`: linear warm-up to 1, then linear decay to min_lr_ratio."""
+    """Factor of step number `step` (from 0) of `steps`: linear warm-up to 1, then linear decay to min_lr_ratio."""
     warmup = min(settings.warmup_steps, steps)
     if step < warmup:
         return (step + 1) / warmup
@@ -18,6 +18,6 @@ def rate_factor(step: int, steps: int, settings: OptimizerSettings) -> float:
 
 
 def scale_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Every group's rate becomes its own peak times `factor`."""
+    """Set every group's rate to its own peak times `factor`."""
     for group in optimizer.param_groups:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor

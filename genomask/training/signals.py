@@ -41,9 +41,9 @@ def listen_for_stop() -> Iterator[StopRequest]:
 def interrupts_held() -> Iterator[None]:
     """Hold back Ctrl-C inside the block, and from the processes started there until they `take_interrupts()`.
 
-    None is lost: a process that imports modules for seconds would answer with a traceback, and takes it afterwards.
+    None is lost: a process still importing modules would answer with a traceback, and takes it afterwards.
     """
-    resource_tracker.ensure_running()  # starting it, as the first process does, lets signals through
+    resource_tracker.ensure_running()  # starting it, which the first process would do, lets signals through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -52,7 +52,7 @@ def interrupts_held() -> Iterator[None]:
 
 
 def take_interrupts() -> None:
-    """Take Ctrl-C in this process from now on, and one that came before."""
+    """Take Ctrl-C in this process from now on, and one that came earlier."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 

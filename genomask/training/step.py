@@ -20,12 +20,12 @@ def train_step(
     device: torch.device,
     precision: str,
 ) -> StepResult:
-    """Update the model once; returns the loss in nats per masked token, weighted as the batch says, and its gradient.
+    """Update the model once; returns the loss in nats per masked token (weighted by the batch) and the gradient norm.
 
-    It is the weighted sum of the losses over the sum of the weights, which is their number where weights are 1 on
-    average. The weights are summed over all microbatches and processes before the first backward, so that a masked
-    token counts alike however the step was cut. Where the loss or its gradient is not finite, which the
-    result says, the weights stay untouched, in all processes.
+    The loss is the weighted sum of the tokens' losses over the sum of the weights, which is their number if they are 1
+    on average. The weights are summed over all microbatches and processes before the first backward, so that a masked
+    token counts alike however the step is cut. If the loss or its gradient is not finite, which the result shows, the
+    model stays untouched in all processes.
     """
     [total_weight] = distributed.sums([sum(float(batch.loss_weights.sum()) for batch in microbatches)])
     if total_weight == 0:
@@ -38,7 +38,7 @@ def train_step(
             (distributed.size() * part).backward()  # gradients are averaged over processes; their sum is wanted
         loss += part.detach()
     [loss_of_all] = distributed.sums([float(loss)])
-    # without clipping the norm is still needed: it tells whether every gradient is finite
+    # without clipping the norm is still needed: it shows whether every gradient is finite
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm or float("inf"))
     result = StepResult(loss_of_all, float(norm))
     if result.is_finite:
@@ -55,10 +55,10 @@ def loss_sum(model: nn.Module, batch: PackedBatch, device: torch.device, precisi
 
 
 def settle(model: nn.Module, batch: PackedBatch, device: torch.device, precision: str) -> None:
-    """Let several processes average a gradient once that is thrown away.
+    """Let several processes average a gradient once, and discard it.
 
-    PyTorch lays gradients out anew after the first time, and a sum over more than two processes depends in its last
-    bits on where it lies: with this a run that was resumed adds as one that was not.
+    PyTorch changes the layout of gradients after the first time, and the last bits of a sum over more than two
+    processes depend on it: with this, a resumed run adds like one that was not.
     """
     loss_sum(model, batch.to(device), device, precision).backward()
     model.zero_grad()

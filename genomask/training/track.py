@@ -1,6 +1,6 @@
 """The rows of metrics.jsonl as they come, also in TensorBoard or Weights & Biases (the extra `track`).
 
-A tracker is opened before the first step, so that what it lacks shows there; a resumed run says what comes again.
+A tracker is opened before the first step, so that what it lacks shows early; a resumed run says which rows repeat.
 """
 
 import os
@@ -31,7 +31,7 @@ class Tracker(Protocol):
 
 
 class TensorBoard:
-    """Events in OUT/tensorboard; of a resumed run those after its checkpoint are given again, and replaced."""
+    """Events in OUT/tensorboard; in a resumed run those after its checkpoint are sent again, and replaced."""
 
     def __init__(self, out: Path, first_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -50,9 +50,9 @@ class TensorBoard:
 
 
 class Wandb:
-    """A run in the project `genomask`, or WANDB_PROJECT, named after its folder; with WANDB_MODE=offline it stays here.
+    """A run in the project `genomask`, or WANDB_PROJECT, named after its folder; WANDB_MODE=offline keeps it local.
 
-    A resumed run goes on in the same one; rows that it had already are not taken twice.
+    A resumed run goes on in the same one; rows that it already had are not taken twice.
     """
 
     def __init__(self, out: Path, first_step: int) -> None:
@@ -93,21 +93,21 @@ def require_tracker(name: str) -> None:
 
 
 class Tracking:
-    """The tracker of the run in `out`, which hears of each row once it has begun; without a name there is none."""
+    """The tracker of the run in `out`, which gets each row once it has begun; without a name there is none."""
 
     def __init__(self, name: str, out: Path) -> None:
         self._name, self._out = name, out
         self._tracker: Tracker | None = None
 
     def begin(self, first_step: int) -> None:
-        """Open it, before the first step: rows from `first_step` on come. Raises UserError where it cannot be."""
+        """Open it before the first step, for rows from `first_step` on. Raises UserError if it cannot be opened."""
         if not self._name:
             return
         try:
             self._tracker = TRACKERS[self._name](self._out, first_step)
         except UserError:
             raise
-        except Exception as error:  # of whatever kind the package has, as for want of a login
+        except Exception as error:  # of whatever kind the package raises, as for a missing login
             what = " ".join(f"{type(error).__name__}: {error}".split())
             raise SettingsError(f"--track {self._name} cannot begin ({what}); mend that, or leave it out.") from error
 
@@ -124,7 +124,7 @@ class Tracking:
 
 @contextmanager
 def tracking(name: str, out: Path) -> Iterator[Tracking]:
-    """The tracker of that name, closed at the end, also of a run that fails."""
+    """The tracker of that name, closed at the end, even if the run fails."""
     tracker, failed = Tracking(name, out), True
     try:
         yield tracker

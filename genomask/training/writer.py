@@ -1,4 +1,4 @@
-"""Checkpoints written beside training: a step waits for a copy in memory, a thread of its own brings it to the disk."""
+"""Checkpoints written beside training: a step waits for a copy in memory, which a separate thread writes to disk."""
 
 import logging
 import time
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 class CheckpointWriter:
     """Writes one checkpoint at a time into a folder, while it is entered; leaving it waits for the last.
 
-    Each method may raise what writing the one before raised: a TrainingError.
+    Each method may raise the TrainingError that writing the one before raised.
     """
 
     def __init__(self, folder: Path, describe: Callable[[Path], None] = lambda _: None) -> None:
         """`describe`: as `write_checkpoint` takes it."""
         self.folder, self._describe = folder, describe
         self.waited = 0.0
-        """Seconds that training stood still for checkpoints."""
+        """Seconds that training waited for checkpoints."""
         self.count = 0
         self._thread = ThreadPoolExecutor(1, "checkpoint", initializer=compute_alone)
         self._writing: Future[None] | None = None
@@ -60,12 +60,12 @@ class CheckpointWriter:
         self._writing = self._thread.submit(_write, first, self.folder, copy, spared, self._describe)
 
     def check(self) -> None:
-        """Raise now what went wrong; go on while it is being written."""
+        """Raise what went wrong, if anything; go on while it is being written."""
         if self._writing is not None and self._writing.done():
             self._writing.result()
 
     def wait(self) -> None:
-        """Go on when what was begun is on the disk."""
+        """Go on when what was begun is on disk."""
         if self._writing is not None:
             began = time.perf_counter()
             self._writing.result()
