@@ -1,7 +1,7 @@
 """transformers' Auto classes know our models and tokenizer after `import genomask`, which itself loads nothing.
 
-Not even transformers is imported: once somebody imports its registries, names are put there that stand for our classes,
-and the first use of one imports the room in which it is.
+Not even transformers is imported. When its registries are imported, placeholders for our classes are put there, and the
+first use of one imports its room.
 """
 
 import importlib
@@ -18,13 +18,13 @@ TOKENIZERS = "transformers.models.auto.tokenization_auto"
 
 
 class Waiting:
-    """Stands for a class until it is used; importing its room puts the class itself into the registry."""
+    """Placeholder for a class until it is used; importing its room puts the class itself into the registry."""
 
     def __init__(self, room: str, name: str) -> None:
         self._room, self.__name__ = room, name
 
     def __reduce__(self) -> Any:
-        """For pickle and copy: they ask what they make for attributes before it has any, such as its room."""
+        """For pickle and copy, which look up attributes of a new object before it has any, such as its room."""
         return Waiting, (self._room, self.__name__)
 
     def _itself(self) -> Any:
@@ -34,12 +34,12 @@ class Waiting:
         return getattr(self._itself(), attribute)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What calling the class gives."""
+        """Call the class itself."""
         return self._itself()(*args, **kwargs)
 
 
 def _register(registry: ModuleType) -> None:
-    """Put what stands for our classes into a registry of transformers that was just imported."""
+    """Put placeholders for our classes into a registry of transformers that was just imported."""
     if registry.__name__ == CONFIGS:
         if "genomask-mosaicbert" not in registry.CONFIG_MAPPING:
             registry.CONFIG_MAPPING.register("genomask-mosaicbert", Waiting("genomask.encoders", "MosaicBertConfig"))
@@ -49,7 +49,7 @@ def _register(registry: ModuleType) -> None:
 
 
 def tokenizer_classes() -> Iterator[tuple[str, str]]:
-    """Names of our tokenizers and the modules they are in: a file kmer.py with a `class KmerTokenizer(`, and so on."""
+    """Names of our tokenizers and their modules: kmer.py with a `class KmerTokenizer(`, and so on."""
     for path in sorted((Path(__file__).parent / "data" / "tokenizers").glob("*.py")):
         name = f"{path.stem.capitalize()}Tokenizer"
         if f"\nclass {name}(" in path.read_text(encoding="utf-8"):
@@ -57,12 +57,12 @@ def tokenizer_classes() -> Iterator[tuple[str, str]]:
 
 
 class AfterImport(MetaPathFinder):
-    """Finds the registries as Python does, and registers once they have been executed."""
+    """Finds the registries as Python does, and registers our classes once they are executed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The module's own specification, with one step more at its end; None for every other module."""
+        """The registry's own spec, which then also registers our classes; None for every other module."""
         spec = PathFinder.find_spec(fullname, path, target) if fullname in (CONFIGS, TOKENIZERS) else None
         if spec is None or spec.loader is None:
             return None
@@ -77,7 +77,7 @@ class AfterImport(MetaPathFinder):
 
 
 def register_when_used() -> None:
-    """Register in the registries that are there, and in the others when they come."""
+    """Register in the registries already imported, and in the others once they are."""
     sys.meta_path.insert(0, AfterImport())
     for name in (CONFIGS, TOKENIZERS):
         if name in sys.modules:

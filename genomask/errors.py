@@ -1,6 +1,6 @@
 """What a person can mend: every message says what is wrong, where, and how to mend it.
 
-The command line prints a UserError as one line and exits with 2. Broken promises of our own code are plain
+The command line prints a UserError as one line and exits with 2. Broken invariants of our own code are plain
 assertions and keep their traceback.
 """
 
@@ -8,19 +8,19 @@ import errno
 
 
 class UserError(Exception):
-    """A mistake in input, settings or surroundings that the person running the command can mend."""
+    """A mistake in input, settings or environment that the person running the command can fix."""
 
 
 class DataError(UserError):
-    """A file that was given cannot be read as what it should be; names the file and the place in it."""
+    """An input file cannot be read as what it should be; the message names the file and the place in it."""
 
 
 class SettingsError(UserError):
-    """A setting that is unknown, out of range, or at odds with another."""
+    """A setting that is unknown, out of range, or in conflict with another."""
 
 
 class TrainingError(UserError):
-    """A run that cannot go on: the loss is not finite, no disk is left, a checkpoint is damaged."""
+    """A run that cannot continue: the loss is not finite, no disk is left, a checkpoint is damaged."""
 
 
 class Stopped(Exception):  # noqa: N818 - not an error
@@ -32,7 +32,7 @@ class Stopped(Exception):  # noqa: N818 - not an error
 
 
 def disk_sentence(error: OSError) -> str:
-    """What a person can do about a file or folder that cannot be used; the last resort for what no one foresaw."""
+    """What a person can do about a file or folder that cannot be used; the last resort for unforeseen errors."""
     said = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         said += "; make room there, then run the command again, with --resume where it has that option and had begun"
@@ -42,16 +42,16 @@ def disk_sentence(error: OSError) -> str:
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:
-    """As '1 entry' and '1,200 entries'; `plural`, where it is not the noun with an s."""
+    """Such as '1 entry' or '1,200 entries'; `plural` where it is not the noun with an s."""
     return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
 def shown(text: str, most: int = 60) -> str:
-    """What stands in a person's file, for a message: as it is where short and printable, else cut, and by repr."""
+    """Text from a user's file, for a message: cut where it is long, and by repr where it is not printable."""
     text = text if len(text) <= most else f"{text[:most]}..."
     return text if text.isprintable() else repr(text)
 
 
 def quoted(text: str, most: int = 60) -> str:
-    """The same as Python writes it, in quotes."""
+    """The same, in quotes, as Python writes it."""
     return repr(text if len(text) <= most else f"{text[:most]}...")

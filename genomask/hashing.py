@@ -20,23 +20,23 @@ class Purpose(IntEnum):
     """What a draw is for, so that no two purposes share bits; and what its position counts."""
 
     STEP = 1
-    """The key of a training step, from the run's seed; position: the step. Of sequences made up to solve rates on, the
-    key of each, from its number; position: their tokens."""
+    """The key of a training step, from the run's seed; position: the step. For simulated sequences (see rates), the key
+    of each, from its number; position: their number of tokens."""
     SEQUENCE = 2
-    """The key of a sequence, from its step's; position: its number in the step. Of those made up: their bases."""
+    """The key of a sequence, from its step's; position: its number in the step. For simulated ones: their bases."""
 
     CENTRE = 11
     """Whether a base is a centre; position: the base within its sequence."""
     TOKEN = 12
     """Whether a token (or the word that starts at it) is masked; position: the token within its sequence."""
     TOKEN_SCORE = 13
-    """What stands for a token's NPMI in random-span; position: the token within its sequence."""
+    """What replaces a token's NPMI in random-span; position: the token within its sequence."""
     TOKEN_TIE = 14
     """Which of several equally good tokens a centre takes; position: centre, then which of its tokens."""
     CENTRE_TIE = 15
     """Which of several equally good centres counts as better; position: the base within its sequence."""
     ACTION = 16
-    """Whether a span (or token) becomes [MASK], random, or stays; position: the number of the span, or the token."""
+    """Whether a span (or token) becomes [MASK] or random, or stays; position: the number of the span, or the token."""
     NEW_BASE = 17
     """The base that replaces a hidden one; position: the base within its sequence."""
     NEW_TOKEN = 18
@@ -48,14 +48,14 @@ class Purpose(IntEnum):
     MIXED = 21
     """Which of two strategies masks a sequence; position: 0."""
     SHUFFLE = 22
-    """The order in which the NPMI is dealt out anew; key: 0, position: the k-mer's number."""
+    """The order in which the NPMI is shuffled; key: 0, position: the k-mer's number."""
     OWN = 23
-    """Whatever a person's own strategy draws; position: its own choice."""
+    """Whatever a user's own strategy draws; position: its own choice."""
 
     WINDOW = 101
     """The key of a training window, from the seed; position: the window's number."""
     FULL_LENGTH = 102
-    """Whether a window is as long as any; position: 0."""
+    """Whether a window has full length; position: 0."""
     LENGTH = 103
     """How long it is otherwise; position: 0."""
     START = 104
@@ -63,7 +63,7 @@ class Purpose(IntEnum):
     STRAND = 105
     """Whether it is read backwards; position: 0."""
     NEAR = 106
-    """Whether it lies near what windows are asked to lie near; position: 0."""
+    """Whether it lies near the starts that the settings name; position: 0."""
     GENOME = 107
     """Which of several genomes it comes from; position: 0."""
     PHASE = 111
@@ -71,17 +71,17 @@ class Purpose(IntEnum):
     SLOT = 112
     """Which of them are held out; position: the window."""
     PERMUTE = 121
-    """The rounds of a permutation, this number and the seven after it; position: half of the place."""
+    """The rounds of a permutation, this number and the seven after it; position: half of the index's bits."""
     SINGLE = 131
     """Which single bases of a held-out window are hidden; position: the block."""
     SIX = 132
-    """Which six bases in a row are; position: the block."""
+    """Which runs of six bases are; position: the block."""
     HELD_OUT = 141
     """Which documents are held out; position: a digest of their content."""
     EPOCH = 142
     """The key of an epoch's order of sequences, from the seed; position: the epoch."""
     PROBE = 161
-    """The bases that a tokenizer is tried on; position: the base."""
+    """The bases that a tokenizer is tested on; position: the base."""
     SHOT = 171
     """The key of a number of shots, from the task's name; position: the number."""
     DRAW = 172
@@ -97,7 +97,7 @@ class Purpose(IntEnum):
     COLUMN = 181
     """The order of the columns of permuted motifs; key: the number of the set, position: the column, in all of them."""
     DROPOUT = 201
-    """The same of pretraining, twice; position: the step, then the process."""
+    """The seed of dropout in pretraining, hashed twice; position: the step, then the process."""
 
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed integer

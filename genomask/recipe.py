@@ -63,7 +63,7 @@ class GenomeRecipe:
 
     @property
     def growth(self) -> Growth | None:
-        """Of the windows, step by step; None where they do not grow."""
+        """How the windows grow over the steps; None where they do not."""
         return self.windows.growth(self.training.sequences_per_step)
 
     def open_source(self, inputs: Inputs, out: Path) -> GenomeSource:
@@ -71,15 +71,15 @@ class GenomeRecipe:
         return open_genome(inputs, self.tokens, self.windows, self.training.seed, self.growth)
 
     def keep_tokens(self, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
-        """Nothing: the settings say all of k-mers, or name the folder of other tokens."""
+        """Nothing to keep: the settings define k-mers in full, or name the folder of other tokens."""
 
     def token_words(self, n_tokens: int) -> str:
-        """What the tokens are, for a person."""
+        """What the tokens are, in words."""
         return self.tokens.words
 
     @property
     def masked_unit(self) -> str:
-        """What a mask hides: it decides what is known of strategies."""
+        """What a mask hides; it decides which evidence on strategies applies."""
         return "overlapping tokens" if self.tokens.overlapping else "tokens end to end"
 
     def absolute(self) -> "GenomeRecipe":
@@ -88,7 +88,7 @@ class GenomeRecipe:
         return replace(self, tokens=replace(self.tokens, folder=folder), windows=self.windows.absolute())
 
     def lost(self, inputs: Inputs) -> str:
-        """Which file or folder that a run was made from is not found any more, in words; "" where all are there."""
+        """Which input file or folder of a run is missing, in words; "" where none is."""
         missing = [path for path in inputs.genome if not Path(path).exists()]
         if missing and not Path(missing[0]).is_absolute():  # as earlier versions saved them
             return f"{missing[0]} was named from the folder where the run was started; call this from there"
@@ -144,7 +144,7 @@ class TextRecipe:
         write_vocabulary(tokenizer.get_vocab(), out / VOCABULARY)
 
     def token_words(self, n_tokens: int) -> str:
-        """What the tokens are, for a person."""
+        """What the tokens are, in words."""
         return f"{n_tokens:,} word pieces"
 
     def absolute(self) -> "TextRecipe":
@@ -152,7 +152,7 @@ class TextRecipe:
         return self
 
     def lost(self, inputs: Inputs) -> str:
-        """Nothing is asked of a corpus once it was read."""
+        """Nothing: a corpus is not needed once it has been read."""
         return ""
 
     def training_bases(self, inputs: Inputs) -> None:
@@ -174,7 +174,7 @@ def _require_room(recipe: "Recipe", longest: int, what: str) -> None:
 
 
 LEAST_TIMES = {("training", "log_every"): 20, ("training", "checkpoint_every"): 5, ("evaluation", "every"): 5}
-"""What happens every so many steps happens at least so many times in a run whose recipe does not say how often."""
+"""How many times each happens at least in a run whose recipe does not set its interval."""
 
 Recipe = GenomeRecipe | TextRecipe
 RECIPES: dict[str, type[Recipe]] = {"genome": GenomeRecipe, "text": TextRecipe}
@@ -213,7 +213,7 @@ def toml_value(value: str | float | bool | Sequence[Any]) -> str:
 
 
 def _paced(recipe: Recipe, tables: Mapping[str, Any]) -> Recipe:
-    """How often to log, evaluate and save, where the tables leave it open: the default, oftener in a short run."""
+    """Set how often to log, evaluate and save where the tables do not: the default, more often in a short run."""
     for (room, key), times in LEAST_TIMES.items():
         if key not in tables.get(room, {}):
             settings = getattr(recipe, room)

@@ -20,7 +20,7 @@ class TokenSequences(NamedTuple):
     input_ids: Tensor  # (T,) int64
     cu_seqlens: Tensor  # (B + 1,) int32, starts at 0, ends at T
     weights: Tensor  # (B,) float32, weight of each sequence in the training loss, 1 unless a policy says otherwise
-    token_weights: Tensor | None = None  # (T,) float32, what each token's loss weighs beside; None where all are 1
+    token_weights: Tensor | None = None  # (T,) float32, a further weight of each token's loss; None where all are 1
     token_types: Tensor | None = None  # (T,) int64, 1 for the tokens of a pair's second text; None where all are 0
 
     @property
@@ -48,7 +48,7 @@ class PackedBatch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TokenBases:
-    """What masking must know of a vocabulary, and nothing else of the tokenizer.
+    """What masking needs to know of a vocabulary, and nothing else of the tokenizer.
 
     A token covers `n_bases` bases, and the next one starts k - stride bases before its end. For text the unit is the
     token itself: k = stride = 1, every ordinary token covers one unit, and `letters` is empty.
@@ -60,12 +60,12 @@ class TokenBases:
     maskable: Tensor  # (V,) bool, False for special tokens, [UNK] and padding of the vocabulary
     n_bases: Tensor  # (V,) int64, bases the token covers: k for k-mers, [UNK] and [MASK], 0 for [CLS] [SEP] [PAD]
     letters: Tensor  # (V, longest) uint8, A0 C1 G2 T3, 4 where unknown or beyond its end; (V, 0) for text
-    kmer_ids: Tensor  # (4**k,) int64, id of each k-mer in ACGT lexicographic order; (0,) where ids are no k-mers
+    kmer_ids: Tensor  # (4**k,) int64, id of each k-mer in ACGT lexicographic order; (0,) where ids are not k-mers
     word_start: Tensor  # (V,) bool, text: the token begins a word; all True for DNA
 
     @property
     def of_bases(self) -> bool:
-        """Is the unit the base, as in all DNA? Of text it is the token."""
+        """Is the unit the base, as in all DNA? For text it is the token."""
         return self.letters.shape[1] > 0
 
     @property
@@ -85,12 +85,12 @@ class TokenBases:
 
     @property
     def most_tokens_over_a_base(self) -> int:
-        """The same as a whole number: the most that cover any."""
+        """The same, rounded up: the most that cover any base."""
         return -(-self.k // self.stride)
 
     @property
     def equally_long(self) -> bool:
-        """Do all tokens cover as many units, as k-mers and words (one each) do, and BPE tokens do not?"""
+        """Do all tokens cover the same number of units, as k-mers and words (one each) do and BPE tokens do not?"""
         return bool((self.n_bases[self.maskable] == self.k).all())
 
     @cached_property
@@ -106,7 +106,7 @@ class TokenBases:
         return start, start + n_bases
 
     def places_packed(self, tokens: "TokenSequences") -> tuple[Tensor, Tensor]:
-        """The same of packed sequences, (T,), each counted from its own first base."""
+        """The same for packed sequences, (T,), each counted from its own first base."""
         start, stop = self.places(tokens.input_ids)
         before = start[tokens.cu_seqlens[:-1].long()].repeat_interleave(tokens.lengths)
         return start - before, stop - before

@@ -17,20 +17,20 @@ from genomask.training.device import autocast, scoring_precision
 from genomask.types import TokenSequences
 
 TOKENS_AT_ONCE = {"cpu": 1 << 12, "cuda": 1 << 15}
-"""Tokens that go through a model together on a device; they bound memory and change no result but by rounding.
+"""Tokens that go through a model together on a device; they bound memory and change results only by rounding.
 
-On two cores 4,096 took 0.8 times as long as 8,192 and more. A GPU's number was not measured: 13 layers of 768 side by
+On two cores, 4,096 took 0.8 times as long as 8,192 and more. A GPU's number was not measured: 13 layers of 768 side by
 side, in fp32, take 1.3 GB.
 """
 
 
 def token_budget(model: PreTrainedModel) -> int:
-    """Tokens that go through a model together, on the device that it is on."""
+    """Tokens that go through a model together, on its device."""
     return TOKENS_AT_ONCE["cpu" if model.device.type == "cpu" else "cuda"]
 
 
 def batches(model: PreTrainedModel, tokens: TokenSequences) -> Iterator[tuple[Tensor, TokenSequences]]:
-    """The sequences in batches of like length, for the model: their numbers (B,) and their tokens."""
+    """The sequences in batches of similar length, for the model: their numbers (B,) and their tokens."""
     order = torch.argsort(tokens.lengths, stable=True)
     by_length = select(tokens, order)
     budget = max(token_budget(model), int(tokens.lengths.max()))

@@ -1,15 +1,15 @@
-"""A change of bases in, two windows out that a masked model can be asked about: one with REF, one with ALT.
+"""A change of bases in, two windows for a masked model to score out: one with REF, one with ALT.
 
 The rule, on each strand alike:
 1. The change is brought to its shortest form (letters that REF and ALT share at their ends are dropped, from the right
-   first) and, where it inserts or deletes, moved left as far as the sequence allows, at most a window. So one change
-   that is written in two ways has one score.
-2. With REF r and ALT a bases long now, n = max(r, a) bases are hidden in both windows, at the same places: the allele,
-   and behind it as many bases of its right-hand neighbourhood as it is shorter than the other one. What was hidden is
-   asked for. So both probabilities are of n bases, and a model that knows nothing gives a ratio of 1, whatever the
-   lengths; on the other strand the neighbourhood is that of the other side.
-3. Both windows have the same length and begin at the same base, the hidden bases in their middle. Near the end of a
-   record, or an N, they shift; a stretch between two of these that is shorter than a window makes a shorter window.
+   first) and, where it inserts or deletes, moved left as far as the sequence allows, at most a window. So a change
+   written in two ways has one score.
+2. REF is now r and ALT a bases long. n = max(r, a) bases are hidden in both windows, at the same places: the allele,
+   and to its right as many more bases as it is shorter than the other one. The model is asked for what was hidden. So
+   both probabilities are of n bases, and a model that knows nothing gives a ratio of 1, whatever the lengths. On the
+   other strand, the additional bases are those of the other side.
+3. Both windows have the same length and begin at the same base, with the hidden bases in their middle. Near the end of
+   a record, or an N, they shift; a stretch between two of these that is shorter than a window makes a shorter window.
 
 Where r = a (SNVs, MNVs) the two windows differ in hidden bases only, so they are one question to the model.
 """
@@ -51,7 +51,7 @@ class Change(NamedTuple):
         return Change(stretch, len(self.stretch) - self.start - len(self.ref), ref, alt)
 
     def shortest(self, most: int) -> "Change":
-        """Without letters that both alleles share at an end, and at most `most` bases further left."""
+        """Without letters that both alleles share at an end, and moved left by at most `most` bases."""
         start, ref, alt = self.start, self.ref.tolist(), self.alt.tolist()
         while ref and alt and ref[-1] == alt[-1]:
             ref.pop(), alt.pop()

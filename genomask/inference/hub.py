@@ -1,7 +1,8 @@
 """Model folders: a path or a hub's name in, the model and its tokenizer out. Heavy imports wait until one is opened.
 
-Read as they are: ours, and any Hugging Face encoder that needs no code of its own (BERT, DNABERT ...). MosaicBERT's
-(DNABERT-2 ...), whose code would come with the weights, become ours. Of a hub's repository no code is even downloaded.
+Our models, and any Hugging Face encoder that needs no code of its own (BERT, DNABERT ...), are read as they are.
+MosaicBERT's (DNABERT-2 ...), whose code would come with the weights, become ours. No code in a hub's repository is even
+downloaded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,16 +28,16 @@ HEADS = {
     "classification": ("AutoModelForSequenceClassification", "MosaicBertForSequenceClassification"),
     "trained classification": ("AutoModelForSequenceClassification", "MosaicBertForSequenceClassification"),
 }
-"""What can stand on the encoder: transformers' class for it, and ours."""
+"""Heads on the encoder: transformers' class for each, and ours."""
 OTHER_HEADS = {
     "trained classification": "this model was not fine-tuned, so it knows no labels; make a classifier of it by "
     "genomask finetune, or give one",
     "masked-lm": "this model fills in no masks, as none does that was fine-tuned; give the one that it was made from",
 }
-"""What is wrong where an encoder is there and what should stand on it is not."""
+"""What is wrong where a model has the encoder but not the head."""
 
 NEW_PARAMETERS = 2**24
-"""Parameters of a new head, whatever the size of the encoder."""
+"""Parameters allowed for a new head, whatever the size of the encoder."""
 
 DOWNLOADED = (
     "config.json",
@@ -47,12 +48,12 @@ DOWNLOADED = (
     "*.txt",
     "*.model",
 )
-"""What is wanted of a hub's repository beside the weights."""
+"""Files wanted from a hub's repository besides the weights."""
 WEIGHTS = (
     ("model*.safetensors", "model.safetensors.index.json"),
     ("pytorch_model*.bin", "pytorch_model.bin.index.json"),
 )
-"""Files of weights; pickles, of which only tensors are read, where there are none without code."""
+"""Files of weights; pickles, of which only tensors are read, where there are no safetensors."""
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
@@ -62,8 +63,8 @@ def open_model(
 ) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
     """Load an encoder folder with its tokenizer; the model in float32 and in eval mode.
 
-    `settings` go to the model's config (num_labels=3 ...). Raises UserError for what is no such folder, or one whose
-    weights are damaged, of another config, or without the head asked for.
+    `settings` go to the model's config (num_labels=3 ...). Raises UserError for a folder that is not a model's, or
+    whose weights are damaged, of another config, or without the head asked for.
     """
     folder = Path(folder)
     model = _open_weights(folder, head, settings)
@@ -81,7 +82,7 @@ def tokenizer_of(folder: Path) -> "PreTrainedTokenizerBase":
     try:
         with _quiet_loading():
             return open_tokenizer(folder)
-    except Exception as problem:  # a stranger's files make transformers and tokenizers raise any kind
+    except Exception as problem:  # unknown files make transformers and tokenizers raise errors of any kind
         raise UserError(
             f"{folder}: the tokenizer of this model does not open ({_first_line(problem)}); copy the tokenizer's files "
             "(tokenizer.json, or vocab.txt) too"
@@ -91,7 +92,7 @@ def tokenizer_of(folder: Path) -> "PreTrainedTokenizerBase":
 def found_model(text: str | Path) -> Path:
     """The folder of a model or of a run; `owner/name`, where there is no such folder, is downloaded from the hub.
 
-    What was downloaded once is not asked for again where the hub is out of reach. Raises UserError where it is neither.
+    If the hub is out of reach, what was downloaded before is used. Raises UserError where it is neither.
     """
     folder = model_folder(text)
     return _downloaded(str(text)) if is_hub_name(text) else folder
@@ -117,9 +118,9 @@ def _downloaded(name: str) -> Path:
 
 
 def open_as_ours(folder: Path) -> "MosaicBertForMaskedLM":
-    """Our own model from our folder, MosaicBERT's or BERT's, in the type of the file; no tokenizer is needed.
+    """Our own model from a folder of ours, MosaicBERT's or BERT's, in the type of the file; no tokenizer is needed.
 
-    UserError as above.
+    Raises UserError as `open_model` does.
     """
     from genomask.encoders import MosaicBertConfig
     from genomask.encoders.bridges import from_folder, read_config
@@ -132,8 +133,9 @@ def open_as_ours(folder: Path) -> "MosaicBertForMaskedLM":
 
 
 def _open_weights(folder: Path, head: str, settings: dict[str, Any], *, keep_type: bool = False) -> Any:
-    """The model in float32, whatever its config says: half precision learns and scores otherwise, and an untrained twin
-    has float32 too. With `keep_type` in bf16 or fp16 where the file holds nothing else.
+    """The model in float32, whatever its config says; with `keep_type` in bf16 or fp16 if the file holds only that.
+
+    Half precision learns and scores differently, and an untrained twin has float32 too.
     """
     import torch
 
@@ -178,7 +180,7 @@ def _open_weights(folder: Path, head: str, settings: dict[str, Any], *, keep_typ
 def _as_it_is(
     kind: str, folder: Path, head: str, settings: dict[str, Any], said: Mapping[str, Any], state: dict[str, Any]
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """Class, config and tensors of an encoder that transformers' Auto classes know, as ours; `kind`: its model_type."""
+    """Class, config and tensors of an encoder that the Auto classes know, ours included; `kind`: its model_type."""
     import torch
     import transformers
 
@@ -191,7 +193,7 @@ def _as_it_is(
             "use a model of absolute positions"
         )
     refuse_vast(said, len(state))
-    reader = transformers.BertConfig if kind == "bert" else transformers.AutoConfig  # as it need not say what it is
+    reader = transformers.BertConfig if kind == "bert" else transformers.AutoConfig  # BERT's need not say its type
     config = reader.from_pretrained(folder, **LOCAL, **settings)
     with torch.device("meta"):
         twin = getattr(transformers, HEADS[head][0]).from_config(config, trust_remote_code=False)
@@ -217,7 +219,7 @@ def _as_ours(
 
 
 def _refuse_larger(twin: Any, state: Mapping[str, Any]) -> None:
-    """UserError for a model far larger than its weights: it would take all memory before a shape is looked at."""
+    """Raises UserError for a model far larger than its weights: it would fill memory before any shape is checked."""
     asked, there = (sum(x.numel() for x in tensors) for tensors in (twin.parameters(), state.values()))
     if asked > 2 * there + NEW_PARAMETERS:
         raise UserError(
@@ -228,7 +230,7 @@ def _refuse_larger(twin: Any, state: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _quiet_loading() -> Iterator[None]:
-    """No bar, and no report of missing tensors: which may be missing is looked at here."""
+    """No bar, and no report of missing tensors: which may be missing is checked here."""
     from transformers.utils import logging
 
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -243,9 +245,9 @@ def _quiet_loading() -> Iterator[None]:
 
 
 def _refuse_lacking(folder: Path, head: str, found: dict[str, Any], encoder: str) -> None:
-    """UserError where tensors that the head needs are not in the file, or are of another shape.
+    """Raises UserError where tensors that the head needs are not in the file, or have another shape.
 
-    `encoder`: what the names of its tensors begin with. A head that is to be trained need not be there.
+    `encoder`: the prefix of its tensors' names. A head that is to be trained need not be there.
     """
     lacking = [*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])]
     if head == "classification":
@@ -264,7 +266,7 @@ def _refuse_lacking(folder: Path, head: str, found: dict[str, Any], encoder: str
 
 
 def _refuse_left_over(folder: Path, found: dict[str, Any]) -> None:
-    """UserError for tensors of the encoder that its config does not ask for: without them it would be another model."""
+    """Raises UserError for encoder tensors that its config does not ask for: without them it would be another model."""
     parts = ("embeddings.", "encoder.")
     left = sorted(name for name in found["unexpected_keys"] if name.removeprefix("bert.").startswith(parts))
     if left:
@@ -275,7 +277,7 @@ def _refuse_left_over(folder: Path, found: dict[str, Any]) -> None:
 
 
 def _refuse_other_vocabulary(folder: Path, tokenizer: Any, vocab_size: int | None) -> None:
-    """UserError for a tokenizer without a vocabulary, or of another model; vocab_size None: the config says none."""
+    """Raises UserError for a tokenizer without vocabulary or of another model; vocab_size None: the config has none."""
     from genomask.data.tokenizers.base import DnaTokenizer
 
     words = tokenizer.get_vocab()
@@ -291,7 +293,7 @@ def _refuse_other_vocabulary(folder: Path, tokenizer: Any, vocab_size: int | Non
 
 
 def _first_line(problem: Exception) -> str:
-    """What transformers says, without its advice; its headings ("Validation error for field ...:") go on below."""
+    """transformers' message, without advice; a heading ("Validation error for field ...:") goes with its next line."""
     lines = str(problem).split("\n")
     said = " ".join(lines[: 2 if lines[0].endswith(":") else 1])
     return " ".join(said.split()) or type(problem).__name__

@@ -1,6 +1,6 @@
 """The model of a folder with its tokenizer, on this machine's device.
 
-In: a model folder and the head that is wanted. Out: the pair, ready for `forward`; or a hash that names the weights.
+In: a model folder and the wanted head. Out: the pair, ready for `forward`, or a hash that identifies the weights.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ class Loaded(NamedTuple):
 
 
 def load(folder: Path, head: str = "encoder", *, seed: int = 0, untrained: bool = False, **settings: Any) -> Loaded:
-    """The model of a folder with a head (`hub.HEADS`), in eval mode; `settings` go to its config, as num_labels=3.
+    """The model of a folder with a head (`hub.HEADS`), in eval mode; `settings` (num_labels=3 ...) go to its config.
 
     `seed` draws what the folder does not hold: the weights of a new head, or all of an `untrained` twin. Raises
     UserError as `open_model` does.
@@ -34,7 +34,7 @@ def load(folder: Path, head: str = "encoder", *, seed: int = 0, untrained: bool 
         model, tokenizer = open_model(folder, head=head, **settings)
         if untrained:
             model = type(model)(model.config).eval()
-    if (places := places_of(model)) is not None:  # which a tokenizer need not say
+    if (places := places_of(model)) is not None:  # which a tokenizer need not state
         tokenizer.model_max_length = min(tokenizer.model_max_length, places)
     model.to(choose_device("auto"))  # type: ignore[arg-type]  # transformers wraps `to` and loses its types
     return Loaded(model, tokenizer)
@@ -43,7 +43,7 @@ def load(folder: Path, head: str = "encoder", *, seed: int = 0, untrained: bool 
 def places_of(model: PreTrainedModel) -> int | None:
     """Tokens of a sequence, special ones included, that a model has places for; None where there is no bound (ALiBi).
 
-    RoBERTa and its kin count places from behind the id of [PAD], so that many of their rows are of none.
+    RoBERTa and its kin count places from after the id of [PAD], so the rows up to it are unused.
     """
     rows = getattr(model.config, "max_position_embeddings", None)
     if rows is None or not getattr(model.config, "position_encoding", POSITIONS["learned"]).learned:

@@ -1,8 +1,7 @@
-"""Another's tokenizer that cuts DNA into k-mers end to end, as Nucleotide Transformer's, in; the same as a DnaTokenizer
-out, for what asks of bases.
+"""Another's tokenizer of k-mers end to end, such as Nucleotide Transformer's, in; the same as a DnaTokenizer out.
 
-What it cuts is seen on a probe, whatever the tokenizer is: words of one length k, all 4**k of which it has, and the
-tokens that it puts before and behind them.
+The DnaTokenizer is for code that needs bases. A probe shows what any tokenizer cuts: words of one length k, of which it
+has all 4**k, and the tokens that it puts before and after them.
 """
 
 import itertools
@@ -24,7 +23,7 @@ PROBED_WORDS = 50
 
 @dataclass(frozen=True, eq=False)
 class OwnKmers(DnaTokenizer):
-    """k-mers end to end, by the ids that their own tokenizer gives them."""
+    """k-mers end to end, with the ids that their own tokenizer gives them."""
 
     k: int
     kmer_ids: np.ndarray  # (4**k,) int64, in ACGT lexicographic order
@@ -36,7 +35,7 @@ class OwnKmers(DnaTokenizer):
 
     @classmethod
     def of(cls, other: PreTrainedTokenizerBase) -> "OwnKmers | None":
-        """None for a tokenizer that cuts the probe otherwise, or knows no [MASK]."""
+        """None for a tokenizer that cuts the probe differently, or has no [MASK]."""
         vocabulary = other.get_vocab()
         ids = {word.upper(): row for word, row in vocabulary.items()} | vocabulary
         if other.mask_token_id is None:
@@ -60,11 +59,11 @@ class OwnKmers(DnaTokenizer):
 
     @property
     def ends(self) -> tuple[list[int], list[int]]:
-        """The ids between which a sequence stands."""
+        """The ids before and after a sequence."""
         return self.around
 
     def bases_for(self, n_tokens: Whole) -> Whole:
-        """Bases of a window that makes so many tokens, exactly."""
+        """Bases of a window that makes exactly that many tokens."""
         return n_tokens * self.k
 
     def encode_bases(self, codes: np.ndarray) -> np.ndarray:
@@ -76,7 +75,7 @@ class OwnKmers(DnaTokenizer):
 
     @cached_property
     def token_bases(self) -> TokenBases:
-        """What masking must know of this vocabulary; its other words are none of a window's."""
+        """What masking needs to know of this vocabulary; its other words occur in no window."""
         letters = np.full((self.vocab_size, self.k), 4, dtype=np.uint8)
         letters[self.kmer_ids] = np.indices((4,) * self.k, dtype=np.uint8).reshape(self.k, -1).T
         maskable = torch.zeros(self.vocab_size, dtype=torch.bool)

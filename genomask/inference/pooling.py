@@ -29,7 +29,7 @@ class VectorSettings:
     pooling: str = "mean"
     """mean, center or cls: see `pooling_weights`."""
     precision: str = "auto"
-    """fp32 or bf16; auto: fp32 on every CPU, so that no vector hangs on its units, bf16 on a GPU that has it."""
+    """fp32 or bf16; auto: fp32 on every CPU, so that no vector depends on its units, bf16 on a GPU that has it."""
 
     def __post_init__(self) -> None:
         require_one_of("pooling", self.pooling, POOLINGS)
@@ -45,11 +45,11 @@ def vectors(
     *,
     every_layer: bool = False,
 ) -> np.ndarray:
-    """(B, D) float32: one vector a sequence; `where` names the file in messages, and `names` each, as `tokenise` says.
+    """(B, D) float32: one vector a sequence; `where` names the file in messages, and `names` each, as in `tokenise`.
 
-    `every_layer`: (B, 2 (L + 1) D), the mean of the vectors after the embeddings and after each layer, weighed as the
-    pooling says, and behind them the standard deviations (the statistics pooling of x-vectors: Snyder et al., 2018).
-    Raises DataError for sequences that the model cannot take, SettingsError for a pooling that it has no token for.
+    `every_layer`: (B, 2 (L + 1) D), the mean of the vectors after the embeddings and after each layer, weighted by
+    the pooling, followed by the standard deviations (the statistics pooling of x-vectors: Snyder et al., 2018).
+    Raises DataError for sequences that the model cannot take, SettingsError for a pooling that has no token.
     """
     if not sequences:
         return np.empty((0, _width(loaded.model, every_layer)), dtype=np.float32)
@@ -62,7 +62,7 @@ def vectors(
 def pooled(
     model: PreTrainedModel, tokenised: Tokenised, settings: VectorSettings, *, every_layer: bool = False
 ) -> np.ndarray:
-    """(B, D) float32, or (B, 2 (L + 1) D): one vector a sequence, as `vectors` has it."""
+    """(B, D) float32, or (B, 2 (L + 1) D): one vector a sequence, as in `vectors`."""
     model.eval()
     weights = torch.from_numpy(pooling_weights(tokenised, settings.pooling))
     weights_of = torch.split(weights, tokenised.tokens.lengths.tolist())
@@ -70,7 +70,7 @@ def pooled(
     for numbers, tokens in batches(model, tokenised.tokens):
         hidden = forward(model, tokens, settings.precision, every_layer=every_layer)
         weight = torch.cat([weights_of[number] for number in numbers.tolist()]).to(hidden)[:, None]
-        lengths = tokens.lengths.to(hidden.device)  # index_add would sum in an order that changes on a GPU
+        lengths = tokens.lengths.to(hidden.device)  # on a GPU, index_add would sum in a varying order
         found = torch.segment_reduce(hidden * weight, "sum", lengths=lengths)
         if every_layer:
             squares = (hidden - found.repeat_interleave(lengths, 0)).square()
@@ -97,7 +97,7 @@ class TokenVectors(NamedTuple):
 def token_vectors(
     loaded: Loaded, sequences: list[str], settings: VectorSettings, where: str, names: Sequence[str] = ()
 ) -> TokenVectors:
-    """A vector of each token but [CLS] and [SEP]; raises DataError as `vectors` does."""
+    """A vector of each token except [CLS] and [SEP]; raises DataError as `vectors` does."""
     loaded.model.eval()
     if not sequences:
         none = np.empty(0, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Variants on a genome: where each one's REF lies, whether it is the genome's, and the bases around it."""
+"""Variants on a genome: where each one's REF lies, whether it matches the genome, and the bases around it."""
 
 import logging
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class Sites:
     def place(self, variant: Variant) -> Place:
         """Where the variant is; with a fault where the genome has no such record, or other bases there.
 
-        Where no ALT is spelt there is nothing to score: REF may be N, and POS beside the record, as VCF has it of ends.
+        Where no ALT is spelt there is nothing to score: REF may be N, and POS outside the record, as at ends in VCF.
         """
         if not any(map(is_spelt, variant.alts)):
             return Place(0, 0)
@@ -66,7 +66,7 @@ class Sites:
         return first, codes
 
     def _genomes_name(self, name: str) -> str | None:
-        """The genome's name of a VCF's record, said once where it is another."""
+        """The genome's name for a VCF's record, logged once where it differs."""
         if name not in self._names:
             self._names[name] = found = same_record(name, self._records)
             if found not in (name, None):

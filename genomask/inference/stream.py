@@ -19,7 +19,7 @@ from genomask.inference.tokens import check_lengths, tokenise
 from genomask.inference.vocabulary import reading_of
 
 CHUNK_BASES = 1 << 18
-"""Read before they go through the model, so that sequences of like length can go together."""
+"""Bases read before they go through the model, so that sequences of similar length can go together."""
 
 
 def chunks(sequences: Iterable[NamedSequence]) -> Iterator[list[NamedSequence]]:
@@ -37,7 +37,7 @@ def chunks(sequences: Iterable[NamedSequence]) -> Iterator[list[NamedSequence]]:
 
 
 def read_for(loaded: Loaded, asked: SequenceFile, *, both_strands: bool) -> Iterator[NamedSequence]:
-    """What is in a file, as the model reads: DNA or text."""
+    """The sequences of a file, read as DNA or text, as the model requires."""
     reading = reading_of(loaded.tokenizer)
     if both_strands and reading is TEXT:
         raise SettingsError("--both-strands is for DNA, and this is a model of text; leave it out.")
@@ -54,7 +54,7 @@ def chunk_vectors(
 
 
 def chunk_tokens(loaded: Loaded, chunk: list[NamedSequence], settings: VectorSettings, where: str) -> TokenVectors:
-    """A vector of each token but special ones."""
+    """A vector of each token except special ones."""
     return token_vectors(loaded, [sequence.bases for sequence in chunk], settings, where, _names(chunk))
 
 
@@ -69,7 +69,7 @@ def chunk_logits(loaded: Loaded, chunk: list[NamedSequence], where: str, *, both
 
 
 def _names(chunk: list[NamedSequence]) -> list[str]:
-    """What messages call them, since a chunk is no whole file."""
+    """What messages call them, since a chunk is not a whole file."""
     return [f"sequence {shown(sequence.name)}" for sequence in chunk]
 
 

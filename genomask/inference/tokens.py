@@ -23,12 +23,12 @@ from genomask.inference.vocabulary import reading_of
 from genomask.types import TokenSequences
 
 LARGEST_LIMIT = 1 << 24
-"""A tokenizer that takes more tokens says nothing of the kind."""
+"""A tokenizer whose model_max_length is larger states no limit."""
 
 log = logging.getLogger(__name__)
 
 _SAID: set[str] = set()
-"""Files of which it was said that texts are cut; a file is read in chunks, and by each seed."""
+"""Files whose cut texts were already warned of; a file is read in chunks, and by each seed."""
 
 
 class Tokenised(NamedTuple):
@@ -41,19 +41,19 @@ class Tokenised(NamedTuple):
     names: Sequence[str] = ()  # what each is called in messages; () for their numbers
 
     def called(self, at: int) -> str:
-        """The sequence number `at`, from 0, for a person, who counts from 1."""
+        """The name of sequence `at`, from 0, in messages, which count from 1."""
         return self.names[at] if self.names else f"example {at + 1}"
 
 
 def tokenise(
     tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str, names: Sequence[str] = ()
 ) -> Tokenised:
-    """Tokens of the sequences, special tokens included; DNA is never cut, text to what its tokenizer says.
+    """Tokens of the sequences, special tokens included; DNA is never cut, text to its tokenizer's limit.
 
-    `names`: what messages call each, as where these are not all of a file; else "example" and its number, from 1.
+    `names`: what messages call each, if these are not all of a file; else "example" and its number, from 1.
 
-    Raises DataError, with `where` (a file), for a sequence that makes no token and for a file that is mostly unknown,
-    DNA judged by the sequences without N: where a genome has gaps no tokenizer knows them.
+    Raises DataError, with `where` (a file), for a sequence that makes no token and for a file that is mostly unknown.
+    DNA is judged by the sequences without N: no tokenizer knows a genome's gaps.
     """
     if isinstance(tokenizer, DnaTokenizer):
         tokenised = _dna_tokens(tokenizer, sequences)
@@ -87,7 +87,7 @@ def _dna_tokens(tokenizer: DnaTokenizer, sequences: list[str]) -> Tokenised:
 
 
 def _other_tokens(tokenizer: PreTrainedTokenizerBase, sequences: list[str], where: str) -> Tokenised:
-    """As above for any tokenizer; one that cannot say which letters a token covers counts in tokens."""
+    """The same for any tokenizer; one that cannot give the letters that a token covers counts in tokens."""
     fast, is_text = tokenizer.is_fast, reading_of(tokenizer) is TEXT
     given = [texts_of(sequence, where) for sequence in sequences]
     content = [tuple(texts) if len(texts) > 1 else texts[0] for texts in given]
@@ -100,7 +100,7 @@ def _other_tokens(tokenizer: PreTrainedTokenizerBase, sequences: list[str], wher
             truncation=limit is not None,
             max_length=limit,
         )
-    except Exception as problem:  # what the tokenizers library raises, as where the token for the unknown is not there
+    except Exception as problem:  # from the tokenizers library, as where the token for the unknown is missing
         raise DataError(
             f"{tokenizer.name_or_path}: its tokenizer cannot read these sequences ({problem}); copy the tokenizer's "
             "files that were saved with this model."
@@ -129,15 +129,15 @@ def _other_tokens(tokenizer: PreTrainedTokenizerBase, sequences: list[str], wher
 
 
 def _types(encoded: BatchEncoding) -> Tensor | None:
-    """(T,) the segment of each token, as the tokenizer says; None where it says nothing, or there is but one."""
+    """(T,) the segment of each token, from the tokenizer; None where it gives none, or only one."""
     said = [segment for of_one in encoded.get("token_type_ids", ()) for segment in of_one]
     return torch.tensor(said) if any(said) else None
 
 
 def _spelt(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray, sequence: str) -> tuple[np.ndarray, np.ndarray]:
-    """Letters [start, stop) of each token by how it is spelt, if they spell the sequence; else the n-th has [n - 1, n).
+    """Letters [start, stop) of each token by its spelling, if they spell the sequence; else the n-th has [n - 1, n).
 
-    Special tokens are known by their names: the mask of them that transformers makes is too long where there is no end.
+    Special tokens are recognised by name: transformers' mask of them is too long where there is no end token.
     """
     named = {token for name, token in tokenizer.special_tokens_map.items() if name != "unk_token"}
     words = [word if word not in named else "" for word in tokenizer.convert_ids_to_tokens(ids.tolist())]

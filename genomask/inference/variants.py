@@ -1,12 +1,12 @@
 """Variants in, log-likelihood ratios of ALT against REF out, zero-shot, by any masked model of k-mers, bases or words.
 
-A base's probability is the evaluation's own: all tokens that cover it are [MASK], each one's distribution over k-mers
+A base's probability is the evaluation's: all tokens that cover it are [MASK], each one's distribution over k-mers
 is summed to the base, and these are averaged (training/bits.py). An allele's is the product over its bases, each given
-the visible bases alone; `haplotypes.py` says which. The ratio's logarithm, in nats, is the mean of both strands'.
+the visible bases alone; `haplotypes.py` defines which. The ratio's logarithm, in nats, is the mean of both strands'.
 
-Words of unequal length (BPE) are cut anew around what is hidden: the flanks are words by themselves, each hidden base
-is one [MASK], and a word counts for the base that it begins with. So REF and ALT are one question, as with k-mers, and
-where the cuts lie tells nothing of either; of a vocabulary of single bases it is the rule above.
+Words of unequal length (BPE) are cut afresh around what is hidden: each flank is cut into words by itself, each hidden
+base is one [MASK], and a word counts for the base that it begins with. So REF and ALT are one question, as with k-mers,
+and the places of the cuts reveal nothing of either; with a vocabulary of single bases it is the rule above.
 
 Letters: G windows, W bases of a window, S tokens of a window, T of all, M masked tokens, V vocabulary.
 """
@@ -41,32 +41,32 @@ from genomask.training.evaluation_masks import covering_tokens
 from genomask.types import TokenSequences
 
 USUAL_TOKENS = 510
-"""Of a window, where neither the person nor the model's run says how many."""
+"""Tokens of a window where neither the user nor the model's run sets a number."""
 SCORES_AT_ONCE = 1 << 26
-"""Logits that are computed together at most; one window always is."""
+"""Most logits that are computed together; one window always is."""
 REACH = 3
-"""Windows of sequence on both sides of an insertion or deletion: it may move by one, and be at the end of another."""
+"""Windows of sequence on each side of an insertion or deletion: it may move by one, and be at the end of another."""
 
 NOT_THE_GENOME = "whose REF is not the genome's"
 NOT_SPELT = "with letters other than A, C, G and T"
 
 
 class Score(NamedTuple):
-    """Of one ALT, in nats: below 0 where ALT is less likely than REF. NaN where `reason` says why there is none."""
+    """Of one ALT, in nats: below 0 where ALT is less likely than REF. NaN where there is none; `reason` gives why."""
 
     llr: float
     reason: str = ""
 
 
 class _Asked(NamedTuple):
-    """The probability of some bases, those hidden in a window."""
+    """A request for the probability of the bases hidden in a window."""
 
     window: int
     bases: np.ndarray
 
 
 class _Questions:
-    """Windows to ask the model about, each once: windows that are alike but for the hidden bases are one question."""
+    """Windows to ask the model about, each once: windows that differ only in the hidden bases are one question."""
 
     def __init__(self) -> None:
         self.windows: list[Haplotype] = []
@@ -161,7 +161,7 @@ class VariantScorer:
         return answers
 
     def _batches(self, windows: Sequence[Haplotype]) -> Iterator[list[int]]:
-        """Numbers of windows of one length, as many as are computed together."""
+        """Numbers of windows of one length that are computed together."""
         tokens, is_ours = self.tokenizer.token_bases, isinstance(self.model.config, MosaicBertConfig)
         budget = token_budget(self.model)
         order = sorted(range(len(windows)), key=lambda at: (len(windows[at].codes), windows[at].n))
@@ -192,7 +192,7 @@ class VariantScorer:
         return hidden_base_probabilities(logits, masked, start, hidden, tokens.kmer_ids).cpu()[hidden]
 
     def _by_words(self, windows: Sequence[Haplotype]) -> Tensor:
-        """The same of words of any length; raises SettingsError for a window of more tokens than the model takes."""
+        """The same for words of any length; raises SettingsError for a window of more tokens than the model takes."""
         tokens, encode = self.tokenizer.token_bases, self.tokenizer.encode_bases
         begin, end = self.tokenizer.ends
         rows = [
@@ -211,7 +211,7 @@ class VariantScorer:
         return (logits[:, words].float().softmax(dim=-1) @ begins_with).cpu()
 
     def _logits(self, tokens: TokenSequences) -> Tensor:
-        """(M, V) at the [MASK] of packed sequences: ours packed, and no others computed; another's in padded rows."""
+        """(M, V) at the [MASK]s of packed sequences: ours packed, computing only these; another's in padded rows."""
         device = self.model.device
         ids = tokens.input_ids.to(device)
         masked = ids == self.tokenizer.token_bases.mask_id
@@ -230,7 +230,7 @@ class VariantScorer:
 
 
 def _most_tokens(model: Any, tokenizer: Any) -> int:
-    """Of a window, without the two special ones; ALiBi has no bound of its own."""
+    """Most tokens of a window, without the two special ones; ALiBi has no bound of its own."""
     places = places_of(model)
     return (1 << 20) if places is None else int(min(tokenizer.model_max_length, places)) - 2
 

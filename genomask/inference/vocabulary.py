@@ -1,4 +1,4 @@
-"""Is this a model of DNA? Its vocabulary spells it, or its tokenizer is one of ours. Any other is one of text."""
+"""Is a model of DNA? Yes, if its vocabulary spells DNA or its tokenizer is one of ours; any other is of text."""
 
 import re
 from functools import lru_cache
@@ -11,7 +11,7 @@ from genomask.data.tokenizers.base import DnaTokenizer
 from genomask.errors import UserError
 
 LEAST_DNA_FRACTION = 0.5
-"""Of a vocabulary so much must spell DNA; of BERT's under 1 % do, of amino acids a quarter, of DNA's nearly all."""
+"""Fraction of a vocabulary that must spell DNA: BERT's has under 1 %, amino acids' a quarter, DNA's nearly all."""
 
 _NO_WORD = re.compile(r"\[.*\]|<.*>|")
 _DNA = re.compile(r"(##|\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}|\N{LOWER ONE EIGHTH BLOCK})?[ACGTUN]+", re.IGNORECASE)
@@ -20,7 +20,7 @@ _DNA = re.compile(r"(##|\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}|\N{LOWER ONE E
 def refuse_text(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Raises UserError for a tokenizer whose vocabulary does not spell DNA, such as a text model's.
 
-    One like BERT's cuts DNA into pieces of words and knows most of them, so a fraction of unknown tokens cannot tell.
+    BERT's, for one, cuts DNA into word pieces and knows most of them, so a fraction of unknown tokens decides nothing.
     """
     if reading_of(tokenizer) is not DNA:
         spelling, words = _spelling(tokenizer)

@@ -20,8 +20,8 @@ class MaskAccount(NamedTuple):
     tokens: int  # maskable tokens
     tokens_masked: int
     bases: int  # bases covered by a maskable token
-    bases_hidden: int  # of these, under no token left out of the mask
-    bases_hidden_kept: int  # of the hidden, those that a masked token shows because corruption left it as it was
+    bases_hidden: int  # of these, covered by no maskable token left visible
+    bases_hidden_kept: int  # of the hidden, those shown by a masked token that corruption left unchanged
 
     @property
     def tokens_masked_fraction(self) -> float:
@@ -35,7 +35,7 @@ class MaskAccount(NamedTuple):
 
     @property
     def bases_hidden_kept_fraction(self) -> float:
-        """Fraction of the hidden bases that can be read from a masked token left as it was."""
+        """Fraction of the hidden bases that can be read from a masked token left unchanged."""
         return self.bases_hidden_kept / max(1, self.bases_hidden)
 
     def __add__(self, other: "MaskAccount") -> "MaskAccount":  # type: ignore[override]  # sums, not tuples end to end
@@ -47,7 +47,7 @@ def account(
 ) -> MaskAccount:
     """Count what the spans (T,) hide in the packed ids (T,) before corruption, and what the ids after it still show.
 
-    A redrawn token that happens to come out as it was counts as shown: nothing tells it from one that was kept.
+    A redrawn token that happens to be unchanged counts as shown: nothing distinguishes it from one that was kept.
     """
     batch = checked(input_ids_before, cu_seqlens, None, tokens)
     after, numbers = input_ids_after.cpu().long().numpy(), checked_spans(spans, len(input_ids_before))
@@ -56,12 +56,12 @@ def account(
 
 @jit
 def account_each(batch: Packed, after: Array, spans: Array) -> Array:
-    """(B, 5) int64 fields of MaskAccount, of every sequence."""
+    """(B, 5) int64 fields of MaskAccount, for every sequence."""
     counts, vocabulary = np.zeros((len(batch.keys), 5), dtype=np.int64), batch.vocabulary
     overlap = vocabulary.k - vocabulary.stride
     for s in range(len(counts)):
         start = np.int64(0)
-        # bases of maskable tokens, of visible ones, and of those that tell; where the last such token ends, for tokens
+        # bases of maskable tokens, of visible ones and of shown ones; then where the last such token ends, as tokens
         # come in order of start
         covered = visible = shown = np.int64(0)
         covered_to = visible_to = shown_to = np.int64(0)
@@ -82,7 +82,7 @@ def account_each(batch: Packed, after: Array, spans: Array) -> Array:
 
 
 def hidden_bases(input_ids: Tensor, spans: Tensor, cu_seqlens: Tensor, tokens: TokenBases) -> Tensor:
-    """(G,) bool of all sequences end to end: bases that no visible token tells, given ids (T,) and their spans (T,).
+    """(G,) bool of all sequences end to end: bases that no visible token reveals, given ids (T,) and their spans (T,).
 
     Such a base is covered by a masked token and by no maskable token left visible. [UNK] (a token over N) is never
     masked and does not count as visible here: it names no letter of the bases it covers.
@@ -94,7 +94,7 @@ def hidden_bases(input_ids: Tensor, spans: Tensor, cu_seqlens: Tensor, tokens: T
 
 @jit
 def _hidden_bases(batch: Packed, s: Int, spans: Array) -> Array:
-    """The same of sequence number s."""
+    """The same for sequence number s."""
     first, stop = batch.bounds[s], batch.bounds[s + 1]
     start, n_bases, maskable, length = lay_out(batch.input_ids[first:stop], batch.vocabulary)
     hidden, visible = np.zeros(length, dtype=np.bool_), np.zeros(length, dtype=np.bool_)

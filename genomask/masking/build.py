@@ -1,4 +1,4 @@
-"""Build a strategy by name: name and settings in, an object that selects spans out; every mistake is named here.
+"""Build a strategy by name: name and settings in, an object that selects spans out; every mistake is reported here.
 
 Letters: T tokens of all packed sequences, V ids.
 """
@@ -34,8 +34,8 @@ def build_strategy(
     """The strategy that `name` names (see `names`), set to mask `mask_rate` of the maskable tokens (match="tokens").
 
     match="bases" sets the fraction of bases hidden instead, "none" keeps the probabilities its authors published.
-    sample: packed ids (T,) and cu_seqlens of windows such as those to be masked. A strategy whose rate depends much on
-    the sequences is matched on them, and so is every strategy where tokens differ in length; others do not need it.
+    sample: packed ids (T,) and cu_seqlens of windows like those to be masked. A strategy whose rate depends much on the
+    sequences is matched on them, and so is every strategy where tokens differ in length; others do not need them.
     Raises SettingsError for an unknown name or parameter, or one that does not fit the vocabulary.
     """
     spec, settings = find_strategy(name, parameters)
@@ -65,13 +65,13 @@ def _misfit(spec: StrategySpec, tokens: TokenBases) -> str:
 def _scores(
     spec: StrategySpec, tokens: TokenBases, npmi: NpmiTable | None, own: dict[str, Any], shuffled: bool
 ) -> Tensor:
-    """(V,) float64 what the strategy reads of each id's NPMI, -inf for what is no k-mer; (0,) where it needs none."""
+    """(V,) float64 what the strategy reads of each id's NPMI, -inf if it is not a k-mer; (0,) where it needs none."""
     if "npmi" not in spec.needs:
         return torch.zeros(0, dtype=torch.float64)
     if npmi is None:
         raise SettingsError(f"masking strategy {spec.name!r} needs an NPMI table; pass npmi=NpmiTable.from_fasta(...).")
     of_kmers = npmi.npmi(tokens.k)
-    if shuffled:  # dealt out once, the same in every run
+    if shuffled:  # once, the same in every run
         of_kmers = of_kmers[np.argsort(hash64(np.zeros(1, dtype=np.int64), Purpose.SHUFFLE, np.arange(len(of_kmers))))]
     scores = torch.full((len(tokens.maskable),), -torch.inf, dtype=torch.float64)
     read = spec.ask(spec.scores, own, partial(array_of, of_kmers.shape), of_kmers, npmi.counts(tokens.k))

@@ -1,4 +1,4 @@
-"""What chooses what to hide: packed tokens in, spans out; a registered strategy with all that it needs to do so.
+"""A registered strategy with all that it needs to choose what to hide: packed tokens in, spans out.
 
 Letters: T tokens of all packed sequences, B sequences, V ids.
 """
@@ -31,7 +31,7 @@ class Strategy(ABC):
     """Chooses what to hide."""
 
     def select(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Tensor:
-        """(T,) int32 of packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
+        """(T,) int32 for packed ids (T,): 0 visible, n > 0 the number of the span, from 1 in each sequence."""
         return self.select_weighted(input_ids, cu_seqlens, keys).spans
 
     @abstractmethod
@@ -52,12 +52,12 @@ class BuiltStrategy(Strategy):
     def select_weighted(self, input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor) -> Selection:
         """The spans of packed ids (T,), and the weight that each of their tokens has in the loss.
 
-        Masking runs on the host: tensors of another device are copied there, and the spans back to it. Raises DataError
-        for a batch that does not fit itself or the vocabulary.
+        Masking runs on the host: tensors on another device are copied there, and the spans back to it. Raises DataError
+        for a batch that is inconsistent or does not fit the vocabulary.
         """
         batch = checked(input_ids, cu_seqlens, keys, self.tokens)
         n, device = len(batch.input_ids), input_ids.device
-        spans, weights = np.empty(n, dtype=np.int32), np.zeros(n, dtype=np.float32)  # whose memory none touches as yet
+        spans, weights = np.empty(n, dtype=np.int32), np.zeros(n, dtype=np.float32)  # whose memory is untouched as yet
         settings = deepcopy(self._settings) if self._settings.on_copies else self._settings
         given = tuple(self.parameters.values()), batch, settings, spans, weights
         with self.spec.blamed("on a sequence"):
@@ -70,7 +70,7 @@ class BuiltStrategy(Strategy):
 
     @property
     def identity(self) -> str:
-        """Names all that its mask depends on beside its name, vocabulary and probabilities."""
+        """Identifies all that its mask depends on besides its name, vocabulary and probabilities."""
         scores = hashlib.sha256(self.scores.numpy().tobytes()).hexdigest()
         return self.spec.source + repr(sorted(self.parameters.items())) + scores
 
@@ -80,5 +80,5 @@ class BuiltStrategy(Strategy):
         return Settings(self.probabilities.numpy(), self.scores.numpy(), vocabulary, on_copies)
 
     def _interpreted(self, sequence: Sequence, *_: Any) -> None:
-        key, limit = np.uint64(sequence.key), np.uint64(sequence.limit)  # Python ints, as numba gives them back
+        key, limit = np.uint64(sequence.key), np.uint64(sequence.limit)  # Python ints, as numba returns them
         self.spec.mask(sequence._replace(key=key, limit=limit), **self.parameters)

@@ -1,6 +1,6 @@
 """What genemask and its kin share: centres, the best token over each, long spans for the better half.
 
-Source: GeneMask (Roy et al., ECAI 2023), its text read in bases.
+Source: GeneMask (Roy et al., ECAI 2023), its text interpreted in bases.
 
 Letters: C centres of one sequence, J tokens that can cover a base (k at stride 1).
 """
@@ -46,10 +46,10 @@ def hide_better_half(
 ) -> None:
     """Hide the tokens of the better half of the centres, and the single bases of the others.
 
-    Given the centres, the tokens over each and their scores (C, J). A centre takes the token of the highest score, ties
-    at random or, without, the one that starts last; over N there is none, and so no centre. The better ceil(C / 2) of
-    C centres, ties at random, hide all bases of their token, all C where C is below `all_long_below`; the others hide
-    their own base alone.
+    Given the centres, the tokens over each and their scores (C, J). A centre takes the token of the highest score; ties
+    go to a random one or, without `ties_at_random`, to the one that starts last. A centre over N has no token and does
+    not count. The better ceil(C / 2) of C centres, ties at random, or all C where C is below `all_long_below`, hide all
+    bases of their token; the others hide their own base alone.
     """
     token_ties, centre_ties = key_for(sequence.key, Purpose.TOKEN_TIE), key_for(sequence.key, Purpose.CENTRE_TIE)
     centre, best, tie = np.empty_like(found), np.empty_like(found), np.empty_like(found)

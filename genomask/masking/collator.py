@@ -1,4 +1,4 @@
-"""For training by transformers' Trainer: what DataCollatorForLanguageModeling is, but masking in bases.
+"""For training by transformers' Trainer: like DataCollatorForLanguageModeling, but masking in bases.
 
 Letters: B sequences, S tokens of a padded row, T tokens of all sequences end to end.
 """
@@ -22,44 +22,44 @@ from genomask.types import IGNORE, TokenBases
 
 @dataclass
 class DataCollatorForBaseMasking:
-    """Encoded sequences in; a padded batch out, masked anew each time, with labels: what `Trainer` trains on.
+    """Encoded sequences in; a padded batch with labels out, masked differently each time: what `Trainer` trains on.
 
-    The masks follow torch's global generator, which Trainer seeds, in its workers too.
+    The masks depend on torch's global generator, which Trainer seeds, also in its workers.
     """
 
     tokenizer: PreTrainedTokenizerBase
     strategy: str | Strategy = "random-span"
-    """A name of genomask.masking, with its settings as on the command line; or what build_strategy made, for one that
+    """A strategy's name, with settings as on the command line; or what build_strategy returned, for one that
     needs more (an NPMI table, a sample of windows)."""
     mask_rate: float = 0.15
-    """Fraction of maskable tokens hidden on average, where the strategy is given by name."""
+    """Fraction of maskable tokens masked on average, where the strategy is given by name."""
     corruption: str = "span"
     """One draw of [MASK], random or kept for each 'span' or for each 'token'."""
     pad_to_multiple_of: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What it was given: a worker of a DataLoader that is started anew builds the rest itself."""
+        """Only the fields: a new worker process of a DataLoader builds the rest itself."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def tokens(self) -> TokenBases:
-        """What masking must know of the vocabulary."""
+        """What masking needs to know of the vocabulary."""
         if isinstance(self.tokenizer, DnaTokenizer):
             return self.tokenizer.token_bases
         return token_bases_of(self.tokenizer, len(self.tokenizer))
 
     @cached_property
     def built(self) -> Strategy:
-        """The strategy itself. SettingsError for a name that is unknown, or does not fit the vocabulary."""
+        """The strategy itself. Raises SettingsError for a name that is unknown or does not fit the vocabulary."""
         if not isinstance(self.strategy, str):
             return self.strategy
         return build_strategy(self.strategy, tokens=self.tokens, mask_rate=self.mask_rate)
 
     def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """B encodings, each with input_ids -> input_ids, attention_mask and labels (B, S), -100 where none counts.
+        """B encodings, each with input_ids -> input_ids, attention_mask and labels (-100 for none), all (B, S).
 
-        A strategy that weighs its spans adds loss_weights (B, S), which our encoders take and those of others refuse.
-        Padding that the encodings bring (attention_mask 0) is taken off first.
+        A strategy that weights its spans adds loss_weights (B, S), which our encoders take and others refuse. Padding
+        in the encodings (attention_mask 0) is removed first.
         """
         sequences = [_without_padding(feature) for feature in features]
         cu_seqlens = torch.tensor([0, *map(len, sequences)]).cumsum(0).int()

@@ -20,13 +20,13 @@ RANDOM_FRACTION = 0.1
 def corrupt(
     input_ids: Tensor, spans: Tensor, cu_seqlens: Tensor, keys: Tensor, *, tokens: TokenBases, per: str = "span"
 ) -> tuple[Tensor, Tensor]:
-    """Ids (T,) to train on and labels (T,), IGNORE where visible, of ids (T,) and the numbers of their spans (T,).
+    """Ids (T,) to train on and labels (T,), IGNORE where visible, from ids (T,) and their span numbers (T,).
 
-    per="span": one draw for each span; a span replaced at random gets new bases where it hides them and its tokens
-    are recomputed, so that the sequence stays legal k-mers. per="token": every masked token draws on its own, and a
-    random one is any k-mer, as others do it. Random tokens of text and k-mers are drawn from the maskable ids alone.
-    Runs on the host: tensors of another device are copied there and back. Raises DataError for a batch that does not
-    fit itself or the vocabulary.
+    per="span": one draw per span. A span replaced at random gets new hidden bases, and its tokens are recomputed, so
+    that the sequence stays legal k-mers. per="token": one draw per masked token, and a random one becomes any k-mer, as
+    in other code. Random tokens of text and k-mers are drawn only from the maskable ids. Runs on the host: tensors on
+    another device are copied there and back. Raises DataError for a batch that is inconsistent or does not fit the
+    vocabulary.
     """
     if per not in ("span", "token"):
         raise SettingsError(f"corruption must be 'span' or 'token', got {per!r}.")
@@ -43,9 +43,9 @@ def _corrupt(
     batch: Packed, spans: Array, per_span: bool, mask_id: int, limit_mask: np.uint64, limit_random: np.uint64,
     out: Array, labels: Array,
 ) -> None:  # fmt: skip
-    """A token that is replaced becomes any maskable one; in a span of k-mers, what its bases spell.
+    """A replaced token becomes any maskable one; in a span of k-mers, the k-mer that its bases spell.
 
-    They are new where no visible token tells the old ones.
+    Its bases are redrawn where no visible token reveals them.
     """
     ids, vocabulary = batch.input_ids, batch.vocabulary
     maskable_ids, kmer_ids = vocabulary.maskable_ids, vocabulary.kmer_ids
@@ -54,9 +54,9 @@ def _corrupt(
         first, stop = batch.bounds[s], batch.bounds[s + 1]
         actions = key_for(batch.keys[s], Purpose.ACTION)
         new_tokens, new_bases = key_for(batch.keys[s], Purpose.NEW_TOKEN), key_for(batch.keys[s], Purpose.NEW_BASE)
-        drawn_for, action = np.int64(-1), np.uint64(0)  # kept, for a span has one draw
+        drawn_for, action = np.int64(-1), np.uint64(0)  # cached: a span has one draw
         start, reached = np.int64(0), first  # first base, within the sequence, of the token reached
-        visible_left = visible_right = np.int64(0)  # bases between them are told by no visible token
+        visible_left = visible_right = np.int64(0)  # no visible token reveals the bases between them
         for t in range(first, stop):
             if spans[t] == 0:
                 continue
@@ -80,13 +80,13 @@ def _corrupt(
 
 @jit
 def _step(token: Int, vocabulary: Vocabulary) -> np.int64:
-    """From the start of a token to the start of the next."""
+    """Bases from the start of a token to the start of the next."""
     return max(vocabulary.n_bases[token] - (vocabulary.k - vocabulary.stride), 0)
 
 
 @jit
 def _redrawn(letters: Array, start: Int, visible_left: Int, visible_right: Int, new_bases: np.uint64) -> np.int64:
-    """The k-mer's number in ACGT order, with bases from visible_left to visible_right drawn anew."""
+    """The k-mer's number in ACGT order, with the bases from visible_left to visible_right redrawn."""
     word = np.int64(0)
     for j in range(len(letters)):
         hidden = visible_left <= start + j < visible_right
@@ -97,7 +97,7 @@ def _redrawn(letters: Array, start: Int, visible_left: Int, visible_right: Int, 
 
 @jit
 def _visible_before(ids: Array, spans: Array, first: Int, stop: Int, start: Int, vocabulary: Vocabulary) -> np.int64:
-    """The base after the last that a visible token before `stop`, which starts at base `start`, tells."""
+    """The base after the last that a visible token before `stop` reveals; `stop` starts at base `start`."""
     for t in range(stop - 1, first - 1, -1):
         start -= _step(ids[t], vocabulary)
         if spans[t] == 0 and vocabulary.maskable[ids[t]]:
@@ -107,7 +107,7 @@ def _visible_before(ids: Array, spans: Array, first: Int, stop: Int, start: Int,
 
 @jit
 def _visible_after(ids: Array, spans: Array, first: Int, stop: Int, start: Int, vocabulary: Vocabulary) -> np.int64:
-    """The first base that a visible token after `first`, which starts at base `start`, tells."""
+    """The first base that a visible token after `first` reveals; `first` starts at base `start`."""
     for t in range(first, stop):
         if spans[t] == 0 and vocabulary.maskable[ids[t]]:
             return np.int64(start)

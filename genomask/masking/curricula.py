@@ -1,8 +1,8 @@
-"""Curricula: the number of a step in; which strategies mask that step, in what fractions and at what rate, out.
+"""Curricula: a step's number in; the strategies that mask the step, their fractions and the rate out.
 
-A curriculum is a pure function of the step, the length of the run and, for one that waits for the score under fixed
-masks, the step at which that made it switch. It is named and set as a strategy is: `cm-step:at=2000`. A
-strategy within it may have parameters of its own, in brackets: `cm-step:first=(span:p=0.1):at=2000`.
+A curriculum is a pure function of the step, the length of the run and, if it waits for the score under fixed masks, the
+step at which it switched. It is named and configured like a strategy: `cm-step:at=2000`. A strategy within it may have
+parameters of its own, in brackets: `cm-step:first=(span:p=0.1):at=2000`.
 """
 
 import math
@@ -19,7 +19,7 @@ class Phase(NamedTuple):
 
     first: str
     second: str
-    fraction: float  # of the sequences, those that the second strategy masks
+    fraction: float  # of sequences that the second strategy masks
     mask_rate: float
 
 
@@ -29,7 +29,7 @@ class Moment(NamedTuple):
     step: int  # from 0
     steps: int  # of the whole run
     mask_rate: float  # the run's own
-    switched_at: int | None  # the first step after the switch, None as long as there was none
+    switched_at: int | None  # the first step after the switch, None before the switch
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,22 @@ class Curriculum:
 
     @property
     def waits(self) -> bool:
-        """It switches when the score under the fixed evaluation masks stops falling."""
+        """Does it switch when the score under the fixed evaluation masks stops falling?"""
         return "patience" in self.parameters
 
     @property
     def strategies(self) -> tuple[str, ...]:
-        """Those of its parameters that name a strategy."""
+        """Its parameters that name a strategy."""
         return tuple(key for key in self.parameters if key in ("first", "second", "strategy"))
 
 
 CURRICULA: dict[str, Curriculum] = {}
 EVENLY = 1e-9
-"""The `p` with which the lengths of `span`, geometric up to the longest, are all as likely."""
+"""The `p` at which the lengths of `span`, geometric up to the longest, are equally likely."""
 
 
 def curriculum(name: str) -> Callable[[Callable[..., Phase]], Callable[..., Phase]]:
-    """Enter the decorated function under `name`; one that waits takes `patience` and `least` among its parameters."""
+    """Register the decorated function as `name`; one that waits has `patience` and `least` among its parameters."""
 
     def add(phase: Callable[..., Phase]) -> Callable[..., Phase]:
         CURRICULA[name] = Curriculum(phase, settings_of(phase, f"curriculum {name!r}"))
@@ -73,8 +73,8 @@ def cm_gems(
 ) -> Phase:
     """The easy strategy until the bits per hidden base stop falling, then the hard one.
 
-    They have stopped when `patience` evaluations in a row were not `least` bits below the best before them.
-    Source: CM-GEMS (Roy, Sural and Ganguly, 2024), with the score under fixed masks for its trigger.
+    They have stopped when none of the last `patience` evaluations was `least` bits below the best before them.
+    Source: CM-GEMS (Roy, Sural and Ganguly, 2024), with the score under fixed masks as its trigger.
     """
     if patience < 1:
         raise SettingsError(f"cm-gems: patience must be at least 1 evaluation, got {patience}.")
@@ -94,7 +94,7 @@ def cm_step(now: Moment, *, first: str = "genemask", second: str = "npmi-global"
 
 @curriculum("linear-mix")
 def linear_mix(now: Moment, *, first: str = "genemask", second: str = "npmi-global") -> Phase:
-    """The second strategy masks a fraction of the sequences that rises evenly from none, at the first step, to all."""
+    """The second strategy masks a fraction of the sequences that rises linearly from 0, at the first step, to 1."""
     if now.steps < 2:
         raise SettingsError("linear-mix goes from one strategy to another in 2 steps or more; the run has 1.")
     _require_two("linear-mix", first, second)
@@ -112,11 +112,11 @@ def rate_step(now: Moment, *, strategy: str = "genemask", then: float = 0.20, at
 
 @curriculum("random-mask")
 def random_mask(now: Moment, *, phases: int = 5, wider: int = 2) -> Phase:
-    """Runs of k tokens around each centre, DNABERT's mask, that may be `wider` tokens longer with each phase.
+    """Runs of k tokens around each centre (DNABERT's mask) that may be `wider` tokens longer with each phase.
 
     Source: RandomMask (Liang et al., arXiv 2310.07644): five phases, in each of which the runs reach further. Ours are
-    phases of equal length, widths that grow by two tokens and are drawn evenly from k to the phase's widest, and a mask
-    rate that stays as it is.
+    phases of equal length, widths that grow by two tokens and are drawn uniformly from k to the phase's widest, and a
+    constant mask rate.
     """
     if not 1 < phases <= now.steps:
         raise SettingsError(f"random-mask: phases must lie between 2 and the run's {now.steps} steps, got {phases}.")

@@ -1,8 +1,8 @@
-"""What the loops of this room are compiled with, and the hash of `genomask.hashing` for them: the same bits.
+"""The compiler of this room's loops, and the hash of `genomask.hashing` for them, with the same bits.
 
-Every loop is compiled at first use and kept on disk. Numba itself looks at a loop's own file alone before it takes what
-it kept; here the name of what it keeps holds all files of the room, since a loop holds what it calls from the others.
-Of the strategies, which call none of each other, it holds the file of the one that is compiled.
+Every loop is compiled at first use and cached on disk. Numba itself checks only a loop's own file before it uses the
+cache. Here the name of a cached file depends on all files of the room, because a loop contains what it calls from the
+others; of the strategies, which do not call each other, only on the file of the one that is compiled.
 """
 
 import glob
@@ -27,20 +27,20 @@ HERE = Path(__file__).parent
 
 
 def digest_of_sources(folder: Path, *others: Path) -> str:
-    """Of the names and contents of all Python files in a folder, but for the strategies, and of other files."""
+    """Digest of the names and contents of all Python files in a folder, except the strategies, and of other files."""
     files = [*sorted(path for path in folder.rglob("*.py") if path.parent.name != "strategies"), *others]
     return hashlib.sha256(repr([(path.name, path.read_bytes()) for path in files]).encode()).hexdigest()
 
 
 def digest_of_text(text: str) -> str:
-    """Short, as names of files are."""
+    """A short digest, for file names."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def keep_loops_in_the_cache(folder: Path = HERE) -> None:
-    """Where nothing can be written beside the sources, have numba keep their loops in genomask's cache instead.
+    """Have numba keep the loops in genomask's cache where nothing can be written beside the sources.
 
-    Raises SettingsError and DataError where there is no such cache either: numba would not even start.
+    Raises SettingsError and DataError where that cache is not available either: numba would not even start.
     """
     beside = next(path for path in (folder / "__pycache__", folder) if path.is_dir())
     settings: Any = numba.config
@@ -58,14 +58,14 @@ keep_loops_in_the_cache()
 
 
 class FilePerKey(IndexDataCacheFile):
-    """What was compiled, in a file that is named by its key and the state of its own source file.
+    """Compiled code, in a file named by its key and the state of its source file.
 
-    Numba numbers such files, and an index says which key has which. Two processes that compile two strategies at once
-    then take the same number, and one strategy's code is found under the key of the other.
+    Numba numbers such files, and an index maps keys to numbers. Two processes that compile two strategies at once then
+    take the same number, and one strategy's code is found under the key of the other.
     """
 
     def save(self, key: Any, data: Any) -> None:
-        """Keep `data`, and forget what other sources were compiled to."""
+        """Save `data`, and delete what was compiled from other sources."""
         self._save_data(self._name_of(key), data)
         stem = self._index_name.removesuffix("nbi")
         for kept in Path(self._cache_path).glob(f"{glob.escape(stem)}*.nbc"):
@@ -73,7 +73,7 @@ class FilePerKey(IndexDataCacheFile):
                 kept.unlink(missing_ok=True)
 
     def load(self, key: Any) -> Any:
-        """What was kept, or None."""
+        """What was saved, or None."""
         try:
             return self._load_data(self._name_of(key))
         except OSError:
@@ -85,10 +85,10 @@ class FilePerKey(IndexDataCacheFile):
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """A compiled function, without Python's lock: masking runs beside training.
+    """Compile a function, which then runs without Python's lock: masking runs beside training.
 
-    It must be made by no other function: machine code is linked by name, type and a number that each process counts for
-    itself, so of two of one name a process that finds both in the cache would run whichever it loads first.
+    It must not be made by another function. Machine code is linked by name, type and a number that each process counts
+    itself, so of two with one name, a process that finds both in the cache would run whichever it loads first.
     """
     dispatcher: Any = numba.njit(nogil=True)(function)
     cache = FunctionCache(function)
@@ -100,7 +100,7 @@ def jit(function: Callable[..., Any]) -> Any:
 
 Array = np.ndarray
 Int = int | np.int64
-"""What an integer is: of Python before compilation, of the machine after."""
+"""An integer: Python's before compilation, the machine's after."""
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -109,7 +109,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 @register_jitable  # called from Python it stays Python, and gives numpy's uint64
 def limit_of(probability: float) -> np.uint64:
-    """`draw` gives numbers below this one where `hashing.uniform` gives numbers below the probability."""
+    """`draw` is below this exactly where `hashing.uniform` is below the probability."""
     return np.uint64(math.ceil(probability * 2.0**53))
 
 
@@ -123,13 +123,13 @@ def mix(x: np.uint64) -> np.uint64:
 
 @jit
 def key_for(key: np.uint64, purpose: Purpose) -> np.uint64:
-    """What `hash64` makes of a key and a purpose first; worth keeping for a whole sequence."""
+    """The first step of `hash64`, from a key and a purpose; worth keeping for a whole sequence."""
     return mix(key + np.uint64(purpose) * GOLDEN)
 
 
 @jit
 def bits_at(key_for_purpose: np.uint64, position: Int) -> np.uint64:
-    """`hash64`, given what `key_for` made of the key and the purpose."""
+    """`hash64`, given `key_for` of the key and the purpose."""
     return mix(key_for_purpose + np.uint64(position) * GOLDEN)
 
 

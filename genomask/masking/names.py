@@ -1,7 +1,7 @@
 """Names of strategies as people write them: text in, the strategy (or curriculum) and its typed parameters out.
 
-How a name is spelt is strategy_text.py's part. The file of `FILE.py:NAME` is run as Python, and what it registers is
-known under that file's name alone.
+strategy_text.py defines how a name is spelt. The file of `FILE.py:NAME` is run as Python, and what it registers is
+known only under that file's name.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from genomask.settings.strategy_text import read_name
 from genomask.settings.table import checked
 
 NPMI_TABLES = ("table", "shuffled")
-"""Values of the parameter `npmi`: the scores as counted, or the same scores dealt out anew among the k-mers."""
+"""Values of the parameter `npmi`: the scores as counted, or the same scores shuffled among the k-mers."""
 
 
 def check_name(text: str) -> None:
-    """Refuse what cannot be a strategy or curriculum, without running any file of one's own that it may lie in."""
+    """Refuse what cannot be a strategy or curriculum, without running any user's file that it may name."""
     if not read_name(text).file:
         for name in _within(text):
             if not read_name(name).file:
@@ -34,7 +34,7 @@ def check_name(text: str) -> None:
 
 
 def find(text: str) -> tuple[StrategySpec | Curriculum, dict[str, Any]]:
-    """What `text` names, and all of its parameters, those in `text` and defaults.
+    """What `text` names, and all of its parameters: those in `text`, and defaults.
 
     Raises SettingsError for an unknown name or parameter or an unsuitable value, also in the strategies of a
     curriculum. Runs the files that `text` names.
@@ -44,7 +44,7 @@ def find(text: str) -> tuple[StrategySpec | Curriculum, dict[str, Any]]:
 
 
 def find_strategy(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec, dict[str, Any]]:
-    """As `find`, for strategies alone; `more` parameters go before those in `text`."""
+    """Like `find`, for strategies alone; `more` parameters override those in `text`."""
     found, parameters = _look_up(text, more)
     if isinstance(found, Curriculum):
         raise SettingsError(f"{text!r} is a curriculum over the steps of a training run, and no strategy; name one.")
@@ -52,12 +52,12 @@ def find_strategy(text: str, more: Mapping[str, object] = {}) -> tuple[StrategyS
 
 
 def strategies_of(text: str) -> dict[str, StrategySpec]:
-    """The strategy that `text` names, or those of a curriculum, as they are written. Raises SettingsError as `find`."""
+    """The strategy that `text` names, or those of a curriculum, as written. Raises SettingsError like `find`."""
     return {name: find_strategy(name)[0] for name in _within(text)}
 
 
 def own_files(text: str) -> dict[str, str]:
-    """The files of one's own that `text` names, also within a curriculum, and the SHA-256 of what was run of each."""
+    """The user's files that `text` names, also within a curriculum, and the SHA-256 of each as it was run."""
     return {read_name(name).file: spec.source for name, spec in strategies_of(text).items() if spec.source}
 
 
@@ -67,7 +67,7 @@ def parameters_of(found: StrategySpec | Curriculum) -> dict[str, object]:
 
 
 def strategies_in(file: str) -> dict[str, StrategySpec]:
-    """Run a person's own file; the strategies it registers, which leave the built-in ones as they are."""
+    """Run a user's file; returns the strategies it registers, which leave the built-in ones unchanged."""
     try:
         source = Path(file).read_bytes()
     except OSError as error:
@@ -80,12 +80,12 @@ def strategies_in(file: str) -> dict[str, StrategySpec]:
 
 @functools.cache
 def _run(file: str, source: str) -> dict[str, StrategySpec]:
-    """What the file registers, run once for each content (its fingerprint is `source`)."""
+    """What the file registers; it is run once for each content (whose fingerprint is `source`)."""
     built_in = dict(STRATEGIES)
     try:
         runpy.run_path(file)
         mine = {name: spec for name, spec in STRATEGIES.items() if spec is not built_in.get(name)}
-    except (Exception, SystemExit) as error:  # a person's code may raise anything
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
         raise SettingsError(_failure(file, error)) from error
     finally:
         STRATEGIES.clear()
@@ -94,7 +94,7 @@ def _run(file: str, source: str) -> dict[str, StrategySpec]:
 
 
 def _failure(file: str, error: BaseException) -> str:
-    """What a person's file raised, and the last of its lines on the way there; invalid Python may be in an import."""
+    """What a user's file raised, and its last line in the traceback; invalid Python may be in an import."""
     if isinstance(error, SyntaxError):
         lines, file, what = [error.lineno], error.filename or file, f"not valid Python ({error.msg}); mend it there."
     else:
@@ -112,7 +112,7 @@ def _failure(file: str, error: BaseException) -> str:
 
 
 def _look_up(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec | Curriculum, dict[str, Any]]:
-    """As `find`, the strategies of a curriculum being any text."""
+    """Like `find`, but the strategies of a curriculum may be any text."""
     written = read_name(text)
     known: dict[str, StrategySpec | Curriculum] = (
         {**strategies_in(written.file)} if written.file else {**STRATEGIES, **CURRICULA}
@@ -139,7 +139,7 @@ def _look_up(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec |
 
 
 def _within(text: str) -> list[str]:
-    """The strategies of a curriculum, as written; a strategy is its own only one."""
+    """The strategies of a curriculum, as written; of a strategy, only itself."""
     found, parameters = _look_up(text)
     return [parameters[key] for key in found.strategies] if isinstance(found, Curriculum) else [text]
 

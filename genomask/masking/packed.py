@@ -1,4 +1,4 @@
-"""Packed tensors in, arrays for compiled loops out, once they are what they should be: the loops look at nothing.
+"""Packed tensors in, checked arrays for compiled loops out: the loops themselves check nothing.
 
 Letters: T tokens of all packed sequences, B sequences, V ids, S tokens and G bases of one sequence.
 """
@@ -23,10 +23,10 @@ class Vocabulary(NamedTuple):
     n_over: int  # most tokens that cover a base, J
     n_bases: Array  # (V,) int64
     maskable: Array  # (V,) bool
-    maskable_ids: Array  # (n,) int64, of k-mers all of theirs
+    maskable_ids: Array  # (n,) int64, for k-mers all of their ids
     word_start: Array  # (V,) bool
     letters: Array  # (V, k) uint8; (V, 0) for text
-    kmer_ids: Array  # (4**k,) int64; (0,) where ids are no k-mers
+    kmer_ids: Array  # (4**k,) int64; (0,) where ids are not k-mers
 
 
 class Packed(NamedTuple):
@@ -40,7 +40,7 @@ class Packed(NamedTuple):
 
 @functools.lru_cache(maxsize=8)
 def vocabulary_of(tokens: TokenBases) -> Vocabulary:
-    """From tensors on any device; kept, for every batch asks."""
+    """From tensors on any device; cached, because every batch asks for it."""
     tables = (
         tokens.n_bases, tokens.maskable, tokens.maskable_ids, tokens.word_start, tokens.letters, tokens.kmer_ids,
     )  # fmt: skip
@@ -49,9 +49,9 @@ def vocabulary_of(tokens: TokenBases) -> Vocabulary:
 
 
 def checked(input_ids: Tensor, cu_seqlens: Tensor, keys: Tensor | None, tokens: TokenBases) -> Packed:
-    """Packed ids (T,) of a vocabulary, bounds (B + 1,) and keys (B,), None where none is needed, as arrays on the host.
+    """Packed ids (T,) of a vocabulary, bounds (B + 1,) and keys (B,), None if not needed, as arrays on the host.
 
-    More bounds than keys are padding, if they hold no tokens. Raises DataError for what does not fit each other.
+    Bounds beyond the keys are padding, if they hold no tokens. Raises DataError for arguments that do not fit together.
     """
     keys = torch.zeros(max(0, len(cu_seqlens) - 1), dtype=torch.int64) if keys is None else keys
     for name, x, dtypes in (
@@ -84,7 +84,7 @@ def _fit(ids: Array, bounds: Array, n_keys: Int, n_ids: Int) -> tuple[bool, bool
     for s in range(len(bounds) - 1):
         bounds_fit &= bounds[s] <= bounds[s + 1]
     ids_fit = True
-    for t in range(len(ids)):  # without a way out, so that the processor does eight tokens at once
+    for t in range(len(ids)):  # without an early exit, so that the processor handles eight tokens at once
         ids_fit &= (ids[t] >= 0) & (ids[t] < n_ids)
     return bounds_fit, ids_fit
 
@@ -101,13 +101,13 @@ def checked_spans(spans: Tensor, n_tokens: int) -> Array:
 
 @jit
 def lay_out(ids: Array, vocabulary: Vocabulary) -> tuple[Array, Array, Array, Int]:
-    """Of one sequence: (S,) first base and number of bases of each token, whether it is maskable, and G.
+    """For one sequence: (S,) first base and number of bases of each token, whether it is maskable, and G.
 
     A token of no bases has the first base of the next one.
     """
     start, n_bases = np.empty_like(ids), np.empty_like(ids)
     maskable = np.empty(len(ids), dtype=np.bool_)
-    for t in range(len(ids)):  # apart from the loop below, so that the processor does eight tokens at once
+    for t in range(len(ids)):  # apart from the loop below, so that the processor handles eight tokens at once
         token = np.uint64(ids[t])
         n_bases[t], maskable[t] = vocabulary.n_bases[token], vocabulary.maskable[token]
     overlap = vocabulary.k - vocabulary.stride

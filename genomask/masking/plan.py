@@ -21,18 +21,18 @@ from genomask.types import TokenBases
 
 @dataclass(frozen=True)
 class MaskPlan:
-    """The strategies of a run, built, and which of them masks what."""
+    """The built strategies of a run, and which of them masks what."""
 
     phase_of: Callable[[int, int | None], Phase]
     """From the number of a step (from 0) and the first step after the switch, None where there was none."""
     strategies: dict[tuple[str, float], Strategy]
     """By name and mask rate."""
     patience: int
-    """Evaluations without a fall before a curriculum that waits switches; 0 for all that do not wait."""
+    """Evaluations without a fall after which a curriculum that waits switches; 0 if it does not wait."""
     least: float
     """What counts as a fall, in bits per hidden base."""
     changes: bool
-    """Steps may differ: it is a curriculum."""
+    """Whether steps may differ: it is a curriculum."""
 
     def at(self, step: int, switched_at: int | None = None) -> Strategy:
         """The strategy of this step."""
@@ -81,7 +81,7 @@ def build_plan(
     """The strategy or curriculum that `name` names, for a run of `steps` steps; all that it may need is built now.
 
     Raises SettingsError as build_strategy does, for a curriculum that changes at no step of the run, and for one that
-    waits for a score that text does not have.
+    waits for a score that these tokens do not have.
     """
     found, parameters = find(name)
     changes = isinstance(found, Curriculum)
@@ -113,5 +113,5 @@ def build_plan(
 
 
 def needs_npmi(name: str) -> bool:
-    """Does the strategy, or one of the curriculum's, look at the NPMI?"""
+    """Does the strategy, or one of the curriculum's, use the NPMI?"""
     return any("npmi" in spec.needs for spec in strategies_of(name).values())

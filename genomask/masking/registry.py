@@ -34,14 +34,14 @@ fraction jumps from one to the next."""
 
 log = logging.getLogger(__name__)
 warnings.filterwarnings("ignore", "First-class function type", numba.NumbaExperimentalFeatureWarning)
-"""Said at each call of a function that is given to another one, as those of a person's own are."""
+"""A warning at each call of a function that is passed to another, as users' own are."""
 
 
 @dataclass(frozen=True)
 class StrategySpec:
     """A strategy as registered.
 
-    Its formulas get the TokenBases too, last, where they are of rates, and those of its own parameters that they name.
+    Its formulas also get those of its own parameters that they name and, if they are of rates, the TokenBases last.
     """
 
     name: str
@@ -53,19 +53,19 @@ class StrategySpec:
     """From the rate to the probability of the elementary draw (of a token, a centre ...), as its authors set it, for
     match="none"; raises SettingsError for parameters out of range."""
     exact: Callable[..., float | None] | None
-    """From the rate to what gives it as fraction of tokens at every length; None for other vocabularies."""
+    """From rate to the probability that masks that fraction of tokens at every length; None for other vocabularies."""
     visible: Callable[..., np.ndarray] | None
-    """From a probability and a number of tokens, all equally long: how probably each of so many in a row stays visible.
-    For a fraction that depends on the length: the probability is solved with it. Without either it is by simulation."""
+    """From a probability and a number of tokens, equally long: how probably each of that many in a row stays visible.
+    For a fraction that depends on the length: the probability is solved with it. Without either, by simulation."""
     scores: Callable[..., np.ndarray]
-    """From the NPMI and the count of every k-mer to what it reads of them; all (4**k,), float64."""
+    """From the NPMI and the count of every k-mer to the score that the strategy reads; all (4**k,), float64."""
     parameters: dict[str, Any]
     """Its own settings and their defaults."""
     source: str = ""
     """Fingerprint of the file it comes from; empty for ours."""
 
     def __reduce__(self) -> tuple[Callable[[str], "StrategySpec"], tuple[str]]:
-        """For processes that are started anew, which import our functions and need no copy of their machine code."""
+        """For new processes, which import our functions and need no copy of their machine code."""
         if self.source:
             raise SettingsError(
                 f"masking strategy {self.name!r} is of a file of one's own, which another process has not run: give "
@@ -75,9 +75,9 @@ class StrategySpec:
 
     @cached_property
     def machine_code(self) -> tuple[int, Any] | None:
-        """Where `mask`, compiled, begins in memory, and what keeps it there.
+        """Where the compiled `mask` begins in memory, and what keeps it there.
 
-        None for one of a person's own that numba cannot compile.
+        None for a user's own that numba cannot compile.
         """
         signature = numba.void(SEQUENCE, *map(numba.typeof, self.parameters.values()))
         if not self.source:
@@ -95,9 +95,9 @@ class StrategySpec:
     def ask(
         self, formula: Callable[..., Any], parameters: Mapping[str, Any], expected: Callable[[Any], Any], *given: Any
     ) -> Any:
-        """What the formula makes of what is given and of those of the strategy's parameters that it names.
+        """The formula's result for what is given and those of the strategy's parameters that it names.
 
-        SettingsError where one's own fails, or returns what `expected` refuses.
+        Raises SettingsError where a user's own fails, or returns what `expected` refuses.
         """
         named = inspect.signature(formula).parameters
         with self.blamed("in its formula"):
@@ -105,7 +105,7 @@ class StrategySpec:
 
     @contextmanager
     def blamed(self, where: str) -> Iterator[None]:
-        """Whatever a person's own code raises within, as a SettingsError; what ours raises is left alone."""
+        """Raise whatever a user's own code raises within as a SettingsError; what ours raises is left alone."""
         try:
             yield
         except (Exception, SystemExit) as error:
@@ -116,7 +116,7 @@ class StrategySpec:
 
 
 def number_to(most: float, value: Any) -> float:
-    """What a formula returns, as a number from 0 to `most`. Raises ValueError or TypeError where it is none."""
+    """What a formula returns, as a number from 0 to `most`. Raises ValueError or TypeError where it is not one."""
     number = float(value)
     if not 0 <= number <= most:  # false for nan as well
         raise ValueError(f"it returns {number:g}, and not a number from 0 to {most:g}")
@@ -124,7 +124,7 @@ def number_to(most: float, value: Any) -> float:
 
 
 def array_of(shape: tuple[int, ...], value: Any) -> np.ndarray:
-    """What a formula returns, as float64 of this shape. Raises ValueError or TypeError where it is no such array."""
+    """What a formula returns, as float64 of this shape. Raises ValueError or TypeError where it is not one."""
     array = np.asarray(value, dtype=np.float64)
     if array.shape != shape or np.isnan(array).any():
         raise ValueError(f"it returns an array of shape {array.shape}, and not one of {shape}, without nan")
@@ -151,8 +151,7 @@ def strategy(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the decorated function available to build_strategy under `name`.
 
-    Raises SettingsError for a name that could not be written, units or needs that are none, or a parameter without a
-    default.
+    Raises SettingsError for an invalid name, unknown units or needs, or a parameter without a default.
     """
     if not re.fullmatch(r"[\w.+-]+", name) or name.endswith(".py"):
         raise SettingsError(f"masking strategy {name!r}: a name has letters, digits, and _ . + - alone, as 'my-mask'.")
@@ -170,7 +169,7 @@ def strategy(
 
 
 def settings_of(function: Callable[..., Any], what: str) -> dict[str, Any]:
-    """A function's parameters but for the first, and their defaults.
+    """A function's parameters except the first, and their defaults.
 
     Raises SettingsError for one that has no simple default.
     """

@@ -1,8 +1,8 @@
 """Count n-grams of bases: uint8 codes and intervals in, exact counts of every n-gram out.
 
-Only the longest n-grams are counted; the shorter ones follow, for all but the last of each run of ACGT are the
-beginning of a longer one. Threads take parts of the bases, and each n-gram belongs to the part in which it ends.
-The loop itself is in counting_loop.
+Only the longest n-grams are counted; the shorter ones follow, because all but the last of each run of ACGT begin a
+longer one. Threads take parts of the bases, and each n-gram belongs to the part in which it ends. The loop itself is in
+counting_loop.
 """
 
 from collections.abc import Iterator
@@ -38,11 +38,11 @@ def count_ngrams(codes: np.ndarray, intervals: np.ndarray, max_n: int) -> dict[i
 
 
 def counts_of_parts(codes: np.ndarray, groups: list[np.ndarray], max_n: int, threads: int) -> dict[int, np.ndarray]:
-    """As `count_ngrams`, of the pieces that `parts` made, a group for a thread at a time."""
+    """Like `count_ngrams`, of the pieces that `parts` made; each thread takes one group at a time."""
     longest = np.zeros(4**max_n, dtype=np.int64)
     last_ngrams = np.zeros(first_of(max_n), dtype=np.int64)
     plain = np.asarray(codes).view()
-    plain.flags.writeable = False  # as those of a mapped genome are: the loop is compiled for one type of array alone
+    plain.flags.writeable = False  # like a mapped genome's: the loop is compiled for only one type of array
     with ThreadPoolExecutor(threads) as pool:
         for of_longest, of_last in pool.map(lambda group: count_pieces(plain, group, max_n), groups):
             longest += of_longest
@@ -56,8 +56,8 @@ def counts_of_parts(codes: np.ndarray, groups: list[np.ndarray], max_n: int, thr
 def parts(intervals: np.ndarray, part_size: int, max_n: int) -> Iterator[np.ndarray]:
     """Groups of pieces (p, 4) that hold part_size bases each, the last fewer.
 
-    A piece is [from where to read, start, stop, does its interval end here]: n-grams that end in [start, stop) are its
-    own, and what it reads before only completes them.
+    A piece is [where to read from, start, stop, whether its interval ends here]: n-grams that end in [start, stop) are
+    its own, and what it reads before only completes them.
     """
     starts, stops = np.asarray(intervals, dtype=np.int64)[intervals[:, 0] < intervals[:, 1]].T
     borders = np.concatenate([[0], (stops - starts).cumsum()])  # of the intervals, laid end to end

@@ -1,8 +1,8 @@
 """The compiled loop of counting: codes and pieces in, counts of the longest n-grams and of what ends each run out.
 
-Three things make it fast. Where a block holds nothing but ACGT, four quarters of it are read side by side, for each
-word depends on the one before it. Counters are bytes, so that those of 4**10 words fit a core's own cache; one that
-comes round to zero is carried to a wide one. And the lock of the interpreter is released.
+Three things make it fast. A block of nothing but ACGT is read as four quarters side by side, because each word depends
+on the one before it. Counters are bytes, so that those of 4**10 words fit a core's own cache; one that wraps round to
+zero is carried to a wide one. And the interpreter's lock is released.
 
 Words are uint32: n letters of two bits, the last letter lowest. `keep` = 4**n - 1 cuts off older letters.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from genomask.masking.jit import Array, jit
 
 BLOCK = 1 << 16
-"""Bases that are first looked through for N, then counted from the cache."""
+"""Bases that are first searched for N, then counted from the cache."""
 TWO = np.uint32(2)
 ONE = np.uint8(1)
 
@@ -48,7 +48,7 @@ def _count(codes: Array, pieces: Array, n: int, few: Array, many: Array, last_ng
 
 @jit
 def _read(codes: Array, n: int) -> tuple[np.uint32, int]:
-    """The word that codes end with, and how many letters of it are ACGT in a row."""
+    """The word that codes end with, and how many ACGT in a row they end with."""
     word, length = np.uint32(0), 0
     for code in codes:
         word = ((word << TWO) | np.uint32(code)) & np.uint32(4**n - 1)
@@ -68,7 +68,7 @@ def _is_clean(codes: Array) -> bool:
 def _count_any(
     codes: Array, n: int, word: np.uint32, length: int, few: Array, many: Array, last_ngrams: Array
 ) -> tuple[np.uint32, int]:
-    """Count letter by letter, codes above 3 among them; word and length of the run so far go in and out."""
+    """Count letter by letter, codes above 3 included; takes and returns the word and length of the run so far."""
     keep = np.uint32(4**n - 1)
     for code in codes:
         if code < 4:
@@ -85,7 +85,7 @@ def _count_any(
 
 @jit
 def _count_clean(codes: Array, n: int, few: Array, many: Array) -> np.uint32:
-    """Count every n-gram of codes of ACGT alone, four quarters side by side; the last word is returned."""
+    """Count every n-gram of codes of ACGT alone, four quarters side by side; returns the last word."""
     keep = np.uint32(4**n - 1)
     before = n - 1
     quarter = (len(codes) - before) // 4

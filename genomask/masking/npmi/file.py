@@ -19,12 +19,12 @@ from genomask.files.atomic import atomic_file
 from genomask.files.inputs import require_table
 
 FORMAT = 2
-"""Raise it when the content changes its meaning."""
+"""Raise it when the meaning of the content changes."""
 MALFORMED = (
     zipfile.BadZipFile, EOFError, ValueError, LookupError, TypeError, OSError, RuntimeError,
     SyntaxError, tokenize.TokenError, MemoryError,
 )  # fmt: skip
-"""What readers of zip archives, of JSON and of numpy's headers, which parses Python, may raise."""
+"""What readers of zip archives, JSON and numpy's headers (parsed as Python) may raise."""
 
 
 def write_table(path: Path, settings: Mapping[str, Any], counts: Mapping[int, np.ndarray]) -> None:
@@ -36,7 +36,7 @@ def write_table(path: Path, settings: Mapping[str, Any], counts: Mapping[int, np
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file begins as `write_table` begins one; the rest may be damaged or missing."""
+    """Whether a file begins as `write_table` writes it; the rest may be damaged or missing."""
     with path.open("rb") as file:
         start = file.read(40)
     return start.startswith(b"PK\x03\x04") and start.endswith(b"header.npy")  # a zip archive and its first entry
@@ -49,7 +49,7 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
         with zipfile.ZipFile(path) as archive:
             arrays = {name.removesuffix(".npy"): _array(archive, name) for name in archive.namelist()}
         header = dict(json.loads(str(arrays.pop("header"))))
-        longest = header.pop("longest", len(arrays) or 1)  # of a damaged directory the zip reader sees a part
+        longest = header.pop("longest", len(arrays) or 1)  # the zip reader sees part of a damaged directory
         counts = {n: _counts(arrays[f"n{n}"], n) for n in range(1, longest + 1)}
     except MALFORMED as error:
         if is_table(path):
@@ -61,19 +61,19 @@ def read_table(path: Path) -> tuple[dict[str, Any], dict[int, np.ndarray]]:
 
 
 def damaged(path: Path) -> DataError:
-    """The sentence for a table that does not hold what was written."""
+    """The error for a table that does not hold what was written."""
     return DataError(f"{path}: this NPMI table is damaged or cut short; make or copy it again.")
 
 
 def _counts(array: np.ndarray, n: int) -> np.ndarray:
-    """(4**n,) int64; a ValueError where the array is no counts of n-grams."""
+    """(4**n,) int64. Raises ValueError where the array is not counts of n-grams."""
     if array.shape != (4**n,) or array.dtype.kind != "u":
         raise ValueError(f"n{n} is {array.shape} of {array.dtype}")
     return array.astype(np.int64)
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """One array; a ValueError where it says that it is larger than what the file holds, before memory is taken."""
+    """One array. Raises ValueError, before memory is taken, where its header gives another size than the file holds."""
     info = archive.getinfo(name)
     if info.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{name} is compressed")

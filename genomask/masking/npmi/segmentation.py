@@ -12,7 +12,7 @@ import numpy as np
 def log_probabilities(
     counts: Mapping[int, np.ndarray], round_to: Sequence[int], factor: float
 ) -> dict[int, np.ndarray]:
-    """{n: (4**n,) ln(factor p)}, p = share among the n-grams of that length; -inf for counts of zero.
+    """{n: (4**n,) ln(factor p)}, p = fraction of the n-grams of that length; -inf for counts of zero.
 
     Counts of 1-grams, 2-grams, ... are first rounded down to a multiple of round_to[0], round_to[1], ..., where given.
     """

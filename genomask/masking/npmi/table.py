@@ -1,4 +1,4 @@
-"""NPMI of n-grams: counts of a genome in, how much more often than its parts predict each n-gram occurs out.
+"""NPMI of n-grams: counts of a genome in, how much more often each n-gram occurs than its parts predict out.
 
 Source: GeneMask (Roy et al., ECAI 2023), Normalized-PMI_k. Arrays have 4**n entries in ACGT lexicographic order;
 logarithms are natural.
@@ -25,10 +25,10 @@ Strand = Literal["forward", "both"]
 MinCount = Annotated[int, Bounds(least=2, below=2**63)]
 
 _SAVED = {"min_count": int, "definition": str, "strand": str, "round_to": list, "genome": str, "regions": str}
-"""What a file holds beside the counts, as JSON has it."""
+"""What a file holds besides the counts, and its types in JSON."""
 
 RARE_FRACTION = 0.10
-"""A larger fraction of words without an NPMI is warned of: the genome is small for the length or the min_count."""
+"""Warn of a larger fraction of words without an NPMI: the genome is small for the length or the min_count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,15 +44,15 @@ class NpmiTable:
     strand: Strand = "forward"
     """"both": every n-gram is counted on both strands, so a word and its reverse complement share one count and score.
 
-    Each place then counts two words, and min_count is held against that; a palindrome is counted twice where it occurs,
-    once a strand, as its probability among the words of both strands asks for.
+    Each place then counts two words, and min_count is compared with that. A palindrome is counted twice where it
+    occurs, once per strand, as its probability among the words of both strands requires.
     """
     round_to: tuple[int, ...] = ()
     """For n = 1, 2, ...: counts are rounded down to a multiple of this before they become probabilities."""
     genome: str = ""
     """Fingerprint of the genome counted, empty if unknown."""
     regions: str = ""
-    """Which part of the genome was counted, in words for a person; empty for all of it."""
+    """Which part of the genome was counted, in words; empty for all of it."""
 
     def __post_init__(self) -> None:
         check_npmi_settings(self.min_count, self.definition, self.strand)
@@ -109,10 +109,10 @@ class NpmiTable:
     ) -> "NpmiTable":
         """Take counts {n: (4**n,)} for n = 1..max_n; floats are rounded to the nearest whole number.
 
-        Counts that are recovered from the digits of a printed table come near whole numbers only, from either side.
+        Counts recovered from the digits of a printed table are only close to whole numbers, on either side.
         """
         lengths = range(1, max(1, len(counts)) + 1)  # a missing length leaves one of these without counts
-        steps = () if round_to is None else tuple(np.asarray(round_to).tolist())  # whole numbers of numpy are such
+        steps = () if round_to is None else tuple(np.asarray(round_to).tolist())  # numpy's integers become Python's
         return cls({n: _whole(counts.get(n), n) for n in lengths}, min_count, definition, round_to=steps)
 
     @property
@@ -139,8 +139,8 @@ class NpmiTable:
     def pmi(self, n: int) -> np.ndarray:
         """(4**n,) float64, nats: ln p against the likeliest segmentation into two or more parts; -inf if too rare.
 
-        A word that is itself rounded down to zero is too rare. Raises SettingsError where it is its parts that are:
-        it would outrank every other word, and no segmentation says by how much.
+        A word that is itself rounded down to zero is too rare. Raises SettingsError where its parts are: the word would
+        outrank every other, and no segmentation shows by how much.
         """
         self._require_parts(n)
         return self._against(self._best_segmentation[n], n, self._is_rare(n) | np.isneginf(self._log_p[n]))
@@ -186,7 +186,7 @@ class NpmiTable:
         np.subtract(self._log_p[n], parts, out=scores, where=~unscored)
         if self.strand == "forward":
             return scores
-        # a word and its reverse complement are summed in another order, so their last bits would differ: no tie
+        # a word and its reverse complement are summed in different orders, so their last bits would prevent a tie
         return np.maximum(scores, reverse_complemented(scores))
 
     def _is_rare(self, n: int) -> np.ndarray:
@@ -203,7 +203,7 @@ class NpmiTable:
 
 
 def _whole(given: ArrayLike | None, n: int) -> np.ndarray:
-    """(4**n,) int64, floats rounded to the nearest. Raises DataError for what is no count of each n-gram."""
+    """(4**n,) int64, floats rounded to the nearest. Raises DataError unless there is a count of each n-gram."""
     counts = np.asarray(given)
     if counts.shape != (4**n,):
         raise DataError(f"NPMI needs the counts of all {n}-grams as an array of {4**n}, and so for every n from 1.")
@@ -214,14 +214,14 @@ def _whole(given: ArrayLike | None, n: int) -> np.ndarray:
 
 
 def check_npmi_settings(min_count: int, definition: str, strand: str) -> None:
-    """Raises SettingsError for one that is out of range or unknown."""
+    """Raises SettingsError for a setting that is out of range or unknown."""
     checked(min_count, MinCount, "the NPMI's min_count")
     checked(definition, Definition, "the NPMI's definition")
     checked(strand, Strand, "the NPMI's strand")
 
 
 def rarity_warning(table: NpmiTable, lengths: Iterable[int], settings: str) -> str:
-    """A sentence for a person where more than a tenth of the words of some length are too rare, else empty.
+    """A warning where more than a tenth of the words of some length are too rare, else empty.
 
     `settings` names what to lower.
     """

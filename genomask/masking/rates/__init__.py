@@ -1,9 +1,9 @@
-"""Which probability of its draws meets the asked rate: strategy and rate in, probability by sequence length out.
+"""The draw probability that meets a mask rate: strategy and rate in, probability by sequence length out.
 
 A strategy draws centres (or tokens, or words) with some probability, and spans overlap and stick out of the ends, so
-the fraction it really masks depends on the length of the sequence. Where no formula is exact, the probability is found
-once by letting the strategy itself mask sequences, and kept on disk. These sequences are independent, equally likely
-bases; where a strategy's rate depends much on what the sequences are, they are windows of the genome to be masked.
+the fraction it really masks depends on the length of the sequence. Where no formula is exact, the probability is solved
+once by having the strategy itself mask sequences, and cached on disk. These sequences are independent, equally likely
+bases or, where a strategy's rate depends much on the sequences, windows of the genome to be masked.
 """
 
 import hashlib
@@ -35,22 +35,22 @@ VERSION = 10
 MOST_TOKENS_MASKED = 0.5
 """match="bases" is refused where it would mask a larger fraction of tokens: little would be left to learn from."""
 ENOUGH = 1e-3
-"""The search ends where the fraction is off by less than this part of the rate."""
+"""The search ends once the fraction is off by less than this, relative to the rate."""
 MOST_OFF = 0.01
-"""A rate that is missed by more than this part of it is refused."""
+"""A rate missed by more than this, relative to it, is refused."""
 
 
 def probabilities(
     strategy: BuiltStrategy, rate: float, match: str, sample: tuple[Tensor, Tensor] | None = None
 ) -> Tensor:
-    """(n,) float64 by number of bases in the sequence, the last entry for all longer ones.
+    """(n,) float64 by number of bases in the sequence; the last entry holds for all longer ones.
 
-    The strategy is the one that is asked for, whatever its own probabilities. sample: packed ids (T,) and cu_seqlens
-    (B + 1,) of windows such as those to be masked. Raises SettingsError where the strategy cannot give the rate.
+    The strategy's own probabilities are ignored. sample: packed ids (T,) and cu_seqlens (B + 1,) of windows like those
+    to be masked. Raises SettingsError where the strategy cannot give the rate.
     """
     spec, tokens = strategy.spec, strategy.tokens
     require_one_of("match", match, get_args(Match))
-    # asked first: it looks at the parameters
+    # first, because it checks the parameters
     published = spec.ask(spec.published, strategy.parameters, partial(number_to, LARGE), rate, tokens)
     if rate in (0, 1):
         if spec.source:
@@ -71,7 +71,7 @@ def probabilities(
 
 
 def _require_literal(strategy: BuiltStrategy, rate: float, sample: tuple[Tensor, Tensor] | None) -> None:
-    """Refuse a strategy that does not mask no token where its probability is 0, or all where it is 1."""
+    """Refuse a strategy that masks any token at probability 0, or not all at probability 1."""
     for simulated in _simulations(strategy, rate, sample)[0]:
         (fraction, _), _ = simulated.fractions(strategy, rate)
         if abs(fraction - rate) > ENOUGH:
@@ -99,7 +99,7 @@ def _by_formula(strategy: BuiltStrategy, rate: float) -> Tensor | None:
 
 
 def _root(strategy: BuiltStrategy, masked: Callable[[float, int], float], n_tokens: int, rate: float) -> float:
-    """The probability at which the fraction `masked` is the rate, or is as near to it as can be told."""
+    """The probability at which the fraction `masked` is the rate, or the end at which it is near enough."""
     ends = 0.0, 1 - 1e-12
     least, most = (masked(end, n_tokens) for end in ends)
     if least > rate or most < rate:
@@ -113,7 +113,7 @@ def _root(strategy: BuiltStrategy, masked: Callable[[float, int], float], n_toke
 def _simulations(
     strategy: BuiltStrategy, rate: float, sample: tuple[Tensor, Tensor] | None
 ) -> tuple[Iterator[Simulation], str]:
-    """Sequences to solve on, made as they are needed, and a name for what they are."""
+    """Sequences to solve on, made as they are needed, and a name for them."""
     spec, tokens = strategy.spec, strategy.tokens
     effort = 1.0 if spec.machine_code else simulation.EFFORT_OF_INTERPRETED
     if tokens.equally_long and "windows" not in spec.needs:
@@ -130,9 +130,9 @@ def _simulations(
 
 
 def calibrate(strategy: BuiltStrategy, simulations: Iterator[Simulation], rate: float, match: str) -> Tensor:
-    """Probabilities by number of bases, by simulation at lengths that fall.
+    """Probabilities by number of bases, by simulation at decreasing lengths.
 
-    Raises SettingsError where the strategy cannot give the rate, and warns where too little was simulated to tell.
+    Raises SettingsError where the strategy cannot give the rate, and warns where too little was simulated to know.
     """
     lengths, solved, probability = [], [], 0.0
     for simulated in simulations:
@@ -145,7 +145,7 @@ def calibrate(strategy: BuiltStrategy, simulations: Iterator[Simulation], rate: 
 def _solve(strategy: BuiltStrategy, simulated: Simulation, probability: float, rate: float, match: str) -> float:
     """The probability that gives the asked fraction, from a first guess: secant steps in a shrinking bracket.
 
-    In terms of the logarithms of the probability and of -ln(1 - fraction) the way is nearly straight.
+    The logarithm of -ln(1 - fraction) is nearly linear in that of the probability.
     """
     name, low, high, slope = strategy.spec.name, 1e-9, 1.0, 1.0
     before: tuple[float, float] | None = None
@@ -178,9 +178,9 @@ def _solve(strategy: BuiltStrategy, simulated: Simulation, probability: float, r
 
 
 def _table(lengths: Sequence[float], solved: Sequence[float]) -> Tensor:
-    """Probabilities by number of bases (the last for all longer), from those at lengths that fall.
+    """Probabilities by number of bases (the last for all longer), from those at decreasing lengths.
 
-    What the two ends do to a fraction falls with 1 / length, so the probability is nearly linear in that between them.
+    The effect of the two ends falls with 1 / length, so between lengths the probability is nearly linear in that.
     """
     at = np.arange(round(lengths[0]) + 1).clip(min=lengths[-1])
     return torch.from_numpy(np.interp(1 / at, 1 / np.array(lengths), solved))
@@ -199,7 +199,7 @@ def _percent(fraction: float) -> str:
 
 
 def _digest(tokens: TokenBases) -> str:
-    """Of all that a strategy can see of a vocabulary: one of a person's own may ask for any of it."""
+    """Digest of all that a strategy can see of a vocabulary: a user's own may read any of it."""
     tables = tokens.maskable, tokens.n_bases, tokens.word_start, tokens.letters, tokens.kmer_ids
     digest = hashlib.sha256(repr((tokens.k, tokens.stride, *(table.shape for table in tables))).encode())
     for table in tables:
@@ -208,11 +208,11 @@ def _digest(tokens: TokenBases) -> str:
 
 
 in_memory: dict[str, Tensor] = {}
-"""What this process solved or read: digest of a request -> its solution."""
+"""Solutions that this process solved or read, by the digest of their request."""
 
 
 def _remembered(request: dict[str, object], solve: Callable[[], Tensor]) -> Tensor:
-    """The solution from memory, from disk, or solved now and kept."""
+    """The solution from memory, from disk, or solved now and cached."""
     name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
     if name not in in_memory:
         file = default_cache() / "rates" / f"{name}.json"

@@ -22,21 +22,21 @@ from genomask.types import TokenBases
 LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 26, 34, 45, 60, 85, 120, 170, 250, 350, 505, 1000, 4000)
 """Tokens in the simulated sequences: dense where the ends of a sequence matter most."""
 EVERY_SHORT_LENGTH = (*range(1, 64), 68, 72, 78, 85, 95, 105, *LENGTHS[LENGTHS.index(120) :])
-"""For a strategy whose fraction jumps from one length to the next; what one token does falls with the length."""
+"""For a strategy whose fraction jumps from one length to the next; the effect of one token falls with the length."""
 TOKENS_PER_LENGTH = 300_000
-"""For rates of COMMON_RATE and more; below that the more, up to MOST_TIMES as many, the fewer are masked."""
+"""For rates of COMMON_RATE and more; lower rates, which mask fewer, get up to MOST_TIMES as many."""
 COMMON_RATE, MOST_TIMES = 0.02, 20
 MOST_SEQUENCES = 50_000
 FEWEST_SEQUENCES = 50
-"""With fewer, the noise that the controls explain by chance would not be seen in the error."""
+"""With fewer, the error would miss the noise that the controls explain by chance."""
 LONG_WINDOWS = 100
-"""As many windows must be of the longest length that is simulated, where there are so many."""
+"""At least this many windows, or all, must reach the longest length that is simulated."""
 EFFORT_OF_INTERPRETED = 0.1
-"""Of these, for a strategy that is not compiled: its rates are found in half a minute, and to a third of the digits."""
+"""Fraction of these for a strategy that is not compiled: its rates take half a minute, with three times the error."""
 
 
 class Simulation:
-    """Sequences of one number of tokens, and the same draws for every probability tried."""
+    """Sequences of one length in tokens, with the same draws for every probability tried."""
 
     def __init__(self, tokens: TokenBases, input_ids: Tensor) -> None:
         n, self.n_tokens = input_ids.shape
@@ -54,7 +54,7 @@ class Simulation:
     def fractions(self, strategy: BuiltStrategy, probability: float) -> tuple[tuple[float, float], tuple[float, float]]:
         """Mean fractions of tokens masked and of bases hidden, each with its standard error.
 
-        With a probability other than the strategy's own.
+        `probability` replaces the strategy's own.
         """
         strategy = replace(strategy, probabilities=torch.tensor([probability], dtype=torch.float64))
         spans = strategy.select(self.input_ids, self.cu_seqlens, self.keys).numpy()
@@ -65,10 +65,10 @@ class Simulation:
         return tokens_masked, _expectation(hidden / covered.mean(), controls)
 
     def _controls(self, probability: float, n_maskable: Tensor) -> Tensor:
-        """(n, C) figures of each sequence whose expectation is known to be 0: they explain most of the noise.
+        """(n, C) figures of each sequence, with a known expectation of 0, that explain most of the noise.
 
-        They are made of the centres and of the tokens drawn: how many there are, their square, whether the number of
-        centres is odd (of which the number of long spans is made), and the fraction of tokens that a centre covers.
+        They come from the centres and the tokens drawn: how many there are, the square of that, whether the number of
+        centres is odd (which decides the number of long spans), and the number of tokens that cover a centre.
         """
         bases = self._start.numpy(), self._stop.numpy(), self._lengths.numpy()
         counts, covered = _draws(self._batch, *bases, limit_of(probability))
@@ -86,10 +86,10 @@ class Simulation:
 
 @jit
 def _draws(batch: Packed, start: Array, stop: Array, lengths: Array, limit: np.uint64) -> tuple[Array, Array]:
-    """(n, 2) int64 centres and drawn maskable tokens of each sequence; (T,) bool where a token covers a centre.
+    """(n, 2) int64 centres and maskable tokens drawn in each sequence; (T,) bool where a token covers a centre.
 
-    Given the bases [start, stop) of each token (T,) and those of each sequence (n,). The draws are those of `centres`
-    and `tokens_drawn`, for which a sequence is opened; of short ones that takes far longer than their draws.
+    Given the bases [start, stop) of each token (T,) and the number of bases of each sequence (n,). The draws are those
+    of `centres` and `tokens_drawn`, without opening a sequence: if it is short, that takes far longer than the draws.
     """
     counts, covered = np.zeros((len(lengths), 2), dtype=np.int64), np.empty(len(start), dtype=np.bool_)
     last_centre = np.empty(lengths.max() + 1, dtype=np.int64)  # before each base
@@ -149,25 +149,25 @@ class Windows:
         return hashlib.sha256(content).hexdigest()
 
     def simulations(self, rate: float, effort: float = 1.0) -> Iterator[Simulation]:
-        """From the longest sequences to the shortest; a window is cut into as many as it holds."""
+        """From the longest sequences to the shortest; a window is cut into as many pieces as it holds."""
         longest_first = self.lengths.sort(descending=True).values
         longest = max(1, int(longest_first[min(LONG_WINDOWS, len(longest_first)) - 1]))
         for n_tokens in (longest, *(n for n in reversed(LENGTHS) if n < longest)):
             yield Simulation(self.tokens, self._pieces(n_tokens, _n_sequences(n_tokens, rate, effort), effort))
 
     def _pieces(self, n_tokens: int, least: int, effort: float) -> Tensor:
-        """(n, n_tokens) ids, n at least so many: all pieces there are, and few of them several times."""
+        """(n, n_tokens) ids of `least` pieces or more, spread evenly over all windows; too few are repeated."""
         counts = self.lengths // n_tokens
         window = torch.repeat_interleave(counts)
         number = torch.arange(len(window)) - (counts.cumsum(0) - counts)[window]
         start = (self.lengths.cumsum(0) - self.lengths)[window] + number * n_tokens
         n = max(least, min(len(start), round(effort * MOST_SEQUENCES)))
-        evenly = torch.arange(n) * len(start) // n  # over all windows
+        evenly = torch.arange(n) * len(start) // n
         return self.input_ids[start[evenly, None] + torch.arange(n_tokens)]
 
 
 def _n_sequences(n_tokens: int, rate: float, effort: float) -> int:
-    """How many sequences of so many tokens are simulated for a rate (0 and 1 need no more than common ones)."""
+    """How many sequences of `n_tokens` are simulated for a rate (0 and 1 need no more than common rates)."""
     times = min(MOST_TIMES, max(1, COMMON_RATE / rate)) if rate else 1
     n = round(min(MOST_SEQUENCES, -(-TOKENS_PER_LENGTH // n_tokens)) * times)
     return max(FEWEST_SEQUENCES, round(effort * n))
@@ -181,7 +181,7 @@ def _sums(x: Tensor, bounds: Tensor) -> Tensor:
 
 
 def _expectation(y: Tensor, controls: Tensor) -> tuple[float, float]:
-    """Mean of y (n,) where every control were 0, its expectation, and its error: the intercept of their regression."""
+    """Mean of y (n,) with every control at its expectation, 0, and its error: the intercept of their regression."""
     design = torch.cat([torch.ones(len(y), 1, dtype=torch.float64), controls], 1)
     solution = torch.linalg.lstsq(design, y[:, None], driver="gelsd").solution
     unexplained = y - (design @ solution).squeeze(1)

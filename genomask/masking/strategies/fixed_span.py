@@ -1,4 +1,4 @@
-"""Fixed-span: 2k - 1 tokens around every centre and no NPMI, GeneMask's long spans throughout."""
+"""Fixed-span: 2k - 1 tokens around every centre, without NPMI: GeneMask's long spans throughout."""
 
 import numpy as np
 
@@ -28,19 +28,19 @@ def visible(probability: float, n_tokens: int, tokens: TokenBases) -> np.ndarray
 
 @jit
 def _sought(n_over: Int, stride: Int) -> Int:
-    """Twice the bases that the middle token over a centre has before it, in the middle of all centres it can have."""
+    """Twice the distance from the middle token's start to its centre, averaged over the centres it can have."""
     return (2 * ((n_over - 1) // 2) + 1) * stride - 1
 
 
 @strategy("fixed-span", published=published_probability, visible=visible)
 def fixed_span(sequence: Sequence) -> None:
-    """Each centre hides all bases of the middle one of the tokens that cover it, near an end of the nearest to that."""
+    """Each centre hides all bases of the middle token over it or, near an end, of the one nearest to that."""
     found, over = centres_and_tokens(sequence)
     sought = _sought(sequence.vocabulary.n_over, sequence.vocabulary.stride)
     for c in range(len(found)):
         best, least = -1, np.inf
         for t in over[c]:
-            off = abs(2 * (found[c] - sequence.start[t]) - sought + 0.5)  # of two as near, the one that starts later
+            off = abs(2 * (found[c] - sequence.start[t]) - sought + 0.5)  # a tie goes to the one that starts later
             if t >= 0 and off < least:
                 best, least = t, off
         hide_token(sequence, best)

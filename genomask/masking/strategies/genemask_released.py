@@ -1,8 +1,8 @@
-"""Genemask-released: what the published GeneMask code masks. It looks its NPMI up by where a token is, not what it is.
+"""Genemask-released: what the published GeneMask code masks. It looks up the NPMI by a token's position, not its id.
 
-In its last version the number of a token in its sequence is taken for the token's id, so the sequence is never looked
-at: numbers below 5, the ids of special tokens, beat all others, and number 5 has the NPMI of the first k-mer. With
-fewer than nine centres all are good.
+Its last version takes a token's number in its sequence for the token's id, so it never looks at the sequence: numbers
+below 5, the ids of special tokens, beat all others, and number 5 has the NPMI of the first k-mer. With fewer than nine
+centres all are good.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ from genomask.masking.registry import strategy
 from genomask.masking.sequence import Sequence
 
 ALL_GOOD_BELOW = 9
-"""Centres in a sequence from which on only the better half is good."""
+"""From this number of centres on, only the better half is good."""
 _LOWEST = np.finfo(np.float64).min
-"""Of numbers that are no id; and what has no NPMI is not below it."""
+"""Score of a number that is no id; a k-mer without an NPMI scores no lower."""
 
 
 @strategy("genemask-released", units="dna", needs=["npmi", "every length"], published=published_probability)

@@ -1,6 +1,6 @@
 """Random-span, the control: genemask with the NPMI replaced by random numbers, fresh for each token and step.
 
-The centres are genemask's, and so are the numbers of long and short spans; only where the long ones lie differs.
+The centres and the numbers of long and short spans are genemask's; only the places of the long ones differ.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Span: runs of bases (of text: words) around centres, their lengths geometric.
+"""Span: runs of bases (in text: words) around centres, of geometric length.
 
 Source: SpanBERT (Joshi et al., TACL 2020): p = 0.2, at most 10 units, 3.8 on average.
 """
@@ -20,7 +20,7 @@ LONGEST = 1_000
 
 @jit
 def probabilities_to_be_longer(p: float, longest: int) -> Array:
-    """For n = 1 .. longest - 1 the probability that a run is longer than n: geometric, and not above `longest`."""
+    """For n = 1 .. longest - 1 the probability that a run is longer than n: geometric, truncated at `longest`."""
     longer_than = np.empty(longest - 1, dtype=np.float64)
     most = _up_to(longest, p)
     for n in range(1, longest):
@@ -30,12 +30,12 @@ def probabilities_to_be_longer(p: float, longest: int) -> Array:
 
 @jit
 def _up_to(n: int, p: float) -> float:
-    """The probability of at most n, were there no longest."""
-    return 1 - (1 - p) ** float(n) if p > 0.01 else -math.expm1(n * math.log1p(-p))  # which keeps its digits near 0
+    """The probability of at most n if there were no longest."""
+    return 1 - (1 - p) ** float(n) if p > 0.01 else -math.expm1(n * math.log1p(-p))  # which is precise near 0
 
 
 def published_probability(rate: float, tokens: TokenBases, p: float, longest: int) -> float:
-    """Rate / mean number of tokens that a run reaches, were there no others."""
+    """Rate / mean number of tokens that a run reaches if runs never meet."""
     if not 0 < p < 1:
         raise SettingsError(f"masking strategy 'span': p must lie between 0 and 1, got {p}.")
     if not 1 <= longest <= LONGEST:
@@ -47,7 +47,7 @@ def published_probability(rate: float, tokens: TokenBases, p: float, longest: in
 def visible(probability: float, n_tokens: int, tokens: TokenBases, p: float, longest: int) -> np.ndarray:
     """(n_tokens,) probability that no run reaches a token, which starts `stride` bases after the one before it."""
     longer_than = probabilities_to_be_longer(p, longest)
-    # the probability of the run around each centre to reach a token: those before it, on it, and after it
+    # the probability that the run around each centre reaches a token: centres before it, on it, and after it
     before, after = longer_than[::2][::-1], longer_than[1::2]
     reaches = np.concatenate([before, np.ones(tokens.k), after])
     missed = np.concatenate([[0], np.log1p(-probability * reaches).cumsum()])

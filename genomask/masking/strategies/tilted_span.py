@@ -1,9 +1,9 @@
-"""Tilted-span: spans of one token that start more often where the NPMI is high, weighted so that this tells nothing.
+"""Tilted-span: spans of one token that start more often where the NPMI is high, weighted so that this reveals nothing.
 
 A span of token t starts with the odds q(t) = q0 exp(beta z(t)), where z is the NPMI standardised over the bases trained
-on and clipped to -2 .. 2. Its tokens count mean(q) / q(t) in the loss, so what is best by the weighted loss is the true
-distribution of the hidden bases, whatever beta: the mask says where to look more often, and not what is there. That is
-exact where spans do not touch, but for the odds not to start elsewhere: a part of about k q0.
+on and clipped to -2 .. 2. Its tokens weigh mean(q) / q(t) in the loss, so the weighted loss is lowest at the true
+distribution of the hidden bases, whatever beta: the mask shows where to look more often, not what is there. This is
+exact where spans do not touch, except for the odds of not starting elsewhere: a fraction of about k q0.
 """
 
 import math
@@ -18,12 +18,12 @@ from genomask.masking.sequence import Sequence, hide_base, hide_token
 from genomask.types import TokenBases
 
 STEEPEST = 5.0
-"""Largest beta, with which the odds of two tokens are up to exp(20) apart."""
+"""Largest beta, at which the odds of two tokens differ by a factor of up to exp(20)."""
 CLIP = 2.0
 
 
 def published_probability(rate: float, tokens: TokenBases, beta: float, single: float) -> float:
-    """Rate / mean number of tokens that a span masks, were there no others."""
+    """Rate / mean number of tokens that a span masks if spans never meet."""
     if not 0 <= single <= 1:
         raise SettingsError(f"masking strategy 'tilted-span': single must lie between 0 and 1, got {single}.")
     n_tokens = tokens.most_tokens_over_a_base
@@ -46,7 +46,7 @@ def tilt_of(npmi: np.ndarray, counts: np.ndarray, beta: float) -> np.ndarray:
 
 @strategy("tilted-span", units="dna", needs=["npmi", "windows"], published=published_probability, scores=tilt_of)
 def tilted_span(sequence: Sequence, beta: float = 0.5, single: float = 0.0) -> None:
-    """Each token may start a span, which hides all its bases, or, for a fraction `single` of spans, the middle one."""
+    """Each token may start a span, which hides all its bases or, for a fraction `single` of spans, the middle one."""
     starts, singles = key_for(sequence.key, Purpose.TOKEN), key_for(sequence.key, Purpose.SPAN_LENGTH)
     probability = sequence.limit * 2.0**-53
     for t in range(len(sequence.input_ids)):

@@ -7,5 +7,5 @@ from genomask.masking.sequence import Sequence, tokens_drawn
 @strategy("uniform", exact=lambda rate, tokens: rate)
 def uniform(sequence: Sequence) -> None:
     """Each maskable token, with the asked rate."""
-    for t, drawn in enumerate(tokens_drawn(sequence)):  # assigning the array compiles far longer
+    for t, drawn in enumerate(tokens_drawn(sequence)):  # assigning the array takes far longer to compile
         sequence.masked[t] = drawn
