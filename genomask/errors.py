@@ -1,4 +1,4 @@
-"""What a person can mend: every message says what is wrong, where, and how to mend it.
+"""Errors a person can fix: each message says what is wrong, where, and how to fix it.
 
 The command line prints a UserError as one line and exits with 2. Broken invariants of our own code are plain
 assertions and keep their traceback.

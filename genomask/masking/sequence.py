@@ -59,9 +59,9 @@ def open_sequence(batch: Packed, s: Int, settings: Settings) -> Sequence:
 @jit
 def copied(sequence: Sequence) -> Sequence:
     """The same marks, with copies of the sequence's other arrays."""
-    told = sequence.input_ids.copy(), sequence.start.copy(), sequence.n_bases.copy(), sequence.maskable.copy()
+    own = sequence.input_ids.copy(), sequence.start.copy(), sequence.n_bases.copy(), sequence.maskable.copy()
     marks = sequence.masked, sequence.hidden, sequence.weights
-    return Sequence(*told, *marks, sequence.vocabulary, sequence.scores, sequence.key, sequence.limit)
+    return Sequence(*own, *marks, sequence.vocabulary, sequence.scores, sequence.key, sequence.limit)
 
 
 @jit
