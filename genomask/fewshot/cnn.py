@@ -1,10 +1,10 @@
-"""The floor that learns from the drawn sequences alone: a small convolutional network, trained from nothing.
+"""The floor `cnn`: a small convolutional network, trained from scratch on the drawn sequences alone.
 
 In: sequences. Out: probabilities. The network is that of Genomic Benchmarks (Gresova et al. 2023): three convolutions
-of width 8 with 16, 8 and 4 filters, each with batch norm, ReLU and max pooling by 2, then a layer of 512. Bases come as
-one-hot columns: the vectors of 100 that they have there are one linear map more before the first convolution. Ends are
-padded, so that short sequences go through, and all to the length of the longest. Adam at rate 1e-3, batches of 32, 10
-epochs; but at least MIN_STEPS steps, as 10 epochs of 20 examples are 10.
+of width 8 with 16, 8 and 4 filters, each with batch norm, ReLU and max pooling by 2, then a layer of 512. Bases enter
+as one-hot columns: the original's vectors of 100 only add a linear map before the first convolution. Convolutions pad
+the ends, so that short sequences pass, and all sequences are padded to the longest. Adam at rate 1e-3, batches of 32,
+10 epochs, but at least MIN_STEPS steps: 10 epochs of 20 examples are only 10.
 
 Letters: N sequences, L bases of the longest, C classes.
 """
@@ -41,7 +41,7 @@ def small_cnn(length: int, n_classes: int) -> nn.Module:
 
 
 def cnn_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:
-    """`cnn`: trains on the drawn examples, returns probabilities of the test's sequences."""
+    """`cnn`: trains on the drawn examples, returns probabilities for the test sequences."""
     length = max(len(sequence) for task in (pool, test) for sequence in task.sequences)
     device = choose_device("auto")
 
@@ -57,7 +57,7 @@ def cnn_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:
 
 
 def one_hot(sequences: list[str], length: int) -> Tensor:
-    """(N, 4, L) float32: a 1 for each A C G T, nothing for other letters and behind the end of a sequence."""
+    """(N, 4, L) float32: a 1 for each A C G T, zeros for other letters and beyond the end of a sequence."""
     codes = np.full((len(sequences), length), 4, dtype=np.uint8)
     lengths = np.array([len(sequence) for sequence in sequences])
     codes[np.arange(length) < lengths[:, None]] = base_codes("".join(sequences))
@@ -65,7 +65,7 @@ def one_hot(sequences: list[str], length: int) -> Tensor:
 
 
 def _train(model: nn.Module, bases: Tensor, labels: Tensor) -> None:
-    """In place; an epoch's batches are of nearly one size, as batch norm cannot take a batch of one."""
+    """Train in place; an epoch's batches have nearly equal sizes, as batch norm cannot take a batch of one."""
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
     n_batches = math.ceil(len(bases) / BATCH)
     for _ in range(max(EPOCHS, math.ceil(MIN_STEPS / n_batches))):

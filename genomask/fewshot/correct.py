@@ -1,7 +1,7 @@
-"""correct.csv: which test sequences each measurement got right, so that scores can be had without some of them.
+"""correct.csv: which test sequences each measurement got right, so that scores can be computed without some of them.
 
-A row a measurement, beside results.csv: the columns that name it, and a bit a test sequence, written as hexadecimal
-digits (numpy.packbits). It is written before the measurement's row there; of two rows of one name the later one counts.
+One row per measurement, as in results.csv: the columns that name it, and one bit per test sequence, in hexadecimal
+(numpy.packbits). It is written before the row in results.csv; of two rows with the same name, the later one counts.
 
 Letters: N test sequences.
 """
@@ -27,7 +27,7 @@ class CorrectFile:
     """The rows of one folder's correct.csv."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises DataError for a file that was not written here; nothing is written before the first row."""
+        """Raises DataError for a damaged or foreign file; nothing is written before the first row."""
         self.path = folder / NAME
         self.bits: dict[tuple[str, ...], str] = {}
         self._is_begun = False
@@ -58,7 +58,7 @@ class CorrectFile:
         self.bits[named] = bits
 
     def of(self, cells: list[Cell], n_test: int) -> dict[Cell, np.ndarray]:
-        """(N,) bool of each of the cells that has a row; those that earlier versions measured have none."""
+        """(N,) bool for each of the cells that has a row; cells measured by earlier versions have none."""
         found = {cell: self.bits[key] for cell in cells if (key := tuple(map(str, cell))) in self.bits}
         packed = {cell: np.frombuffer(bytes.fromhex(bits), dtype=np.uint8) for cell, bits in found.items()}
         if any(len(bits) != -(-n_test // 8) for bits in packed.values()):
@@ -67,15 +67,15 @@ class CorrectFile:
 
 
 def accuracy_by_leak(correct: Mapping[Cell, np.ndarray], leaked: np.ndarray) -> pd.DataFrame:
-    """A row a method and shot: mean accuracy over draws of all test sequences, without those `leaked`, of them alone.
+    """Per method and shot, mean accuracy over draws on all test sequences, without the `leaked` and on them alone.
 
-    `gained` is what they add: the accuracy of all less that without them, `half_width` its 95 % t interval over draws.
+    `gained` is what they add, accuracy on all minus that without them; `half_width`: its 95 % t interval over draws.
     """
     return _summed(_by_cell(correct, leaked), ["method", "shot"])
 
 
 def accuracy_by_leak_over_seeds(correct: Mapping[Cell, np.ndarray], leaked: np.ndarray) -> pd.DataFrame:
-    """The same, a row a strategy (of floors -), method and shot; the interval is over pretraining seeds, if any."""
+    """The same, one row per strategy (`-` for floors), method and shot; any interval is over pretraining seeds."""
     names = ["strategy", "method", "shot"]
     by_seed = _by_cell(correct, leaked).groupby([*names, "pretraining_seed"], sort=False).mean().reset_index()
     table = _summed(by_seed, names)
@@ -84,7 +84,7 @@ def accuracy_by_leak_over_seeds(correct: Mapping[Cell, np.ndarray], leaked: np.n
 
 
 def _by_cell(correct: Mapping[Cell, np.ndarray], leaked: np.ndarray) -> pd.DataFrame:
-    """A row a measurement."""
+    """One row per measurement."""
     rows = [
         (
             *(cell.strategy if cell.method in PRETRAINED else "-", cell.pretraining_seed, cell.method, cell.shot),
@@ -97,7 +97,7 @@ def _by_cell(correct: Mapping[Cell, np.ndarray], leaked: np.ndarray) -> pd.DataF
 
 
 def _summed(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Means over the rows of one group each."""
+    """Means over the rows of each group."""
     means = table.groupby(names, sort=False)
     widths = means["gained"].apply(lambda values: mean_interval(values).half_width)
     return means[["all", "without", "alone", "gained"]].mean().assign(half_width=widths).reset_index()

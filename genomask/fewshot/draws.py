@@ -17,7 +17,7 @@ Scorer = Callable[[np.ndarray, int, int], np.ndarray]
 
 
 def draw_key(task_name: str, shot: int, draw: int) -> np.ndarray:
-    """(1,) int64 key of one draw: the only source of chance in choosing its examples."""
+    """(1,) int64 key of one draw: the only source of randomness in the choice of its examples."""
     digest = hashlib.blake2b(task_name.encode(), digest_size=8).digest()
     key = np.frombuffer(digest, dtype="<i8").astype(np.int64)
     key = hash64(key, Purpose.SHOT, np.full(1, shot, dtype=np.int64))
@@ -33,25 +33,25 @@ def draw_examples(labels: np.ndarray, shot: int, task_name: str, draw: int) -> n
 
 
 def number_of_draws(pool: LabelledTask, shot: int, draws: int) -> int:
-    """One draw where the shot takes all of every class: another would choose nothing anew."""
+    """`draws`, or 1 where the shot takes all of every class: every draw would be the same."""
     return 1 if shot == class_sizes(pool).max() else draws
 
 
 def draws_overlap(smallest_class: int, shot: int, n_draws: int, *, whole: bool = False) -> bool:
-    """True where so many draws must share examples, so that their spread understates the truth.
+    """True where that many draws must share examples, so that their spread is too small.
 
-    Of a `whole` pool nothing is drawn: there is one training set, and its seeds differ in how it is trained on.
+    Nothing is drawn from a `whole` pool: its seeds share one training set and differ only in how it is trained on.
     """
     return not whole and n_draws * shot > smallest_class
 
 
 def class_sizes(pool: LabelledTask) -> np.ndarray:
-    """(classes,) int64: the pool's examples of each."""
+    """(classes,) int64: the pool's examples of each class."""
     return np.bincount(pool.labels, minlength=len(pool.classes))
 
 
 def smallest_class(pool: LabelledTask) -> int:
-    """Examples of the pool's rarest class."""
+    """The number of examples of the pool's rarest class."""
     return int(class_sizes(pool).min())
 
 
@@ -69,9 +69,9 @@ def check_pool(pool: LabelledTask, shots: tuple[int, ...]) -> None:
 
 
 def align_classes(pool: LabelledTask, test: LabelledTask) -> np.ndarray:
-    """The test's labels numbered as the pool's classes are.
+    """The test's labels, numbered like the pool's classes.
 
-    Raises DataError for a class that the pool does not have.
+    Raises DataError for a class that the pool lacks.
     """
     missing = [name for name in test.classes if name not in pool.classes]
     if missing:

@@ -1,15 +1,15 @@
 """Fine-tuning: the whole encoder and a new classification head, trained on the drawn examples.
 
 In: a model folder, a pool and a test. Out: probabilities for any drawn training set; each draw starts from the saved
-weights (or new untrained ones) with a head of its own seed.
+weights (or new untrained ones) with a head from its own seed.
 
 `published`, for encoders of width 512 and more: up to 100 shots rate 1e-4, 20 epochs, batch 5; above, 5e-5, 5 epochs,
-batch 15; warm-up 10 %, then linear to 0; decay 0.01; dropout 0.1; no development set, but for a suite that has one.
+batch 15; warm-up 10 %, then linear to 0; decay 0.01; dropout 0.1; no development set, unless the suite has one.
 Narrower encoders keep the epochs, with one rate of 1e-3 and batch 16. The head reads the first token, as in BERT, and
 its last layer is random.
 
-`linear-first`, the default, keeps all of that, but the head starts at the linear solution (linear_first.py), ours reads
-the mean of all tokens (no pretraining here has trained the first one), and narrow encoders take another rate. These are
+`linear-first`, the default, changes three things: the head starts at the linear solution (linear_first.py), our head
+reads the mean of all tokens (no pretraining here trains the first one), and narrow encoders use another rate. All are
 constants, chosen on other tasks' pools and never on a test set: docs/fewshot.md.
 """
 
@@ -34,7 +34,7 @@ from genomask.settings.ranges import LARGE, MANY, require, require_one_of
 
 PUBLISHED_WIDTH = 512
 NARROW_RATES = {"linear-first": 3e-4, "published": 1e-3}
-"""Peak rate of narrower encoders, by the name of the schedule."""
+"""Peak rate of narrower encoders, by schedule."""
 NARROW_BATCH = 16
 SCHEDULES = tuple(NARROW_RATES)
 POOLINGS = {"linear-first": "mean", "published": "cls"}
@@ -45,7 +45,7 @@ DROPOUT = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuneSettings:
-    """How one draw is trained; 'auto' fills in by schedule, shot and width."""
+    """How one draw is trained; 'auto' is filled in from schedule, shot and width."""
 
     schedule: str = "linear-first"
     """linear-first or published: see above."""
@@ -54,10 +54,10 @@ class FineTuneSettings:
     epochs: int | str = "auto"
     """Passes over the drawn examples; auto: 20 up to 100 shots, 5 above."""
     batch_size: int | str = "auto"
-    """Sequences a step; auto: 5 up to 100 shots, 15 above, and 16 for hidden_size < 512."""
+    """Sequences per step; auto: 5 up to 100 shots, 15 above, and 16 for hidden_size < 512."""
 
     warmup: float | str = "auto"
-    """Fraction of all steps in which the rate grows to its peak; auto: 0.1."""
+    """Fraction of all steps over which the rate grows to its peak; auto: 0.1."""
 
     def __post_init__(self) -> None:
         require_one_of("schedule", self.schedule, SCHEDULES)
@@ -84,9 +84,8 @@ def new_classifier(
 ) -> Loaded:
     """The encoder of a folder with a new head; `seed` draws the head, or all weights of an untrained twin.
 
-    Of a folder that is a classifier the last layer is left out, which knows other classes; a pooler, which it may have
-    from MNLI, stays.
-    `settings` go to its config: num_labels=3, or id2label, problem_type ...
+    If the folder holds a classifier, its last layer, which knows other classes, is left out; a pooler, which it may
+    have from MNLI, stays. `settings` go to the config: num_labels=3, or id2label, problem_type ...
     """
     saved = read_config(folder)
     if "hidden_dropout_prob" in saved:
@@ -101,7 +100,7 @@ def new_classifier(
 
 
 def _has_last_layer(folder: Path, model: PreTrainedModel) -> bool:
-    """Whether the last layer comes from the folder, a classifier's with as many classes: otherwise it was drawn."""
+    """Whether the last layer comes from the folder, a classifier with as many classes; otherwise it was drawn."""
     last = last_layer(model)
     name = next(name for name, module in model.named_modules() if module is last)
     found = read_weights(folder).get(f"{name}.weight")
@@ -120,7 +119,7 @@ def finetune_scorer(
 ) -> Scorer:
     """`finetune`, or `random-init/finetune` where untrained.
 
-    `valid`, whose labels are numbered as the pool's, says which epoch is kept; without it the last one is.
+    `valid`, its labels numbered like the pool's, decides which epoch is kept; without it, the last one is.
     """
     n_classes = len(pool.classes)
     new = partial(new_classifier, folder, settings.schedule, untrained=untrained, num_labels=n_classes)

@@ -1,7 +1,7 @@
-"""Training a classifier on labelled sequences, step by step: few-shot's draws and `genomask finetune` alike.
+"""Training a classifier on labelled sequences, step by step, for few-shot draws and `genomask finetune`.
 
-The order of an epoch and the dropout of a step are pure functions of the seed and of their number, so that training
-may go on from any step, and ends with the same weights.
+The order of an epoch and the dropout of a step are pure functions of the seed and their number, so that training can
+resume from any step and ends with the same weights.
 
 Letters: N examples, B sequences of a batch, C classes.
 """
@@ -33,7 +33,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     SEVERAL: F.binary_cross_entropy_with_logits,
     NUMBER: F.mse_loss,
 }
-"""A classifier's problem_type -> its mean loss, of logits (B, C) and targets (B,) or (B, C)."""
+"""A classifier's problem_type -> its mean loss on logits (B, C) and targets (B,) or (B, C)."""
 
 
 class Schedule(NamedTuple):
@@ -43,19 +43,19 @@ class Schedule(NamedTuple):
     epochs: int
     batch_size: int
     warmup: float = WARMUP_FRACTION
-    """Fraction of all steps in which the rate grows to its peak."""
+    """Fraction of all steps over which the rate grows to its peak."""
 
     def steps_per_epoch(self, examples: int) -> int:
-        """Of an epoch of so many examples."""
+        """Steps in an epoch of that many examples."""
         return math.ceil(examples / self.batch_size)
 
     def optimizer(self, examples: int) -> OptimizerSettings:
-        """What so many examples are trained by. Raises SettingsError for what no training takes."""
+        """The optimizer's settings for that many examples. Raises SettingsError for values out of range."""
         return optimizer_settings(self.learning_rate, self.epochs * self.steps_per_epoch(examples), self.warmup)
 
 
 def optimizer_settings(rate: float, steps: int, warmup: float) -> OptimizerSettings:
-    """As published: AdamW without decay of biases and norms; linear warm-up, then linear to 0."""
+    """As published: AdamW without decay on biases and norms; linear warm-up, then linear to 0."""
     return OptimizerSettings(
         learning_rate=rate,
         warmup_steps=max(1, round(warmup * steps)),
@@ -68,12 +68,12 @@ def optimizer_settings(rate: float, steps: int, warmup: float) -> OptimizerSetti
 
 
 def loss_of(model: PreTrainedModel, logits: Tensor, targets: Tensor) -> Tensor:
-    """The model's own loss of logits (B, C), a mean."""
+    """The model's own mean loss on logits (B, C)."""
     return LOSSES[problem(model)](logits, targets.to(logits.dtype) if targets.is_floating_point() else targets)
 
 
 class Fitting:
-    """A classifier in training, in place, on N packed sequences; `targets` (N,) int64, or (N, C) floats."""
+    """Trains a classifier in place on N packed sequences; `targets` (N,) int64, or (N, C) floats."""
 
     def __init__(
         self, model: PreTrainedModel, tokens: TokenSequences, targets: np.ndarray, plan: Schedule, seed: int
@@ -87,11 +87,11 @@ class Fitting:
         self._order = -1, np.zeros(0, dtype=np.int64)
 
     def rate(self, number: int) -> float:
-        """The learning rate of a step, from 0."""
+        """The learning rate of a step, counted from 0."""
         return self.plan.learning_rate * rate_factor(number, self.steps, self._settings)
 
     def step(self, number: int) -> float:
-        """Train on the batch of a step, from 0; its mean loss. Raises TrainingError where that is not finite."""
+        """Train on the batch of a step, counted from 0; return its mean loss. Raises TrainingError if not finite."""
         model, rows = self.model.train(), self._rows(number)
         batch = select(self._tokens, torch.from_numpy(rows))
         scale_rates(self.optimizer, rate_factor(number, self.steps, self._settings))
@@ -108,7 +108,7 @@ class Fitting:
         return float(loss.detach())
 
     def _rows(self, number: int) -> np.ndarray:
-        """(B,) the examples of a step: each once an epoch, in an order of that epoch."""
+        """(B,) the examples of a step: each once per epoch, in that epoch's own order."""
         epoch, at = divmod(number, self.steps_per_epoch)
         if self._order[0] != epoch:
             key = hash64(self._seed, Purpose.ORDER, np.array([epoch]))
@@ -118,13 +118,13 @@ class Fitting:
 
 
 class Validation(NamedTuple):
-    """Examples that say which epoch is kept: that of the lowest loss on them."""
+    """Examples that decide which epoch is kept: the one with the lowest loss on them."""
 
     tokens: TokenSequences
     targets: np.ndarray
 
     def loss(self, model: PreTrainedModel) -> float:
-        """The model's own, a mean. Raises TrainingError where it is not finite, since no epoch would be the best."""
+        """The model's own mean loss. Raises TrainingError if it is not finite, since no epoch would be the best."""
         found = logits(model, self.tokens)
         loss = float(loss_of(model, found, torch.from_numpy(self.targets)))
         if not math.isfinite(loss):

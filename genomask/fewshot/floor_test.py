@@ -1,8 +1,8 @@
 """Is the floor beaten? Each pretrained method against the best floor of its task and shot.
 
-In: rows of results.csv. Out: one row a (strategy, method, task, shot): its score, the best floor's, and their paired
-difference. The best floor is chosen by the same scores it is then held by, which can only favour the floor: that it is
-beaten needs no correction, but that it wins does, one for the number of floors it was chosen from (Bonferroni's).
+In: rows of results.csv. Out: one row per (strategy, method, task, shot): its score, the best floor's, and their paired
+difference. The best floor is chosen by the scores that it is then compared on, which can only favour it. So a beaten
+floor needs no correction, but a winning one needs Bonferroni's, for the number of floors it was chosen from.
 """
 
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ CELL = ["strategy", "method", "task", "shot"]
 COLUMNS = [*CELL, "floor", "accuracy", "floor_accuracy", "unit", *Difference._fields, "half_width_bonferroni"]
 
 Scores = dict[int, pd.Series]
-"""Pretraining seed -> accuracy by draw; a floor that knows no seed has the seed -1."""
+"""Pretraining seed -> accuracy by draw; a floor without seeds has the seed -1."""
 
 
 def against_floors(results: pd.DataFrame, guesses: Mapping[str, Guess]) -> pd.DataFrame:
-    """A row for each cell of a pretrained method whose task and shot have a floor; `unit`: what is paired.
+    """One row for each cell of a pretrained method whose task and shot have a floor; `unit`: what is paired.
 
-    Draws are paired where fewer than MIN_SEEDS pretraining seeds can be (the difference then speaks of these
-    checkpoints, not of their recipe), else seeds, each averaged over its draws. Accuracies are over what is paired.
-    `guesses`: what always guessing gets in a task, which then is one of its floors.
+    Draws are paired where fewer than MIN_SEEDS pretraining seeds can be (the difference is then about these
+    checkpoints, not their recipe), else seeds, each averaged over its draws. Accuracies are over what is paired.
+    `guesses`: what always guessing gets in a task; it then counts as one of the task's floors.
     """
     own = results["method"].isin(PRETRAINED)
     floors = {cell: _scores(rows) for cell, rows in results[~own].groupby(["task", "shot", "method"], sort=False)}
@@ -44,7 +44,7 @@ def against_floors(results: pd.DataFrame, guesses: Mapping[str, Guess]) -> pd.Da
 
 
 def _held_against(scores: Scores, floors: Mapping[str, Scores]) -> list[Any]:
-    """The best floor's name, and the columns behind it."""
+    """The best floor's name, and the columns after it."""
     pairs = {name: _pairs(scores, floor) for name, floor in floors.items()}
     name = max(pairs, key=lambda name: np.nan_to_num(pairs[name].dropna()["floor"].mean(), nan=-1.0))
     shared = pairs[name].dropna()
@@ -55,13 +55,13 @@ def _held_against(scores: Scores, floors: Mapping[str, Scores]) -> list[Any]:
 
 
 def _pairs(scores: Scores, floor: Scores) -> pd.DataFrame:
-    """A row a (seed, draw): the accuracies `own` and `floor`, NaN where one has none."""
+    """One row per (seed, draw): the accuracies `own` and `floor`, NaN where one is missing."""
     seeds = {seed: pd.DataFrame({"own": own, "floor": floor.get(seed, floor.get(-1))}) for seed, own in scores.items()}
     return pd.concat(seeds, names=["seed", "draw"]).astype(float)
 
 
 def _difference(pairs: pd.DataFrame, unit: str) -> Difference:
-    """Own less floor; a seed that the floor lacks altogether is left out and named."""
+    """Own minus floor; a seed that the floor lacks entirely is left out and named."""
     gains = pairs["own"] - pairs["floor"]
     by_seed = gains.groupby("seed").mean()
     if unit == "seed":
@@ -75,7 +75,7 @@ def _difference(pairs: pd.DataFrame, unit: str) -> Difference:
 
 
 def _t_quantile(n: int, floors: int) -> float:
-    """Standard errors of n values to either end of an interval that holds for all of several floors at once."""
+    """Standard errors from the mean of n values to either end of an interval that holds for all `floors` at once."""
     return float(stats.t.ppf(1 - (1 - CONFIDENCE) / 2 / floors, n - 1))
 
 

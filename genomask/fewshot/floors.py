@@ -1,7 +1,7 @@
-"""The floors that need no encoder: logistic regression on k-mer counts, and on composition and length alone; a guess.
+"""The floors that need no encoder: logistic regression on k-mer counts or on composition and length, and a guess.
 
-In: sequences. Out, for `kmer-logreg`: per sequence the square roots of its 3-, 4- and 5-mer counts, each block of unit
-length, and where all sequences are equally long one-hot bases divided by the root of the length. For `gc`: fractions
+In: sequences. Out, for `kmer-logreg`: the square roots of each sequence's 3-, 4- and 5-mer counts, each block of unit
+length, and, where all sequences are equally long, one-hot bases divided by the root of the length. For `gc`: fractions
 of G and C, of G among these, and of A among A and T, and the logarithm of the length.
 
 Letters: N sequences, F features.
@@ -31,13 +31,13 @@ class Guess(NamedTuple):
 
 
 def commonest(test: LabelledTask) -> Guess:
-    """What a test gives to one who reads no sequence."""
+    """The best guess for a test without reading any sequence."""
     counts = np.bincount(test.labels)
     return Guess(shown(test.classes[int(counts.argmax())]), float(counts.max() / counts.sum()))
 
 
 def kmer_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:
-    """`kmer-logreg`: fits the drawn examples, returns probabilities of the test's sequences."""
+    """`kmer-logreg`: fits the drawn examples, returns probabilities for the test sequences."""
     one_hot = len({len(sequence) for task in (pool, test) for sequence in task.sequences}) == 1
     test_features = kmer_features(test.sequences, one_hot)
 
@@ -51,7 +51,7 @@ def kmer_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:
 
 
 def gc_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:
-    """`gc`: what composition and length alone tell; features standardised on the drawn examples."""
+    """`gc`: what composition and length alone reveal; features standardised on the drawn examples."""
     pool_features, test_features = composition(pool.sequences), composition(test.sequences)
 
     def scorer(rows: np.ndarray, shot: int, draw: int) -> np.ndarray:
@@ -64,7 +64,7 @@ def gc_scorer(pool: LabelledTask, test: LabelledTask) -> Scorer:
 
 
 def composition(sequences: list[str]) -> np.ndarray:
-    """(N, 4) float64: fraction of G and C, of G in these, of A in A and T, ln length; a fraction of nothing is 0.5."""
+    """(N, 4) float64: fraction of G and C, of G in these, of A in A and T, ln length; an empty fraction is 0.5."""
     counts = np.array([[sequence.count(base) for base in "ACGT"] for sequence in sequences], dtype=np.float64)
     a, c, g, t = counts.T
     fractions = [_fraction(g + c, a + t), _fraction(g, c), _fraction(a, t)]
@@ -79,7 +79,7 @@ def _fraction(part: np.ndarray, rest: np.ndarray) -> np.ndarray:
 def kmer_features(sequences: list[str], one_hot: bool) -> np.ndarray:
     """(N, F) float64 features; `one_hot` adds the bases by position and needs sequences of one length."""
     n_features = sum(4**k for k in KMER_SIZES) + (4 * len(sequences[0]) if one_hot else 0)
-    features = np.empty((len(sequences), n_features))  # filled part by part: joined parts would take the memory twice
+    features = np.empty((len(sequences), n_features))  # filled part by part: joining parts would take twice the memory
     for at in range(0, len(sequences), SEQUENCES_AT_ONCE):
         features[at : at + SEQUENCES_AT_ONCE] = _features(sequences[at : at + SEQUENCES_AT_ONCE], one_hot)
     return features

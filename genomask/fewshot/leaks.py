@@ -1,8 +1,8 @@
 """Test sequences that the model may have seen: in the training pool, or in the genome it was pretrained on.
 
-In: the test's sequences, and the pool's sequences or the codes of a genome. Out: for each test sequence whether the
-same bases, or their reverse complement, are there whole, and whether 32 of them in a row are (see shared_words): nearly
-the same sequence, or the same with other ends. Case is ignored.
+In: the test's sequences, and the pool's sequences or the codes of a genome. Out: for each test sequence, whether it or
+its reverse complement occurs there whole, and whether 32 of its bases in a row do (see shared_words): a near-copy, or
+the same sequence with other ends. Case is ignored.
 
 Letters: N test sequences, B bases of a chunk, W bases of a window.
 """
@@ -20,25 +20,25 @@ from genomask.fewshot.shared_words import WORD, Bases, bases_of, shared_words
 CHUNK_BASES = 1 << 22
 TABLE_BITS = 20
 SHORTEST = 16
-"""Bases of a sequence that is looked for in a genome: shorter ones are there by chance."""
+"""Fewest bases of a sequence that is looked for in a genome: shorter ones occur by chance."""
 NOT_IN_GENOME = f"shorter than {SHORTEST} bases, which any genome holds by chance, or with another letter than A C G T"
 """Why a sequence is not looked for whole in a genome."""
 WORDLESS = f"without {WORD} letters A C G T in a row"
-"""Why no words of a sequence are looked for, by which its near-copies would be found."""
+"""Why near-copies of a sequence, which are found by its words, are not looked for."""
 FEW_PLACES = 8
-"""That are compared one by one."""
+"""Up to this many are compared one by one."""
 
 Pattern = tuple[int, int, np.ndarray]
-"""Strand (0 as it is, 1 reverse complement), number of the test sequence, its bases on that strand."""
+"""Strand (0 as given, 1 reverse complement), number of the test sequence, its bases on that strand."""
 
 
 class Wanted(NamedTuple):
-    """What to look for, on both strands, and what is made of it once."""
+    """What to look for, on both strands, and the tables made from it once."""
 
     window: int
     patterns: dict[int, list[Pattern]]  # by the code of their first W bases
     keys: np.ndarray  # (K,) uint64, these codes, sorted
-    may_begin: np.ndarray  # (2 ** TABLE_BITS,) bool, by which most places of a genome are ruled out
+    may_begin: np.ndarray  # (2 ** TABLE_BITS,) bool, rules out most places of a genome
 
 
 class Leaks(NamedTuple):
@@ -52,12 +52,12 @@ class Leaks(NamedTuple):
 
     @property
     def found(self) -> np.ndarray:
-        """(N,) bool, any of the three."""
+        """(N,) bool, exact, reverse or near."""
         any_of_them: np.ndarray = self.exact | self.reverse | self.near
         return any_of_them
 
     def sentence(self, where: str) -> str:
-        """What to print, for instance with `where` = 'the training pool'."""
+        """The sentence to print; `where` is, for instance, 'the training pool'."""
         whole, near = int((self.exact | self.reverse).sum()), int(self.near.sum())
         said = (
             f"{whole:,} of {counted(len(self.exact), 'test sequence')} {'is' if whole == 1 else 'are'} in {where} "
@@ -72,7 +72,7 @@ class Leaks(NamedTuple):
 
 
 def leaks_in_pool(test: list[str], pool: list[str]) -> Leaks:
-    """Test sequences that are also, whole, training sequences, or share 32 bases in a row with one."""
+    """Test sequences that are training sequences, on either strand, or share 32 bases in a row with one."""
     words = shared_words(bases_of(test), bases_of(pool))
     exact, reverse = whole_in_pool(test, pool)
     return Leaks(exact, reverse, words.shared > 0, np.zeros(len(test), dtype=bool), words.words == 0)
@@ -81,7 +81,7 @@ def leaks_in_pool(test: list[str], pool: list[str]) -> Leaks:
 def leaks_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -> Leaks:
     """Test sequences that lie inside one of the intervals [start, stop) of a genome's codes, or have 32 bases there.
 
-    `intervals` are Genome.runs, or those of GenomeWindows.training for what pretraining has really seen.
+    `intervals` are Genome.runs, or those of GenomeWindows.training for what pretraining really saw.
     """
     words = shared_words(bases_of(test), Bases(codes, intervals))
     exact, reverse = whole_in_genome(test, codes, intervals)
@@ -89,7 +89,7 @@ def leaks_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -
 
 
 def whole_in_pool(test: list[str], pool: list[str]) -> np.ndarray:
-    """(2, N) bool: is a sequence of the pool the same, and is one its reverse complement?"""
+    """(2, N) bool: is each test sequence in the pool, and is its reverse complement?"""
     known = {sequence.upper() for sequence in pool}
     upper = [sequence.upper() for sequence in test]
     strands = (upper, list(map(reverse_complement, upper)))
@@ -97,7 +97,7 @@ def whole_in_pool(test: list[str], pool: list[str]) -> np.ndarray:
 
 
 def whole_in_genome(test: list[str], codes: np.ndarray, intervals: np.ndarray) -> np.ndarray:
-    """(2, N) bool: does a sequence lie whole inside one of the intervals, all of it ACGT, and its reverse complement?
+    """(2, N) bool: does each sequence of ACGT lie whole inside one of the intervals, and its reverse complement?
 
     Each sequence's first 32 bases (16 for one shorter than 32) are looked up at every place of the genome, and the
     whole sequence is compared where they are found. Not looked up: sequences shorter than 16 bases, which any genome
@@ -132,7 +132,7 @@ def _wanted(sequences: dict[int, np.ndarray], window: int) -> Wanted:
 
 
 def _chunks(codes: np.ndarray, intervals: np.ndarray, window: int, longest: int) -> Iterator[np.ndarray]:
-    """Pieces of the intervals that overlap so far that no sequence is cut."""
+    """Pieces of the intervals that overlap enough not to cut any sequence."""
     for start, stop in intervals.tolist():
         for at in range(start, stop - window + 1, CHUNK_BASES):
             yield np.asarray(codes[at : min(at + CHUNK_BASES + longest - 1, stop)])
@@ -152,12 +152,12 @@ def _search(chunk: np.ndarray, wanted: Wanted, found: np.ndarray) -> None:
 
 
 def _occurs(bases: np.ndarray, chunk: np.ndarray, values: np.ndarray, places: np.ndarray, window: int) -> bool:
-    """Is the pattern at one of the places, at which its first W bases are?"""
+    """Is the pattern at one of the places where its first W bases are?"""
     places = places[places + len(bases) <= len(chunk)]
     for step in range(window, len(bases) - window + 1, window):
         if len(places) <= FEW_PLACES:
             break
-        # a repeat begins tens of thousands of times, so that windows of all its copies are compared at once
+        # a repeat begins at tens of thousands of places, so windows of all its copies are compared at once
         places = places[values[places + step] == _code_of(bases[step : step + window])]
     return any(np.array_equal(chunk[place : place + len(bases)], bases) for place in places)
 
@@ -168,7 +168,7 @@ def _code_of(bases: np.ndarray) -> int:
 
 
 def _window_codes(codes: np.ndarray, window: int) -> np.ndarray:
-    """(B - W + 1,) uint64: each window of W bases, a power of two up to 32, as one number of two bits a base."""
+    """(B - W + 1,) uint64: each window of W bases, a power of two up to 32, as one number of two bits per base."""
     values, width = codes.astype(np.uint64), 1
     while width < window:
         values = (values[:-width] << np.uint64(2 * width)) | values[width:]

@@ -1,7 +1,7 @@
-"""A new head's start: not random, but the linear solution for what goes into it, which fine-tuning can only leave.
+"""A new head starts not at random but at the linear solution for its inputs; fine-tuning goes on from there.
 
-A random head sends noise through an encoder for as long as it has not learnt; a small encoder loses by it what it knew,
-and stays behind a linear classifier on frozen vectors (Kumar et al., ICLR 2022: linear probing, then fine-tuning).
+Until it has learnt, a random head sends noise through the encoder. A small encoder thereby loses what it knew and stays
+behind a linear classifier on frozen vectors (Kumar et al., ICLR 2022: linear probing, then fine-tuning).
 
 In: a classifier with a new head, and examples. Out: its last layer, set to the regression on its standardised inputs.
 
@@ -25,14 +25,14 @@ from genomask.types import TokenSequences
 
 MAX_ITERATIONS = 1000
 MOST_EXAMPLES = 20_000
-"""A start needs no more; the first ones are taken, spread evenly."""
+"""A start needs no more; of more, evenly spaced ones are taken."""
 
 Solution = tuple[np.ndarray, np.ndarray]
 """(C, F) weights and (C,) biases."""
 
 
 def start_linear(model: PreTrainedModel, tokens: TokenSequences, targets: np.ndarray) -> None:
-    """Set the last layer; `targets` (N,) int64, or (N, C) floats, as the model's problem has them."""
+    """Set the last layer; `targets` (N,) int64, or (N, C) floats, as the model's problem_type takes them."""
     last = last_layer(model)
     inputs = features(model, last, tokens)
     chosen = np.unique(np.linspace(0, len(targets) - 1, min(len(targets), MOST_EXAMPLES)).astype(np.int64))
@@ -52,7 +52,7 @@ def last_layer(model: PreTrainedModel) -> nn.Linear:
 
 @torch.inference_mode()
 def features(model: PreTrainedModel, layer: nn.Module, tokens: TokenSequences) -> np.ndarray:
-    """(N, F) float64: what goes into a layer for each sequence, without dropout."""
+    """(N, F) float64: a layer's inputs for each sequence, without dropout."""
     model.eval()
     seen: list[Tensor] = []
 
@@ -73,7 +73,7 @@ def features(model: PreTrainedModel, layer: nn.Module, tokens: TokenSequences) -
 
 
 def _of_sequences(given: Tensor, lengths: Tensor) -> Tensor:
-    """(B, F) as it is; of (B, S, F), where a head takes the mean of its logits over tokens (EuroBERT), that of them."""
+    """(B, F) as it is; (B, S, F) as the mean over tokens, for heads that average logits over tokens (EuroBERT)."""
     if given.dim() == 2:
         return given
     there = torch.arange(given.shape[1]) < lengths[:, None]
@@ -81,7 +81,7 @@ def _of_sequences(given: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _one(inputs: np.ndarray, targets: np.ndarray) -> Solution:
-    """A class each; of two classes each takes half of the difference."""
+    """One class per example; each of two classes takes half of the difference."""
     fitted = LogisticRegression(C=1, max_iter=MAX_ITERATIONS).fit(inputs, targets)
     if len(fitted.classes_) > 2:
         return fitted.coef_, fitted.intercept_
@@ -91,7 +91,7 @@ def _one(inputs: np.ndarray, targets: np.ndarray) -> Solution:
 
 
 def _several(inputs: np.ndarray, targets: np.ndarray) -> Solution:
-    """A label each by itself; one that all examples have, or none, gets a bias alone."""
+    """Each label by itself; one that all examples have, or none has, gets only a bias."""
     weights, biases = np.zeros((targets.shape[1], inputs.shape[1])), np.zeros(targets.shape[1])
     for at, column in enumerate(targets.T.astype(np.int64)):
         if 0 < column.sum() < len(column):

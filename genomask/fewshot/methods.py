@@ -1,7 +1,7 @@
 """The methods that few-shot measures: one table, which the command line, the protocol, arms and pictures read.
 
-To add one: write what builds its scorer, and a row. Nothing heavy is imported before a scorer is built, as the command
-line reads the table for its help.
+To add one, write the function that builds its scorer, and a row. Nothing heavy is imported before a scorer is built,
+because the command line reads the table for its help.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,13 +27,13 @@ class Given:
     pool: "LabelledTask"
     test: "LabelledTask"
     rows: "np.ndarray"
-    """Those of the pool that any draw takes, sorted."""
+    """The rows of the pool that any draw takes, sorted."""
     seed: int
-    """Of new weights: the model's own pretraining seed."""
+    """For new weights: the model's own pretraining seed."""
     vectors: "VectorSettings"
     finetune: "FineTuneSettings"
     valid: "LabelledTask | None" = None
-    """Says which epoch of fine-tuning is kept, where a suite has one."""
+    """Decides which epoch of fine-tuning is kept, where a suite has a validation set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +44,17 @@ class Method:
     build: "Callable[[Given, bool], Scorer]"
     """The scorer; True asks for the untrained twin."""
     cost: int
-    """Rank from cheap to dear: the order of measuring, and so of tables and pictures."""
+    """Rank from cheap to expensive: the order of measuring, and so of tables and pictures."""
     mark: tuple[str, Any]
     """Marker and dash of its curve, as matplotlib takes them."""
     needs_model: bool = True
     pools_vectors: bool = False
     is_drawn: bool = False
-    """Does its score hang on a seed also where all of the pool is trained on?"""
+    """Does its score depend on a seed even when trained on the whole pool?"""
     is_usual: bool = True
-    """Is it measured where no methods are named?"""
+    """Is it measured if no methods are named?"""
     twin_of: str = ""
-    """The method whose floor it is, with the same encoder untrained."""
+    """The method whose floor this is: the same encoder, untrained."""
 
     @property
     def is_pretrained(self) -> bool:
@@ -63,11 +63,11 @@ class Method:
 
     @property
     def asked_as(self) -> str:
-        """What stands for it in --methods: random-init means the twins of all methods that are asked."""
+        """Its word in --methods: random-init means the twins of all methods asked for."""
         return TWIN if self.twin_of else self.name
 
     def scorer(self, given: Given) -> "Scorer":
-        """Ready to be measured."""
+        """Its scorer, ready to be measured."""
         return self.build(given, bool(self.twin_of))
 
 
@@ -149,7 +149,7 @@ METHODS = {method.name: method for method in TABLE}
 ASKED = tuple(dict.fromkeys(method.asked_as for method in TABLE))
 """What may be asked for."""
 USUAL = tuple(dict.fromkeys(method.asked_as for method in TABLE if method.is_usual))
-"""What is measured where nothing is asked for."""
+"""What is measured if nothing is asked for."""
 PRETRAINED = tuple(method.name for method in TABLE if method.is_pretrained)
 WITHOUT_MODEL = tuple(method.name for method in TABLE if not method.needs_model)
 

@@ -1,7 +1,7 @@
 """Scores of predicted class probabilities: accuracy, f1_macro, mcc, auroc, auprc; and of predicted numbers.
 
-Binary tasks: the positive class is class 1. More classes: auroc and auprc are the plain mean of one class against the
-rest, over the classes that the test set has; f1_macro is the mean over these always.
+In binary tasks the positive class is class 1. With more classes, auroc and auprc are the plain mean of one class
+against the rest, over the classes in the test set; f1_macro is always the mean over these.
 
 Letters: N test sequences, C classes.
 """
@@ -30,10 +30,10 @@ def score(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
 
 def score_labels(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """The five scores of sequences of several labels: 0 and 1 (N, C), against probabilities (N, C).
+    """The five scores of several labels per sequence: 0 and 1 (N, C) against probabilities (N, C).
 
-    Accuracy is the fraction of sequences with every label right, as scikit-learn takes it. The others are the plain
-    mean over labels: mcc over all; auroc and auprc over those that some sequences have and some have not.
+    Accuracy is the fraction of sequences with every label right, as in scikit-learn. The others are the plain mean
+    over labels: mcc over all; auroc and auprc over those that some sequences have and some lack.
     """
     predicted = probabilities >= AT_LEAST
     columns = list(zip(labels.T, probabilities.T, strict=True))
@@ -61,7 +61,7 @@ def score_numbers(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float
 
 
 def _mcc(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """0 where all is one class, of which scikit-learn warns."""
+    """0 where there is only one class, about which scikit-learn warns."""
     if len(np.union1d(labels, predicted)) == 1:
         return 0.0
     return float(matthews_corrcoef(labels, predicted))

@@ -1,4 +1,4 @@
-"""Classifiers on frozen vectors, one a sequence: linear ones, the probe among them, and the vote of the neighbours.
+"""Classifiers on frozen vectors, one per sequence: linear ones, among them the probe, and nearest neighbours.
 
 In: an encoder folder, a pool and a test. Out: probabilities for any drawn training set. Vectors are computed once.
 """
@@ -21,21 +21,21 @@ from genomask.inference.pooling import VectorSettings, vectors
 MAX_ITERATIONS = 1000
 NEIGHBOURS = 5
 LOGIT_VARIANCE = 8
-"""Of `linear_in_layers`, before it has seen an example. Chosen on the pools of nine tasks (benchmarks/probe.py)."""
+"""Prior variance of the logits of `linear_in_layers`. Chosen on the pools of nine tasks (benchmarks/probe.py)."""
 
 
 def linear(n_examples: int, n_features: int) -> LogisticRegression:
-    """The probe's classifier, whatever the numbers."""
+    """The probe's classifier, the same for all numbers."""
     return LogisticRegression(C=1, max_iter=MAX_ITERATIONS)
 
 
 def linear_in_layers(n_examples: int, n_features: int) -> LogisticRegression:
-    """One for many features: C, the prior variance of a weight, is such that they do not add up to a wider prior."""
+    """For many features: C, a weight's prior variance, falls with their number, so the logits' prior is no wider."""
     return LogisticRegression(C=LOGIT_VARIANCE / n_features, max_iter=MAX_ITERATIONS)
 
 
 def nearest(n_examples: int, n_features: int) -> KNeighborsClassifier:
-    """The vote of the nearest examples by the angle of their vectors, the nearer ones counting more."""
+    """The vote of the nearest examples by the angle of their vectors; nearer ones count more."""
     return KNeighborsClassifier(min(NEIGHBOURS, n_examples), metric="cosine", weights="distance")
 
 
@@ -51,10 +51,10 @@ def vector_scorer(
     untrained: bool,
     every_layer: bool = False,
 ) -> Scorer:
-    """A classifier, made for so many examples of so many features, on vectors, standardised on the drawn examples.
+    """A classifier on vectors that are standardised on the drawn examples; `classifier_of` takes (examples, features).
 
-    `rows` are those of the pool that any draw will use. `untrained`: of the encoder's twin. `every_layer`: on means and
-    standard deviations of every layer's vectors.
+    `rows`: those of the pool that any draw will use. `untrained`: vectors of the encoder's twin. `every_layer`: means
+    and standard deviations of every layer's vectors.
     """
     loaded = load(folder, seed=seed, untrained=untrained)
     drawable = [pool.sequences[row] for row in rows]

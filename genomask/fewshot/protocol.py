@@ -19,11 +19,11 @@ class FewShotSettings:
     shots: tuple[int, ...] = (10, 50, 100)
     """Training examples of each class."""
     whole: bool = False
-    """Train on all of the pool instead, once a seed (`draws` of them) where a method has one: shots are not read."""
+    """Train on the whole pool instead, once per seed (`draws` of them) where a method has one; shots are not read."""
     draws: int = 20
-    """Training sets drawn for each shot; one where the shot takes all of the pool."""
+    """Training sets drawn for each shot; one where the shot takes the whole pool."""
     methods: tuple[str, ...] = USUAL
-    """Any of methods.ASKED; random-init stands for the untrained twin of each method that is asked."""
+    """Any of methods.ASKED; random-init stands for the untrained twin of each method asked for."""
     vectors: VectorSettings = field(default_factory=VectorSettings)
     """How the probe makes one vector of a sequence."""
     finetune: FineTuneSettings = field(default_factory=FineTuneSettings)
@@ -47,12 +47,12 @@ class FewShotSettings:
 
     @property
     def pretrained(self) -> tuple[str, ...]:
-        """Of the methods asked for, those whose score belongs to a pretrained encoder, as asked."""
+        """The methods asked for whose score belongs to a pretrained encoder, in the order asked."""
         return tuple(method for method in self.methods if method in PRETRAINED)
 
     @property
     def needs_model(self) -> bool:
-        """Is there a method that needs one?"""
+        """Does any of the methods need one?"""
         return any(method.needs_model for method in self.measured)
 
     def binding(self) -> dict[str, Any]:

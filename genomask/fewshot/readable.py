@@ -1,4 +1,4 @@
-"""Can this model read this task? Looked at before anything is measured, so that a failed call leaves nothing behind.
+"""Can this model read this task? Checked before anything is measured, so that a failed call leaves nothing behind.
 
 In: a model folder, and tasks with the numbers of the sequences that will be used. Out: nothing, or one sentence that
 says what does not fit.
@@ -15,9 +15,9 @@ from genomask.inference.vocabulary import refuse_text
 
 
 def check_readable(folder: Path, used: Iterable[tuple[LabelledTask, Sequence[int]]], pooling: str) -> None:
-    """Raises UserError where the model of a folder cannot take the sequences of each task, or pool them as asked.
+    """Raises UserError if the model in a folder cannot read the sequences of each task, or pool them as asked.
 
-    `used`: of each task the numbers of the sequences that are read, from 0.
+    `used`: each task with the numbers of the sequences that are read, from 0.
     `pooling`: mean, center or cls; "" where no vectors are pooled.
     """
     loaded = load(folder)

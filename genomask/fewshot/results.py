@@ -1,7 +1,7 @@
-"""results.csv: one row a measurement, written as it is measured, so that a killed run goes on where it stopped.
+"""results.csv: one row per measurement, written as it is measured, so that a killed run resumes where it stopped.
 
 In: an output folder, and what its measurements depend on. Out: rows on disk. protocol.json beside them holds the
-settings and the hashes of models and tasks; asking the same folder for others is refused.
+settings and the hashes of models and tasks; a call with others is refused for this folder.
 """
 
 import hashlib
@@ -38,21 +38,21 @@ NO_MODEL = "none"
 """model and strategy of a floor that needs no model: measured once for all models of a folder."""
 
 RESULT_FILES = ("results.csv", "correct.csv", "summary.csv", "protocol.json", "fewshot.svg", "fewshot.png")
-"""What lies in a folder of few-shot results."""
+"""The files in a folder of few-shot results."""
 
 NAMES = ("model", "strategy", "task")
 COLUMNS = [*Cell._fields, "n_train", "n_test", *METRICS]
 KINDS = dict.fromkeys(COLUMNS, np.int64) | dict.fromkeys((*NAMES, "method"), str) | dict.fromkeys(METRICS, np.float64)
 
 ROUNDING = 1e-9
-"""By so much a metric may pass its range: scikit-learn's auprc of a perfect ranking is 1 + 2e-16 for 43 positives."""
+"""A metric may exceed its range by this: scikit-learn's auprc of a perfect ranking is 1 + 2e-16 for 43 positives."""
 RANGES = (
     dict.fromkeys(("shot", "n_train", "n_test"), (1, np.inf))
     | {"draw": (0, np.inf)}
     | dict.fromkeys(METRICS, (-ROUNDING, 1 + ROUNDING))
     | {"mcc": (-1 - ROUNDING, 1 + ROUNDING)}
 )
-"""What each figure may be, by its column."""
+"""The range of each figure, by its column."""
 
 
 class ResultsFile:
@@ -62,8 +62,8 @@ class ResultsFile:
         """Open a folder; `protocol` holds tables of named values that must not change.
 
         Nothing is written before the first row: a call that fails earlier leaves no protocol that binds the next one.
-        Raises SettingsError where the folder's protocol.json has another value for one of the names, and has rows;
-        DataError where either file is damaged.
+        Raises SettingsError if the folder has rows and its protocol.json another value for one of the names;
+        DataError if either file is damaged.
         """
         self.path = folder / "results.csv"
         self.done: set[tuple[Any, ...]] = set()
@@ -99,9 +99,9 @@ class ResultsFile:
 
 
 def read_results(folder: Path) -> pd.DataFrame:
-    """All rows of a folder's results.csv; names stay text also where they look like numbers or like missing values.
+    """All rows of a folder's results.csv; names stay text even where they look like numbers or missing values.
 
-    A last line that a kill left without its end is no row. Raises DataError for a file that was not written here.
+    A last line cut short by a kill is ignored. Raises DataError for a damaged or foreign file.
     """
     path = folder / "results.csv"
     try:
@@ -114,7 +114,7 @@ def read_results(folder: Path) -> pd.DataFrame:
                 na_values={metric: [""] for metric in METRICS},
                 float_precision="round_trip",
             )
-    except (OSError, ValueError, ArithmeticError) as error:  # the last of a number beyond its column's type
+    except (OSError, ValueError, ArithmeticError) as error:  # ArithmeticError: a number beyond its column's type
         raise damaged(path) from error
     if list(rows.columns) != COLUMNS or rows.duplicated(list(Cell._fields)).any() or not _in_range(rows):
         raise damaged(path)
@@ -122,7 +122,7 @@ def read_results(folder: Path) -> pd.DataFrame:
 
 
 def _in_range(rows: pd.DataFrame) -> bool:
-    """Whether each figure is one that can be measured; auroc and auprc are none where the test set has one class."""
+    """Whether each figure is possible; auroc and auprc are missing where the test set has one class."""
     ranges = [rows[name].dropna().between(*borders).all() for name, borders in RANGES.items()]
     return (
         set(rows["method"]) <= METHODS.keys()
@@ -132,7 +132,7 @@ def _in_range(rows: pd.DataFrame) -> bool:
 
 
 def read_protocol(folder: Path) -> dict[str, dict[str, Any]]:
-    """What the rows of a folder depend on. Raises DataError for a file that is missing or was not written here."""
+    """What the rows of a folder depend on. Raises DataError for a missing, damaged or foreign file."""
     path = folder / "protocol.json"
     try:
         tables: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
@@ -147,7 +147,7 @@ def read_protocol(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def damaged(path: Path) -> DataError:
-    """The error of a file that does not hold what was written there."""
+    """The error for a file that does not hold what was written to it."""
     return DataError(f"{path} is missing or damaged; bring it back from a copy, or give another --out.")
 
 
@@ -160,9 +160,9 @@ def task_digest(task: LabelledTask) -> str:
 
 
 def _joined(folder: Path, kept: dict[str, dict[str, Any]], protocol: dict[str, dict[str, Any]]) -> str:
-    """The text of protocol.json with what is new added to what `folder` has; refuses what differs.
+    """The text of protocol.json, with new values added to those `folder` has; refuses values that differ.
 
-    Of the table of settings, which every call has whole, what is not known differs too: an older version's rows.
+    As every call has all settings, one that the folder lacks differs too: its rows are an older version's.
     """
     for table, values in protocol.items():
         known = kept.setdefault(table, {})
@@ -181,13 +181,13 @@ def _joined(folder: Path, kept: dict[str, dict[str, Any]], protocol: dict[str, d
 
 
 def whole_lines(path: Path) -> str:
-    """The text of a file but for a last line that a kill left without its end."""
+    """The text of a file without a last line that a kill cut short."""
     content = path.read_bytes()
     return content[: content.rfind(b"\n") + 1].decode()
 
 
 def cut_torn_line(path: Path) -> None:
-    """Drop such a line from the file, before another is added."""
+    """Drop such a line from the file before another is added."""
     content = path.read_bytes()
     if content and not content.endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)

@@ -25,7 +25,7 @@ from genomask.inference.models import fingerprint
 from genomask.training.device import choose_device, scoring_precision
 
 Measured = Callable[[int, int, str], None]
-"""Called before each measurement: how many are done, how many there are, which one comes."""
+"""Called before each measurement with how many are done, how many there are, and which comes next."""
 
 
 def run_fewshot(
@@ -42,8 +42,8 @@ def run_fewshot(
 ) -> pd.DataFrame:
     """Measure what is not yet in `out`/results.csv, rewrite `out`/summary.csv, return the rows asked for.
 
-    The task's name is the pool's. `valid` says which epoch of fine-tuning is kept. Raises DataError for a pool or test
-    that does not serve, SettingsError where `out` holds results of other settings, data or weights.
+    The task's name is the pool's. `valid` decides which epoch of fine-tuning is kept. Raises DataError for an
+    unsuitable pool or test, SettingsError if `out` holds results of other settings, data or weights.
     """
     check_pool(pool, () if settings.whole else settings.shots)
     test, valid = _numbered_as(pool, test), valid and _numbered_as(pool, valid)
@@ -91,12 +91,12 @@ def run_fewshot(
 def check_results(
     model_dir: Path, pool: LabelledTask, test: LabelledTask, settings: FewShotSettings, out: Path
 ) -> None:
-    """Raises SettingsError now where `out` holds results of other settings, data or weights; nothing is written."""
+    """Raises SettingsError now if `out` holds results of other settings, data or weights; nothing is written."""
     ResultsFile(out, _protocol(model_dir, pool, _numbered_as(pool, test), None, settings))
 
 
 def summary_of(out: Path) -> pd.DataFrame:
-    """What summary.csv holds, of all rows of `out`/results.csv. Raises DataError for one of an unknown task."""
+    """The content of summary.csv, from all rows of `out`/results.csv. Raises DataError for a row of an unknown task."""
     rows, protocol = read_results(out), read_protocol(out)
     tasks = protocol["tasks"]
     if not set(rows["task"]) <= tasks.keys():
@@ -106,12 +106,12 @@ def summary_of(out: Path) -> pd.DataFrame:
 
 
 def _numbered_as(pool: LabelledTask, task: LabelledTask) -> LabelledTask:
-    """The task with its labels numbered as the pool's; DataError for one that the pool does not have."""
+    """The task with its labels numbered like the pool's; DataError for a label that the pool lacks."""
     return replace(task, name=pool.name, labels=align_classes(pool, task), classes=pool.classes)
 
 
 def draws_of(pool: LabelledTask, settings: FewShotSettings, method: Method) -> list[tuple[int, int]]:
-    """Every (shot, draw) to measure; of a whole pool the shot is what there is of a class on average."""
+    """Every (shot, draw) to measure; for a whole pool the shot is the mean size of a class, rounded up."""
     if settings.whole:
         average = -(-len(pool.labels) // len(pool.classes))
         return [(average, seed) for seed in range(settings.draws if method.is_drawn else 1)]
@@ -129,7 +129,7 @@ def _drawn(pool: LabelledTask, settings: FewShotSettings) -> np.ndarray:
 def _protocol(
     model_dir: Path, pool: LabelledTask, test: LabelledTask, valid: LabelledTask | None, settings: FewShotSettings
 ) -> dict[str, dict[str, Any]]:
-    """All that a row depends on and does not name."""
+    """All that a row depends on but does not name."""
     task = {"pool": task_digest(pool), "test": task_digest(test), "smallest_class": smallest_class(pool)}
     if valid:
         task["valid"] = task_digest(valid)

@@ -1,7 +1,7 @@
-"""Which 32-mers do two sets of sequences share, on either strand? Near-duplicates share some, chance shares none.
+"""Which 32-mers do two sets of sequences share, on either strand? Near-duplicates share some; chance gives none.
 
-A 32-mer and its reverse complement are one word: the smaller of the two as numbers of two bits a base. The words of the
-smaller set stand in a table; the larger set, a genome perhaps, streams past it. Memory is that of WORDS_AT_ONCE words:
+A 32-mer and its reverse complement are one word: the smaller of the two as numbers of two bits per base. A table holds
+the words of the smaller set; the larger set, perhaps a genome, streams past it. Memory is that of WORDS_AT_ONCE words:
 where the smaller set has more, they take turns.
 
 Letters: B bases, R sequences, P pieces.
@@ -19,10 +19,10 @@ from genomask.terminal.progress import working
 WORD = 32
 """Bases of a word: as many as 64 bits hold."""
 WORDS_AT_ONCE = 1 << 25
-"""Of which the table takes 1 GiB at most."""
+"""Their table takes 1 GiB at most."""
 PIECE_BASES = 1 << 22
 NONE = np.uint64(2**64 - 1)
-"""No word: the reverse complement of 32 T is 32 A, which is the smaller number."""
+"""Not a word: the reverse complement of 32 T is 32 A, the smaller number."""
 
 
 class Bases(NamedTuple):
@@ -33,19 +33,19 @@ class Bases(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bases of all sequences."""
+        """Bases in all sequences."""
         return int((self.intervals[:, 1] - self.intervals[:, 0]).sum())
 
 
 class SharedWords(NamedTuple):
-    """Of each of R sequences."""
+    """Counts for each of R sequences."""
 
-    shared: np.ndarray  # (R,) int64, its places at which a word begins that the other set has too
-    words: np.ndarray  # (R,) int64, its places at which any word of A C G T begins
+    shared: np.ndarray  # (R,) int64, places where a word begins that the other set has too
+    words: np.ndarray  # (R,) int64, places where any word of A C G T begins
 
 
 def bases_of(sequences: Sequence[str]) -> Bases:
-    """Letters to codes, end to end."""
+    """The codes of the sequences, end to end."""
     ends = np.cumsum([0, *map(len, sequences)], dtype=np.int64)
     return Bases(base_codes("".join(sequences)), np.stack([ends[:-1], ends[1:]], axis=1))
 
@@ -75,7 +75,7 @@ def shared_words(of: Bases, within: Bases) -> SharedWords:
 
 
 def _pieces(bases: Bases) -> Iterator[tuple[np.ndarray, int]]:
-    """(P, 3) int64 start, stop and sequence of pieces that hold every word once, and how many bases these are."""
+    """(P, 3) int64 start, stop and sequence of pieces that hold every word once, and how many bases they have."""
     group: list[tuple[int, int, int]] = []
     n = 0
     for row, (start, stop) in enumerate(bases.intervals.tolist()):
@@ -92,7 +92,7 @@ def _pieces(bases: Bases) -> Iterator[tuple[np.ndarray, int]]:
 
 @jit
 def _word(codes: Array, at: Int, forward: np.uint64, backward: np.uint64) -> tuple[np.uint64, np.uint64]:
-    """The last 32 bases on both strands, one base further."""
+    """The last 32 bases on both strands, moved on by one base."""
     code = np.uint64(codes[at])
     ahead = (forward << np.uint64(2)) | code
     return ahead, (backward >> np.uint64(2)) | ((np.uint64(3) - code) << np.uint64(62))
@@ -100,7 +100,7 @@ def _word(codes: Array, at: Int, forward: np.uint64, backward: np.uint64) -> tup
 
 @jit
 def _place(table: Array, word: np.uint64) -> np.int64:
-    """Where the word stands in the table, or would stand."""
+    """Where the word is in the table, or would be."""
     last = np.uint64(table.size - 1)
     at = mix(word) & last
     while table[at] != word and table[at] != NONE:
@@ -110,7 +110,7 @@ def _place(table: Array, word: np.uint64) -> np.int64:
 
 @jit
 def _has_turn(word: np.uint64, turn: Int, turns: Int) -> bool:
-    """By bits of the hash that no place in a table is taken from."""
+    """Whether the word is handled in this turn, by hash bits that choose no place in the table."""
     return turns == 1 or np.int64(mix(word) >> np.uint64(40)) % turns == turn
 
 

@@ -16,7 +16,7 @@ CONFIDENCE = 0.95
 MIN_SEEDS = 3
 
 CHECKPOINTS_CAPTION = "these two checkpoints, not their recipes"
-"""Said of any test over draws: it speaks of two sets of weights, not of what made them."""
+"""For any test over draws: it is about two sets of weights, not about what made them."""
 
 
 class Interval(NamedTuple):
@@ -28,7 +28,7 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A paired difference, arm less control; half_width and p are NaN where `note` says why it was not tested."""
+    """A paired difference, arm minus control; half_width and p are NaN where `note` says why it was not tested."""
 
     difference: float
     half_width: float
@@ -48,9 +48,9 @@ def mean_interval(values: np.ndarray | pd.Series) -> Interval:
 
 
 def paired_by_seed(arm: Mapping[int, float], control: Mapping[int, float]) -> Difference:
-    """Difference of two arms over the pretraining seeds both have; one score a seed, already averaged over draws.
+    """Difference of two arms over the pretraining seeds both have; one score per seed, already averaged over draws.
 
-    A seed without a score in either is left out and named. Fewer than 3 seeds are not tested.
+    A seed that either lacks is left out and named. Fewer than 3 seeds are not tested.
     """
     return _tested(paired(arm, control), unit="seed", at_least=MIN_SEEDS)
 
@@ -72,9 +72,9 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def seed_scores(results: pd.DataFrame, method: str, metric: str) -> pd.DataFrame:
-    """Draw-averaged scores: one row a (strategy, pretraining_seed), one column a cell (task, shot).
+    """Draw-averaged scores: one row per (strategy, pretraining_seed), one column per cell (task, shot).
 
-    A cell that lacks draws which another arm has is NaN: averages over different draws are not comparable.
+    A cell that lacks draws that another arm has is NaN: averages over different draws are not comparable.
     """
     rows = results[results["method"] == method]
     table = rows.pivot_table(
@@ -85,12 +85,12 @@ def seed_scores(results: pd.DataFrame, method: str, metric: str) -> pd.DataFrame
 
 
 def arm_scores(results: pd.DataFrame, method: str, metric: str = "accuracy") -> pd.Series:
-    """One number a (strategy, pretraining_seed), averaged over tasks and shots; NaN where it lacks a cell."""
+    """One number per (strategy, pretraining_seed), averaged over tasks and shots; NaN where a cell is missing."""
     return seed_scores(results, method, metric).mean(axis=1, skipna=False)
 
 
 def compare_arms(results: pd.DataFrame, control: str, method: str, metric: str = "accuracy") -> pd.DataFrame:
-    """The primary test: one number an arm, its difference to the control averaged over tasks and shots.
+    """The primary test: one number per arm, its difference from the control averaged over tasks and shots.
 
     Out: strategy, difference, half_width, p, n, note, p_holm (over arms). A seed that lacks a cell is left out.
     """
@@ -121,12 +121,12 @@ def _against_control(scores: dict[tuple[Any, ...], dict[int, float]], control: s
 
 
 def paired(arm: Mapping[int, float], control: Mapping[int, float]) -> pd.DataFrame:
-    """A row for each seed or draw that either has: the scores `arm` and `control`, NaN where one has none."""
+    """A row for each seed or draw that either has: the scores `arm` and `control`, NaN where one is missing."""
     return pd.DataFrame({"arm": pd.Series(arm, dtype=float), "control": pd.Series(control, dtype=float)}).sort_index()
 
 
 def _tested(pairs: pd.DataFrame, unit: str, at_least: int) -> Difference:
-    """t interval and paired t test of the differences, or the words that say why there is none."""
+    """t interval and paired t test of the differences, or a note that says why there is none."""
     by_unit = pairs["arm"] - pairs["control"]
     differences, left_out = by_unit.dropna().to_numpy(), by_unit.index[by_unit.isna()].tolist()
     n = len(differences)

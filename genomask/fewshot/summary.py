@@ -1,4 +1,4 @@
-"""From measurements to the table people read: one row a model, task, shot and method, with its interval over draws.
+"""From measurements to the table people read: one row per model, task, shot and method, with its interval over draws.
 
 In: the rows of results.csv. Out: the rows of summary.csv, and the captions that say what the intervals mean.
 """
@@ -34,11 +34,11 @@ OVERLAP_CAPTION = "draws overlap: the draws share examples of the pool, so the i
 
 
 def summarise(results: pd.DataFrame, smallest_class: Mapping[str, int], *, whole: bool = False) -> pd.DataFrame:
-    """One row a group: n_draws, draws_overlap, n_train, n_test, then mean and half_width of each metric.
+    """One row per group: n_draws, draws_overlap, n_train, n_test, then mean and half_width of each metric.
 
     `smallest_class` is the size of each task's rarest class in the pool; `whole`: each row trained on all of it.
-    `accuracy_test_error` is one standard error of the mean accuracy that comes from the test set being a sample: it is
-    shared by all rows of a task.
+    `accuracy_test_error` is one standard error of the mean accuracy from the sampling of the test set; all rows of a
+    task share it.
     """
     return pd.DataFrame([_row(key, rows, smallest_class, whole) for key, rows in results.groupby(GROUP, sort=False)])
 
@@ -60,7 +60,7 @@ def _row(key: tuple[Any, ...], rows: pd.DataFrame, smallest_class: Mapping[str, 
 
 
 def captions(summary: pd.DataFrame, guesses: Mapping[str, Guess]) -> list[str]:
-    """The sentences to print under a table made of these rows; `guesses`: of tasks, what always guessing gets."""
+    """The sentences to print under a table made of these rows; `guesses`: task -> what always guessing gets."""
     has_seeds = summary.groupby("strategy")["pretraining_seed"].nunique().max() > 1
     lines = [
         SEEDS_CAPTION if has_seeds else INTERVAL_CAPTION,
