@@ -19,9 +19,9 @@ CAPTION = (
 
 
 def bench_frame(results: pd.DataFrame, metrics: Mapping[str, str]) -> pd.DataFrame:
-    """A row a task and model, a column a method, cheapest first; floors without a model stand in every row.
+    """One row per task and model, one column per method, cheapest first; floors without a model are in every row.
 
-    `metrics`: task -> the column of `results` that is shown of it.
+    `metrics`: task -> the column of `results` that is shown for it.
     """
     methods = sorted(set(results["method"]), key=lambda name: METHODS[name].cost)
     models = [model for model in dict.fromkeys(results["model"]) if model != NO_MODEL]
@@ -39,7 +39,7 @@ def bench_frame(results: pd.DataFrame, metrics: Mapping[str, str]) -> pd.DataFra
 
 
 def floor_counts(results: pd.DataFrame, metrics: Mapping[str, str]) -> Iterator[str]:
-    """A sentence a model: on how many tasks each of its methods is above every floor, by the tasks' own metrics."""
+    """One sentence per model: on how many tasks each of its methods is above every floor, by the tasks' own metrics."""
     scores = results.assign(score=[row[metrics[row["task"]]] for _, row in results.iterrows()])
     groups = scores.groupby(["model", "task", "method"], sort=False)["score"]
     means = groups.mean().reset_index().assign(least=[_least(group) for _, group in groups])
@@ -58,7 +58,7 @@ def floor_counts(results: pd.DataFrame, metrics: Mapping[str, str]) -> Iterator[
 
 
 def _above(method: str, rows: pd.DataFrame) -> str:
-    """As `on 5 of 6 tasks by finetune (on 3 by its whole interval)`; of a method without an interval the first part."""
+    """Such as `on 5 of 6 tasks by finetune (on 3 by its whole interval)`; without an interval, only the first part."""
     said = f"on {rows['above'].sum()} of {counted(len(rows), 'task')} by {method}"
     has_interval = rows["least"].notna().any() and rows["above"].any()
     return f"{said} (on {rows['shown'].sum()} by its whole interval)" if has_interval else said

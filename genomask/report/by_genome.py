@@ -1,4 +1,4 @@
-"""What a run of several genomes has learned of each: the last evaluations in, a table and a sentence out."""
+"""What a run on several genomes has learned about each: the last evaluations in, a table and a sentence out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from genomask.report.meaning import (
 )
 
 APART = f"{LOSS}_of_"
-"""Scores of one genome are called as those of the whole, with its name behind."""
+"""Scores of one genome are named like those of the whole, suffixed with its name."""
 CAPTION = (
     "Each genome on its own held-out windows, as many of each as of the others where it is long enough, and the whole "
     "on all of them. Below order-0: bits gained on the genome's own composition, ± one standard error of the last "
@@ -26,12 +26,12 @@ CAPTION = (
 
 
 def genomes_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the genomes that were scored apart; none where there was one, or text."""
+    """Names of the genomes that were scored separately; none for a single genome or text."""
     return [name.removeprefix(APART) for name in last_scores(rows).mean.index if name.startswith(APART)]
 
 
 def genome_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """A row a genome, and one for the whole; `rows` of metrics.jsonl."""
+    """One row per genome, and one for the whole; `rows` are those of metrics.jsonl."""
     mean, last, _ = last_scores(rows)
     table = []
     for name in (*genomes_of(rows), ""):
@@ -39,7 +39,7 @@ def genome_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         row = {"genome": name or "all", "loss, nats": f"{number_of(mean, f'{LOSS}{of}'):.3f}"}
         for item, words in (("single", "one base"), ("six", "six in a row")):
             if (bits := mean.get(f"eval_bits_per_hidden_base_{item}{of}")) is None:
-                continue  # of tokens that are no k-mers
+                continue  # tokens are not k-mers
             gain = number_of(mean, f"eval_bits_below_order_0_{item}{of}")
             error = last.get(f"eval_bits_below_order_0_{item}_standard_error{of}")
             row |= {f"bits, {words}": f"{bits:.4f}", f"below order-0, {item}": with_error(gain, error)}

@@ -20,13 +20,13 @@ MOST_NAMED = 40
 MOST_WRITTEN = 12
 """Columns whose numbers fit into the cells."""
 DARK = 0.85
-"""Of a row: on the blue of larger fractions white has more contrast than ink (WCAG's ratio), below ink has."""
+"""Fraction of a row: above it, white has more contrast than ink on the cell's blue (WCAG's ratio); below, ink has."""
 SAID = ("yes, said yes", "yes, said no", "no, said yes", "no, said no")
-"""What can be said of a label that a sequence has or has not."""
+"""The possible answers on a label that a sequence has or lacks."""
 
 
 def loss_curves(rows: pd.DataFrame, trained: str, held_out: str, guessed: float, path: Path) -> None:
-    """The loss in training, and on --valid where it was scored, from the rows of metrics.jsonl; a constant guess's."""
+    """The loss in training, on --valid where it was scored, and of a constant guess, from the rows of metrics.jsonl."""
     with picture(path, 5.6, 3.4) as figure:
         axes = figure.subplots()
         means = block_means(rows, trained)
@@ -46,7 +46,7 @@ def loss_curves(rows: pd.DataFrame, trained: str, held_out: str, guessed: float,
 def answers(
     truth: np.ndarray, figures: np.ndarray, classes: list[str], path: Path, where: str, *, several: bool
 ) -> None:
-    """How often each class was taken for which: truth (N,) or, with `several` labels, (N, C) against (N, C)."""
+    """How often each class was predicted as which: truth (N,) or, with `several` labels, (N, C) against (N, C)."""
     if several:
         said = figures >= 0.5
         has = truth.astype(bool)
@@ -63,7 +63,7 @@ def answers(
 
 
 def predictions(truth: np.ndarray, said: np.ndarray, name: str, path: Path, where: str) -> None:
-    """Predicted numbers (N,) by the true ones, with the line on which they would be equal."""
+    """Predicted numbers (N,) against the true ones, with the line of equality."""
     with picture(path, 4.4, 4.2) as figure:
         axes = figure.subplots()
         low, high = min(truth.min(), said.min()), max(truth.max(), said.max())

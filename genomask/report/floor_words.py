@@ -1,6 +1,6 @@
-"""A floor that is not beaten is said in words: the rows of `fewshot.floor_test` in, a table and a sentence out.
+"""Says in words which floors are not beaten: the rows of `fewshot.floor_test` in, a table and a sentence out.
 
-`fewshot`, `compare` and the demo print both; there is no other place that says whether a floor was beaten.
+`fewshot`, `compare` and the demo print both; nothing else says whether a floor was beaten.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ NO_FLOOR = (
 FIRST = "The best floor of those measured and of always guessing, and the 95 % t interval of the difference to it"
 CHOSEN = "As these scores chose it, it is called better only beyond an interval with Bonferroni's correction for that."
 MOST_FIGURES = 4
-"""Cells that a sentence gives figures for; of more it gives the names, and the table has the figures."""
+"""Most cells that a sentence gives figures for; of more, it gives only the names, and the table has the figures."""
 
 WINS, UNDECIDED, UNTESTED, BEATEN = "floor wins", "not beaten", "no interval", "beaten"
 _SAID = {
@@ -29,17 +29,17 @@ _SAID = {
 
 
 def outcomes(table: pd.DataFrame) -> list[str]:
-    """What each row's interval says of the floor."""
+    """What each row's interval says about the floor."""
     return [_outcome(row) for _, row in table.iterrows()]
 
 
 def all_beaten(table: pd.DataFrame) -> bool:
-    """True where there is a floor and every row stands above it beyond noise."""
+    """True if there is a floor and every row is above it beyond noise."""
     return len(table) > 0 and set(outcomes(table)) == {BEATEN}
 
 
 def floor_frame(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as read: a row a cell, what was measured beside the best floor, and what follows."""
+    """The table as read: one row per cell, what was measured beside the best floor, and what follows."""
     shown = pd.DataFrame(
         {
             "task": table["task"],
@@ -58,7 +58,7 @@ def floor_frame(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def floor_caption(table: pd.DataFrame) -> str:
-    """What the intervals are of."""
+    """What the intervals are over."""
     if set(table["unit"]) == {"seed"}:
         return f"{FIRST}, paired over pretraining seeds. {CHOSEN}"
     over = "draws" if set(table["unit"]) == {"draw"} else "draws where there are fewer than 3 seeds, else over seeds"
@@ -66,7 +66,7 @@ def floor_caption(table: pd.DataFrame) -> str:
 
 
 def floor_sentence(table: pd.DataFrame) -> str:
-    """Against what the best floor wins, is not beaten beyond noise, was not tested, and is beaten, in this order."""
+    """Where the best floor wins, is not beaten beyond noise, was not tested, and is beaten, in this order."""
     if table.empty:
         return NO_FLOOR
     several = table["strategy"].nunique() > 1

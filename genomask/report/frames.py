@@ -1,6 +1,6 @@
 """From measurements to what is shown: frames of numbers in, frames of short texts and sentences out.
 
-The terminal, the page and the pictures all show these, so that a figure reads the same wherever it stands. Accuracies
+The terminal, the page and the pictures all show these, so that a figure reads the same everywhere. Accuracies
 and differences come as fractions and are shown in per cent and in points.
 """
 
@@ -21,20 +21,20 @@ VERDICT_CAPTION = (
     "the control. Tokens masked and bases hidden are what training really did."
 )
 LEVEL = 0.05
-"""Of p after Holm, below which a difference is said to be shown."""
+"""A difference counts as shown if its p after Holm is below this."""
 
 
 def over_seeds(summary: pd.DataFrame) -> pd.DataFrame:
-    """One row a (strategy, task, shot, method): accuracy and half_width, over seeds where there are several.
+    """One row per (strategy, task, shot, method): accuracy and half_width, over seeds where there are several.
 
     `summary` has the rows of summary.csv. With one seed the interval is over draws; with two there is none (NaN); with
-    more it is over seeds, the unit of replication. A floor has the strategy `-`, counts once rather than once an arm,
+    more it is over seeds, the unit of replication. A floor has the strategy `-`, counts once rather than once per arm,
     and comes last in its task.
     """
     is_floor = ~summary["method"].isin(PRETRAINED)
     rows = summary.assign(
         strategy=summary["strategy"].astype(str).mask(is_floor, "-"),
-        pretraining_seed=summary["pretraining_seed"].mask(summary["method"].isin(WITHOUT_MODEL), -1),  # knows no seed
+        pretraining_seed=summary["pretraining_seed"].mask(summary["method"].isin(WITHOUT_MODEL), -1),  # no seed
     ).drop_duplicates(["strategy", "pretraining_seed", "task", "shot", "method"])
     groups = rows.groupby(["strategy", "task", "shot", "method"], sort=False)
     table = pd.DataFrame([dict(zip(groups.keys, key, strict=True)) | _pooled(group) for key, group in groups])
@@ -43,7 +43,7 @@ def over_seeds(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def fewshot_frame(summary: pd.DataFrame) -> pd.DataFrame:
-    """The few-shot table as read: a row a task, strategy and method, a column a shot, cells like `97.9 ± 0.5`."""
+    """The few-shot table as read: one row per task, strategy and method, a column per shot, cells like `97.9 ± 0.5`."""
     table = over_seeds(summary)
     cells = table.assign(
         cell=[plus_minus(mean, half) for mean, half in zip(table["accuracy"], table["half_width"], strict=True)],
@@ -59,7 +59,7 @@ def fewshot_frame(summary: pd.DataFrame) -> pd.DataFrame:
 def verdict_frame(verdict: pd.DataFrame, arms: pd.DataFrame, control: str) -> pd.DataFrame:
     """The verdict as read, the control first.
 
-    `verdict` is what `fewshot.statistics.compare_arms` returns. `arms` has a row a strategy: `strategy`, `accuracy`
+    `verdict` is what `fewshot.statistics.compare_arms` returns. `arms` has one row per strategy: `strategy`, `accuracy`
     (averaged over what the verdict averages) and `control_accuracy` over the same seeds, `tokens_masked_fraction`,
     `bases_hidden_fraction`, `eval_bits_per_hidden_base`.
     """
@@ -80,7 +80,7 @@ def verdict_frame(verdict: pd.DataFrame, arms: pd.DataFrame, control: str) -> pd
 
 
 def _accuracy(own: float, control_there: float, control: float) -> str:
-    """An arm's own; where it lacks seeds of the control, beside it the control's at the others, as is compared."""
+    """An arm's accuracy; where it lacks seeds of the control, beside it the control's over the seeds compared."""
     if not np.isfinite(own):
         return ""
     is_of_all = np.isclose(control_there, control, rtol=0, atol=1e-12)
@@ -98,7 +98,7 @@ def verdict_words(row: pd.Series) -> str:
 
 
 def verdict_sentence(verdict: pd.DataFrame, control: str, method: str) -> str:
-    """The comparison by a method in words: which arms differ from the control, for which none was shown, or tested."""
+    """A method's comparison in words: which arms differ from the control, and for which none was shown or tested."""
     is_tested = np.isfinite(verdict["half_width"])
     if not is_tested.any():
         seen = "; ".join(f"{row['strategy']} {verdict_words(row)}" for _, row in verdict.iterrows())
@@ -122,7 +122,7 @@ def _untested(row: pd.Series) -> str:
 
 
 def pretraining_frame(runs: Mapping[str, tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]]) -> pd.DataFrame:
-    """Scores beside their baselines, a row a strategy; `runs`: strategy -> rows of metrics.jsonl, baselines."""
+    """Scores beside their baselines, one row per strategy; `runs`: strategy -> rows of metrics.jsonl, baselines."""
     table = []
     for strategy, (rows, baselines) in runs.items():
         mean = last_scores(rows).mean
@@ -144,7 +144,7 @@ def _bits(value: float | None) -> str:
 
 
 def _number(baselines: Mapping[str, float | None], name: str, digits: int) -> str:
-    """A baseline, or nothing where the run has none of that name."""
+    """A baseline, or nothing if the run has none of that name."""
     value = baselines.get(name)
     return "" if value is None else f"{value:.{digits}f}"
 
@@ -155,12 +155,12 @@ def plus_minus(mean: float, half_width: float) -> str:
 
 
 def signed(points: float) -> str:
-    """One decimal with its sign, with the minus of typesetting."""
+    """One decimal with its sign, with a typographic minus."""
     return f"{points:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _pooled(rows: pd.DataFrame) -> dict[str, float]:
-    """Rows of one strategy, task, shot and method, a row a seed: their mean and the half width that may be shown."""
+    """Rows of one strategy, task, shot and method, one per seed: their mean and the half width that may be shown."""
     if len(rows) == 1:
         half_width = float(rows["accuracy_half_width"].iloc[0])
     else:

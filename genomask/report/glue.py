@@ -17,9 +17,9 @@ FLOOR_MARKS = {"majority": "|", "bag-of-words": "d"}
 
 
 def glue_frame(results: pd.DataFrame) -> pd.DataFrame:
-    """A row for each task, split and metric, with the mean over seeds and its range; last the mean over tasks.
+    """One row for each task, split and metric, with the mean and range over seeds; last, the mean over tasks.
 
-    In that a task is the plain mean of its metrics and splits, as GLUE takes it.
+    There, a task counts with the plain mean of its metrics and splits, as in GLUE.
     """
     seeds = results["method"].str.startswith("seed ")
     named = results.assign(method=results["method"].where(~seeds, MODEL))
@@ -66,7 +66,7 @@ def glue_table(results: pd.DataFrame) -> Table:
 
 
 def glue_picture(results: pd.DataFrame, path: Path) -> None:
-    """A line for each task, split and metric: a dot a seed, and the floors."""
+    """A line for each task, split and metric: one dot per seed, and the floors."""
     keys = results[["task", "split", "metric"]].drop_duplicates().reset_index(drop=True)
     with picture(path, 6.4, 1.3 + 0.32 * len(keys)) as figure:
         axes = figure.subplots()

@@ -1,6 +1,6 @@
 """One self-contained page: title, verdict, tables, pictures and settings in, a single HTML file out.
 
-The page needs no script and asks for nothing outside itself. Pictures are inlined as SVG, their colours replaced by the
+The page needs no script and loads nothing from outside. Pictures are inlined as SVG, their colours replaced by the
 page's CSS variables, so that they follow light and dark mode. All text is escaped.
 """
 
@@ -21,7 +21,7 @@ from genomask.report.tables import is_numeric
 from genomask.terminal.console import printable
 
 LEAST_SCALE = 2 / 3
-"""Of a picture on a narrow page: below, its letters cannot be read, and it scrolls."""
+"""Of a picture on a narrow page: its letters would be unreadable if smaller, so it scrolls instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def _spelt(value: object) -> object:
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    """Nested tables as dotted names, lists as their parts with commas."""
+    """Nested tables as dotted names, lists as their parts joined by commas."""
     flat: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -114,7 +114,7 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 
 def inline_svg(svg: str, name: str, title: str, alt: str) -> Markup:
-    """An SVG file made part of a page: prolog and metadata dropped, ids made its own, colours tied to the page's."""
+    """An SVG file made part of a page: prolog and metadata dropped, ids made unique, colours tied to the page's."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{escape(name)}-", svg)
     for colour, variable in CSS_NAMES.items():

@@ -1,4 +1,4 @@
-"""Few-shot scores with and without the test sequences that were found in the pool or in pretraining: a table."""
+"""A table of few-shot scores with and without the test sequences that were found in the pool or in pretraining."""
 
 import pandas as pd
 from rich.table import Table
@@ -20,7 +20,7 @@ def leak_table(scores: pd.DataFrame, n_test: int, n_found: int, n_unknown: int) 
 
 
 def leak_frame(scores: pd.DataFrame, n_test: int, n_found: int) -> pd.DataFrame:
-    """The same as short texts; of several strategies a column more."""
+    """The same as short texts; with one more column for several strategies."""
     strategies = {"strategy": scores["strategy"]} if "strategy" in scores else {}
     return pd.DataFrame(
         {
@@ -38,7 +38,7 @@ def leak_frame(scores: pd.DataFrame, n_test: int, n_found: int) -> pd.DataFrame:
 
 
 def suite_leak_frame(scores: pd.DataFrame) -> pd.DataFrame:
-    """The same of several tasks and models, whose columns `task`, `model` and `found` are kept."""
+    """The same for several tasks and models, whose columns `task`, `model` and `found` are kept."""
     return scores[["task", "model", "found", "method"]].assign(
         **{
             "all": _per_cent(scores["all"]),

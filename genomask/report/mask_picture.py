@@ -26,7 +26,7 @@ from genomask.report.style import GRID, MUTED, PAPER, has_title, picture, strate
 
 BASES_A_LINE = 120
 FEWEST_A_LINE = 10
-"""A shorter sequence leaves the rest of its line blank: what is written beside it is set off by fractions of a base."""
+"""A shorter sequence leaves the rest of its line blank, because texts beside it are spaced in units of a base."""
 WIDTH = 10.0
 UNIT = 0.125
 """Inches; all heights below are in this unit."""
@@ -35,7 +35,7 @@ THIN = 0.22
 """A visible token, within its lane."""
 TICK = 10
 LONGEST_TITLE = 60
-"""Letters above the first line, of which a record's name may have any number."""
+"""Most letters above the first line; a record's name may have any number."""
 TINT = 0.75
 HEAT_COLOURS = "YlGnBu"
 TITLE = "genomask masks"
@@ -75,7 +75,7 @@ def _row_height(k: int) -> float:
 
 
 def _heat_scale(npmi: np.ndarray) -> ScalarMappable | None:
-    """From NPMI to colour, light to dark; None where no base has any."""
+    """From NPMI to colour, light to dark; None where no base has one."""
     known = npmi[np.isfinite(npmi)]
     return ScalarMappable(Normalize(known.min(), known.max()), HEAT_COLOURS) if len(known) else None
 
@@ -164,7 +164,7 @@ def _tint(colour: str) -> str:
 
 
 def _draw_legend(figure: Figure, axes: Axes, colours: list[str]) -> None:
-    """What cells and bars are, in the colours of the strategies shown, from the left edge of the picture on."""
+    """What cells and bars are, in the colours of the strategies shown, from the picture's left edge."""
     axes.set_axis_off()
     points = 72 * UNIT
     keys = {

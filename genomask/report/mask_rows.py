@@ -1,4 +1,4 @@
-"""A stretch of DNA and what each strategy hides of it: what the picture, the coloured text and the table are made of.
+"""A stretch of DNA and what each strategy hides in it: the data of the picture, the coloured text and the table.
 
 Letters: L bases, T = L - k + 1 tokens; token i covers the bases i .. i + k - 1.
 """
@@ -13,7 +13,7 @@ from genomask.masking.accounting import MaskAccount
 
 
 class Tally(NamedTuple):
-    """What a number of masks of the sequence did, all together."""
+    """What a number of masks of the sequence did in total."""
 
     masks: int
     spans: int
@@ -46,7 +46,7 @@ class MaskedSequence:
     """The sequence and its rows."""
 
     name: str
-    """Record it comes from, empty for letters that were typed."""
+    """Record it comes from, empty for typed letters."""
     first: int
     """Number of its first base in the record, from 1."""
     letters: str
@@ -64,7 +64,7 @@ class MaskedSequence:
 
 
 def tally_frame(sequence: MaskedSequence) -> pd.DataFrame:
-    """The accounting table as read, a row a strategy: the mask that is shown, and the mean of many beside it."""
+    """The accounting table as read, one row per strategy: the mask that is shown, and the mean of many beside it."""
     return pd.DataFrame(
         [
             {

@@ -1,7 +1,7 @@
 """A masked sequence as coloured text for the terminal, which can also be read without colour.
 
-A hidden base is a gap `_`, a base under a masked token that a visible token still tells is lower case, a visible one
-upper case. The letters themselves stand above, with a ruler and, where there is a table, the NPMI.
+A hidden base is a gap `_`, a base under a masked token that a visible token still reveals is lower case, a visible base
+is upper case. The letters themselves are above, with a ruler and, if there is a table, the NPMI.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ LEAST_WIDTH = 20
 
 
 def mask_text(sequence: MaskedSequence, width: int) -> Text:
-    """Blocks of lines of at most `width` characters: ruler, letters, NPMI, one row a strategy."""
+    """Blocks of lines of at most `width` characters: ruler, letters, NPMI, one row per strategy."""
     margin = max(len(name) for name in ("NPMI", *(row.strategy for row in sequence.rows))) + 2
     room = max(LEAST_WIDTH, (width - margin) // TICK * TICK)
     colours = strategy_colours(row.strategy for row in sequence.rows)
@@ -68,7 +68,7 @@ def _bars(npmi: np.ndarray) -> str:
 
 
 def _line(row: MaskRow, letters: str, part: slice, colour: str) -> Text:
-    """The letters of one row, a run of equal style at a time."""
+    """The letters of one row, each in its own style."""
     line = Text()
     for letter, hidden, covered in zip(letters[part], row.hidden[part], row.covered[part], strict=True):
         if hidden:

@@ -1,7 +1,7 @@
 """What the scores of a pretraining run mean, in words: rows of metrics.jsonl and baselines in, sentences out.
 
 A loss under a run's own mask looks good as soon as the model copies the bases that the mask leaves visible. Whether it
-knows anything of the genome is seen by the bits per hidden base under the fixed masks: above the order-0 entropy it is
+knows anything about the genome shows in the bits per hidden base under the fixed masks: above the order-0 entropy it is
 worse than a constant guess by composition, however low its loss.
 """
 
@@ -13,7 +13,7 @@ import pandas as pd
 from genomask.errors import DataError
 
 LAST = 3
-"""Evaluations that are averaged, so that one lucky evaluation is not the result."""
+"""How many evaluations are averaged, so that one lucky evaluation is not the result."""
 
 COPIED = 0.75
 """Fraction of the way from the unigram entropy to the flank floor below which a model has not learned to copy.
@@ -25,7 +25,7 @@ FLANKS = 0.9
 """A flank floor above this fraction of the unigram entropy leaves nothing to copy: tokens that do not overlap."""
 
 NOISE = 2.0
-"""Standard errors within which a gain is none."""
+"""Standard errors within which a gain counts as none."""
 
 WORSE, EQUAL, BETTER = range(3)
 LOSS = "eval_loss_nats_per_masked_token"
@@ -40,24 +40,24 @@ Baselines = Mapping[str, float | None]
 
 
 class Scores(NamedTuple):
-    """The last evaluations of a run, as one."""
+    """The last evaluations of a run, combined."""
 
     mean: pd.Series
-    """Of each column."""
+    """For each column."""
     last: pd.Series
-    """The last evaluation alone, whose standard errors hold."""
+    """The last evaluation alone, to which the standard errors belong."""
     n: int
 
 
 def is_evaluation(row: Mapping[str, Any]) -> bool:
-    """Whether a row of metrics.jsonl is of an evaluation."""
+    """Whether a row of metrics.jsonl is an evaluation."""
     return bool(pd.notna(row.get(LOSS)))
 
 
 def last_scores(rows: Sequence[Mapping[str, Any]]) -> Scores:
     """Mean of the last LAST evaluations in rows of metrics.jsonl, or of as many as there are.
 
-    Raises DataError where there is none, as in a file that was damaged.
+    Raises DataError if there are none, as in a damaged file.
     """
     evaluated = pd.DataFrame([row for row in rows if is_evaluation(row)][-LAST:])
     if evaluated.empty:
@@ -66,15 +66,15 @@ def last_scores(rows: Sequence[Mapping[str, Any]]) -> Scores:
 
 
 def evaluations_words(n: int) -> str:
-    """Of which evaluations a mean is: there may be fewer than LAST."""
+    """Which evaluations a mean is over: there may be fewer than LAST."""
     return "the only evaluation" if n == 1 else f"mean of the {'last ' if n == LAST else ''}{n} evaluations"
 
 
 def copied_fraction(loss: float, baselines: Baselines) -> float | None:
     """How far the loss has come from the unigram entropy (0) to the flank floor (1); None where nothing can be copied.
 
-    Text has no flanks, neither have tokens that do not overlap, and long spans hardly any. Raises DataError where the
-    entropy is missing, as in files that were damaged: then it is not known.
+    Text and tokens that do not overlap have no flanks, and long spans hardly any. Raises DataError if the entropy is
+    missing, as in damaged files: then it is not known.
     """
     floor = baselines.get("flank_floor_nats")
     if floor is None:
@@ -86,7 +86,7 @@ def copied_fraction(loss: float, baselines: Baselines) -> float | None:
 
 
 def still_copying(rows: Sequence[Mapping[str, Any]], baselines: Baselines) -> str:
-    """Loss and flank floor in words where that of the last evaluation is far above the floor; otherwise nothing."""
+    """Loss and flank floor in words if the last evaluation's loss is far above the floor; otherwise nothing."""
     loss = float(last_scores(rows).last[LOSS])
     fraction = copied_fraction(loss, baselines)
     return _beside_floor(loss, baselines) if fraction is not None and fraction < COPIED else ""
@@ -95,7 +95,7 @@ def still_copying(rows: Sequence[Mapping[str, Any]], baselines: Baselines) -> st
 def meaning(rows: Sequence[Mapping[str, Any]], baselines: Baselines, *, mask_tells: bool) -> str:
     """What a run's last evaluation means, and what to try. `mask_tells`: the mask follows the bases under it.
 
-    Raises DataError where a number for it is missing, as in files that were damaged.
+    Raises DataError if a number for it is missing, as in damaged files.
     """
     last = last_scores(rows).last
     if all(f"eval_bits_per_hidden_base_{item}" in last for item in ITEMS):
@@ -127,7 +127,7 @@ def _beside_floor(loss: float, baselines: Baselines) -> str:
 
 
 def number_of(known: pd.Series | Mapping[str, Any], name: str) -> float:
-    """A figure of a run, by its name. Raises DataError where it is missing, as in files that were damaged."""
+    """A figure of a run, by its name. Raises DataError if it is missing, as in damaged files."""
     value = known.get(name)
     if value is None or pd.isna(value):
         raise DataError(f"metrics.jsonl or baselines.json has no {name}; bring both back from a copy.")

@@ -46,7 +46,7 @@ def is_tsv(path: Path) -> bool:
 
 
 def lengths_frame(table: NpmiTable) -> pd.DataFrame:
-    """One row a length: how many words there are, how many are scored, how much is too rare, and the best words."""
+    """One row per length: how many words there are, how many are scored, how much is too rare, and the best words."""
     return pd.DataFrame([_length_row(table, n) for n in range(2, table.max_n + 1)])
 
 

@@ -1,6 +1,6 @@
 """Pictures of runs and comparisons: plain frames in, one .svg, .png or .pdf file out.
 
-`learning_curves` reads the rows of metrics.jsonl, `fewshot_curves` those of summary.csv, `verdict_forest` one row an
+`learning_curves` reads the rows of metrics.jsonl, `fewshot_curves` those of summary.csv, `verdict_forest` one row per
 arm of a comparison. A strategy has the same colour in all of them; methods differ by marker and dash as well.
 """
 
@@ -28,7 +28,7 @@ LINES = (
 )
 """What a line is, in legends."""
 LONGEST_TASK = 20
-"""Letters above a panel."""
+"""Most letters of its name above a panel."""
 STRIP = 3.6
 """Inches of a forest between its names and its words."""
 
@@ -63,7 +63,7 @@ def learning_curves(
 
 
 def fewshot_curves(summary: pd.DataFrame, path: Path) -> None:
-    """Accuracy by examples per class from the rows of summary.csv, one panel a task, a bar for each interval.
+    """Accuracy by examples per class from the rows of summary.csv, one panel per task, a bar for each interval.
 
     Several pretraining seeds of a strategy become one curve (`frames.over_seeds`); floors are black or grey.
     """
@@ -96,10 +96,10 @@ def fewshot_curves(summary: pd.DataFrame, path: Path) -> None:
 def verdict_forest(
     verdict: pd.DataFrame, seed_differences: Mapping[str, Sequence[float]], path: Path, control: str
 ) -> None:
-    """Each arm's difference to the control in points of accuracy: dot and 95 % interval, and a ring for every seed.
+    """Each arm's difference from the control in points of accuracy: dot, 95 % interval, and a ring for every seed.
 
-    `verdict` has a row an arm, as `fewshot.statistics.compare_arms` makes it (fractions); `seed_differences` the same
-    arm's difference at each pretraining seed. An arm that was not tested has a tick at its mean and no interval.
+    `verdict` has one row per arm, as `fewshot.statistics.compare_arms` makes it (fractions); `seed_differences` the
+    same arm's difference at each pretraining seed. An arm that was not tested has a tick at its mean and no interval.
     """
     names = [control, *verdict["strategy"]]
     colours, labels = strategy_colours(names), short_labels(names, BESIDE_A_PANEL)
@@ -152,7 +152,7 @@ def _draw_baselines(
     names: Mapping[str, str],
     colours: Mapping[str, str],
 ) -> None:
-    """A dashed line for each baseline: the mean of all runs, save the flank floor, which belongs to the strategy."""
+    """A dashed line for each baseline: the mean of all runs, except the flank floor, which belongs to the strategy."""
     labels = []
     for field, label in names.items():
         heights = {run: height for run, known in baselines.items() if (height := known.get(field)) is not None}
@@ -190,6 +190,6 @@ def _dodges(n: int, shots: int) -> np.ndarray:
 def _end_at_ticks(axes: Axes) -> float:
     """Let the y axis begin and end at a numbered tick; returns where it begins."""
     axes.margins(y=0)
-    ticks = axes.yaxis.get_major_locator().tick_values(*axes.get_ylim())  # they reach over both ends
+    ticks = axes.yaxis.get_major_locator().tick_values(*axes.get_ylim())  # they reach beyond both ends
     axes.set_ylim(ticks[0], ticks[-1])
     return axes.get_ylim()[0]

@@ -18,18 +18,18 @@ from genomask.report.short_names import IN_A_LEGEND, short_labels
 from genomask.report.style import legend_below, picture, strategy_colours
 
 TITLE = "genomask runs"
-"""In the file's metadata: a picture by which `genomask runs` knows its own again."""
+"""In the file's metadata: `genomask runs` recognises its own pictures by it."""
 OVER = {"step": "steps", "tokens": "tokens", "seconds": "seconds of training"}
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), ":")
-"""Of the first run of a colour, of the second and of the third."""
+"""Of the first, second and third run of a colour."""
 MOST_POINTS = 150
 
 
 def with_seconds(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The rows of a metrics.jsonl with the columns `tokens` and `seconds` in each, also in those of evaluations.
+    """The rows of a metrics.jsonl, those of evaluations too, with `tokens` and `seconds` in each.
 
-    Seconds are those of training, by the tokens and the speed of each logged row: evaluations, checkpoints and the
-    time between a stop and a resumption are not among them.
+    Seconds are those of training, from the tokens and the speed of each logged row: evaluations, checkpoints and the
+    time between a stop and a resumption do not count.
     """
     frame = pd.DataFrame(rows).astype(float).sort_values("step", kind="stable", ignore_index=True)
     frame = frame.reindex(columns=frame.columns.union(["tokens", "tokens_per_second"], sort=False))
@@ -42,10 +42,10 @@ def with_seconds(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def run_curves(runs: Mapping[str, pd.DataFrame], strategies: Mapping[str, str], path: Path) -> None:
-    """Draw the curves of `runs`, a name to the frame that `with_seconds` makes of its rows.
+    """Draw the curves of `runs`: name -> the frame that `with_seconds` makes of its rows.
 
-    A strategy has its colour, as in every picture, where it has no more runs than there are dashes; else each run has
-    one of its own.
+    Strategies keep their colours, as in every picture, unless one has more runs than there are dashes; then each run
+    has its own.
     """
     shows_bits = any(BITS in frame and frame[BITS].notna().any() for frame in runs.values())
     units = {HELD_OUT_LOSS: "nats per masked token"} | ({BITS: "bits per hidden base"} if shows_bits else {})

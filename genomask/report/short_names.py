@@ -1,4 +1,4 @@
-"""Names where there is little room: paths told apart by their last parts, long names cut in the middle.
+"""Names where there is little room: paths distinguished by their last parts, long names cut in the middle.
 
 Tables and sentences keep names whole; only pictures cut them.
 """
@@ -11,15 +11,15 @@ from rich.cells import cell_len
 from genomask.terminal.console import printable
 
 IN_A_LEGEND, BESIDE_A_PANEL = 36, 24
-"""Letters that there is room for: a legend may give a name a line of its own, names around a panel narrow it.
+"""Letters that there is room for: a legend may give a name a line of its own, names beside a panel narrow it.
 
-Letters of East Asia are as wide as two.
+East Asian letters are as wide as two.
 """
 GAP = "..."
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:
-    """Each path -> the last parts of it that tell it from the others; a folder `model` is called as its run."""
+    """Each path -> its last parts that distinguish it from the others; a folder `model` is named after its run."""
     parts = {path: [x for x in path.split("/") if x not in ("", "model")] or [path] for path in paths}
     for n in range(1, max(map(len, parts.values()), default=0) + 1):
         short = {path: "/".join(words[-n:]) for path, words in parts.items()}
@@ -29,7 +29,7 @@ def short_names(paths: Sequence[str]) -> dict[str, str]:
 
 
 def short_label(name: str, most: int) -> str:
-    """A name as a picture has room for: without control characters, and cut in the middle where it is long.
+    """A name that fits into a picture: without control characters, and cut in the middle if it is long.
 
     Its end often says what its beginning does not, such as a seed.
     """
@@ -41,7 +41,7 @@ def short_label(name: str, most: int) -> str:
 
 
 def short_labels(names: Iterable[str], most: int) -> dict[str, str]:
-    """Each name -> its `short_label`; those that are alike once they are cut are numbered in their order."""
+    """Each name -> its `short_label`; those that are equal once they are cut are numbered in order."""
     cut = {name: short_label(name, most) for name in names}
     alike, seen = Counter(cut.values()), Counter[str]()
     for name, label in cut.items():

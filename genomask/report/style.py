@@ -1,7 +1,7 @@
 """How every picture looks: one palette that colour-blind readers can tell apart, one font size, quiet axes.
 
-The first six hues are those of Okabe and Ito (Color Universal Design, 2008), the others were chosen to stay apart from
-them in normal and in colour-blind eyes. Each is also a CSS variable of the report page, so that the same picture
+The first six hues are those of Okabe and Ito (Color Universal Design, 2008), the others were chosen to stay distinct
+from them to normal and colour-blind eyes. Each is also a CSS variable of the report page, so that the same picture
 follows the reader's light or dark mode.
 """
 
@@ -60,7 +60,7 @@ STRATEGY_HUES = {
     "whole-word": "moss",
     "tilted-span": "navy",
 }
-"""What a strategy keeps from picture to picture; variants, curricula and a user's own share the hues left over."""
+"""The hue a strategy keeps from picture to picture; variants, curricula and a user's own share those left over."""
 
 EAST_ASIAN_FONTS = (
     "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans JP", "Noto Sans SC", "Noto Sans KR", "WenQuanYi Zen Hei",
@@ -113,7 +113,7 @@ def require_picture_name(path: Path) -> None:
 def picture(path: Path, width: float, height: float, title: str = "") -> Iterator[Figure]:
     """A figure of that many inches; `path` (.svg, .png or .pdf) appears whole when the block ends without an error.
 
-    By a `title`, kept in the file's metadata, `has_title` knows it again.
+    A `title` is kept in the file's metadata, where `has_title` finds it.
     """
     require_picture_name(path)
     installed = fontManager.get_font_names()
@@ -130,7 +130,7 @@ def picture(path: Path, width: float, height: float, title: str = "") -> Iterato
 
 @contextmanager
 def _missing_letters_said() -> Iterator[None]:
-    """One sentence for the warnings on letters that no font has; other warnings go on their way."""
+    """Say in one sentence which letters no font has, in place of warnings; other warnings pass."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.filterwarnings("always", _MISSING.pattern)
         warnings.filterwarnings("ignore", "constrained_layout not applied")  # numbers of hundreds of digits
@@ -145,7 +145,7 @@ def _missing_letters_said() -> Iterator[None]:
 
 @cache
 def _say_missing(letters: str) -> None:
-    """Once for all pictures of a command."""
+    """Warn once for all pictures of a command."""
     log.warning(
         f"no font that matplotlib finds here has the letters {shown(letters, 20)}, so that pictures show boxes for "
         "them (an .svg only where its reader has no such font either); install a font of their script, such as Noto "
@@ -164,7 +164,7 @@ def has_title(path: Path, title: str) -> bool:
 
 
 def strategy_colours(strategies: Iterable[str]) -> dict[str, str]:
-    """A colour for each strategy: its own, otherwise the next that is nobody's, then the next unused in the picture."""
+    """A colour for each strategy: its own, otherwise the next without an owner, then the next unused in the picture."""
     names = list(dict.fromkeys(strategies))
     own = {name: HUES[STRATEGY_HUES[name]] for name in names if name in STRATEGY_HUES}
     kept = {HUES[hue] for hue in STRATEGY_HUES.values()}

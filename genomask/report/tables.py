@@ -18,21 +18,21 @@ from genomask.report.floor_words import floor_caption, floor_frame
 from genomask.report.frames import VERDICT_CAPTION, fewshot_frame, verdict_frame
 
 LONGEST_NAME = 36
-"""Texts up to this length stay in one line, such as the name of a strategy or a method; figures may fold."""
+"""Texts up to this length stay on one line, such as the name of a strategy or a method; figures may fold."""
 _FIGURE = re.compile(r"[+\N{MINUS SIGN}-]\d")
-"""How a difference begins; words may stand behind it."""
+"""How a difference begins; words may follow it."""
 LONGEST_FIGURE = 14
-"""What is longer is no figure but a digest, and may fold."""
+"""Anything longer is not a figure but a digest, and may fold."""
 SHORTEST_PIECE = 6
-"""Letters of a name that stand side by side in the narrowest terminal."""
+"""Letters of a name that stay together in the narrowest terminal."""
 _ANY_WIDTH = 10_000
 
 
 class _FittedTable(Table):
-    """Where there is no room for it, each word of a heading takes a line, and figures stay whole.
+    """A table that fits its terminal: if it is too wide, each word of a heading takes a line, and figures stay whole.
 
-    Then what has spaces folds at them, such as a figure with its interval, and, where that is not enough, names do;
-    then names fold within words. Where that leaves figures no room, each row is set as lines of `column: value`.
+    Then texts fold at spaces, such as a figure with its interval; if that is not enough, names fold at spaces, then
+    within words. If figures still have no room, each row is set as lines of `column: value`.
     """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -53,19 +53,19 @@ class _FittedTable(Table):
 
 
 def _as_lines(table: Table) -> Text:
-    """A line for each cell that holds something, an empty line between rows; title above, caption below."""
+    """A line for each cell that is not empty, an empty line between rows; title above, caption below."""
     columns = [[f"{column.header}: {cell}" if str(cell) else "" for cell in column.cells] for column in table.columns]
     rows = ["\n".join(filter(None, row)) for row in zip(*columns, strict=True)]
     return Text("\n\n".join(filter(None, (str(table.title or ""), *rows, str(table.caption or "")))), overflow="fold")
 
 
 def _stacked(column: Column) -> Text:
-    """The heading, a word a line."""
+    """The heading, one word per line."""
     return Text(str(column.header).replace(" ", "\n").replace("-", "-\n"))
 
 
 def _widths(columns: list[Column], most: list[int], room: int) -> list[int]:
-    """Of columns that are `most` wide at most, in so much room; none where it is too small."""
+    """Widths of columns that are at most `most` wide, within `room`; none if it is too small."""
     wholes = [_is_whole(column) for column in columns]
     for least in (
         [
@@ -84,26 +84,26 @@ def _widths(columns: list[Column], most: list[int], room: int) -> list[int]:
 
 
 def _is_whole(column: Column) -> bool:
-    """Is it of figures that are not to fold?"""
+    """Does it hold figures, which must not fold?"""
     return column.justify == "right" and all(
         len(str(cell)) <= LONGEST_FIGURE and " " not in str(cell).removesuffix(" %") for cell in column.cells
     )
 
 
 def _longest(column: Column, between: str | None) -> int:
-    """Cells of the terminal that the longest piece takes, of the heading and what is below it."""
+    """Terminal cells of the longest piece of the heading and of the texts below it."""
     texts = map(str, (column.header, *column.cells))
     return max((cell_len(piece) for text in texts for piece in text.split(between)), default=0)
 
 
 def _least(column: Column) -> int:
-    """The longest word; of what is no name that of a figure, as a digest or a path may fold anywhere."""
+    """The longest word; outside names, a figure's length at most, as a digest or a path may fold anywhere."""
     longest = _longest(column, None)
     return longest if column.no_wrap else min(longest, LONGEST_FIGURE)
 
 
 def _narrowed(most: list[int], least: list[int], room: int) -> list[int]:
-    """Widths that fit, the widest column that may be narrower made so first."""
+    """Widths that fit, narrowing the widest column that can be narrower first."""
     widths = list(most)
     while sum(widths) > room:
         widths[max((n for n, width in enumerate(widths) if width > least[n]), key=lambda n: widths[n])] -= 1
@@ -111,7 +111,7 @@ def _narrowed(most: list[int], least: list[int], room: int) -> list[int]:
 
 
 def rich_table(frame: pd.DataFrame, title: str = "", caption: str = "") -> Table:
-    """Any frame of short texts and numbers; columns of numbers are set right. No text is read as markup."""
+    """Any frame of short texts and numbers; columns of numbers are right-aligned. No text is read as markup."""
     table = _FittedTable(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
     table.title = Text(title, "table.title") if title else None
     table.caption = Text(caption, "table.caption") if caption else None
@@ -142,6 +142,6 @@ def floor_table(against: pd.DataFrame) -> Iterator[Table]:
 
 
 def is_numeric(column: pd.Series) -> bool:
-    """True where every value that is not empty begins with a digit or a sign, as numbers with intervals do."""
+    """True if every value that is not empty begins with a digit or a sign, as numbers with intervals do."""
     texts = [str(value) for value in column if str(value)]
     return bool(texts) and all(text[0].isdigit() or text[0] in "+-\N{MINUS SIGN}" for text in texts)
