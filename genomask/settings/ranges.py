@@ -1,4 +1,4 @@
-"""Checks of single settings where they are made: a value that is out of range or unknown is one sentence."""
+"""Checks of single settings where they are made: a value out of range or unknown gives an error of one sentence."""
 
 from collections.abc import Collection
 
@@ -6,7 +6,7 @@ from genomask.errors import SettingsError
 from genomask.settings.spelling import did_you_mean
 
 MANY = 10**9
-"""Of steps, sequences and the like nobody needs more; the product of two still fits into 64 bits."""
+"""Nobody needs more steps, sequences and the like; the product of two still fits into 64 bits."""
 LARGE = 1e6
 """No rate, decay or norm is larger."""
 LONGEST_SHOWN = 80
@@ -33,7 +33,7 @@ def require_one_of(name: str, value: str, known: Collection[str]) -> None:
 
 
 def shown(value: object) -> str:
-    """A value as Python writes it, cut where it is long; a number of thousands of digits has no other form."""
+    """A value as Python writes it, shortened if long; Python refuses to write numbers of thousands of digits."""
     if isinstance(value, int) and abs(value) >= 10**LONGEST_SHOWN:
         return f"a number of more than {LONGEST_SHOWN} digits"
     text = repr(value)

@@ -1,6 +1,6 @@
-"""A recipe's name or file and the changes to it in, tables of plain values out; what they mean is recipe.py's part.
+"""A recipe's name or file and the changes to it in, tables of plain values out; recipe.py interprets them.
 
-Nothing heavy is imported here, so that a slip in a name is said at once.
+Nothing heavy is imported here, so that a mistyped name is reported at once.
 """
 
 import os
@@ -15,11 +15,11 @@ from genomask.settings.ranges import shown
 from genomask.settings.spelling import did_you_mean
 
 DEFAULTS = {"genome": ("genome-fast", "genome-base"), "text": ("c4-fast", "c4-base")}
-"""Kind of a recipe -> that of someone who names none, without a GPU and with one; why is in docs/speedrun.md."""
+"""Kind of a recipe -> the default one, without a GPU and with one; docs/speedrun.md says why."""
 
 
 OF_A_RUN = ("inputs", "mask_files", "from")
-"""Tables beside those of the recipe in the config.toml of a run, which is a recipe too: they are no settings."""
+"""Tables in a run's config.toml, which is a recipe too, that hold no settings."""
 
 
 def recipe_names() -> list[str]:
@@ -29,14 +29,14 @@ def recipe_names() -> list[str]:
 
 
 def default_recipe(kind: str, *, has_gpu: bool = False) -> str:
-    """The recipe of someone who names none."""
+    """The recipe used where none is named."""
     return DEFAULTS[kind][has_gpu]
 
 
 def read_tables(name: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]:
     """The tables of a recipe by name or path, with changes such as 'training.steps=60' applied.
 
-    Raises SettingsError for a recipe that is not there or is no TOML, and for a change of another form.
+    Raises SettingsError for a recipe that is missing or not TOML, and for a change of another form.
     """
     tables = {room: table for room, table in _tables_of(name).items() if room not in OF_A_RUN}
     kind_of(tables, str(name))
@@ -51,7 +51,7 @@ def apply_changes(tables: dict[str, Any], changes: Sequence[str]) -> dict[str, A
 
 
 def kind_of(tables: Mapping[str, Any], where: str) -> str:
-    """What the tables are a recipe for. Raises SettingsError, naming `where`, for none that is known."""
+    """What the tables are a recipe for. Raises SettingsError, naming `where`, for an unknown kind."""
     kind = tables.get("kind")
     if isinstance(kind, str) and kind in DEFAULTS:
         return kind
@@ -75,7 +75,7 @@ def _tables_of(name: str | Path) -> dict[str, Any]:
 
 
 def _apply(tables: dict[str, Any], change: str) -> None:
-    """Apply one 'table.key=value' to the tables; a value that is no TOML value is a string."""
+    """Apply one 'table.key=value' to the tables; a value that is not TOML is a string."""
     path, equals, text = change.partition("=")
     room, dot, key = path.strip().partition(".")
     if not (equals and dot and key):

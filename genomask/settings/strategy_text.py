@@ -1,7 +1,7 @@
 """Names of strategies as people write them: text in, its parts out; nothing is looked up, run or imported.
 
-`NAME`, `NAME:key=value`, with any number of parameters, and `FILE.py:NAME...` for a strategy of one's own. A value may
-stand in brackets, and must where it holds a colon or comma, as a curriculum's strategy does:
+`NAME`, `NAME:key=value`, with any number of parameters, and `FILE.py:NAME...` for a strategy of your own. A value may
+be in brackets, and must be if it holds a colon or comma, as a curriculum's strategy does:
 `cm-step:first=(span:p=0.1)`.
 """
 
@@ -12,7 +12,7 @@ from genomask.errors import SettingsError
 
 
 class Written(NamedTuple):
-    """A name taken apart."""
+    """The parts of a name."""
 
     file: str  # empty for a built-in strategy
     name: str
@@ -20,9 +20,9 @@ class Written(NamedTuple):
 
 
 def read_name(text: str) -> Written:
-    """Take `text` apart. Raises SettingsError where it has another form; looks nothing up and runs nothing."""
+    """Parse `text`. Raises SettingsError if it has another form; looks nothing up and runs nothing."""
     parts = _split(text, ":")
-    at = max((n for n, part in enumerate(parts) if "=" not in part), default=0)  # all after the name are key=value
+    at = max((n for n, part in enumerate(parts) if "=" not in part), default=0)  # all after the name is key=value
     file, name = ":".join(parts[:at]), parts[at]
     pairs = [(key, _value(value, text)) for key, _, value in (part.partition("=") for part in parts[at + 1 :])]
     is_file = file.endswith(".py") and file != ".py"
@@ -36,7 +36,7 @@ def read_name(text: str) -> Written:
 
 
 def read_list(text: str) -> tuple[str, ...]:
-    """The names in `text`, which are separated by commas."""
+    """The names in `text`, separated by commas."""
     return tuple(name for part in _split(text, ",") if (name := part.strip()))
 
 
@@ -56,7 +56,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _value(value: str, text: str) -> str:
-    """A value of `text` without the brackets around it. Raises SettingsError where they are not around all of it."""
+    """A value of `text` without its brackets. Raises SettingsError if they do not enclose all of it."""
     if "=(" not in f"={value}":
         return value
     depths = list(accumulate((letter == "(") - (letter == ")") for letter in value))

@@ -1,4 +1,4 @@
-"""A table of a recipe: a frozen dataclass whose fields say by their types what they take, checked where it is made.
+"""A table of a recipe: a frozen dataclass whose field types say what they take, checked on creation.
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings(Table, name="training"):
@@ -21,7 +21,7 @@ WORDS = {int: "a whole number", float: "a number", str: "a string", bool: "true 
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """What a number must keep to; not a number (nan) keeps to none."""
+    """The bounds of a number; not a number (nan) is within none."""
 
     least: float | None = None
     above: float | None = None
@@ -48,7 +48,7 @@ class OneOf:
     known: Collection[str]
 
     def require(self, name: str, value: str) -> None:
-        """Raises SettingsError, with the nearest that is known, for another value."""
+        """Raises SettingsError, with the nearest known one, for another value."""
         require_one_of(name, value, self.known)
 
 
@@ -56,9 +56,9 @@ Count = Annotated[int, Bounds(least=1, most=MANY)]
 Fraction = Annotated[float, Bounds(least=0, most=1)]
 """0 and 1 included."""
 Pairs = tuple[tuple[int, int], ...]
-"""Of whole numbers, each at least 1, as [[600, 128], [300, 256]]."""
+"""Of whole numbers, each at least 1, such as [[600, 128], [300, 256]]."""
 Rate = Annotated[float, Bounds(above=0, below=1)]
-"""0 and 1 left out."""
+"""0 and 1 excluded."""
 
 
 class Table:
@@ -75,15 +75,15 @@ class Table:
 
 
 def kinds(cls: Any) -> Mapping[str, Any]:
-    """The type of each field of a dataclass, with what is annotated."""
+    """The type of each field of a dataclass, with its annotations."""
     hints = get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in fields(cls)}
 
 
 def checked(value: Any, kind: Any, name: str) -> Any:
-    """The value as the type wants it: whole numbers pass as floats, lists as tuples, nothing else is converted.
+    """The value in its type: whole numbers become floats and lists tuples; nothing else is converted.
 
-    Raises SettingsError for a value of another type, beyond its bounds, or that is none of the choices.
+    Raises SettingsError for a value of another type, beyond its bounds, or not among the choices.
     """
     if get_origin(kind) is Annotated:
         base, *limits = get_args(kind)
@@ -125,7 +125,7 @@ def _pairs(value: Any, name: str) -> Pairs:
 
 
 def _figure(limit: float) -> str:
-    """1,000,000,000 and 2**63 as they are read best."""
+    """A number in its most readable form, such as 1,000,000,000 or 2**63."""
     if isinstance(limit, int) and limit > MANY and limit.bit_count() == 1:
         return f"2**{limit.bit_length() - 1}"
     return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"

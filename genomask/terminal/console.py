@@ -1,7 +1,7 @@
-"""All that a person reads: results on standard output; errors, log lines and bars on standard error.
+"""Everything a person reads: results on standard output; errors, log lines and bars on standard error.
 
-Text of users (paths, labels, names of records and motifs) is shown as it is: never read as markup, never obeyed as
-control codes. Whatever a terminal would not show is escaped here, as repr does it.
+Text of users (paths, labels, names of records and motifs) is shown as it is: never read as markup or as control codes.
+Whatever a terminal would not show is escaped here, as in repr.
 """
 
 import io
@@ -21,25 +21,25 @@ from rich.text import Text
 ELSEWHERE = 120
 """Columns of a table that is written to a file or a pipe."""
 LONGEST_ERROR = 1_000
-"""Letters of an error that are shown."""
+"""Most letters of an error to show."""
 
 
 def printable(text: str, keep: str = "") -> str:
-    r"""The text with `\x1b` for an escape and the like, but for the letters in `keep`."""
+    r"""The text with `\x1b` for an escape and the like, except for the letters in `keep`."""
     if text.isprintable():
         return text
     return "".join(x if x.isprintable() or x in keep else repr(x)[1:-1] for x in text)
 
 
 class PlainConsole(Console):
-    """A console that takes text as it is; styles come from our own code alone."""
+    """A console that shows text as it is; styles come only from our own code."""
 
     def render_str(self, text: str, **style: Any) -> Text:
-        """As rich's, which measures what will be shown."""
+        """As in rich, but measuring the text that will be shown."""
         return super().render_str(printable(text, keep="\n"), **style)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """As rich's, with the text of each segment made printable."""
+        """As in rich, with the text of each segment made printable."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text, keep="\n"))
 
@@ -51,14 +51,15 @@ def _new_console(*, stderr: bool) -> Console:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console on standard output, or on standard error where the first carries data; tables wrap at the terminal's
-    width, elsewhere they get ELSEWHERE columns.
+    """A console on standard output, or on standard error where standard output carries data.
+
+    Tables wrap at the terminal's width; elsewhere they get ELSEWHERE columns.
     """
     return _new_console(stderr=stderr)
 
 
 def say(text: str, *, stderr: bool = False) -> None:
-    """A line of the result (or of what became of it), which is not folded, so that a path in it can be copied."""
+    """Print a line of the result (or of what became of it), not folded, so that a path in it can be copied."""
     print(printable(text, keep="\n"), file=sys.stderr if stderr else sys.stdout, flush=True)
 
 
@@ -67,7 +68,7 @@ class Line(str):
 
 
 def show(parts: Iterable[RenderableType], *, stderr: bool = False) -> None:
-    """Print the parts of a result as they come: a part is seen even where the next one cannot be made."""
+    """Print the parts of a result as they come: a part is shown even if the next one fails."""
     for part in parts:
         if isinstance(part, Line):
             say(part, stderr=stderr)
@@ -76,15 +77,15 @@ def show(parts: Iterable[RenderableType], *, stderr: bool = False) -> None:
 
 
 def say_error(text: str) -> None:
-    """A mistake, in one line on standard error; one that repeats too much of what was given is cut in the middle."""
+    """Print an error as one line on standard error; one that repeats too much of the input is cut in the middle."""
     line = printable(text)
     if len(line) > LONGEST_ERROR:
-        line = f"{line[: LONGEST_ERROR // 2]} ... {line[-LONGEST_ERROR // 2 :]}"  # what is wrong, and how to mend it
+        line = f"{line[: LONGEST_ERROR // 2]} ... {line[-LONGEST_ERROR // 2 :]}"  # what is wrong, and how to fix it
     print(f"error: {line}", file=sys.stderr)
 
 
 class _BarsWithDetails(Progress):
-    """Bars, and under them, over the terminal's whole width, what their field `details` says."""
+    """Bars with their field `details` below them, across the terminal's whole width."""
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """For rich."""
@@ -93,14 +94,14 @@ class _BarsWithDetails(Progress):
 
 
 def progress_bar(*columns: ProgressColumn, transient: bool = False) -> Progress:
-    """A bar on standard error; silent under --quiet and where standard error is no terminal."""
+    """A bar on standard error; silent under --quiet and where standard error is not a terminal."""
     is_shown = sys.stderr.isatty() and logging.getLogger("genomask").isEnabledFor(logging.INFO)
     settings: dict[str, Any] = {"transient": transient, "get_time": time.monotonic, "disable": not is_shown}
     return _BarsWithDetails(*columns, console=_new_console(stderr=True), **settings)
 
 
 def text_column(template: str, column: Column | None = None) -> TextColumn:
-    """A column of a bar, such as '{task.description}', whose text is taken as it is, by default on one line."""
+    """A column of a bar, such as '{task.description}', whose text is shown as it is, by default on one line."""
     return TextColumn(template, markup=False, table_column=column)
 
 
@@ -114,7 +115,7 @@ class TerminalLog(logging.Handler):
 
 
 def log_to_terminal(level: int) -> None:
-    """Send the log lines of genomask from `level` on, and the warnings of other packages, to standard error."""
+    """Send genomask's log lines of `level` and above, and other packages' warnings, to standard error."""
     logging.basicConfig(format="%(message)s", handlers=[TerminalLog()])
     logging.getLogger().setLevel(max(level, logging.WARNING))
     logging.getLogger("genomask").setLevel(level)
@@ -123,7 +124,7 @@ def log_to_terminal(level: int) -> None:
 
 
 def escape_what_the_terminal_lacks() -> None:
-    """A letter that the terminal's encoding does not have is printed by its number instead of ending the command."""
+    """Print letters that the terminal's encoding lacks by their number, instead of ending the command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,7 +1,7 @@
-"""How far long work is: a bar where stderr is a terminal, elsewhere a line every so often: no log file is silent.
+"""Progress of long work: a bar where stderr is a terminal, elsewhere a line every so often, so no log file is silent.
 
 A single piece of work is `with working("reading", total) as work`; pieces side by side are added to one `Bars`.
-Bars and lines are for people who let genomask talk: both are silent where its log is.
+Bars and lines are silent where genomask's log is.
 """
 
 import logging
@@ -21,13 +21,13 @@ from genomask.terminal.console import progress_bar, text_column
 LINE_SECONDS = 30.0
 """Between two lines of a piece of work, where there is no terminal."""
 WATCH_SECONDS = 3.0
-"""How often it is looked whether one is due, while a part of the work takes long."""
+"""How often to check whether a line is due while a part of the work takes long."""
 
 log = logging.getLogger(__name__)
 
 
 class Bars:
-    """Pieces of work side by side, shown while it is entered; transient ones leave nothing on the terminal."""
+    """Pieces of work side by side, shown inside its `with`; transient ones leave nothing on the terminal."""
 
     def __init__(self, *, transient: bool = False) -> None:
         whole = Column(no_wrap=True)  # the bar and the status make room where the terminal is narrow
@@ -50,13 +50,13 @@ class Bars:
         self._shown.stop()
 
     def add(self, what: str, total: int | None, unit: str, status: str = "", *, done: int = 0) -> "Work":
-        """A piece of work of `total` units, None where it is not known; its clock starts with its first `show`."""
+        """Add a piece of work of `total` units, None if unknown; its clock starts with its first `show`."""
         self._shown.add_task(what, start=False, total=total, completed=done, status=status, unit=unit, details="")
         return Work(self._shown, self._shown.tasks[-1])
 
 
 class Work:
-    """One piece of work of some bars."""
+    """One piece of work, with its bar."""
 
     def __init__(self, shown: Progress, task: Task) -> None:
         self._shown, self._task = shown, task
@@ -71,7 +71,7 @@ class Work:
         details: str | None = None,
         total: int | None = None,
     ) -> None:
-        """Say how far it is, and what else there is to say of it: `status` beside the bar, `details` under it."""
+        """Show how far it is, with `status` beside the bar and `details` under it."""
         if self._task.start_time is None:
             self._shown.start_task(self._task.id)
             self._said_at = self._shown.get_time()
@@ -82,7 +82,7 @@ class Work:
         self.say_if_due()
 
     def say_if_due(self) -> None:
-        """Where there is no terminal a line, if the last one was long ago."""
+        """Log a line where there is no terminal, if the last one was long ago."""
         if not self._shown.disable:
             return
         with self._saying:
@@ -91,11 +91,11 @@ class Work:
                 self._said_at = self._shown.get_time()
 
     def advance(self, more: int) -> None:
-        """So much more of it is done."""
+        """Count `more` units as done."""
         self.show(self._task.completed + more)
 
     def end(self, status: str) -> None:
-        """All of it is done."""
+        """Count all of it as done."""
         if self._task.stop_time is None:
             self._shown.update(self._task.id, completed=self._task.total, status=status)
             self._shown.stop_task(self._task.id)
@@ -105,7 +105,7 @@ class Work:
 
 @contextmanager
 def working(what: str, total: int | None = None, unit: str = "") -> Iterator[Work]:
-    """Show one piece of work, as long as it lasts, also while a part of it takes long."""
+    """Show one piece of work as long as it lasts, even while one part takes long."""
     with Bars(transient=True) as bars:
         work = bars.add(what, total, unit)
         work.show()
@@ -120,7 +120,7 @@ def working(what: str, total: int | None = None, unit: str = "") -> Iterator[Wor
 
 
 def _watch(work: Work, ended: threading.Event) -> None:
-    """A part may be minutes long, of long sequences for instance: time goes on beside it."""
+    """Log lines that are due within one part, which may take minutes, for instance with long sequences."""
     while not ended.wait(WATCH_SECONDS):
         work.say_if_due()
 
@@ -140,7 +140,7 @@ def _count(task: Task) -> str:
 
 
 def _line(task: Task) -> str:
-    """As 'training: 400/4,000 steps, loss 2.9 nats, 0:01:40 so far, 0:15:00 left'."""
+    """Such as 'training: 400/4,000 steps, loss 2.9 nats, 0:01:40 so far, 0:15:00 left'."""
     times = [f"{_clock(task.elapsed)} so far"] if task.elapsed is not None else []
     times += [f"{_clock(task.time_remaining)} left"] if task.time_remaining else []
     parts = (_count(task), task.fields["status"], task.fields["details"], *times)
