@@ -1,4 +1,4 @@
-"""The command line: the verbs of genomask/cli/verbs, options of genomask itself, and how errors reach a person.
+"""The command line: the verbs of genomask/cli/verbs, options of genomask itself, and how errors are shown.
 
 Rooms are imported inside the verbs: `genomask --help` must not wait for torch.
 """
@@ -27,11 +27,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-"""What typer raises for a command line that it cannot take apart."""
+"""What typer raises for a command line that it cannot parse."""
 
 
 def main() -> None:
-    """Run a verb; a mistake that a person can mend is one line on stderr and exit 2."""
+    """Run a verb; a mistake that the user can fix is one line on stderr and exit 2."""
     escape_what_the_terminal_lacks()
     log_to_terminal(logging.INFO)
     keep_freed_memory()
@@ -43,7 +43,7 @@ def main() -> None:
         say_error(usage_sentence(error))
     except UserError as error:
         say_error(str(error))
-    except BrokenPipeError:  # whoever read the result has seen enough
+    except BrokenPipeError:  # the reader of the result has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)
     except OSError as error:
@@ -67,7 +67,7 @@ def main() -> None:
 
 @contextmanager
 def _signals_as_they_came() -> Iterator[None]:
-    """What a signal raised while compiled code was being called, which comes out of there as a SystemError."""
+    """Raise again what a signal raised during a call of compiled code, which turns it into a SystemError."""
     try:
         yield
     except SystemError as error:
@@ -84,10 +84,12 @@ def _show_version(is_asked: bool) -> None:
 def options(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version and end.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors and the result, no bars and no notes.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Print the debug log too.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print only errors and the result, no bars and no notes.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print the debug log as well.")] = False,
 ) -> None:
     """Options of genomask itself; its help is the app's."""
     if quiet and verbose:
@@ -99,7 +101,7 @@ def options(
 
 
 def add_verbs(app: typer.Typer) -> None:
-    """Each file of the folder is a verb of its name: a function, or an app of further verbs."""
+    """Add each file of the folder as the verb of its name: a function, or an app of further verbs."""
     for module in pkgutil.iter_modules(verbs.__path__):
         verb = getattr(importlib.import_module(f"{verbs.__name__}.{module.name}"), module.name)
         name = module.name.replace("_", "-")

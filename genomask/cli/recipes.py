@@ -1,4 +1,4 @@
-"""What several verbs make of --recipe and --set, looked at before torch is imported."""
+"""How several verbs read --recipe and --set, checked before torch is imported."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from genomask.settings.recipe_file import apply_changes, default_recipe, read_ta
 
 
 def look_at(kind: str, recipe: str, changes: list[str], strategies: Sequence[str]) -> None:
-    """Raises SettingsError for a recipe, a change or a strategy that cannot be, before anything heavy is imported."""
+    """Raises SettingsError for an invalid recipe, change or strategy, before anything heavy is imported."""
     tables = read_tables(recipe or default_recipe(kind), changes)
     if tables["kind"] != kind:
         raise SettingsError(f"recipe {recipe} is for {tables['kind']}; this command needs one for {kind}.")
@@ -18,9 +18,9 @@ def look_at(kind: str, recipe: str, changes: list[str], strategies: Sequence[str
 
 
 def with_options(changes: Sequence[str], options: dict[str, tuple[str, str]]) -> list[str]:
-    """The changes, and options that stand for settings, as --set would have them; an empty one is none.
+    """The changes, and options that stand for settings, written as for --set; empty options are left out.
 
-    `options`: by name the setting and its value. Raises SettingsError where --set gives that setting another value.
+    `options`: name -> the setting and its value. Raises SettingsError where --set gives that setting another value.
     """
     set_to = apply_changes({}, changes)
     for option, (setting, value) in options.items():

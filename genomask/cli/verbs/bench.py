@@ -18,7 +18,7 @@ def bench(
         typer.Argument(
             parser=inputs.input_folder,
             metavar="SUITE",
-            help="Folder of a task or of several: of GUE, Genomic Benchmarks, GeneMask, or Nucleotide Transformer.",
+            help="Folder of one task or several, of GUE, Genomic Benchmarks, GeneMask or Nucleotide Transformer.",
         ),
     ],
     model: Annotated[
@@ -26,7 +26,7 @@ def bench(
         typer.Option(
             parser=found_model,
             metavar="MODEL",
-            help="Folder of a model or run, or owner/name on the hub. Repeatable: models stand side by side.",
+            help="Folder of a model or run, or owner/name on the hub. Repeatable: models are shown side by side.",
         ),
     ],
     genome: Annotated[
@@ -34,17 +34,17 @@ def bench(
         typer.Option(
             parser=input_genome,
             metavar="FILE",
-            help="The genome that a suite of coordinates (Genomic Benchmarks) is of. Repeatable.",
+            help="The genome of a suite given as coordinates (Genomic Benchmarks). Repeatable.",
         ),
     ] = [],  # noqa: B006 - typer copies it
     methods: Methods = USUAL_METHODS,
     seeds: Annotated[
-        int, typer.Option(min=1, max=1000, help="Times that a method with a seed is trained, 1 to 1,000.")
+        int, typer.Option(min=1, max=1000, help="How often to train a method that has a seed, 1 to 1,000.")
     ] = 3,
     schedule: FineTuning = "linear-first",
     out: Annotated[Path, folder("Folder for the page, results.csv and summary.csv.")] = Path("runs/bench"),
 ) -> None:
-    """Run a suite of benchmarks as it was downloaded: published split and metric, beside floors."""
+    """Run a benchmark suite as downloaded: published split and metric, beside floors."""
     ways = read_methods(methods)
     for one in model:
         inputs.require_model(one)

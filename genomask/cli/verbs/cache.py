@@ -28,11 +28,11 @@ def listing(context: typer.Context) -> None:
 @cache.command()
 def clear(
     older_than: Annotated[
-        float, typer.Option(metavar="DAYS", min=0, help="Only what was last used so many days ago, or longer.")
+        float, typer.Option(metavar="DAYS", min=0, help="Only what has not been used for this many days.")
     ] = 0.0,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove what is kept between runs; it is made anew when it is needed. What a process uses is left."""
+    """Remove what is kept between runs, except what a running process is using; it is rebuilt when needed."""
     from genomask.commands import cache as room
     from genomask.files.cache import default_cache
 

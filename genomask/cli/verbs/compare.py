@@ -42,7 +42,7 @@ def compare(
     shots: Shots = "10,50,100",
     draws: Draws = 20,
     methods: Annotated[
-        str, typer.Option(help="As in fewshot; the first that needs a model is primary, in every later run too.")
+        str, typer.Option(help="As in fewshot; the first that needs a model is primary, and stays so in later runs.")
     ] = USUAL_METHODS,
     sequence_column: SequenceColumn = "sequence",
     label_column: LabelColumn = "label",
@@ -55,7 +55,7 @@ def compare(
     changes: Changes = [],  # noqa: B006
     out: Annotated[
         Path,
-        folder("Folder of the arms and report.html; an arm that is there is kept."),
+        folder("Folder for the arms and report.html; arms already there are kept."),
     ] = Path("runs/compare"),
     dry_run: DryRun = False,
 ) -> None:
@@ -76,7 +76,7 @@ def compare(
     from genomask.recipe import GenomeRecipe
 
     settings = chosen_recipe("genome", recipe, changes)
-    assert isinstance(settings, GenomeRecipe)  # as _look_at has seen
+    assert isinstance(settings, GenomeRecipe)  # look_at has checked it
     comparison = Comparison(
         recipe=settings,
         inputs=Inputs(genome=paths, weights=weights, ambiguous=ambiguous),

@@ -1,4 +1,4 @@
-"""The verb `demo`: nothing in, the whole way on a simulated genome out."""
+"""The verb `demo`: nothing in, a whole comparison on a simulated genome out."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ from genomask.terminal.console import show
 
 
 def demo(
-    out: Annotated[Path, folder("Folder of the demo and its report.html.")] = Path("runs/demo"),
+    out: Annotated[Path, folder("Folder for the demo and its report.html.")] = Path("runs/demo"),
     seed: Seed = 0,
 ) -> None:
     """Simulate a genome, compare two masking strategies on it and write a report, in minutes on a laptop."""

@@ -13,9 +13,9 @@ def doctor(
     ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006
 ) -> None:
-    """Say what is installed, which attention backend would run and why, and how fast this machine trains.
+    """Show what is installed, which attention backend would run and why, and how fast this machine trains.
 
-    With --genome: what the genome is made of, and what the windows of a recipe would take of it.
+    With --genome: what the genome is made of, and how much of it a recipe's windows would use.
     """
     if not genome:
         if recipe or changes:

@@ -24,7 +24,7 @@ def embed(
     pooling: Annotated[
         Literal["mean", "center", "cls", "tokens"],
         typer.Option(
-            help="A sequence's vector, from its tokens'; tokens: all of them, with the bases they cover, "
+            help="How to pool a sequence's token vectors into one; tokens: keep all, with the bases they cover, "
             "counted along the sequence as read."
         ),
     ] = "mean",

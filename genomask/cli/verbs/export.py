@@ -1,4 +1,4 @@
-"""The verb `export`: a model folder in, the same under names of other tools out."""
+"""The verb `export`: a model folder in, the same model under other tools' names out."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ def export(
         folder("New folder for config.json, model.safetensors and the tokenizer."),
     ],
 ) -> None:
-    """Write a model under the names other tools know, every weight bit by bit."""
+    """Write a model under the names that other tools know, with every weight bit-identical."""
     inputs.require_model(model)
 
     from genomask.commands.export import export as run

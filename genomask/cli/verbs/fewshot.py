@@ -36,7 +36,7 @@ def fewshot(
     label_column: LabelColumn = "label",
     pooling: Annotated[
         Literal["mean", "center", "cls"],
-        typer.Option(help="The probe's vector of a sequence, from its tokens' vectors."),
+        typer.Option(help="How the probe pools a sequence's token vectors into one."),
     ] = "mean",
     schedule: FineTuning = "linear-first",
     out: Annotated[
@@ -44,7 +44,7 @@ def fewshot(
         folder("Folder for results.csv, summary.csv and the picture."),
     ] = Path("runs/fewshot"),
 ) -> None:
-    """Say how good an encoder is with few labelled sequences, beside floors that need no pretraining."""
+    """Measure how good an encoder is with few labelled sequences, beside floors that need no pretraining."""
     sizes, ways = read_numbers(shots, "--shots"), read_methods(methods)
     if not set(ways) <= set(WITHOUT_MODEL):
         inputs.require_model(model)

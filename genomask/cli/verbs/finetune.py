@@ -11,7 +11,7 @@ from genomask.files import inputs
 from genomask.terminal.console import show
 
 MOST_EPOCHS, MOST_BATCH = 10_000, 100_000
-BY_NUMBER = "Default: the schedule's for so many examples."
+BY_NUMBER = "Default: the schedule's for that many examples."
 
 
 def finetune(
@@ -21,8 +21,8 @@ def finetune(
         typer.Option(
             parser=inputs.input_stream,
             metavar="TABLE",
-            help="TSV or CSV with columns sequence (for a model of text: text) and label: any words; several by ;. "
-            "- for standard input.",
+            help="TSV or CSV with columns sequence (for a text model: text) and label: any words, several separated by "
+            "semicolons. - for standard input.",
         ),
     ],
     valid: Annotated[
@@ -30,13 +30,13 @@ def finetune(
         typer.Option(
             parser=inputs.input_stream,
             metavar="TABLE",
-            help="The same: its loss says which epoch is kept, and when to stop. Never give a test here.",
+            help="The same: its loss decides which epoch is kept and when to stop. Never give a test set here.",
         ),
     ] = None,
-    out: Annotated[Path, folder("Folder of the run: metrics, pictures, model.")] = Path("runs/finetune"),
-    target: Annotated[str, typer.Option(metavar="COLUMN", help="Learn the numbers of this column: a regression.")] = "",
+    out: Annotated[Path, folder("Folder for the run: metrics, pictures, model.")] = Path("runs/finetune"),
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="Learn the numbers in this column: a regression.")] = "",
     label_column: Annotated[
-        str, typer.Option(help="Header of the labels; or headers of columns of 0 and 1, separated by commas.")
+        str, typer.Option(help="Header of the labels, or headers of columns of 0 and 1, separated by commas.")
     ] = "label",
     sequence_column: TableColumn = "",
     schedule: FineTuning = "linear-first",
@@ -44,13 +44,14 @@ def finetune(
         float | None, typer.Option(help=f"Peak rate, above 0 and at most 1,000,000. {BY_NUMBER}")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, max=MOST_EPOCHS, help=f"At most so many passes, 1 to 10,000. {BY_NUMBER}")
+        int | None,
+        typer.Option(min=1, max=MOST_EPOCHS, help=f"Maximum number of passes, 1 to 10,000. {BY_NUMBER}"),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, max=MOST_BATCH, help=f"Sequences a step, 1 to 100,000. {BY_NUMBER}")
+        int | None, typer.Option(min=1, max=MOST_BATCH, help=f"Sequences per step, 1 to 100,000. {BY_NUMBER}")
     ] = None,
     seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in --out.")] = False,
 ) -> None:
     """Fine-tune a model on labelled sequences: classes, several labels each, or numbers."""
     if target and label_column != "label":

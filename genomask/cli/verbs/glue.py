@@ -1,4 +1,4 @@
-"""The verb `glue`: a model of text in, its scores on the tasks of GLUE out."""
+"""The verb `glue`: a text model in, its scores on the GLUE tasks out."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ PUBLISHED = "Default: each task's published one."
 def glue(
     model: ModelFolder,
     tasks: Annotated[
-        str, typer.Option(metavar="TASKS", help="As CoLA,SST-2, separated by commas. Default: all that are there.")
+        str, typer.Option(metavar="TASKS", help="Such as CoLA,SST-2, separated by commas. Default: all that are there.")
     ] = "",
     data: Annotated[
         Path | None,
@@ -30,17 +30,17 @@ def glue(
         typer.Option(
             parser=found_model,
             metavar="MODEL",
-            help="Trained on MNLI: RTE, MRPC and STS-B begin with it. Default: the one that this command trains.",
+            help="Model trained on MNLI, from which RTE, MRPC and STS-B start. Default: the one this command trains.",
         ),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help=f"Peak rate, above 0 and at most 1,000,000. {PUBLISHED}")
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, max=1000, help=f"Passes, 1 to 1,000. {PUBLISHED}")] = None,
-    out: Annotated[Path, folder("Folder of all runs, with results.csv and a picture.")] = Path("runs/glue"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is not finished in --out.")] = False,
+    out: Annotated[Path, folder("Folder for all runs, results.csv and a picture.")] = Path("runs/glue"),
+    resume: Annotated[bool, typer.Option("--resume", help="Continue what is unfinished in --out.")] = False,
 ) -> None:
-    """Fine-tune a model of text on the tasks of GLUE and score it, beside floors that need no model."""
+    """Fine-tune a text model on the GLUE tasks and score it, beside floors that need no model."""
     require_rate(learning_rate)
     inputs.require_model(model)
     if mnli is not None:

@@ -14,14 +14,19 @@ FILES = "TSV or CSV with a column sequence (and name), or FASTA, such as a genom
 
 
 def leaks(
-    a: Annotated[Path, typer.Argument(parser=input_kept, metavar="A", help=f"What is looked for, as a test. {FILES}")],
+    a: Annotated[
+        Path, typer.Argument(parser=input_kept, metavar="A", help=f"What to look for, such as a test set. {FILES}")
+    ],
     b: Annotated[
-        Path, typer.Argument(parser=input_kept, metavar="B", help="Where: a training set or a genome. The same.")
+        Path,
+        typer.Argument(
+            parser=input_kept, metavar="B", help="Where to look: a training set or a genome, in the same formats."
+        ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            parser=inputs.output_file, metavar="FILE", help="F.tsv for the sequences of A that were found, a row each."
+            parser=inputs.output_file, metavar="FILE", help="F.tsv for the sequences of A that were found, one per row."
         ),
     ] = None,
     sequence_column: DnaColumn = "",

@@ -1,4 +1,4 @@
-"""The verb `masks`: see what strategies hide of one sequence."""
+"""The verb `masks`: see what strategies hide in one sequence."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ def masks(
             help="Letters A C G T N, or FASTA:RECORD or FASTA:RECORD:FIRST-LAST, counted from 1, both ends included."
         ),
     ],
-    masking: Annotated[str, typer.Option(help="Strategies, by commas; parameters as NAME:key=value.")] = (
+    masking: Annotated[str, typer.Option(help="Strategies, separated by commas; parameters as NAME:key=value.")] = (
         "uniform,contiguous,random-span"
     ),
     k: Annotated[int, typer.Option("--k", min=1, max=8, help="Bases in a token, 1 to 8.")] = 6,

@@ -53,15 +53,16 @@ def count(
         list[Path],
         typer.Argument(parser=input_genome, metavar="GENOME...", help=f"{GENOME_HELP}."),
     ],
-    out: Annotated[Path, file("File for the table; a table that is there is replaced.")],
+    out: Annotated[Path, file("File for the table; an existing table is replaced.")],
     max_n: Annotated[
         int, typer.Option(min=2, max=LONGEST_WORDS, help="Length of the longest n-grams, 2 to 12 bases.")
     ] = 10,
     definition: Annotated[
-        Literal["exact", "released"], typer.Option(help="Over all segmentations; or as the published table is.")
+        Literal["exact", "released"],
+        typer.Option(help="exact: over all segmentations; released: as in the published table."),
     ] = "exact",
     strand: Annotated[
-        Literal["forward", "both"], typer.Option(help="both: a word scores like its reverse complement.")
+        Literal["forward", "both"], typer.Option(help="both: a word gets the score of its reverse complement.")
     ] = "forward",
     bed: Annotated[
         Path | None,
@@ -79,7 +80,7 @@ def count(
     tsv: Annotated[Path | None, file("Also write all scores here as tab-separated text.")] = None,
     ambiguous: Ambiguous = "error",
 ) -> None:
-    """Count and score all n-grams of a genome: what `genomask npmi GENOME...` does, the word `count` left out."""
+    """Count and score all n-grams of a genome; `genomask npmi GENOME...`, without `count`, does the same."""
     from genomask.commands.npmi import NpmiRequest, count_words
 
     request = NpmiRequest(
@@ -98,16 +99,16 @@ def count(
 @npmi.command("show")
 def best(
     table: TableFile,
-    top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words.")] = 50,
+    top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words to print.")] = 50,
     n: Annotated[
         int | None,
         typer.Option(
             min=2, max=LONGEST_WORDS, help="Their length, 2 to 12 bases. Default: the longest that has scores."
         ),
     ] = None,
-    tsv: Annotated[Path | None, file("Also write all scores (of that --n) here as text.")] = None,
+    tsv: Annotated[Path | None, file("Also write all scores (of --n, if given) here as text.")] = None,
 ) -> None:
-    """Print the words of a table that score best."""
+    """Print the best-scoring words of a table."""
     from genomask.commands.npmi import best_words
 
     show(best_words(table, n, top, tsv))
@@ -121,13 +122,16 @@ def motifs(
         typer.Option(parser=inputs.input_file, metavar="FILE", help="Motif matrices in JASPAR format, plain or gzip."),
     ],
     n: Annotated[int, typer.Option(min=2, max=LONGEST_WORDS, help="Length of the words, 2 to 12 bases.")] = 6,
-    top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words are tested.")] = 100,
+    top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words to test.")] = 100,
     match_fraction: Annotated[
-        float, typer.Option(help="Fraction of all words that match a motif, those scoring best: above 0, at most 0.5.")
+        float,
+        typer.Option(
+            help="Fraction of all words, the best-scoring, that count as matches of a motif: above 0, at most 0.5."
+        ),
     ] = 0.01,
     out: Annotated[Path | None, file("CSV file for the whole result.")] = None,
 ) -> None:
-    """Test whether the best words are motifs more often than other words of like GC, count and repetition."""
+    """Test whether the best words are motifs more often than other words of similar GC, count and repetition."""
     from genomask.commands.motifs.enrichment import tested_motifs
 
     show(tested_motifs(table, jaspar, n, top, match_fraction, out))

@@ -27,7 +27,7 @@ def predict(
     ambiguous: Ambiguous = "error",
     both_strands: BothStrands = False,
 ) -> None:
-    """Label sequences by a trained classifier, with a probability for each class."""
+    """Label sequences with a trained classifier, and give a probability for each class."""
     inputs.require_model(model)
 
     from genomask.commands.predict import predict as run

@@ -31,13 +31,13 @@ def pretrain(
             help="JSON lines or Parquet: files, folders, patterns; or c4, hf:NAME, hf:NAME:CONFIG to stream.",
         ),
     ] = [],  # noqa: B006
-    out: Annotated[Path, folder("Folder of the run: config, metrics, model.")] = Path("runs/pretrain"),
+    out: Annotated[Path, folder("Folder for the run: config, metrics, model.")] = Path("runs/pretrain"),
     recipe: RecipeName = "",
     masking: Annotated[
-        str, typer.Option(help="As random-span, span:p=0.1, my_masks.py:mine. Default: the recipe's.")
+        str, typer.Option(help="Strategy, such as random-span, span:p=0.1, my_masks.py:mine. Default: the recipe's.")
     ] = "",
     vocabulary: Annotated[
-        str, typer.Option(metavar="FILE", help="Text: a WordPiece vocab.txt. Default: learned; for c4 BERT's.")
+        str, typer.Option(metavar="FILE", help="For text: a WordPiece vocab.txt. Default: learned; for c4, BERT's.")
     ] = "",
     ambiguous: Ambiguous = "error",
     changes: Changes = [],  # noqa: B006
@@ -47,10 +47,10 @@ def pretrain(
             "--from",
             parser=found_model,
             metavar="MODEL",
-            help="Begin with the weights of a run or model (ours, DNABERT, BERT ...), in its shape and tokens.",
+            help="Start from the weights of a run or model (ours, DNABERT, BERT ...), with its shape and tokens.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in --out.")] = False,
     dry_run: DryRun = False,
     track: Annotated[
         str, typer.Option(metavar="NAME", help="Log to tensorboard or wandb as well (the extra 'track').")

@@ -14,7 +14,9 @@ def runs(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            parser=inputs.input_folder, metavar="DIR...", help="Folders of runs, or folders that hold some, as runs/."
+            parser=inputs.input_folder,
+            metavar="DIR...",
+            help="Folders of runs, or folders that hold some, such as runs/.",
         ),
     ],
     out: Annotated[Path, file("The picture, F.svg and F.png; those that runs drew are replaced.")] = Path(

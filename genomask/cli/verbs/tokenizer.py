@@ -1,4 +1,4 @@
-"""The verb `tokenizer`: learn the words that a genome is read in."""
+"""The verb `tokenizer`: learn the words in which a genome is read."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +11,12 @@ from genomask.terminal.console import say
 
 LEAST_TOKENS, MOST_TOKENS = 10, 2**16
 
-tokenizer = typer.Typer(no_args_is_help=True, help="Make a DNA tokenizer of your own, to pretrain with.")
+tokenizer = typer.Typer(no_args_is_help=True, help="Make your own DNA tokenizer for pretraining.")
 
 
 @tokenizer.callback()
 def group() -> None:
-    """Keeps `train` a word of its own, though it is the only one."""
+    """Keeps `train` a subcommand, although it is the only one."""
 
 
 @tokenizer.command()

@@ -30,14 +30,14 @@ def variants(
     ] = inputs.STDOUT,
     mismatch: Annotated[
         Literal["error", "skip"],
-        typer.Option(help="A REF that is not the genome's: 'error', or 'skip' to leave it without a score."),
+        typer.Option(help="For a REF that differs from the genome: 'error', or 'skip' to leave it without a score."),
     ] = "error",
     evaluate: Annotated[
         str,
         typer.Option(
             metavar="INFO",
-            help="Rank by score what INFO tells apart: CLNSIG=Pathogenic,Likely_pathogenic or 'AF<0.01'. "
-            "Values are taken apart at , / and |.",
+            help="Measure how well scores separate variants by INFO: CLNSIG=Pathogenic,Likely_pathogenic or 'AF<0.01'. "
+            "Values are split at , / and |.",
         ),
     ] = "",
     window: Annotated[
@@ -46,7 +46,7 @@ def variants(
             min=0,
             max=LONGEST_WINDOW,
             show_default=False,
-            help="Bases that the model sees at once. Default: as its run, or 510 tokens.",
+            help="Bases that the model sees at once. Default: as in its run, or 510 tokens.",
         ),
     ] = 0,
     ambiguous: Ambiguous = "error",
@@ -61,4 +61,4 @@ def variants(
         model=model, genome=tuple(genome), vcf=vcf, out=out, ambiguous=ambiguous, mismatch=mismatch, window=window,
         criterion=Criterion.parse(evaluate) if evaluate else None,
     )  # fmt: skip
-    show(score_vcf(request), stderr=out == inputs.STDOUT)  # the table of scores is on the other
+    show(score_vcf(request), stderr=out == inputs.STDOUT)  # the table of scores is on standard output
