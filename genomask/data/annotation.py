@@ -1,7 +1,7 @@
 """A BED, GTF or GFF file and a genome in; genes, or whatever the file lists, out, with names and strands.
 
-Which of these a file is, is told by where the numbers of its first line stand. Of GTF and GFF the genes are taken, or
-the transcripts where there is no gene.
+The format is recognised by which columns of the first line hold numbers. From GTF and GFF the genes are read, or the
+transcripts if there is no gene.
 """
 
 import re
@@ -19,18 +19,18 @@ from genomask.data.vcf import same_record
 from genomask.errors import DataError, shown
 
 GENES, TRANSCRIPTS = ("gene",), ("transcript", "mRNA")
-"""Types of a row, its third column."""
+"""Row types (the third column)."""
 NAMED_BY = ("gene_id", "gene_name", "gene", "Name", "ID", "locus_tag")
 COLUMNS = 9
 CIRCULAR = "Is_circular=true"
-"""What GFF3 says of a circular record: genes over its origin end beyond its last base."""
+"""The GFF3 mark of a circular record: genes across its origin end beyond its last base."""
 _ATTRIBUTE = re.compile(rf'(?:^|[;\s])({"|".join(NAMED_BY)})(?:=|\s+)"?([^";]+)')
 
 
 class Feature(NamedTuple):
-    """A gene, or a region of a BED file; start and stop count in `genome.codes`.
+    """A gene, or a region of a BED file; start and stop are positions in `genome.codes`.
 
-    A gene over the origin of a circular record is two, one of which has the start of the gene.
+    A gene across the origin of a circular record becomes two, one of which has the start of the gene.
     """
 
     names: frozenset[str]
@@ -41,7 +41,7 @@ class Feature(NamedTuple):
 
 
 def read_features(path: Path, genome: Genome) -> list[Feature]:
-    """What the file lists. Raises DataError for a line that is none of these formats, and where nothing is listed."""
+    """What the file lists. Raises DataError for a line in none of these formats, and if nothing is listed."""
     if _is_gff(path):
         rows = list(_gff_rows(path))
         wanted = GENES if any(row.kind in GENES for row in rows) else TRANSCRIPTS
@@ -60,7 +60,7 @@ def bodies(features: list[Feature]) -> np.ndarray:
 
 
 def around_starts(features: list[Feature], genome: Genome, upstream: int, downstream: int) -> np.ndarray:
-    """(n, 2) int64 union of the bases before and after the start of each feature, by its strand, in its record."""
+    """(n, 2) int64 union of the bases up- and downstream of each feature's start, by its strand, in its record."""
     features = [feature for feature in features if feature.has_start]
     starts = np.array([feature.stop if feature.reverse else feature.start for feature in features], dtype=np.int64)
     reverse = np.array([feature.reverse for feature in features])
@@ -77,12 +77,12 @@ class _Row(NamedTuple):
     stop: int
     reverse: bool
     names: frozenset[str]
-    is_circular: bool  # so this row says of its record
+    is_circular: bool  # whether this row marks its record as circular
     line: int
 
 
 def _is_gff(path: Path) -> bool:
-    """By the first line with columns."""
+    """Recognised by the first line with columns."""
     for _, line in numbered_lines(path):
         cells = line.split("\t")
         if len(cells) > 4 and not line.startswith("#"):
@@ -91,7 +91,7 @@ def _is_gff(path: Path) -> bool:
 
 
 def _gff_rows(path: Path) -> Iterator[_Row]:
-    """Genes and transcripts, as far as the letters of FASTA that may follow them."""
+    """Genes and transcripts, up to the FASTA section that may follow them."""
     for number, line in numbered_lines(path):
         if line.startswith("##FASTA"):
             return
@@ -109,7 +109,7 @@ def _gff_rows(path: Path) -> Iterator[_Row]:
 
 
 def _on_records(path: Path, rows: list[_Row], genome: Genome, circular: set[str]) -> Iterator[Feature]:
-    """The rows by place in the genome; those of records that it does not have, as of patches, are passed over."""
+    """The rows as features of the genome; rows of records that it lacks, such as patches, are skipped."""
     bounds = records_of(genome)
     spelt = {name: same_record(name, bounds) for name in {row.record for row in rows}}
     for row in rows:
@@ -117,7 +117,7 @@ def _on_records(path: Path, rows: list[_Row], genome: Genome, circular: set[str]
         if record is None:
             continue
         offset, end = bounds[record]
-        over = max(0, row.stop - (end - offset)) if row.record in circular else 0  # bases behind the origin
+        over = max(0, row.stop - (end - offset)) if row.record in circular else 0  # bases beyond the origin
         if not 0 <= row.start < row.stop - over <= end - offset or over > end - offset:
             raise DataError(
                 f"{path}, line {row.line}: {row.start + 1}-{row.stop} is not a part of record {shown(record)}, which "

@@ -27,6 +27,6 @@ def reverse_complement(bases: str) -> str:
 
 
 def other_strand(codes: np.ndarray) -> np.ndarray:
-    """(bases,) uint8, the same of codes."""
+    """(bases,) uint8, the same for codes."""
     other: np.ndarray = _COMPLEMENT_OF_CODE[codes[::-1]]
     return other

@@ -15,17 +15,17 @@ from genomask.errors import DataError, counted, shown
 log = logging.getLogger(__name__)
 
 HEADERS = ("track", "browser")
-"""First words of lines that tell a genome browser how to show the regions."""
+"""First words of lines with display settings for a genome browser."""
 
 
 def read_bed(path: Path, genome: Genome, flank: int = 0) -> np.ndarray:
     """(m, 2) int64 [start, stop) of the ACGT in the regions of a BED file, sorted; no interval crosses records.
 
-    Each region is first made wider by `flank` bases on both sides, as far as its record goes.
+    Each region is first widened by `flank` bases on both sides, within its record.
 
-    They are the union of the regions, which may overlap, touch and come in any order: what overlaps or touches becomes
-    one interval, and an n-gram may lie across both. Columns after the third, the strand among them, are not read.
-    Raises DataError for a line that is not a region of this genome or is an empty one, and where no base is left.
+    Regions may overlap, touch and come in any order; the result is their union. Those that overlap or touch become one
+    interval, and an n-gram may lie across both. Columns after the third, including the strand, are not read.
+    Raises DataError for a line that is not a region of this genome or is an empty one, and if no base is left.
     """
     records = records_of(genome)
     rows = [_region(path, number, line, records, flank) for number, line in numbered_lines(path) if _is_region(line)]
@@ -36,10 +36,10 @@ def read_bed(path: Path, genome: Genome, flank: int = 0) -> np.ndarray:
 
 
 def read_exclusions(path: Path, genome: Genome) -> np.ndarray:
-    """(m, 2) int64 union of the regions of a BED file, also where that is N alone, as in a list of gaps.
+    """(m, 2) int64 union of the regions of a BED file, even if they are only N, as in a list of gaps.
 
-    Those of records that the genome does not have are passed over, and counted in a log line. Raises DataError for a
-    line that is no region, and where all are of other records, which has to do with names.
+    Regions of records that the genome lacks are skipped, and counted in a log line. Raises DataError for a line that is
+    no region, and if all are of other records, a sign that the names differ.
     """
     records, rows, elsewhere = records_of(genome), [], 0
     for number, line in numbered_lines(path):
@@ -65,7 +65,7 @@ class Region(NamedTuple):
     """One line of a BED file."""
 
     name: str
-    """The fourth column; where there is none, or a dot, record:start-stop."""
+    """The fourth column; record:start-stop if there is none, or a dot."""
     start: int
     stop: int
     reverse: bool
@@ -73,7 +73,7 @@ class Region(NamedTuple):
 
 
 def read_regions(path: Path, genome: Genome) -> Iterator[Region]:
-    """Each region as it stands in the file, in its order; start and stop count in `genome.codes`.
+    """Each region by itself, in the file's order; start and stop are positions in `genome.codes`.
 
     Raises DataError for a line that is not a region of this genome or is an empty one.
     """
@@ -93,7 +93,7 @@ def records_of(genome: Genome) -> dict[str, list[int]]:
 
 
 def _is_region(line: str) -> bool:
-    """Neither blank nor a comment nor a header, which has no bounds: a record may be called track or browser too."""
+    """Neither blank, a comment nor a header. Headers have no bounds: a record may be called track or browser too."""
     name, *rest = line.split() or ["#"]
     return not name.startswith("#") and (name not in HEADERS or _are_bounds(rest[:2]))
 

@@ -6,12 +6,12 @@ import numpy as np
 
 
 def best_fit(lengths: np.ndarray, longest: int) -> list[list[int]]:
-    """Numbers of the pieces of each sequence: from the longest piece on, each goes where the least room is left over.
+    """Indices of the pieces of each sequence: from the longest on, each piece goes where it leaves the least room.
 
-    `lengths` (N,) count tokens, [CLS] and [SEP] included, 2 to `longest`; of joined pieces only the first keeps [CLS].
+    `lengths` (N,) are in tokens, [CLS] and [SEP] included, 2 to `longest`; of joined pieces only the first keeps [CLS].
     """
     rooms: list[list[int]] = [[] for _ in range(longest)]
-    """For each number of tokens the sequences with so much room."""
+    """For each number of tokens, the sequences with that much room."""
     some = 0
     """Bit r is set where rooms[r] is not empty."""
     groups: list[list[int]] = []

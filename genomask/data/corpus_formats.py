@@ -1,6 +1,6 @@
-"""A shard of a corpus in, the text of each of its rows out, by the reader that the end of its name asks for.
+"""A shard of a corpus in, the text of each of its rows out; the end of its name selects the reader.
 
-A row is a line of JSON, or a row of Parquet, numbered from 0; blank lines are passed over. gzip and zstd are known by
+A row is a line of JSON, or a row of Parquet, numbered from 0; blank lines are skipped. gzip and zstd are recognised by
 the first bytes.
 """
 
@@ -20,7 +20,7 @@ from genomask.files.unpacked import unpacked
 
 ZSTD = b"\x28\xb5\x2f\xfd"
 ROWS_AT_ONCE = 1000
-"""Of Parquet."""
+"""Rows of Parquet that are read together."""
 
 Found = str | DataError
 """The text of a row, or what is wrong with it."""
@@ -29,14 +29,14 @@ Rows = Iterator[tuple[int, Found]]
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of a corpus, wherever it lies."""
+    """A file of a corpus, local or remote."""
 
     name: str
     """Its path or address, for messages."""
     open: Callable[[], BufferedReader]
-    """Raises OSError, or for one that is not on this machine httpx.HTTPError too."""
+    """Raises OSError and, for a remote shard, httpx.HTTPError."""
     tries: int = 1
-    """How often a row is asked for before a connection counts as lost for good."""
+    """Attempts at a row before the connection counts as lost for good."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Format:
     """How a shard is read."""
 
     read: Callable[[BufferedReader, Shard, str, int], Rows]
-    """From the open file, its shard, the column of the text and the first row that is wanted."""
+    """Takes the open file, its shard, the column of the text and the first row wanted."""
     row: str
     """What a row is called."""
 
 
 class ShardDamaged(DataError):  # noqa: N818 - a sentence about the shard
-    """A shard that is empty, cut short or no shard at all: what came before its end has been read."""
+    """A shard that is empty, cut short or no shard at all: the rows before the damage have been read."""
 
 
 def json_lines(file: BufferedReader, shard: Shard, column: str, first: int) -> Rows:
@@ -62,7 +62,7 @@ def json_lines(file: BufferedReader, shard: Shard, column: str, first: int) -> R
 
 
 def parquet(file: BufferedReader, shard: Shard, column: str, first: int) -> Rows:
-    """A column of strings; groups of rows before the first that is wanted are not read."""
+    """A column of strings; row groups before the first row wanted are not read."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
@@ -95,13 +95,14 @@ FORMATS = {
 
 
 def format_of(name: str) -> Format:
-    """The row of FORMATS for a shard; one with another name is read as lines."""
+    """The entry of FORMATS for a shard; one with any other name is read as lines."""
     return next((found for suffix, found in FORMATS.items() if name.endswith(suffix)), _LINES)
 
 
 def rows(shard: Shard, column: str, first: int = 0) -> Rows:
-    """Each row from number `first` on. Raises ShardDamaged where the shard ends before it should, and what opening it
-    raises.
+    """Each row from number `first` on.
+
+    Raises ShardDamaged for a shard that is cut short or damaged, and whatever opening it raises.
     """
     import pyarrow as pa
 
@@ -116,7 +117,7 @@ def rows(shard: Shard, column: str, first: int = 0) -> Rows:
     except (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException, UnicodeDecodeError) as error:
         raise _damaged(shard, how, row, error) from error
     except OSError as error:
-        if type(error) is OSError and error.errno is None:  # as Arrow says it of zstd and of Parquet's pages
+        if type(error) is OSError and error.errno is None:  # as Arrow reports damage in zstd and in Parquet's pages
             raise _damaged(shard, how, row, error) from error
         raise
 

@@ -1,7 +1,7 @@
-"""A table of sequences, and what is to be learnt of each, in; examples out: a class, several labels, or a number each.
+"""A table of sequences and what to learn about each in; examples out: each has a class, several labels, or a number.
 
-The table is read as a task's is (tasks.py). A `;` in any label makes all rows those of several labels, and so do
-several label columns, of 0 and 1.
+The table is read as that of a task (tasks.py). A `;` in any label gives all rows several labels, and so do several
+label columns, of 0 and 1.
 
 Letters: N examples, C classes.
 """
@@ -20,23 +20,23 @@ from genomask.errors import DataError, SettingsError, counted, quoted, shown
 from genomask.files.inputs import named
 
 ONE, SEVERAL, NUMBER = "single_label_classification", "multi_label_classification", "regression"
-"""What is learnt of a sequence, as transformers calls it (`problem_type`)."""
+"""What is learnt about a sequence, in transformers' terms (`problem_type`)."""
 
 LARGEST_TARGET = 1e30
-"""Beyond it the squares of fp32 end."""
+"""The largest absolute value of a target, well within fp32."""
 T = TypeVar("T")
 MEASUREMENTS = "for a regression name their column by --target."
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleColumns:
-    """Which columns of a table are read; upper and lower case are alike."""
+    """The columns of a table that are read; case is ignored."""
 
     sequence: str = ""
-    """The usual one where it is empty; of texts two, with a comma between, make pairs."""
+    """The usual one if empty; for texts, two separated by a comma make pairs."""
     labels: tuple[str, ...] = ("label",)
     target: str = ""
-    """Of numbers: it makes a regression, and `labels` are not read."""
+    """A column of numbers: it makes a regression, and `labels` are not read."""
 
     def __post_init__(self) -> None:
         if not self.target and (not self.labels or len({name.lower() for name in self.labels}) < len(self.labels)):
@@ -45,19 +45,19 @@ class ExampleColumns:
 
 @dataclass(frozen=True)
 class Examples:
-    """N sequences and what is known of them."""
+    """N sequences and what is known about them."""
 
     path: Path
     sequences: list[str]
-    """Upper-case letters A C G T N; for a model of text its text, of a pair both with a tab between."""
+    """Upper-case letters A C G T N; for a model of text, its text, or both of a pair separated by a tab."""
     problem: str
     """ONE, SEVERAL or NUMBER."""
     classes: list[str]
-    """C names; of a regression the one of its target."""
+    """C names; for a regression, that of its target."""
     targets: np.ndarray
     """ONE: (N,) int64, numbers of classes. SEVERAL: (N, C) float64, 0 and 1. NUMBER: (N, 1) float64."""
     names: tuple[str, ...] = ()
-    """What messages call each, by its row in the file; none where that is not known."""
+    """What messages call each, by its row in the file; empty if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class _Rows:
     cells: list[list[str]]
 
     def each(self, read: Callable[[str, str], T]) -> list[list[T]]:
-        """Every cell, read by a function of it and of where it stands."""
+        """Every cell, read by a function of the cell and its place."""
         return [
             [read(cell, f"{named(self.path)}, row {number}") for cell in cells]
             for number, cells in zip(self.numbers, self.cells, strict=True)
@@ -79,10 +79,10 @@ class _Rows:
 def read_examples(
     path: Path, columns: ExampleColumns, like: Examples | None = None, reading: Reading = DNA
 ) -> Examples:
-    """The examples of a table, as `reading` takes them, with the classes and kind of `like`, a table read before it.
+    """The examples of a table, as `reading` takes them, with the classes and problem of `like`, a table read before.
 
-    Raises DataError with the row for whatever is wrong: an empty or odd sequence, a label that is empty or that `like`
-    does not have, a target that is no number, fewer than two classes, targets that are all the same.
+    Raises DataError, with the row, for anything wrong: an empty or odd sequence, a label that is empty or that `like`
+    lacks, a target that is no number, fewer than two classes, targets that are all the same.
     """
     asked = {"target": columns.target} if columns.target else {"label-column": columns.labels}
     sequences: list[str] = []
@@ -158,7 +158,7 @@ def _label(cell: str, where: str) -> str:
 
 
 def _labels(cell: str) -> list[str]:
-    """Those between semicolons; none for an empty cell."""
+    """The labels between semicolons; none for an empty cell."""
     return [" ".join(label.split()) for label in cell.split(";") if label.strip()]
 
 
@@ -170,7 +170,7 @@ def _zero_or_one(cell: str, where: str) -> float:
 
 def _number(cell: str, where: str) -> float:
     try:
-        value = float("nan" if "_" in cell else cell)  # Python reads 1_000
+        value = float("nan" if "_" in cell else cell)  # Python would read 1_000
     except ValueError:
         value = float("nan")
     if not abs(value) <= LARGEST_TARGET:

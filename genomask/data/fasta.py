@@ -1,7 +1,7 @@
 """FASTA files in, pieces of records out: base codes A0 C1 G2 T3, 4 for N, and where the letters were lower case.
 
-Plain, gzip or bgzip is known by the first bytes, not by the name. The file streams through memory in chunks of a few
-megabytes, and no Python runs per line. U is read as T (RNA); the other IUPAC letters are refused or read as N.
+Plain, gzip and bgzip are recognised by the first bytes, not by the name. The file streams through memory in chunks of
+a few megabytes, and no Python runs per line. U is read as T (RNA); the other IUPAC letters are refused or read as N.
 """
 
 import codecs
@@ -73,14 +73,14 @@ class Part(NamedTuple):
 def read_fasta(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
     """The records of a FASTA file, piece by piece; `ambiguous` is "error" or "n" for letters such as R and Y.
 
-    Raises DataError for whatever is wrong with the file, naming the line and the record.
+    Raises DataError for anything wrong with the file, naming the line and the record.
     """
     with opened(path) as file:
         yield from pieces_of(path, parts_of(file), ambiguous)
 
 
 def pieces_of(path: Path, parts: Iterator[Part], ambiguous: str) -> Iterator[Piece]:
-    """The records that the parts of a file spell, as `read_fasta` says."""
+    """The records that the parts of a file make up, as in `read_fasta`."""
     if ambiguous not in ("error", "n"):
         raise SettingsError(f"ambiguous must be 'error' or 'n', got {ambiguous!r}")
     refused_from = AMBIGUOUS if ambiguous == "error" else ILLEGAL
@@ -119,7 +119,7 @@ def chunks_of(file: BufferedIOBase) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BufferedIOBase]:
-    """A genome file, unpacked where it is gzip or bgzip. Raises DataError for one that cannot be read, also later."""
+    """A genome file, unpacked if it is gzip or bgzip. Raises DataError if it cannot be read, now or later."""
     require_file(path)
     try:
         with _open(path) as file:
@@ -136,7 +136,7 @@ def opened(path: Path) -> Iterator[BufferedIOBase]:
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[BufferedIOBase]:
-    """The file, through gzip where its first bytes say so."""
+    """The file, unpacked if its first bytes are those of gzip."""
     advice = "Unpack it first; plain, gzip and bgzip files are read."
     with reading(path) as file:
         require_bgzip_end(file, path)
@@ -160,14 +160,14 @@ def parts_of(file: BufferedIOBase, _: Path | None = None) -> Iterator[Part]:
 
 
 def _lines_in(text: bytes) -> int:
-    """Its line ends; numpy is the faster one to count them, but takes a while to begin."""
+    """The number of line ends; numpy counts them faster, but is slow to start."""
     if len(text) < SHORT_BYTES:
         return text.count(b"\n")
     return int(np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == NEWLINE))
 
 
 def _next_header(chunk: bytes, at: int) -> int:
-    """Where the first > that begins a line is, else the chunk's end; one byte is looked for faster than two."""
+    """Where the first > that begins a line is, else the chunk's end; one byte is found faster than two."""
     found = chunk.find(b">", at)
     while found == 0 or (found > 0 and chunk[found - 1] != NEWLINE):
         found = chunk.find(b">", found + 1)
@@ -216,7 +216,7 @@ def _bad_letter(path: Path, record: str, part: Part, refused_from: int) -> DataE
             f"{where}: a '>' inside the line: the file joined before lacks its last newline. Put one before the '>'."
         )
     protein = set(PROTEIN_ONLY) & set(part.text.upper())
-    if len(protein) > 1:  # one may be a slip of the keyboard
+    if len(protein) > 1:  # a single one may be a typo
         found = ", ".join(map(chr, sorted(protein)))
         return DataError(f"{where}: this looks like protein (letters {found}). Give nucleotide sequences.")
     if symbols[at] >= ILLEGAL:
@@ -225,7 +225,7 @@ def _bad_letter(path: Path, record: str, part: Part, refused_from: int) -> DataE
 
 
 def _not_fasta(path: Path, part: Part) -> DataError:
-    """The sentence for a file whose first text is not a header."""
+    """The error for a file whose first text is not a header."""
     name, text = named(path), part.text.lstrip()
     line = part.line + part.text[: len(part.text) - len(text)].count(b"\n")
     if text[257:262] == b"ustar":

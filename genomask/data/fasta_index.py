@@ -1,7 +1,7 @@
-"""A part of a genome file in, its bases out, by the index of its lines (.fai, as samtools writes it), the rest unread.
+"""A part of a genome file in, its bases out: an index of lines (.fai, as samtools writes it) leaves the rest unread.
 
-An index that lies beside the file and is no older is used; else one is made in the cache. A file that has none, since
-its lines differ in length, or it is gzip without blocks, GenBank or 2bit, is read whole, as for training.
+An index beside the file is used if it is no older; else one is made in the cache. A file that cannot have one (its
+lines differ in length, or it is gzip without blocks, GenBank or 2bit) is read whole, as for training.
 """
 
 import logging
@@ -35,13 +35,13 @@ UNFIT = (
     RuntimeError,
     struct.error,
 )
-"""What pyfaidx raises for a file that is no FASTA, damaged or laid out otherwise, and for an index that is none."""
+"""What pyfaidx raises for a file that is no FASTA, damaged or of another layout, and for an invalid index."""
 
 log = logging.getLogger(__name__)
 
 
 class _NoIndexError(Exception):
-    """The lines of a file have no index: whoever reads it whole says what is wrong with it, if anything is."""
+    """The lines of a file have no index: reading it whole reports what is wrong with it, if anything is."""
 
 
 class FastaPart(NamedTuple):
@@ -58,7 +58,7 @@ def read_part(path: Path, region: str, ambiguous: str = "error") -> FastaPart:
     Raises SettingsError for a record or part that is not there, DataError for a file or index that cannot be used.
     """
     with opened(path):
-        pass  # what reading it whole refuses at once, such as bgzip without its end
+        pass  # refuses what reading it whole refuses at once, such as bgzip without its end
     try:
         return _from_lines(path, region, ambiguous)
     except _NoIndexError as error:
@@ -89,7 +89,7 @@ def _from_genome(path: Path, region: str, ambiguous: str) -> FastaPart:
 
 
 def _indexed(path: Path) -> Faidx:
-    """The file with its index, which is made in the cache where none stands beside it."""
+    """The file with its index, which is made in the cache if none lies beside it."""
     beside = _beside(path)
     if beside.is_file() and beside.stat().st_mtime >= path.stat().st_mtime:
         blocks = Path(f"{path}.gzi")
@@ -113,21 +113,21 @@ def _beside(path: Path) -> Path:
 
 
 def _build(path: Path, folder: Path) -> None:
-    """Write the index, if it is true of each line; DataError for what reading the file whole would refuse."""
+    """Write the index if it is true of every line; DataError for what reading the file whole would refuse."""
     try:
         with closing(_open(path, folder / INDEX, folder / BLOCKS)) as faidx:
             entries = list(faidx.index.values())
     except UNFIT as error:
         raise _NoIndexError(error) from error
-    with opened(path) as file:  # once: pyfaidx also takes a '>' within a line, and hides the records behind it
+    with opened(path) as file:  # once: pyfaidx also accepts a '>' within a line, and hides the records after it
         for _ in pieces_of(path, _by_the_index(parts_of(file), entries), ambiguous="n"):
             pass
 
 
 def _by_the_index(parts: Iterable[Part], entries: Iterable[Any]) -> Iterator[Part]:
-    """The parts as they come. Raises _NoIndexError where a letter is not where its record's entry says.
+    """The parts, unchanged. Raises _NoIndexError if a letter is not where its record's entry says.
 
-    pyfaidx takes blanks at the end of a line for letters, and lets a line be longer than those before it.
+    pyfaidx counts blanks at the end of a line as letters, and lets a line be longer than those before it.
     """
     at, n_letters, rest, entry = 0, 0, iter(entries), None
     for part in parts:
@@ -142,7 +142,7 @@ def _by_the_index(parts: Iterable[Part], entries: Iterable[Any]) -> Iterator[Par
 
 
 def _letters_in_place(text: bytes, at: int, entry: Any) -> int:
-    """How many letters a stretch of lines has that begins `at` bytes into its record."""
+    """The number of letters in a stretch of lines that begins `at` bytes into its record."""
     lines = np.frombuffer(text.rstrip(BLANKS), dtype=np.uint8)
     blanks = at + np.flatnonzero(lines <= ord(" "))
     starts = np.arange(at // entry.lenb, (at + len(lines)) // entry.lenb + 1) * entry.lenb
@@ -163,7 +163,7 @@ def _open(path: Path, index: Path, blocks: Path) -> Faidx:
 
 @contextmanager
 def _reading(path: Path, faidx: Faidx) -> Iterator[None]:
-    """Close the file afterwards; what pyfaidx says of damage becomes a DataError."""
+    """Close the file afterwards; pyfaidx's errors about damage become ours."""
     try:
         yield
     except (ValueError, RuntimeError, EOFError, struct.error, zlib.error, OSError) as error:
@@ -173,7 +173,7 @@ def _reading(path: Path, faidx: Faidx) -> Iterator[None]:
 
 
 def _not_its_index(path: Path, index: Path | str) -> Exception:
-    """What is wrong, and how to mend it; one of the cache is nobody's to mend, so the file is read whole."""
+    """What is wrong, and how to fix it; if the index is the cache's own, the file is read whole instead."""
     if Path(index) == _beside(path):
         return DataError(f"{path}: the index {index} does not fit this file. Remove it, and one is made anew.")
     return _NoIndexError(f"that in the cache, {index}, does not fit")

@@ -15,18 +15,18 @@ from genomask.errors import SettingsError
 from genomask.types import IGNORE, PackedBatch
 
 SPARE = 2
-"""Room for this many times the sequences expected of a batch: an entry of cu_seqlens costs little, and the rest of a
-batch that was split for want of one is padding."""
+"""Room for this many times the expected sequences of a batch: an entry of cu_seqlens costs little, but a batch that is
+split for lack of one is filled up with padding."""
 
 SPAN, DEVIATIONS = 11, 3
 """Room for masked tokens: this many standard deviations above the mean, of spans of this many tokens."""
 
 WHOLE = 128
-"""Tokens, and masked tokens, are multiples of it."""
+"""Tokens, and masked tokens, are multiples of this."""
 
 
 class Expected(NamedTuple):
-    """What a process has of a step, at most but for few steps."""
+    """The part of a step that a process gets; few steps exceed it."""
 
     tokens: int
     sequences: int
@@ -44,10 +44,10 @@ class BatchShape:
 
     @classmethod
     def of(cls, expected: Expected, longest: int, most_tokens: int) -> "BatchShape":
-        """For what is expected, evenly in as few batches of up to `most_tokens` tokens as surely hold it.
+        """For what is expected, split evenly into the fewest batches of up to `most_tokens` that surely hold it.
 
-        `longest` is that of any sequence. What a process has may be much less than `most_tokens`: the more processes
-        there are, the less it is.
+        `longest` is that of any sequence. The part of a process may be much less than `most_tokens`: it shrinks as
+        processes are added.
         """
         n_batches = 1 if expected.tokens <= most_tokens else -(-expected.tokens // max(1, most_tokens - longest))
         tokens = expected.tokens if n_batches == 1 else expected.tokens // n_batches + longest
@@ -57,7 +57,7 @@ class BatchShape:
 
 
 def masked_room(tokens: int, longest: int, masked_fraction: float) -> int:
-    """Masked tokens of a batch at most, but for few batches; no fewer than a sequence has that is all masked."""
+    """Masked tokens that few batches exceed; at least as many as a fully masked sequence has."""
     mean = tokens * masked_fraction
     return _whole(max(longest, int(mean + DEVIATIONS * (SPAN * mean) ** 0.5)))
 
@@ -67,9 +67,9 @@ def _whole(tokens: int) -> int:
 
 
 def to_fixed_shape(batch: PackedBatch, shape: BatchShape) -> list[PackedBatch]:
-    """The batch filled up to `shape`, or split between sequences where it is over a budget; nothing is ever cut off.
+    """The batch filled up to `shape`, or first split between sequences if it is over a budget; nothing is cut off.
 
-    What is left of the tokens becomes sequences of padding; masked_index is filled with the last token, at weight 0.
+    The tokens left over become sequences of padding; masked_index is filled with the last token, at weight 0.
     Raises SettingsError for a sequence longer than the shape allows.
     """
     lengths = batch.cu_seqlens.diff()

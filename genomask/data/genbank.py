@@ -1,7 +1,7 @@
-"""GenBank flat files in, the parts of their records out; annotation is passed over, and no Python runs per line.
+"""GenBank flat files in, the parts of their records out; annotation is skipped, and no Python runs per line.
 
-A record is called by its VERSION (accession.number), else by its ACCESSION or LOCUS. All letters are lower case there,
-which says nothing of repeats: they are taken as upper case.
+A record is named by its VERSION (accession.number), else by its ACCESSION or LOCUS. All letters are lower case in this
+format, which does not mean repeats: they are read as upper case.
 """
 
 import re
@@ -28,17 +28,17 @@ _LETTERS = bytes.maketrans(
 
 @dataclass
 class _Record:
-    """What is known of the record that is being read."""
+    """What is known about the record being read."""
 
     names: dict[bytes, bytes] = field(default_factory=dict)
     n_bases: int | None = None
-    """As its LOCUS line says."""
+    """As its LOCUS line states."""
     n_read: int = 0
     in_letters: bool = False
 
     @property
     def name(self) -> bytes:
-        """Empty before one was read."""
+        """Empty until one is read."""
         return next((self.names[word] for word in NAMED_BY if word in self.names), b"")
 
     def note(self, annotation: bytes) -> None:
@@ -50,7 +50,7 @@ class _Record:
 
 
 def read_genbank(file: BufferedIOBase, path: Path) -> Iterator[Part]:
-    """Each record. Raises DataError for one without letters, or with fewer or more than it says."""
+    """Each record. Raises DataError for one without letters, or with fewer or more than it states."""
     record, line = _Record(), 1
     for chunk in chunks_of(file):
         at = 0
@@ -78,7 +78,7 @@ def read_genbank(file: BufferedIOBase, path: Path) -> Iterator[Part]:
 
 
 def _line_with(chunk: bytes, word: bytes, at: int) -> int:
-    """Where the first line from `at` on that begins with the word begins; the chunk's end where none does."""
+    """Where the first line starts, from `at` on, that begins with the word; the chunk's end if none does."""
     if chunk.startswith(word, at):
         return at
     return chunk.find(b"\n" + word, at) + 1 or len(chunk)

@@ -16,7 +16,7 @@ from genomask.files.genomes import genome_files
 
 @dataclass(frozen=True, eq=False)
 class Genome:
-    """The bases of all records of all files, end to end, and what is where in them. Positions are int64, from 0."""
+    """The bases of all records of all files, end to end, and what lies where. Positions are int64, from 0."""
 
     codes: np.ndarray
     """(bases,) uint8, A0 C1 G2 T3, 4 otherwise; memory-mapped, read-only."""
@@ -25,13 +25,13 @@ class Genome:
     offsets: np.ndarray
     """(records + 1,) int64, where each record begins in `codes`, and the end of the last."""
     runs: np.ndarray
-    """(R, 2) int64 [start, stop) of the longest stretches of ACGT, never across records."""
+    """(R, 2) int64 [start, stop) of maximal stretches of ACGT, never across records."""
     repeats: np.ndarray
     """(Q, 2) int64 [start, stop) of soft-masked (lower-case) letters, never across records."""
     fingerprint: str
     """Hash of codes and offsets: the same content gives the same fingerprint, whatever its files are called."""
     ambiguous: int = 0
-    """How many letters were such as R, and read as N."""
+    """How many letters such as R were read as N."""
     files: tuple[Path, ...] = ()
     """Where they were read from."""
     file_offsets: tuple[int, ...] = ()

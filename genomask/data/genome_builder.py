@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 class GenomeBuilder:
-    """Takes genome files one after the other; writes their codes to `out` and remembers what is where."""
+    """Takes genome files one after the other; writes their codes to `out` and notes what lies where."""
 
     def __init__(self, out: IO[bytes], has_read: Callable[[int], None]) -> None:
-        """`has_read` is called with how many more bases were read."""
+        """`has_read` is called with the number of bases just read."""
         self._out = out
         self._has_read = has_read
         self._files: list[Path] = []
@@ -31,7 +31,7 @@ class GenomeBuilder:
         self._digests: list[bytes] = []
         self._names: dict[str, None] = {}
         self._origins: dict[str, list[tuple[Path, bytes]]] = {}  # name in the file -> files that use it, and content
-        self._pending: list[Piece] = []  # not yet written: contigs may be small, numpy wants them together
+        self._pending: list[Piece] = []  # not yet written: contigs may be small, numpy is faster on them joined
         self._n_pending = 0
         self._n_written = 0
         self._ambiguous = 0
@@ -71,7 +71,7 @@ class GenomeBuilder:
         return facts, {"offsets": offsets, "runs": runs, "repeats": repeats}
 
     def _add_bases(self, pieces: Iterator[Piece]) -> bytes:
-        """Append one record; the hash of its codes."""
+        """Append one record, and return the hash of its codes."""
         digest = hashlib.blake2b(digest_size=16)
         at = self._offsets[-1]
         for piece in pieces:
@@ -87,7 +87,7 @@ class GenomeBuilder:
         return digest.digest()
 
     def _write_pending(self) -> None:
-        """Write the codes that wait, and find runs and repeats in them as if there were no records."""
+        """Write the pending codes, and find their runs and repeats as if there were no records."""
         if not self._pending:
             return
         codes = np.concatenate([piece.codes for piece in self._pending])
@@ -99,7 +99,7 @@ class GenomeBuilder:
         self._pending, self._n_pending = [], 0
 
     def _add_name(self, path: Path, record: str, digest: bytes) -> None:
-        """Give the record its own name, or one with its file's stem where an earlier file has used that."""
+        """Give the record its own name, prefixed with its file's stem if an earlier file has used it."""
         origins = self._origins.setdefault(record, [])
         for other, other_digest in origins:
             if other_digest == digest:

@@ -1,8 +1,8 @@
 """The cache of parsed genomes: genome files in, one folder of plain arrays out, whole or not at all.
 
 A folder holds codes.bin, three .npy files and genome.json, sealed (see genomask.files.cache). It is built under a
-temporary name and renamed when it is complete, so two processes may build the same genome at once, and a killed one
-leaves no half of it.
+temporary name and renamed when complete, so two processes may build the same genome at once, and a killed one leaves
+no partial folder.
 """
 
 import json
@@ -20,7 +20,7 @@ from genomask.files.inputs import require_file
 from genomask.terminal.progress import working
 
 FORMAT = 3
-"""Part of the key; raise it when the files change their meaning."""
+"""Part of the key; raise it when the meaning of the files changes."""
 ARRAYS = ("offsets", "runs", "repeats")
 FACTS = ("names", "fingerprint", "ambiguous")
 OF_FILES = "file_offsets"
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def open_arrays(files: Sequence[Path], cache: Path | None, ambiguous: str) -> dict[str, Any]:
-    """The fields of a Genome, from the cache where it has them, else built there first."""
+    """The fields of a Genome, from the cache, built there first if needed."""
     _require_different_files(files)
     root = (cache or default_cache()) / "genomes"
     stem = files[0].name.split(".")[0]
@@ -62,7 +62,7 @@ def _load(folder: Path) -> dict[str, Any]:
 
 
 def _is_sound(fields: dict[str, Any]) -> bool:
-    """Do the records cover the codes, and runs and repeats lie among them in order?"""
+    """Do the records cover the codes, and do runs and repeats lie within them in order?"""
     offsets, size = fields["offsets"], fields["codes"].size
     borders = [fields[name].ravel() for name in ("runs", "repeats")]
     return (

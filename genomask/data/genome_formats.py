@@ -1,6 +1,6 @@
-"""A genome file in, pieces of its records out, by the reader that the first bytes of the file ask for.
+"""A genome file in, pieces of its records out; the first bytes of the file select the reader.
 
-Whatever the format, letters are read or refused by one rule, that of `genomask.data.fasta`.
+In every format, letters are read or refused by the same rule, that of `genomask.data.fasta`.
 """
 
 import codecs
@@ -16,10 +16,10 @@ from genomask.files.inputs import reading
 from genomask.files.unpacked import GZIP
 
 Reader = Callable[[BufferedIOBase, Path], Iterator[Part]]
-"""From an open file to the parts of it, of each record a header, then its letters. The path is for DataErrors."""
+"""From an open file to its parts: for each record a header, then its letters. The path is for DataErrors."""
 
 READERS: dict[bytes, Reader] = {MAGIC: read_genbank, **dict.fromkeys(SIGNATURES, read_two_bit)}
-"""By the first bytes of a file, unpacked where it is gzip. A file that begins otherwise is read as FASTA."""
+"""By the first bytes of a file, unpacked if it is gzip. A file that begins otherwise is read as FASTA."""
 
 
 def read_genome(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
@@ -31,18 +31,18 @@ def read_genome(path: Path, ambiguous: str = "error") -> Iterator[Piece]:
 
 
 def is_genome(path: Path) -> bool:
-    """By the first bytes, which standard input still has afterwards; > begins FASTA, @ what read_fasta knows better."""
+    """By the first bytes, which stay unread on standard input: > begins FASTA, @ what read_fasta refuses."""
     with reading(path) as file:
         start = file.peek(1)
     if start.startswith(GZIP):
         try:
             start = zlib.decompressobj(wbits=31).decompress(start, 1 << 12)
-        except zlib.error:  # whoever reads on says so
+        except zlib.error:  # whoever reads on reports it
             return False
     start = _unmarked(start)
     return start.startswith(tuple(READERS)) or start.lstrip().startswith((b">", b"@"))
 
 
 def _unmarked(start: bytes) -> bytes:
-    """Without the byte order mark that some editors write, and that readers pass over."""
+    """Without the byte order mark that some editors write and readers skip."""
     return start.removeprefix(codecs.BOM_UTF8)

@@ -23,26 +23,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class GlueTask:
-    """What a task is made of, what it is scored by, and the schedule published for MosaicBERT."""
+    """A task's columns and classes, its metrics, and the schedule published for MosaicBERT."""
 
     name: str
     texts: tuple[str, ...]
-    """Headers of the text, or of the two, in the files."""
+    """Headers of the text, or of both texts, in the files."""
     label: str
     classes: tuple[str, ...]
-    """In the hub's order; in files their names, or 0 and 1. None: a number."""
+    """In the hub's order; files have their names or numbers. Empty: the label is a number."""
     metrics: tuple[str, ...]
     learning_rate: float
     epochs: int
     batch_size: int
     hub_texts: tuple[str, ...] = ()
-    """The same on the hub, where they are other ones."""
+    """The same on the hub, if they differ."""
     header: tuple[str, ...] = ()
-    """Of files that have none."""
+    """The header of files that have none."""
     dev: tuple[str, ...] = (DEV,)
     """The splits that it is scored on."""
     from_mnli: bool = False
-    """Begins with the weights that MNLI's training ended with, where there are any."""
+    """Starts from the weights at the end of MNLI's training, if there are any."""
 
     @property
     def hub_config(self) -> str:
@@ -77,19 +77,19 @@ TASKS = {
         GlueTask("RTE", _SAME, "label", _ENTAILMENT, ("accuracy",), 1e-5, 3, 16, from_mnli=True),
     )
 }  # fmt: skip
-"""By name, in the order in which they are run: what others begin from comes first."""
+"""By name, in the order in which they run: the one that others start from comes first."""
 
 Row = tuple[Sequence[str], object]
 """The texts of an example, and its label."""
 
 
 def is_there(folder: Path, task: GlueTask) -> bool:
-    """Has the folder all files of a task?"""
+    """Does the folder have all files of a task?"""
     return all(_file(folder, task, split) for split in (TRAIN, *task.dev))
 
 
 def read_split(task: GlueTask, split: str, folder: Path | None) -> Examples:
-    """The examples of a split, from a folder or, None, from the hub. Raises DataError where they cannot be read."""
+    """The examples of a split, from a folder or (None) from the hub. Raises DataError if they cannot be read."""
     if folder is None:
         return _examples(task, Path(f"{HUB_NAME}/{task.hub_config}/{split}"), _hub_rows(task, split))
     path = _file(folder, task, split)
@@ -115,14 +115,14 @@ def _examples(task: GlueTask, path: Path, rows: Iterable[Row]) -> Examples:
 
 
 def _joined(cells: Sequence[str], where: str) -> str:
-    """The texts of a row; of two one may be empty, as the second question is in two rows of QQP."""
+    """The texts of a row; one of a pair may be empty, as is the second question in two rows of QQP."""
     if not any(cell.strip() for cell in cells):
         raise DataError(f"{where}: it has no text. Give the files as they were published.")
     return PAIR.join(" ".join(cell.split()) for cell in cells)
 
 
 def _target(task: GlueTask, label: object, where: str) -> float:
-    """The number of the class, or the number."""
+    """The number of the class or, without classes, the label as a number."""
     named: Mapping[object, int] = {name: at for at, name in enumerate(task.classes)}
     numbers = range(len(task.classes))
     if label in named:
@@ -143,7 +143,7 @@ def _file(folder: Path, task: GlueTask, split: str) -> Path | None:
 
 
 def _file_rows(task: GlueTask, path: Path) -> Iterator[Row]:
-    """Rows of another number of columns are left out, as the published readers do, and counted."""
+    """Rows with another number of columns are left out, as in the published readers, and counted."""
     lines = numbered_lines(path)
     header = list(task.header) or next(lines)[1].split("\t")
     if missing := [name for name in (*task.texts, task.label) if name not in header]:
@@ -177,9 +177,9 @@ def _hub_rows(task: GlueTask, split: str) -> Iterator[Row]:
 
 
 def chosen(names: Sequence[str], folder: Path | None) -> list[GlueTask]:
-    """The tasks named, in the order of TASKS; for none named all, of a folder all that are there.
+    """The tasks named, in the order of TASKS; if none is named, all, or all that the folder has.
 
-    Raises SettingsError for an unknown one, DataError where a folder has none.
+    Raises SettingsError for an unknown one, DataError if the folder has none.
     """
     known = {name.lower(): task for name, task in TASKS.items()}
     if unknown := [name for name in names if name.lower() not in known]:

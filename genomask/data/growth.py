@@ -1,7 +1,7 @@
-"""Windows that grow over a run: a step in, which sequences of the stream it has, and how long these may be, out.
+"""Windows that grow over a run: a step in, its sequences of the stream and their greatest length out.
 
-A step of short windows has more of them, so that all steps have about as many tokens. As numbers of the stream each is
-used once, and step and length are both known of a sequence by its number alone: nothing needs to be saved.
+A step of short windows has more of them, so that all steps have about as many tokens. Each number of the stream is used
+once, and gives the step and the length of its sequence: nothing needs to be saved.
 """
 
 import itertools
@@ -15,13 +15,13 @@ from genomask.errors import counted
 
 
 class Stage(NamedTuple):
-    """Steps with windows of one greatest length."""
+    """Steps whose windows share one greatest length."""
 
     first_step: int
     first: int
     """Number of its first sequence in the stream."""
     sequences: int
-    """Of each step."""
+    """In each step."""
     max_tokens: int
 
 
@@ -35,9 +35,9 @@ class Growth:
     def of(
         cls, warmup: Sequence[tuple[int, int]], max_tokens: int, sequences: int, mean: Callable[[int], float]
     ) -> "Growth":
-        """So many steps with windows of up to so many tokens, pair by pair, then `sequences` of up to max_tokens each.
+        """For each (steps, tokens) of `warmup`, that many steps of such windows; then steps of `sequences` full ones.
 
-        mean: tokens to expect of a window whose longest have so many.
+        `tokens` and `max_tokens` are those of the longest windows; from them `mean` gives the expected tokens of any.
         """
         stages = []
         step = first = 0
@@ -53,7 +53,7 @@ class Growth:
         return stage.first + (step - stage.first_step) * stage.sequences, stage.sequences
 
     def longest_of(self, index: np.ndarray) -> np.ndarray:
-        """(B,) int64 tokens that the longest windows among those of the numbers `index` have."""
+        """(B,) int64, the most tokens that the windows numbered `index` may have."""
         stages = np.array(self.stages, dtype=np.int64)
         within = np.searchsorted(stages[:, Stage._fields.index("first")], index, side="right") - 1
         longest: np.ndarray = stages[within, Stage._fields.index("max_tokens")]
@@ -61,12 +61,12 @@ class Growth:
 
     @property
     def last(self) -> Stage:
-        """That of the longest windows."""
+        """The stage of the longest windows."""
         return self.stages[-1]
 
     @property
     def words(self) -> str:
-        """For a person, as '600 steps of 214 windows of up to 128 tokens, then of 64 of up to 512'."""
+        """In words, such as '600 steps of 214 windows of up to 128 tokens, then of 64 of up to 512'."""
         before = []
         for stage, after in itertools.pairwise(self.stages):
             steps = after.first_step - stage.first_step

@@ -1,4 +1,4 @@
-"""A data set's name in, its shards on the Hugging Face hub out, by split; they are read as they come, never whole."""
+"""A data set's name in, its shards on the Hugging Face hub out, by split; they are streamed, never fetched whole."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from genomask.files.inputs import C4, HUB
 HUB_SECONDS = 10.0
 """How long the hub may take to answer at all."""
 TRIES = 8
-"""Of a row, minutes in all: beside those that the hub's own client makes of each request."""
+"""Attempts at a row, minutes in all, besides those that the hub's own client makes at each request."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class HubCorpus:
         return HubCorpus(name, config or None)
 
     def shards(self) -> dict[str, list[Shard]]:
-        """Those of each split, in the order that the data set gives them.
+        """The shards of each split, in the data set's order.
 
-        Raises DataError where the hub cannot be reached, does not have it, or its files are none of FORMATS.
+        Raises DataError if the hub cannot be reached or lacks the data set, or if a file is in none of FORMATS.
         """
         with self.errors():
             self._require_hub()
-            from datasets import load_dataset_builder  # only for this: training on a genome needs no datasets
+            from datasets import load_dataset_builder  # imported here: training on a genome needs no datasets
 
             try:
                 files = load_dataset_builder(self.name, self.config).config.data_files or {}
@@ -61,15 +61,15 @@ class HubCorpus:
         return {str(split): [Shard(x, partial(_open, x), TRIES) for x in names] for split, names in files.items()}
 
     def _require_hub(self) -> None:
-        """Within seconds: the hub's own client would go on asking for minutes."""
+        """Fail within seconds: the hub's own client would retry for minutes."""
         try:
             HfApi().dataset_info(self.name, timeout=HUB_SECONDS)
-        except HfHubHTTPError:  # an answer; what it means is found out where the files are asked for
+        except HfHubHTTPError:  # an answer; what it means shows when the files are requested
             return
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """What the hub, or the way to it, does wrong as a sentence."""
+        """Turn errors of the hub, or of the way to it, into a DataError."""
         try:
             yield
         except (OSError, httpx.HTTPError) as error:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 MOST_DIGITS = 18
-"""Of a position: so many fit into int64."""
+"""Digits of a position: this many fit into int64."""
 
 
 def is_position(word: str) -> bool:
@@ -61,15 +61,15 @@ def longest(intervals: np.ndarray) -> int:
 
 
 class RunningCount(NamedTuple):
-    """How many positions of a set lie below others: made once for many askings, as it goes through all intervals."""
+    """How many positions of a set lie below others: built once for many queries, as building reads all intervals."""
 
-    starts: np.ndarray  # (n,), contiguous, in which a search is quick
+    starts: np.ndarray  # (n,), contiguous, for fast search
     stops: np.ndarray  # (n + 1,), of the interval before each start; 0 before the first
     sums: np.ndarray  # (n + 1,), positions in the intervals before each start
 
     @classmethod
     def of(cls, intervals: np.ndarray) -> Self:
-        """Of a set of which no position is negative."""
+        """For a set without negative positions."""
         starts, stops = np.ascontiguousarray(intervals.T)
         return cls(starts, np.append(0, stops), np.append(0, (stops - starts).cumsum()))
 

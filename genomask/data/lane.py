@@ -1,7 +1,7 @@
-"""Some of a stream's shards, read forward: its sequence number i is always the same, wherever it was entered.
+"""Some of a stream's shards, read forward: sequence number i is always the same, wherever reading began.
 
-A stream is dealt into lanes, so that each of several processes reads some of the shards and not all. The sequences of a
-step are shared out among lanes in order, as they are among processes: a process meets few lanes, always the same ones.
+A stream is divided into lanes, so that each of several processes reads only some of the shards. The sequences of a step
+are divided among lanes in order, as among processes: a process reads few lanes, always the same ones.
 """
 
 import itertools
@@ -13,18 +13,18 @@ from genomask.data.stream_marks import Mark, Marks
 from genomask.errors import DataError
 
 LANES = 32
-"""At most: each keeps a shard open, on the hub with 5 MB of it."""
+"""At most: each keeps a shard open and, if it is on the hub, 5 MB of it."""
 SHARDS_A_LANE = 8
-"""At least: lanes hold about the same number of documents, for each begins anew at its own end."""
+"""At least: lanes need about the same number of documents, since each starts over at its own end."""
 
 Piece = str | np.ndarray
 """A text still to be cut to one sequence, or the ids of a sequence."""
 Block = tuple[int, int, Sequence[Piece]]
-"""Shard, row of the first document, what becomes of it and some that follow."""
+"""Shard, row of the first document, and the pieces of it and some that follow."""
 
 
 class Lane:
-    """The pieces of the lane that begins at a mark, without end: after its last document comes its first again."""
+    """The endless pieces of the lane that begins at a mark: after its last document comes its first again."""
 
     def __init__(self, start: Mark, marks: Marks, blocks: Callable[[Mark], Iterator[Block]], name: str) -> None:
         """`blocks` reads from a mark to the end of the last shard."""
@@ -59,7 +59,7 @@ class Lane:
 
 
 def lanes_of(shards: int, sequences_per_step: int) -> int:
-    """How many lanes there are, whatever reads them."""
+    """The number of lanes, whatever reads them."""
     return max(1, min(LANES, shards // SHARDS_A_LANE, sequences_per_step))
 
 

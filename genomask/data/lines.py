@@ -1,6 +1,6 @@
-"""Text files in, numbered lines out: plain or gzip by the first bytes, and a sentence for each kind of bad file.
+"""Text files in, numbered lines out: plain or gzip by the first bytes, with a message for each kind of bad file.
 
-A line ends in LF, CR LF or CR, whichever comes, in one file also in turns.
+A line ends in LF, CR LF or CR; a file may mix them.
 """
 
 import codecs
@@ -15,7 +15,7 @@ from genomask.files.inputs import empty, named, reading, require_file
 from genomask.files.unpacked import require_bgzip_end, unpacked
 
 READ_BYTES = 1 << 14
-"""Read at once: where gzip is cut short so much before the cut is lost, at most."""
+"""Bytes read at once, and so the most that is lost before the cut in gzip that is cut short."""
 LONGEST_LINE = 1 << 26
 """Bytes. It bounds memory: a few megabytes of gzip may hold a line of gigabytes."""
 
@@ -32,7 +32,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def numbered_bytes(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Each line as it stands but for such marks, its end included; DataError as above, but for text."""
+    """Each line with its end, unchanged but for such marks; DataError as above, except for what is not text."""
     require_file(path)
     number = 0
     try:
@@ -73,14 +73,14 @@ def _byte_lines(path: Path) -> Iterator[bytes]:
 def split_lines(path: Path, file: BufferedIOBase) -> Iterator[bytes]:
     """The lines of an open file, each with its end; DataError before one of gigabytes is read whole.
 
-    Byte order marks are left out at the start of any line: files that were joined have them inside.
+    Byte order marks are removed at the start of any line: joined files have them inside.
     """
     number, parts, size = 0, [], 0
     while chunk := file.read1(READ_BYTES):
         parts.append(chunk)
         size += len(chunk)
         if b"\n" in chunk or b"\r" in chunk:
-            *lines, rest = b"".join(parts).splitlines(keepends=True)  # the last may go on: after its CR an LF may come
+            *lines, rest = b"".join(parts).splitlines(keepends=True)  # the last may go on: an LF may follow its CR
             number += len(lines)
             yield from map(_without_mark, lines)
             parts, size = [rest], len(rest)

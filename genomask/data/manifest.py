@@ -1,4 +1,4 @@
-"""What a genome is made of: files and their digests, bases of each kind, runs; and what windows would take of it."""
+"""What a genome is made of: files and their digests, bases of each kind, runs; and what windows would use of it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ class FileFacts:
 
     @classmethod
     def of(cls, path: Path) -> "FileFacts":
-        """Reads the file through."""
+        """Reads the whole file."""
         with path.open("rb") as file:
             return cls(path=str(path), size=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentFacts:
-    """What windows take of one of several genomes."""
+    """What windows use of one of several genomes."""
 
     name: str
     fraction: float
@@ -47,7 +47,7 @@ class ComponentFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowFacts:
-    """What windows take of a genome, in bases."""
+    """What windows use of a genome, in bases."""
 
     training: int
     """Where training windows may lie."""
@@ -98,7 +98,7 @@ class Manifest:
     bases: int
     acgt: int
     n: int
-    """Letters N, of which no window has any."""
+    """Letters N, which no window has."""
     other: int
     """IUPAC letters such as R, which are read as N."""
     soft_masked: int
@@ -110,7 +110,7 @@ class Manifest:
 
     @classmethod
     def of(cls, genome: Genome) -> "Manifest":
-        """Reads the codes and the files through."""
+        """Reads all codes and files."""
         acgt = total_length(genome.runs)
         return cls(
             files=tuple(map(FileFacts.of, genome.files)),
@@ -128,7 +128,7 @@ class Manifest:
 
 
 def _count_gc(codes: np.ndarray) -> int:
-    """C and G are 1 and 2 of 0 to 4; a few megabytes are looked at at a time."""
+    """The number of C and G, codes 1 and 2, counted a few megabytes at a time."""
     assert UNKNOWN > G
     chunks = (codes[at : at + CHUNK_BYTES] for at in range(0, len(codes), CHUNK_BYTES))
     return sum(int(np.count_nonzero((chunk == C) | (chunk == G))) for chunk in chunks)

@@ -1,4 +1,4 @@
-"""Several genomes in one run: files, what each weighs and the genome read of them in; which bases are whose out."""
+"""Several genomes in one run: files, their weights and the genome read from them in; each genome's bases out."""
 
 import itertools
 from collections.abc import Sequence
@@ -12,23 +12,23 @@ from genomask.files.genomes import genome_files, stem_of
 
 
 class Component(NamedTuple):
-    """One of the genomes that are mixed, or all that was given, as one."""
+    """One of the genomes that are mixed, or all files as one."""
 
     name: str
-    """For people, and in the names of metrics; empty where it is all there is."""
+    """For messages and the names of metrics; empty if it is the only one."""
     start: int
     stop: int
     """Its bases, [start, stop) of the codes of all."""
     fraction: float
-    """Of the windows that are drawn from it."""
+    """Fraction of windows drawn from it."""
 
     @property
     def within(self) -> str:
-        """Where something is missing, in words."""
+        """Its place in a message about what is missing; empty without a name."""
         return f" in {self.name}" if self.name else ""
 
     def part_of(self, intervals: np.ndarray) -> np.ndarray:
-        """(n, 2) int64 those of the intervals that lie in it; none lies across its borders, which are of records."""
+        """(n, 2) int64, the intervals that lie in it; none crosses its borders, which are those of records."""
         return intervals[(intervals[:, 0] >= self.start) & (intervals[:, 0] < self.stop)]
 
 
@@ -41,9 +41,9 @@ def unmixed(genome: Genome) -> Mixture:
 
 
 def mixture_of(genome: Genome, paths: Sequence[Path], weights: Sequence[float]) -> Mixture:
-    """The part of `genome`, opened from `paths`, that each path gave, with its weight over the sum of all weights.
+    """The part of `genome` that came from each of its `paths`, with its weight over the sum of all weights.
 
-    A path is a file, or a folder whose files are one genome; without weights all of them are one.
+    A path is a file, or a folder whose files are one genome; without weights, all paths are one genome.
     """
     if not weights:
         return unmixed(genome)
@@ -57,7 +57,7 @@ def mixture_of(genome: Genome, paths: Sequence[Path], weights: Sequence[float]) 
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Of files and folders, without what says of which kind they are; the second of one name is called name-2."""
+    """Names of files and folders without their suffixes; the second of the same name is called name-2."""
     names: list[str] = []
     for path in paths:
         stem = stem_of(path.absolute())

@@ -1,4 +1,4 @@
-"""What a run is given, and the tables of its recipe that say how to read it, in; the source it trains on out."""
+"""A run's inputs, and the recipe tables for reading them, in; the source that it trains on out."""
 
 import os
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from genomask.data.windows import WindowSettings
 from genomask.errors import SettingsError
 
 STREAM_SAMPLE = 20_000
-"""Documents of the stream from which word pieces are learned where BERT's cannot be had: of C4, 45 MB of text."""
+"""Documents of a stream from which word pieces are learned if BERT's cannot be had: 45 MB of text in C4."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +31,19 @@ class Inputs:
     ambiguous: str = "error"
     corpus: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
-    """Of each genome, where several are mixed; none where all files are one genome."""
+    """One for each genome if several are mixed; none if all files are one genome."""
 
     def __post_init__(self) -> None:
         assert not self.weights or len(self.weights) == len(self.genome)
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Files and corpora by their names alone, with their weights, for a person."""
+        """Files and corpora by their names alone, with their weights, for messages."""
         names = [Path(name).name for name in self.genome or self.corpus]
         return tuple(map("{}:{:g}".format, names, self.weights)) if self.weights else tuple(names)
 
     def absolute(self) -> "Inputs":
-        """The same files by absolute paths, so that they are found from any folder; what is streamed is no file."""
+        """The same with absolute paths, so that files are found from any folder; streamed corpora stay as they are."""
         corpus = tuple(name if HubCorpus.named(name) else os.path.abspath(name) for name in self.corpus)
         return replace(self, genome=tuple(map(os.path.abspath, self.genome)), corpus=corpus)
 
@@ -51,7 +51,7 @@ class Inputs:
 def open_genome(
     inputs: Inputs, tokens: DnaTokenSettings, windows: WindowSettings, seed: int, growth: Growth | None = None
 ) -> GenomeSource:
-    """Windows of the genome files, which may grow over the run."""
+    """Windows of the genome files; the windows may grow over the run."""
     genome = Genome.open(inputs.genome, ambiguous=inputs.ambiguous)
     mixture = mixture_of(genome, [Path(path) for path in inputs.genome], inputs.weights)
     return GenomeSource(genome, windows, dna_tokenizer(tokens), seed, mixture, growth)
@@ -67,9 +67,9 @@ def open_text(
     sequences_per_step: int = 1,
     workers: int = 1,
 ) -> TextSource | StreamedText:
-    """Documents of the corpus; a vocabulary that the run in the folder `out` has kept is taken again.
+    """Documents of the corpus; a vocabulary that the run in the folder `out` has kept is used again.
 
-    The last two are a stream's: what its lanes share out, and how many threads cut documents that are split.
+    The last two are for streams: the sequences that lanes divide, and the threads that cut documents that are split.
     """
     kept = out / VOCABULARY
     vocabulary = kept if kept.exists() else tokens.vocabulary
@@ -95,7 +95,7 @@ def open_text(
 
 
 def _streamed(corpus: tuple[str, ...]) -> HubCorpus | None:
-    """The data set of the hub, where it is one."""
+    """The data set of the hub, if the corpus is one."""
     streamed = [hub for name in corpus if (hub := HubCorpus.named(name))]
     if streamed and len(corpus) > 1:
         raise SettingsError(f"--corpus {' '.join(corpus)}: a data set of the hub stands alone; give it or files.")

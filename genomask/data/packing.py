@@ -1,4 +1,4 @@
-"""Sequences of token ids in, packed tensors out: no padding between them, and never a sequence cut.
+"""Sequences of token ids in, packed tensors out: no padding between them, and no sequence cut.
 
 Letters: T tokens of all packed sequences, B sequences, M masked tokens.
 """
@@ -13,13 +13,13 @@ from genomask.errors import SettingsError, counted
 from genomask.types import IGNORE, PackedBatch, TokenSequences
 
 MOST_TOKENS = 2**31 - 1
-"""That int32 counts, which attention kernels take."""
+"""The most that int32 can count; attention kernels take int32."""
 
 
 def pack(sequences: Sequence[np.ndarray], weights: np.ndarray | Sequence[float]) -> TokenSequences:
     """Lay B sequences of ids end to end; `weights` (B,) are their weights in the loss.
 
-    Raises SettingsError for another number of weights.
+    Raises SettingsError unless there is one weight per sequence.
     """
     require_weights(weights, len(sequences))
     cu_seqlens = bounds_of([len(x) for x in sequences])
@@ -37,7 +37,7 @@ def bounds_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
 
 
 def require_weights(weights: np.ndarray | Sequence[float], n_sequences: int) -> None:
-    """Raises SettingsError where there is not one weight a sequence."""
+    """Raises SettingsError unless there is one weight per sequence."""
     if np.shape(weights) != (n_sequences,):
         raise SettingsError(
             f"weights of shape {np.shape(weights)} for {counted(n_sequences, 'sequence')}; give each one weight."
@@ -55,7 +55,7 @@ def take(tokens: TokenSequences, part: slice) -> TokenSequences:
 
 
 def select(tokens: TokenSequences, numbers: Tensor) -> TokenSequences:
-    """The sequences of these numbers (int64, from 0), in that order, packed by themselves."""
+    """The sequences with these numbers (int64, from 0), in that order, packed by themselves."""
     lengths = tokens.lengths[numbers]
     bounds = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
     moved_by = tokens.cu_seqlens[numbers] - bounds[:-1]
@@ -64,7 +64,7 @@ def select(tokens: TokenSequences, numbers: Tensor) -> TokenSequences:
 
 
 def shortened(tokens: TokenSequences, longest: np.ndarray) -> TokenSequences:
-    """Sequences of at most `longest` (B,) tokens: of longer ones the first, and at the end the last, which is [SEP]."""
+    """Sequences of at most `longest` (B,) tokens: longer ones keep their first tokens and their last ([SEP])."""
     lengths, most = tokens.lengths, torch.from_numpy(longest)
     if not (lengths > most).any():
         return tokens
@@ -81,9 +81,9 @@ def _beside(tokens: TokenSequences, chosen: slice | Tensor) -> list[Tensor | Non
 
 
 def split_microbatches(tokens: TokenSequences, tokens_per_microbatch: int) -> list[slice]:
-    """Slices of consecutive sequences, each as long as the token budget allows, together all of them.
+    """Slices of consecutive sequences, each as long as the token budget allows; together they cover all.
 
-    Raises SettingsError where a single sequence is over the budget.
+    Raises SettingsError if a single sequence is over the budget.
     """
     longest = int(tokens.lengths.max()) if len(tokens.weights) else 0
     if longest > tokens_per_microbatch:
@@ -91,7 +91,7 @@ def split_microbatches(tokens: TokenSequences, tokens_per_microbatch: int) -> li
             f"a sequence of {longest} tokens does not fit into tokens_per_microbatch = {tokens_per_microbatch}; "
             f"set it to {longest} or more."
         )
-    ends = tokens.cu_seqlens.numpy().astype(np.int64)  # as the sums below, or each search would convert all of them
+    ends = tokens.cu_seqlens.numpy().astype(np.int64)  # int64 as the sums below, or each search would convert all
     slices, start = [], 0
     while start < len(ends) - 1:
         stop = int(ends.searchsorted(ends[start] + tokens_per_microbatch, side="right")) - 1
@@ -105,8 +105,8 @@ def to_batch(
 ) -> PackedBatch:
     """What the encoder takes, from corrupted ids (T,) and labels (T,).
 
-    The weight of a masked token in the loss is that of its sequence, in `weights` (B,), times those that it has itself,
-    each (T,) or None where all are 1. Here alone weights meet.
+    The loss weight of a masked token is that of its sequence, in `weights` (B,), times its own `weights_of_tokens`,
+    each (T,) or None if all are 1. Weights are combined here alone.
     """
     masked_index = (labels != IGNORE).nonzero().flatten()
     sequence = torch.searchsorted(cu_seqlens[1:].long(), masked_index, right=True)

@@ -1,4 +1,4 @@
-"""Shuffling without a table: a keyed permutation of 0..size-1 that is computed where it is asked for."""
+"""Shuffling without a table: a keyed permutation of 0..size-1 that is computed on demand."""
 
 import numpy as np
 
@@ -10,8 +10,8 @@ ROUNDS = 8
 def permute(index: np.ndarray, size: int, keys: np.ndarray) -> np.ndarray:
     """Where each index (int64, below `size`) goes under the permutation of its key; the arguments broadcast.
 
-    A balanced Feistel network permutes the next power of four; what falls at `size` or above is sent through again
-    until it falls below, which leaves a permutation (Black and Rogaway, Ciphers with Arbitrary Finite Domains, 2002).
+    A balanced Feistel network permutes the next power of four; values of `size` or above go through it again until
+    they fall below, which still gives a permutation (Black and Rogaway, Ciphers with Arbitrary Finite Domains, 2002).
     """
     half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
     keys = np.broadcast_to(keys, index.shape)

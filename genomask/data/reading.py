@@ -1,4 +1,4 @@
-"""What a model reads, DNA or text: which column of a table it takes, what a cell must be, and how a file is read.
+"""What a model reads, DNA or text: which column of a table it takes, what a cell must hold, and how a file is read.
 
 A pair of texts is one line with a tab between the two; within a text every blank is a space.
 """
@@ -28,14 +28,14 @@ class Reading:
     several: bool
     """May a row have two of them, as pairs of sentences?"""
     clean: Callable[[str, str], str]
-    """A cell, and where it stands, as the model takes it. Raises DataError."""
+    """From a cell and its place to what the model takes. Raises DataError."""
     read: Callable[[SequenceFile], Iterator[NamedSequence]]
     """Everything in a file."""
     alphabet: str
     """What a tokenizer must know to read it, in words."""
 
     def columns(self, asked: str) -> tuple[str, ...]:
-        """The headers that an option names, the usual one where it names none. Raises SettingsError for over two."""
+        """The headers that an option names, by default the usual one. Raises SettingsError for more than two."""
         names = tuple(asked.split(",")) if self.several else (asked,)
         if len(names) > 2:
             raise SettingsError(
@@ -60,7 +60,7 @@ def texts_of(line: str, where: str) -> list[str]:
 
 
 def clean_text(text: str, where: str) -> str:
-    """A text on one line, its blanks single; DataError for an empty one."""
+    """A text on one line with single blanks; DataError for an empty one."""
     if not (words := text.split()):
         raise DataError(f"{where}: the text is empty. Give the row a text, or remove it.")
     return " ".join(words)
@@ -69,7 +69,7 @@ def clean_text(text: str, where: str) -> str:
 def read_texts(asked: SequenceFile) -> Iterator[NamedSequence]:
     """The texts of a file in its order: of a table (.tsv, .csv, or with the column in its first line), else its lines.
 
-    Names are those of a table's column `name`, else the number of the row or line; blank lines are passed over. Raises
+    Names are those of a table's column `name`, else the number of the row or line; blank lines are skipped. Raises
     SettingsError for a genome's regions, DataError for a genome and for a file without text.
     """
     path = asked.files[0]

@@ -10,7 +10,7 @@ MOST_NAMES = 10
 
 
 def parse_region(text: str, lengths: Mapping[str, int]) -> tuple[str, int, int]:
-    """Record, start and stop, from 0, of "chr1" or of "chr1:1,001-2,000", from 1, inclusive; lengths are the records'.
+    """Record, start and stop (from 0) of "chr1" or "chr1:1,001-2,000" (from 1, inclusive); `lengths` of the records.
 
     Raises SettingsError for a record or a part that is not there.
     """

@@ -1,4 +1,4 @@
-"""Which bases of windows are soft-masked repeats, and what their tokens weigh for it.
+"""Which bases of windows are soft-masked repeats, and how this changes the weights of tokens.
 
 Letters: W windows, T packed tokens.
 """
@@ -24,8 +24,8 @@ def weigh_repeats(
 ) -> TokenSequences:
     """The tokens of the windows with a weight each: 1 - (1 - weight) * f, where a fraction f of its bases is repeat.
 
-    So a token of repeats alone weighs `weight`, as a base does in GPN (Benegas et al. 2023), one that covers none 1,
-    and one over a border in between. `bases` says which bases of its window, as it was read, a token covers.
+    A token of repeats alone weighs `weight`, as a base does in GPN (Benegas et al. 2023), one that covers none 1, and
+    one across a border in between. `bases` gives the bases of its window, as read, that a token covers.
     """
     first, stop = (place.numpy() for place in bases.places_packed(tokens))
     lengths = tokens.lengths.numpy()

@@ -1,6 +1,6 @@
-"""Sequences for a model, one after the other: a genome file, a table, or regions of a genome; names beside them.
+"""Sequences for a model, one by one and with names: from a genome file, a table, or regions of a genome.
 
-Which of these a file is, is known by its content. All come in the file's order, in the letters A C G T N.
+A file's kind is recognised by its content. Sequences come in the file's order, in the letters A C G T N.
 """
 
 import itertools
@@ -25,12 +25,12 @@ _ODD_LETTER = re.compile("[^ACGTN]")
 
 
 class NamedSequence(NamedTuple):
-    """One sequence, and what it is called."""
+    """One sequence and its name."""
 
     name: str
     """One line, without tabs."""
     bases: str
-    """Upper-case letters A C G T N; for a model of text its text."""
+    """Upper-case letters A C G T N; for a model of text, its text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,24 +43,24 @@ class SequenceFile:
     genome: tuple[Path, ...] = ()
     """Files or folders."""
     column: str = ""
-    """Of a table; the usual one where it is empty."""
+    """Of a table; the usual one if empty."""
     ambiguous: str = "error"
-    """Letters such as R in FASTA: refused, or n to read them as N (as in tables)."""
+    """Letters such as R in FASTA: "error" refuses them, "n" reads them as N (as in tables)."""
     most_bases: int = 100_000
-    """Of one sequence, none is read further: what attention costs grows with the square of its length."""
+    """Of one sequence; a longer one is refused: the cost of attention grows with the square of its length."""
 
     @property
     def files(self) -> list[Path]:
-        """What is read, and must not be written over."""
+        """What is read, and must not be overwritten."""
         return [split_at_file(str(self.path))[0] or self.path, *self.genome]
 
     def read(self) -> Iterator[NamedSequence]:
         """The sequences in the file's order.
 
-        Names are those of the records; of a part RECORD:FIRST-LAST; of a table its column `name`, else the number of
-        the row; of regions the fourth column, else record:start-stop. A region whose sixth column is - is read on the
-        reverse strand. Raises DataError for a file that is none of these, holds no sequence, or one of more than
-        `most_bases` bases.
+        Names are those of the records; for a part RECORD:FIRST-LAST; for a table its column `name`, else the number
+        of the row; for regions the fourth column, else record:start-stop. A region whose sixth column is - is read on
+        the reverse strand. Raises DataError for a file that is none of these or holds no sequence, and for a sequence
+        of more than `most_bases` bases.
         """
         file, part = split_at_file(str(self.path))
         require_file(file or self.path)

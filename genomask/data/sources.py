@@ -64,22 +64,22 @@ class Source(Protocol):
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """What made the ids."""
+        """The tokenizer that made the ids."""
         ...
 
     @property
     def token_bases(self) -> TokenBases:
-        """What masking must know of the ids."""
+        """What masking needs to know about the ids."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the data, whatever its files are called: a run goes on only with what it began with."""
+        """Hash of the data, whatever its files are called: a run resumes only on the data it began with."""
         ...
 
     @property
     def description(self) -> str:
-        """How much there is to train on, and what is held out, for a person."""
+        """How much there is to train on, and what is held out, in words."""
         ...
 
     @property
@@ -93,7 +93,7 @@ class Source(Protocol):
         ...
 
     def manifest(self) -> Mapping[str, Any] | None:
-        """What it is made of, file by file, for the run's folder; None for text, whose shards are not read for it."""
+        """What it is made of, file by file, for the run's folder; None for text, whose shards are not read for this."""
         ...
 
     def train(self, first: int, count: int) -> TokenSequences:
@@ -101,7 +101,7 @@ class Source(Protocol):
         ...
 
     def read(self, first: int, count: int) -> Callable[[], TokenSequences]:
-        """What makes them, in any thread, when what must be read step after step has been: that is done here."""
+        """A function that makes them, in any thread; what must be read in order is read here."""
         ...
 
     def validation(self) -> TokenSequences:
@@ -121,7 +121,7 @@ class GenomeSource:
         mixture: Mixture = (),
         growth: Growth | None = None,
     ) -> None:
-        """`mixture`, `growth`: as GenomeWindows. Raises SettingsError where nothing can be held out of a genome."""
+        """`mixture`, `growth`: as in GenomeWindows. Raises SettingsError if nothing can be held out of a genome."""
         self.genome = genome
         self.dna_tokenizer = tokenizer
         self.token_bases = tokenizer.token_bases
@@ -157,7 +157,7 @@ class GenomeSource:
 
     @property
     def description(self) -> str:
-        """How much there is to train on, and what is held out, for a person."""
+        """How much there is to train on, and what is held out, in words."""
         facts = WindowFacts.of(self.genome, self.windows)
         held_out = f"{counted(facts.validation_windows, 'window')} of {facts.validation_bases} bases held out"
         mixed = "".join(
@@ -207,7 +207,7 @@ class GenomeSource:
         return self.dna_tokenizer.encode_windows(list(codes), np.ones(len(codes)))
 
     def manifest(self) -> Mapping[str, Any]:
-        """Its files, records and bases, and what the windows take of them. Reads all of it through."""
+        """Its files, records and bases, and what the windows use of them. Reads the whole genome."""
         return asdict(Manifest.of(self.genome)) | {"windows": asdict(WindowFacts.of(self.genome, self.windows))}
 
 
@@ -231,7 +231,7 @@ class TextSource:
         self.seed = seed
         files = corpus_files(paths)
         self.store = TokenStore.open(files, tokenizer, settings, cache or default_cache())
-        self._require_known_words(files[0])  # first: documents of unknown tokens alone are one another's doubles
+        self._require_known_words(files[0])  # first: documents of unknown tokens alone are duplicates of one another
         is_held_out = _held_out(self.store.contents, settings.validation_documents, seed)
         self.validation_pieces = np.flatnonzero(is_held_out)
         self.training_pieces, self._bounds = self._groups(np.flatnonzero(~is_held_out), settings)
@@ -248,7 +248,7 @@ class TextSource:
 
     @property
     def description(self) -> str:
-        """How much there is to train on, and what is held out, for a person."""
+        """How much there is to train on, and what is held out, in words."""
         return f"{counted(len(self._bounds) - 1, 'sequence')} to train on, {len(self.validation_pieces):,} held out"
 
     def train(self, first: int, count: int) -> TokenSequences:
@@ -277,7 +277,7 @@ class TextSource:
         require_known_words(np.concatenate(self.store.read(spread)), self.tokenizer, self.token_bases, str(file))
 
     def _groups(self, pieces: np.ndarray, settings: DocumentSettings) -> tuple[np.ndarray, np.ndarray]:
-        """The pieces in the order of the sequences that they make, and where in it each sequence begins."""
+        """The pieces in the order of the sequences that they make, and where each sequence begins."""
         if settings.overflow != "pack":
             return pieces, np.arange(len(pieces) + 1)
         groups = best_fit(np.diff(self.store.offsets)[pieces], settings.max_tokens)
@@ -288,10 +288,10 @@ class TextSource:
 
 
 def _held_out(contents: np.ndarray, asked: int, seed: int) -> np.ndarray:
-    """(sequences,) bool, those of the documents of the lowest hashes: at most `asked` and a tenth of the sequences.
+    """(sequences,) bool, those of the documents with the lowest hashes: at most `asked` and a tenth of the sequences.
 
-    The hash is of the content, and documents that share the limit stay in training: doubles are never parted. Where the
-    first document is longer than that, the first that leaves half to training is taken whole; none where none does.
+    Documents are hashed by content, and those across the limit stay in training: duplicates are never separated. If the
+    first document alone exceeds the limit, the first that leaves half to training is taken whole; none if none does.
     """
     rank = hash64(np.full(1, seed, dtype=np.int64), Purpose.HELD_OUT, contents)
     count = min(asked, max(1, int(VALIDATION_FRACTION * len(rank))), len(rank) - 1)

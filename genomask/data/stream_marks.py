@@ -1,4 +1,4 @@
-"""Where in a stream its sequences begin, noted as it is read: a run that goes on opens that shard at that row."""
+"""Where sequences of a stream begin, noted as it is read: a resumed run opens that shard at that row."""
 
 import json
 import logging
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MARKS = "stream-marks.jsonl"
-"""In the folder of a run."""
+"""The file in the folder of a run."""
 MARK_EVERY = 4_000
 """Sequences of a lane between two marks."""
 
@@ -18,9 +18,9 @@ class Mark(NamedTuple):
 
     lane: int
     number: int
-    """In the lane, of the sequence that begins there."""
+    """Of the sequence that begins there, in its lane."""
     shard: int
-    """Of the lane's own."""
+    """Its index among the lane's shards."""
     row: int
 
 
@@ -39,7 +39,7 @@ class Marks:
         return max([start, *known], key=lambda mark: mark.number)
 
     def note(self, start: Mark, number: int, shard: int, row: int) -> None:
-        """Keep that this sequence begins there, if it is far enough from the last that was kept."""
+        """Note that this sequence begins there, if it is far enough from the last mark."""
         known = self._of_lane.setdefault(start.lane, [start])
         if number < known[-1].number + MARK_EVERY:
             return
@@ -55,7 +55,7 @@ class Marks:
 
 
 def read_marks(file: Path | None) -> list[Mark]:
-    """Those noted in a file, in order; a line that is damaged is none."""
+    """The marks in a file, in order; damaged lines are skipped."""
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file else []
     except FileNotFoundError:

@@ -1,9 +1,9 @@
-"""A corpus that is read as it comes: shards in order in, packed token sequences out.
+"""A streamed corpus: shards in order in, packed token sequences out.
 
-Of a lane (see genomask.data.lane; a corpus of few shards is one) sequence number i is the i-th document, cut to its
-first tokens; or, where documents are split or packed, the i-th of the sequences that they make. A document's place is
-its shard and its row: some are noted in the run's folder, so that a run that goes on, with any number of processes,
-opens each shard at that row, and reads none before it. Documents without text have a row and no number.
+In a lane (see genomask.data.lane; a corpus of few shards is one), sequence number i is the i-th document, cut to its
+first tokens or, if documents are split or packed, the i-th of the sequences that they make. A document's place is its
+shard and its row. Some places are noted in the run's folder: a resumed run, with any number of processes, opens each
+shard at that row, and reads none before it. Documents without text have a row but no number.
 """
 
 import hashlib
@@ -59,9 +59,9 @@ class StreamedText:
         sequences_per_step: int = 1,
         workers: int = 1,
     ) -> None:
-        """`marks` is the file that they are kept in, and found again; `workers` threads cut documents that are split.
+        """`marks` is the file where places are noted and found again; `workers` threads cut documents that are split.
 
-        Raises DataError where shards cannot be read, and where the vocabulary does not know the texts.
+        Raises DataError if shards cannot be read, or if the vocabulary does not know the texts.
         """
         self.name, self.tokenizer, self.settings = name, tokenizer, settings
         self.token_bases = token_bases_of(tokenizer, len(tokenizer))
@@ -76,14 +76,14 @@ class StreamedText:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the held-out documents and of the order: a stream is not read to its end to be known from another."""
+        """Hash of the held-out documents and of the order: a stream is identified without reading it to its end."""
         lanes = len(self._lanes)
         known = self._validation.input_ids.numpy().tobytes() + (b"%d lanes" % lanes if lanes > 1 else b"")
         return hashlib.blake2b(known, digest_size=16).hexdigest()
 
     @property
     def description(self) -> str:
-        """What there is to train on, and what is held out, for a person."""
+        """What there is to train on, and what is held out, in words."""
         return (
             f"a stream of {self.name} to train on ({counted(len(self._shards), 'shard')}), "
             f"{counted(len(self._validation.lengths), 'sequence')} held out"
@@ -94,13 +94,13 @@ class StreamedText:
         return self.read(first, count)()
 
     def read(self, first: int, count: int) -> Callable[[], TokenSequences]:
-        """The same with their documents read; what is left is to cut them."""
+        """A function that cuts and packs their documents, which are read here."""
         found = places(first, count, len(self._lanes), self._sequences_per_step)
         pieces = [piece for lane, *numbers in found for piece in self._lanes[lane].read(*numbers)]
         return partial(self._pack, pieces)
 
     def validation(self) -> TokenSequences:
-        """The first sequences of the validation split, or of the other where there is none."""
+        """The first sequences of the validation split, or of the other if there is none."""
         return self._validation
 
     def manifest(self) -> None:
@@ -127,7 +127,7 @@ class StreamedText:
         return pieces[:wanted], *begins
 
     def _dealt(self, shards: Sequence[Shard], row: int, marks: Marks) -> list[Lane]:
-        """The lanes of shards of which the first begins at `row`."""
+        """The lanes of `shards`; the first shard begins at `row`."""
         count = lanes_of(len(shards), self._sequences_per_step)
         starts = [Mark(lane, 0, 0, 0 if lane else row) for lane in range(count)]
         ahead = -(-self._workers // count)
@@ -150,7 +150,7 @@ class StreamedText:
                 yield at, block[0][0], [text for _, text in block]
 
     def _pieces_of(self, texts: list[str]) -> Sequence[Piece]:
-        """What of documents becomes sequences: the texts, cut later, by whoever needs them, or all of their parts."""
+        """What becomes of documents: their texts, which are cut later when needed, or all of their parts."""
         if self.settings.overflow == "truncate":
             return texts
         parts = [np.array(ids) for ids in itertools.chain(*self._cut.split(texts))]
@@ -166,7 +166,7 @@ class StreamedText:
 
 
 def _with_text(name: str, found: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """Rows and texts that have a character to be seen; a log line counts the others of a shard at its end."""
+    """Rows and texts with a visible character; a log line counts the others at the end of a shard."""
     n_empty = 0
     for row, text in found:
         if any(letter.isprintable() and letter != " " for letter in text):
@@ -186,7 +186,7 @@ def require_train(name: str, shards: Mapping[str, Sequence[Shard]]) -> Sequence[
 
 
 def first_documents(name: str, shards: Sequence[Shard], count: int, settings: ReadingSettings) -> list[str]:
-    """The texts with which a stream begins."""
+    """The first `count` texts of a stream."""
     found: Iterable[tuple[int, str]] = itertools.chain.from_iterable(documents(shard, settings) for shard in shards)
     texts = []
     with working(f"reading the first documents of {name}", count) as work:

@@ -1,7 +1,7 @@
 """Suites of benchmarks as they are downloaded: a folder in, its tasks out, each with its published split and metric.
 
-What a folder holds is told by its layout, one row of LAYOUTS each. To add a suite: write what finds its files and, if
-none here does, what reads one, and a row.
+A folder is recognised by its layout, a row of LAYOUTS. To add a suite, write a function that finds its files, one that
+reads them if none here does, and a row.
 """
 
 import logging
@@ -23,32 +23,32 @@ from genomask.data.vcf import same_record
 from genomask.errors import DataError, counted, shown
 
 DEEPEST = 3
-"""Folders between a suite's and a task's."""
+"""Levels from a suite's folder down to a task's."""
 FASTA_ENDINGS = (".fna", ".fa", ".fasta")
 log = logging.getLogger(__name__)
 
 
 class Split(NamedTuple):
-    """What is trained on and what is tested on: a file each, or a folder of files."""
+    """The training and test data: a file each, or a folder of files."""
 
     name: str
-    """Of several in one folder; else ""."""
+    """Its name if a folder has several; else ""."""
     train: Path
     test: Path
     dev: Path | None = None
-    """What an epoch is chosen by, where the suite has it."""
+    """The data by which an epoch is chosen, if the suite has it."""
 
 
 class Regions:
-    """The genome that coordinates are of, opened when it is first asked."""
+    """The genome that coordinates refer to, opened on first use."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = list(files)
 
     def bases(self, record: str, start: int, stop: int, *, reverse: bool) -> str:
-        """The letters of an interval, from 0, the stop left out; "" where the genome has not all of it, or only N.
+        """The letters of [start, stop), counted from 0; "" if the genome lacks some of it, or has only N.
 
-        Raises DataError where no genome was given.
+        Raises DataError if no genome was given.
         """
         name = same_record(record, self._records)
         offset, end = self._records.get(name or "", (0, 0))
@@ -71,25 +71,25 @@ class Regions:
 
 @dataclass(frozen=True)
 class Layout:
-    """How one suite lies on disk, and how it is measured."""
+    """How one suite lies on disk, and how it is scored."""
 
     suite: str
     files: str
     """In words: what a task's folder holds."""
     metric: str
-    """One of few-shot's metrics, which the suite's authors report."""
+    """The metric that the suite's authors report, one of few-shot's."""
     protocol: str
     """What is done here, in a sentence."""
     splits: Callable[[Path], list[Split]]
-    """The splits of a folder; none where it is of another layout."""
+    """The splits of a folder; none if it has another layout."""
     read: Callable[[Path, Regions], LabelledTask]
     """The labelled sequences of one side of a split."""
     metrics: Mapping[str, str] = field(default_factory=dict)
-    """Of tasks whose name holds a word another metric is published: word -> metric."""
+    """Word -> metric, for tasks whose name holds the word and for which another metric is published."""
 
 
 class SuiteTask(NamedTuple):
-    """One split, read when it is wanted."""
+    """One split, read on demand."""
 
     name: str
     layout: Layout
@@ -97,20 +97,20 @@ class SuiteTask(NamedTuple):
 
     @property
     def metric(self) -> str:
-        """The published one."""
+        """The published metric."""
         return next((x for word, x in self.layout.metrics.items() if word in self.name.lower()), self.layout.metric)
 
     def read(self, genome: Regions) -> tuple[LabelledTask, LabelledTask, LabelledTask | None]:
-        """Train, test, and dev where there is one, all of this task's name. Raises DataError for bad files."""
+        """Train, test, and dev if there is one, all under this task's name. Raises DataError for bad files."""
         _, *both, dev = self.split
         train, test = (replace(self.layout.read(path, genome), name=self.name) for path in both)
         return train, test, replace(self.layout.read(dev, genome), name=self.name) if dev else None
 
 
 def suite_tasks(suite: Path) -> list[SuiteTask]:
-    """The tasks in a folder, itself one or with tasks below, in the order of their names.
+    """The tasks in a folder, which is one itself or has tasks below, in the order of their names.
 
-    Raises DataError where there is none, with the layouts that are known.
+    Raises DataError, with the known layouts, if there is none.
     """
     tasks = []
     for folder in _folders(suite, DEEPEST):
@@ -124,7 +124,7 @@ def suite_tasks(suite: Path) -> list[SuiteTask]:
 
 
 def _folders(folder: Path, depth: int) -> Iterator[Path]:
-    """A folder and those below it; below one that holds a task none is looked at."""
+    """A folder and those below it, but none below one that holds a task."""
     yield folder
     if depth and not any(layout.splits(folder) for layout in LAYOUTS):
         for below in sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir()):
@@ -153,7 +153,7 @@ def _shot_files(folder: Path) -> list[Split]:
 
 
 def _class_folders(folder: Path) -> list[Split]:
-    """train/ and test/, a file a class in each."""
+    """train/ and test/, each with a file per class."""
     sides = folder / "train", folder / "test"
     return [Split("", *sides)] if all(len(class_files(side)) > 1 for side in sides) else []
 

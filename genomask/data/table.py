@@ -1,4 +1,4 @@
-"""Rows of a TSV or CSV table, known by its first line: plain or gzip, columns found by name, others ignored.
+"""Rows of a TSV or CSV table, recognised by its first line: plain or gzip, columns found by name, others ignored.
 
 A row is a line. TSV has no quoting; a cell that is quoted whole, as R writes it, is read without its quotes. Rows are
 numbered as an editor shows them: the header is row 1.
@@ -12,18 +12,18 @@ from genomask.data.lines import LONGEST_LINE, numbered_lines
 from genomask.errors import DataError, counted, shown
 from genomask.files.inputs import named
 
-csv.field_size_limit(LONGEST_LINE)  # by default 131,072, fewer than a gene may have
+csv.field_size_limit(LONGEST_LINE)  # the default, 131,072, is shorter than some genes
 
 
 def table_rows(
     path: Path, columns: Mapping[str, str | Sequence[str]], optional: str = ""
 ) -> Iterator[tuple[int, list[str]]]:
-    """Row number and the cells of `columns` of each row; upper and lower case are alike in names.
+    """The number of each row and its cells of `columns`; case is ignored in names.
 
     `columns`: the option that names a column, without its dashes -> the name, or the names of several.
 
-    Rows that are blank are left out. Last comes the cell of the column `optional`, "" where there is none. Raises
-    DataError with the row for whatever is wrong with the table.
+    Blank rows are left out. The cell of the column `optional` comes last, "" if there is no such column. Raises
+    DataError, with the row, for anything wrong with the table.
     """
     file, lines = named(path), numbered_lines(path)
     _, header = next(lines)
@@ -87,7 +87,7 @@ def _delimiter(file: str, header: str, wanted: Sequence[str]) -> str:
 
 
 def _column(file: str, names: list[str], option: str, wanted: str) -> int:
-    """Where the column called `wanted`, by `option`, is."""
+    """The index of the column called `wanted`, which `option` names."""
     if names.count(wanted) == 1:
         return names.index(wanted)
     found = shown(", ".join(map(shown, names)), most=400)

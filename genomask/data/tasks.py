@@ -18,12 +18,12 @@ from genomask.files.inputs import named
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 MANY_CLASSES = 20
-"""With more, numbers that differ from row to row are measurements, and words that do are names."""
+"""With more, numbers that differ from row to row count as measurements, and words as names."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the columns that are read; upper and lower case are alike."""
+    """The names of the columns that are read; case is ignored."""
 
     sequence: str = "sequence"
     label: str = "label"
@@ -44,18 +44,18 @@ class LabelledTask:
     classes: list[str]
     path: Path
     rows: tuple[int, ...] = ()
-    """Of each sequence its row in the file; none where that is no table."""
+    """The row of each sequence in the file; none if that is no table."""
 
     def called(self, at: int) -> str:
-        """The sequence number `at`, from 0, for a person."""
+        """What messages call sequence number `at`, from 0."""
         return f"row {self.rows[at]}" if self.rows else f"example {at + 1}"
 
 
 def read_task(path: Path | str, name: str | None = None, columns: Columns = USUAL) -> LabelledTask:
-    """The task in a file; its name is by default that of `task_name`.
+    """The task in a file; by default, its name is that of `task_name`.
 
-    U is read as T, lower case as upper, IUPAC letters other than A C G T as N. Raises DataError with the row for
-    whatever is wrong with the file.
+    U is read as T, lower case as upper, IUPAC letters other than A C G T as N. Raises DataError, with the row, for
+    anything wrong with the file.
     """
     path = Path(path)
     rows, sequences, labels = [], [], []
@@ -71,7 +71,7 @@ def read_task(path: Path | str, name: str | None = None, columns: Columns = USUA
 
 
 def task_of(path: Path, sequences: list[str], labels: list[str], name: str | None = None) -> LabelledTask:
-    """The task that sequences and the labels of each make; as `read_task` says."""
+    """The task of sequences and their labels, as in `read_task`."""
     classes = classes_of(labels, path, "few-shot needs classes. Sort the rows into some, or name classes by words.")
     number = {text: i for i, text in enumerate(classes)}
     indices = np.array([number[text] for text in labels], dtype=np.int64)
@@ -79,15 +79,17 @@ def task_of(path: Path, sequences: list[str], labels: list[str], name: str | Non
 
 
 def task_name(path: Path) -> str:
-    """The file's name without endings; its folder's where the file is only called train, pool, test or a number."""
+    """The file's name without endings; its folder's if the file is only called train, pool, test or a number."""
     stem = path.name.split(".")[0]
     is_generic = stem.isdigit() or stem.lower() in ("train", "pool", "test")
     return path.resolve().parent.name if is_generic else stem
 
 
 def classes_of(labels: Sequence[str], path: Path, of_measurements: str) -> list[str]:
-    """The different labels in their order. Raises DataError where there are fewer than two, where each row has its own,
-    as a column of names has, and for measurements, with the advice given for them.
+    """The different labels in their order.
+
+    Raises DataError for fewer than two, for labels that differ in every row, as names do, and for measurements, with
+    the advice `of_measurements`.
     """
     classes = sorted(set(labels))
     if len(classes) < 2:
@@ -111,7 +113,7 @@ def classes_of(labels: Sequence[str], path: Path, of_measurements: str) -> list[
 
 
 def _are_measurements(classes: Sequence[str], n_rows: int) -> bool:
-    """Numbers, and either not whole ones or too many, of which nearly each row has its own?"""
+    """Are these numbers, and many, or nearly one per row? Both must hold for whole numbers."""
     try:
         values = [float(text) for text in classes]
     except ValueError:

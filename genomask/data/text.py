@@ -1,4 +1,4 @@
-"""Text corpora in, documents out: what shards are meant, and what becomes of a row that is bad."""
+"""Text corpora in, documents out: which shards are meant, and what becomes of bad rows."""
 
 import glob
 import logging
@@ -19,13 +19,13 @@ from genomask.files.inputs import require_file
 _SURROGATE = re.compile("[\ud800-\udfff]")
 USUAL = ReadingSettings()
 LONGEST_WAIT = 30.0
-"""Seconds between two tries of a connection that was lost; they begin at one and double."""
+"""Most seconds between two attempts at a lost connection; they begin at one and double."""
 
 log = logging.getLogger(__name__)
 
 
 def corpus_files(paths: Path | str | Sequence[Path | str]) -> list[Path]:
-    """The shards that are meant: the files given, those of each folder and of each pattern, in the order of names."""
+    """The shards that are meant: the files given, and those of each folder or pattern in the order of names."""
     files = []
     for path in [Path(paths)] if isinstance(paths, str | Path) else map(Path, paths):
         shards = [path]
@@ -44,7 +44,7 @@ def corpus_files(paths: Path | str | Sequence[Path | str]) -> list[Path]:
 
 
 def read_documents(files: Sequence[Path], settings: ReadingSettings = USUAL) -> Iterator[str]:
-    """The text of each document, in order; as `documents`."""
+    """The text of each document, in order; otherwise as `documents`."""
     for path in files:
         require_file(path)
         for _, text in documents(Shard(str(path), lambda path=path: path.open("rb")), settings):  # type: ignore[misc]
@@ -55,8 +55,8 @@ def documents(shard: Shard, settings: ReadingSettings = USUAL, first: int = 0) -
     """Row and text of each document of a shard from row `first` on.
 
     Half a character (a lone surrogate, such as "\\ud83d") is no text: it is read as U+FFFD, and a log line counts them.
-    A bad row, or the damaged end of a shard, raises DataError or is skipped, which a log line names and counts, as
-    `settings.bad` says. A connection that is lost raises one after as many tries as the shard has.
+    Depending on `settings.bad`, a bad row or the damaged end of a shard raises DataError, or is skipped, named and
+    counted in a log line. A lost connection raises DataError after as many attempts as the shard has.
     """
     n_mended, n_bad, first_bad = 0, 0, ""
     try:
@@ -83,7 +83,7 @@ def _refuse(error: DataError, settings: ReadingSettings) -> None:
 
 
 def _insisting(shard: Shard, column: str, row: int) -> Rows:
-    """The rows of a shard; where its connection is lost it is opened again, at the row that comes next."""
+    """The rows of a shard; if its connection is lost, it is opened again at the next row."""
     failures = 0
     while True:
         try:

@@ -1,7 +1,7 @@
 """A text corpus in, its tokens in a memory-mapped file out; tokenised once, whole or not at all.
 
 A store is a folder: ids.bin (uint16 or int32, documents end to end), offsets.npy and contents.npy, sealed (see
-genomask.files.cache). It is built under a temporary name and renamed when complete, so a killed run leaves no half.
+genomask.files.cache). It is built under a temporary name and renamed when complete, so a killed run leaves no part.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from genomask.files.cache import cache_errors, files_key, sealed_folder
 from genomask.terminal.progress import working
 
 FORMAT = 2
-"""Part of the key; raise it when the files change their meaning."""
+"""Part of the key; raise it when the meaning of the files changes."""
 DOCUMENTS_AT_ONCE = 1000
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class TokenStore:
     offsets: np.ndarray
     """(sequences + 1,) int64, where each sequence begins in `ids`, and the end of the last."""
     contents: np.ndarray
-    """(sequences,) int64, a hash of the ids of each sequence's document: equal documents have equal ones."""
+    """(sequences,) int64, a hash of the ids of each sequence's document: equal documents have equal hashes."""
 
     @staticmethod
     def open(
@@ -47,7 +47,7 @@ class TokenStore:
     ) -> "TokenStore":
         """The store of these files, tokenizer and settings, from the cache folder, or built there first.
 
-        Of a document the first max_tokens are kept, or, unless settings.overflow is "truncate", all, as several
+        With settings.overflow = "truncate", the first max_tokens of a document are kept; otherwise all, as several
         sequences.
         """
         kept = settings.max_tokens, settings.overflow == "truncate", settings.column, settings.bad
@@ -78,7 +78,7 @@ def _load(folder: Path, dtype: np.dtype) -> TokenStore:
 
 def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBase, settings: DocumentSettings) -> None:
     log.info("tokenising %s into the cache at %s", counted(len(files), "corpus file"), folder.parent)
-    lengths, contents, n_empty = array("i", [0]), array("q"), 0  # of a corpus of millions of sequences, so no objects
+    lengths, contents, n_empty = array("i", [0]), array("q"), 0  # arrays: there may be millions of sequences
     cut = DocumentTokenizer(tokenizer, settings.max_tokens)
     with working("tokenising", unit="document") as work, (folder / "ids.bin").open("wb") as out:
         for texts in _batches(read_documents(files, settings)):
@@ -101,7 +101,7 @@ def _write(folder: Path, files: Sequence[Path], tokenizer: PreTrainedTokenizerBa
 
 
 def _sequences(cut: DocumentTokenizer, texts: list[str], settings: DocumentSettings) -> list[list[list[int]]]:
-    """For each text its sequences."""
+    """The sequences of each text."""
     return [[ids] for ids in cut.truncated(texts)] if settings.overflow == "truncate" else cut.split(texts)
 
 

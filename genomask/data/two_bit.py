@@ -1,8 +1,8 @@
 """UCSC .2bit files in, the parts of their records out, lower case where soft-masked.
 
-The format (https://genome.ucsc.edu/FAQ/FAQformat.html#format7): an index of names and offsets; of each record its
+The format (https://genome.ucsc.edu/FAQ/FAQformat.html#format7): an index of names and offsets; for each record its
 length, its stretches of N, its soft-masked stretches, and two bits a base. The file is read once, forwards, and its
-numbers are held against each other before memory is taken for them.
+numbers are checked against each other before memory is allocated for them.
 """
 
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from genomask.errors import DataError
 from genomask.files.inputs import named
 
 SIGNATURES = {bytes.fromhex("4327411a"): "<", bytes.fromhex("1a412743"): ">"}
-"""First bytes -> order of the bytes in a number."""
+"""First bytes -> byte order."""
 MOST_RECORDS, MOST_BLOCKS = 1 << 24, 1 << 25
-"""Of a file, and of a record: numbers beyond are damage. hg38's chr1 has 450,000 soft-masked stretches."""
+"""In a file, and in a record: larger numbers are damage. hg38's chr1 has 450,000 soft-masked stretches."""
 
 _LETTERS = np.frombuffer(b"TCAG", dtype=np.uint8)[np.arange(256)[:, None] >> np.array([6, 4, 2, 0]) & 3]
 """(256, 4), the four bases of a byte."""
@@ -46,7 +46,7 @@ def read_two_bit(file: BufferedIOBase, path: Path) -> Iterator[Part]:
 
 @dataclass
 class _Reader:
-    """The file, which is never sought in: it may be packed, or standard input."""
+    """The file, read without seeking: it may be compressed, or standard input."""
 
     file: BufferedIOBase
     path: Path
@@ -69,14 +69,14 @@ class _Reader:
         return np.frombuffer(self.take(count * bits // 8), dtype=f"{self.order}u{bits // 8}").astype(np.int64)
 
     def skip_to(self, offset: int) -> None:
-        """Pass over what no record uses."""
+        """Skip what no record uses."""
         if offset < self.at:
             raise self.damaged("records overlap")
         while self.at < offset:
             self.take(min(offset - self.at, CHUNK_BYTES))
 
     def blocks(self, n_bases: int) -> np.ndarray:
-        """(n, 2) int64 stretches [start, stop) of a record of so many bases."""
+        """(n, 2) int64 stretches [start, stop) of a record of `n_bases` bases."""
         (count,) = self.numbers(1)
         if count > min(n_bases, MOST_BLOCKS):
             raise self.damaged(f"{count:,} stretches in a record of {n_bases:,} bases")
@@ -86,7 +86,7 @@ class _Reader:
         return union(np.stack([starts, starts + sizes], axis=1))
 
     def damaged(self, found: str) -> DataError:
-        """What to say of the file."""
+        """The error for a damaged file."""
         return DataError(f"{named(self.path)}: the 2bit data is cut short or damaged ({found}). Download it again.")
 
 
@@ -105,7 +105,7 @@ def _record(two_bit: _Reader) -> Iterator[Part]:
 
 
 def _covered(blocks: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """(stop - start,) bool, which places of a piece lie in the blocks, of which no two touch."""
+    """(stop - start,) bool, which places of a piece lie in the blocks; no two blocks touch."""
     edges = np.zeros(stop - start + 1, dtype=np.int8)
     inside = intersect(blocks, np.array([[start, stop]])) - start
     edges[inside[:, 0]] += 1

@@ -1,4 +1,4 @@
-"""Do a tokenizer and a file belong together? Counts of tokens in; nothing, or a sentence with what to do, out."""
+"""Do a tokenizer and a file belong together? Counts of tokens in; nothing, or an error with advice, out."""
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -11,14 +11,14 @@ MAX_UNKNOWN_FRACTION = 0.5
 
 
 def require_known(unknown: int, tokens: int, token: str, where: str, advice: str) -> None:
-    """Raises DataError, with `where` (a file) and `advice`, where most of its tokens are the unknown `token`."""
+    """Raises DataError, with `where` (a file) and `advice`, if most of its tokens are the unknown `token`."""
     fraction = unknown / max(1, tokens)
     if fraction > MAX_UNKNOWN_FRACTION:
         raise DataError(f"{where}: {fraction:.0%} of the tokens are {token}, so {advice}")
 
 
 def require_known_words(ids: np.ndarray, tokenizer: PreTrainedTokenizerBase, tokens: TokenBases, where: str) -> None:
-    """The same for the ids (T,) of some texts of a corpus that is to be trained on, special tokens among them."""
+    """The same for the ids (T,) of some texts of a training corpus, special tokens included."""
     is_content = tokens.n_bases.numpy()[ids] > 0
     unknown = int((ids[is_content] == tokenizer.unk_token_id).sum())
     advice = (

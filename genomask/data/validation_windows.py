@@ -1,4 +1,4 @@
-"""Which windows are kept for validation: the bases that may be seen in, starts out, the same for every run on them.
+"""The windows kept for validation: usable bases in, starts out, the same for every run on these bases.
 
 Letters: W validation windows, n intervals.
 """
@@ -15,7 +15,7 @@ from genomask.data.window_sampling import place_evenly
 from genomask.errors import counted
 
 EVALUATION_BASES = 510
-"""Bases of a validation window, the same for every run on a genome; fewer where its runs are shorter."""
+"""Bases of a validation window, the same for every run on a genome; fewer if its runs of ACGT are shorter."""
 EVALUATION_BLOCK = 64
 """Shorter validation windows are multiples of this: evaluation hides one item in each."""
 VALIDATION_FRACTION = 0.125
@@ -29,15 +29,16 @@ def place_validation(
 ) -> tuple[list[np.ndarray], int]:
     """(W,) starts in the usable bases (n, 2) of each genome of the mixture, and the bases of each window.
 
-    Each genome gets an equal part of what is `asked`, whatever its weight, so that runs of other weights are compared
-    on the same windows. They have 510 bases; where an eighth of the bases holds none, or none fits, the longest of
-    which half fit that an eighth allows, but one of 64 in any case. Training keeps `room` bases in a row.
+    Each genome gets an equal part of the windows `asked` for, whatever its weight, so that runs with other weights are
+    compared on the same windows. They have 510 bases. If an eighth of the bases holds none, or none fits, they have the
+    largest multiple of 64 bases at which half of those that an eighth allows fit; one of 64 bases is allowed in any
+    case. Training keeps `room` bases in a row.
     """
     borders = [asked * number // len(usable) for number in range(len(usable) + 1)]
     wanted = [stop - start for start, stop in itertools.pairwise(borders)]
     shorter = range(EVALUATION_BASES // EVALUATION_BLOCK * EVALUATION_BLOCK, 0, -EVALUATION_BLOCK)
     for bases in (EVALUATION_BASES, *shorter):
-        one = int(bases == EVALUATION_BLOCK)  # of the shortest windows, whatever it takes
+        one = int(bases == EVALUATION_BLOCK)  # one of the shortest windows, even beyond an eighth
         counts = [
             min(count, max(one, int(VALIDATION_FRACTION * total_length(own)) // bases))
             for count, own in zip(wanted, usable, strict=True)
@@ -59,14 +60,14 @@ def place_validation(
 
 
 def windows_at(starts: np.ndarray, bases: int) -> np.ndarray:
-    """(W, 2) int64 [start, stop) of windows of so many bases."""
+    """(W, 2) int64 [start, stop) of windows of `bases` bases."""
     return np.stack([starts, starts + bases], axis=1)
 
 
 def _place(usable: np.ndarray, bases: int, count: int, room: int, seed: int) -> np.ndarray:
     """Starts of at most `count` windows that leave training `room` bases in a row.
 
-    Where windows spread over all bases would not, the longest run keeps its first `room`, whatever the seed.
+    If windows spread over all bases would not, the longest run keeps its first `room`, whatever the seed.
     """
     starts = place_evenly(usable, bases, count, seed)
     if longest(subtract(usable, windows_at(starts, bases))) >= room:

@@ -1,7 +1,7 @@
-"""A VCF in, its lines out, each as it stands and, where it holds a variant, taken apart as far as scoring needs it.
+"""A VCF in, its lines out, each as it stands and, if it holds a variant, parsed as far as scoring needs it.
 
-Plain, gzip or bgzip, known by the first bytes; a stream in bounded memory. Of a data line the first eight columns are
-looked at; genotypes are carried, not read.
+Plain, gzip or bgzip, recognised by the first bytes; streamed in bounded memory. Only the first eight columns of a data
+line are parsed; genotypes are carried, not read.
 """
 
 import re
@@ -16,13 +16,13 @@ from genomask.files.inputs import named
 
 COLUMNS = 8
 LETTERS = re.compile("[ACGTUNRYSWKMBDHV]+", re.IGNORECASE)
-"""Of an allele that is spelt out: IUPAC, though VCF itself knows no more than A C G T N."""
+"""An allele that is spelt out: IUPAC letters, though VCF itself allows only A C G T N."""
 SPELT = re.compile("[ACGTU]+", re.IGNORECASE)
 UNSPELT = re.compile(r"\*|<[^<>]+>|\.?[A-Za-z]*[\[\]][^\[\]]+[\[\]][A-Za-z]*\.?|\.[A-Za-z]+|[A-Za-z]+\.")
-"""Alleles that VCF names and does not spell: one that an earlier deletion took, <DEL> and its like, breakends."""
+"""Alleles that VCF names without spelling them: one deleted upstream, <DEL> and the like, breakends."""
 
 _WITHOUT_TABS = re.compile(rb"#CHROM[ ,;]")
-"""A line of columns that an editor or a spreadsheet wrote."""
+"""The header line without tabs, as an editor or a spreadsheet writes it."""
 
 
 class Variant(NamedTuple):
@@ -73,7 +73,7 @@ def read_vcf(path: Path) -> Iterator[VcfLine]:
 
 
 def with_info(raw: bytes, entry: str) -> bytes:
-    """The line with one more entry at the end of INFO, all else as it was but for a ';' that ends it."""
+    """The line with one more entry at the end of INFO, all else unchanged but for a ';' that ends it."""
     body = raw.rstrip(b"\r\n")
     columns = body.split(b"\t", COLUMNS)
     info = columns[7].rstrip(b";")
@@ -96,7 +96,7 @@ def info_value(info: str, key: str) -> str | None:
 
 
 def same_record(name: str, known: Iterable[str]) -> str | None:
-    """The name among `known` of the record that others call `name`: itself, or with or without chr; M is MT."""
+    """The name of the record `name` among `known`: the same, or with or without chr; M is MT."""
     plain = name.removeprefix("chr")
     other = {"M": "MT", "MT": "M"}.get(plain, plain)
     spelt = (name, plain, f"chr{plain}", other, f"chr{other}")

@@ -57,7 +57,7 @@ class GenomeStarts:
         self._near_fraction = near_fraction
 
     def choose(self, keys: np.ndarray, lengths: np.ndarray, attempt: int) -> np.ndarray:
-        """(B,) int64 starts of windows of `lengths` bases, by their keys and how often they were drawn before."""
+        """(B,) int64 starts of windows of `lengths` bases, by their keys and the number of draws before."""
         bits = hash64(keys, Purpose.START, _ZERO + attempt)
         is_near = uniform(keys, Purpose.NEAR, _ZERO) < self._near_fraction
         starts = np.empty(len(keys), dtype=np.int64)
@@ -67,14 +67,14 @@ class GenomeStarts:
 
 
 class MixedStarts:
-    """Starts in several genomes, of which a hash of the window's key picks each with its fraction."""
+    """Starts in several genomes; a hash of the window's key picks the genome, by their fractions."""
 
     def __init__(self, genomes: Sequence[GenomeStarts], fractions: Sequence[float]) -> None:
         self.genomes = genomes
-        self._borders = np.cumsum(fractions)[:-1]  # the last genome has what is left of 1
+        self._borders = np.cumsum(fractions)[:-1]  # the last genome has the rest
 
     def choose(self, keys: np.ndarray, lengths: np.ndarray, attempt: int) -> np.ndarray:
-        """(B,) int64, as of one genome; a window that is drawn again stays in its genome."""
+        """(B,) int64, as in GenomeStarts; a window that is drawn again stays in its genome."""
         picked = np.searchsorted(self._borders, uniform(keys, Purpose.GENOME, _ZERO), side="right")
         starts = np.empty(len(keys), dtype=np.int64)
         for number, genome in enumerate(self.genomes):
@@ -86,8 +86,8 @@ class MixedStarts:
 def place_evenly(intervals: np.ndarray, width: int, count: int, seed: int) -> np.ndarray:
     """(count or fewer,) int64 starts, sorted, of disjoint windows of `width` bases spread evenly over the intervals.
 
-    Each interval is cut into slots from a hashed phase on; of every `count`-th part of all slots a hash picks one.
-    Fewer than `count` come back where there are fewer slots.
+    Each interval is cut into slots from a hashed phase on; all slots are divided into `count` parts, and a hash picks
+    one slot from each. If there are fewer slots, fewer starts are returned.
     """
     key = np.full(1, seed, dtype=np.int64)
     lengths = intervals[:, 1] - intervals[:, 0]

@@ -1,4 +1,4 @@
-"""A genome and a seed in, an endless stream of windows out; and which bases are kept for validation.
+"""A genome and a seed in, an endless stream of windows out, and the bases that are kept for validation.
 
 Window number i is a pure function of (seed, i): hashes choose its length, start and strand. There is no state to save
 and the stream is the same for any number of workers. Positions are int64.
@@ -33,7 +33,7 @@ from genomask.settings.ranges import MANY, require
 from genomask.settings.table import Bounds, Count, Fraction, Pairs, Table
 
 MAX_ATTEMPTS = 4096
-"""How often a window is drawn anew before the repeat policy counts as impossible."""
+"""How often a window is redrawn before the repeat policy counts as impossible."""
 PROBE_WINDOWS = 1000
 """Windows that are drawn beforehand to see whether the repeat policy leaves enough."""
 MIN_FRACTION_KEPT = 0.02
@@ -48,13 +48,13 @@ Bases = Annotated[int, Bounds(least=0, most=MANY)]
 class WindowSettings(Table, name="windows"):
     """Which stretches of the genome training sees. Lengths are in tokens; the tokenizer knows how many bases these are.
 
-    Where tokens differ in length (BPE) a window has about so many, and never more than max_tokens.
+    If tokens differ in length (BPE), a window has about that many, and never more than max_tokens.
     """
 
     max_tokens: Count = 510
     min_tokens: int = 5
     length_warmup: Pairs = ()
-    """How windows grow: pairs [steps, tokens], so many steps with windows of up to so many tokens, pair by pair, then
+    """How windows grow: pairs [steps, tokens], each for that many steps of windows of up to that many tokens, then
     steps with max_tokens. A step of shorter windows has more of them, at about the same number of tokens."""
     full_fraction: Fraction = 0.5
     """Fraction of windows that have max_tokens; the others are uniform from min_tokens to max_tokens."""
@@ -65,13 +65,13 @@ class WindowSettings(Table, name="windows"):
     "weight_bases": weigh each token by its own soft-masked bases, whatever its window."""
     repeat_fraction: Fraction = 0.5
     repeat_weight: Fraction = 0.5
-    """Weight of such a window's loss under repeats = "weight"; under "weight_bases" that of a token all of whose bases
-    are soft-masked, and 1 - (1 - repeat_weight) * f of one with a fraction f of them. GPN takes 0.1."""
+    """Loss weight of such a window under repeats = "weight"; under "weight_bases" that of a token whose bases are all
+    soft-masked, while one with a fraction f of them weighs 1 - (1 - repeat_weight) * f. GPN uses 0.1."""
     holdout: tuple[str, ...] = ()
     """Kept out of training and validation: records ("chr1"), parts of them ("chr1:1,001-2,000"), all regions or genes
     of a file ("test.bed", "genes.gtf"), or one of them ("genes.gtf:TP53")."""
     include: tuple[str, ...] = ()
-    """BED files: training and validation see these regions alone."""
+    """BED files: training and validation see only these regions."""
     exclude: tuple[str, ...] = ()
     """BED files of regions that neither sees."""
     near: str = ""
@@ -99,12 +99,12 @@ class WindowSettings(Table, name="windows"):
         require(rises, "windows.length_warmup", rising, [*map(list, self.length_warmup)])
 
     def growth(self, sequences: int) -> Growth | None:
-        """How windows grow to steps of so many sequences; None where they do not."""
+        """How windows grow, up to steps of `sequences` sequences; None if they do not."""
         warmup = self.length_warmup
         return Growth.of(warmup, self.max_tokens, sequences, self._mean_tokens) if warmup else None
 
     def absolute(self) -> "WindowSettings":
-        """The same files by absolute paths, so that they are found from any folder."""
+        """The same with absolute paths, so that files are found from any folder."""
         holdout, include, exclude = (
             tuple(map(with_absolute_file, texts)) for texts in (self.holdout, self.include, self.exclude)
         )
@@ -113,12 +113,12 @@ class WindowSettings(Table, name="windows"):
 
     @property
     def lost(self) -> str:
-        """The first of its files that is not there; "" where all are."""
+        """The first of its files that is missing; "" if none is."""
         files = [*self.include, *self.exclude, *filter(None, [self.near]), *filter(os.path.isabs, self.holdout)]
         return next((text for text in files if not is_file(text)), "")
 
     def _mean_tokens(self, max_tokens: int) -> float:
-        """Of a sequence, [CLS] and [SEP] included, where the longest windows have max_tokens."""
+        """Mean tokens of a sequence, [CLS] and [SEP] included, if the longest windows have `max_tokens`."""
         return self.full_fraction * max_tokens + (1 - self.full_fraction) * (self.min_tokens + max_tokens) / 2 + 2
 
 
@@ -143,9 +143,9 @@ class GenomeWindows:
         mixture: Mixture = (),
         growth: Growth | None = None,
     ) -> None:
-        """`mixture`: the genomes that `genome` is made of, where these are mixed by weight; `growth`: of the windows.
+        """`mixture`: the genomes that `genome` is made of, if they are mixed by weight; `growth`: of the windows.
 
-        Raises SettingsError where hold-out, lengths or repeat policy leave nothing to draw from in one of them.
+        Raises SettingsError if hold-out, lengths or repeat policy leave nothing to draw from in one of them.
         """
         self.settings, self.seed = settings, seed
         self.mixture = mixture or unmixed(genome)
@@ -162,9 +162,9 @@ class GenomeWindows:
         self.validation_starts = np.concatenate(placed)
         """(W,) int64 starts of validation windows, disjoint, sorted; and the bases of each."""
         self.training = subtract(usable, windows_at(self.validation_starts, self.validation_bases))
-        """(n, 2) int64 what training windows may cover: ACGT runs less hold-out less validation, sorted."""
+        """(n, 2) int64 what training windows may cover: ACGT runs without hold-out and validation, sorted."""
         self.near = self._near(genome)
-        """(n, 2) int64 the part of it near the starts that the settings name; None where they name none."""
+        """(n, 2) int64 the part of it near the starts that the settings name; None if they name none."""
         self._starts = self._choosers()
         if self.near is not None and settings.near_fraction == 1:
             self.training = self.near
@@ -173,7 +173,7 @@ class GenomeWindows:
 
     @property
     def regions_key(self) -> str:
-        """Changes with what files of regions, or a mixture, make of the genome; empty where there is neither."""
+        """A key of what region files, or a mixture, make of the genome; empty if there is neither."""
         settings = self.settings
         is_mixed = len(self.mixture) > 1
         reads_files = settings.include or settings.exclude or settings.near or any(map(is_file, settings.holdout))
@@ -185,7 +185,7 @@ class GenomeWindows:
 
     @cached_property
     def repeats(self) -> RunningCount:
-        """Counts of the genome's soft-masked bases; a run whose windows do not ask for them keeps none."""
+        """Counts of the genome's soft-masked bases, built only for windows that need them."""
         return RunningCount.of(self._repeats)
 
     @property
@@ -194,7 +194,7 @@ class GenomeWindows:
         return self._tokenizer.bases_for(self.settings.max_tokens)
 
     def longest_of(self, index: np.ndarray) -> np.ndarray:
-        """(B,) int64 tokens of the longest windows where those of the numbers `index` are drawn."""
+        """(B,) int64, the most tokens that the windows numbered `index` may have."""
         return np.full(len(index), self.settings.max_tokens) if self._growth is None else self._growth.longest_of(index)
 
     def train(self, first: int, count: int) -> WindowBatch:
@@ -220,7 +220,7 @@ class GenomeWindows:
         return self._tokenizer.bases_for(tokens)
 
     def _draw_starts(self, keys: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Uniform over all starts where a window of that length fits; under "skip", over those it lets pass."""
+        """Uniform over all starts where a window of that length fits; under "skip", over those that pass."""
         starts = self._starts.choose(keys, lengths, attempt=0)
         if self.settings.repeats != "skip":
             return starts
@@ -294,6 +294,6 @@ class GenomeWindows:
 
 
 def read_window(genome: Genome, start: int, length: int, reverse: bool) -> np.ndarray:
-    """(length,) uint8 codes of a window, as its reverse complement where asked; a copy."""
+    """(length,) uint8 codes of a window, as its reverse complement if asked; a copy."""
     codes = np.array(genome.codes[start : start + length])
     return other_strand(codes) if reverse else codes

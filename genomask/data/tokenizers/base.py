@@ -1,8 +1,8 @@
-"""What everyone may ask of a DNA tokenizer: windows, sources, evaluation, few-shot and masking know no more of one.
+"""The interface of a DNA tokenizer: all that windows, sources, evaluation, few-shot and masking use of one.
 
-A tokenizer of another kind is one file of this folder: `codon.py` holds `CodonTokenizer`, a transformers tokenizer that
-is a DnaTokenizer too. The file's name is the class's, so `import genomask` makes it known to AutoTokenizer, and the
-recipe line `tokens.folder = "FOLDER"` pretrains with the tokenizer that was saved in a folder.
+To add a tokenizer, add one file to this folder: `codon.py` holds `CodonTokenizer`, a transformers tokenizer that is
+also a DnaTokenizer. The file is named after the class, so `import genomask` registers it with AutoTokenizer, and the
+recipe line `tokens.folder = "FOLDER"` pretrains with the tokenizer saved in a folder.
 
 Letters: V ids of the vocabulary, T tokens of all packed sequences, B windows.
 """
@@ -18,11 +18,11 @@ from genomask.types import TokenBases, TokenSequences
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SPECIAL_NAMES = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-"""What transformers calls our special tokens, which are BERT's, in their order."""
+"""The transformers names of our special tokens, which are BERT's, in the same order."""
 PAD, UNK, CLS, SEP, MASK = range(5)
 """Their ids, in every tokenizer that we make."""
 LONGEST = 512
-"""Tokens that BERT and DNABERT take, and what `truncation=True` cuts to where nothing else was said."""
+"""Most tokens that BERT and DNABERT take; `truncation=True` cuts to this by default."""
 
 Whole = TypeVar("Whole", int, np.ndarray)
 
@@ -33,11 +33,11 @@ class DnaTokenizer:
     @property
     @abstractmethod
     def token_bases(self) -> TokenBases:
-        """Which bases the ids cover, and what may be masked."""
+        """Which bases the ids cover, and which ids may be masked."""
 
     @abstractmethod
     def bases_for(self, n_tokens: Whole) -> Whole:
-        """Bases of a window that makes so many tokens: exactly, or on average where tokens differ in length."""
+        """Bases of a window of `n_tokens` tokens: exact, or on average if tokens differ in length."""
 
     @abstractmethod
     def encode_bases(self, codes: np.ndarray) -> np.ndarray:
@@ -45,18 +45,18 @@ class DnaTokenizer:
 
     @property
     def ends(self) -> tuple[list[int], list[int]]:
-        """The ids between which a sequence stands: [CLS], and [SEP]."""
+        """The ids before and after a sequence: [CLS], and [SEP]."""
         return [CLS], [SEP]
 
     @property
     def learned(self) -> str:
-        """A hash of what was learned from data and the ids depend on; "" where nothing was."""
+        """A hash of what was learned from data and the ids depend on; "" if nothing was learned."""
         return ""
 
     def encode_windows(self, windows: Sequence[np.ndarray], weights: np.ndarray) -> TokenSequences:
-        """[CLS] tokens [SEP] of each of B windows of base codes; `weights` (B,) are theirs in the loss.
+        """[CLS] tokens [SEP] of each of B windows of base codes; `weights` (B,) are their weights in the loss.
 
-        Raises SettingsError for another number of weights.
+        Raises SettingsError unless there is one weight per window.
         """
         first, last = self.ends
         ids = [np.concatenate([first, self.encode_bases(codes), last]) for codes in windows]

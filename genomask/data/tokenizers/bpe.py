@@ -1,8 +1,8 @@
 """BpeTokenizer: DNA in, words of unequal length out, learned from a genome by byte-pair encoding (BPE).
 
-A word grows from the pair of neighbours that occurs most often, again and again, until the vocabulary is full: common
-stretches of the genome become one token, and tokens never overlap. Ids 0-4 are [PAD] [UNK] [CLS] [SEP] [MASK] where we
-learned the words; those of others, as DNABERT-2's, keep their ids.
+The most frequent pair of neighbouring words becomes a new word, again and again, until the vocabulary is full: common
+stretches of the genome become one token, and tokens never overlap. Ids 0-4 are [PAD] [UNK] [CLS] [SEP] [MASK] if we
+learned the words; the words of others, such as DNABERT-2's, keep their ids.
 Source of the method for DNA: DNABERT-2 (Zhou et al., ICLR 2024).
 """
 
@@ -39,21 +39,21 @@ SMALLEST_VOCABULARY, LARGEST_VOCABULARY = len(SPECIAL_TOKENS) + len(LETTERS) + 1
 LONGEST_WORD = 32
 """Bases; a longer word would be one repeat of one genome."""
 SAMPLE_BASES = 8_000_000
-"""That a vocabulary is learned from: about 0.6 GB of memory, half a minute."""
+"""Bases that a vocabulary is learned from: about 0.6 GB of memory, half a minute."""
 SAMPLE_WINDOW = 512
-"""Bases of a window of the sample; no word is learned across its ends."""
+"""Bases of a sample window; no word is learned across its ends."""
 COUNTED_BASES = 1_000_000
-"""Of the sample, cut into tokens once more to know how long tokens are on average."""
+"""Bases of the sample that are tokenised again to measure the mean token length."""
 PROBED_BASES = 20_000
-"""Of random DNA, to know how long another's tokens are on average."""
+"""Bases of random DNA on which the mean token length of others' tokenizers is measured."""
 
 
 class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
     """A DNA sequence as words of 1 to 32 bases, end to end, between [CLS] and [SEP].
 
     U is read as T and lower case as upper; each letter other than A C G T U is one [UNK]. return_offsets_mapping=True
-    gives the bases that each token covers. There is no constructor here on purpose: for a class that has one
-    transformers rebuilds a folder's tokenizer.json without its normaliser and merges, and so with other ids.
+    gives the bases that each token covers. The class has no constructor on purpose: for a class with one, transformers
+    rebuilds a folder's tokenizer.json without its normaliser and merges, and so with other ids.
     """
 
     model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # noqa: RUF012 - a plain attribute there
@@ -63,7 +63,7 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
         """At most `vocab_size` tokens, special ones included, from windows spread evenly over a genome's runs of ACGT.
 
         The same genome and seed give the same tokens. Raises SettingsError for a size out of range, and DataError for a
-        genome without a run of ACGT that is long enough.
+        genome without a long enough run of ACGT.
         """
         require_whole("vocab_size", vocab_size, SMALLEST_VOCABULARY, LARGEST_VOCABULARY)
         starts = place_evenly(genome.runs, SAMPLE_WINDOW, SAMPLE_BASES // SAMPLE_WINDOW, seed)
@@ -83,9 +83,9 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
 
     @classmethod
     def of(cls, other: PreTrainedTokenizerBase) -> "BpeTokenizer | None":
-        """The words of another's BPE, as DNABERT-2's, with their ids; None where it is none, or they are not of DNA.
+        """Another's BPE, such as DNABERT-2's, with its words and ids; None if it is no BPE, or not of DNA.
 
-        Lower case, U and unknown letters are read as by ours. Mean length is that on even random DNA.
+        Lower case, U and unknown letters are read as by ours. The mean token length is that on uniformly random DNA.
         """
         if not isinstance(other, PreTrainedTokenizerFast) or None in (getattr(other, name) for name in SPECIAL_NAMES):
             return None
@@ -94,7 +94,7 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
         words = rules.get_vocab().keys() - set(named.values())
         if not isinstance(rules.model, models.BPE) or not words >= set(LETTERS) or set("".join(words)) - set(LETTERS):
             return None
-        if other.unk_token not in rules.get_vocab(with_added_tokens=False):  # the model can give ids of its own alone
+        if other.unk_token not in rules.get_vocab(with_added_tokens=False):  # the model can only give ids of its own
             return None
         rules.model.unk_token, rules.model.fuse_unk = other.unk_token, False  # without one it drops unknown letters
         _reads_dna(rules, other.cls_token, other.sep_token)
@@ -104,12 +104,12 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
 
     @property
     def bases_in_100_tokens(self) -> int:
-        """Their mean length on the genome learned from; of a folder that does not say it, that of single bases."""
+        """Bases in 100 tokens, as measured when it was made; 100 (single bases) if its folder does not state it."""
         return int(self.init_kwargs.get("bases_in_100_tokens", 100))
 
     @property
     def learned(self) -> str:
-        """A hash of the words and of the order they are made in."""
+        """A hash of the words and of the order in which they are made."""
         model = json.loads(self.backend_tokenizer.to_str())["model"]
         return hashlib.blake2b(json.dumps(model, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -119,7 +119,7 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
         return [self.cls_token_id], [self.sep_token_id]
 
     def bases_for(self, n_tokens: Whole) -> Whole:
-        """Bases of a window that makes so many tokens, on average."""
+        """Bases of a window of `n_tokens` tokens, on average."""
         return n_tokens * self.bases_in_100_tokens // 100
 
     def encode_bases(self, codes: np.ndarray) -> np.ndarray:
@@ -133,7 +133,7 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
 
     @cached_property
     def token_bases(self) -> TokenBases:
-        """What masking must know of this vocabulary."""
+        """What masking needs to know about this vocabulary."""
         special = [row for name in SPECIAL_NAMES if (row := getattr(self, f"{name}_id")) is not None]
         words = {row: base_codes(word) for word, row in self.get_vocab().items() if row not in special}
         letters = np.full((len(self), max(map(len, words.values()))), 4, dtype=np.uint8)
@@ -156,7 +156,7 @@ class BpeTokenizer(DnaTokenizer, PreTrainedTokenizerFast):
 
 
 def learn_rules(sequences: Iterable[str], vocab_size: int) -> Tokenizer:
-    """The words of sequences of A C G T, and all that makes ids of DNA with them."""
+    """A BPE learned from sequences of A C G T, with all that turns DNA into its ids."""
     rules = Tokenizer(models.BPE(unk_token="[UNK]"))
     rules.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     trainer = trainers.BpeTrainer(
@@ -174,7 +174,7 @@ def learn_rules(sequences: Iterable[str], vocab_size: int) -> Tokenizer:
 
 
 def _reads_dna(rules: Tokenizer, first: str, last: str) -> None:
-    """Let a BPE read lower case and U, put a sequence between the tokens `first` and `last`, and spell tokens out."""
+    """Make a BPE read lower case and U, put a sequence between the tokens `first` and `last`, and spell tokens out."""
     rules.normalizer = normalizers.Sequence(
         [normalizers.Replace(a, b) for a, b in zip("acgtuU", "ACGTTT", strict=True)]
     )
@@ -185,7 +185,7 @@ def _reads_dna(rules: Tokenizer, first: str, last: str) -> None:
 
 
 def uniform_bases(count: int) -> np.ndarray:
-    """(count,) base codes, each base as likely, always the same."""
+    """(count,) base codes, all bases equally likely, always the same."""
     return (hash64(np.zeros(1, dtype=np.int64), Purpose.PROBE, np.arange(count)) & 3).astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Texts in, the ids of their first tokens or of all of them out."""
+"""Texts in, ids out: of their first tokens, or of all of them."""
 
 import sys
 
@@ -6,13 +6,13 @@ from tokenizers import Encoding, Tokenizer, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerBase
 
 LETTERS_A_TOKEN = 6
-"""Of English, with some to spare: so many letters of a text mostly hold the tokens that are wanted."""
+"""For English, with some to spare: that many letters per wanted token are mostly enough."""
 
 
 class DocumentTokenizer:
     """Sequences of up to `max_tokens` ids, [CLS] and [SEP] included, as the tokenizer gives them when called.
 
-    It has a copy of the tokenizer, whose length nobody else sets, so threads may share it; they run side by side.
+    It copies the tokenizer, so nobody else sets its truncation: threads may share it, and run in parallel.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> None:
@@ -26,10 +26,10 @@ class DocumentTokenizer:
         self._reads_plain = _is_uncased_bert(self._whole)
 
     def truncated(self, texts: list[str]) -> list[list[int]]:
-        """For each text its first sequence.
+        """The first sequence of each text.
 
-        Word pieces never reach across a blank, so of a long text the first words are looked at; where these turn out to
-        be too few tokens, twice as many are, and then the whole.
+        Word pieces never cross a blank, so only the first words of a long text are tokenised; if they give too few
+        tokens, twice as many letters are, and then the whole text.
         """
         ids: list[list[int]] = [[] for _ in texts]
         wanting = list(range(len(texts)))
@@ -44,11 +44,11 @@ class DocumentTokenizer:
         return ids
 
     def split(self, texts: list[str]) -> list[list[list[int]]]:
-        """For each text all of it, as one sequence or several."""
+        """All of each text, as one sequence or several."""
         return [[found.ids, *(more.ids for more in found.overflowing)] for found in self._encode(texts)]
 
     def _encode(self, texts: list[str]) -> list[Encoding]:
-        """Python normalizes plain English sooner than the normalizer does: such texts go to one that has none."""
+        """Python normalises plain English faster than the normalizer: such texts go to a tokenizer without one."""
         normal = [_normal(text) for text in texts] if self._reads_plain else [None] * len(texts)
         from_bare = iter(self._bare.encode_batch_fast([text for text in normal if text is not None]))
         rest = [text for text, ready in zip(texts, normal, strict=True) if ready is None]
@@ -57,12 +57,12 @@ class DocumentTokenizer:
 
 
 def _head(text: str, limit: int) -> str:
-    """The words within the first `limit` letters, the blank after them included."""
+    """The words within the first `limit` letters, with the blank after them."""
     return text if len(text) <= limit else text[: text.rfind(" ", 0, limit) + 1]
 
 
 def _is_uncased_bert(backend: Tokenizer) -> bool:
-    """Whether it lower-cases and splits words as BERT does, and finds no token whole but those in brackets."""
+    """Whether it lower-cases and splits words as BERT does, and matches only tokens in brackets whole."""
     normalizer, splitter = backend.normalizer, backend.pre_tokenizer
     return (
         isinstance(normalizer, normalizers.BertNormalizer)
@@ -73,7 +73,7 @@ def _is_uncased_bert(backend: Tokenizer) -> bool:
 
 
 def _normal(text: str) -> str | None:
-    """Lower case, if that is all that BERT's normalizer does to it: ASCII without control characters and brackets."""
+    """The text in lower case if BERT's normalizer does no more: ASCII without control characters and brackets."""
     if not text.isascii():
         return None
     line = text.replace("\n", " ").lower()  # BERT splits words at both

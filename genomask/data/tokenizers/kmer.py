@@ -1,8 +1,8 @@
 """KmerTokenizer: DNA in, k-mer ids out; a transformers tokenizer with a vectorised path for whole genomes.
 
-Bases are uint8 codes A0 C1 G2 T3 (U, of RNA, is T; lower case is upper), 4 for any other letter. Ids 0-4 are
-[PAD] [UNK] [CLS] [SEP] [MASK]; then come the k-mers in the product order of the alphabet A, T, C, G, so that DNABERT's
-ids hold (at k = 3 `ACG` is 16).
+Bases are uint8 codes A0 C1 G2 T3 (U is read as T, lower case as upper), 4 for any other letter. Ids 0-4 are
+[PAD] [UNK] [CLS] [SEP] [MASK]; then come the k-mers in the product order of the alphabet A, T, C, G, as in DNABERT
+(at k = 3 `ACG` is 16).
 """
 
 import itertools
@@ -53,18 +53,18 @@ def kmer_ids(codes: np.ndarray, k: int, stride: int = 1) -> np.ndarray:
 class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
     """A DNA sequence as overlapping (stride 1) or neighbouring (stride k) k-mers between [CLS] and [SEP].
 
-    A call takes plain sequences, or k-mers of k letters separated by spaces, which are then taken as they stand.
-    U is read as T, as in every file that genomask reads, and lower case as upper; a k-mer with any other letter than
-    A C G T is [UNK]. Bases beyond the last whole k-mer (stride k: the remainder of length modulo k; a sequence shorter
-    than k: all) are dropped. The vocabulary follows from k alone.
+    A call takes plain sequences, or k-mers of k letters separated by spaces, which are taken as they are.
+    U is read as T, as in every file that genomask reads, and lower case as upper; a k-mer with a letter other
+    than A C G T is [UNK]. Bases beyond the last whole k-mer (stride k: the remainder of length modulo k; a sequence
+    shorter than k: all) are dropped. The vocabulary depends on k alone.
 
     Token n of a sequence, from 0, covers the bases n * stride to n * stride + k - 1; return_offsets_mapping=True gives
-    these ends. The token of a base, for labels of bases, is the one that begins with it: at stride 1 token b for base
-    b, in position b + 1 of the ids, behind [CLS]. The last k - 1 bases begin no token: to label them too, add k - 1
-    letters N behind the sequence, whose k-mers are [UNK]. At stride k a token stands for k bases; label them alike, or
-    use k = 1. [CLS], [SEP] and [PAD] have no base and take the label -100.
+    these bounds. To label bases, use for each base the token that begins with it: at stride 1 token b for base b, at
+    position b + 1 of the ids, after [CLS]. The last k - 1 bases begin no token: to label them too, append k - 1 letters
+    N to the sequence, whose k-mers are [UNK]. At stride k a token stands for k bases; label them alike, or use k = 1.
+    [CLS], [SEP] and [PAD] have no base and take the label -100.
 
-    truncation=True cuts to model_max_length, 512 unless it is given; the model takes more where positions are ALiBi's.
+    truncation=True cuts to model_max_length, by default 512; a model with ALiBi takes more.
     Raises SettingsError for k outside 1..8 and for a stride that is neither 1 nor k.
     """
 
@@ -87,11 +87,11 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
         return len(self._token_list)
 
     def get_vocab(self) -> dict[str, int]:
-        """Token to id, special tokens included, and those that were added."""
+        """Token to id, special and added tokens included."""
         return self._id_of_token | self.added_tokens_encoder
 
     def bases_for(self, n_tokens: Whole) -> Whole:
-        """Bases of a window that makes so many tokens, exactly."""
+        """Bases of a window of `n_tokens` tokens, exactly."""
         return self.stride * (n_tokens - 1) + self.k
 
     def encode_bases(self, codes: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
         return kmer_ids(codes, self.k, self.stride)
 
     def encode_windows(self, windows: Sequence[np.ndarray], weights: np.ndarray) -> TokenSequences:
-        """[CLS] k-mers [SEP] of each window: one pass over the bases of all, then a copy of what lies within each."""
+        """[CLS] k-mers [SEP] of each window: one pass over the bases of all, then a copy of the k-mers within each."""
         require_weights(weights, len(windows))
         n_tokens = np.array([max(0, (len(codes) - self.k) // self.stride + 1) for codes in windows], dtype=np.int64)
         # without the remainder, so that at stride k the k-mers stay in phase
@@ -116,7 +116,7 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
 
     @cached_property
     def token_bases(self) -> TokenBases:
-        """What masking must know of this vocabulary."""
+        """What masking needs to know about this vocabulary."""
         specials = len(SPECIAL_TOKENS)
         letters = np.full((self.vocab_size, self.k), 4, dtype=np.uint8)
         kmers = np.indices((4,) * self.k, dtype=np.uint8).reshape(self.k, -1).T  # ACGT lexicographic order
@@ -142,7 +142,7 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
         return (str(path),)
 
     def _encode_plus(self, text: Any, *args: Any, return_offsets_mapping: bool = False, **kwargs: Any) -> BatchEncoding:
-        """As transformers has it for tokenizers in Python, and with the bases that each token covers."""
+        """As in transformers' Python tokenizers, but it can also give the bases that each token covers."""
         if not return_offsets_mapping:
             return super()._encode_plus(text, *args, **kwargs)
         if args or kwargs.get("text_pair") is not None or kwargs.get("is_split_into_words"):
@@ -156,7 +156,7 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
         return BatchEncoding(data, tensor_type=kind, prepend_batch_axis=one)
 
     def _offsets(self, sequence: str, special: list[int]) -> list[tuple[int, int]]:
-        """The first base of each id and the one behind its last; (0, 0) for ids that `special` marks with 1."""
+        """The first base of each id and the one after its last; (0, 0) for ids that `special` marks with 1."""
         words = sequence.split()
         expected = len(words) if len(words) > 1 else max(0, (len("".join(words)) - self.k) // self.stride + 1)
         if len(self.tokenize(sequence)) != expected:
@@ -190,10 +190,10 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
 
 
 def check_kmers(k: int, stride: int, table: str = "") -> None:
-    """Raises SettingsError for k outside 1..8 and for a stride that is neither 1 nor k; `table` is put before names."""
+    """Raises SettingsError for k outside 1..8 and for a stride that is neither 1 nor k; `table` prefixes the names."""
     for name, value in (("k", k), ("stride", stride)):
         require(isinstance(value, Integral) and not isinstance(value, bool), f"{table}{name}", "a whole number", value)
-    if not 1 <= k <= 2 * MAX_K:  # beyond, the size is no figure to print, or one that takes minutes to work out
+    if not 1 <= k <= 2 * MAX_K:  # beyond, the size is too long to print, or takes minutes to compute
         raise SettingsError(f"{table}k must be from 1 to {MAX_K}, got {k}.")
     if k > MAX_K:
         gigabytes = 4**k * 768 * 4 / 1e9

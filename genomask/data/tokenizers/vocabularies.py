@@ -1,4 +1,4 @@
-"""Which word pieces a text run takes where it is given none: learned from local shards, or for a stream BERT's."""
+"""The word pieces of a text run that is given none: learned from local shards, or BERT's for a stream."""
 
 import hashlib
 import logging
@@ -16,32 +16,32 @@ from genomask.files.cache import cache_errors, default_cache, files_key, key_of,
 from genomask.terminal.progress import Work, working
 
 BERT = "bert-base-uncased"
-"""The repository on the hub; of it one file is read, and that is text."""
+"""The repository on the hub; only one file of it is read, a text file."""
 
 PROBE = "The café's 12 UNUSUAL words, re-read: naïve (of course)!"
-"""Capitals, accents, digits and signs: what tokenizers of one vocabulary may still cut or spell differently."""
+"""Capitals, accents, digits and signs, which tokenizers of one vocabulary may still split or spell differently."""
 
 log = logging.getLogger(__name__)
 
 
 def vocabulary_of_files(files: Sequence[Path], vocab_size: int, settings: ReadingSettings = USUAL) -> Path:
-    """The vocab.txt learned from a corpus, from the cache where it has one, else learned first."""
+    """The vocab.txt learned from a corpus: from the cache if it is there, else learned now."""
     key = files_key(files, vocab_size, settings.column, settings.bad)
     return _learned(key, files, lambda: read_documents(files, settings), vocab_size, "the corpus")
 
 
 def vocabulary_of_stream(documents: list[str], vocab_size: int) -> Path:
-    """The same of the documents with which a stream begins; the cache knows them by their content."""
+    """The same for the first documents of a stream; the cache identifies them by their content."""
     content = hashlib.blake2b("\0".join(documents).encode(), digest_size=16).hexdigest()
     what = f"the stream's first {counted(len(documents), 'document')}"
     return _learned(key_of(content, vocab_size), (), lambda: documents, vocab_size, what)
 
 
 def bert_vocabulary() -> Path | None:
-    """bert-base-uncased's vocab.txt, from the hub or the hub's own cache; None, which is logged, if neither has it."""
+    """bert-base-uncased's vocab.txt, from the hub or the hub's own cache; None, with a log line, if neither has it."""
     try:
         path = Path(hf_hub_download(BERT, "vocab.txt"))
-    except OSError as error:  # all that the hub's client raises for an answer it did not want, or for none
+    except OSError as error:  # all that the hub's client raises for a bad answer, or for none
         log.warning("%s's word pieces cannot be had from the hub (%s)", BERT, str(error).strip().partition("\n")[0])
         return None
     log.info("the word pieces are those of %s, from the hub", BERT)
@@ -49,7 +49,7 @@ def bert_vocabulary() -> Path | None:
 
 
 def vocabulary_of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Path | None:
-    """The vocab.txt, in the cache, of a tokenizer that reads text as bert-base-uncased's does; None for another."""
+    """The vocab.txt, in the cache, of a tokenizer that reads text as bert-base-uncased's does; None for others."""
     vocabulary = tokenizer.get_vocab()
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):
         return None
@@ -60,7 +60,7 @@ def vocabulary_of_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Path | None:
         sealed_folder(root / key, (), lambda folder: write_vocabulary(vocabulary, folder / VOCABULARY))
     try:
         ours = wordpiece_tokenizer(root / key / VOCABULARY)
-    except DataError:  # no [MASK], say
+    except DataError:  # for example, no [MASK]
         return None
     return root / key / VOCABULARY if ours(PROBE)["input_ids"] == tokenizer(PROBE)["input_ids"] else None
 

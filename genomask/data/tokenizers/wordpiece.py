@@ -24,13 +24,13 @@ CONTINUATION = "##"
 SMALLEST_VOCABULARY = 256
 LEARNING_CHARACTERS = 50_000_000
 LONGEST_WORD = 100
-"""Letters; longer words are [UNK] to BERT's tokenizer, and learning from one takes time as its square: it is cut."""
+"""Letters; longer words are [UNK] to BERT's tokenizer, and cost time as their square to learn from: they are cut."""
 
 
 def wordpiece_tokenizer(vocab_file: Path | str) -> BertTokenizer:
     """BERT's uncased tokenizer with the pieces of a vocab.txt, one a line; the line number, from 0, is the id.
 
-    Raises DataError for a piece that is there twice and for a special token that is not there.
+    Raises DataError for a repeated piece and for a missing special token.
     """
     path = Path(vocab_file)
     vocab: dict[str, int] = {}
@@ -53,7 +53,7 @@ def wordpiece_tokenizer(vocab_file: Path | str) -> BertTokenizer:
 def train_wordpiece(texts: Iterable[str], vocab_size: int, out: Path) -> Path:
     """Learn at most `vocab_size` pieces, special tokens first, from texts, and write them to the file `out`.
 
-    Of a large corpus the first LEARNING_CHARACTERS are learned from. The same texts give the same file.
+    Only the first LEARNING_CHARACTERS of a large corpus are used. The same texts give the same file.
     """
     if vocab_size < SMALLEST_VOCABULARY:
         raise SettingsError(f"vocab_size must be at least {SMALLEST_VOCABULARY}, got {vocab_size}.")
@@ -66,7 +66,7 @@ def train_wordpiece(texts: Iterable[str], vocab_size: int, out: Path) -> Path:
     alphabet = _alphabet(sample, at_most=min(1000, vocab_size // 4))
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
-        # The trainer numbers continuations in the order of a hash table, and ties follow the numbers: name them here.
+        # The trainer numbers continuations in hash-table order and breaks ties by number: name them here.
         special_tokens=[*SPECIAL_TOKENS, *(CONTINUATION + letter for letter in alphabet)],
         initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
@@ -79,7 +79,7 @@ def train_wordpiece(texts: Iterable[str], vocab_size: int, out: Path) -> Path:
 
 
 def write_vocabulary(vocab: Mapping[str, int], out: Path) -> None:
-    """A vocab.txt: one piece a line, in the order of their ids."""
+    """Write a vocab.txt: one piece a line, in the order of their ids."""
     atomic_write(out, "".join(f"{piece}\n" for piece in sorted(vocab, key=vocab.__getitem__)))
 
 
@@ -103,7 +103,7 @@ def _alphabet(texts: list[str], at_most: int) -> list[str]:
 
 
 def token_bases_of(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> TokenBases:
-    """What masking must know of a text vocabulary padded to `vocab_size` ids: the unit is the token.
+    """What masking needs to know about a text vocabulary padded to `vocab_size` ids: the unit is the token.
 
     Raises SettingsError for a tokenizer without a mask token.
     """
@@ -135,6 +135,6 @@ def token_bases_of(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> Token
 
 
 def tokenizer_content(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """All that its ids depend on; JSON can hold it."""
+    """All that its ids depend on, as values that JSON can hold."""
     content: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
     return content | {"truncation": None, "padding": None}  # left behind by earlier calls of the tokenizer
