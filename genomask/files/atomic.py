@@ -1,6 +1,6 @@
 """Files and folders that appear whole or not at all: written aside, synced to disk, then renamed into place.
 
-What is written has the mode that the person's umask gives. An OSError of a write names the file that was to be.
+They have the mode that the user's umask gives. An OSError of a write names the final file, not the temporary one.
 """
 
 import os
@@ -18,11 +18,11 @@ from safetensors import SafetensorError
 from genomask.errors import SettingsError
 
 ASIDE = r"\.[0-9a-f]{6,8}"
-"""How the name of what is written aside ends."""
+"""How temporary names end."""
 
 
 def require_folder(path: Path) -> None:
-    """Raises SettingsError now for an --out that could not be made, or written to, as a folder after the work."""
+    """Raises SettingsError, before the work, for an --out that cannot be made or written to as a folder."""
     places = (path.absolute(), *path.absolute().parents)
     try:
         there = next(place for place in places if place.is_symlink() or place.exists())
@@ -35,9 +35,9 @@ def require_folder(path: Path) -> None:
 
 
 def sweep(folder: Path, *names: str) -> None:
-    """Remove what killed writes of these names (or patterns) left in `folder`; for the one who holds its lock.
+    """Remove what killed writes of these names (or patterns) left in `folder`; the caller holds its lock.
 
-    A name that ends in / is a folder's. What is not of its name's kind is not ours, and stays.
+    A name that ends in / is a folder's. A file with a folder's name, or the reverse, is not ours, and stays.
     """
     for name in names:
         for left in list(folder.glob(f".{name.rstrip('/')}.*")):
@@ -52,7 +52,7 @@ def sweep(folder: Path, *names: str) -> None:
 
 @contextmanager
 def naming(target: Path) -> Iterator[None]:
-    """Errors of the disk within name `target`: a failed write names no file, safetensors has errors of its own."""
+    """Make disk errors inside name `target`: a failed write names no file, and safetensors has errors of its own."""
     try:
         yield
     except SafetensorError as error:
@@ -70,7 +70,7 @@ def naming(target: Path) -> Iterator[None]:
 def atomic_folder(target: Path, stands: Callable[[], bool] = lambda: False) -> Iterator[Path]:
     """A temporary folder beside `target`; on leaving without an error it becomes `target`, replacing one there.
 
-    Where `stands` says so, what is there already stays: another process was faster.
+    If `stands` returns True, what is there already stays: another process was faster.
     """
     aside = _beside(target)
     with naming(target):
@@ -78,7 +78,7 @@ def atomic_folder(target: Path, stands: Callable[[], bool] = lambda: False) -> I
         aside.mkdir()
         try:
             yield aside
-            mode = aside.stat().st_mode & 0o666  # safetensors makes its files for their owner alone
+            mode = aside.stat().st_mode & 0o666  # safetensors makes its files readable by their owner only
             for path in aside.rglob("*"):
                 if path.is_file():
                     path.chmod(mode)
@@ -117,7 +117,7 @@ def _beside(target: Path) -> Path:
 
 
 def _install(aside: Path, target: Path, stands: Callable[[], bool]) -> None:
-    """Rename the finished folder into place; one that is there is moved away whole before it is removed."""
+    """Rename the finished folder into place; an existing one is moved away whole before it is removed."""
     try:
         aside.rename(target)
     except OSError:

@@ -1,6 +1,6 @@
-"""bgzip in, its content out: gzip whose blocks of up to 64 KiB stand alone, inflated by several threads.
+"""bgzip in, its content out: gzip in independent blocks of up to 64 KiB, inflated by several threads.
 
-The layout is that of the SAM specification, section 4.1: the header of each block says how long the block is.
+The layout is that of the SAM specification, section 4.1: the header of each block states the block's length.
 """
 
 import gzip
@@ -20,20 +20,20 @@ BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000
 """The empty block that closes every whole bgzip file."""
 HEADER_BYTES = 18
 MOST_CONTENT = 1 << 16
-"""Bytes of a block, inflated; without this bound one of 64 KiB could become 64 MiB, and a bomb of a file any number."""
+"""Bytes of an inflated block; without this bound one of 64 KiB could become 64 MiB, and a zip bomb any number."""
 MOST_THREADS = 4
 """One inflates faster than a genome is read."""
 BLOCKS_AT_ONCE = 32
-"""That a thread inflates: 2 MiB of content."""
+"""Blocks that a thread inflates: 2 MiB of content."""
 
 DAMAGE: tuple[type[Exception], ...] = (isal_zlib.error, EOFError, gzip.BadGzipFile)  # type: ignore[assignment]
 
 Block = tuple[int, bytes]
-"""Its first byte's place in the file, and all of it."""
+"""Its place in the file, and its bytes."""
 
 
 def is_bgzip(start: bytes) -> bool:
-    """By the first bytes of a file, or of a block: gzip with an extra field BC, which bgzip writes and nobody else."""
+    """By the first bytes of a file, or of a block: gzip with an extra field BC, which only bgzip writes."""
     return start[:4] == b"\x1f\x8b\x08\x04" and start[10:16] == b"\x06\0BC\x02\0"
 
 
@@ -41,7 +41,7 @@ def is_bgzip(start: bytes) -> bool:
 def bgzip_content(file: BufferedIOBase) -> Iterator[BufferedReader]:
     """The content of an open bgzip file.
 
-    Reading one that is cut short or damaged raises EOFError or zlib.error, which name the place of the block.
+    Reading one that is cut short or damaged raises EOFError or zlib.error, with the place of the block.
     """
     threads = min(MOST_THREADS, usable_cores())
     pool = ThreadPoolExecutor(threads, thread_name_prefix="bgzip")
@@ -52,7 +52,7 @@ def bgzip_content(file: BufferedIOBase) -> Iterator[BufferedReader]:
 
 
 class _Joined(io.RawIOBase):
-    """What an iterator gives, end to end."""
+    """The bytes that an iterator gives, end to end."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
         self._parts, self._rest = parts, memoryview(b"")
@@ -89,11 +89,11 @@ def _several(file: BufferedIOBase) -> Iterator[list[Block]]:
 
 
 def _inflated(blocks: list[Block]) -> bytes:
-    """All in one call, for each takes the interpreter's lock; where it fails one by one, to tell which is damaged."""
+    """All in one call, since each takes the interpreter's lock; if it fails, one by one, to find the damaged one."""
     sizes = [int.from_bytes(block[-4:], "little") for _, block in blocks]
     if max(sizes, default=0) <= MOST_CONTENT:
         with igzip.open(io.BytesIO(b"".join(block for _, block in blocks))) as file, suppress(*DAMAGE):
-            content: bytes = file.read(sum(sizes) + 1)  # beyond the last byte its checksum is looked at
+            content: bytes = file.read(sum(sizes) + 1)  # reading beyond the last byte checks the checksum
             if len(content) == sum(sizes):
                 return content
     return b"".join(_alone(*block) for block in blocks)

@@ -1,9 +1,9 @@
-"""Where what is costly to make is kept between runs: genomes, tokenised text, vocabularies, mask rates, speeds.
+"""The cache of what is costly to make, kept between runs: genomes, tokenised text, vocabularies, mask rates, speeds.
 
 What is read from the cache is what was written there. A folder carries a seal: the checksum of each of its files, and
-each file's stamp at the time. A file whose stamp has changed is read through once; what is not as it was written, or
-was made of sources that have been replaced since, is made anew. The time of the seal, or of a file that stands alone,
-is that of its last use; a process holds the folders it uses, so that none is removed under it.
+each file's stamp at the time. A file whose stamp has changed is checked in full once; what differs from what was
+written, or was made of sources that have been replaced since, is rebuilt. The time of the seal, or of a single file, is
+that of its last use; a process holds the folders it uses, so that none is removed meanwhile.
 """
 
 import errno
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def default_cache() -> Path:
-    """$GENOMASK_CACHE, or ~/.cache/genomask. Raises SettingsError for a user without a home, as containers have."""
+    """$GENOMASK_CACHE, or ~/.cache/genomask. Raises SettingsError for a user without a home, as in containers."""
     if given := os.environ.get("GENOMASK_CACHE"):
         return Path(given)
     try:
@@ -53,9 +53,9 @@ def files_key(files: Sequence[Path], *facts: object) -> str:
 
 
 def sealed_folder(folder: Path, sources: Sequence[Path], build: Callable[[Path], None]) -> None:
-    """Let `folder` hold what `build` writes into an empty folder from the `sources`: kept where it still does.
+    """Make `folder` hold what `build` writes into an empty folder from the `sources`; kept if it already does.
 
-    Raises DataError where a source changes while it is read.
+    Raises DataError if a source changes while it is read.
     """
     hold(folder)
     if _stands(folder, sources):
@@ -76,12 +76,12 @@ def sealed_folder(folder: Path, sources: Sequence[Path], build: Callable[[Path],
 
 
 def remember(file: Path, content: Any) -> None:
-    """Keep what JSON can hold, with its digest."""
+    """Keep content that JSON can hold, with its digest."""
     atomic_write(file, json.dumps({"content": content, "digest": key_of(content)}))
 
 
 def recall(file: Path) -> Any:
-    """What `remember` kept there; None where it cannot be read as it was written."""
+    """What `remember` kept there; None if it cannot be read as it was written."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         content = kept["content"] if kept["digest"] == key_of(kept["content"]) else None
@@ -93,7 +93,7 @@ def recall(file: Path) -> Any:
 
 @contextmanager
 def cache_errors(root: Path) -> Iterator[None]:
-    """Turn what the disk says of the cache at `root` into a sentence; errors of input files are DataErrors already."""
+    """Turn disk errors of the cache at `root` into a DataError; errors of input files are DataErrors already."""
     try:
         yield
     except OSError as error:
@@ -117,7 +117,7 @@ def remove_stale(root: Path) -> None:
 
 
 def _stands(folder: Path, sources: Sequence[Path]) -> bool:
-    """Does the folder hold what was sealed, made of these very sources? Files with another stamp are read through."""
+    """Does the folder hold what was sealed, made of these very sources? Files with another stamp are read in full."""
     try:
         seal = json.loads((folder / SEAL).read_text(encoding="utf-8"))
         changed = [name for name, (_, stamp) in seal["files"].items() if _stamp(folder / name) != stamp]
@@ -131,7 +131,7 @@ def _stands(folder: Path, sources: Sequence[Path]) -> bool:
         return False
     if changed:
         seal["files"] |= {name: [seal["files"][name][0], _stamp(folder / name)] for name in changed}
-        with suppress(OSError):  # a cache that others own is read through each time
+        with suppress(OSError):  # a cache that others own is checked in full each time
             atomic_write(folder / SEAL, json.dumps(seal))
     return True
 
@@ -150,13 +150,13 @@ def _stamps(files: Sequence[Path]) -> list[list[int]]:
 
 
 def _stamp(path: Path) -> list[int]:
-    """Changes with a file that is written to, replaced or restored, also where its size and time are set as before."""
+    """Changes when a file is written to, replaced or restored, even if its size and time are set as before."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
 def checksum(path: Path) -> int:
-    """CRC-32, as of gzip and zip: damage is by accident here, and a genome is read through at 4 GB a second."""
+    """CRC-32, as in gzip and zip: damage is by accident here, and a genome is checked at 4 GB a second."""
     crc = 0
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):

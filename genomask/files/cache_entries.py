@@ -1,6 +1,6 @@
 """What lies in the cache, and its removal: only what genomask wrote there, and nothing that a process uses.
 
-In: the cache's folder. Out: an entry for each thing that can be removed by itself; bytes freed.
+In: the cache's folder. Out: an entry, with its size, for each thing that can be removed by itself.
 """
 
 import json
@@ -55,7 +55,7 @@ class Entry:
 
 
 def entries(root: Path) -> Iterator[Entry]:
-    """What of the cache at `root` is genomask's, room by room. What else lies there is passed over."""
+    """What genomask wrote in the cache at `root`, room by room. Anything else there is skipped."""
     for room, what in SEALED.items():
         for path in _inside(root / room):
             if path.is_dir() and (found := _sealed(path, what) or _left_behind(path)):
@@ -70,9 +70,9 @@ def entries(root: Path) -> Iterator[Entry]:
 
 
 def remove(entry: Entry) -> bool:
-    """Remove the entry's files and its folder; False, and nothing is touched, where a process uses it.
+    """Remove the entry's files and its folder; False, and nothing is touched, if a process uses it.
 
-    A folder goes under a hidden name first, as the unfinished do: whoever looks finds it whole or not at all.
+    A folder first gets a hidden name, as unfinished ones have: others find it whole or not at all.
     """
     if entry.path.is_file():
         entry.path.unlink()
@@ -94,7 +94,7 @@ def remove(entry: Entry) -> bool:
 
 
 def _inside(room: Path) -> list[Path]:
-    """What lies in a room, but for links: where they lead is not ours."""
+    """What lies in a room, except links: their targets are not ours."""
     return [path for path in sorted(room.iterdir()) if not path.is_symlink()] if room.is_dir() else []
 
 

@@ -39,7 +39,7 @@ def write_weights_digest(folder: Path) -> None:
 
 
 def check_weights(folder: Path) -> None:
-    """Raises DataError where the weights of a model folder are not those whose digest lies beside them, if one does."""
+    """Raises DataError if the weights of a model folder do not match the digest beside them, if there is one."""
     if (folder / WEIGHTS_DIGEST).is_file() and (folder / WEIGHTS).is_file():
         check_digests(folder / WEIGHTS_DIGEST, ADVICE)
 
@@ -51,6 +51,6 @@ def _digest(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _digest_of(path: Path, *_state: int) -> str:
-    """Read the file as a stream; once for each state of it, a model being opened many times in a few-shot run."""
+    """Read the file as a stream, once for each of its states: a few-shot run opens a model many times."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

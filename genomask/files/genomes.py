@@ -1,6 +1,6 @@
-"""What stands for a genome on a command line: a file, a folder of them, or - for standard input. Files come out.
+"""A genome on a command line in (a file, a folder of files, or - for standard input), its files out.
 
-Where several genomes are mixed each has its weight behind a colon: human.fa:2 mouse.fa:1.
+If several genomes are mixed, each has its weight after a colon: human.fa:2 mouse.fa:1.
 
 Standard input is kept in the cache as a file named by its content, so that it can be read as often as any other.
 """
@@ -20,12 +20,12 @@ from genomask.settings.ranges import LARGE
 from genomask.settings.table import Bounds
 
 SUFFIXES = frozenset((".fa", ".fna", ".fasta", ".2bit", ".gb", ".gbk", ".gbff"))
-"""Of the files in a folder, plain or packed, that are genomes; a file that is named may be called anything."""
+"""Of the genomes in a folder, plain or compressed; a file given by name may have any suffix."""
 PACKED = frozenset((".gz", ".bgz"))
 STDIN_ROOM = "stdin"
 """The room of the cache where standard input is kept."""
 STDIN_SUFFIX = ".genome"
-"""Of its files there, behind a digest."""
+"""Of its files there, after a digest."""
 
 
 def input_genome(text: str | Path) -> Path:
@@ -38,18 +38,18 @@ def input_genome(text: str | Path) -> Path:
 
 
 def input_kept(text: str | Path) -> Path:
-    """A file of sequences that will be read as often as is needed, or - for standard input, which is read now."""
+    """A file of sequences that may be read several times, or - for standard input, which is read now."""
     return _kept_stdin() if str(text) == "-" else input_file(text)
 
 
 def is_stdin(argument: str) -> bool:
-    """Whether it stands for standard input, with a weight or not: no option, though it begins as one."""
+    """Whether it stands for standard input, with or without a weight: no option, though it begins like one."""
     return argument == "-" or argument.startswith("-:")
 
 
 @dataclass(frozen=True)
 class WeighedGenome:
-    """A genome as it was typed, with its weight among others; None where it was given none."""
+    """A genome as it was typed, with its weight among others; None if it has none."""
 
     path: Path
     weight: float | None
@@ -59,7 +59,7 @@ class WeighedGenome:
 
 
 def weighed_genome(text: str | Path) -> WeighedGenome:
-    """As input_genome, with a weight behind the last colon or not; what is there under the whole name has none."""
+    """As input_genome, with an optional weight after the last colon; if the whole name exists, it has none."""
     path, colon, number = str(text).rpartition(":")
     weight = None if os.path.exists(text) or not colon else _number(number)
     if weight is None:
@@ -69,7 +69,7 @@ def weighed_genome(text: str | Path) -> WeighedGenome:
 
 
 def split_weights(genomes: Sequence[WeighedGenome]) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Their paths, and their weights where they have some. Raises SettingsError where one lacks it or is alone."""
+    """Their paths, and their weights if given. Raises SettingsError if only some have one, or a single genome does."""
     weights = tuple(genome.weight for genome in genomes if genome.weight is not None)
     if weights and len(weights) < len(genomes):
         bare = next(genome for genome in genomes if genome.weight is None)
@@ -93,7 +93,7 @@ def require_genome(path: Path) -> None:
 
 
 def genome_files(paths: Sequence[Path]) -> list[Path]:
-    """The files themselves; of a folder those in it, at any depth, whose names end as a genome's, by their paths."""
+    """The files themselves; for a folder, the files in it, at any depth, with a genome's suffix, sorted by path."""
     found = []
     for path in paths:
         within = sorted(filter(_is_genome, path.rglob("*"))) if os.path.isdir(path) else [path]
@@ -107,14 +107,14 @@ def genome_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def stem_of(path: Path) -> str:
-    """The name without what says of which kind the file is; 'stdin' of what came from standard input."""
+    """The name without the suffixes of genomes and compression; 'stdin' for what came from standard input."""
     while path.suffix.lower() in SUFFIXES | PACKED:
         path = path.with_suffix("")
     return name_of(path)
 
 
 def name_of(path: Path) -> str:
-    """The name for a person; 'stdin' of what came from standard input."""
+    """The name for messages; 'stdin' for what came from standard input."""
     return "stdin" if path.suffix == STDIN_SUFFIX and path.parent.name == STDIN_ROOM else path.name
 
 

@@ -1,4 +1,4 @@
-"""What a command line names, looked at before anything heavy is imported: files, folders, models, strategies.
+"""What a command line names, checked before anything heavy is imported: files, folders, models, strategies.
 
 Each function takes the text of an option and returns what it names, or raises a UserError that says what is wrong.
 """
@@ -22,25 +22,25 @@ from genomask.settings.strategy_text import read_name
 CURRICULUM_NAMES = ("cm-gems", "cm-step", "linear-mix", "rate-step", "random-mask")
 
 RUN_RECORDS = ("config.toml", "finetune.json")
-"""What says whose a run's folder is: pretraining's, and fine-tuning's."""
+"""The files that mark the folder of a run: pretraining's, and fine-tuning's."""
 MEASURED = "protocol.json"
-"""What few-shot, bench and compare note in the folder of their results."""
+"""The file that few-shot, bench and compare write in the folder of their results."""
 
 _HUB_WORD = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 C4 = "c4"
 """The short name of the text that MosaicBERT was trained on."""
 HUB = "hf:"
-"""What the name of a data set on the Hugging Face hub begins with."""
+"""The prefix of the name of a data set on the Hugging Face hub."""
 
 STDIN = Path("/dev/stdin")
-"""What - stands for, where a file is read: it need not be an ordinary one, and is read once."""
+"""What - stands for as an input: it need not be an ordinary file, and is read once."""
 STDOUT = Path("/dev/stdout")
-"""The same where a file is written."""
+"""What - stands for as an output."""
 
 
 def strategy_names() -> list[str]:
-    """Our strategies, by their files, which need not be imported for it, and our curricula."""
+    """Our strategies, found by their files without importing them, and our curricula."""
     files = (resources.files("genomask") / "masking" / "strategies").iterdir()
     stems = {file.name.removesuffix(".py") for file in files if file.name.endswith(".py")} - {"__init__"}
     return [*sorted(stem.replace("_", "-") for stem in stems), *CURRICULUM_NAMES]
@@ -57,12 +57,12 @@ def reading(path: Path) -> Iterator[BufferedReader]:
 
 
 def named(path: Path) -> str:
-    """What messages call a file; standard input by what it is, not by where the system keeps it."""
+    """What messages call a file; standard input by what it is, not by its path."""
     return "standard input" if path == STDIN else str(path)
 
 
 def empty(path: Path, advice: str) -> DataError:
-    """That nothing is in a file, or came by standard input, and how to mend it: `advice` is for a file."""
+    """The error for an empty file or empty standard input, and how to fix it: `advice` is for a file."""
     if path == STDIN:
         return DataError(
             "standard input is empty. Pipe something into it, and let - stand for one file only: it can be read once."
@@ -94,7 +94,7 @@ def output_stream(text: str | Path) -> Path:
 
 
 def require_file(path: Path, of_folder: str = "Name the file in it.", of_absent: str = "") -> None:
-    """Raises DataError where `path` is not an ordinary file, with the advice given for a folder and where none is."""
+    """Raises DataError if `path` is not an ordinary file, with the advice given for a folder and an absent file."""
     if path == STDIN:
         return
     if os.path.isdir(path):
@@ -167,7 +167,7 @@ def model_folder(text: str | Path) -> Path:
 
 
 def is_hub_name(text: str | Path) -> bool:
-    """Whether it can only be a repository's name, owner/name: there is no such folder, nor one called as the owner."""
+    """Whether it can only be a repository's name, owner/name: there is no such folder, nor one named like the owner."""
     owner, _, name = str(text).partition("/")
     is_name = _HUB_WORD.fullmatch(owner) and _HUB_WORD.fullmatch(name)
     return bool(is_name) and not os.path.exists(text) and not os.path.exists(owner)
@@ -179,7 +179,7 @@ def is_run(path: Path) -> bool:
 
 
 def require_model(folder: Path) -> None:
-    """Raises DataError where there is no model in `folder`."""
+    """Raises DataError if there is no model in `folder`."""
     if os.path.isfile(folder / "config.json"):
         return
     if is_run(folder.parent):
@@ -217,7 +217,7 @@ def _models_below(folder: Path) -> list[str]:
 
 
 def require_sequence(text: str) -> None:
-    """Raises DataError where letters or FASTA:RECORD:FIRST-LAST name a file that is not there."""
+    """Raises DataError if letters or FASTA:RECORD:FIRST-LAST name a file that does not exist."""
     file, _ = split_at_file(text)
     if file is None and "://" in text:
         local(text)
@@ -235,9 +235,9 @@ def split_at_file(text: str) -> tuple[Path | None, str]:
 
 
 def with_absolute_file(text: str) -> str:
-    """The same, its file by an absolute path; a text that names none as it is.
+    """The same with an absolute path to its file; unchanged if it names none.
 
-    A bare name without a dot is left alone: it is a record's, though a file may be called so too.
+    A bare name without a dot is unchanged: it is a record's, though a file may have the same name.
     """
     file, name = split_at_file(text)
     if file is None or (file.name == str(file) and not file.suffix):
@@ -246,7 +246,7 @@ def with_absolute_file(text: str) -> str:
 
 
 def require_strategies(names: Iterable[str]) -> None:
-    """Raises SettingsError for a name that no strategy can have; their parameters are read where they are built."""
+    """Raises SettingsError for a name that no strategy can have; their parameters are checked when they are built."""
     for text in names:
         written = read_name(text)
         if not written.file:
@@ -275,7 +275,7 @@ def local(text: str | Path) -> Path:
 
 
 def _here() -> str:
-    """The folder that paths begin in, which may have been removed."""
+    """The current folder, which may have been removed."""
     try:
         return os.getcwd()
     except OSError:

@@ -1,6 +1,6 @@
-"""One process at a time in a folder: a lock of the operating system, which a killed process gives up by itself.
+"""One process at a time in a folder: a lock of the operating system, which a killed process releases by itself.
 
-And many at a time that read a folder, which no one removes meanwhile.
+Also many readers at a time of a folder, which nobody removes meanwhile.
 """
 
 import fcntl
@@ -17,12 +17,12 @@ from genomask.errors import SettingsError
 from genomask.files.atomic import naming
 
 LOCK = ".lock"
-"""The file in a folder that is locked; it names its holder, and goes with the lock."""
+"""The file in a folder that is locked; it names its holder, and is removed with the lock."""
 
 RETRY_SECONDS = 0.2
 
 MOST_HELD = 32
-"""Folders that this process holds: the last that it asked for."""
+"""Most folders that this process holds: those it asked for last."""
 
 held: OrderedDict[tuple[int, int], int] = OrderedDict()
 """Device and inode of a folder -> the handle that holds it, until the process ends."""
@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def locked(folder: Path, wait: float = 0.0) -> Iterator[None]:
-    """Be the only one to use `folder` within the block; a folder made for it and left empty is removed again.
+    """Be the only user of `folder` within the block; a folder made for it and left empty is removed again.
 
-    Raises SettingsError, with the process and its host, where another holds it and still does after `wait` seconds.
+    Raises SettingsError, with the process and its host, if another still holds it after `wait` seconds.
     """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     with naming(folder):
@@ -43,7 +43,7 @@ def locked(folder: Path, wait: float = 0.0) -> Iterator[None]:
     try:
         yield
     finally:
-        if _is(handle, folder / LOCK):  # and still ours: never the file of the next holder
+        if _is(handle, folder / LOCK):  # still ours: never remove that of the next holder
             (folder / LOCK).unlink()
         os.close(handle)
         with suppress(OSError):  # not empty
@@ -52,7 +52,7 @@ def locked(folder: Path, wait: float = 0.0) -> Iterator[None]:
 
 
 def hold(folder: Path) -> None:
-    """Be one of those that read `folder`, if it is there, for as long as this process lasts; see `unheld`."""
+    """Be a reader of `folder`, if it exists, for as long as this process lasts; see `unheld`."""
     with suppress(OSError):  # not there, or on a disk without locks
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         stat = os.fstat(handle)
@@ -67,12 +67,12 @@ def hold(folder: Path) -> None:
 
 @contextmanager
 def unheld(folder: Path) -> Iterator[bool]:
-    """Whether no process holds `folder`; if so none can before the block ends."""
+    """Whether no process holds `folder`; if so, none can until the block ends."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         is_free = True
-    except OSError:  # held, or on a disk without locks, where no one knows
+    except OSError:  # held, or on a disk without locks, where nobody can know
         is_free = False
     try:
         yield is_free
@@ -102,7 +102,7 @@ def _take(path: Path, deadline: float) -> int:
             try:
                 os.ftruncate(handle, 0)
                 os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-            except OSError:  # a full disk: who goes on without the lock must not keep it from others
+            except OSError:  # a full disk: a process without the lock must not keep it from others
                 os.close(handle)
                 raise
             return handle

@@ -9,7 +9,7 @@ from genomask.errors import SettingsError
 
 
 def require_writable(path: Path, option: str, inputs: Sequence[Path]) -> None:
-    """Raises SettingsError now for what would fail after the work, or would harm a file that is read."""
+    """Raises SettingsError, before the work, for a path that cannot be written, or that is an input."""
     with writing(path, option):
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if path.is_dir():
@@ -21,7 +21,7 @@ def require_writable(path: Path, option: str, inputs: Sequence[Path]) -> None:
 
 
 def require_own(path: Path, option: str, is_own: Callable[[Path], bool], what: str) -> None:
-    """Raises SettingsError where a file of another kind, one that is not empty, would be replaced, and so be lost."""
+    """Raises SettingsError if a file of another kind, one that is not empty, would be overwritten."""
     with writing(path, option):
         if path.exists() and not (path.is_file() and (path.stat().st_size == 0 or is_own(path))):
             raise SettingsError(f"{option} {path} is there already and is not {what}; give another name.")
@@ -29,7 +29,7 @@ def require_own(path: Path, option: str, is_own: Callable[[Path], bool], what: s
 
 @contextmanager
 def writing(path: Path, option: str) -> Iterator[None]:
-    """Turn what the disk says into a sentence."""
+    """Turn disk errors into a SettingsError."""
     try:
         yield
     except OSError as error:

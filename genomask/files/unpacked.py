@@ -1,4 +1,4 @@
-"""Plain, gzip or bgzip (by ISA-L), as the first bytes of a file say, whatever its name; others are a sentence."""
+"""Plain, gzip or bgzip (by ISA-L), by the first bytes of a file, whatever its name; other formats are refused."""
 
 import zlib
 from collections.abc import Iterator
@@ -48,9 +48,9 @@ def unpacked(file: BufferedReader, name: str, advice: str) -> Iterator[BufferedI
 
 
 def require_bgzip_end(file: BufferedReader, path: Path) -> None:
-    """Raises DataError for a bgzip file without its end block: cut between two blocks it unpacks without complaint.
+    """Raises DataError for a bgzip file without its end block: cut between two blocks, it unpacks without an error.
 
-    Standard input, which may be a pipe, is not looked at.
+    Standard input, which may be a pipe, is not checked.
     """
     if path == STDIN or not is_bgzip(file.peek(HEADER_BYTES)):
         return

@@ -14,7 +14,7 @@ from genomask.files.inputs import STDOUT
 from genomask.files.outputs import require_own, require_writable
 
 STARTS = {".npy": b"\x93NUMPY", ".parquet": b"PAR1", ".tsv": b"name\t"}
-"""Of a file that is written here: one that begins otherwise is a person's, and is not replaced."""
+"""First bytes of the files written here: one that begins otherwise is the user's, and is not replaced."""
 SUFFIXES = tuple(STARTS)
 Labels = Sequence[Sequence[str] | np.ndarray]
 """Columns of n cells each: words, or whole numbers from 0."""
@@ -23,8 +23,8 @@ Write = Callable[[Labels, np.ndarray], None]
 
 
 def require_out(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUFFIXES) -> None:
-    """Raises SettingsError for an --out whose name does not say which of these formats it is to have, that cannot be
-    written, or that would replace an input or a file of another kind.
+    """Raises SettingsError for an --out that ends in none of `suffixes`, cannot be written, or would replace an input
+    or a file of another kind.
     """
     if out == STDOUT:
         return
@@ -81,7 +81,7 @@ def _lines(columns: Labels) -> Iterator[str]:
 
 
 def _spelt(cells: Sequence[str] | np.ndarray) -> Iterable[str]:
-    """Cells as text; numbers, which come again and again, are spelt once each."""
+    """Cells as text; numbers, which recur, are spelt once each."""
     if not isinstance(cells, np.ndarray):
         return cells
     words = [str(number) for number in range(cells.max(initial=-1) + 1)]
@@ -97,7 +97,7 @@ def _tsv(file: BinaryIO, columns: Sequence[str]) -> Write:
         if header:
             file.write(f"{header}\t{line_of([f'v{n}' for n in range(width)])}\n".encode())
             header = ""
-        form = "\t".join(["%.9g"] * width)  # enough digits for float32 to come back as it was
+        form = "\t".join(["%.9g"] * width)  # enough digits to restore float32 exactly
         rows = zip(_lines(labels), vectors.tolist(), strict=True)
         file.write("".join(f"{line}\t{form % tuple(row)}\n" for line, row in rows).encode())
 

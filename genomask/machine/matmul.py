@@ -1,4 +1,4 @@
-"""How fast a device multiplies matrices, in FLOP/s: of known GPUs from their makers' sheets, of others measured."""
+"""How fast a device multiplies matrices, in FLOP/s: for known GPUs by their data sheets, for others measured."""
 
 import re
 import time
@@ -6,7 +6,7 @@ import time
 import torch
 
 SIZES = {"cpu": (1024, 2048), "cuda": (4096, 8192, 16384)}
-"""Sides of the square products that are tried."""
+"""Sides of the square matrices that are tried."""
 
 GPUS: dict[str, tuple[float, float]] = {
     r"NVIDIA H100 80GB HBM3": (989.4, 66.9),  # NVIDIA H100 architecture paper (2023), table of the SXM5 and PCIe boards
@@ -21,7 +21,7 @@ GPUS: dict[str, tuple[float, float]] = {
 
 
 def known_rate(name: str, dtype: torch.dtype) -> float | None:
-    """The FLOP/s that the maker of a GPU of this name states for products of the type; None for one not listed."""
+    """FLOP/s that the maker of the GPU `name` states for products of this type; None for one not listed."""
     for pattern, (bf16, fp32) in GPUS.items():
         if re.fullmatch(pattern, name):
             return 1e12 * {torch.bfloat16: bf16, torch.float32: fp32}[dtype]
@@ -34,8 +34,8 @@ def measured_rate(device: torch.device, dtype: torch.dtype, seconds_each: float 
 
 
 def rate_at(n: int, device: torch.device, dtype: torch.dtype, seconds: float) -> float:
-    """FLOP/s of the best repeat of one product of n by n matrices, tried for so long and at least twice."""
-    a, b = torch.arange(2 * n * n, device=device).view(2, n, n).sin().to(dtype)  # no zeros, and nothing is drawn
+    """FLOP/s of the best repeat of one product of n by n matrices, tried for `seconds` and at least twice."""
+    a, b = torch.arange(2 * n * n, device=device).view(2, n, n).sin().to(dtype)  # no zeros, and no random numbers
     out = torch.empty_like(a)
     best, until, repeats = 0.0, time.perf_counter() + seconds, 0
     while True:
@@ -44,7 +44,7 @@ def rate_at(n: int, device: torch.device, dtype: torch.dtype, seconds: float) ->
         torch.mm(a, b, out=out)
         torch.cuda.synchronize() if device.type == "cuda" else None
         ended, seconds_worked = time.perf_counter(), (time.process_time() - worked) / torch.get_num_threads()
-        # a processor that others use too gave us less time than went by, and could have given all of it
+        # on a shared processor we got less CPU time than elapsed; alone we would have had all of it
         taken = min(ended - began, seconds_worked) if device.type == "cpu" and seconds_worked else ended - began
         best, repeats = max(best, 2 * n**3 / taken), repeats + 1
         if repeats > 1 and ended > until:  # the first takes longer

@@ -1,17 +1,16 @@
-"""What this process may use of the machine, fewer cores and less memory in many containers; and the memory it keeps.
+"""What this process may use of the machine (in many containers, fewer cores and less memory), and the memory it keeps.
 
-A training step frees and takes the same hundreds of megabytes again. glibc gives large blocks back to the system each
-time, which then fills them with zeros anew: up to 1.7 times the step. Our processes let
-it keep them, from their start on.
+Every training step frees and allocates the same hundreds of megabytes. By default glibc returns large blocks to the
+system, which fills them with zeros again: up to 1.7 times the step. Our processes let glibc keep them, from the start.
 
 oneDNN, with which PyTorch multiplies in bf16 on a CPU, compiles a kernel for every shape and keeps 1,024 of them, and
-PyTorch's layer above it as many again. Packed batches hardly ever have the same shape twice, so these grow to
-half a gigabyte that is of no use: our processes keep the kernels of the last few batches.
+PyTorch's layer above it keeps as many again. Packed batches hardly ever have the same shape twice, so these grow to
+half a gigabyte of no use: our processes keep only the kernels of the last few batches.
 
-Python's garbage collector goes through all objects now and then, and PyTorch and transformers are so many that this
-takes a fifth of a second; commands that make many objects of their own have it leave those alone.
+Python's garbage collector scans all objects now and then, and PyTorch and transformers make so many that this takes a
+fifth of a second. Commands that make many objects of their own exclude those of the libraries.
 
-Importing genomask changes nothing of this.
+Importing genomask changes none of this.
 """
 
 import ctypes
@@ -32,14 +31,14 @@ KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
 an encoder, however deep, needs about 40."""
 
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
-"""Where Linux says what a container may use: bytes, or "max"."""
+"""Where Linux states the memory limit of a container: bytes, or "max"."""
 
 state = {"kept": False}
 """What was done for this process."""
 
 
 def usable_cores() -> int:
-    """How many there are, at least 1."""
+    """The number of cores that this process may use, at least 1."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -49,7 +48,7 @@ def built_in_memory() -> int:
 
 
 def usable_memory(container: Path = CONTAINER) -> int:
-    """Bytes of main memory: what is built in, or less where a limit is set for the process or its container."""
+    """Bytes of main memory: what is built in, or less if the process or its container has a limit."""
     of_container = container.read_text().strip() if container.exists() else "max"
     of_process, _ = resource.getrlimit(resource.RLIMIT_AS)
     limits = [int(of_container)] if of_container != "max" else []
@@ -64,7 +63,7 @@ def peak_memory() -> int:
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep what is freed for the next time; False, and nothing done, on any other C library."""
+    """Let glibc keep freed memory for reuse; False, and nothing done, with any other C library."""
     if not is_glibc():
         return False
     libc = ctypes.CDLL(None)
@@ -74,18 +73,18 @@ def keep_freed_memory() -> bool:
 
 
 def collect_only_new_garbage() -> None:
-    """Take what is there by now, imports and models, out of what the garbage collector goes through."""
+    """Exclude what exists by now, imports and models, from the garbage collector's scans."""
     gc.freeze()
 
 
 def keep_few_kernels() -> None:
-    """Bound what oneDNN keeps, here and in processes that are started from here, unless the environment says how."""
+    """Bound the kernels that are kept, here and in processes started from here, unless the environment does."""
     for name, count in KERNELS.items():
         os.environ.setdefault(name, count)
 
 
 def allocator_name() -> str:
-    """How this process takes memory, for people and for a run's environment.json."""
+    """How this process allocates memory, for messages and for a run's environment.json."""
     return "glibc, keeping freed memory" if state["kept"] else "as the system has it"
 
 

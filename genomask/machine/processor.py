@@ -13,7 +13,7 @@ def multiplies_in_bf16() -> bool:
 
 
 def name() -> str:
-    """Name, and family and model, by which a virtual machine's processor is known better than by its name."""
+    """Name, family and model; the last two identify a virtual machine's processor better than its name."""
     path = Path("/proc/cpuinfo")
     if not path.exists():
         return platform.processor() or platform.machine()
