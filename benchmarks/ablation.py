@@ -1,8 +1,8 @@
-"""What each part of the encoder brings: all on, and each part switched off by itself, in turns on the same batches.
+"""What each part of the encoder brings: all parts on, then each one off, in turns on the same batches.
 
-Every side is the same recipe with one setting changed, so all are in one run of one program. Ratios are medians over
-the rounds of seconds without the part / seconds with it, of the wall clock and of CPU seconds. Memory is what the
-forward pass keeps for the backward one, and on CUDA also the peak.
+Every side is the same recipe with one setting changed, and all run in one program. Ratios are seconds without the part
+/ seconds with it, medians over the rounds, by the wall clock and in CPU seconds. Memory is what the forward pass keeps
+for the backward pass; on CUDA it is the peak of a step.
 
     python benchmarks/ablation.py
     python benchmarks/ablation.py --device cuda
@@ -48,7 +48,7 @@ def main(
     until: Annotated[float, typer.Option(help="Unix time by which to be done.")] = math.inf,
 ) -> None:
     """Time all sides, print the table and write the JSON."""
-    if device == "cpu" and not runs_under("kept"):  # memory that is given back and taken again hides everything else
+    if device == "cpu" and not runs_under("kept"):  # returning memory to the system would hide everything else
         sys.exit(run_under("kept", [sys.executable, *sys.argv]))
     torch.set_num_threads(threads)
     where, shape = choose_device(device), SHAPES[config]
@@ -70,9 +70,9 @@ def main(
 
 
 def variants(shape: Shape, device: torch.device, precision: str) -> dict[str, tuple[dict[str, Any], bool]]:
-    """By what is missing: the settings of [encoder] that differ from `all on`, and whether the model is compiled.
+    """Missing part -> the settings of [encoder] that differ from `all on`, and whether the model is compiled.
 
-    Padded rows are not: filled up to the fixed shape they would be four times as many.
+    With padded rows it is not: filled up to the fixed shape, they would be four times as many.
     """
     best = choose_backend("auto", device, computed_in(precision))
     compiled = choose_compile("auto", device, best)
@@ -94,7 +94,7 @@ def variants(shape: Shape, device: torch.device, precision: str) -> dict[str, tu
 
 
 def build(shape: Shape, changes: dict[str, Any]) -> MosaicBertForMaskedLM:
-    """The recipe's encoder with `changes`; seeded, so that all sides begin alike."""
+    """The recipe's encoder with `changes`; seeded, so that all sides start alike."""
     torch.manual_seed(0)
     settings = EncoderSettings(
         **{
@@ -111,9 +111,9 @@ def build(shape: Shape, changes: dict[str, Any]) -> MosaicBertForMaskedLM:
 def measure(
     shape: Shape, trial: Trial, budget: Budget, keep: Callable[[list[dict]], None] = lambda _: None
 ) -> list[dict]:
-    """The rows of all variants; what is compiled is set against `all on`, the others against it not compiled.
+    """The rows of all variants; compiled ones are compared with `all on`, the others with `all on` not compiled.
 
-    `keep` gets the rows so far whenever there is one more.
+    `keep` gets the rows so far after each new one.
     """
     runners: list[Runner] = []
     for runner in start_all(entries(shape, trial.device, trial.precision), trial, budget):
@@ -124,7 +124,7 @@ def measure(
 
 
 def entries(shape: Shape, device: torch.device, precision: str) -> Iterator[Entry]:
-    """Every variant as a side; it counts tokens, for all compute the same."""
+    """Every variant as a side; its work is counted in tokens, as all compute the same."""
 
     def build_variant(name: str, changes: dict[str, Any]) -> Side:
         return Side(name, build(shape, changes), lambda batch: batch.packed._asdict(), lambda batch: sum(batch.lengths))
@@ -136,7 +136,7 @@ def entries(shape: Shape, device: torch.device, precision: str) -> Iterator[Entr
 
 
 def rows_of(runners: list[Runner], turns: dict[str, list[Turn]], trial: Trial) -> list[dict]:
-    """A row for each side; one whose baseline did not run has its own figures alone."""
+    """A row for each side; one whose baseline did not run has only its own figures."""
     rows = []
     whole = next(runner for runner in runners if runner.name == ALL_ON)
     for runner in runners:
@@ -168,7 +168,7 @@ def figures(turns: list[Turn], against: list[Turn] | None, trial: Trial) -> dict
 
 
 def memory(runner: Runner, trial: Trial) -> dict:
-    """On CUDA the peak of a step; on the CPU what the forward pass keeps for the backward one, parameters left out."""
+    """On CUDA the peak of a step; on the CPU what the forward pass keeps for the backward pass, without parameters."""
     if runner.failed or runner.side is None:
         return {}
     if trial.device.type != "cpu":
@@ -182,9 +182,7 @@ def memory(runner: Runner, trial: Trial) -> dict:
         return x
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x), autocast(trial.device, trial.precision):
-        loss = model(
-            **runner.side.inputs(trial.batches[0])
-        ).loss  # while it lives no storage it keeps can be given to another
+        loss = model(**runner.side.inputs(trial.batches[0])).loss  # while it lives, no storage that it keeps is reused
     assert loss.requires_grad
     return {"kept_for_backward_mib": sum(size for at, size in kept.items() if at not in parameters) / 2**20}
 

@@ -28,7 +28,7 @@ def allocator_environment(name: str) -> dict[str, str]:
 
 
 def runs_under(name: str) -> bool:
-    """Does this very process run under that allocator?"""
+    """Whether this process itself runs under that allocator."""
     return {key: os.environ[key] for key in CHOICE if key in os.environ} == allocator_environment(name)
 
 

@@ -1,10 +1,10 @@
-"""A run that is killed again and again, anywhere, and resumed each time ends with the bits of one that never was.
+"""A run killed again and again, anywhere, and resumed each time ends with the same bits as an undisturbed one.
 
-Real runs of `genomask pretrain` in processes of their own, ended by SIGKILL: while the genome's cache is built (it is
-removed before), a checkpoint or the model is written, a checkpoint is read, or held-out sequences are scored, or at any
-moment at all. Where each kill fell is read from the stack of the killed process. A run that comes to its end
-before all kills are done is followed by another. Compared are the weights, every row of metrics.jsonl (but for the
-speed) and every checkpoint: weights, moments and progress (but for the clock).
+Real runs of `genomask pretrain` in separate processes are killed by SIGKILL: while the genome's cache is built (it is
+removed first), a checkpoint or the model is written, a checkpoint is read, or held-out sequences are scored, or at any
+moment. The stack of the killed process shows where each kill fell. A run that ends before all kills are done is
+followed by another. The comparison covers the weights, every row of metrics.jsonl (except the speed) and every
+checkpoint: weights, moments and progress (except the clock).
 
     python benchmarks/chaos.py
 """
@@ -44,7 +44,7 @@ PLACES = {
     "reading": "restore_checkpoint",
     "model": "save_model",
 }
-"""Where a kill is aimed at, and the function that is then at work."""
+"""Where a kill is aimed, and the function that runs there."""
 ANYWHERE = "anywhere"
 AIMS = (
     "checkpoint",
@@ -59,7 +59,7 @@ AIMS = (
     "cache",
 )
 LATEST = {"cache": 0.03, "checkpoint": 0.03, "evaluation": 0.03, "reading": 0.01, "model": 0.03}
-"""Seconds after the function was first seen at work, at most."""
+"""Longest delay of the kill, in seconds, after the function was first seen running."""
 POLL_SECONDS = 0.0005
 SETTINGS = (
     "tokens.k=3",
@@ -108,7 +108,7 @@ def sentence(row: dict[str, Any]) -> str:
 
 
 def chaos(folder: Path, kills: int, bases: int, seed: int, settings: tuple[str, ...] = SETTINGS) -> dict[str, Any]:
-    """One run that is left alone, and as many as it takes for all the kills."""
+    """One undisturbed run, and as many others as all the kills take."""
     moments, begin = random.Random(seed), time.perf_counter()
     genome, cache, alone = folder / "genome.fa", folder / "cache", folder / "alone"
     letters = np.random.default_rng(seed).choice(np.frombuffer(b"ACGT", dtype=np.uint8), bases)
@@ -137,7 +137,7 @@ def chaos(folder: Path, kills: int, bases: int, seed: int, settings: tuple[str, 
             if place := start([*arguments, str(out), *resume], cache, plan):
                 fell[place] += 1
                 print(f"kill {fell.total()} of {kills}: {place}", flush=True)
-            else:  # the machine may be faster by now than when the first run was timed
+            else:  # the machine may be faster now than during the first run
                 whole_seconds = min(whole_seconds, time.perf_counter() - begun)
         differences += [f"run {runs}: {difference}" for difference in compared(alone, out)]
     steps = max(row["step"] for row in read_metrics(alone / "metrics.jsonl"))
@@ -146,7 +146,7 @@ def chaos(folder: Path, kills: int, bases: int, seed: int, settings: tuple[str, 
 
 
 def start(arguments: list[str], cache: Path, plan: tuple[str, int, float] | None) -> str | None:
-    """Run genomask to its end, or to its death: then the place where that was."""
+    """Run genomask until it ends or is killed; the place of the kill, None without one."""
     hear, tell = CONTEXT.Pipe(duplex=False)
     process = CONTEXT.Process(target=_live, args=(arguments, cache, plan, tell))
     process.start()
@@ -160,7 +160,7 @@ def start(arguments: list[str], cache: Path, plan: tuple[str, int, float] | None
 
 
 def _live(arguments: list[str], cache: Path, plan: tuple[str, int, float] | None, tell: Any) -> None:
-    """The command line, in a process that will kill itself as planned."""
+    """The command line, in a process that kills itself as planned."""
     os.environ["GENOMASK_CACHE"] = str(cache)
     sys.argv = ["genomask", "--quiet", *arguments]
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
@@ -170,7 +170,7 @@ def _live(arguments: list[str], cache: Path, plan: tuple[str, int, float] | None
 
 
 def _die(aim: str, passes: int, late: float, tell: Any) -> None:
-    """Let `passes` calls of the function aimed at pass, wait for the next, and die `late` seconds into it."""
+    """Let `passes` calls of the target function pass, wait for the next, and die `late` seconds into it."""
     for wanted in [True, False] * passes + [True] if aim in PLACES else []:
         while (aim in _places()) != wanted:
             time.sleep(POLL_SECONDS)
@@ -181,7 +181,7 @@ def _die(aim: str, passes: int, late: float, tell: Any) -> None:
 
 
 def _places() -> set[str]:
-    """Which of the places this process is in, in whatever thread."""
+    """The places that this process is in, in any thread."""
     at_work = set()
     for frame in sys._current_frames().values():
         while frame:
@@ -191,7 +191,7 @@ def _places() -> set[str]:
 
 
 def compared(one: Path, two: Path) -> list[str]:
-    """What is not the same in two runs."""
+    """What differs between two runs."""
     names = ["model/model.safetensors"]
     steps = [sorted(path.name for path in (run / "checkpoints").iterdir()) for run in (one, two)]
     names += [f"checkpoints/{step}/{name}.safetensors" for step in steps[0] for name in ("model", "optimizer")]
@@ -205,7 +205,7 @@ def compared(one: Path, two: Path) -> list[str]:
 
 
 def progress(checkpoint: Path) -> dict[str, Any]:
-    """Its state.json without the clock."""
+    """The checkpoint's state.json without the clock."""
     state = json.loads((checkpoint / "state.json").read_text())
     return state | {"window": {k: v for k, v in state["window"].items() if k not in ("seconds", "waited")}}
 

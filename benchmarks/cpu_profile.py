@@ -1,8 +1,8 @@
 """Where a training step's time goes on a CPU: the seconds of each kind of operation, ours and the strictest peer's.
 
-Shapes, batches and ceiling are those of pretrain_step.py, and so is the allocator. Times are the profiler's own time of
-each operation of PyTorch, on the thread that calls it; what is left of the step's wall clock is Python, and PyTorch's
-way from one operation to the next. The profiler itself makes a step slower by some per cent.
+Shapes, batches and ceiling are those of pretrain_step.py, and so is the allocator. Times are the profiler's self time
+of each PyTorch operation, on the thread that calls it; the rest of the step's wall clock is Python, and PyTorch's
+overhead between operations. The profiler itself slows a step by a few per cent.
 
     python benchmarks/cpu_profile.py --config small --precision fp32
 """
@@ -39,7 +39,7 @@ KINDS = {
     "optimizer": r"adam",
     REST: r"",
 }
-"""An operation is of the first kind whose pattern its name holds."""
+"""An operation is of the first kind whose pattern fits its name."""
 PRODUCTS_AND_ATTENTION = tuple(KINDS)[:4]
 
 
@@ -59,7 +59,7 @@ def main(
     for name in ("ours", STRICTEST):
         side = build_side(name, shape, "auto")
         step = stepper(side, batches, device, precision, compiled=False)
-        step(0)  # memory, kernels
+        step(0)  # warm-up: memory, kernels
         with torch.profiler.profile(
             activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True, with_flops=True
         ) as recorder:
@@ -81,7 +81,7 @@ def main(
 
 
 def summary(side: str, operations: list[FunctionEventAvg], wall_s: float, ceiling: float) -> list[dict]:
-    """A row for each kind, from all operations of BATCHES steps that took `wall_s` together."""
+    """A row for each kind, from all operations of BATCHES steps that together took `wall_s`."""
     seconds = Counter[str]()
     for operation in operations:
         seconds[kind_of(operation.key)] += operation.self_cpu_time_total / 1e6
@@ -106,7 +106,7 @@ def kind_of(operation: str) -> str:
 
 
 def sentence(side: str, rows: list[dict]) -> str:
-    """How much of a step its products and its attention take, softmax included, which the peer's has in part inside."""
+    """The part of a step that products and attention take, with softmax, which the peer's attention partly contains."""
     mine = {row["kind"]: row for row in rows if row["side"] == side}
     products = sum(row["fraction_of_the_step"] for kind, row in mine.items() if kind in PRODUCTS_AND_ATTENTION)
     return (

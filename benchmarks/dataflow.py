@@ -1,10 +1,10 @@
-"""From raw input to masked microbatches, per core: ours beside the ways of DNABERT and of Hugging Face, in turns.
+"""From raw input to masked microbatches, per core: ours beside DNABERT's way and Hugging Face's, in turns.
 
 All sides get the same genome or the same C4 shard and make batches of genome-base and c4-base, in one thread, timed in
-seconds of the processor. Theirs are textbook loops: DNABERT's writes words, looks each up, pads, and masks token by
-token; Hugging Face's reads JSON lines, calls the tokenizer, and DataCollatorForLanguageModeling pads and masks. Only
-real tokens count. The last column is how many H100s a core feeds that train on 540,000 tokens a second each. Then text
-once more, by the clock, as a run has it: a thread that reads and `training.workers` threads that make batches.
+CPU seconds. Theirs are textbook loops: DNABERT's writes words, looks each up, pads, and masks token by token; Hugging
+Face's reads JSON lines, calls the tokenizer, and DataCollatorForLanguageModeling pads and masks. Only real tokens
+count. The last column is how many H100s, each training on 540,000 tokens a second, one core can feed. Text is then
+timed again, by the clock, as in a run: a thread that reads and `training.workers` threads that make batches.
 
     python benchmarks/dataflow.py --genome GENOME.fa --corpus SHARD.json.gz --vocabulary vocab.txt
 """
@@ -43,15 +43,15 @@ RESULT = Path(__file__).parent / "results" / "dataflow.json"
 CPU = torch.device("cpu")
 OURS, DNABERT, HUGGING_FACE = "genomask", "DNABERT's way", "Hugging Face's way"
 H100 = 540_000
-"""Tokens a second that one of them trains on."""
+"""Tokens a second that one H100 trains on."""
 GOALS = {"genome": 15e6, "text": 0.5e6}
 STEPS = 6
-"""Of a run, in a turn by the clock."""
+"""Steps of a run in one turn by the clock."""
 AT_ONCE = 64
-"""Sequences of one of their batches."""
+"""Sequences in one batch of the other sides."""
 
 Side = Callable[[int], int]
-"""Makes batches of a round, by its number; the real tokens in them."""
+"""Makes the batches of a round, given its number; returns the number of real tokens."""
 
 
 def main(
@@ -86,7 +86,7 @@ def of_genome(genome: Path, sequences: int) -> dict[str, Side]:
 
 
 def of_text(corpus: Path, vocabulary: Path, sequences: int) -> dict[str, Side]:
-    """The sides that read documents of a shard; every round of ours goes on where the last one ended."""
+    """The sides that read documents of a shard; each round of ours continues where the last one ended."""
     ours, recipe = stream_of(corpus, vocabulary, sequences)
     collate = DataCollatorForLanguageModeling(opened_tokenizer(vocabulary), mlm_probability=recipe.masking.mask_rate)
     texts = documents_again_and_again(corpus)
@@ -98,7 +98,7 @@ def of_text(corpus: Path, vocabulary: Path, sequences: int) -> dict[str, Side]:
 
 
 def stream_of(corpus: Path, vocabulary: Path, sequences: int) -> tuple[Batches, Recipe]:
-    """Batches of a shard that is streamed, and their recipe."""
+    """Batches of a streamed shard, and their recipe."""
     recipe = load_recipe("c4-base", [f"tokens.vocabulary={vocabulary}", "documents.validation_documents=64"])
     shard = Shard(corpus.name, lambda: corpus.open("rb"))
     source = StreamedText(corpus.name, {"train": [shard]}, opened_tokenizer(vocabulary), recipe.documents)
@@ -106,7 +106,7 @@ def stream_of(corpus: Path, vocabulary: Path, sequences: int) -> tuple[Batches, 
 
 
 def by_workers(corpus: Path, vocabulary: Path, sequences: int, rounds: int) -> list[dict]:
-    """Tokens a second of either clock of text for one worker, and for two, each in turn a few steps of a run."""
+    """Tokens of text a second, by both clocks, with one worker and with two, in turns of a few steps of a run."""
     tokens: dict[str, list[int]] = {"1": [], "2": []}
 
     def turn(workers: str) -> Callable[[int], None]:
@@ -132,26 +132,26 @@ def by_workers(corpus: Path, vocabulary: Path, sequences: int, rounds: int) -> l
 
 
 def opened_tokenizer(vocabulary: Path) -> PreTrainedTokenizerBase:
-    """BERT's, each side its own."""
+    """BERT's tokenizer, a new one for each side."""
     from genomask.data.tokenizers.wordpiece import wordpiece_tokenizer
 
     return wordpiece_tokenizer(vocabulary)
 
 
 def batches(source: Source, recipe: Recipe, strategy: str, sequences: int) -> Batches:
-    """Batches of so many sequences, as training makes them."""
+    """Batches of that many sequences, as training makes them."""
     masking, training = recipe.masking, recipe.training
     plan = build_plan(strategy, steps=1, tokens=source.token_bases, mask_rate=masking.mask_rate)
     return Batches(source, plan, masking.corruption, 0, sequences, training.tokens_per_microbatch or MOST)
 
 
 def made(how: Batches, number: int) -> int:
-    """Tokens of a step of ours."""
+    """Number of tokens in one of our steps."""
     return sum(len(batch.input_ids) for batch in how.of(number).microbatches)
 
 
 def by_words(source: GenomeSource, number: int, count: int) -> int:
-    """DNABERT's way: words between blanks, looked up one by one, padded, masked token by token."""
+    """DNABERT's way: words between spaces, looked up one by one, padded, masked token by token."""
     k, known = source.token_bases.k, source.tokenizer.get_vocab()
     starts, lengths, _, _ = source.windows.train(number * count, count)
     n_tokens, rng = 0, random.Random(number)
@@ -177,7 +177,7 @@ def documents_again_and_again(corpus: Path) -> Iterator[str]:
 
 
 def by_collator(texts: Iterator[str], collate: DataCollatorForLanguageModeling, longest: int, count: int) -> int:
-    """Hugging Face's way: whole texts to the tokenizer, its lists to the collator."""
+    """Hugging Face's way: whole texts go to the tokenizer, its lists to the collator."""
     n_tokens = 0
     for _ in range(0, count, AT_ONCE):
         some = list(itertools.islice(texts, AT_ONCE))
@@ -188,7 +188,7 @@ def by_collator(texts: Iterator[str], collate: DataCollatorForLanguageModeling, 
 
 
 def rows(what: str, sides: dict[str, Side], rounds: int) -> list[dict]:
-    """Median tokens a second of the processor for each side, and how many times those of the others ours are."""
+    """Median tokens per CPU second for each side, and how many times as many ours makes."""
     tokens: dict[str, list[int]] = {name: [] for name in sides}
 
     def step(name: str) -> Callable[[int], None]:
@@ -212,7 +212,7 @@ def rows(what: str, sides: dict[str, Side], rounds: int) -> list[dict]:
 
 
 def verdict(found: list[dict]) -> list[str]:
-    """What a core of ours feeds, and whether the goal is reached; and what another worker adds."""
+    """What one core of ours feeds, with the goal, and what a second worker adds."""
     clock = (
         f"{x['million_tokens_per_s']:.2f} with {x['cores_had']:.2f} cores at work" for x in found if "cores_had" in x
     )

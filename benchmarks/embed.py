@@ -1,8 +1,8 @@
-"""How much of the forward pass's own speed is left to `genomask embed`, which also reads, tokenises, pools and writes?
+"""How much of the forward pass's speed does `genomask embed` keep, which also reads, tokenises, pools and writes?
 
 The peer is the encoder alone: the same packed batches, made beforehand, through the same forward pass, in turns in
-one process. Reading the model, which a longer file makes nothing of, is timed as a side of its own and taken off.
-Weights are random and bases even; neither takes part in the time.
+one process. Reading the model, which takes the same time for any file, is a separate side and is subtracted. Weights
+are random and bases equally likely; neither affects the time.
 
     python benchmarks/embed.py
 """
@@ -33,9 +33,9 @@ from genomask.recipe import load_recipe
 RESULT = Path(__file__).parent / "results" / "embed.json"
 CPU = torch.device("cpu")
 SHAPES = {"2 x 128": (), "4 x 256": ("encoder.num_hidden_layers=4", "encoder.hidden_size=256")}
-"""The smallest encoder, genome-tiny's, and a larger one: layers x width, and how they differ from the recipe."""
+"""The smallest encoder, genome-tiny's, and a larger one: layers x width -> changes to the recipe."""
 LENGTHS = 70, 500
-"""Bases of a sequence."""
+"""Bases per sequence."""
 GOAL = 0.9
 
 
@@ -66,7 +66,7 @@ def main(
 
 
 def write_model(folder: Path, changes: tuple[str, ...]) -> None:
-    """An untrained encoder of genome-tiny, changed so, with its tokenizer."""
+    """An untrained genome-tiny encoder with these changes, and its tokenizer."""
     recipe = load_recipe("genome-tiny", changes)
     tokenizer = dna_tokenizer(recipe.tokens)
     torch.manual_seed(0)
@@ -75,7 +75,7 @@ def write_model(folder: Path, changes: tuple[str, ...]) -> None:
 
 
 def write_sequences(path: Path, n: int, length: int) -> None:
-    """FASTA of `n` sequences, a line each."""
+    """FASTA of `n` sequences, one line each."""
     letters = np.frombuffer(b"ACGT", dtype=np.uint8)[np.random.default_rng(0).integers(4, size=(n, length))]
     path.write_text("".join(f">{at}\n{row.tobytes().decode()}\n" for at, row in enumerate(letters)))
 
@@ -95,7 +95,7 @@ def build_sides(model: Path, sequences: Path, out: Path) -> dict[str, Callable[[
 
 
 def packed_batches(loaded: Loaded, asked: SequenceFile) -> list:
-    """What the command puts through the encoder, batch by batch."""
+    """The batches that the command puts through the encoder."""
     made = []
     for chunk in chunks(asked.read()):
         tokens = tokenise(loaded.tokenizer, [sequence.bases for sequence in chunk], str(asked.path)).tokens
@@ -104,7 +104,7 @@ def packed_batches(loaded: Loaded, asked: SequenceFile) -> list:
 
 
 def summary(took: dict[str, list[Turn]], file: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each way of pooling: what is left of the forward pass's own speed, by both clocks."""
+    """A row for each pooling: the fraction of the forward pass's speed that is left, by both clocks."""
     alone, reading = took.pop("forward pass"), took.pop("reading the model")
     rows = []
     for pooling, turns in took.items():

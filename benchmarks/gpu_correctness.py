@@ -1,8 +1,8 @@
-"""Is what only a GPU runs right? The checks of tests/encoders/gpu_checks.py one by one, without pytest.
+"""Is the code that only a GPU runs right? The checks of tests/encoders/gpu_checks.py one by one, without pytest.
 
     PYTHONPATH=.:tests:tests/encoders python benchmarks/gpu_correctness.py --subject attention
 
-Each check that fails keeps its row with what it said, and the next one runs.
+A check that fails keeps its row with the error, and the next one runs.
 """
 
 import sys
@@ -28,7 +28,7 @@ def main(
     device: Annotated[str, typer.Option(help="cuda or auto.")] = "cuda",
     out: Out = RESULTS / "gpu_correctness.json",
 ) -> None:
-    """Ask every check of the subjects, print the answers and write them, one after the other."""
+    """Run every check of the subjects; print the results, and write them after each check."""
     where = choose_device(device)
     asked = [x for x in checks() if backend in x.backends and (not subject or x.subject in subject)]
     result = {
@@ -49,12 +49,12 @@ def main(
 
 
 def answer(check: Check, device: torch.device, backend: str) -> dict:
-    """Seconds, and what failed if something did."""
+    """The seconds of a check, and its error if it failed."""
     torch._dynamo.reset()
     began, said = time.perf_counter(), {}
     try:
         check.run(device, backend)
-    except Exception as error:  # noqa: BLE001 - whatever ails a check, its row says it and the next one runs
+    except Exception as error:  # noqa: BLE001 - a failed check has its error in its row, and the next one runs
         traceback.print_exc(file=sys.stderr)
         said["failed"] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     return {"seconds": time.perf_counter() - began, **said}

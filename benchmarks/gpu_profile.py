@@ -2,7 +2,7 @@
 
     python benchmarks/gpu_profile.py --case genome-base
 
-The side is our fastest as the results of gpu_step.py have it (--after), else the first of ours that it would measure.
+The side is our fastest in the results of gpu_step.py (--after), else the first of ours that it would measure.
 """
 
 import json
@@ -36,7 +36,7 @@ KINDS = {
     "copies": r"memcpy|memset|copy",
     "other kernels of PyTorch": r"",
 }
-"""A kernel is of the first kind whose pattern its name holds; the compiler's templates (`tem`) are FlexAttention's."""
+"""A kernel is of the first kind whose pattern fits its name; the compiler's templates (`tem`) are FlexAttention's."""
 
 
 def main(
@@ -46,7 +46,7 @@ def main(
     after: Annotated[Path | None, typer.Option(help="What gpu_step.py wrote for this case.")] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/, named after the case.")] = None,
 ) -> None:
-    """Profile one side, print it and write its JSON."""
+    """Profile one side, print the result and write its JSON."""
     where = choose_device(device)
     entry = chosen(sides_of(CASES[case], backends_on(where)), after)
     trial = Trial.of(CASES[case], BATCHES, where, precision)
@@ -68,14 +68,14 @@ def main(
 
 
 def chosen(entries: list[Entry], after: Path | None) -> Entry:
-    """The fastest of ours where it was measured and can be run again, else the first."""
+    """Our fastest side, if it was measured and can run again, else the first."""
     rows = json.loads(after.read_text(encoding="utf-8"))["rows"] if after and after.exists() else []
     name = (fastest(rows) or {}).get("side")
     return next((entry for entry in entries if entry.name == name), entries[0])
 
 
 def profile(step: Callable[[int], None], device: torch.device) -> dict:
-    """Milliseconds of GPU time a step by kind, the longest kernels, and the fraction of the time when none runs."""
+    """GPU milliseconds per step by kind, the longest kernels, and the fraction of the time when none runs."""
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
     wait(device)
     with torch.profiler.profile(activities=activities) as recorder:
@@ -89,13 +89,13 @@ def profile(step: Callable[[int], None], device: torch.device) -> dict:
 
 
 def runs_on_gpu(event: torch.autograd.profiler_util.FunctionEventAvg) -> bool:
-    """A region named with `record_function` counts its kernels' time once more; PyTorch 2.11 has no flag for it."""
+    """Whether this is a kernel; a `record_function` region counts kernels again, and PyTorch 2.11 does not flag it."""
     named = getattr(event, "is_user_annotation", False)
     return event.device_type == torch.autograd.DeviceType.CUDA and event.self_device_time_total > 0 and not named
 
 
 def summarise(kernels: list[tuple[str, float]], wall_ms: float) -> dict:
-    """(name, milliseconds a step) of all kernels, and a step's milliseconds -> what is printed."""
+    """(name, milliseconds per step) of all kernels, and a step's milliseconds -> the printed figures."""
     by_kind: dict[str, float] = defaultdict(float)
     for name, ms in kernels:
         by_kind[kind_of(name)] += ms
@@ -114,7 +114,7 @@ def kind_of(kernel: str) -> str:
 
 
 def sentence(profile: dict) -> str:
-    """What takes the most time beside the matrix products."""
+    """What takes the most time besides the matrix products."""
     kinds = profile["ms_per_step_by_kind"]
     kind = max((x for x in kinds if x != "matrix products"), key=kinds.get, default="nothing")
     fraction = kinds.get(kind, 0.0) / profile["wall_ms_per_step"]

@@ -1,13 +1,12 @@
-"""A real run of `genomask pretrain` on a GPU: is data there in time, and does a killed run go on with the same bits?
+"""A real run of `genomask pretrain` on a GPU: is data ready in time, and does a killed run resume with the same bits?
 
     python benchmarks/gpu_run.py --what speed
     python benchmarks/gpu_run.py --what resume
 
-The genome is simulated, the recipe genome-logo. `speed` stops the run half a minute after its first logged row and sets
-the tokens a second of the whole run beside those of the same steps on batches that are ready. `resume` kills a run with
-SIGKILL after its first checkpoint, lets it go on, and compares its weights with those of two runs that nobody
-disturbed: where these differ from each other, a kernel adds in an order of its own, and the killed one cannot be told
-from them. Each row is written as soon as it is there.
+The genome is simulated, the recipe genome-logo. `speed` stops the run half a minute after its first logged row and
+compares its tokens a second with those of the same steps on batches made ahead. `resume` kills a run with SIGKILL after
+its first checkpoint, resumes it, and compares its weights with those of two undisturbed runs. If these two differ, a
+kernel adds in varying order, and the killed run cannot be distinguished from them. Each row is written as it comes.
 """
 
 import itertools
@@ -41,17 +40,17 @@ from genomask.training.track import Tracking
 RESULTS = Path(__file__).parent / "results"
 RECIPE, BASES = "genome-logo", 5_000_000
 ALONE_S = 25.0
-"""What is kept for the steps alone: the model is built and compiled anew."""
+"""Seconds reserved for the steps alone, as the model is built and compiled again."""
 POLL_S = 0.02
 READY_STEPS, READY_S = 3, 5.0
-"""Steps whose batches are made ahead, and for how long they are trained on again and again."""
+"""Steps whose batches are made ahead, and the seconds of training on them over and over."""
 LEAST_ROWS, LEAST_S = 5, 10.0
-"""Logged rows and seconds between the first and the last, below which a run's speed is no verdict."""
+"""Fewest logged rows, and seconds from the first to the last, that allow a verdict on a run's speed."""
 SHORT = ("training.steps=40", "training.checkpoint_every=2", "training.sequences_per_step=200")
-"""Of the runs that are compared bit by bit."""
+"""Settings of the runs that are compared bit by bit."""
 
 Keep = Callable[[list[dict], list[str]], None]
-"""Takes all rows so far, and the verdict."""
+"""Writes all rows so far, and the verdict."""
 
 
 def main(
@@ -62,7 +61,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/.")] = None,
     until: Annotated[float, typer.Option(help="Unix time by which to be done.")] = math.inf,
 ) -> None:
-    """Ask, print the answer and write it, which grows with every row."""
+    """Measure, write the result after every row, and print it."""
     changes = [f"training.device={device}", "training.log_every=5", *changes]
     result = {
         "benchmark": "gpu_run",
@@ -84,7 +83,7 @@ def main(
 
 
 def begin(genome: Path, out: Path, changes: list[str], *more: str) -> subprocess.Popen:
-    """Start the command as a person would."""
+    """Start the command as a user would."""
     sets = itertools.chain.from_iterable(("--set", change) for change in changes)
     words = ["pretrain", "--genome", str(genome), "--recipe", RECIPE, "--out", str(out), *sets, *more]
     return subprocess.Popen([sys.executable, "-m", "genomask", *words])
@@ -109,7 +108,7 @@ def speed(genome: Path, folder: Path, changes: list[str], seconds: float, until:
 
 
 def watched(process: subprocess.Popen, out: Path, seconds: float, until: float) -> list[tuple[int, float]]:
-    """(tokens, when) of each logged row of a run, until it ends or has trained so long since the first of them."""
+    """(tokens, time) of each logged row, until the run ends or that many seconds have passed since the first."""
     seen: list[tuple[int, float]] = []
     while process.poll() is None and time.time() < until:
         if seen and time.perf_counter() - seen[0][1] > seconds:
@@ -122,7 +121,7 @@ def watched(process: subprocess.Popen, out: Path, seconds: float, until: float) 
 
 
 def whole_run(seen: list[tuple[int, float]], began: float) -> list[dict]:
-    """What the logged rows say: the speed, where two were seen, and how long the first took to come."""
+    """What the logged rows show: the speed, if there are two, and the seconds until the first."""
     row = {"what": "the whole run, between its first logged row and its last", "logged_rows": len(seen)}
     if not seen:
         return [row]
@@ -132,7 +131,7 @@ def whole_run(seen: list[tuple[int, float]], began: float) -> list[dict]:
 
 
 def judged(whole: dict, steps: float) -> str:
-    """The verdict, where enough of the run was seen; a few rows of one interval say nothing."""
+    """The verdict, if enough of the run was seen; a few rows of one interval show nothing."""
     if whole["logged_rows"] < LEAST_ROWS or whole["s"] < LEAST_S:
         seen = f"{whole['logged_rows']} logged rows in {whole.get('s', 0):.1f} s"
         return f"no verdict: {seen} of the whole run, where {LEAST_ROWS} in {LEAST_S:g} s are the least"
@@ -141,7 +140,7 @@ def judged(whole: dict, steps: float) -> str:
 
 
 def ended(process: subprocess.Popen, until: float) -> int:
-    """Its exit status; one that has not ended by then is killed."""
+    """The exit status of the process, which is killed if it has not ended by then."""
     try:
         return process.wait(max(0.0, until - time.time()) if until < math.inf else None)
     except subprocess.TimeoutExpired:
@@ -150,14 +149,14 @@ def ended(process: subprocess.Popen, until: float) -> int:
 
 
 def trained(out: Path) -> list[int]:
-    """Tokens trained by each row of the log; a row that is being written is not yet one."""
+    """Tokens trained so far in each row of the log, without a row that is still being written."""
     path = out / "metrics.jsonl"
     lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
     return [row["tokens"] for row in map(json.loads, lines) if "tokens_per_second" in row]
 
 
 def alone(genome: Path, out: Path, changes: list[str]) -> tuple[float, float]:
-    """Tokens a second of making the run's data, and of its steps without waiting for that."""
+    """Tokens a second of making the run's data, and of its steps without waiting for data."""
     out.mkdir()
     run = build_run(load_recipe(RECIPE, changes), Inputs(genome=(str(genome),)), out)
     state = loop.start(run, Tracking("", run.out))
@@ -168,7 +167,7 @@ def alone(genome: Path, out: Path, changes: list[str]) -> tuple[float, float]:
     until = math.inf
     for n, batch in enumerate(itertools.cycle(batches)):
         since = time.perf_counter()
-        loop.one_step(run, state, batch)  # ends when the GPU has, for it reads the loss
+        loop.one_step(run, state, batch)  # ends when the GPU does, as it reads the loss
         rates.append(batch.masks.tokens / (time.perf_counter() - since))
         until = time.perf_counter() + READY_S if n == READY_STEPS - 1 else until  # compiled and warm
         if time.perf_counter() > until and n >= 2 * READY_STEPS:
@@ -190,7 +189,7 @@ def resume(genome: Path, folder: Path, changes: list[str], until: float, keep: K
 
 
 def kill_after_a_checkpoint(run: subprocess.Popen, out: Path, until: float) -> None:
-    """Kill a run as soon as it has one; TrainingError where it has none, or was over before."""
+    """Kill a run once it has a checkpoint; TrainingError if it has none, or ended first."""
     while run.poll() is None and time.time() < until and not list(out.glob("checkpoints/step-*")):
         time.sleep(POLL_S)
     run.kill()
@@ -201,7 +200,7 @@ def kill_after_a_checkpoint(run: subprocess.Popen, out: Path, until: float) -> N
 
 
 def compare(runs: dict[str, subprocess.Popen], folder: Path, until: float, keep: Keep) -> None:
-    """The weights of the runs, once they have ended."""
+    """Compare the weights of the runs once they have ended."""
     rows, verdict = [], []
     for what, names in (("unbroken, once more", ("one", "two")), ("killed and resumed", ("one", "killed"))):
         statuses = {name: status for name in names if (status := ended(runs[name], until))}
@@ -216,7 +215,7 @@ def compare(runs: dict[str, subprocess.Popen], folder: Path, until: float, keep:
 
 
 def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> dict:
-    """How many tensors are the same bits, and by how much the others differ at most."""
+    """How many tensors are equal bit by bit, and the largest difference of all."""
     assert one.keys() == other.keys()
     worst = max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
     same = sum(torch.equal(one[name], other[name]) for name in one)

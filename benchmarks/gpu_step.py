@@ -1,7 +1,7 @@
 """A training step on a GPU: ours with every backend, compiled and not, beside ModernBERT and two HF BERTs, in turns.
 
-A case in; rows and a verdict out. A side that ran out of memory or of time, or that cannot run here, keeps its row with
-the reason. All sides take the same sequences; ours compiled takes them filled up to one fixed shape, as training does.
+A case in; rows and a verdict out. A side that ran out of memory or time, or that cannot run here, keeps its row with
+the reason. All sides take the same sequences; ours, compiled, takes them filled up to one fixed shape, as in training.
 
     python benchmarks/gpu_step.py --case genome-base
 """
@@ -41,7 +41,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/, named after the case.")] = None,
     until: Annotated[float, typer.Option(help="Unix time by which to be done.")] = math.inf,
 ) -> None:
-    """Time one case, print it and write its JSON, which grows with every side."""
+    """Time one case, write its JSON after every side, and print it."""
     where, budget = choose_device(device), Budget(rounds, until)
     machine, ceiling = describe_machine(where), matmul_ceiling(where, precision)
     setup = {"case": case, "precision": precision, "matmul_ceiling_tflops": ceiling / 1e12}
@@ -60,7 +60,7 @@ def main(
 def measure(
     entries: Sequence[Entry], trial: Trial, budget: Budget, ceiling: float, keep: Callable[[list[dict]], None]
 ) -> list[dict]:
-    """The rows of all sides; `ceiling` in FLOP/s. `keep` gets the rows so far whenever there is one more."""
+    """The rows of all sides; `ceiling` in FLOP/s. `keep` gets the rows so far after each new one."""
     runners: list[Runner] = []
     for runner in start_all(entries, trial, budget):
         runners.append(runner)
@@ -76,13 +76,13 @@ def measure(
 
 
 def fastest(rows: list[dict]) -> dict | None:
-    """The row of our fastest side; the wider MLP of MosaicBERT is another model."""
+    """The row of our fastest side, without that of MosaicBERT's wider MLP, which is another model."""
     ran = (x for x in rows if "failed" not in x and x["side"].startswith("ours,"))
     return max(ran, key=lambda x: x["real_tokens_per_s"], default=None)
 
 
 def sides_of(case: Case, backends: Sequence[str]) -> list[Entry]:
-    """Who is measured, what matters most first: time may end early."""
+    """The sides to measure, the most important first, as time may run out."""
     shape, best = case.shape, backends[0]
 
     def ours(backend: str) -> Iterator[Entry]:
@@ -101,7 +101,7 @@ def sides_of(case: Case, backends: Sequence[str]) -> list[Entry]:
 
 
 def row(runner: Runner, turns: list[Turn], trial: Trial, ceiling: float) -> dict:
-    """The figures of one side; fractions are of the matmul ceiling, executed with and useful without what fills up."""
+    """The figures of one side; of the ceiling, `executed` counts what fills up the fixed shape, `useful` does not."""
     if runner.failed or runner.side is None:
         return {"side": runner.name, "failed": runner.failed}
     side, wall = runner.side, [turn.wall_s for turn in turns]
@@ -124,7 +124,7 @@ def row(runner: Runner, turns: list[Turn], trial: Trial, ceiling: float) -> dict
 
 
 def verdict(case: str, rows: list[dict]) -> list[str]:
-    """Our fastest side against the goals: its fraction of the ceiling, and how many times the peers' real tokens."""
+    """Our fastest side against the goals: its fraction of the ceiling, and its real tokens over the peers'."""
     failed = [f"{case}: {x['side']} did not run: {x['failed']}" for x in rows if "failed" in x]
     ours = fastest(rows)
     if ours is None:

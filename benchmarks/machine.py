@@ -1,4 +1,4 @@
-"""What a figure was measured on, as plain JSON values; and what every script begins and ends with.
+"""The machine that a figure was measured on, as plain JSON values; and how every script starts and saves.
 
 python benchmarks/machine.py --device cuda --out machine.json
 """
@@ -29,7 +29,7 @@ def main(
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     out: Annotated[Path, typer.Option(help="JSON file.")] = Path("machine.json"),
 ) -> None:
-    """Write what this machine is."""
+    """Write the description of this machine."""
     where = choose_device(device)
     found = describe_machine(where)
     if where.type == "cuda":
@@ -39,11 +39,11 @@ def main(
 
 
 Out = Annotated[Path, typer.Option(help="JSON file.")]
-"""Of a script: its published result, or another where a run is not to replace that."""
+"""A script's result file: the published one, or another that leaves it in place."""
 
 
 def save(path: Path, result: dict) -> None:
-    """Write the result, whole or not at all, and say so."""
+    """Write the result, whole or not at all, and print where."""
     atomic_write(path, json.dumps(result, indent=1) + "\n")
     print(f"written: {path}", flush=True)
 
@@ -71,7 +71,7 @@ def machine_name(machine: dict) -> str:
 
 
 def run_script(main: Callable[..., None]) -> None:
-    """The script's command line: as genomask's, what a person can mend is one sentence and exit 2."""
+    """Run the script's command line; as in genomask, an error that the user can fix is one sentence and exit 2."""
     try:
         typer.run(main)
     except (UserError, OSError) as error:

@@ -1,8 +1,8 @@
 """What every strategy really masks and hides, at every length: prints the tables and writes JSON.
 
-Each cell is the mean over sequences of independent, equally likely bases; in the last column, over windows of genomes.
-`match=tokens` must give the asked fraction of tokens, `match=none` shows what the published probabilities give.
-Strategies whose rate is solved on windows are measured on windows that it was not solved on, cut to each length.
+Each cell is the mean over sequences of independent, equally likely bases; in the last column, over genome windows.
+`match=tokens` must give the asked fraction of tokens; `match=none` shows what the published probabilities give.
+Strategies whose rate is solved on windows are measured on other windows, cut to each length.
 
     python benchmarks/mask_rates.py human/*.fa.gz
 """
@@ -32,15 +32,15 @@ RESULT = Path(__file__).parent / "results" / "mask_rates.json"
 LENGTHS = (20, 32, 64, 128, 256, 510)
 AT_ONCE = 2_000
 MOST_PIECES = 8
-"""Sequences that a window is cut into where they are short."""
+"""At most this many sequences are cut from a window."""
 OTHERS = 10
-"""One in this many of the sequences, for the tables that are no test of the calibration."""
+"""Tables that do not test the calibration use one in this many sequences."""
 WINDOWS = 2_000
 """Windows that npmi-global's rate is solved on; it is measured on later ones."""
 
 
 class Sequences(NamedTuple):
-    """Equally long sequences, `keys` first: (n,) and (n, tokens)."""
+    """Sequences of equal length: keys (n,) and input_ids (n, tokens)."""
 
     keys: Tensor
     input_ids: Tensor
@@ -57,7 +57,7 @@ class Cell(NamedTuple):
 
 
 def names() -> list[str]:
-    """All strategies of DNA, and genemask with shuffled scores."""
+    """All DNA strategies, and genemask with shuffled scores."""
     return [*sorted(name for name, spec in STRATEGIES.items() if spec.units != "text"), "genemask:npmi=shuffled"]
 
 
@@ -71,7 +71,7 @@ def even_bases(tokens: TokenBases, n_bases: int, n: int, salt: int) -> Iterator[
 
 
 def windows_of(source: GenomeSource, n_bases: int, n: int) -> Iterator[Sequences]:
-    """Pieces of n_bases bases of n windows of the genome, none of those that rates are solved on."""
+    """Pieces of n_bases bases from n genome windows, none of which rates are solved on."""
     n_tokens = n_bases - source.token_bases.k + 1
     pieces = min(MOST_PIECES, source.windows.settings.max_tokens // n_tokens)
     for first in range(WINDOWS, WINDOWS + n, AT_ONCE):
@@ -81,7 +81,7 @@ def windows_of(source: GenomeSource, n_bases: int, n: int) -> Iterator[Sequences
 
 
 def measure(strategy: Strategy, tokens: TokenBases, parts: Iterator[Sequences]) -> Cell:
-    """Shares of each sequence, their mean and its standard error."""
+    """The fractions masked and hidden: their means over sequences, with standard errors."""
     fractions = []
     for keys, input_ids in parts:
         n, n_tokens = input_ids.shape
@@ -107,7 +107,7 @@ def rows_of(name: str, match: str, npmi: NpmiTable, source: GenomeSource, rate: 
         return
     on_windows = "windows" in STRATEGIES[name.partition(":")[0]].needs
     for n_bases in LENGTHS:
-        many = n if on_windows else max(n, n * LENGTHS[-1] // n_bases // 4)  # short sequences say less, each
+        many = n if on_windows else max(n, n * LENGTHS[-1] // n_bases // 4)  # each short sequence shows less
         parts = windows_of(source, n_bases, n) if on_windows else even_bases(tokens, n_bases, many, names().index(name))
         cell = measure(strategy, tokens, parts)
         kind = "windows" if on_windows else "even bases"

@@ -1,13 +1,12 @@
-"""What the length of a span tells about the base under it, without any model: prints a table, writes JSON.
+"""What the length of a span reveals about the base under it, without any model: prints a table, writes JSON.
 
-At random places of a genome each of the four bases is put in turn, and the probability that GeneMask, had it chosen
-this place as a centre, would hide the base alone is computed. Bayes' rule gives the belief of a reader who sees a short
-span and knows the flanks, the NPMI table and the composition, and nothing else. Held against bases drawn evenly from
-the genome, as the fixed evaluation masks draw them, that belief costs the bits printed; composition alone costs
-order-0.
+At random places of a genome, each of the four bases is substituted in turn. For each we compute the probability that
+GeneMask, had it chosen this place as a centre, would hide the base alone. Bayes' rule gives the belief of a reader who
+sees a short span and knows only the flanks, the NPMI table and the composition. The bits printed are the cost of that
+belief on bases drawn evenly from the genome, as the fixed evaluation masks draw them; composition alone costs order-0.
 
-Of tilted-span the same, where half of the spans are single bases: the belief of a reader who sees one and has learnt
-how often which base is hidden so, by the loss as it is weighted and as it would be without weights.
+The same for tilted-span, where half of the spans are single bases: the belief of a reader who sees one and has learnt
+how often each base is hidden so, under the loss as it is weighted and as it would be without weights.
 
     python benchmarks/mask_shape_leak.py yeast.fa.gz
 """
@@ -30,13 +29,13 @@ from genomask.masking.strategies import tilted_span
 
 RESULT = Path(__file__).parent / "results" / "mask_shape_leak.json"
 LEAST = 1e-4
-"""Smallest probability of being hidden alone: no reader is surer than that."""
+"""Smallest probability of being hidden alone; it bounds how sure a reader can be."""
 BETA, SINGLE = 0.5, 0.5
-"""Of tilted-span."""
+"""Settings of tilted-span."""
 
 
 def words_by_base(codes: np.ndarray, places: np.ndarray, k: int) -> np.ndarray:
-    """(places, 4, k) the k-mers that cover a place, the one that starts first first, were its base A, C, G or T."""
+    """(places, 4, k) the k-mers that cover a place, in order of their start, if its base were A, C, G or T."""
     around = codes[places[:, None] + np.arange(1 - k, k)].astype(np.int64)
     words = np.empty((len(places), 4, k), dtype=np.int64)
     powers = 4 ** np.arange(k - 1, -1, -1)
@@ -73,7 +72,7 @@ def bits_given_tilted(tilts: np.ndarray, true: np.ndarray, probability: float, w
 
 
 def bits_given(likelihood: np.ndarray, true: np.ndarray) -> float:
-    """Mean bits of the true base by Bayes' rule, given how likely what is seen would be with each base (places, 4)."""
+    """Mean bits of the true base by Bayes' rule; `likelihood` (places, 4) of the observation under each base."""
     belief = np.bincount(true, minlength=4) / len(true) * likelihood
     belief /= belief.sum(1, keepdims=True)
     return float(-np.log2(belief[np.arange(len(true)), true]).mean())

@@ -1,11 +1,11 @@
 """How fast masks are made: each strategy's select and corrupt on one core, beside a textbook per-token collator.
 
-One of the strategies is a person's own, from a file of examples/.
+One of the strategies is a user's own, from a file in examples/.
 
-The textbook collator is what a first version of a k-mer masker looks like: Python lists, one token after the other,
-DNABERT's six tokens around each centre and 80/10/10 for each. All run on the same packed ids, in turns, timed in
-seconds of the processor. The last column is what a strategy and the accounting of what it hides take of a training
-step: that of the smallest recipe's encoder, on the same batch.
+The textbook collator is a typical first version of a k-mer masker: Python lists, one token after the other, DNABERT's
+six tokens around each centre and 80/10/10 for each. All run on the same packed ids, in turns, timed in CPU seconds. The
+last column is the fraction of a training step that a strategy and the accounting of what it hides take; the step is of
+the smallest recipe's encoder, on the same batch.
 
     python benchmarks/masking.py
 """
@@ -41,7 +41,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 CPU = torch.device("cpu")
 MASK_RATE = 0.15
 OWN = "my_masks.py:cpg"
-"""A strategy of a person's own, from examples/, compiled as the built-in ones are."""
+"""A user's own strategy, from examples/, compiled like the built-in ones."""
 FAST = ("uniform", "contiguous", "fixed-span", "random-span", "genemask")
 GOALS = {name: 30e6 for name in FAST}
 GOAL_OF_OTHERS = 10e6
@@ -76,7 +76,7 @@ def main(
 
 
 def repeat(step: Callable[[int], object], repeats: int, n: int) -> None:
-    """Several calls as one turn: a single short one would mostly time how cold the caches are."""
+    """Several calls as one turn; a single short call would mostly time cold caches."""
     for i in range(repeats):
         step(n * repeats + i)
 
@@ -102,7 +102,7 @@ def pack_windows(
 def masking_steps(
     tokens: TokenBases, table: NpmiTable, batch: tuple[Tensor, Tensor, Tensor]
 ) -> dict[str, Callable[[int], object]]:
-    """What to time: each strategy for DNA and one of a file, with new keys each round, and the textbook collator."""
+    """What to time: each DNA strategy and one from a file, with new keys each round, and the textbook collator."""
     input_ids, cu_seqlens, keys = batch
     names = [name for name, spec in STRATEGIES.items() if spec.units != "text"]
 
@@ -125,7 +125,7 @@ def masking_steps(
 
 
 def whole_word_step(cu_seqlens: Tensor, keys: Tensor) -> Callable[[int], object]:
-    """The strategy for text, on as many tokens of a vocabulary of BERT's size in which every third continues a word."""
+    """The text strategy, on as many tokens from a vocabulary of BERT's size in which every third continues a word."""
     ids = torch.arange(30_528)
     maskable, no_letters = ids >= 5, torch.zeros(len(ids), 0, dtype=torch.uint8)
     tokens = TokenBases(1, 1, 4, maskable, maskable.long(), no_letters, torch.zeros(0).long(), ids % 3 > 0)
@@ -159,7 +159,7 @@ def textbook_collator(row: list[int], k: int, vocabulary: int, rng: random.Rando
 
 
 def seconds_of_a_training_step(batch: tuple[Tensor, Tensor, Tensor], tokenizer: KmerTokenizer) -> float:
-    """Median seconds of the processor for a step of genome-tiny's encoder on the batch."""
+    """Median CPU seconds of a step of genome-tiny's encoder on the batch."""
     input_ids, cu_seqlens, keys = batch
     recipe = load_recipe("genome-tiny", [])
     model = MosaicBertForMaskedLM(recipe.encoder.config(vocab_size=len(tokenizer))).train()
@@ -192,7 +192,7 @@ def row(shape: str, name: str, seconds: dict[str, list[float]], n_tokens: int, s
 
 
 def verdict(rows: list[dict]) -> list[str]:
-    """Which goals are missed, and what masking takes of a training step at most."""
+    """Which goals are missed, and the largest fraction of a training step that masking takes."""
     missed = [f"{row['what']} at {row['shape']}" for row in rows if row["reached"] is False]
     fractions = [
         row["fraction_of_a_training_step"] for row in rows if row["goal"] and row["fraction_of_a_training_step"]

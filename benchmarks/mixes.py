@@ -1,4 +1,4 @@
-"""Batches that look like pretraining: a mix of lengths and a seed in, the same tokens packed and padded out.
+"""Batches as in pretraining: a mix of lengths and a seed in, the same tokens packed and padded out.
 
 Letters: B sequences, S tokens of the padded length, T tokens of all packed sequences.
 """
@@ -37,8 +37,8 @@ MIXES = {
     "8k": Mix(longest=8_192, full_fraction=1.0),
     "32k": Mix(longest=32_768, full_fraction=1.0),
 }
-"""dna: DNABERT's windows with [CLS] and [SEP], a quarter of the padded batch being padding. c4: documents cut to 128
-word pieces, of which three quarters are longer, as in the C4 sample this was set by (22 of 30)."""
+"""dna: DNABERT's windows with [CLS] and [SEP]; a quarter of the padded batch is padding. c4: documents cut to 128 word
+pieces; three quarters of them are longer, as in the C4 sample that set this (22 of 30)."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Batch:
 
     @property
     def pad_fraction(self) -> float:
-        """Padding among the padded tokens."""
+        """The fraction of the padded tokens that is padding."""
         return 1 - sum(self.lengths) / self.padded["input_ids"].numel()
 
 
 def draw_batch(mix: Mix, sequences: int, vocabulary: int, mask_rate: float, seed: int) -> Batch:
-    """One batch of random ids, `mask_rate` of them masked; padded to the mix's longest, as a collator pads."""
+    """One batch of random ids, `mask_rate` of them masked; padded to the mix's longest, as by a collator."""
     generator = torch.Generator().manual_seed(seed)
     lengths = mix.lengths(sequences, generator)
     labels = torch.randint(FIRST_ORDINARY_ID, vocabulary, (sum(lengths),), generator=generator)

@@ -1,10 +1,10 @@
 """How fast n-grams are counted, beside KMC and jellyfish on the same bases, two threads each, in turns.
 
-The bases are those of the FASTA files given, repeated to --bases, as a plain FASTA file and as the memory-mapped genome
-made of it. "memory map" counts every n up to k from the map; "plain FASTA" also reads the file and builds the map. The
-peers read the FASTA file and write their database of k-mers (forward strand, as ours). All counts of k-mers must agree;
-the command ends with 1 where they do not. Another program on the machine slows both sides of a ratio: it is taken in
-each round, and the median over the rounds is the verdict. CPU seconds stand beside.
+The bases of the FASTA files given are repeated to --bases, as a plain FASTA file and as the memory-mapped genome made
+from it. "memory map" counts every n up to k from the map; "plain FASTA" also reads the file and builds the map. The
+peers read the FASTA file and write their database of k-mers (forward strand, as ours). All k-mer counts must agree; if
+not, the command exits with 1. Another program on the machine slows both sides of a ratio, so ratios are taken in each
+round, and the verdict is their median. CPU seconds are given too.
 
     apt install kmc jellyfish
     python benchmarks/npmi.py human/*.fa.gz
@@ -38,11 +38,11 @@ THREADS = 2
 LINE = 60
 MAP, FASTA, KMC, JELLYFISH = "ours, memory map", "ours, plain FASTA", "KMC", "jellyfish"
 GOALS = {6: 4.0, 10: 3.0}
-"""How many times KMC's bases a second we want to count from the memory map, by k."""
+"""Goals by k: bases a second counted from the memory map, relative to KMC's."""
 
 
 class Side(NamedTuple):
-    """Who counts: what to time, and how to read its (4**k,) counts afterwards."""
+    """One counter: the function to time, and how to read its (4**k,) counts afterwards."""
 
     count: Callable[[], object]
     counts: Callable[[], np.ndarray]
@@ -59,7 +59,7 @@ def main(
     out: Out = RESULT,
 ) -> None:
     """Count 6-mers and 10-mers, print the table and write the JSON."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])  # of this process and of what it starts
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])  # for this process and those it starts
     machine = describe_machine(CPU)
     with tempfile.TemporaryDirectory(prefix="genomask-npmi-") as folder:
         work = Path(folder)
@@ -93,7 +93,7 @@ def write_repeated(genome: Genome, n_letters: int, path: Path) -> None:
 def compare(
     genome: Genome, work: Path, k: int, rounds: int, turns: dict[str, dict[str, list[Turn]]]
 ) -> list[dict[str, Any]]:
-    """One row a side: medians over the rounds, and whether its counts are ours; the turns go into `turns`."""
+    """One row per side: medians over the rounds, and whether its counts equal ours; the turns go into `turns`."""
     sides = build_sides(genome, work, k)
     took = turns[f"k = {k}"] = take_turns({name: side.step for name, side in sides.items()}, rounds, CPU)
     n_bases = int((genome.runs[:, 1] - genome.runs[:, 0]).sum())
@@ -117,7 +117,7 @@ def compare(
 
 
 def verdict(rows: list[dict[str, Any]]) -> list[str]:
-    """A sentence for each k: first from what KMC is given too, then from what a genome is once made into."""
+    """A sentence per k: first from plain FASTA, as KMC reads it, then from the memory map, made once per genome."""
     speed = {(row["k"], row["side"]): row["times_KMC"] for row in rows}
     return [
         f"{k}-mers: {speed[k, FASTA]:.2f} times KMC's bases per second from plain FASTA, the memory map being made, "
@@ -170,7 +170,7 @@ def read_dump(command: list, path: Path, k: int) -> np.ndarray:
 
 
 def peer_versions() -> str:
-    """What each peer says of itself."""
+    """The version line of each peer."""
     kmc = subprocess.run(["kmc"], capture_output=True, text=True, check=False).stdout.splitlines()[0]
     return f"{kmc}; {run(['jellyfish', '--version']).strip()}"
 

@@ -1,8 +1,8 @@
-"""What a whole genome costs: counting n = 1..10 and scoring all of them, from a memory map of human size, two threads.
+"""What a whole genome costs: counting n = 1..10 and scoring all, from a human-sized memory map, on two threads.
 
-The codes are those of the FASTA files given, repeated to --bases in a file of their own, which takes that room on disk,
-and in memory as page cache; records have 130 million bases. Printed are seconds and the memory taken beyond the map
-(the peak of anonymous memory less what the process held before), then the size of the table's file and its load time.
+The codes of the FASTA files given are repeated to --bases in a separate file, which takes that much disk, and memory as
+page cache; records have 130 million bases. It prints seconds and the memory taken beyond the map (the peak of anonymous
+memory minus what the process held before), then the size of the table's file and its load time.
 
     python benchmarks/npmi_genome.py human/*.fa.gz
 """
@@ -40,7 +40,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Times it is counted, after one time that is not.")] = 3,
     out: Out = RESULT,
 ) -> None:
-    """Count and score, print a line a round, and write the JSON."""
+    """Count and score, print a line per round, and write the JSON."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     machine = describe_machine(torch.device("cpu"))
     with tempfile.TemporaryDirectory(prefix="genomask-npmi-") as folder:
@@ -100,7 +100,7 @@ def measure(codes: np.ndarray, intervals: np.ndarray, path: Path) -> dict[str, f
 
 @contextmanager
 def peak_anonymous_mib() -> Iterator[list[float]]:
-    """A list whose only entry becomes the largest rise, in MiB, of this process's anonymous memory."""
+    """A list whose only entry becomes this process's largest rise of anonymous memory, in MiB."""
     before, largest, done = anonymous_mib(), [0.0], threading.Event()
 
     def poll() -> None:

@@ -2,10 +2,9 @@
 
     python benchmarks/on_gpu.py
 
-Runs from a checkout, without installation. Each part is a program with a budget of seconds of its own; what a part
-leaves over the next ones may use. A part that fails, hangs, runs out of memory or is killed keeps its row, what it had
-written until then, and what it said last; the next one runs. After every part results/on_gpu.json and on_gpu.md are
-whole.
+Runs from a checkout, without installation. Each part is a program with its own budget of seconds; the next parts may
+use what it leaves. A part that fails, hangs, runs out of memory or is killed keeps its row, what it had written so far
+and its last output, and the next one runs. After every part results/on_gpu.json and on_gpu.md are complete.
 `--rehearse` runs the same programs at toy sizes on the CPU, on the stand-in device of tests/; its figures mean nothing.
 """
 
@@ -28,9 +27,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 TOTAL_S = 480
 REHEARSAL_PACE = 3
-"""A CPU that others use too gets this many times the budgets."""
+"""A rehearsal, on a shared CPU, gets this many times the budgets."""
 GRACE_S = 2.0
-"""How long a part may take to say where it is, once its time is over."""
+"""Seconds that a part has to print where it is, once its time is over."""
 LAST_LINES = 12
 FROM_THE_CPU = "gpu_run.py"
 """Its runs write checkpoints, which the stand-in device cannot."""
@@ -38,7 +37,7 @@ FROM_THE_CPU = "gpu_run.py"
 
 @dataclass(frozen=True)
 class Part:
-    """A program of this folder with its options, and the seconds that it may take."""
+    """A program of this folder with its options, and the seconds it may take."""
 
     name: str
     budget_s: float
@@ -48,9 +47,9 @@ class Part:
 
 
 def parts(results: Path) -> list[Part]:
-    """All, in order; their budgets sum to TOTAL_S. `results` is where the files of the parts before lie.
+    """All parts, in order; their budgets sum to TOTAL_S. `results` holds the files of the earlier parts.
 
-    Last are those that compile many models and live on what the others leave over.
+    Last are those that compile many models and use the time that the others leave.
     """
     step, check = "gpu_step.py", "gpu_correctness.py"
     plain = ("--backend", "flex", "--backend", "sdpa")
@@ -60,13 +59,13 @@ def parts(results: Path) -> list[Part]:
         Part("machine", 15, ("machine.py",)),
         Part("attention", 60, (check, "--subject", "attention")),
         Part("encoder, step, resume", 35, (check, *_each("--subject", "encoder", "step", "resume"))),
-        # in two thirds of it ours is compiled, so that the strictest peer starts; in the last one that one is
+        # ours compiles in two thirds of it, so that the strictest peer can start in the last one
         Part("step c4-base", 80, (step, "--case", "c4-base", *plain)),
         Part("step genome-base", 70, (step, "--case", "genome-base", *plain)),
-        Part("profile", 25, ("gpu_profile.py", "--case", "c4-base", *after)),  # its side is compiled once more
+        Part("profile", 25, ("gpu_profile.py", "--case", "c4-base", *after)),  # its side is compiled again
         Part("flash: correctness", 5, (check, "--backend", "flash"), "flash_attn"),
         Part("flash: step genome-base", 10, (step, "--case", "genome-base", "--backend", "flash"), "flash_attn"),
-        # the first start of the command on a machine takes half a minute of its processor's time before any step
+        # on a new machine the command takes half a minute of processor time before its first step
         Part("run", 90, ("gpu_run.py", "--what", "speed")),
         Part("killed and resumed", 55, ("gpu_run.py", "--what", "resume")),
         Part("ablation", 15, ("ablation.py", "--sequences", "128", "--rounds", "5")),
@@ -80,7 +79,7 @@ def _each(option: str, *values: str) -> tuple[str, ...]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run all parts; 0 where every one did what it should, 1 where one did not."""
+    """Run all parts; 0 if every one succeeded, 1 if one failed."""
     parser = argparse.ArgumentParser(description="Every figure that waits for a GPU, inside eight minutes.")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder for on_gpu.json and on_gpu.md")
     parser.add_argument("--rehearse", action="store_true", help="toy sizes on the CPU: figures mean nothing")
@@ -92,7 +91,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def run_all(todo: Sequence[Part], out: Path, rehearse: bool = False) -> int:
-    """Run the parts in order and write on_gpu.json and on_gpu.md after each; the exit status."""
+    """Run the parts in order, writing on_gpu.json and on_gpu.md after each; returns the exit status."""
     results, began, planned = out / "on_gpu", time.time(), 0.0
     results.mkdir(exist_ok=True)
     rows: list[dict[str, Any]] = []
@@ -107,7 +106,7 @@ def run_all(todo: Sequence[Part], out: Path, rehearse: bool = False) -> int:
 
 
 def run(part: Part, until: float, results: Path, rehearse: bool) -> dict[str, Any]:
-    """Run one part until then at most; its row: outcome, seconds, and the result that it wrote."""
+    """Run one part, at most until `until`; its row: outcome, seconds, and the result that it wrote."""
     row: dict[str, Any] = {"part": part.name, "command": " ".join(part.command), "limit_s": until - time.time()}
     if part.needs and importlib.util.find_spec(part.needs) is None:
         return row | {"seconds": 0.0, "outcome": f"left out: {part.needs} is not installed"}
@@ -123,14 +122,14 @@ def run(part: Part, until: float, results: Path, rehearse: bool) -> dict[str, An
 
 
 def last_words(said: str) -> list[str]:
-    """The last lines, or where faulthandler found it: that begins with the innermost call and ends with much else."""
+    """The last lines, or the first of faulthandler's report, which begins with the innermost call."""
     lines = said.splitlines()
     found = [n for n, line in enumerate(lines) if line.startswith("Fatal Python error")]
     return lines[found[-1] :][:LAST_LINES] if found else lines[-LAST_LINES:]
 
 
 def _words(part: Part, written: Path, until: float, rehearse: bool) -> list[str]:
-    """The command line of a part; a program plans for a little less than its time."""
+    """The command line of a part; a program plans for slightly less than its time."""
     program, *options = part.command
     stand_in = [str(ROOT / "tests" / "rehearsal.py")] if rehearse else []
     limits = ["--until", str(until - GRACE_S)] if program in ("gpu_step.py", "ablation.py", "gpu_run.py") else []
@@ -140,11 +139,11 @@ def _words(part: Part, written: Path, until: float, rehearse: bool) -> list[str]
 
 
 def ended_by(words: list[str], log: Path, until: float) -> str:
-    """Run it, what it says into the log; how it ended, nothing if well."""
+    """Run a command, its output to the log; how it failed, empty if it did not."""
     paths = [ROOT, HERE, ROOT / "tests", ROOT / "tests" / "encoders"]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([*map(str, paths), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "PYTHONFAULTHANDLER": "1",  # a part that hangs says where
+        "PYTHONFAULTHANDLER": "1",  # a part that hangs prints where
         "PYTHONUNBUFFERED": "1",
     }
     with log.open("wb") as said:
@@ -157,14 +156,14 @@ def ended_by(words: list[str], log: Path, until: float) -> str:
             _signal(process, signal.SIGABRT)
             return "its time was over"
         finally:
-            _signal(process, signal.SIGKILL)  # and the processes that it started
+            _signal(process, signal.SIGKILL)  # also the processes that it started
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return f"exit status {code}" if code else ""
 
 
 def _signal(process: subprocess.Popen, number: signal.Signals) -> None:
-    """To the process and all that it started; one that the kernel holds is left behind after GRACE_S."""
+    """Signal the process and all that it started; one held by the kernel is left behind after GRACE_S."""
     try:
         os.killpg(process.pid, number)
         process.wait(GRACE_S)
@@ -173,7 +172,7 @@ def _signal(process: subprocess.Popen, number: signal.Signals) -> None:
 
 
 def _read(written: Path) -> tuple[dict[str, Any] | None, str]:
-    """What the part wrote, or why there is nothing."""
+    """What the part wrote, or why there is no result."""
     try:
         result = json.loads(written.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -185,7 +184,7 @@ def _read(written: Path) -> tuple[dict[str, Any] | None, str]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Write a file, whole or not at all."""
     aside = path.with_name(f".{path.name}.aside")
     aside.write_text(text, encoding="utf-8")
     os.replace(aside, path)

@@ -1,4 +1,4 @@
-"""Models of other libraries behind the signature that ours has: packed tokens in, loss or logits out."""
+"""Models of other libraries with our signature: packed tokens in, loss or logits out."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from genomask.types import IGNORE
 
 
 class Padded(nn.Module):
-    """A padded masked language model: every batch is filled up to its longest sequence, as its users do.
+    """A padded masked language model: every batch is padded to its longest sequence, as its users do.
 
     Letters: T packed tokens, B sequences, S tokens of the longest, M masked tokens, V ids.
     """

@@ -1,8 +1,8 @@
 """How fast a training step is: ours beside transformers' BERT and ModernBERT, in turns on the same batches.
 
-Each combination of --config, --precision and --allocator runs in a process of its own, prints a table and a verdict,
-and writes benchmarks/results/pretrain_step-*.json. A step is forward, backward and AdamW. Ratios are medians over the
-rounds of peer seconds / our seconds on the same batch.
+Each combination of --config, --precision and --allocator runs in its own process, prints a table and a verdict, and
+writes benchmarks/results/pretrain_step-*.json. A step is forward, backward and AdamW. Ratios are peer seconds / our
+seconds on the same batch, medians over the rounds.
 
     python benchmarks/pretrain_step.py --config small --config base
 
@@ -31,7 +31,7 @@ from genomask.training.device import autocast
 
 RESULTS = Path(__file__).parent / "results"
 GOALS = {("small", "fp32"): 2.3, ("small", "bf16"): 2.6, ("base", "fp32"): 1.7, ("base", "bf16"): 1.85}
-"""Times the fastest peer, on two CPU threads of a processor with units for bf16."""
+"""Speed relative to the fastest peer, on two CPU threads of a processor with bf16 units."""
 BATCHES = 8
 MASK_RATE = 0.15
 
@@ -60,11 +60,11 @@ def main(
         options += ["--backend", backend, "--rounds", str(rounds), "--threads", str(threads), "--out", str(out)]
         options += ["--compile"] if compiled else []
         if failed := run_under(one_allocator, [sys.executable, __file__, *options]):
-            sys.exit(failed)  # it has said why
+            sys.exit(failed)  # it has printed why
 
 
 def measure(config: str, precision: str, allocator: str, backend: str, compiled: bool, rounds: int, out: Path) -> None:
-    """Time one combination, print it and write its JSON."""
+    """Time one combination, print the result and write its JSON."""
     device = torch.device("cpu")
     shape, machine = SHAPES[config], describe_machine(device)
     ceiling = matmul_ceiling(device, precision)
@@ -137,9 +137,9 @@ def row(side: Side, turns: list[Turn], ours: list[Turn], batches: list[Batch], c
 
 
 def verdict(result: dict, turns: dict[str, list[Turn]]) -> list[str]:
-    """A sentence for each pair: the ratio, which clock it is from, and of the fastest peer whether the goal is reached.
+    """A sentence for each pair: the ratio, its clock, and for the fastest peer whether the goal is reached.
 
-    Our padded forms are set against the peer that differs least from them.
+    Our padded forms are compared with the peer that differs least from them.
     """
     setup, rows = result["setup"], result["rows"]
     noisy = result["machine"]["device"] == "cpu" and any(row["wall_spread"] > NOISY for row in rows)

@@ -1,16 +1,16 @@
-"""What do the probe's penalty and its vectors do to its accuracy? Encoders and pools of labelled sequences in.
+"""How do the probe's penalty and its vectors affect its accuracy? Encoders and pools of labelled sequences in.
 
-Logistic regression on frozen vectors, standardised on the drawn examples, as the `probe` of few-shot, for several C;
-and with C chosen for each draw by cross-validation of the drawn examples; and on the F means and standard deviations of
-every layer's vectors, as `probe-layers`. Beside the encoders the untrained twin of the first of them, and the floor
-`kmer-logreg`, whose features are not standardised. Draws are those of few-shot; accuracy is that on the rows of the
-pool that a draw leaves, as many of each class. No test is looked at.
+Logistic regression on frozen vectors, standardised on the drawn examples, as in few-shot's `probe`, for several C; with
+C chosen for each draw by cross-validation of the drawn examples; and on the F means and standard deviations of every
+layer's vectors, as in `probe-layers`. Beside the encoders run the untrained twin of the first, and the floor
+`kmer-logreg`, whose features are not standardised. Draws are those of few-shot; accuracy is measured on the rows of the
+pool that a draw leaves, equally many of each class. No test set is used.
 
     python benchmarks/probe.py --model genome-tiny=runs/tiny/model --model genome-fast=runs/fast/model \\
         Prom-core/1000.tsv.gz Splice-40/500.tsv.gz:center mouse_0/train.csv.gz
 
-Two recipes of several pretraining seeds are compared where encoders are named RECIPE/SEED: paired by seed, each task
-counting as one. `--penalty "C = 1"` measures that one alone; it can be repeated.
+Encoders named RECIPE/SEED compare two recipes over several pretraining seeds: paired by seed, each task counting as
+one. `--penalty "C = 1"` measures only that one; it can be repeated.
 """
 
 import warnings
@@ -40,15 +40,15 @@ from genomask.settings.ranges import require_one_of
 RESULT = Path(__file__).parent / "results" / "probe.json"
 SHOTS = 10, 50, 100, 500
 MOST_ROWS = 2_500
-"""Of a larger pool the first so many: encoding them is most of the work."""
+"""Only this many rows of a larger pool are used, as encoding is most of the work."""
 FLOOR, TWIN = "kmer-logreg", "random-init"
 STRENGTHS = {"probe": (10.0, 1.0, 0.1, 0.03, 0.01, 0.003), FLOOR: (100.0, 10.0, 1.0, 0.1)}
 CHOICES = {"probe": (0.01, 0.1, 1.0), FLOOR: (0.1, 1.0, 10.0)}
 BY_VALIDATION = "C by cross-validation"
 OF_FLOOR = "C = 10"
-"""What few-shot gives the floor."""
+"""The floor's penalty in few-shot."""
 LOGIT_VARIANCES = 800, 80, 8, 0.8
-"""Of a classifier of F features before it has seen an example: C is this by F."""
+"""Variances of a classifier's logits before it has seen an example; with F features, C is this / F."""
 
 
 def main(
@@ -83,7 +83,7 @@ def main(
 
 
 def encoders(named: list[str]) -> dict[str, Loaded]:
-    """By name, and behind them the untrained twin of the first."""
+    """Encoders by name, then the untrained twin of the first."""
     pairs = [one.partition("=") for one in named]
     if wrong := [one for one, (name, _, folder) in zip(named, pairs, strict=True) if not (name and folder)]:
         raise SettingsError(f"--model takes NAME=FOLDER, got {wrong[0]!r}.")
@@ -93,14 +93,14 @@ def encoders(named: list[str]) -> dict[str, Loaded]:
 
 
 def first_rows(task: LabelledTask, most: int) -> LabelledTask:
-    """The task of its first rows alone."""
+    """The task with only its first rows."""
     return LabelledTask(task.name, task.sequences[:most], task.labels[:most], task.classes, task.path)
 
 
 def measured(
     task: LabelledTask, features: np.ndarray, name: str, classifiers: dict[str, Any], draws: int
 ) -> list[dict]:
-    """For each classifier the accuracy, in per cent, at each number of shots that leaves as many of each class."""
+    """Accuracy of each classifier, in per cent, at each number of shots that leaves as many of each class."""
     if smallest_class(task) < 2 * SHOTS[0]:
         raise DataError(f"{task.path}: a class has fewer than {2 * SHOTS[0]} rows; give a larger pool.")
     found = []
@@ -124,23 +124,23 @@ def of_one_layer(kind: str) -> dict[str, Any]:
 
 
 def of_every_layer(n_features: int) -> dict[str, Any]:
-    """The same of every layer's vectors."""
+    """The same for every layer's vectors."""
     found = {f"every layer, C = {v:g} / F": LogisticRegression(C=v / n_features, max_iter=400) for v in LOGIT_VARIANCES}
     return {how: make_pipeline(StandardScaler(), last) for how, last in found.items()}
 
 
 def asked(classifiers: dict[str, Any], penalties: list[str]) -> dict[str, Any]:
-    """Those named; all where none is."""
+    """The classifiers named; all if none is."""
     return {how: one for how, one in classifiers.items() if not penalties or how in penalties}
 
 
 def of_floor(penalties: list[str]) -> dict[str, Any]:
-    """Of k-mers those named and, whatever is named, the floor as few-shot has it."""
+    """The classifiers of k-mers that are named, and always the floor as in few-shot."""
     return asked(of_one_layer(FLOOR), [*penalties, OF_FLOOR] if penalties else [])
 
 
 def accuracy(task: LabelledTask, features: np.ndarray, drawn: np.ndarray, classifier: Any) -> float:
-    """On as many rows of each class as the draw leaves of the rarest."""
+    """Accuracy on as many rows of each class as the draw leaves of the rarest."""
     left = np.setdiff1d(np.arange(len(task.labels)), drawn)
     each = np.bincount(task.labels[left]).min()
     scored = np.concatenate([left[task.labels[left] == label][:each] for label in range(len(task.classes))])
@@ -149,7 +149,7 @@ def accuracy(task: LabelledTask, features: np.ndarray, drawn: np.ndarray, classi
 
 
 def by_task(found: list[dict]) -> list[dict]:
-    """A row for each encoder and penalty: its mean over shots on each task, and the mean of the tasks, each as one."""
+    """A row for each encoder and penalty: its mean over shots on each task, and the mean over tasks."""
     rows: dict[tuple[str, str], dict] = {}
     for one in found:
         side = {"features": one["features"], "penalty": one["penalty"]}
@@ -158,7 +158,7 @@ def by_task(found: list[dict]) -> list[dict]:
 
 
 def verdict(rows: list[dict]) -> list[str]:
-    """Of two recipes, RECIPE/SEED, the second less the first by each penalty: points by seed, and their interval."""
+    """The second of two recipes minus the first, for each penalty: points by seed, and their interval."""
     scores: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
         recipe, _, seed = row["features"].partition("/")

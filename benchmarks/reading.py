@@ -1,9 +1,9 @@
 """How fast genome files are read, beside needletail, pyfaidx and KMC on the same bases, in turns, one core each.
 
-The bases are those of the FASTA files given, repeated to --bases, as plain FASTA, gzip and bgzip, which is also read
-with two cores. "ours" reads letters into codes and tells lower case; "with the cache" also finds runs and repeats,
-hashes the codes and writes the memory map. needletail gives each record's letters; pyfaidx indexes the lines; KMC
-reads and counts 6-mers. "inflate" only unpacks.
+The bases of the FASTA files given are repeated to --bases, as plain FASTA, gzip and bgzip, which is also read with two
+cores. "ours" reads letters into codes and marks lower case; "with the cache" also finds runs and repeats, hashes the
+codes and writes the memory map. needletail returns each record's letters; pyfaidx indexes the lines; KMC reads and
+counts 6-mers. "inflate" only unpacks.
 
     pip install needletail zlib-ng; apt install kmc
     python benchmarks/reading.py human/*.fa.gz
@@ -53,9 +53,9 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of turns, after one that is not counted.")] = 3,
     out: Out = RESULT,
 ) -> None:
-    """Read them, print a table and write the JSON."""
+    """Read the files, print a table and write the JSON."""
     cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores[:1])  # of this process and of what it starts
+    os.sched_setaffinity(0, cores[:1])  # for this process and those it starts
     keep_freed_memory()  # as the command line does
     machine = describe_machine(CPU)
     with tempfile.TemporaryDirectory(prefix="genomask-reading-") as folder:
@@ -76,7 +76,7 @@ def main(
 
 
 def build_sides(plain: Path, packed: Path, work: Path, two_cores: list[int]) -> dict[str, Callable[[], object]]:
-    """Who reads what."""
+    """Name -> how each side reads."""
 
     def inflate(opened: Callable) -> None:
         with opened(packed, "rb") as file:
@@ -123,7 +123,7 @@ def row(name: str, n_bytes: int, turns: list) -> dict[str, Any]:
 
 
 def verdict(rows: list[dict[str, Any]]) -> list[str]:
-    """By CPU seconds, which other load disturbs less."""
+    """The ratios by CPU seconds, which other load disturbs less."""
     speed, clock = ({row["side"]: row[name] for row in rows} for name in ("MB per cpu s", "MB per s"))
     two = "ours, bgzip, two cores"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

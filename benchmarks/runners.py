@@ -1,6 +1,6 @@
-"""Sides that train: how to build each in, one after the other started, timed alone, then in turns with the others.
+"""Sides that train: how to build each in; they are started and timed one after the other, then timed in turns.
 
-What fails, for want of memory, of time or whatever else, keeps its reason and stops no other.
+A side that fails, for lack of memory, of time or for any other reason, keeps the reason and stops no other.
 """
 
 import statistics
@@ -21,22 +21,22 @@ from genomask.training.device import autocast
 
 GIB = 2**30
 ALONE = 2
-"""Rounds in which a side that has just started is timed by itself."""
+"""Rounds in which a newly started side is timed alone."""
 NO_TIME = "no time was left to start it"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A side that is to be measured, and how; its model is built only when its turn has come."""
+    """A side to measure, and how; its model is built only when its turn comes."""
 
     name: str
     build: Callable[[], Side]
     backend: str
-    """Of ours; empty for a peer."""
+    """Attention backend of ours; empty for a peer."""
     compiled: bool
 
     def batches(self, trial: Trial) -> list[Batch]:
-        """What the side takes: ours compiled is filled up to one shape."""
+        """The side's batches; ours, compiled, takes them filled up to one shape."""
         return trial.fixed if self.backend and self.compiled else trial.batches
 
 
@@ -48,7 +48,7 @@ def entry_of(name: str, build: Callable[[], Side], backend: str, compiled: bool)
 
 @dataclass
 class Runner:
-    """One side in training; one that failed keeps the reason and trains no more."""
+    """One side in training; a failed one keeps the reason and stops training."""
 
     entry: Entry
     failed: str = ""
@@ -62,7 +62,7 @@ class Runner:
 
     @property
     def name(self) -> str:
-        """As the table shows it."""
+        """The name in the table."""
         return self.entry.name
 
     def step(self, n: int) -> None:
@@ -70,15 +70,15 @@ class Runner:
         self.attempt(lambda: self.train(n))
 
     def attempt(self, what: Callable[[], None]) -> None:
-        """Do it, unless something failed before; a side that fails gives its memory back to the others."""
+        """Call `what`, unless something failed before; a side that fails frees its memory for the others."""
         if self.failed:
             return
         try:
             what()
-        except Exception as error:  # noqa: BLE001 - whatever ails a side, its row says it and the next one runs
+        except Exception as error:  # noqa: BLE001 - a failed side has its error in its row, and the next one runs
             traceback.print_exc(file=sys.stderr)
             self.failed = f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0][:200]}"
-        if self.failed:  # only now that the error is gone, which holds on to all that the step had made
+        if self.failed:  # only now: until it was gone, the error held on to all that the step had made
             self._give_back()
 
     def _give_back(self) -> None:
@@ -91,7 +91,7 @@ class Runner:
 
 
 def start_all(entries: Iterable[Entry], trial: Trial, budget: Budget) -> Iterator[Runner]:
-    """Each side started and timed alone, one after the other; those for which no time is left say so."""
+    """Start and time each side alone, one after the other; a side without time left is marked so."""
     for entry in entries:
         if not budget.may_start():
             yield Runner(entry, failed=NO_TIME)
@@ -103,7 +103,7 @@ def start_all(entries: Iterable[Entry], trial: Trial, budget: Budget) -> Iterato
 
 
 def start(entry: Entry, trial: Trial) -> Runner:
-    """Put the side on the device and train three steps: two compile it, for one shape and for any; then its memory."""
+    """Put the side on the device; two steps compile it, for one shape and for any, a third measures its memory."""
     runner, began = Runner(entry), time.perf_counter()
     runner.attempt(lambda: _build(runner, trial))
     runner.step(0)
@@ -134,7 +134,7 @@ def _build(runner: Runner, trial: Trial) -> None:
 
 
 def turns_of(runners: list[Runner], trial: Trial, budget: Budget) -> dict[str, list[Turn]]:
-    """The turns of all sides that run, as many as there is time for; else what each took alone."""
+    """The turns of all running sides, as many as time allows; if too few, what each took alone."""
     here = [runner for runner in runners if not runner.failed]
     rounds = budget.rounds_of(sum(median_s(runner.alone) for runner in here))
     if rounds < ALONE:
@@ -149,7 +149,7 @@ def median_s(turns: list[Turn]) -> float:
 
 
 def peak(runner: Runner, device: torch.device) -> int:
-    """Bytes that a step takes: what it allocates above what lies there before it, and the side's own state."""
+    """Bytes that a step takes: what it allocates beyond what was there before, and the side's own state."""
     if device.type != "cuda" or runner.failed:
         return 0
     before = torch.cuda.memory_allocated(device)

@@ -1,10 +1,10 @@
 """A genome of hg38's size and shape, from its file to the first steps of training: seconds and memory of each stage.
 
-The genome is made, with random bases: 24 records of hg38's relative lengths, N at both ends and in the middle of each,
-half of the letters soft-masked in stretches as long as repeats are. Each stage is a process of its own, forked from one
-that has imported genomask: reading the FASTA; reading it into the cache; `genomask npmi count`; and `genomask
-pretrain`, a few steps of genome-tiny's and genome-base's shapes. Nothing stays but the JSON. Of hg38's size it takes
-7 GB of disk, in TMPDIR, and 4 GB of memory.
+The genome is simulated with random bases: 24 records of hg38's relative lengths, N at both ends and in the middle of
+each, half of the letters soft-masked in stretches as long as repeats. Each stage runs in its own process, forked from
+one that has imported genomask: reading the FASTA; reading it into the cache; `genomask npmi count`; and `genomask
+pretrain`, a few steps of genome-tiny's and genome-base's shapes. Only the JSON is kept. At hg38's size it takes 7 GB of
+disk, in TMPDIR, and 4 GB of memory.
 
     python benchmarks/scale.py
 """
@@ -45,11 +45,11 @@ HG38 = (
 )
 """Letters of chr1 to chr22, X and Y (GRCh38, UCSC's hg38.chrom.sizes)."""
 TELOMERE, GAP = 10_000, 0.045
-"""N at each end of a long record, and the fraction of each that is N in its middle; in all of hg38 4.9 % are."""
+"""N at each end of a long record, and the fraction of N in the middle of each; hg38 as a whole has 4.9 %."""
 GC = 105
-"""Of 256 bases so many are G or C: 41 %, as in hg38."""
+"""Of 256 bases this many are G or C: 41 %, as in hg38."""
 STRETCH = 300
-"""Mean length of soft-masked stretches, and of those between: about that of an Alu."""
+"""Mean length of soft-masked stretches and of those between them: about that of an Alu."""
 LINE = 60
 CHUNK = LINE << 18
 
@@ -62,14 +62,14 @@ SHAPES = {
     "genome-tiny": (),
     "genome-base": ("training.sequences_per_step=2", "training.tokens_per_microbatch=4096"),
 }
-"""Recipes that are begun, and what is smaller in them than they have it."""
+"""Recipes that are started, and the settings that are made smaller."""
 
 
 def main(
     gigabases: Annotated[float, typer.Option(help="Letters of the genome, N among them, in thousand millions.")] = 3.1,
     out: Out = RESULT,
 ) -> None:
-    """Make it, take it through every stage, print a line for each, and write the JSON."""
+    """Run every stage, print a line for each, and write the JSON."""
     machine = describe_machine(torch.device("cpu"))
     lengths = shaped_as(HG38, int(gigabases * 1e9))
     with tempfile.TemporaryDirectory(prefix="genomask-scale-") as folder:
@@ -82,7 +82,7 @@ def main(
 
 
 def require_room(folder: Path, letters: int) -> None:
-    """Raises SettingsError where the disk does not hold the file and the cache of so many letters."""
+    """Raises SettingsError if the disk has no room for the file and the cache of that many letters."""
     needed, there = 2.2 * letters, shutil.disk_usage(folder).free
     if there < needed:
         raise SettingsError(
@@ -92,12 +92,12 @@ def require_room(folder: Path, letters: int) -> None:
 
 
 def shaped_as(lengths: tuple[int, ...], total: int) -> list[int]:
-    """Lengths of these proportions, about so many letters in all."""
+    """Lengths of these proportions, about `total` letters in all."""
     return [max(1, round(length * total / sum(lengths))) for length in lengths]
 
 
 def write_genome(path: Path, lengths: list[int], seed: int = 0) -> None:
-    """FASTA of random bases in lines of 60 letters, N and soft-masked stretches as told above; memory of one chunk."""
+    """FASTA of random bases in lines of 60 letters, with N and soft-masked stretches as above; memory of one chunk."""
     rng = np.random.default_rng(seed)
     alphabet = np.frombuffer(b"G" * (GC // 2) + b"C" * (GC - GC // 2) + b"A" * 75 + b"T" * 76, dtype=np.uint8)
     with path.open("wb") as out:
@@ -116,7 +116,7 @@ def write_genome(path: Path, lengths: list[int], seed: int = 0) -> None:
 
 
 def soft_masked(count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count,) uint8: the bit of lower case in stretches, every other one."""
+    """(count,) uint8: the lower-case bit, set in every other stretch."""
     bits = np.zeros(0, dtype=np.uint8)
     lengths = rng.geometric(1 / STRETCH, max(8, 2 * count // STRETCH))
     while len(bits) < count:
@@ -125,7 +125,7 @@ def soft_masked(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def in_lines(letters: np.ndarray) -> bytes:
-    """Whole lines, the last one as long as is left."""
+    """FASTA lines of LINE letters; the last may be shorter."""
     whole = len(letters) // LINE * LINE
     lines = np.full((whole // LINE, LINE + 1), ord("\n"), dtype=np.uint8)
     lines[:, :LINE] = letters[:whole].reshape(-1, LINE)
@@ -134,7 +134,7 @@ def in_lines(letters: np.ndarray) -> bytes:
 
 
 Measure = Callable[..., dict[str, Any]]
-"""Measures a stage: its function, the genome's file, further arguments; a row's figures."""
+"""Measures a stage: its function, the genome's file and further arguments in, a row's figures out."""
 
 
 def stages(work: Path, lengths: list[int], measure: Measure) -> Iterator[dict[str, Any]]:
@@ -154,7 +154,7 @@ def stages(work: Path, lengths: list[int], measure: Measure) -> Iterator[dict[st
 
 
 def alone(stage: Callable[..., Any], path: Path, *arguments: Any) -> dict[str, Any]:
-    """The stage measured in a process of its own; RuntimeError where that fails."""
+    """The stage measured in its own process; RuntimeError if that fails."""
     hear, tell = CONTEXT.Pipe(duplex=False)
     process = CONTEXT.Process(target=_tell, args=(tell, stage, path, *arguments))
     process.start()
@@ -174,7 +174,7 @@ def _tell(tell: Any, stage: Callable[..., Any], path: Path, *arguments: Any) -> 
 
 
 def measured(stage: Callable[..., Any], path: Path, *arguments: Any) -> dict[str, Any]:
-    """Seconds by both clocks, speed in megabytes of the file, memory; and what the stage itself has to say."""
+    """Seconds by both clocks, speed in megabytes of the file, memory, and the stage's own figures."""
     os.environ["GENOMASK_CACHE"] = str(path.parent / "cache")
     with peak_anonymous_mib() as peak:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -186,13 +186,13 @@ def measured(stage: Callable[..., Any], path: Path, *arguments: Any) -> dict[str
 
 
 def read(path: Path) -> None:
-    """The file into codes, which nobody keeps."""
+    """Read the file into codes, which are not kept."""
     for _ in read_fasta(path):
         pass
 
 
 def ingest(path: Path) -> None:
-    """The file into the cache."""
+    """Read the file into the cache."""
     Genome.open(path)
 
 
@@ -212,7 +212,7 @@ def train(path: Path, recipe: str, settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 def command(*arguments: str) -> None:
-    """A command of genomask, in this process; RuntimeError where it does not end well."""
+    """Run a genomask command in this process; RuntimeError if it fails."""
     sys.argv = ["genomask", "--quiet", *arguments]
     try:
         with contextlib.redirect_stdout(io.StringIO()):

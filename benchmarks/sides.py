@@ -1,4 +1,4 @@
-"""Who is compared: a shape in, models of equal parameters out, how each takes a batch, and its products."""
+"""The models compared: a shape in; models of equal parameters, how each takes a batch, and its products out."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Side:
 
 
 def build_sides(shape: Shape, backend: str) -> Iterator[Side]:
-    """Ours and the peers; all but the size is as each library ships it, except where the name says otherwise."""
+    """Ours and the peers; apart from the size, each is as its library ships it unless the name says otherwise."""
     yield from (build_side(name, shape, backend) for name in NAMES)
 
 
@@ -119,7 +119,7 @@ def _modern_bert(shape: Shape, **changes: bool) -> nn.Module:
 
 OURS: dict[str, dict[str, bool]] = {
     "ours": {},
-    "ours, padded": {"head_on_masked_only": False},  # as it is in any case where all logits are asked for
+    "ours, padded": {"head_on_masked_only": False},  # as always where all logits are asked for
     "ours, padded, sparse prediction": {"sparse_prediction": True},
 }
 """Packed as `genomask pretrain` trains it; padded as transformers' Trainer does, with all logits and without."""
@@ -129,14 +129,14 @@ PEERS: dict[str, Callable[[Shape], nn.Module]] = {
     "HF ModernBERT": _modern_bert,
     SPARSE: lambda shape: _modern_bert(shape, sparse_prediction=True),
 }
-"""As they ship, and each with what ours has of itself: no dropout of attention, a head for masked tokens alone."""
+"""As they ship, and each with a default of ours: no attention dropout, a head only for masked tokens."""
 NAMES = (*OURS, *PEERS)
 
 
 def padded(shape: Shape, mlp: int, batch: Batch, sparse: bool = False) -> int:
     """FLOPs of one step of a padded model whose MLP has `mlp` weights a layer: every token, padding too.
 
-    `sparse`: but for the head, which takes the masked ones.
+    `sparse`: except in the head, which takes only the masked ones.
     """
     sequences, longest = batch.padded["input_ids"].shape
     width, tokens = shape.width, sequences * longest
@@ -146,7 +146,7 @@ def padded(shape: Shape, mlp: int, batch: Batch, sparse: bool = False) -> int:
 
 
 def parameters(model: nn.Module) -> int:
-    """Number of trained numbers, tied ones once."""
+    """Number of trained parameters, tied ones once."""
     return sum(p.numel() for p in model.parameters())
 
 

@@ -1,12 +1,12 @@
-"""How soon does an encoder know as much as HF BERT under DNABERT's recipe does at the end of its budget?
+"""How soon does an encoder know as much as HF BERT, trained by DNABERT's recipe, knows at the end of its budget?
 
 Every arm is a recipe (speedrun_arms.py), trained on the same genome for the same CPU seconds, its schedule stretched
 over them, and scored on the same held-out windows under the same masks: bits per hidden base. The arms take turns, from
 one validation to the next; seconds of validation do not count. The target of each seed is what the first arm reaches in
-its whole budget; the table has the seconds and tokens of each arm until there, and splits the factor into tokens a
-second (throughput) and tokens needed. What the record so far reaches in its budget is a second target. Runs that are
-finished are kept in the JSON and not made again, unless their recipe has changed. Text runs in the same
-way, to nats per masked token.
+its whole budget. The table has each arm's seconds and tokens to the target, and splits the factor into tokens a second
+(throughput) and tokens needed. What the record so far reaches in its budget is a second target. Finished runs are kept
+in the JSON and not repeated; a file whose runs have another recipe is refused. Text runs in the same way, to nats per
+masked token.
 
     python benchmarks/speedrun.py human/*.fa.gz
     python benchmarks/speedrun.py human/*.fa.gz --budget 60 --seeds 1
@@ -43,7 +43,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/.")] = None,
     picture: Annotated[Path | None, typer.Option(help="SVG file of the curves.")] = None,
 ) -> None:
-    """Run what is not finished, print the table, write JSON and picture."""
+    """Run what is not finished, print the table, and write JSON and picture."""
     require_one_of("--arms", arms, RACES)
     torch.set_num_threads(threads)
     out = out or HERE / "results" / f"speedrun-{arms}.json"
@@ -65,7 +65,7 @@ def main(
 
 
 def finished(out: Path, setup: dict, arms: Sequence[Arm]) -> list[dict]:
-    """The runs of an earlier call with the same setup; SystemExit for a file of another one, or of other recipes."""
+    """The runs of an earlier call with the same setup; SystemExit for a file of another setup or other recipes."""
     if not out.exists():
         return []
     before = json.loads(out.read_text(encoding="utf-8"))
@@ -83,7 +83,7 @@ def finished(out: Path, setup: dict, arms: Sequence[Arm]) -> list[dict]:
 
 
 def run_arms(arms: Sequence[Arm], seed: int, paths: Sequence[Path], budget: float) -> list[dict]:
-    """The arms in turns, from one validation to the next; each takes a step beforehand that does not count."""
+    """Run the arms in turns, from one validation to the next, after a step of each that does not count."""
     files = tuple(map(str, paths))
     for arm in arms:
         Lap(arm, seed, files, budget).step()

@@ -1,4 +1,4 @@
-"""Who takes part in the speedrun: each arm is a recipe with changes, and the peer's model where it is not ours."""
+"""The arms of the speedrun: each is a recipe with changes, and the peer's model where it is not ours."""
 
 import hashlib
 from collections.abc import Callable
@@ -20,7 +20,7 @@ MATCHED = {
 """By kind of recipe: all arms are scored on the same held-out windows of 510 bases, or on the same documents under the
 same masks of 15 % of the tokens."""
 COMPUTED = ("training.device=cpu", f"training.precision={PRECISION}")
-"""All compute in what this processor has units for."""
+"""All compute in the precision that this processor has units for."""
 DNABERT = (
     "windows.max_tokens=510",
     "training.sequences_per_step=16",
@@ -43,7 +43,7 @@ MOSAIC = (
     "optimizer.min_lr_ratio=0.02",
 )
 """MosaicBERT's recipe (Portes et al., 2023) at that size: 128 tokens, 30 % masked, decoupled decay 1e-5 at rate 5e-4,
-6 % of warm-up, dropout. Its masks are contiguous here: k-mers chosen one by one, as it does, hide no base."""
+6 % of warm-up, dropout. Its masks are contiguous here: k-mers chosen one by one, as in that recipe, hide no base."""
 BERT_OF_2018 = (
     "encoder.positions=learned",
     "masking.mask_rate=0.15",
@@ -58,7 +58,7 @@ LOGO = (
     "encoder.intermediate_size=3072",
     "windows.validation_windows=32",
 )
-"""The size of genome-logo's encoder, LOGO's (Yang et al., 2022), and fewer windows to score, for each costs more."""
+"""The size of genome-logo's encoder, LOGO's (Yang et al., 2022); fewer windows to score, as each costs more."""
 FEW, HALF = "training.sequences_per_step=16", "training.sequences_per_step=32"
 NO_DROPOUT = ("encoder.hidden_dropout_prob=0.0",)
 
@@ -90,7 +90,7 @@ class Arm:
     peer: Callable[[Recipe, int], nn.Module] | None = None
     """Recipe and size of the vocabulary -> the model; None: ours."""
     fraction: float = 1.0
-    """Of the budget, over which the schedule of this arm runs."""
+    """The fraction of the budget over which this arm's schedule runs."""
 
     def settings(self, seed: int) -> Recipe:
         """The recipe as this arm runs it."""
@@ -98,22 +98,22 @@ class Arm:
         return load_recipe(self.recipe, [*matched, *COMPUTED, *self.changes, f"training.seed={seed}"])
 
     def digest(self, seed: int) -> str:
-        """Of all settings of that recipe: another one where any of them is."""
+        """A digest of all settings of that recipe; it changes if any of them does."""
         return hashlib.sha256(repr(self.settings(seed)).encode()).hexdigest()[:16]
 
 
 def at_rate(arm: Arm, rate: float) -> Arm:
-    """The same with another peak rate, which its name says."""
+    """The arm with another peak rate, added to its name."""
     return replace(arm, name=f"{arm.name}, {rate:g}", changes=(*arm.changes, f"optimizer.learning_rate={rate}"))
 
 
 def changed(arm: Arm, what: str, *changes: str) -> Arm:
-    """The same with further changes, which its name says."""
+    """The arm with further changes, added to its name."""
     return replace(arm, name=f"{arm.name}, {what}", changes=(*arm.changes, *changes))
 
 
 def published_bert(recipe: Recipe, vocabulary: int) -> nn.Module:
-    """HF BERT as DNABERT sets it."""
+    """HF BERT with DNABERT's settings."""
     return hf_bert(recipe, vocabulary, dropout=0.1)
 
 
@@ -131,7 +131,7 @@ BERT_BEST = at_rate(BERT_FREE, 3e-3)
 MOSAIC_BEST = at_rate(MOSAIC_FREE, 3e-3)
 """The same for MosaicBERT's recipe."""
 MOSAIC_PUBLISHED = at_rate(MOSAIC_FREE, 5e-4)
-"""At its published rate: at LOGO's size the best of the three."""
+"""At its published rate, the best of the three at LOGO's size."""
 TINY = Arm("genome-tiny", "genome-tiny")
 
 FAST = Arm("genome-fast", "genome-fast")
@@ -143,7 +143,7 @@ THIRD = replace(FAST, name="genome-fast, a third of the budget", fraction=1 / 3)
 MUON, MORE = "optimizer.name=muon", "masking.mask_rate=0.30"
 MUON_30 = Arm("muon, 30 %, 32 windows a step", "genome-tiny", (MUON, MORE, HALF))
 ROTARY = changed(MUON_30, "rotary", "encoder.positions=rotary-directed")
-"""The records before genome-fast as it is, the later one last."""
+"""The records before genome-fast, the later one last."""
 
 TEXT_BERT = Arm("HF BERT, BERT's recipe", "c4-tiny", BERT_OF_2018, published_bert)
 TEXT_FREE = Arm("HF BERT, no dropout", "c4-tiny", BERT_OF_2018, bert_without_dropout)
@@ -152,7 +152,7 @@ C4 = Arm("c4-tiny", "c4-tiny")
 C4_FAST = Arm("c4-fast", "c4-fast")
 C4_MUON = Arm("muon, rate 0.02", "c4-tiny", (MUON, "optimizer.muon_learning_rate=0.02"))
 C4_ALIBI = Arm("muon, 8 documents a step", "c4-fast", ("encoder.positions=alibi",))
-"""c4-fast with c4-tiny's positions, the record before it."""
+"""c4-fast with c4-tiny's positions, the record before c4-fast."""
 
 BITS, NATS = "bits per hidden base", "nats per masked token"
 FREQUENCIES = "the word pieces' frequencies in the training text"
@@ -160,20 +160,20 @@ FREQUENCIES = "the word pieces' frequencies in the training text"
 
 @dataclass(frozen=True)
 class Race:
-    """Who takes part, and how it is told who was sooner."""
+    """The arms that take part, and how their speed is compared."""
 
     arms: tuple[Arm, ...]
     target: Arm = BERT
-    """What this one reaches in its whole budget is what all are timed to."""
+    """All arms are timed to what this one reaches in its whole budget."""
     before: Arm = TINY
-    """The record so far: what others must reach sooner than it, and that what it reaches in its whole budget."""
+    """The record so far: others must reach sooner what it reaches in its whole budget."""
     further: tuple[Arm, ...] = ()
-    """What each of these reaches in its whole budget is a target too: a peer at the best of its rates."""
+    """What each of these reaches in its whole budget is a target too; one is a peer at its best rate."""
     score: str = BITS
     floor: str = "the hidden bases' own composition"
-    """The least that can be known; what it alone scores is told beside the target."""
+    """The least that can be known; its score is printed beside the target."""
     changes: tuple[str, ...] = ()
-    """Settings that every arm has besides its own."""
+    """Settings of every arm, besides its own."""
 
 
 TEXT = Race((), target=TEXT_BERT, before=C4, further=(STRICT,), score=NATS, floor=FREQUENCIES)
@@ -282,7 +282,7 @@ RACES = {
         ),
     ),
 }
-"""All; all at another size, the peers at their best of those rates; at that size HF BERT at three rates, and ours in a
-fifth of the seconds; without the search for rates; the record, the one before it and the peer at its best rate; one
-switch after the other, without a stem; a stem in every channel, in half of them and in a quarter; one layer beside two;
-switches with a stem; all of text, and its switches."""
+"""All arms; all at LOGO's size, the peers at the best of those rates; at that size HF BERT at three rates, ours in a
+fifth of the seconds; MosaicBERT's recipe likewise, ours in a third; without the search for rates; the record, the
+one before it and the peer at its best rate; single switches without a stem; a stem in every channel, in half of them
+and in a quarter; one layer against two; switches with a stem; all of text, and its switches."""

@@ -1,4 +1,4 @@
-"""One arm in training, a slice of CPU seconds at a time, with what it reached at each mark."""
+"""One arm in training, a slice of CPU seconds at a time, with its scores at each mark."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from genomask.training.step import train_step
 MARKS = 9
 """Validations of a run; the last is at the end of its budget."""
 RATIO = 1.6
-"""Of the seconds of a validation to those of the one before."""
+"""Ratio of the seconds of a validation to those of the one before."""
 
 
 def marks(budget: float) -> list[float]:
@@ -36,17 +36,17 @@ SCORES = {
     },
     "text": {"score": "eval_loss_nats_per_masked_token"},
 }
-"""What is kept of a validation, by kind of recipe; the first is what arms are compared by."""
+"""The scores kept of a validation, by kind of recipe; arms are compared by the first."""
 
 
 @dataclass
 class Lap:
-    """A model of an arm and a seed, and how far it is: seconds of validation do not count, those of batches do."""
+    """An arm's model for one seed, and its progress: seconds of validation do not count, those of batches do."""
 
     arm: Arm
     seed: int
     files: tuple[str, ...]
-    """FASTA files, or a corpus where the recipe is of text."""
+    """FASTA files, or a corpus if the recipe is for text."""
     budget: float
     """CPU seconds over which the schedule runs."""
     cpu_s: float = 0.0
@@ -66,9 +66,9 @@ class Lap:
         self.model.train()
         self.optimizer = build_optimizer(self.model, self.recipe.optimizer)
         self.evaluation = self.run.evaluation
-        if self.recipe.kind == "genome":  # the loss under the arm's own masks is another for each arm
+        if self.recipe.kind == "genome":  # the loss under each arm's own masks cannot be compared
             self.evaluation = replace(self.evaluation, token_batches=[])
-        self.run.batches.of(0)  # compiles the masking, which is no training
+        self.run.batches.of(0)  # compiles the masking, which must not count as training
 
     def floor(self) -> float:
         """What frequencies alone score: those of the hidden bases, or of the word pieces of the training text."""
@@ -82,7 +82,7 @@ class Lap:
         return -float(np.log(counts[labels] / counts.sum()).mean())
 
     def advance(self, until: float) -> None:
-        """Train to `until` CPU seconds, then score what is held out."""
+        """Train to `until` CPU seconds, then score the held-out data."""
         while self.cpu_s < until:
             cpu, wall = time.process_time(), time.perf_counter()
             self.step()

@@ -1,4 +1,4 @@
-"""From the runs of a speedrun to its table, its sentences and its picture."""
+"""From the runs of a speedrun to its table, sentences and picture."""
 
 import math
 import statistics
@@ -10,7 +10,7 @@ from scipy.stats import ttest_1samp
 from speedrun_arms import Race
 
 LEAST_SEEDS = 3
-"""For a test."""
+"""Fewest seeds that a test is made with."""
 
 
 def reached(curve: list[dict], target: float) -> dict | None:
@@ -19,7 +19,7 @@ def reached(curve: list[dict], target: float) -> dict | None:
 
 
 def ends_of(arm: str, runs: list[dict]) -> dict[int, float]:
-    """By seed, whose held-out data are its own: what the arm scores at the end of its budget."""
+    """What the arm scores at the end of its budget, by seed, as each seed has its own held-out data."""
     return {run["seed"]: run["curve"][-1]["score"] for run in runs if run["arm"] == arm}
 
 
@@ -30,7 +30,7 @@ def floor_of(runs: list[dict]) -> float | None:
 
 
 def times_sooner(run: dict, peer: dict, target: float) -> dict[str, float] | None:
-    """How many times fewer CPU seconds than the peer's run of that seed; from throughput and from tokens apart."""
+    """How many times fewer CPU seconds than the peer's run of that seed, split into throughput and tokens."""
     mine, theirs = reached(run["curve"], target), reached(peer["curve"], target)
     if mine is None or theirs is None:
         return None
@@ -70,7 +70,7 @@ def _row(arm: str, of_arm: list[dict], runs: list[dict], race: Race) -> dict:
 
 
 def _sooner(of_arm: list[dict], peer: str, runs: list[dict]) -> list[dict]:
-    """Of each seed of an arm: how much sooner it was where the peer is at the end; none for a seed that was never."""
+    """How much sooner each seed of an arm reached the peer's end score; seeds that never did are left out."""
     peers, wanted = {run["seed"]: run for run in runs if run["arm"] == peer}, ends_of(peer, runs)
     both = [run for run in of_arm if run["seed"] in peers]
     found = [times_sooner(run, peers[run["seed"]], wanted[run["seed"]]) for run in both]
@@ -78,7 +78,7 @@ def _sooner(of_arm: list[dict], peer: str, runs: list[dict]) -> list[dict]:
 
 
 def sentences(runs: list[dict], race: Race) -> list[str]:
-    """What the table says: the target, and each arm that reached it with every seed."""
+    """The table in sentences: the target, and each arm that reached it with every seed."""
     ends = ends_of(race.target.name, runs)
     if not ends:
         return []
@@ -113,15 +113,16 @@ def _at_the_end(runs: list[dict], race: Race) -> list[str]:
 
 
 def above_zero(differences: list[float]) -> float:
-    """One-sided p of a t test over seeds; 1 where all differences are one, which leaves nothing to test by."""
+    """One-sided p of a t test over seeds; 1 if all differences are equal, which leaves nothing to test."""
     if len({round(value, 12) for value in differences}) == 1:
         return 1.0
     return float(ttest_1samp(differences, 0.0, alternative="greater").pvalue)
 
 
 def against_before(runs: list[dict], arm: str, race: Race) -> float | None:
-    """One-sided p of the paired t test over seeds on the log of how much sooner the arm is where the record so far is
-    at its end; None: too few seeds, or one that was never there.
+    """One-sided p of a paired t test over seeds on the log of how much sooner the arm reaches the record's end score.
+
+    None: too few seeds, or one that never reached it.
     """
     sooner = _sooner([run for run in runs if run["arm"] == arm], race.before.name, runs)
     if arm == race.before.name or not LEAST_SEEDS <= len(sooner) == len(ends_of(race.before.name, runs)):
@@ -130,7 +131,7 @@ def against_before(runs: list[dict], arm: str, race: Race) -> float | None:
 
 
 def draw(runs: list[dict], race: Race, path: Path) -> None:
-    """Scores over tokens and over CPU seconds: a thin line a run, one colour an arm."""
+    """Scores over tokens and over CPU seconds: a thin line per run, one colour per arm."""
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
     arms = list(dict.fromkeys(run["arm"] for run in runs))
     colours = dict(zip(arms, plt.colormaps["tab10" if len(arms) <= 10 else "tab20"].colors, strict=False))

@@ -1,9 +1,9 @@
 """The tables of the READMEs, made from results/*.json and never typed.
 
-Between `<!-- results: NAME -->` and `<!-- end -->` stands what the files results/NAME say, NAME being a pattern such as
-pretrain_step-*.json: for each file when and where it was measured, its rows, its verdict. `<!-- speed: NAME -->` is
-the short form for training steps: a row for each file, our speed in times that of each peer. `<!-- gpu: NAME -->` is
-what on_gpu.py wrote, and `<!-- gpu verdict: NAME -->` its sentences alone; both say so while there is no such file.
+`<!-- results: NAME -->` to `<!-- end -->` holds the content of the files results/NAME, where NAME is a pattern such as
+pretrain_step-*.json: for each file, when and where it was measured, its rows, its verdict. `<!-- speed: NAME -->` is
+the short form for training steps: a row for each file, our speed relative to each peer. `<!-- gpu: NAME -->` holds what
+on_gpu.py wrote, `<!-- gpu verdict: NAME -->` only its sentences; both say so while there is no such file.
 
     python benchmarks/tables.py
 """
@@ -20,13 +20,13 @@ BLOCK = re.compile(r"(<!-- (results|speed|gpu|gpu verdict): (\S+) -->\n).*?(<!--
 
 
 def main() -> None:
-    """Write every block of the READMEs anew."""
+    """Rewrite every block of the READMEs."""
     for path in READMES:
         path.write_text(filled(path.read_text(encoding="utf-8"), HERE / "results"), encoding="utf-8")
 
 
 def filled(text: str, results: Path) -> str:
-    """The text with each of its blocks made from the files of `results`; ValueError for a pattern that finds none."""
+    """The text with each block made from the files of `results`; ValueError for a pattern without a file."""
 
     def block(match: re.Match[str]) -> str:
         opening, kind, pattern, ending = match.groups()
@@ -41,15 +41,15 @@ def filled(text: str, results: Path) -> str:
 
 
 SPARSE = "HF ModernBERT, sparse prediction"
-"""The peer whose head is for masked tokens alone, as ours; it stands before all others."""
+"""The peer whose head is only for masked tokens, as ours; it comes first."""
 STRICTEST = "HF BERT, attention dropout 0"
-"""Of the peers that are BERT the one that has our dropout; it comes next."""
+"""The BERT peer with our dropout; it comes next."""
 
 
 def speed(results: Sequence[dict[str, Any]]) -> str:
-    """A row for each result: our real tokens per second in times each peer's, by the clock of the verdict.
+    """A row for each result: our real tokens per second relative to each peer's, by the clock of the verdict.
 
-    What a processor has units for comes before what it emulates.
+    Precisions that the processor has units for come before emulated ones.
     """
     sides = {row["side"] for result in results for row in result["rows"] if not row["side"].startswith("ours")}
     peers = sorted(sides, key=lambda side: (side != SPARSE, side != STRICTEST, side))
@@ -81,7 +81,7 @@ def gpu_section(summary: dict[str, Any]) -> str:
 
 
 def gpu_verdict(summary: dict[str, Any]) -> str:
-    """The sentences of all parts, and of those that failed that they did."""
+    """The sentences of all parts, and which parts failed."""
     lines = []
     for row in summary["parts"]:
         lines += row.get("result", {}).get("verdict", [])
@@ -102,7 +102,7 @@ GPU = {"gpu": gpu_section, "gpu verdict": gpu_verdict}
 
 
 def section(result: dict[str, Any]) -> str:
-    """One file: context, rows and verdict, each as far as the file has it."""
+    """One file: context, rows and verdict, as far as the file has them."""
     parts = [context(result), table(result["rows"])]
     if result.get("verdict"):
         parts.append("\n".join(f"- {sentence}" for sentence in result["verdict"]))
@@ -123,7 +123,7 @@ def context(result: dict[str, Any]) -> str:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as Markdown; a column is there where any row has it."""
+    """Rows as a Markdown table, with every column that any row has."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     numeric = {key for key in columns if any(isinstance(row.get(key), int | float) for row in rows)}
     lines = [
@@ -135,7 +135,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as a person reads it: three digits of a fraction, thousands apart, nothing for None."""
+    """A value for reading: three digits of a fraction, thousands separated, nothing for None."""
     if value is None:
         return ""
     if isinstance(value, bool):

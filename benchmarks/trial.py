@@ -18,7 +18,7 @@ class Case:
     shape: Shape
     mask_rate: float
     peers: tuple[str, ...] = (STRICTEST, SPARSE, "HF BERT")
-    """What matters most first: time may end before the last one's turn."""
+    """The most important first, as time may end before the last one's turn."""
 
 
 def _base(sequences: int, vocabulary: int) -> Shape:
@@ -28,7 +28,7 @@ def _base(sequences: int, vocabulary: int) -> Shape:
 CASES = {
     "c4-base": Case("c4", _base(512, 30_522), 0.30),
     "genome-base": Case("dna", _base(128, 4_101), 0.15),
-    # HF BERT has positions for 512 tokens alone
+    # HF BERT has positions for only 512 tokens
     "genome-base-8k": Case("8k", _base(8, 4_101), 0.15, peers=(SPARSE,)),
     "genome-base-32k": Case("32k", _base(2, 4_101), 0.15, peers=(SPARSE,)),
 }
@@ -36,7 +36,7 @@ CASES = {
 
 @dataclass(frozen=True)
 class Trial:
-    """Batches as they are, and filled up to one shape for what is compiled; where and in which precision."""
+    """Batches as they are, and filled up to one shape for compiled models; device and precision."""
 
     batches: list[Batch]
     fixed: list[Batch]

@@ -1,4 +1,4 @@
-"""Timing in turns: things to run in, seconds of each round out, and the ratios that other load disturbs least."""
+"""Timing in turns: functions in, the seconds of each round out, and the ratios that other load disturbs least."""
 
 import gc
 import math
@@ -19,28 +19,28 @@ class Turn(NamedTuple):
     """One step of one side."""
 
     wall_s: float
-    cpu_s: float  # of all threads of this process, and of the programs that it started and that have ended
+    cpu_s: float  # of all threads of this process, and of the programs it started that have ended
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long may be measured: so many rounds, and until when, as time.time() counts; a third is for the turns."""
+    """Limits of a measurement: a number of rounds, and an end by time.time(); a third of the time is for the turns."""
 
     rounds: int
     until: float = math.inf
     began: float = field(default_factory=time.time)
 
     def may_start(self) -> bool:
-        """Is there time to start one more side?"""
+        """Whether there is time to start one more side."""
         return time.time() < self.began + (self.until - self.began) * 2 / 3
 
     def rounds_of(self, seconds: float) -> int:
-        """How many rounds of so many seconds there is time for, one more being run that is not counted."""
+        """How many rounds of `seconds` fit, besides one that is not counted."""
         return max(0, int(min(self.rounds, (self.until - time.time()) / max(seconds, 1e-9) - 1)))
 
 
 def take_turns(steps: Mapping[str, Callable[[int], None]], rounds: int, device: torch.device) -> dict[str, list[Turn]]:
-    """Every side once a round, on the same batch, the first place passing on; one round before is not counted.
+    """Run every side once a round, on the same batch, the first place rotating; one more round before does not count.
 
     A step takes the number of the round.
     """
@@ -70,7 +70,7 @@ def _cpu_seconds() -> float:
 
 
 def wait(device: torch.device) -> None:
-    """Until a GPU has done what it was given."""
+    """Wait until a GPU has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -81,7 +81,7 @@ def median_ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
 
 
 def spread(seconds: Sequence[float], work: Sequence[float]) -> float:
-    """Range of the middle half of seconds for a unit of work, as a fraction of the median: batches differ in work."""
+    """Interquartile range of the seconds per unit of work, over their median; batches differ in work."""
     rates = [s / w for s, w in zip(seconds, work, strict=True)]
     low, middle, high = statistics.quantiles(rates, n=4)
     return (high - low) / middle

@@ -1,7 +1,7 @@
-"""One run by 1, 2 and 4 processes on this machine's cores: tokens a second, and seconds of processor time.
+"""One run by 1, 2 and 4 processes on this machine's cores: tokens a second, and CPU seconds.
 
-Each world size trains the same steps of the same recipe, on CPUs over gloo, as torchrun starts it, with one thread a
-process. More processes than cores share them: what is measured then is what working together costs.
+Each world size trains the same steps of the same recipe, on CPUs over gloo, as torchrun starts it, with one thread per
+process. More processes than cores have to share them; the measurement then shows what working together costs.
 
     python benchmarks/world_size.py
 """
@@ -32,7 +32,7 @@ def main(
     sizes: Annotated[str, typer.Option(help="Numbers of processes.")] = "1,2,4",
     out: Out = RESULT,
 ) -> None:
-    """Run each, print the table, and write the JSON."""
+    """Run each world size, print its row, and write the JSON."""
     machine = describe_machine(torch.device("cpu"))
     changes = [
         *(f"training.steps={steps}", f"training.log_every={steps // 2}", f"evaluation.every={steps}"),
@@ -52,7 +52,7 @@ def main(
 
 
 def measure(genome: Path, out: Path, size: int, changes: list[str]) -> dict:
-    """One run by `size` processes: its speed over the last logged steps, and the processor time of all of it."""
+    """One run by `size` processes: its speed over the last logged steps, and its whole processor time."""
     launcher = [] if size == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
     words = [word for change in changes for word in ("--set", change)]
     command = [sys.executable, *launcher, "-m", "genomask", "--quiet", "pretrain", "--genome", str(genome)]
@@ -67,13 +67,13 @@ def measure(genome: Path, out: Path, size: int, changes: list[str]) -> dict:
 
 
 def cpu_seconds() -> float:
-    """Of all children that have ended, and of theirs."""
+    """CPU seconds of all children that have ended, and of their children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def verdict(rows: list[dict]) -> list[str]:
-    """How each compares with the first; its speed is in the rows, for it hangs on what else the cores do."""
+    """How each compares with the first; speed is only in the rows, as it depends on what else the cores do."""
     first = rows[0]
     return [
         f"{row['processes']} processes take {row['cpu_s'] / first['cpu_s']:.2f} times the processor time of "

@@ -1,7 +1,7 @@
 """A few-shot task from your own annotation: coding against intergenic windows, split by chromosome.
 
 In: a genome and its GTF. Out: pool.tsv and test.tsv with the columns sequence and label (1 coding, 0 intergenic).
-Windows of the test come from other chromosomes than those of the pool; hold the test's out of pretraining as well:
+The test's windows come from other chromosomes than the pool's; hold the test's chromosomes out of pretraining as well:
 
     python examples/coding_or_intergenic.py genome.fa.gz genes.gtf.gz --test-records XV,XVI --out task
     genomask compare --genome genome.fa.gz --set 'windows.holdout=["XV", "XVI"]' --train task/pool.tsv ...
@@ -35,7 +35,7 @@ def features(gtf: Path, kind: str) -> Iterator[tuple[str, int, int]]:
 def positions(genome: Genome, gtf: Path, kind: str) -> np.ndarray:
     """(n, 2) [start, stop) of the features of a kind in the genome's codes, joined where they overlap.
 
-    Those of records that the genome has not, by another name neither (chrIV for IV), are left out, and it is said.
+    Features of records that the genome lacks, even under another name (chrIV for IV), are left out and reported.
     """
     offsets = dict(zip(genome.names, genome.offsets.tolist(), strict=False))
     found, unknown = [], set()
@@ -51,7 +51,7 @@ def positions(genome: Genome, gtf: Path, kind: str) -> np.ndarray:
 
 
 def intervals(genome: Genome, names: str) -> np.ndarray:
-    """(n, 2) [start, stop) of the records between commas; typer.BadParameter for one that the genome has not."""
+    """(n, 2) [start, stop) of comma-separated records; typer.BadParameter for one that the genome lacks."""
     found = []
     for name in names.split(","):
         record = same_record(name.strip(), genome.names)
@@ -63,7 +63,7 @@ def intervals(genome: Genome, names: str) -> np.ndarray:
 
 
 def windows(inside: np.ndarray, records: np.ndarray, length: int) -> np.ndarray:
-    """(n,) starts of windows of `length` in the middle of every interval long enough, within the records given."""
+    """(n,) starts of windows of `length`, in the middle of every long enough interval within the records given."""
     starts = [
         (start + stop - length) // 2
         for start, stop in inside.tolist()

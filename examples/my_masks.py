@@ -1,10 +1,10 @@
-"""Masking strategies of one's own: a decorated function of one sequence that says what to hide.
+"""Masking strategies of your own: decorated functions of one sequence that mark what to hide.
 
     genomask pretrain --genome yeast.fa.gz --masking examples/my_masks.py:cpg
     genomask compare ... --masking random-span,examples/my_masks.py:cpg,examples/my_masks.py:cpg:flank=4
 
-`centres(sequence)` are bases drawn one by one with the probability that gives the asked mask rate; hiding a base masks
-every token that covers it. The functions are compiled by numba where they can be, and run as plain Python where not.
+`centres(sequence)` are bases drawn one by one with the probability that gives the asked mask rate. Hiding a base masks
+every token that covers it. numba compiles the functions where it can; the others run as plain Python.
 """
 
 from genomask.masking import Sequence, bases, centres, hide_base, hide_bases, strategy
@@ -12,9 +12,9 @@ from genomask.masking import Sequence, bases, centres, hide_base, hide_bases, st
 C, G = 1, 2
 
 
-@strategy("cpg", units="dna", needs=["windows"])  # how often CpG occurs decides how much is masked
+@strategy("cpg", units="dna", needs=["windows"])  # how much is masked depends on how often CpG occurs
 def cpg(sequence: Sequence, flank: int = 2) -> None:
-    """Hide single bases, but around a centre that lies on a CpG the `flank` bases on both sides of it as well."""
+    """Hide single bases, and around a centre on a CpG also the `flank` bases on both sides."""
     letters = bases(sequence)
     for centre in centres(sequence):
         after_c = letters[centre] == G and centre > 0 and letters[centre - 1] == C
