@@ -9,23 +9,22 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(VENV)/bin/genomask demo
 
-# One thread for each of two test processes. Each of them costs some 20 seconds to begin with, all that it imports.
+# Two test processes of one thread each. Each takes some 20 seconds to start, all of it imports.
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 test: $(STAMP)
 	$(PYTEST) $(TESTS)
 
-# The same, and how much of the package it ran, by lines and branches.
+# The same tests, with the package's coverage by lines and branches.
 coverage: $(STAMP)
 	$(PYTEST) --cov --cov-report=term
 
-# What may hang on the processor, whatever this one is: units for bf16, vectors of ATen, threads. In four runs each
-# pair of answers meets once; `default` is ATen without vectors, oneDNN emulates bf16 as it does where nothing has
-# units for it, and this machine's own answers are those of `test`.
-# What this machine is by itself is left out: that run is a part of `test`.
+# What may depend on the processor, whatever this one is: bf16 units, ATen's vectors, threads. In four runs each pair of
+# values meets once; `default` is ATen without vectors, and oneDNN emulates bf16 as it does where nothing has units for
+# it. The combination that this machine has itself is left out: that run is `test`.
 test-processors: as-yes-default-1 as-yes-avx2-2 as-no-default-2 as-no-avx2-1
 
-# as-UNITS-VECTORS-THREADS; only files that mark something are collected. Threads that wait sleep: side by side with
-# another process, one that spins takes the core from the very thread that it waits for.
+# as-UNITS-VECTORS-THREADS; only files with marked tests are collected. Waiting threads sleep: beside another process, a
+# spinning thread takes the core from the very thread that it waits for.
 as-%: PART = $(word $(1),$(subst -, ,$*))
 as-%: $(STAMP)
 	! $(VENV)/bin/python tests/own_processor.py $* || exit 0; \
@@ -34,7 +33,7 @@ as-%: $(STAMP)
 	  $(VENV)/bin/python -m pytest -m processor --bf16-units $(call PART,1) \
 	  $$(grep -rl --include='test_*.py' mark.processor tests)
 
-# Damaged and absurd inputs for half a minute. More, or one again: make fuzz FUZZ="--fuzz-cases 10000 --fuzz-seed 1".
+# Damaged and absurd inputs for half a minute. For more, or one case again: make fuzz FUZZ="--fuzz-cases 10000 --fuzz-seed 1".
 FUZZ ?= --fuzz-seconds 30
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest tests/fuzz $(FUZZ)
@@ -43,8 +42,8 @@ fuzz: $(STAMP)
 rehearse-gpu: $(STAMP)
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m rehearsal
 
-# transformers' own common tests, which pip fetches, on our models and tokenizer; BERT's results beside them. What they
-# need besides lies in a folder of its own, so that no other process meets it half installed.
+# transformers' own common tests, which pip fetches, on our models and tokenizer; BERT's results beside them. Their
+# extra packages go to a separate folder, so that no other process finds them half installed.
 conformance: $(STAMP)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  --no-deps --upgrade --target build/conformance/packages parameterized peft
@@ -63,11 +62,11 @@ docs: $(STAMP)
 	for page in $(PAGES); do ln -sfn ../../$$page build/pages/$$page; done
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 
-# Linked, not copied, so that links between them are those of the checkout.
+# Linked, not copied, so that links between pages stay those of the checkout.
 PAGES = README.md CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE Makefile .ci benchmarks docs examples genomask tests
 
-# Of the packages' files a run imports less than a third: pip compiles none, and Python each where it is first imported,
-# which PYTHONDONTWRITEBYTECODE would make every process do anew.
+# A run imports less than a third of the packages' files: pip compiles none, and Python compiles each on first import,
+# which every process would repeat with PYTHONDONTWRITEBYTECODE.
 unexport PYTHONDONTWRITEBYTECODE
 
 # Redone only when the dependencies change. The pip that comes with Python 3.11 takes nearly twice as long as a new one.
