@@ -168,7 +168,7 @@ class Race:
     before: Arm = TINY
     """The record so far: others must reach sooner what it reaches in its whole budget."""
     further: tuple[Arm, ...] = ()
-    """What each of these reaches in its whole budget is a target too; one is a peer at its best rate."""
+    """What each of these, such as a peer at its best rate, reaches in its whole budget is a target too."""
     score: str = BITS
     floor: str = "the hidden bases' own composition"
     """The least that can be known; its score is printed beside the target."""
