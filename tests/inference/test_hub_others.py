@@ -103,7 +103,7 @@ def test_a_checkpoint_without_the_head_opens_where_none_is_needed_and_is_named_w
     assert open_model(folder, head="classification", num_labels=5)[0](**BATCH).logits.shape == (1, 5)
     with pytest.raises(UserError, match=r"fills in no masks.*its weights lack cls\.predictions\."):
         open_model(folder)
-    with pytest.raises(UserError, match=r"has no masked-token head .* opens as an encoder"):
+    with pytest.raises(UserError, match=r"has no masked-token head .* opens only as an encoder"):
         open_as_ours(folder)
 
 
@@ -199,7 +199,7 @@ def test_weights_that_are_not_finite_are_named(value, scheme, checkpoints, tmp_p
 def test_weights_in_whole_numbers_are_refused(checkpoints, tmp_path):
     config, state = checkpoints["mosaicbert"]
     name = "bert.encoder.layer.1.mlp.wo.weight"
-    with pytest.raises(UserError, match=r"mlp\.wo\.weight holds int8; give the weights as they were before"):
+    with pytest.raises(UserError, match=r"mlp\.wo\.weight holds int8; give the unquantised weights"):
         open_model(folder_of(tmp_path, config, state | {name: state[name].char()}))
 
 

@@ -63,9 +63,9 @@ def to_bert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[str, Ten
     config = model.config
     if Form.of(config) != FORM:
         raise SettingsError(
-            f"a model with {Form.of(config)} cannot be written as BERT, which has "
-            "learned positions, a dense MLP and no stem alone; write plain ALiBi with a GLU as mosaicbert, or pretrain "
-            f"one with {FORM.asked_for}"
+            f"a model with {Form.of(config)} cannot be written as BERT, which has only "
+            "learned positions, a dense MLP and no stem; write plain ALiBi with a GLU as mosaicbert, or pretrain one "
+            f"with {FORM.asked_for}"
         )
     theirs = {
         "model_type": "bert",

@@ -64,7 +64,7 @@ def weight_files(folder: Path) -> list[Path]:
     names = sorted(set(places.values()))
     for name in names:
         if Path(name).name != name:
-            raise DataError(f"{path}: names {name!r}, which is no file beside it; nothing outside the folder is read")
+            raise DataError(f"{path}: names {name!r}, which is not beside it; nothing outside the folder is read")
         if not (folder / name).is_file():
             raise DataError(f"{folder}: lacks {name}, one of the {len(names)} files of its weights; copy it too")
     return [folder / name for name in names]
@@ -77,10 +77,10 @@ def _load(path: Path) -> Any:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as parts:  # PyTorch only stores; a compressed part may expand without bound
                 if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
-                    raise DataError(f"{path}: a compressed archive, which PyTorch never writes; save the weights anew")
+                    raise DataError(f"{path}: a compressed archive, which PyTorch never writes; save the weights again")
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as problem:
-        raise DataError(f"{path}: cannot be read ({problem.strerror or problem}); check the file's rights") from problem
+        raise DataError(f"{path}: cannot be read ({problem.strerror or problem}); check its permissions") from problem
     except DataError:
         raise
     except Exception as problem:  # torch's reader parses whatever bytes there are, and raises errors of many kinds
@@ -93,11 +93,11 @@ def _load(path: Path) -> Any:
 def _read_table(path: Path) -> dict[str, Any]:
     """A JSON object; DataError for anything else."""
     if path.stat().st_size > MAX_JSON_BYTES:
-        raise DataError(f"{path}: {path.stat().st_size:,} bytes are no {path.name}; copy the right file again")
+        raise DataError(f"{path}: too large for a {path.name} ({path.stat().st_size:,} bytes); copy the right file")
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
-        raise DataError(f"{path}: cannot be read ({problem.strerror}); check the file's rights") from problem
+        raise DataError(f"{path}: cannot be read ({problem.strerror}); check its permissions") from problem
     except (ValueError, RecursionError) as problem:
         raise DataError(f"{path}: not a valid JSON file ({problem}); copy it again") from problem
     if not isinstance(table, dict):

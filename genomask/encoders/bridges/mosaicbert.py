@@ -68,7 +68,7 @@ def read_mosaicbert(config: Mapping[str, Any] | PretrainedConfig, state_dict: Ma
     """
     config = as_table(config)
     if config.get("attention_probs_dropout_prob"):
-        log.warning("this checkpoint was trained with attention dropout; here attention has none (no change in use)")
+        log.warning("this checkpoint was trained with attention dropout; ours has none (inference is unaffected)")
     plain = plain_form(state_dict, KIND)
     ours = MosaicBertConfig(**shared_settings(config, KIND))
     if len(plain[WORDS]) > ours.vocab_size:
@@ -91,7 +91,7 @@ def to_mosaicbert(model: MosaicBertForMaskedLM) -> tuple[dict[str, Any], dict[st
     if Form.of(config) != FORM:
         raise SettingsError(
             f"a model with {Form.of(config)} cannot be written as MosaicBERT, which "
-            f"has plain ALiBi, a GLU and no stem alone; keep it as it is, or pretrain one with {FORM.asked_for}"
+            f"has only plain ALiBi, a GLU and no stem; keep it as it is, or pretrain one with {FORM.asked_for}"
         )
     theirs = {
         "model_type": MODEL_TYPE,

@@ -117,8 +117,8 @@ def model_tensors(model: MosaicBertForMaskedLM) -> dict[str, Tensor]:
     state = model.state_dict()
     if not torch.equal(state[DECODER], state[WORDS]):
         raise SettingsError(
-            f"{DECODER} differs from {WORDS}, and only tied models (tie_word_embeddings=True) can be written in the "
-            "names of others; keep it as it is"
+            f"{DECODER} differs from {WORDS}, and only tied models (tie_word_embeddings=True) can be exported to "
+            "another name scheme; keep it as it is"
         )
     return {name: x.clone() for name, x in _plain_views(model).items()}
 
@@ -151,7 +151,7 @@ def refuse_vast(config: Mapping[str, Any], n_tensors: int) -> None:
 
 def refuse_misfit(theirs: Mapping[str, Tensor], expected: Mapping[str, Tensor], kind: str) -> None:
     """DataError naming the first few tensors that only one side has, or the first with another shape or no floats."""
-    ends = f"is it a {kind} of the depth its config says?"
+    ends = f"is it a {kind} of the depth in its config?"
     for names, what in ((expected.keys() - theirs.keys(), "lacks"), (theirs.keys() - expected.keys(), "holds unknown")):
         if names:
             raise DataError(f"{kind} checkpoint: {what} {', '.join(sorted(names)[:3])} ({len(names)} in all); {ends}")
@@ -163,8 +163,8 @@ def refuse_misfit(theirs: Mapping[str, Tensor], expected: Mapping[str, Tensor], 
             )
         if not theirs[name].is_floating_point():
             raise DataError(
-                f"{kind} checkpoint: {name} holds {str(theirs[name].dtype).removeprefix('torch.')}; give the weights "
-                "as they were before quantisation"
+                f"{kind} checkpoint: {name} holds {str(theirs[name].dtype).removeprefix('torch.')}; give the "
+                "unquantised weights"
             )
 
 
@@ -189,7 +189,7 @@ def filled(found: Checkpoint, kind: str) -> MosaicBertForMaskedLM:
     if DECODER not in found.tensors:
         raise DataError(
             f"{kind} checkpoint: has no masked-token head ({HEAD}...), so it predicts no tokens and cannot be "
-            "converted; it opens as an encoder or a classifier alone"
+            "converted; it opens only as an encoder or a classifier"
         )
     model = MosaicBertForMaskedLM(found.config)
     model.load_state_dict({name: x for name, x in found.tensors.items() if not name.startswith(CLASSIFIER)})

@@ -32,7 +32,7 @@ def unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
             break
         found = found[inner[0]]
     raise DataError(
-        f"{path}: not a table of tensors by name, nor one under {', '.join(NESTS)}; save the model's state_dict alone"
+        f"{path}: not a table of tensors by name, nor one under {', '.join(NESTS)}; save only the model's state_dict"
     )
 
 
