@@ -100,8 +100,8 @@ class MosaicBertConfig(PretrainedConfig):
         head, multiple = self.hidden_size // self.num_attention_heads, self.position_encoding.head_multiple
         if head % multiple:
             raise SettingsError(
-                f"encoder: positions = {self.positions!r} takes heads whose width is a multiple of {multiple}, not "
-                f"{head}: give hidden_size a multiple of {multiple * self.num_attention_heads}"
+                f"encoder: positions = {self.positions!r} needs heads whose width is a multiple of {multiple}, not "
+                f"{head}: set hidden_size to a multiple of {multiple * self.num_attention_heads}"
             )
 
     def _refuse(self, name: str, fits: Callable[[Any], bool], wanted: str) -> None:

@@ -101,7 +101,7 @@ class ShortAttention(torch.autograd.Function):
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             raise SettingsError(
                 "attention on a CPU has no second derivatives (create_graph=True); open the model with "
-                'attn_implementation="eager", the plain formula, which has'
+                'attn_implementation="eager", the plain formula, which has them'
             )
         q, k, v, *kept = ctx.saved_tensors
         dq, dk, dv = q.new_empty(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)

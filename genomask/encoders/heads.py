@@ -126,7 +126,7 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
             refuse_other_labels(labels, given, self.config.vocab_size)
         if unpadding is not None:
             if masked_index is not None:
-                raise DataError("masked_index goes with packed input (cu_seqlens); padded input says it by its labels")
+                raise DataError("masked_index is for packed input (cu_seqlens); padded input uses its labels instead")
             labels = None if labels is None else labels_of(labels, unpadding)
             loss_weights = None if loss_weights is None else pack(loss_weights, unpadding)
         gathered = asked(self.config, unpadding, output_attentions, output_hidden_states)
@@ -158,7 +158,7 @@ def refuse_other_labels(labels: Tensor, given: Given, n_labels: int) -> None:
     if labels.shape != given.shape:
         name = "input_ids" if given.inputs_embeds is None else "inputs_embeds"
         shapes = f"{tuple(labels.shape)}, {name} {tuple(given.shape)}"
-        raise DataError(f"labels have shape {shapes}; give one label a token, {IGNORE} where none counts")
+        raise DataError(f"labels have shape {shapes}; give one label per token, {IGNORE} to ignore it")
     refuse_unknown_ids(labels.masked_fill(labels == IGNORE, 0), n_labels, "label")
 
 

@@ -53,13 +53,13 @@ class Given(NamedTuple):
             return self.input_ids.shape
         if self.inputs_embeds is not None and self.input_ids is None:
             return self.inputs_embeds.shape[:-1]
-        raise DataError("give either input_ids or inputs_embeds, and not both")
+        raise DataError("give either input_ids or inputs_embeds, not both")
 
     def refuse_other_shapes(self) -> None:
         """DataError for tokens that are neither (B, S) nor packed (T,), and for other inputs that do not fit them."""
         name, shape = ("input_ids" if self.inputs_embeds is None else "inputs_embeds"), self.shape
         if len(shape) != (2 if self.cu_seqlens is None else 1):
-            wanted = "(tokens,), as cu_seqlens says" if self.cu_seqlens is not None else \
+            wanted = "(tokens,) with cu_seqlens" if self.cu_seqlens is not None else \
                 "(sequences, tokens), or (tokens,) with cu_seqlens"  # fmt: skip
             raise DataError(f"{name} have shape {tuple(shape)}; they must be {wanted}")
         if self.cu_seqlens is not None and self.attention_mask is not None:
@@ -69,8 +69,8 @@ class Given(NamedTuple):
         for other, given in (("attention_mask", self.attention_mask), ("token_type_ids", self.token_type_ids)):
             if given is not None and given.shape != shape:
                 raise DataError(
-                    f"{other} has shape {tuple(given.shape)}, {name} {tuple(shape)}; give one value a token "
-                    "(masks of pairs of tokens, 3-D or 4-D, are not read)"
+                    f"{other} has shape {tuple(given.shape)}, {name} {tuple(shape)}; give one value per token "
+                    "(masks of token pairs, 3-D or 4-D, are not read)"
                 )
 
     def packed(self, vocab_size: int) -> tuple[PackedTokens, Unpadding | None]:
@@ -81,8 +81,8 @@ class Given(NamedTuple):
         """
         if torch.compiler.is_exporting():
             raise SettingsError(
-                "torch.export needs shapes that follow from the inputs' own, but tokens are packed without their "
-                "padding, whose number only the values tell; compile the model instead (torch.compile)"
+                "torch.export needs shapes that follow from the input shapes, but packing removes padding, so the "
+                "number of tokens depends on the values; compile the model instead (torch.compile)"
             )
         self.refuse_other_shapes()
         if self.input_ids is not None:
@@ -124,11 +124,13 @@ def refuse_wrong_borders(cu_seqlens: Tensor, max_seqlen: int, n_tokens: int) -> 
         longest = max(lengths, default=0)
         if borders[0] != 0 or borders[-1] != n_tokens or min(lengths, default=0) < 0:
             raise DataError(
-                f"cu_seqlens goes from {borders[0]} to {borders[-1]}; it must begin at 0, never fall, and end at the "
-                f"{n_tokens} tokens that are given"
+                f"cu_seqlens goes from {borders[0]} to {borders[-1]}; it must begin at 0, never decrease, and end "
+                f"at the {n_tokens} tokens given"
             )
     if longest > max_seqlen:
-        raise DataError(f"max_seqlen is {max_seqlen}, but a sequence has at least {longest} tokens; give the longest's")
+        raise DataError(
+            f"max_seqlen is {max_seqlen}, but the longest sequence has at least {longest} tokens; give its length"
+        )
 
 
 def refuse_unknown_ids(ids: Tensor, vocab_size: int, what: str) -> None:

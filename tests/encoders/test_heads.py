@@ -76,7 +76,7 @@ def test_sparse_prediction_changes_neither_loss_nor_gradients_and_makes_no_logit
 
 def test_padded_input_says_by_its_labels_what_is_masked():
     model = tiny_model()
-    with pytest.raises(DataError, match="masked_index goes with packed input"):
+    with pytest.raises(DataError, match="masked_index is for packed input"):
         model(input_ids=torch.ones(2, 7).long(), masked_index=torch.tensor([1]))
 
 

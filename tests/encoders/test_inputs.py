@@ -16,12 +16,12 @@ def packed(borders, longest, device="cpu"):
 @pytest.mark.parametrize(
     ("borders", "longest", "message"),
     [
-        ([0, 5, 10], 7, "cu_seqlens goes from 0 to 10; it must begin at 0, never fall, and end at the 12 tokens"),
+        ([0, 5, 10], 7, "cu_seqlens goes from 0 to 10; it must begin at 0, never decrease, and end at the 12 tokens"),
         ([0, 5, 14], 9, "from 0 to 14"),
         ([2, 5, 12], 7, "from 2 to 12"),
-        ([0, 8, 5, 12], 8, "never fall"),
+        ([0, 8, 5, 12], 8, "never decrease"),
         ([0], 1, "from 0 to 0"),
-        ([0, 5, 12], 6, "max_seqlen is 6, but a sequence has at least 7 tokens"),
+        ([0, 5, 12], 6, "max_seqlen is 6, but the longest sequence has at least 7 tokens"),
         ([0, 5, 12], None, r"packed input \(cu_seqlens\) needs max_seqlen too"),
         ([[0, 12]], 12, r"cu_seqlens has shape \(1, 2\); it must be \(sequences \+ 1,\)"),
         ([], 12, r"cu_seqlens has shape \(0,\)"),
@@ -41,5 +41,5 @@ def test_empty_sequences_and_a_bound_above_the_longest_are_packed_input_too():
 
 def test_borders_elsewhere_than_on_the_cpu_are_not_read_but_counted():
     assert packed([0, 5, 10], 7, device="meta").max_seqlen == 7
-    with pytest.raises(DataError, match="max_seqlen is 5, but a sequence has at least 6 tokens"):
+    with pytest.raises(DataError, match="max_seqlen is 5, but the longest sequence has at least 6 tokens"):
         packed([0, 5, 12], 5, device="meta")

@@ -105,7 +105,7 @@ def test_learned_positions_refuse_a_longer_sequence():
         ({"positions": "rotary"}, "positions = 'rotary' is not one of alibi, alibi-directed, rotary-directed, learned"),
         (
             {"positions": "rotary-directed", "hidden_size": 12},
-            "'rotary-directed' takes heads whose width is a multiple of 2, not 3: give hidden_size a multiple of 8",
+            "'rotary-directed' needs heads whose width is a multiple of 2, not 3: set hidden_size to a multiple of 8",
         ),
         ({"mlp": "moe"}, "mlp = 'moe' is not one of glu, dense"),
         ({"num_hidden_layers": 0}, "num_hidden_layers must be a whole number of at least 1, got 0"),

@@ -47,7 +47,7 @@ def test_vectors_in_place_of_ids_give_the_same_padded_and_packed(head, positions
     ("inputs", "message"),
     [
         ({}, "give either input_ids or inputs_embeds"),
-        ({"input_ids": IDS, "inputs_embeds": torch.zeros(3, 9, 48)}, "and not both"),
+        ({"input_ids": IDS, "inputs_embeds": torch.zeros(3, 9, 48)}, "inputs_embeds, not both"),
         ({"inputs_embeds": torch.zeros(9, 48)}, r"inputs_embeds have shape \(9,\)"),
         ({"input_ids": IDS, "position_ids": torch.zeros_like(IDS)}, "position_ids are not read: .*leave them out"),
         ({"inputs_embeds": torch.zeros(3, 9, 48), "labels": IDS[:2]}, r"inputs_embeds \(3, 9\)"),
