@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from genomask.errors import TrainingError, UserError, counted
+from genomask.errors import TrainingError, UserError
 from genomask.files.atomic import atomic_folder
 from genomask.files.digests import check_digests, write_digests
 from genomask.training.checkpoint_state import CheckpointState, from_state, to_state
@@ -134,7 +134,7 @@ def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Op
     this is logged. Raises TrainingError if checkpoints exist but none can be used.
     """
     if folder.exists() and not folder.is_dir():
-        raise TrainingError(f"{folder} is no folder, so no checkpoints can be kept in it; move it away")
+        raise TrainingError(f"{folder} is not a folder, so checkpoints cannot be saved there; move it away")
     found = list_checkpoints(folder)
     for step, path in reversed(found):
         try:
@@ -144,8 +144,8 @@ def restore_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Op
             log.warning("checkpoint %s cannot be used (%s); trying the one before it", path, reason)
     if found:
         raise TrainingError(
-            f"of {counted(len(found), 'checkpoint')} in {folder} none can be used; "
-            "restore one from a copy, or start again with another --out"
+            f"no checkpoint in {folder} can be used ({len(found)} found); "
+            "restore one from a backup, or start again with another --out"
         )
     return CheckpointState()
 
@@ -155,11 +155,11 @@ def _restore(path: Path, step: int, model: nn.Module, optimizer: torch.optim.Opt
     if (path / DIGESTS).exists():
         check_digests(path / DIGESTS)
     else:
-        log.warning("checkpoint %s has no digests (%s), as those of earlier versions: its bits are unchecked", path,
+        log.warning("checkpoint %s has no digests (%s), like those of earlier versions: its bytes are unchecked", path,
                     DIGESTS)  # fmt: skip
     progress, n_moments = from_state(json.loads((path / "state.json").read_text()))
     if progress.steps_done != step:
-        raise ValueError(f"it says it is of step {progress.steps_done}")
+        raise ValueError(f"its state.json is for step {progress.steps_done}")
     weights, moments = load_file(path / "model.safetensors"), load_file(path / "optimizer.safetensors")
     _check_weights(weights, _unshared(dict(model.state_dict())))
     _check_moments(moments, {name: p for name, p in model.named_parameters() if p.requires_grad}, n_moments)
@@ -188,7 +188,7 @@ def _check_moments(moments: dict[str, Tensor], parameters: dict[str, nn.Paramete
         _check_like(name, value, shape, torch.float32 if key == "step" else parameters[parameter].dtype)
     without = parameters.keys() - {name.rpartition("/")[0] for name in moments}
     if without if n_moments is None else len(moments) != n_moments:
-        raise ValueError(f"the optimizer's state lacks tensors: {len(moments)} are there")
+        raise ValueError(f"the optimizer's state lacks tensors: it has {len(moments)}")
 
 
 def _check_like(name: str, tensor: Tensor, shape: torch.Size, dtype: torch.dtype) -> None:

@@ -82,7 +82,7 @@ def from_state(state: Any) -> tuple[CheckpointState, int | None]:
         )
         return progress, _count(state["optimizer_tensors"]) if "optimizer_tensors" in state else None
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"state.json does not say how far the run is ({error!r})") from error
+        raise ValueError(f"state.json does not give the run's progress ({error!r})") from error
 
 
 def _count(value: Any) -> int:

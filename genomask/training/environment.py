@@ -76,17 +76,20 @@ def keep_environment(out: Path, now: dict[str, Any], steps_done: int) -> None:
     """
     if steps_done == 0 or not (out / FIRST).exists():
         if steps_done:
-            log.warning("%s is not there, so how this run began is not known; it is noted as it goes on", out / FIRST)
+            log.warning(
+                "%s is missing, so the environment at the run's start is unknown; the current one is recorded",
+                out / FIRST,
+            )
         write_record(out / FIRST, now)
         return
     first, was, became = read_record(out / FIRST), first_precision(out), now["precision"]
     if was is not None and was != became:
         raise SettingsError(
-            f"{out} began in {was} and would go on in {became}, which training.precision=auto means here; go on with "
-            f"--set training.precision={was}, or start again with another --out."
+            f"{out} began in {was} and would continue in {became}, which training.precision=auto means here; continue "
+            f"with --set training.precision={was}, or start again with another --out."
         )
     if changes := differences(first, now):
-        log.warning("this run began elsewhere, and its figures may differ for it in the last digits: %s", changes)
+        log.warning("this run began in another environment, so its figures may differ in the last digits: %s", changes)
     with naming(out / LATER), (out / LATER).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"from_step": steps_done, **now}) + "\n")
 
@@ -95,14 +98,16 @@ def differences(first: dict[str, Any], now: dict[str, Any]) -> str:
     """What may change a figure and is not the same, such as 'torch 2.12.0, now 2.13.0; threads 2, now 1'."""
     before, after = (_flat(environment) for environment in (first, now))
     changed = [name for name in SHAPING if before.get(name) != after.get(name)]
-    return "; ".join(f"{name} {before.get(name, 'not noted')}, now {after.get(name, 'not noted')}" for name in changed)
+    return "; ".join(
+        f"{name} {before.get(name, 'not recorded')}, now {after.get(name, 'not recorded')}" for name in changed
+    )
 
 
 def first_precision(out: Path) -> str | None:
     """The precision a run began in; None before its first start. Raises DataError for what is no precision."""
     first = read_record(out / FIRST) if (out / FIRST).exists() else {}
     if (noted := first.get("precision")) not in (None, "fp32", "bf16"):
-        raise DataError(f"{out / FIRST}: precision is {noted!r}, neither fp32 nor bf16; bring it back from a copy.")
+        raise DataError(f"{out / FIRST}: precision is {noted!r}, neither fp32 nor bf16; restore it from a backup.")
     return noted
 
 

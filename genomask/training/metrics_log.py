@@ -56,7 +56,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     rows, damaged = parse_metrics(path)
     if damaged:
         lines = ", ".join(map(str, damaged))
-        log.warning("%s: line %s damaged, as a crash leaves it; it is left out", path, lines)
+        log.warning("%s: skipped damaged lines, as a crash leaves them: %s", path, lines)
     return rows
 
 

@@ -9,9 +9,7 @@ from typing import Any
 from genomask.errors import DataError
 from genomask.files.atomic import atomic_write
 
-MEND = (
-    "bring it back from a copy, or move it and the run's folder model/ away and use --resume: then both are made again"
-)
+MEND = "restore it from a backup, or move it and the run's folder model/ away and use --resume, which makes both again"
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
@@ -35,5 +33,5 @@ def read_baselines(path: Path) -> dict[str, float | None]:
     record = read_record(path)
     for name, value in record.items():
         if value is not None and not (type(value) in (int, float) and abs(value) <= sys.float_info.max):  # NaN neither
-            raise DataError(f"{path}: {name} is no number; {MEND}")
+            raise DataError(f"{path}: {name} is not a number; {MEND}")
     return record

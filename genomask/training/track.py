@@ -61,7 +61,7 @@ class Wandb:
         environment = out / "environment.json"
         began = read_record(environment).get("date")
         if not isinstance(began, str):  # another id would be another run on the board
-            raise DataError(f"{environment}: the date at which the run began is missing; bring it back from a copy.")
+            raise DataError(f"{environment}: the run's start date is missing; restore it from a backup.")
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "genomask"),
             name=out.name,
@@ -109,7 +109,7 @@ class Tracking:
             raise
         except Exception as error:  # of whatever kind the package raises, as for a missing login
             what = " ".join(f"{type(error).__name__}: {error}".split())
-            raise SettingsError(f"--track {self._name} cannot begin ({what}); mend that, or leave it out.") from error
+            raise SettingsError(f"--track {self._name} cannot start ({what}); fix that, or leave it out.") from error
 
     def tell(self, row: Row) -> None:
         """Give it a row."""

@@ -41,7 +41,7 @@ class CheckpointWriter:
         if kind is None:
             self.wait()
         if self.count:
-            log.info("checkpoints written beside training: %d; it waited %.1f s for them", self.count, self.waited)
+            log.info("checkpoints written during training: %d, for which it waited %.1f s", self.count, self.waited)
 
     def save(
         self,

@@ -97,7 +97,7 @@ def test_four_processes_that_were_stopped_end_with_the_bits_of_four_that_were_no
 def test_a_run_goes_on_with_other_numbers_of_processes(runs):
     assert runs("elastic", 1, stop=(0, 5)) == [128 + signal.SIGTERM]
     assert runs("elastic", 2, "--resume", stop=(1, 12)) == [128 + signal.SIGTERM] * 2
-    assert "its figures may differ for it in the last digits: processes 1, now 2" in runs.said[0]
+    assert "its figures may differ in the last digits: processes 1, now 2" in runs.said[0]
     assert runs("elastic", 1, "--resume") == [0]
     assert runs.losses("elastic") == pytest.approx(runs.losses("alone"), rel=ROUNDING)
     assert runs.apart("elastic", "alone") < ROUNDING

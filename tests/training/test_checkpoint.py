@@ -103,7 +103,7 @@ def test_a_damaged_checkpoint_takes_no_place_of_those_that_are_kept(tmp_path):
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     save_checkpoint(tmp_path, *trained(0), CheckpointState(5, 50))
     other = Tied(width=6)
-    with pytest.raises(TrainingError, match=r"of 1 checkpoint in .* none can be used"):
+    with pytest.raises(TrainingError, match=r"no checkpoint in .* can be used \(1 found\)"):
         restore_checkpoint(tmp_path, other, torch.optim.AdamW(other.parameters()))
 
 
@@ -279,7 +279,7 @@ def test_whatever_else_lies_among_the_checkpoints_is_none_of_them(tmp_path):
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "checkpoints").touch()
-    with pytest.raises(TrainingError, match="checkpoints is no folder"):
+    with pytest.raises(TrainingError, match="checkpoints is not a folder"):
         restore_checkpoint(tmp_path / "checkpoints", *trained(1))
 
 

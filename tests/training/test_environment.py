@@ -45,7 +45,9 @@ def test_date_command_and_name_of_the_machine_shape_no_figure(environment, tmp_p
 def test_a_run_does_not_go_on_in_another_precision(environment, tmp_path, began, now):
     keep_environment(tmp_path, changed(environment, precision=began), 0)
     assert first_precision(tmp_path) == began
-    with pytest.raises(SettingsError, match=f"began in {began} and would go on in {now}.*training.precision={began}"):
+    with pytest.raises(
+        SettingsError, match=f"began in {began} and would continue in {now}.*training.precision={began}"
+    ):
         keep_environment(tmp_path, changed(environment, precision=now), 10)
     assert not (tmp_path / "resumed.jsonl").exists()
 
@@ -59,10 +61,10 @@ def test_a_start_with_nothing_done_is_the_first(environment, tmp_path):
 
 def test_a_first_environment_that_is_gone_is_said_and_a_damaged_one_refused(environment, tmp_path, caplog):
     keep_environment(tmp_path, environment, 10)
-    assert "how this run began is not known" in caplog.text
+    assert "the environment at the run's start is unknown" in caplog.text
     for content in (b"", b"null", b"\xff", b"[1]"):
         (tmp_path / "environment.json").write_bytes(content)
-        with pytest.raises(DataError, match=r"environment\.json: .*; bring it back from a copy"):
+        with pytest.raises(DataError, match=r"environment\.json: .*; restore it from a backup"):
             keep_environment(tmp_path, environment, 10)
     for precision in ("bf17", ["fp32"], 1):
         (tmp_path / "environment.json").write_text(json.dumps(changed(environment, precision=precision)))
@@ -70,4 +72,4 @@ def test_a_first_environment_that_is_gone_is_said_and_a_damaged_one_refused(envi
             first_precision(tmp_path)
     (tmp_path / "environment.json").write_text("{}")
     keep_environment(tmp_path, environment, 10)
-    assert "genomask not noted, now" in caplog.text
+    assert "genomask not recorded, now" in caplog.text

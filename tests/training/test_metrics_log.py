@@ -47,7 +47,7 @@ def test_a_damaged_last_row_is_dropped_and_said(written, caplog, tail):
     written.write_bytes(whole + TAILS[tail])
     assert parse_metrics(written) == (ROWS, [5])
     MetricsLog(written, keep_until=15)
-    assert "line 5 damaged" in caplog.text
+    assert "damaged lines, as a crash leaves them: 5" in caplog.text
     assert written.read_bytes() == whole
 
 
@@ -55,4 +55,4 @@ def test_so_is_a_damaged_row_before_it(written, caplog):
     lines = written.read_bytes().splitlines(keepends=True)
     written.write_bytes(b"".join([lines[0], b"\0" * 10 + lines[1][10:], *lines[2:]]))
     assert read_metrics(written) == [ROWS[0], *ROWS[2:]]
-    assert "line 2 damaged" in caplog.text
+    assert "damaged lines, as a crash leaves them: 2" in caplog.text

@@ -22,5 +22,5 @@ def test_a_baseline_that_is_no_number_is_named(tmp_path, value):
     write_record(tmp_path / "baselines.json", {"order_0_bits": 1.99, "flank_floor_nats": None})
     assert read_baselines(tmp_path / "baselines.json") == {"order_0_bits": 1.99, "flank_floor_nats": None}
     write_record(tmp_path / "baselines.json", {"order_0_bits": value})
-    with pytest.raises(DataError, match=r"baselines.json: order_0_bits is no number; .*use --resume"):
+    with pytest.raises(DataError, match=r"baselines.json: order_0_bits is not a number; .*use --resume"):
         read_baselines(tmp_path / "baselines.json")

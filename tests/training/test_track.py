@@ -61,7 +61,7 @@ def test_a_run_whose_beginning_is_lost_is_not_taken_for_another_one(run, monkeyp
     (run / "environment.json").write_text("{}")
     with (
         tracking("wandb", run) as tracker,
-        pytest.raises(DataError, match=r"environment\.json: the date at which the run"),
+        pytest.raises(DataError, match=r"environment\.json: the run's start date"),
     ):
         tracker.begin(1)
 
@@ -74,7 +74,7 @@ def test_a_tracker_that_cannot_begin_says_why_in_a_sentence(run, monkeypatch):
 
     monkeypatch.setattr(wandb, "init", init, raising=False)
     monkeypatch.setitem(sys.modules, "wandb", wandb)
-    sentence = r"--track wandb cannot begin \(RuntimeError: api_key not configured \(no-tty\)\); mend that, or leave it"
+    sentence = r"--track wandb cannot start \(RuntimeError: api_key not configured \(no-tty\)\); fix that, or leave it"
     with tracking("wandb", run) as tracker, pytest.raises(SettingsError, match=sentence):
         tracker.begin(1)
 

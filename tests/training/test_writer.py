@@ -54,7 +54,7 @@ def test_training_goes_on_meanwhile_and_the_checkpoint_is_of_the_moment_it_was_a
     for name in (*checkpoint.FILES, checkpoint.DIGESTS):
         plain, beside = (tmp_path / folder / "step-1" / name for folder in ("plain", "beside"))
         assert plain.read_bytes() == beside.read_bytes(), name
-    assert "checkpoints written beside training: 1; it waited" in caplog.text
+    assert "checkpoints written during training: 1, for which it waited" in caplog.text
     assert writer.waited > 0
 
 
