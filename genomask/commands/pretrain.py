@@ -219,7 +219,7 @@ def _precision(recipe: Recipe, device: torch.device, config: MosaicBertConfig, o
     asked = recipe.training.precision
     kept = None if begins or asked != "auto" else first_precision(out)
     if kept:
-        log.info("precision %s, as this run began", kept)
+        log.info("precision %s, as at the start of this run", kept)
     return kept or choose_precision(asked, device, config, recipe.longest)
 
 

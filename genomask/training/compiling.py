@@ -24,12 +24,12 @@ def choose_compile(name: str, device: torch.device, backend: str, *, unpadding: 
         return name == "auto" and device.type == "cuda" and backend in FIXED_SHAPE_BACKENDS and unpadding
     if device.type == "cuda" and not unpadding:
         raise SettingsError(
-            "training.compile is 'on' but encoder.unpadding is false, so that all that fills batches up to one shape "
-            "would be computed as whole rows; use training.compile=off."
+            "training.compile is 'on' but encoder.unpadding is false, so each empty sequence that fills up a batch "
+            "would be computed as a whole row; use training.compile=off."
         )
     if device.type == "cuda" and backend not in FIXED_SHAPE_BACKENDS:
         raise SettingsError(
-            f"training.compile is 'on' but the attention backend {backend!r} asks the host for lengths; "
+            f"training.compile is 'on' but the attention backend {backend!r} needs lengths on the host; "
             f"use encoder.attention_backend={' or '.join(FIXED_SHAPE_BACKENDS)}, or training.compile=off"
         )
     if device.type == "cpu" and not any(map(shutil.which, CPU_COMPILERS)):

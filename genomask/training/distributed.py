@@ -118,8 +118,8 @@ def require_same(what: str, value: str | int) -> None:
     """Go on when every process has this value; raises SettingsError in one whose value differs from the main one's."""
     if (main := from_main(lambda: value)) != value:
         raise SettingsError(
-            f"process {rank()} on {os.uname().nodename} has another {what} than process 0 ({value} and {main}); give "
-            "all machines the same files, and an --out that all of them see."
+            f"process {rank()} on {os.uname().nodename} has a different {what} from process 0 ({value}, not "
+            f"{main}); give all machines the same files, and an --out that all of them see."
         )
     wait_for_all()
 
@@ -159,7 +159,7 @@ def require_part(sequences_per_step: int) -> None:
     """Raises SettingsError where a process would have no sequence to train on."""
     if sequences_per_step < size():
         raise SettingsError(
-            f"training.sequences_per_step is {sequences_per_step}, and {size()} processes take a part of them each; "
+            f"training.sequences_per_step is {sequences_per_step}, too few for {size()} processes; "
             "start no more processes than that."
         )
 
@@ -170,7 +170,7 @@ def require_gpu() -> None:
 
     if size() > 1 and _world.local_rank >= (gpus := torch.cuda.device_count()):
         raise SettingsError(
-            f"{os.environ.get('LOCAL_WORLD_SIZE', 'more')} processes were started here, and there are {gpus} GPUs; "
+            f"{os.environ.get('LOCAL_WORLD_SIZE', 'more')} processes were started here, but there are {gpus} GPUs; "
             f"give torchrun --nproc-per-node {gpus}, or set training.device=cpu."
         )
 
@@ -224,7 +224,7 @@ def _asked_size() -> int:
     said = os.environ.get("WORLD_SIZE", "").strip() or "1"
     if not said.isdecimal() or said == "0":
         raise SettingsError(
-            f"WORLD_SIZE is {said!r}, which is no number of processes; start with torchrun, or unset it."
+            f"WORLD_SIZE is {said!r}, which is not a number of processes; start with torchrun, or unset it."
         )
     return int(said)
 
@@ -254,7 +254,7 @@ def _join() -> World:
 
 def _stop(number: int, _: FrameType | None) -> None:
     """SIGTERM where there is nothing to save."""
-    raise Stopped(number, "stopped outside of training; the same command goes on from what there is")
+    raise Stopped(number, "stopped outside of training; the same command continues from what is there")
 
 
 def _wait_until(is_so: Callable[[], bool]) -> None:
@@ -278,8 +278,8 @@ def _last_word(error: BaseException) -> BaseException:
     if not is_lost:
         return error
     return TrainingError(
-        "a process of this run ended without a word (killed, or its machine is gone), so all of them ended; what was "
-        f"saved stays as it is: go on with --resume. What is left to read: {str(error).strip().partition(chr(10))[0]}"
+        "a process of this run ended without a message (killed, or its machine is gone), so all ended; what was "
+        f"saved is unchanged: continue with --resume. Another process saw: {str(error).strip().partition(chr(10))[0]}"
     )
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from genomask.errors import TrainingError
 
 ADVICE = (
-    "start again with another --out and a lower learning rate (--set optimizer.learning_rate=RATE; of finetune "
-    "--learning-rate) or, where this was in bf16, with --set training.precision=fp32; what was saved before that step "
-    "stays as it is"
+    "start again with another --out and a lower learning rate (--set optimizer.learning_rate=RATE; with finetune: "
+    "--learning-rate) or, if this was in bf16, with --set training.precision=fp32; what was saved before that step is "
+    "unchanged"
 )
 """A run resumes only with its own settings, so --resume would meet the same step again."""
 
@@ -45,7 +45,7 @@ def count_skipped(result: StepResult, step: int, before: int) -> int:
         return 0
     what = f"the loss is not finite at step {step} (loss {result.loss}, gradient norm {result.gradient_norm})"
     if before + 1 >= MOST_SKIPPED:
-        raise TrainingError(f"{what}, nor was it at the {before} steps before, which were skipped; {ADVICE}")
+        raise TrainingError(f"{what}, nor at the {before} steps before it, which were skipped; {ADVICE}")
     log.warning("%s: the step is skipped, the weights stay as they are", what)
     return before + 1
 

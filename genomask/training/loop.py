@@ -137,7 +137,7 @@ def _train(run: Run, state: State) -> None:
             if asked and not last:
                 writer.wait()
                 distributed.wait_for_all()  # torchrun ends the others soon after the first
-                raise Stopped(asked, f"stopped after step {state.done}; go on with --resume")
+                raise Stopped(asked, f"stopped after step {state.done}; continue with --resume")
             state.window.restart_clock()
 
 

@@ -41,13 +41,13 @@ def tokens_at_once(how: Batches, trial: "Trial", out: Path) -> int:
     if device.type == "cpu":
         return max(ON_CPU, trial.longest)
     if kept := distributed.from_main(partial(first_microbatch, out, device_name(device))):
-        log.info("microbatches of up to %s tokens, as this run began", f"{kept:,}")
+        log.info("microbatches of up to %s tokens, as at the start of this run", f"{kept:,}")
         return kept
     of_step = -(-how.sequences_per_step // distributed.size()) * trial.longest
     memory = torch.cuda.get_device_properties(device).total_memory
     found = agreed(trial.largest(min(MOST, of_step), int(SPARE_FRACTION * memory)))
     torch.cuda.reset_peak_memory_stats(device)  # the trial's peak is not the run's
-    log.info("microbatches of up to %s tokens, as was tried on %s", f"{found:,}", device_name(device))
+    log.info("microbatches of up to %s tokens, the largest tried that fits on %s", f"{found:,}", device_name(device))
     return found
 
 
@@ -81,7 +81,7 @@ class Trial(NamedTuple):
             if has_room:
                 return tokens
         raise SettingsError(
-            f"one sequence of {self.longest} tokens is too much to be trained on in the memory of "
+            f"training on one sequence of {self.longest} tokens does not fit in the memory of "
             f"{device_name(self.device)}; choose smaller sizes in [encoder], shorter sequences (max_tokens), or "
             "training.device=cpu."
         )

@@ -39,7 +39,7 @@ def choose_precision(name: str, device: torch.device, config: MosaicBertConfig, 
         return scoring_precision(device)
     gain = bf16_gain(config, longest)
     chosen = "bf16" if gain >= LEAST_GAIN else "fp32"
-    said = "precision %s: bf16 makes %.2f times the tokens of fp32 with this encoder here (taken from %.1f times on)"
+    said = "precision %s: bf16 is %.2f times as fast as fp32 with this encoder here (used from %.1f times on)"
     log.info(said, chosen, gain, LEAST_GAIN)
     return chosen
 

@@ -142,7 +142,7 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_2(tmp_path, monkeypatch, capsy
 
 
 @pytest.mark.parametrize(
-    ("raised", "code"), [(KeyboardInterrupt(), 130), (Stopped(15, "stopped; go on with --resume"), 143)]
+    ("raised", "code"), [(KeyboardInterrupt(), 130), (Stopped(15, "stopped; continue with --resume"), 143)]
 )
 def test_a_signal_that_meets_a_call_of_compiled_code_ends_as_any(monkeypatch, raised, code):
     def interrupted(*_, **__):

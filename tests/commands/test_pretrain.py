@@ -224,7 +224,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_checkpoint(
         optimizer=dataclasses.replace(quick_recipe.optimizer, learning_rate=LARGE),
         evaluation=dataclasses.replace(quick_recipe.evaluation, every=20),
     )
-    with pytest.raises(TrainingError, match=r"not finite at step 11 .*nor was it at the 9 steps before"):
+    with pytest.raises(TrainingError, match=r"not finite at step 11 .*nor at the 9 steps before it"):
         pretrain(wild, inputs, run_folder)
     assert not is_finished(run_folder)
     assert {path.name for path in (run_folder / "checkpoints").iterdir()} == {"step-9", "step-10"}
@@ -446,7 +446,7 @@ def test_a_run_that_goes_on_keeps_its_precision_where_auto_would_be_another(
     bf16_units(False)
     with caplog.at_level("INFO", logger="genomask"):
         pretrain(recipe, inputs, run_folder, resume=True)
-    assert "precision bf16, as this run began" in caplog.text
+    assert "precision bf16, as at the start of this run" in caplog.text
     environments = [(run_folder / "environment.json").read_text(), (run_folder / "resumed.jsonl").read_text()]
     assert [json.loads(text)["precision"] for text in environments] == ["bf16", "bf16"]
     assert read_config(run_folder)[0].training.precision == "auto"

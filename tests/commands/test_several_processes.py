@@ -88,7 +88,7 @@ def test_four_processes_that_were_stopped_end_with_the_bits_of_four_that_were_no
     if not (runs.folder / "four").exists():
         assert runs("four", 4) == [0] * 4
     assert runs("again", 4, stop=(2, 7)) == [128 + signal.SIGTERM] * 4
-    assert [text for text in runs.said if text] == ["stopped after step 7; go on with --resume"]
+    assert [text for text in runs.said if text] == ["stopped after step 7; continue with --resume"]
     assert runs("again", 4, "--resume") == [0] * 4
     assert runs.losses("again") == runs.losses("four")
     assert runs.apart("again", "four") == 0
@@ -106,8 +106,8 @@ def test_a_run_goes_on_with_other_numbers_of_processes(runs):
 def test_one_process_that_is_killed_ends_all_with_one_sentence(runs):
     codes = runs("killed", 2, stop=(1, 12), sig=signal.SIGKILL)
     assert codes == [2, -signal.SIGKILL]
-    assert "a process of this run ended without a word" in runs.said[0]
-    assert "What is left to read: " in runs.said[0]
+    assert "a process of this run ended without a message" in runs.said[0]
+    assert "Another process saw: " in runs.said[0]
     assert runs("killed", 2, "--resume") == [0, 0]  # from the checkpoint of step 10
     if (runs.folder / "two").exists():
         assert runs.losses("killed") == runs.losses("two")
@@ -143,7 +143,7 @@ def test_torchrun_that_is_asked_to_stop_leaves_a_checkpoint_to_go_on_from(runs):
         torchrun.terminate()
         _, said = torchrun.communicate(timeout=60)
     assert torchrun.returncode == 1  # its own, for every end but a good one
-    assert said.count("go on with --resume") == 1
+    assert said.count("continue with --resume") == 1
     step = int(re.search(r"stopped after step (\d+)", said)[1])
     assert (out / "checkpoints" / f"step-{step}").is_dir()
 
@@ -163,4 +163,4 @@ def test_a_mistake_of_all_processes_is_said_once(runs):
     assert runs("none", 2, "--set", "training.stepps=3") == [2, 2]
     assert sorted(map(bool, runs.said)) == [False, True]
     assert runs("none", 4, "--set", "training.sequences_per_step=3") == [2] * 4
-    assert sum("4 processes take a part of them each" in text for text in runs.said) == 1
+    assert sum("too few for 4 processes" in text for text in runs.said) == 1

@@ -27,7 +27,7 @@ def test_every_item_is_scored_by_one_process():
 def test_more_processes_than_sequences_are_refused():
     with being(World(0, 4)):
         require_part(4)
-        with pytest.raises(SettingsError, match="sequences_per_step is 3, and 4 processes"):
+        with pytest.raises(SettingsError, match="sequences_per_step is 3, too few for 4 processes"):
             require_part(3)
 
 
@@ -40,7 +40,7 @@ def test_a_launcher_that_is_not_torchrun_is_refused_in_a_sentence(monkeypatch):
     with pytest.raises(SettingsError, match="compare runs as one process, or starts its own"):
         refuse_several("compare")
     monkeypatch.setenv("WORLD_SIZE", "many")
-    with pytest.raises(SettingsError, match="'many', which is no number of processes"), session():
+    with pytest.raises(SettingsError, match="'many', which is not a number of processes"), session():
         pass
     monkeypatch.setenv("WORLD_SIZE", "1")
     refuse_several("compare")

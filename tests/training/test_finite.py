@@ -31,5 +31,5 @@ def test_steps_that_are_not_finite_are_skipped_up_to_a_limit_in_a_row(caplog):
         assert skipped == step
     assert "the loss is not finite at step 3 (loss nan, gradient norm 1.0): the step is skipped" in caplog.text
     assert count_skipped(StepResult(1.0, 1.0), 10, skipped) == 0
-    with pytest.raises(TrainingError, match=r"not finite at step 10 .*nor was it at the 9 steps before"):
+    with pytest.raises(TrainingError, match=r"not finite at step 10 .*nor at the 9 steps before it"):
         count_skipped(StepResult(1.0, float("inf")), 10, skipped)

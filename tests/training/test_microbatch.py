@@ -64,7 +64,7 @@ def test_the_first_of_the_halves_that_can_be_trained_on_is_taken(
 
 
 def test_memory_for_less_than_one_sequence_is_said_in_a_sentence(trial_with_room_for, tried):
-    with pytest.raises(SettingsError, match=r"one sequence of 50 tokens is too much .* \[encoder\]"):
+    with pytest.raises(SettingsError, match=r"one sequence of 50 tokens does not fit .* \[encoder\]"):
         trial_with_room_for(49).largest(200, spared=0)
     assert tried == [200, 100, 50]
 
@@ -144,7 +144,7 @@ def test_a_gpu_is_asked_for_no_more_than_a_step_has_and_for_a_tenth_of_its_memor
         trial = trial_with_room_for(0, device=GPU)
         assert tokens_at_once(SimpleNamespace(sequences_per_step=sequences), trial, tmp_path) == 150
     assert asked == [(most, 100)]
-    assert "microbatches of up to 150 tokens, as was tried on a GPU" in caplog.text
+    assert "microbatches of up to 150 tokens, the largest tried that fits on a GPU" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def train(job: Job) -> None:
                 spared = [best_epoch(epochs)["step"]] if epochs else []
                 save_checkpoint(checkpoints, model, fitting.optimizer, CheckpointState(done), spared)
             if stop.signal_number and done < fitting.steps:
-                raise Stopped(stop.signal_number, f"stopped after step {done}; go on with --resume")
+                raise Stopped(stop.signal_number, f"stopped after step {done}; continue with --resume")
     if epochs:
         load_weights(checkpoints, best_epoch(epochs)["step"], model)
 
