@@ -254,7 +254,7 @@ def require_strategies(names: Iterable[str]) -> None:
         elif not os.path.isfile(written.file):
             raise SettingsError(
                 f"there is no file {written.file} with masking strategies; give its path from {_here()}."
-                + (" Within a curriculum it goes in brackets: first=(my_masks.py:mine)." if "=" in text else "")
+                + (" In a curriculum, put it in brackets: first=(my_masks.py:mine)." if "=" in text else "")
             )
 
 

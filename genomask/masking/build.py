@@ -58,7 +58,7 @@ def _misfit(spec: StrategySpec, tokens: TokenBases) -> str:
     if "npmi" in spec.needs and not (tokens.of_kmers and tokens.k >= 2):
         return "needs k-mers, and k of at least 2: other tokens have no NPMI"
     if "words" in spec.needs and bool(tokens.word_start[tokens.maskable].all()):
-        return "needs word pieces of which those that continue a word begin with ##, as BERT's, and here none does"
+        return "needs word pieces whose continuations begin with ##, as in BERT; here none does"
     return ""
 
 

@@ -96,7 +96,7 @@ def cm_step(now: Moment, *, first: str = "genemask", second: str = "npmi-global"
 def linear_mix(now: Moment, *, first: str = "genemask", second: str = "npmi-global") -> Phase:
     """The second strategy masks a fraction of the sequences that rises linearly from 0, at the first step, to 1."""
     if now.steps < 2:
-        raise SettingsError("linear-mix goes from one strategy to another in 2 steps or more; the run has 1.")
+        raise SettingsError("linear-mix needs a run of at least 2 steps; this one has 1.")
     _require_two("linear-mix", first, second)
     return Phase(first, second, now.step / (now.steps - 1), now.mask_rate)
 
@@ -141,5 +141,6 @@ def _require_two(name: str, first: str, second: str) -> None:
 def _require_inside(name: str, at: int, steps: int) -> None:
     if not 0 < at < steps:
         raise SettingsError(
-            f"{name} would change at step {at}, but the run has {steps} steps; give another, as {name}:at={steps // 2}."
+            f"{name} would change at step {at}, but the run has {steps} steps; give another step, such as "
+            f"{name}:at={steps // 2}."
         )

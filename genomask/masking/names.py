@@ -47,7 +47,7 @@ def find_strategy(text: str, more: Mapping[str, object] = {}) -> tuple[StrategyS
     """Like `find`, for strategies alone; `more` parameters override those in `text`."""
     found, parameters = _look_up(text, more)
     if isinstance(found, Curriculum):
-        raise SettingsError(f"{text!r} is a curriculum over the steps of a training run, and no strategy; name one.")
+        raise SettingsError(f"{text!r} is a curriculum over the steps of a run, not a strategy; name a strategy.")
     return found, parameters
 
 
@@ -73,7 +73,7 @@ def strategies_in(file: str) -> dict[str, StrategySpec]:
     except OSError as error:
         raise SettingsError(
             f"there is no file {file} with masking strategies ({error.strerror}); give its path from {Path.cwd()}."
-            + (" Within a curriculum it goes in brackets: first=(my_masks.py:mine)." if "=" in file else "")
+            + (" In a curriculum, put it in brackets: first=(my_masks.py:mine)." if "=" in file else "")
         ) from error
     return _run(file, hashlib.sha256(source).hexdigest())
 
@@ -96,18 +96,18 @@ def _run(file: str, source: str) -> dict[str, StrategySpec]:
 def _failure(file: str, error: BaseException) -> str:
     """What a user's file raised, and its last line in the traceback; invalid Python may be in an import."""
     if isinstance(error, SyntaxError):
-        lines, file, what = [error.lineno], error.filename or file, f"not valid Python ({error.msg}); mend it there."
+        lines, file, what = [error.lineno], error.filename or file, f"not valid Python ({error.msg}); fix it there."
     else:
         frames = traceback.extract_tb(error.__traceback__)
         lines, what = [frame.lineno for frame in frames if frame.filename == file], " ".join(str(error).split())
         module = Path(file).parent / str(getattr(error, "name", "")).partition(".")[0]
         if isinstance(error, ModuleNotFoundError) and (module.exists() or module.with_suffix(".py").exists()):
             what = (
-                f"{error.name} lies beside the file and is not found, for a change of it would go unnoticed when a run "
-                "is resumed or a rate looked up; write it into the file, or install it as a package."
+                f"{error.name} lies beside the file but is not imported, as a change to it would go unnoticed when a "
+                "run is resumed or a rate looked up; move its code into the file, or install it as a package."
             )
         elif not isinstance(error, UserError):
-            what = f"it fails when it is run ({type(error).__name__}: {what}); mend it there."
+            what = f"it fails when run ({type(error).__name__}: {what}); fix it there."
     return f"{file}, line {lines[-1]}: {what}" if lines and lines[-1] else f"{file}: {what}"
 
 
@@ -127,7 +127,7 @@ def _look_up(text: str, more: Mapping[str, object] = {}) -> tuple[StrategySpec |
     for key in given:
         if key not in defaults:
             names, near = ", ".join(defaults) or "none", did_you_mean(key, defaults)
-            inner = " Those of a strategy within go in brackets: first=(span:p=0.1)."
+            inner = " Parameters of an inner strategy go in brackets: first=(span:p=0.1)."
             raise SettingsError(
                 f"masking strategy {text!r} has no parameter {key!r}; its parameters: {names}.{near}"
                 + (inner if isinstance(found, Curriculum) else "")

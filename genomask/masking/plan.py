@@ -93,8 +93,8 @@ def build_plan(
         )
     if match == "none" and tokens.of_bases and not tokens.equally_long:
         raise SettingsError(
-            "match='none' takes the probabilities that a strategy's authors published, which are of k-mers: on tokens "
-            "of unequal length take match='tokens' or 'bases'."
+            "match='none' uses the probabilities that a strategy's authors published, which are for k-mers: with "
+            "tokens of unequal length use match='tokens' or 'bases'."
         )
 
     def phase_of(step: int, switched_at: int | None) -> Phase:

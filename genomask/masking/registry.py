@@ -68,8 +68,8 @@ class StrategySpec:
         """For new processes, which import our functions and need no copy of their machine code."""
         if self.source:
             raise SettingsError(
-                f"masking strategy {self.name!r} is of a file of one's own, which another process has not run: give "
-                "its name, FILE.py:NAME, and not what was built."
+                f"masking strategy {self.name!r} comes from your own file, which another process has not run: give "
+                "its name, FILE.py:NAME, not the built strategy."
             )
         return registered, (self.name,)
 
@@ -88,7 +88,7 @@ class StrategySpec:
                 mask = numba.njit(signature, nogil=True, boundscheck=True)(self.mask)
             except Exception as error:  # noqa: BLE001 - numba raises errors of all kinds for what it does not know
                 why = str(error).partition("\n\x1b[1m")[2].partition("\n")[0][:80] or type(error).__name__
-                log.info("strategy %r is interpreted, not compiled, and some 100 times slower: %s", self.name, why)
+                log.info("strategy %r is interpreted, not compiled, and about 100 times slower: %s", self.name, why)
                 return None
         return _get_jit_address(mask, signature), mask
 
@@ -119,7 +119,7 @@ def number_to(most: float, value: Any) -> float:
     """What a formula returns, as a number from 0 to `most`. Raises ValueError or TypeError where it is not one."""
     number = float(value)
     if not 0 <= number <= most:  # false for nan as well
-        raise ValueError(f"it returns {number:g}, and not a number from 0 to {most:g}")
+        raise ValueError(f"it returns {number:g}, not a number from 0 to {most:g}")
     return number
 
 
@@ -127,7 +127,7 @@ def array_of(shape: tuple[int, ...], value: Any) -> np.ndarray:
     """What a formula returns, as float64 of this shape. Raises ValueError or TypeError where it is not one."""
     array = np.asarray(value, dtype=np.float64)
     if array.shape != shape or np.isnan(array).any():
-        raise ValueError(f"it returns an array of shape {array.shape}, and not one of {shape}, without nan")
+        raise ValueError(f"it must return an array of shape {shape} without nan, got shape {array.shape}")
     return array
 
 
@@ -154,7 +154,9 @@ def strategy(
     Raises SettingsError for an invalid name, unknown units or needs, or a parameter without a default.
     """
     if not re.fullmatch(r"[\w.+-]+", name) or name.endswith(".py"):
-        raise SettingsError(f"masking strategy {name!r}: a name has letters, digits, and _ . + - alone, as 'my-mask'.")
+        raise SettingsError(
+            f"masking strategy {name!r}: a name may hold only letters, digits and _ . + -, such as 'my-mask'."
+        )
     for what, given, known in (("units", {units}, get_args(Units)), ("needs", set(needs), get_args(Need))):
         if not given <= set(known):
             raise SettingsError(f"masking strategy {name!r}: {what} must be one of {', '.join(known)}.")

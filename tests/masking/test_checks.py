@@ -186,19 +186,19 @@ def test_a_strategy_of_ones_own_that_goes_wrong_is_named(own, name, sentence):
 @pytest.mark.parametrize(
     ("formula", "sentence"),
     [
-        ("published=lambda rate, tokens: rate - 0.2", "ValueError: it returns -0.05, and not a number from 0 to"),
-        ("published=lambda rate, tokens: float('nan')", "ValueError: it returns nan, and not a number"),
-        ("published=lambda rate, tokens: float('inf')", "ValueError: it returns inf, and not a number"),
+        ("published=lambda rate, tokens: rate - 0.2", "ValueError: it returns -0.05, not a number from 0 to"),
+        ("published=lambda rate, tokens: float('nan')", "ValueError: it returns nan, not a number"),
+        ("published=lambda rate, tokens: float('inf')", "ValueError: it returns inf, not a number"),
         ("published=lambda rate, tokens: None", "TypeError: float"),
-        ("exact=lambda rate, tokens: 8 * rate", "ValueError: it returns 1.2, and not a number from 0 to 1"),
-        ("exact=lambda rate, tokens: rate - 1", "ValueError: it returns -0.85, and not a number from 0 to 1"),
+        ("exact=lambda rate, tokens: 8 * rate", "ValueError: it returns 1.2, not a number from 0 to 1"),
+        ("exact=lambda rate, tokens: rate - 1", "ValueError: it returns -0.85, not a number from 0 to 1"),
         ("exact=lambda rate, tokens: 'x'", "ValueError: could not convert string to float: 'x'"),
         (
             "visible=lambda p, n, tokens: 1 - p",
-            r"ValueError: it returns an array of shape \(\), and not one of \(4000,\)",
+            r"ValueError: it must return an array of shape \(4000,\) without nan, got shape \(\)",
         ),
-        ("visible=lambda p, n, tokens: [p * float('nan')] * n", "ValueError: it returns an array .* without nan"),
-        ("needs=['npmi'], scores=lambda npmi, counts: npmi[:10]", r"of shape \(10,\), and not one of \(64,\)"),
+        ("visible=lambda p, n, tokens: [p * float('nan')] * n", "ValueError: it must return an array .* without nan"),
+        ("needs=['npmi'], scores=lambda npmi, counts: npmi[:10]", r"of shape \(64,\) without nan, got shape \(10,\)"),
         ("needs=['npmi'], scores=lambda npmi, counts: 'x'", "ValueError: could not convert string to float: 'x'"),
     ],
 )

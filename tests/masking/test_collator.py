@@ -66,7 +66,9 @@ def test_words_of_unequal_length_are_masked_as_the_dna_they_are():
     named = dict(zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True))
     tokenizer = BpeTokenizer(tokenizer_object=learn_rules([dna(2_000, 0)], 32), **named)
     sample = tokenizer(dna(6_000, 1))["input_ids"]
-    with pytest.raises(SettingsError, match=r"pass sample=.* to build_strategy.*; a collator takes what that built"):
+    with pytest.raises(
+        SettingsError, match=r"pass sample=.* to build_strategy.*; a collator takes the strategy that it returns"
+    ):
         DataCollatorForBaseMasking(tokenizer)([tokenizer(dna(60, 2))])
     tokens = DataCollatorForBaseMasking(tokenizer).tokens
     windows = torch.tensor(sample), torch.tensor([0, len(sample)])
@@ -125,9 +127,7 @@ def test_what_was_built_of_ones_own_file_goes_to_no_other_process(tmp_path):
     (tmp_path / "own.py").write_text("from genomask.masking import strategy\n\n@strategy('own')\ndef own(s): pass\n")
     name = f"{tmp_path / 'own.py'}:own"
     built = build_strategy(name, tokens=TOKENIZER.token_bases, mask_rate=0.4, match="none")
-    with pytest.raises(
-        SettingsError, match=r"'own' is of a file of one's own.*: give its name, FILE\.py:NAME, and not"
-    ):
+    with pytest.raises(SettingsError, match=r"'own' comes from your own file.*: give its name, FILE\.py:NAME, not"):
         sent(DataCollatorForBaseMasking(TOKENIZER, built))
     assert sent(DataCollatorForBaseMasking(TOKENIZER, name)).strategy == name
 
@@ -159,7 +159,7 @@ def of_roberta(**special):
 def test_whole_words_are_refused_where_no_piece_is_marked_to_continue_one():
     tokenizer = of_roberta()
     features = [tokenizer("cat cat", return_token_type_ids=False)]
-    with pytest.raises(SettingsError, match=r"'whole-word' needs word pieces of which .* begin with ##.*; use one of:"):
+    with pytest.raises(SettingsError, match=r"'whole-word' needs word pieces whose .* begin with ##.*; use one of:"):
         DataCollatorForBaseMasking(tokenizer, "whole-word")(features)
     batch = DataCollatorForBaseMasking(tokenizer, "uniform", mask_rate=1.0)(features)  # without a token for unknowns
     assert batch["labels"].tolist() == [features[0]["input_ids"]]

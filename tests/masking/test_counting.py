@@ -66,5 +66,5 @@ def test_a_memory_map_that_may_not_be_written_is_counted(tmp_path):
 
 @pytest.mark.parametrize("max_n", [0, 13])
 def test_a_length_whose_table_does_not_fit_is_refused(max_n):
-    with pytest.raises(SettingsError, match="up to length 12"):
+    with pytest.raises(SettingsError, match="of length 1 to 12 "):
         count_ngrams(np.zeros(50, dtype=np.uint8), np.array([[0, 50]]), max_n)

@@ -145,7 +145,10 @@ def test_all_that_a_run_may_need_is_built_before_it_starts():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cm-step", "cm-step would change at step 5000, but the run has 100 steps; give another, as cm-step:at=50"),
+        (
+            "cm-step",
+            "cm-step would change at step 5000, but the run has 100 steps; give another step, such as cm-step:at=50",
+        ),
         ("cm-step:at=0", "would change at step 0"),
         ("rate-step:at=100", "would change at step 100"),
         ("rate-step:at=5:then=1.2", "`then` must lie between 0 and 1"),
@@ -166,7 +169,7 @@ def test_a_curriculum_that_cannot_be_followed_is_refused(name, message):
 
 
 def test_a_mix_over_a_single_step_is_refused():
-    with pytest.raises(SettingsError, match="in 2 steps or more; the run has 1"):
+    with pytest.raises(SettingsError, match="needs a run of at least 2 steps; this one has 1"):
         plan_of("linear-mix:first=uniform:second=contiguous", steps=1)
 
 

@@ -189,7 +189,7 @@ def test_a_file_that_does_not_serve_is_a_sentence(tmp_path, mine):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("x = 1\nraise NameError('oops')\n", r", line 2: it fails when it is run \(NameError: oops\); mend it"),
+        ("x = 1\nraise NameError('oops')\n", r", line 2: it fails when run \(NameError: oops\); fix it"),
         ("\nimport nothing\n", r", line 2: it fails .* \(ModuleNotFoundError: No module named 'nothing'\)"),
         ("def f():\n    return 1 / 0\n\nf()\n", r", line 2: it fails .* \(ZeroDivisionError: division by zero\)"),
         ("import json\n\njson.loads('{')\n", r", line 3: it fails .* \(JSONDecodeError: "),
@@ -222,7 +222,9 @@ def test_a_module_beside_the_file_is_said_to_be_no_part_of_it(tmp_path, beside):
     (tmp_path / beside).parent.mkdir(exist_ok=True)
     (tmp_path / beside).write_text("N = 2\n")
     (tmp_path / "mine.py").write_text("from genomask.masking import strategy\nfrom lengths_beside import N\n")
-    with pytest.raises(SettingsError, match=r"mine\.py, line 2: lengths_beside lies beside the file and is not found"):
+    with pytest.raises(
+        SettingsError, match=r"mine\.py, line 2: lengths_beside lies beside the file but is not imported"
+    ):
         find(f"{tmp_path / 'mine.py'}:mine")
 
 
@@ -256,8 +258,8 @@ def test_a_parameter_without_a_simple_default_is_refused_where_it_is_registered(
 
 @pytest.mark.parametrize(
     ("name", "units", "message"),
-    [("a:b", "dna", "'a:b': a name has letters, digits"), ("", "dna", "'': a name has"),
-     ("mine.py", "dna", "a name has"), ("mine", "rna", "'mine': units must be one of any, dna, text")],
+    [("a:b", "dna", "'a:b': a name may hold only letters, digits"), ("", "dna", "'': a name may hold"),
+     ("mine.py", "dna", "a name may hold"), ("mine", "rna", "'mine': units must be one of any, dna, text")],
 )  # fmt: skip
 def test_what_could_not_be_written_or_used_is_refused_where_it_is_registered(name, units, message):
     with pytest.raises(SettingsError, match=message):

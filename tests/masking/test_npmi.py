@@ -108,7 +108,7 @@ def test_counts_given_as_floats_are_rounded_to_the_nearest_whole_number():
         ({0: [1], 1: [1] * 4}, "counts of all 2-grams"),
         ({1: [1] * 5}, "as an array of 4"),
         ({1: [[1] * 4]}, "as an array of 4"),
-        ({1: [1] * 4, 2: [5, -1] * 8}, "how often each 2-gram occurs, 0 times or more; got -1"),
+        ({1: [1] * 4, 2: [5, -1] * 8}, "the count of each 2-gram, 0 or more; got -1"),
         ({1: [1, 2, 3, np.nan]}, "got nan"),
         ({1: [1, 2, np.inf, 3]}, "got inf"),
         ({1: [1e30, 1, 1, 1]}, r"got 1e\+30"),

@@ -116,7 +116,9 @@ def test_rates_that_too_little_was_simulated_for_are_named(caplog):
     build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.3)
     assert caplog.text == ""
     build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=1e-4)
-    assert re.search(r"the rate of 'random-span' is known to \d+% of it only: 0\.01 % of the tokens", caplog.text)
+    assert re.search(
+        r"the rate of 'random-span' is known only to within \d+% of it: 0\.01 % of the tokens", caplog.text
+    )
 
 
 @pytest.mark.usefixtures("few_lengths")
@@ -286,7 +288,7 @@ def test_tokens_of_unequal_length_are_matched_on_windows(name):
     tokens = bpe_tokens()
     ids = torch.from_numpy(np.random.default_rng(0).integers(5, len(tokens.maskable), 60_000))
     sample = ids, torch.arange(0, 60_001, 100)
-    with pytest.raises(SettingsError, match="on tokens of unequal length masks a fraction that depends"):
+    with pytest.raises(SettingsError, match="masks, with tokens of unequal length, a fraction that depends"):
         build_strategy(name, tokens=tokens, mask_rate=0.15)
     for match, fraction in (("tokens", "tokens_masked_fraction"), ("bases", "bases_hidden_fraction")):
         strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, match=match, sample=sample)

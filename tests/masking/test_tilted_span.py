@@ -46,7 +46,7 @@ def test_the_rate_is_met_on_the_windows_it_is_solved_on():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "message"), [("beta=9", "beta must lie within -5 and 5"), ("beta=1e300", "beta must lie within"),
+    ("parameters", "message"), [("beta=9", "beta must lie between -5 and 5"), ("beta=1e300", "beta must lie between"),
                                 ("single=1.5", "single must lie between 0 and 1")],
 )  # fmt: skip
 def test_parameters_out_of_range_are_refused(parameters, message):

@@ -30,7 +30,7 @@ def count_ngrams(codes: np.ndarray, intervals: np.ndarray, max_n: int) -> dict[i
     An n-gram lies within one interval and holds no code above 3. Raises SettingsError for a max_n out of range.
     """
     if not 1 <= max_n <= MAX_N:
-        raise SettingsError(f"n-grams can be counted up to length {MAX_N} (4**{MAX_N} words), from 1; got {max_n}.")
+        raise SettingsError(f"n-grams of length 1 to {MAX_N} (4**{MAX_N} words) can be counted; got {max_n}.")
     threads = usable_cores()
     n_bases = int((intervals[:, 1] - intervals[:, 0]).clip(0).sum())
     part_size = max(SMALLEST_PART, -(-n_bases // (threads * PARTS_OF_A_THREAD)))

@@ -179,8 +179,8 @@ class NpmiTable:
         """(4**n,) ln p less that of the parts, -inf where unscored."""
         if np.isneginf(parts[~unscored]).any():
             raise SettingsError(
-                f"NPMI: {n}-grams are to be scored whose parts occur 0 times, after rounding down by "
-                f"round_to={self.round_to}; give smaller steps, or counts that are all of one genome."
+                f"NPMI: some {n}-grams to score have parts that occur 0 times after rounding down by "
+                f"round_to={self.round_to}; give smaller steps, or counts that all come from one genome."
             )
         scores = np.full(4**n, -np.inf)
         np.subtract(self._log_p[n], parts, out=scores, where=~unscored)
@@ -206,10 +206,10 @@ def _whole(given: ArrayLike | None, n: int) -> np.ndarray:
     """(4**n,) int64, floats rounded to the nearest. Raises DataError unless there is a count of each n-gram."""
     counts = np.asarray(given)
     if counts.shape != (4**n,):
-        raise DataError(f"NPMI needs the counts of all {n}-grams as an array of {4**n}, and so for every n from 1.")
+        raise DataError(f"NPMI needs the counts of all {n}-grams as an array of {4**n}, likewise for every n from 1.")
     is_count = (counts >= 0) & (counts < 2**63)  # nan fails both
     if not is_count.all():
-        raise DataError(f"NPMI needs how often each {n}-gram occurs, 0 times or more; got {counts[~is_count][0]}.")
+        raise DataError(f"NPMI needs the count of each {n}-gram, 0 or more; got {counts[~is_count][0]}.")
     return (np.rint(counts) if np.issubdtype(counts.dtype, np.floating) else counts).astype(np.int64)
 
 

@@ -120,10 +120,11 @@ def _simulations(
         lengths = simulation.EVERY_SHORT_LENGTH if "every length" in spec.needs else simulation.LENGTHS
         return simulation.of_even_bases(tokens, lengths, rate, effort), f"even bases, {len(lengths)} lengths"
     if sample is None:
-        why = "masks" if "windows" in spec.needs else "on tokens of unequal length masks"
+        where = "" if "windows" in spec.needs else ", with tokens of unequal length,"
         raise SettingsError(
-            f"masking strategy {spec.name!r} {why} a fraction that depends on the sequences: pass sample=(input_ids, "
-            "cu_seqlens) of windows of the genome to build_strategy, or match='none'; a collator takes what that built."
+            f"masking strategy {spec.name!r} masks{where} a fraction that depends on the sequences: pass "
+            "sample=(input_ids, cu_seqlens) of windows of the genome to build_strategy, or match='none'; a collator "
+            "takes the strategy that it returns."
         )
     windows = Windows(tokens, *sample)
     return windows.simulations(rate, effort), windows.identity
@@ -165,13 +166,14 @@ def _solve(strategy: BuiltStrategy, simulated: Simulation, probability: float, r
         raise SettingsError(
             f"hiding {_percent(rate)} of the bases would mask more than {MOST_TOKENS_MASKED:.0%} of the tokens with "
             f"{name!r} (at {_percent(tokens_masked[0])} of tokens it hides {_percent(fraction)}); ask for a lower "
-            "mask rate, or let it be of tokens (match = tokens)."
+            "mask rate, or set match = tokens."
         )
     if abs(fraction - rate) > max(MOST_OFF * rate, 4 * error):
         raise SettingsError(_cannot_give(strategy, simulated.n_tokens, rate, match, fraction))
     if error > MOST_OFF * rate:
         log.warning(
-            "the rate of %r is known to %s of it only: %s of the %s is little to simulate, in sequences of %d tokens",
+            "the rate of %r is known only to within %s of it: %s of the %s is little to simulate in sequences of %d "
+            "tokens",
             name, f"{error / rate:.0%}", _percent(rate), match, simulated.n_tokens,
         )  # fmt: skip
     return float(probability)
@@ -189,8 +191,8 @@ def _table(lengths: Sequence[float], solved: Sequence[float]) -> Tensor:
 def _cannot_give(strategy: BuiltStrategy, n_tokens: int, rate: float, match: str, fraction: float) -> str:
     return (
         f"masking strategy {strategy.spec.name!r} cannot give {_percent(rate)} of the {match} in sequences of "
-        f"{n_tokens} tokens: the nearest is {_percent(fraction)}; ask for another mask rate, or take its own (match "
-        "= none)."
+        f"{n_tokens} tokens: the nearest is {_percent(fraction)}; ask for another mask rate, or use its "
+        "published probability (match = none)."
     )
 
 

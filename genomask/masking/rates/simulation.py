@@ -138,9 +138,7 @@ class Windows:
         self.input_ids = input_ids[covers]
         self.lengths = _sums(covers, cu_seqlens.long()).long()  # (B,)
         if len(self.input_ids) == 0:
-            raise SettingsError(
-                "the sample of windows that mask rates are solved on holds no tokens; give longer ones."
-            )
+            raise SettingsError("the sample of windows for solving mask rates holds no tokens; give longer windows.")
 
     @property
     def identity(self) -> str:

@@ -33,7 +33,7 @@ def published_probability(rate: float, tokens: TokenBases, beta: float, single: 
 def tilt_of(npmi: np.ndarray, counts: np.ndarray, beta: float) -> np.ndarray:
     """(4**k,) q / mean(q) of every k-mer, from its NPMI and its count; words too rare for an NPMI have the lowest z."""
     if not abs(beta) <= STEEPEST:  # nan as well
-        raise SettingsError(f"masking strategy 'tilted-span': beta must lie within -5 and 5, got {beta}.")
+        raise SettingsError(f"masking strategy 'tilted-span': beta must lie between -5 and 5, got {beta}.")
     known = np.isfinite(npmi)
     z = np.full(len(npmi), -CLIP)
     if counts[known].sum() > 0:
