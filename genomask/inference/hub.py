@@ -30,9 +30,9 @@ HEADS = {
 }
 """Heads on the encoder: transformers' class for each, and ours."""
 OTHER_HEADS = {
-    "trained classification": "this model was not fine-tuned, so it knows no labels; make a classifier of it by "
-    "genomask finetune, or give one",
-    "masked-lm": "this model fills in no masks, as none does that was fine-tuned; give the one that it was made from",
+    "trained classification": "this model was not fine-tuned, so it has no labels; fine-tune it with "
+    "genomask finetune, or give a classifier",
+    "masked-lm": "this model cannot fill in masks, like any fine-tuned model; give the one that it was made from",
 }
 """What is wrong where a model has the encoder but not the head."""
 
@@ -84,8 +84,8 @@ def tokenizer_of(folder: Path) -> "PreTrainedTokenizerBase":
             return open_tokenizer(folder)
     except Exception as problem:  # unknown files make transformers and tokenizers raise errors of any kind
         raise UserError(
-            f"{folder}: the tokenizer of this model does not open ({_first_line(problem)}); copy the tokenizer's files "
-            "(tokenizer.json, or vocab.txt) too"
+            f"{folder}: the tokenizer of this model cannot be opened ({_first_line(problem)}); copy the tokenizer's "
+            "files (tokenizer.json, or vocab.txt) too"
         ) from problem
 
 
@@ -190,7 +190,7 @@ def _as_it_is(
     if str(said.get("position_embedding_type")).startswith("relative_key"):
         raise UserError(
             f"position_embedding_type is {said['position_embedding_type']!r}, which transformers no longer computes; "
-            "use a model of absolute positions"
+            "use a model with absolute positions"
         )
     refuse_vast(said, len(state))
     reader = transformers.BertConfig if kind == "bert" else transformers.AutoConfig  # BERT's need not say its type
@@ -200,7 +200,7 @@ def _as_it_is(
     _refuse_larger(twin, state)
     if "attention_mask" not in signature(twin.forward).parameters:
         raise UserError(
-            f"a model of type {kind!r} takes no attention mask, so its vectors would hang on their neighbours; "
+            f"a model of type {kind!r} takes no attention mask, so its vectors would depend on their batch; "
             "use a model that takes one"
         )
     return type(twin), config, state
@@ -260,8 +260,9 @@ def _refuse_lacking(folder: Path, head: str, found: dict[str, Any], encoder: str
         raise UserError(f"{folder}: {OTHER_HEADS[head]} (its weights lack {lacking[0]})")
     if lacking:
         raise UserError(
-            f"{folder}: the weights lack {lacking[0]} in the shape its config asks of a {head} model ({len(lacking)} "
-            "tensors in all); give the folder of a model saved with this head, config.json and weights together"
+            f"{folder}: the weights lack {lacking[0]} in the shape its config requires of a {head} model ("
+            f"{len(lacking)} tensors in all); give the folder of a model saved with this head, config.json and "
+            "weights together"
         )
 
 

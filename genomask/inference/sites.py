@@ -43,7 +43,7 @@ class Sites:
         where = f"{shown(variant.record)}:{variant.position}"
         if name is None:
             known = ", ".join(map(shown, list(self._records)[:5]))
-            return Place(0, 0, f"{where}: the genome has no such record; its records begin with: {known}")
+            return Place(0, 0, f"{where}: the genome has no such record; its first records are: {known}")
         begin, end = self._records[name]
         start = begin + variant.position - 1
         stop = start + len(variant.ref)

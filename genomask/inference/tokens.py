@@ -65,7 +65,7 @@ def tokenise(
     if not makes_tokens.all():
         first = int(makes_tokens.argmin())
         raise DataError(
-            f"{where}: {tokenised.called(first)} is {quoted(sequences[first], 40)}, which makes no token in this "
+            f"{where}: {tokenised.called(first)} is {quoted(sequences[first], 40)}, which gives no token with this "
             "model's tokenizer; leave it out of the file or use a model with smaller tokens."
         )
     reading = reading_of(tokenizer)
@@ -73,7 +73,7 @@ def tokenise(
     content = tokenised.tokens.input_ids.numpy()[covers & np.repeat(judged, lengths)]
     unknown = int((content == tokenizer.unk_token_id).sum())
     advice = (
-        f"this model's tokenizer does not read these sequences; use a model whose tokenizer knows {reading.alphabet}."
+        f"this model's tokenizer cannot read these sequences; use a model whose tokenizer knows {reading.alphabet}."
     )
     require_known(unknown, len(content), tokenizer.unk_token, where, advice)
     return tokenised
@@ -107,7 +107,7 @@ def _other_tokens(tokenizer: PreTrainedTokenizerBase, sequences: list[str], wher
         ) from problem
     if limit and where not in _SAID and (cut := sum(len(ids) == limit for ids in encoded["input_ids"])):
         _SAID.add(where)
-        said = "%s: %d of %d texts read together fill the %d tokens that they are cut to, and may have been longer"
+        said = "%s: %d of %d texts read together reach the limit of %d tokens and may have been cut"
         log.warning(said, where, cut, len(sequences), limit)
     parts, letters = [], []
     for at, texts in enumerate(given):

@@ -110,7 +110,7 @@ class VariantScorer:
         n_tokens = (width - tokens.k) // tokens.stride + 1 if width else min(most, USUAL_TOKENS)
         if not 1 <= n_tokens <= most:
             longest = tokens.stride * (most - 1) + tokens.k
-            raise SettingsError(f"a window of {width:,} bases; {folder} takes from {tokens.k} to {longest:,} at once.")
+            raise SettingsError(f"the window is {width:,} bases; {folder} takes {tokens.k} to {longest:,} at once.")
         return cls(model, tokenizer, sites, tokens.stride * (n_tokens - 1) + tokens.k)
 
     def scores(self, variants: Sequence[Variant]) -> list[list[Score]]:

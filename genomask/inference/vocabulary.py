@@ -25,15 +25,15 @@ def refuse_text(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     if reading_of(tokenizer) is not DNA:
         spelling, words = _spelling(tokenizer)
         raise UserError(
-            f"{folder}: this is no model of DNA: {spelling:,} of the {words:,} words of its vocabulary are made "
-            "of A C G T, so what it says of DNA would mean nothing; give the folder of a model pretrained on DNA."
+            f"{folder}: this is not a model of DNA: {spelling:,} of the {words:,} words of its vocabulary are made "
+            "of A C G T, so its output on DNA would be meaningless; give the folder of a model pretrained on DNA."
         )
 
 
 def refuse_dna(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Raises UserError for the tokenizer of a model of DNA."""
     if reading_of(tokenizer) is DNA:
-        raise UserError(f"{folder}: this is a model of DNA, which reads no English; give one pretrained on text.")
+        raise UserError(f"{folder}: this is a model of DNA, which cannot read English; give one pretrained on text.")
 
 
 def reading_of(tokenizer: PreTrainedTokenizerBase) -> Reading:

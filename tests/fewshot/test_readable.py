@@ -56,7 +56,7 @@ def measure(pool, test_task, tmp_path):
 def test_a_model_of_text_is_refused_and_leaves_nothing_that_binds_the_mended_call(
     measure, text_folder, model_folder, tmp_path
 ):
-    with pytest.raises(UserError, match=r"english: this is no model of DNA: 13 of the 54 words .* made of A C G T"):
+    with pytest.raises(UserError, match=r"english: this is not a model of DNA: 13 of the 54 words .* made of A C G T"):
         measure(text_folder)
     assert not (tmp_path / "results").exists()
     assert len(measure(model_folder)) == 4
@@ -68,10 +68,10 @@ def test_a_pooling_and_a_sequence_that_do_not_fit_leave_nothing_either(measure, 
     )
     sequences = [test_task.sequences[0], "AC", *test_task.sequences[2:]]
     tiny = test_task.__class__("toy", sequences, test_task.labels, test_task.classes, test_task.path)
-    with pytest.raises(DataError, match="example 2 is 'AC', which makes no token"):
+    with pytest.raises(DataError, match="example 2 is 'AC', which gives no token"):
         measure(model_folder, center, tiny)
     in_a_table = replace(tiny, rows=tuple(range(2, 2 + len(sequences))))
-    with pytest.raises(DataError, match="row 3 is 'AC', which makes no token"):
+    with pytest.raises(DataError, match="row 3 is 'AC', which gives no token"):
         measure(model_folder, center, in_a_table)
     assert not (tmp_path / "results").exists()
     assert len(measure(model_folder)) == 4  # another test file and another pooling
@@ -110,5 +110,5 @@ def test_vocabularies_of_dna_pass(words, tmp_path):
     "words", [ENGLISH, [*SPECIAL_TOKENS, *"ACDEFGHIKLMNPQRSTVWYBXZUO"]], ids=["English", "protein"]
 )
 def test_others_do_not(words, tmp_path):
-    with pytest.raises(UserError, match=re.escape(f"{tmp_path}: this is no model of DNA")):
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path}: this is not a model of DNA")):
         refuse_text(bert_tokenizer(words), tmp_path)

@@ -107,10 +107,10 @@ def leave_only_model(folder):
 SPOILT = {
     "no config": (lambda folder: (folder / "config.json").unlink(), r"no model here \(no config.json\)"),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "config.json but no weights"),
-    "no tokenizer": (leave_only_model, "the tokenizer of this model does not open"),
+    "no tokenizer": (leave_only_model, "the tokenizer of this model cannot be opened"),
     "cut short": (cut_short, "the weights are damaged or cut short"),
     "not JSON": (lambda folder: (folder / "config.json").write_text("{"), "not a valid JSON file"),
-    "wider config": (lambda folder: edit_config(folder, hidden_size=32), "in the shape its config asks"),
+    "wider config": (lambda folder: edit_config(folder, hidden_size=32), "in the shape its config requires"),
     "deeper config": (lambda folder: edit_config(folder, num_hidden_layers=2), r"lack bert\.encoder\.layer\.1\."),
     "unknown kind": (lambda folder: edit_config(folder, model_type="frobnicate"), "frobnicate"),
     "a decoder": (lambda folder: edit_config(folder, model_type="gpt2"), "Unrecognized configuration class"),

@@ -101,7 +101,7 @@ def test_a_checkpoint_without_the_head_opens_where_none_is_needed_and_is_named_w
     encoder, _ = open_model(folder, head="encoder")
     assert torch.equal(encoder(**BATCH).last_hidden_state, whole(**BATCH).last_hidden_state)
     assert open_model(folder, head="classification", num_labels=5)[0](**BATCH).logits.shape == (1, 5)
-    with pytest.raises(UserError, match=r"fills in no masks.*its weights lack cls\.predictions\."):
+    with pytest.raises(UserError, match=r"cannot fill in masks.*its weights lack cls\.predictions\."):
         open_model(folder)
     with pytest.raises(UserError, match=r"has no masked-token head .* opens only as an encoder"):
         open_as_ours(folder)

@@ -62,7 +62,7 @@ def test_a_long_text_is_cut_to_what_the_model_takes_and_that_is_said(text_model_
     long = " ".join(["good film"] * 100)
     for _ in range(2):  # the second chunk of a file
         assert np.isfinite(vectors(loaded, [long, "bad"], VectorSettings(), "long.txt")).all()
-    said = "long.txt: 1 of 2 texts read together fill the 64 tokens that they are cut to, and may have been longer"
+    said = "long.txt: 1 of 2 texts read together reach the limit of 64 tokens and may have been cut"
     assert [record.getMessage() for record in caplog.records] == [said]
 
 

@@ -76,9 +76,9 @@ def test_nucleotide_transformers_tokens_tell_their_letters_by_how_they_are_spelt
 @pytest.mark.parametrize("stride", [1, 3])
 def test_a_sequence_without_a_token_is_named(stride):
     sequences = ["ACGTACG", "AC", "ACGTT", ""]
-    with pytest.raises(DataError, match="file: example 2 is 'AC', which makes no token"):
+    with pytest.raises(DataError, match="file: example 2 is 'AC', which gives no token"):
         tokenise(KmerTokenizer(k=3, stride=stride), sequences, "file")
-    with pytest.raises(DataError, match="file: row b is 'AC', which makes no token"):
+    with pytest.raises(DataError, match="file: row b is 'AC', which gives no token"):
         tokenise(KmerTokenizer(k=3, stride=stride), sequences, "file", ["row a", "row b", "row c", "row d"])
 
 

@@ -135,7 +135,9 @@ def _tokens_of(folder: Path, kind: str) -> dict[str, Any]:
         tokenizer = open_tokenizer(folder)
     except Exception as problem:  # on unknown files, transformers and tokenizers may raise anything
         why = str(problem).strip().partition("\n")[0] or type(problem).__name__
-        raise UserError(f"{folder}: its tokenizer does not open ({why}); copy the tokenizer's files again") from problem
+        raise UserError(
+            f"{folder}: its tokenizer cannot be opened ({why}); copy the tokenizer's files again"
+        ) from problem
     if kind == "genome" and isinstance(tokenizer, KmerTokenizer):
         return {"k": tokenizer.k, "stride": tokenizer.stride, "folder": ""}
     if kind == "genome" and as_dna(tokenizer) is not None:

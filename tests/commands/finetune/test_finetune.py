@@ -282,7 +282,7 @@ def test_bad_input_is_said_before_the_folder_is_there(request_for, tables, tmp_p
     bad = tmp_path / "bad.tsv"
     for text, said in (
         ("sequence\tlabel\nACGT\tnovel\n", "row 2: label 'novel' is not in the training file"),
-        ("sequence\tlabel\nA\tpoor\n", r"bad\.tsv: row 2 is 'A', which makes no token"),
+        ("sequence\tlabel\nA\tpoor\n", r"bad\.tsv: row 2 is 'A', which gives no token"),
     ):
         bad.write_text(text)
         with pytest.raises(DataError, match=said):

@@ -254,7 +254,7 @@ def test_a_folder_that_holds_no_such_model_is_one_sentence(tmp_path):
     folder = folder_of(tmp_path / "model", KmerTokenizer(k=3))
     (folder / "tokenizer_config.json").write_text("{")
     (folder / "vocab.txt").unlink(missing_ok=True)
-    with pytest.raises(UserError, match=r"its tokenizer does not open .*copy the tokenizer's files again"):
+    with pytest.raises(UserError, match=r"its tokenizer cannot be opened .*copy the tokenizer's files again"):
         origin_of(folder, "genome", tmp_path / "run", resume=False)
     (folder / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(UserError, match="gpt2"):

@@ -122,7 +122,7 @@ def test_a_ref_that_is_not_the_genomes_is_named_and_counted(place, model_folder)
     assert not (place / "o.tsv").exists()
     said = ask(place, model_folder, mismatch="skip")
     assert "2 variants left out, at odds with the genome: chr7:61: REF is" in said[1]
-    assert "chr9:71: the genome has no such record; its records begin with: chr7" in said[1]
+    assert "chr9:71: the genome has no such record; its first records are: chr7" in said[1]
     assert said[2] == "without a score: 2 whose REF is not the genome's"
     assert (place / "o.tsv").read_text().count("\tNA\n") == 2
 
