@@ -35,9 +35,9 @@ def disk_sentence(error: OSError) -> str:
     """What a person can do about a file or folder that cannot be used; the last resort for unforeseen errors."""
     said = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        said += "; make room there, then run the command again, with --resume where it has that option and had begun"
+        said += "; free space there, then run the command again, with --resume if it has that option and had started"
     else:
-        said += "; see to it that it can be read and written, or give another place"
+        said += "; make sure that it can be read and written, or give another path"
     return f"{error.filename}: {said}" if error.filename else said
 
 

@@ -52,8 +52,8 @@ class GenomeRecipe:
         steps = sum(steps for steps, _ in self.windows.length_warmup)
         if steps >= self.training.steps:
             raise SettingsError(
-                f"windows.length_warmup lasts {steps:,} steps and training.steps = {self.training.steps:,}, so that no "
-                "window would have windows.max_tokens; let it last fewer steps, or train longer."
+                f"windows.length_warmup lasts {steps:,} steps and training.steps = {self.training.steps:,}, so no "
+                "window would reach windows.max_tokens; let it last fewer steps, or train longer."
             )
 
     @property
@@ -91,13 +91,13 @@ class GenomeRecipe:
         """Which input file or folder of a run is missing, in words; "" where none is."""
         missing = [path for path in inputs.genome if not Path(path).exists()]
         if missing and not Path(missing[0]).is_absolute():  # as earlier versions saved them
-            return f"{missing[0]} was named from the folder where the run was started; call this from there"
+            return f"{missing[0]} is relative to the folder where the run was started (run this command there)"
         if missing:
-            return f"{missing[0]} is not there any more"
+            return f"{missing[0]} no longer exists"
         if self.tokens.folder and not Path(self.tokens.folder).is_dir():
-            return f"{self.tokens.folder}, the tokenizer of the run, is not there any more"
+            return f"{self.tokens.folder}, the tokenizer of the run, no longer exists"
         if self.windows.lost:
-            return f"{self.windows.lost}, which says where the run's windows lie, is not there any more"
+            return f"{self.windows.lost}, which defines the run's windows, no longer exists"
         return ""
 
     def training_bases(self, inputs: Inputs) -> TrainingBases:

@@ -24,10 +24,10 @@ def test_what_a_person_can_mend_is_a_user_error_and_a_stop_is_none():
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_is_not_taken_for_one_that_cannot_be_used(number):
     said = disk_sentence(OSError(number, "no room", "out/model"))
-    assert "make room there" in said
+    assert "free space there" in said
     assert "pretrain" not in said  # nor any other verb: whichever met it
-    assert disk_sentence(OSError(errno.EACCES, "not allowed", "out")).startswith("out: not allowed; see to it")
-    assert disk_sentence(OSError("odd")).startswith("odd; see to it")
+    assert disk_sentence(OSError(errno.EACCES, "not allowed", "out")).startswith("out: not allowed; make sure")
+    assert disk_sentence(OSError("odd")).startswith("odd; make sure")
 
 
 def test_what_stands_in_a_file_is_shown_short_and_printable():

@@ -144,8 +144,8 @@ def test_a_kind_of_recipe_says_what_it_is_of_and_what_became_of_its_files(tmp_pa
     assert (text.of, text.masked_unit, text.token_words(30_522)) == ("text", "word pieces", "30,522 word pieces")
     assert load_recipe("genome-tiny", ["tokens.stride=4"]).masked_unit == "tokens end to end"
     gone = Inputs(genome=(str(tmp_path / "gone.fa"),), corpus=("gone.jsonl",))
-    assert genome.lost(gone) == f"{tmp_path / 'gone.fa'} is not there any more"
-    assert "call this from there" in genome.lost(Inputs(genome=("gone.fa",)))
+    assert genome.lost(gone) == f"{tmp_path / 'gone.fa'} no longer exists"
+    assert "run this command there" in genome.lost(Inputs(genome=("gone.fa",)))
     assert load_recipe("genome-tiny", ["tokens.folder=gone"]).lost(Inputs()).startswith("gone, the tokenizer")
     assert (genome.lost(Inputs()), text.lost(gone), text.training_bases(gone)) == ("", "", None)
 

@@ -11,7 +11,7 @@ from genomask.errors import DataError
     ("error", "said"),
     [
         (DataError("a.fa: empty; give another."), "error: a.fa: empty; give another.\n"),
-        (FileNotFoundError(2, "No such file", "b.fa"), "error: b.fa: No such file; see to it that it can be read"),
+        (FileNotFoundError(2, "No such file", "b.fa"), "error: b.fa: No such file; make sure that it can be read"),
     ],
 )
 def test_what_a_person_can_mend_is_one_sentence_and_exit_2(script, monkeypatch, capsys, error, said):

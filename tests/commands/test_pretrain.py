@@ -176,7 +176,7 @@ def test_inputs_are_noted_by_absolute_paths_and_may_be_named_from_anywhere(
     config = run_folder / "config.toml"
     config.write_text(config.read_text().replace(f"{simulated.genome.parent}/", ""))  # as earlier versions noted it
     assert (
-        "was named from the folder where the run was started" in seen_by_model(run_folder / "model", ["ACGT"]).sentence
+        "is relative to the folder where the run was started" in seen_by_model(run_folder / "model", ["ACGT"]).sentence
     )
     pretrain(quick_recipe, Inputs(genome=(str(simulated.genome),)), run_folder, resume=True)
     assert is_finished(run_folder)

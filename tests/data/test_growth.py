@@ -94,7 +94,7 @@ def test_the_pairs_are_kept_as_they_were_given():
         ("[[600]]", "must be a list of pairs"),
         ("64", "must be a list of pairs"),
         ('["chr1"]', "must be a list of pairs"),
-        ("[[3000, 32], [1000, 64]]", r"lasts 4,000 steps and training.steps = 4,000, so that no window would have"),
+        ("[[3000, 32], [1000, 64]]", r"lasts 4,000 steps and training.steps = 4,000, so no window would reach"),
     ],
 )
 def test_a_length_that_does_not_grow_is_refused(value, words):

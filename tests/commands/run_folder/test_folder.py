@@ -57,7 +57,7 @@ def test_files_that_settings_name_are_found_from_any_folder_and_said_where_they_
     assert kept.windows.holdout == ("chr1", "chr2:1-9", f"{genes}:TP53")  # a record's name is none of a file
     assert kept.lost(inputs) == ""
     (start / "genes.gtf").unlink()
-    assert kept.lost(inputs) == f"{genes}, which says where the run's windows lie, is not there any more"
+    assert kept.lost(inputs) == f"{genes}, which defines the run's windows, no longer exists"
 
 
 def test_other_settings_are_refused_by_name_but_not_other_paths_to_the_data(quick_recipe, out):
