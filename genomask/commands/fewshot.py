@@ -22,10 +22,10 @@ from genomask.fewshot.summary import captions
 from genomask.files.atomic import require_folder, sweep
 from genomask.files.inputs import require_model
 from genomask.files.locking import locked
+from genomask.report.fewshot_tables import fewshot_table, floor_table
 from genomask.report.floor_words import floor_sentence
 from genomask.report.leak_rows import leak_table
 from genomask.report.plots import fewshot_curves
-from genomask.report.tables import fewshot_table, floor_table
 from genomask.terminal.progress import working
 
 

@@ -1,7 +1,6 @@
 """Tables for the terminal: frames in, rich tables out."""
 
 import re
-from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
 from typing import Literal
@@ -13,9 +12,6 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
-
-from genomask.report.floor_words import floor_caption, floor_frame
-from genomask.report.frames import VERDICT_CAPTION, fewshot_frame, verdict_frame
 
 LONGEST_NAME = 36
 """Texts up to this length stay on one line, such as the name of a strategy or a method; figures may fold."""
@@ -123,22 +119,6 @@ def rich_table(frame: pd.DataFrame, title: str = "", caption: str = "") -> Table
     for values in frame.itertuples(index=False):
         table.add_row(*(Text(str(value)) for value in values))
     return table
-
-
-def fewshot_table(summary: pd.DataFrame, caption: str = "") -> Table:
-    """Accuracy in per cent by examples per class, from the rows of summary.csv."""
-    return rich_table(fewshot_frame(summary), "Few-shot accuracy, % (shots: examples of each class)", caption)
-
-
-def verdict_table(verdict: pd.DataFrame, arms: pd.DataFrame, control: str, method: str) -> Table:
-    """The comparison of masking strategies by a method; other arguments as `frames.verdict_frame` takes them."""
-    return rich_table(verdict_frame(verdict, arms, control), f"Verdict by {method}", VERDICT_CAPTION)
-
-
-def floor_table(against: pd.DataFrame) -> Iterator[Table]:
-    """The best floor beside what was measured, from the rows of `fewshot.floor_test`; none where there is no floor."""
-    if len(against):
-        yield rich_table(floor_frame(against), "Against the best floor", floor_caption(against))
 
 
 def is_numeric(column: pd.Series) -> bool:

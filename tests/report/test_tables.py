@@ -3,7 +3,8 @@
 import pandas as pd
 from rich.console import Console
 
-from genomask.report.tables import fewshot_table, is_numeric, rich_table, verdict_table
+from genomask.report.fewshot_tables import fewshot_table, verdict_table
+from genomask.report.tables import is_numeric, rich_table
 
 
 def printed(table, width=140) -> str:

@@ -10,11 +10,12 @@ from genomask.commands.compare.arms import Comparison
 from genomask.commands.compare.comparison import Outcome
 from genomask.errors import TrainingError
 from genomask.fewshot.summary import captions
+from genomask.report.fewshot_tables import fewshot_table, floor_table, verdict_table
 from genomask.report.floor_words import floor_sentence
 from genomask.report.frames import verdict_sentence
 from genomask.report.leak_rows import TITLE
 from genomask.report.meaning import still_copying
-from genomask.report.tables import fewshot_table, floor_table, rich_table, verdict_table
+from genomask.report.tables import rich_table
 from genomask.terminal.console import Line
 
 
