@@ -93,7 +93,7 @@ def options(
 ) -> None:
     """Options of genomask itself; its help is the app's."""
     if quiet and verbose:
-        raise SettingsError("--quiet and --verbose exclude each other; give one of them.")
+        raise SettingsError("--quiet and --verbose cannot be combined; give one of them.")
     if quiet or verbose:
         log_to_terminal(LOUDNESS["--quiet" if quiet else "--verbose"])
     if (verb := context.invoked_subcommand) not in (None, "pretrain"):

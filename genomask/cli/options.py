@@ -35,8 +35,8 @@ MixedGenomes = Annotated[
     typer.Option(
         parser=weighed_genome,
         metavar="FILE[:WEIGHT]...",
-        help=f"{GENOME_HELP}. All files are one genome; with weights, such as human.fa:2 mouse.fa:1, each is its own, "
-        "and windows are drawn from it by its weight.",
+        help=f"{GENOME_HELP}. All files form one genome; with weights, such as human.fa:2 mouse.fa:1, each is its own, "
+        "and windows are drawn by weight.",
     ),
 ]
 ModelFolder = Annotated[
@@ -152,7 +152,7 @@ def read_methods(text: str) -> tuple[str, ...]:
     methods = words(text)
     inputs.require_known("method", methods, ASKED)
     if not methods:
-        raise SettingsError(f"--methods names none; give some of {', '.join(ASKED)}.")
+        raise SettingsError(f"--methods is empty; give some of {', '.join(ASKED)}.")
     return methods
 
 

@@ -77,7 +77,7 @@ BEFORE_TORCH = [
     ([*PRETRAIN, "--set", "masking.strategy=genmask"], "Did you mean 'genemask'?"),
     ([*PRETRAIN, "--vocabulary", "nothere.txt"], "nothere.txt: no such file"),
     ([*PRETRAIN, "--ambiguous", "N"], "--ambiguous"),
-    ([*PRETRAIN, "--quiet", "--verbose"], "exclude each other"),
+    ([*PRETRAIN, "--quiet", "--verbose"], "cannot be combined"),
     (["fewshot"], "Missing option"),
     ([*FEWSHOT, "--shots", "²"], "--shots takes whole numbers"),
     ([*FEWSHOT, "--shots", "-1"], "--shots takes whole numbers"),
@@ -86,7 +86,7 @@ BEFORE_TORCH = [
     ([*FEWSHOT, "--draws", "999999999999"], "--draws"),
     ([*FEWSHOT, "--draws", "0"], "--draws"),
     ([*FEWSHOT, "--methods", "prob"], "Did you mean 'probe'?"),
-    ([*FEWSHOT, "--methods", ","], "--methods names none"),
+    ([*FEWSHOT, "--methods", ","], "--methods is empty"),
     ([*FEWSHOT, "--pooling", "max"], "--pooling"),
     ([*FEWSHOT, "--train", LONG], "no such file"),
     ([*FEWSHOT, "--methods", "probe"], "m: no model here"),
@@ -129,7 +129,7 @@ BEFORE_TORCH = [
         for verb, more in (("finetune", ("--train", "t.tsv")), ("glue", ()))
         for rate in ("nan", "inf", "0", "-1", "2e6")
     ),
-    ([*FINETUNE, "--target", "x", "--label-column", "y"], "--target is of numbers, --label-column of classes"),
+    ([*FINETUNE, "--target", "x", "--label-column", "y"], "--target is for numbers, --label-column for classes"),
     ([*FINETUNE, "--out", "a.fa"], "is no folder that you may write to"),
     (VARIANTS, "m: no model here"),
     ([*VARIANTS[:-1], "nothere.vcf"], "nothere.vcf: no such file"),

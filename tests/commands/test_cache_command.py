@@ -43,7 +43,7 @@ def test_a_genome_is_listed_kept_while_it_is_young_and_removed(opened, root):
     assert "just now" in said
     assert f"genomes/{opened.name}" in said.replace("\n", "")
     assert "0 of 1 entry removed" in cache("clear", "--older-than", "1")
-    with pytest.raises(SettingsError, match=r"would be removed; give --yes"):
+    with pytest.raises(SettingsError, match=r"would be removed; without a terminal, give --yes"):
         cache("clear")
     old = time.time() - 3 * 24 * 3600
     os.utime(opened / "seal.json", (old, old))

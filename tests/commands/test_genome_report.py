@@ -51,7 +51,7 @@ def test_settings_of_windows_without_a_genome_are_refused(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["genomask", "doctor", "--recipe", "genome-demo"])
     with pytest.raises(SystemExit):
         cli.main()
-    assert "give one by --genome" in capsys.readouterr().err
+    assert "give one with --genome" in capsys.readouterr().err
 
 
 def test_a_run_keeps_the_same(genome, tmp_path):

@@ -43,7 +43,7 @@ def clear(
             f"{root}: {counted(len(chosen), 'entry', 'entries')} of {room.sized(sum(entry.size for entry in chosen))}"
         )
         if not sys.stdin.isatty():
-            raise SettingsError(f"{said} would be removed; give --yes where no one can be asked.")
+            raise SettingsError(f"{said} would be removed; without a terminal, give --yes.")
         say(said)
         typer.confirm("Remove them?", abort=True)
     show(room.clear(root, chosen))

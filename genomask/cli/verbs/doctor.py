@@ -19,7 +19,7 @@ def doctor(
     """
     if not genome:
         if recipe or changes:
-            raise SettingsError("--recipe and --set are about the windows of a genome: give one by --genome.")
+            raise SettingsError("--recipe and --set are about the windows of a genome: give one with --genome.")
         from genomask.commands.doctor import findings
 
         show(findings())

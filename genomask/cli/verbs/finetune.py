@@ -55,7 +55,7 @@ def finetune(
 ) -> None:
     """Fine-tune a model on labelled sequences: classes, several labels each, or numbers."""
     if target and label_column != "label":
-        raise SettingsError("--target is of numbers, --label-column of classes; give one of them.")
+        raise SettingsError("--target is for numbers, --label-column for classes; give one of them.")
     require_rate(learning_rate)
     inputs.require_model(model)
 

@@ -16,7 +16,7 @@ PUBLISHED = "Default: each task's published one."
 def glue(
     model: ModelFolder,
     tasks: Annotated[
-        str, typer.Option(metavar="TASKS", help="Such as CoLA,SST-2, separated by commas. Default: all that are there.")
+        str, typer.Option(metavar="TASKS", help="Such as CoLA,SST-2, separated by commas. Default: all found.")
     ] = "",
     data: Annotated[
         Path | None,

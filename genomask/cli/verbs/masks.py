@@ -34,7 +34,7 @@ def masks(
     ] = None,
     genome: Annotated[
         list[Path],
-        typer.Option(parser=input_genome, metavar="FILE...", help="Genome files to count the NPMI in, for letters."),
+        typer.Option(parser=input_genome, metavar="FILE...", help="For letters: genome files to count NPMI in."),
     ] = [],  # noqa: B006
     ambiguous: Ambiguous = "error",
     seed: Seed = 0,

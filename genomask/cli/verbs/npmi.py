@@ -125,9 +125,7 @@ def motifs(
     top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words to test.")] = 100,
     match_fraction: Annotated[
         float,
-        typer.Option(
-            help="Fraction of all words, the best-scoring, that count as matches of a motif: above 0, at most 0.5."
-        ),
+        typer.Option(help="The best-scoring fraction of all words counts as matches of a motif: above 0, at most 0.5."),
     ] = 0.01,
     out: Annotated[Path | None, file("CSV file for the whole result.")] = None,
 ) -> None:
