@@ -62,7 +62,7 @@ def _tables_of(name: str | Path) -> dict[str, Any]:
     known = recipe_names()
     source = resources.files("genomask") / "recipes" / f"{name}.toml" if name in known else Path(name)
     if name not in known and not os.path.isfile(name):
-        what = f"{name} is a folder, and no recipe" if os.path.isdir(name) else f"there is no recipe {name}"
+        what = f"{name} is a folder, not a recipe" if os.path.isdir(name) else f"there is no recipe {name}"
         raise SettingsError(f"{what}; give a .toml file or one of: {', '.join(known)}.{did_you_mean(name, known)}")
     try:
         return tomllib.loads(source.read_text(encoding="utf-8-sig"))  # some editors write a byte order mark
@@ -70,7 +70,7 @@ def _tables_of(name: str | Path) -> dict[str, Any]:
         raise SettingsError(f"recipe {name} is not valid TOML: {error}") from error
     except OSError as error:
         raise SettingsError(
-            f"recipe {name} cannot be read ({error.strerror}); check the file and its rights."
+            f"recipe {name} cannot be read ({error.strerror}); check the file and its permissions."
         ) from error
 
 
@@ -86,5 +86,5 @@ def _apply(tables: dict[str, Any], change: str) -> None:
         value = text.strip()
     table = tables.setdefault(room, {})
     if not isinstance(table, dict):
-        raise SettingsError(f"--set {shown(change)}: {room} is not a table of the recipe, but a value of its own.")
+        raise SettingsError(f"--set {shown(change)}: {room} is not a table but a single value.")
     table[key] = value

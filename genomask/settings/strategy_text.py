@@ -61,5 +61,5 @@ def _value(value: str, text: str) -> str:
         return value
     depths = list(accumulate((letter == "(") - (letter == ")") for letter in value))
     if value[0] != "(" or depths[-1] != 0 or 0 in depths[:-1]:
-        raise SettingsError(f"masking strategy {text!r}: brackets go around a whole value, as first=(span:p=0.1).")
+        raise SettingsError(f"masking strategy {text!r}: brackets go around a whole value, as in first=(span:p=0.1).")
     return value[1:-1]

@@ -109,7 +109,7 @@ def checked(value: Any, kind: Any, name: str) -> Any:
     if type(value) is not kind:
         raise SettingsError(f"{name} must be {WORDS[kind]}, got {shown(value)}")
     if kind is str and ("\0" in value or len(value) > MOST_LETTERS):
-        raise SettingsError(f"{name} must have at most {MOST_LETTERS} letters, none a zero byte; got {shown(value)}")
+        raise SettingsError(f"{name} must have at most {MOST_LETTERS} letters and no zero byte; got {shown(value)}")
     return value
 
 
