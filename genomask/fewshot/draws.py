@@ -64,7 +64,7 @@ def check_pool(pool: LabelledTask, shots: tuple[int, ...]) -> None:
         found = ", ".join(f"{name} ({count})" for name, count in zip(pool.classes, counts, strict=True))
         raise DataError(
             f"{pool.path}: label {quoted(pool.classes[rarest])} appears {times}; {shot}-shot needs {shot} of each. "
-            f"Labels found: {found}. Add examples or ask for smaller shots."
+            f"Labels found: {found}. Add examples or ask for fewer shots."
         )
 
 

@@ -102,7 +102,7 @@ class Fitting:
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), self._settings.clip_norm)
         if not torch.isfinite(norm):
             rate = self.plan.learning_rate
-            raise TrainingError(f"fine-tuning at learning_rate {rate} met a loss that is not finite; lower it.")
+            raise TrainingError(f"fine-tuning at learning_rate {rate} gave a loss that is not finite; lower the rate.")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return float(loss.detach())

@@ -21,7 +21,7 @@ CHUNK_BASES = 1 << 22
 TABLE_BITS = 20
 SHORTEST = 16
 """Fewest bases of a sequence that is looked for in a genome: shorter ones occur by chance."""
-NOT_IN_GENOME = f"shorter than {SHORTEST} bases, which any genome holds by chance, or with another letter than A C G T"
+NOT_IN_GENOME = f"shorter than {SHORTEST} bases, which any genome holds by chance, or with a letter other than A C G T"
 """Why a sequence is not looked for whole in a genome."""
 WORDLESS = f"without {WORD} letters A C G T in a row"
 """Why near-copies of a sequence, which are found by its words, are not looked for."""

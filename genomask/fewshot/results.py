@@ -148,7 +148,7 @@ def read_protocol(folder: Path) -> dict[str, dict[str, Any]]:
 
 def damaged(path: Path) -> DataError:
     """The error for a file that does not hold what was written to it."""
-    return DataError(f"{path} is missing or damaged; bring it back from a copy, or give another --out.")
+    return DataError(f"{path} is missing or damaged; restore it from a backup, or give another --out.")
 
 
 def task_digest(task: LabelledTask) -> str:

@@ -18,17 +18,16 @@ GROUP = ["model", "strategy", "pretraining_seed", "task", "shot", "method"]
 
 INTERVAL_CAPTION = (
     "Mean over draws of the training examples, plus or minus a 95 % t interval: this model, this pool and this test. "
-    "No interval where there is one draw, as where it takes all the examples there are."
+    "No interval for a single draw, such as one that takes all examples."
 )
 SEEDS_CAPTION = (
     "Mean over draws of the training examples and over pretraining seeds, plus or minus a 95 % t interval over seeds, "
-    f"which takes {MIN_SEEDS} or more of them; of floors that know no seed it is over draws. All on this pool and this "
-    "test."
+    f"which needs {MIN_SEEDS} or more; for floors without seeds, over draws. All on this pool and this test."
 )
 FEW_DRAWS = 5
 FEW_CAPTION = (
-    f"Fewer than {FEW_DRAWS} draws: a t interval of so few is wide, of two 13 times their standard error on either "
-    "side; ask for more draws (--draws 20)."
+    f"Fewer than {FEW_DRAWS} draws: a t interval over so few is wide (over two, 13 standard errors on either side); "
+    "ask for more draws (--draws 20)."
 )
 OVERLAP_CAPTION = "draws overlap: the draws share examples of the pool, so the interval is narrower than it should be."
 

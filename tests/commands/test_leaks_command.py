@@ -67,7 +67,7 @@ def test_what_is_not_looked_for_in_a_genome_is_not_said_to_be_absent(genome, fil
     rows = [genome[:20] + "N" + genome[21:60], genome[:15], genome[:16]]
     (files / "few.tsv").write_text("\n".join(["sequence", *rows, ""]))
     said = " ".join(leaks(files / "few.tsv", files / "b.fa").split())
-    why = "shorter than 16 bases, which any genome holds by chance, or with another letter than A C G T"
+    why = "shorter than 16 bases, which any genome holds by chance, or with a letter other than A C G T"
     assert f"Not looked for whole, {why}, or longer than 1,048,576 bases: 1." in said
     assert f"Not looked for at all, {why}, or longer than 1,048,576 bases, and without 32 letters" in said
     assert "looked for only whole: 1." in said

@@ -300,7 +300,7 @@ def test_damaged_results_are_refused_by_name_and_left_as_they_are(name, content,
     if content is not None:
         path.write_bytes(content)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(DataError, match=r"(results\.csv|protocol\.json) is missing or damaged; bring it back"):
+    with pytest.raises(DataError, match=r"(results\.csv|protocol\.json) is missing or damaged; restore it"):
         measure(replace(QUICK, methods=("kmer-logreg",)))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
