@@ -13,8 +13,8 @@ from genomask.report.frames import plus_minus
 from genomask.report.short_names import short_names
 
 CAPTION = (
-    "One training set, the published one. Plus or minus: 95 % t interval over training seeds of the methods that have "
-    "one; the sampling of the test set comes to that, also where a floor is said to be passed."
+    "One training set, the published one. Plus or minus: 95 % t interval over training seeds, for methods that have "
+    "one; the sampling error of the test set comes on top, even where a floor counts as passed."
 )
 
 
@@ -58,10 +58,10 @@ def floor_counts(results: pd.DataFrame, metrics: Mapping[str, str]) -> Iterator[
 
 
 def _above(method: str, rows: pd.DataFrame) -> str:
-    """Such as `on 5 of 6 tasks by finetune (on 3 by its whole interval)`; without an interval, only the first part."""
-    said = f"on {rows['above'].sum()} of {counted(len(rows), 'task')} by {method}"
+    """`on 5 of 6 tasks with finetune (on 3 with its whole interval)`; without an interval, only the first part."""
+    said = f"on {rows['above'].sum()} of {counted(len(rows), 'task')} with {method}"
     has_interval = rows["least"].notna().any() and rows["above"].any()
-    return f"{said} (on {rows['shown'].sum()} by its whole interval)" if has_interval else said
+    return f"{said} (on {rows['shown'].sum()} with its whole interval)" if has_interval else said
 
 
 def _least(scores: pd.Series) -> float:

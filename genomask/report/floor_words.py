@@ -11,11 +11,11 @@ from genomask.fewshot.methods import ASKED, PRETRAINED
 from genomask.report.frames import signed
 
 NO_FLOOR = (
-    "No floor was measured, so nothing here says what these accuracies are worth: ask for some of "
+    "No floor was measured, so nothing here shows what these accuracies are worth: ask for some of "
     f"{', '.join(word for word in ASKED if word not in PRETRAINED)}."
 )
-FIRST = "The best floor of those measured and of always guessing, and the 95 % t interval of the difference to it"
-CHOSEN = "As these scores chose it, it is called better only beyond an interval with Bonferroni's correction for that."
+FIRST = "The best of the measured floors and always guessing, and the 95 % t interval of the difference from it"
+CHOSEN = "Because these scores chose it, it counts as better only beyond a Bonferroni-corrected interval."
 MOST_FIGURES = 4
 """Most cells that a sentence gives figures for; of more, it gives only the names, and the table has the figures."""
 
@@ -23,7 +23,7 @@ WINS, UNDECIDED, UNTESTED, BEATEN = "floor wins", "not beaten", "no interval", "
 _SAID = {
     WINS: "The floor wins against {}.",
     UNDECIDED: "The floor is not beaten beyond noise by {}.",
-    UNTESTED: "Against the floor there is no interval for {}.",
+    UNTESTED: "There is no interval against the floor for {}.",
     BEATEN: "The floor is beaten by {}.",
 }
 
@@ -62,7 +62,7 @@ def floor_caption(table: pd.DataFrame) -> str:
     if set(table["unit"]) == {"seed"}:
         return f"{FIRST}, paired over pretraining seeds. {CHOSEN}"
     over = "draws" if set(table["unit"]) == {"draw"} else "draws where there are fewer than 3 seeds, else over seeds"
-    return f"{FIRST}, paired over {over}. {CHOSEN} Over draws it speaks of these checkpoints, not of their recipes."
+    return f"{FIRST}, paired over {over}. {CHOSEN} Intervals over draws are about these checkpoints, not their recipes."
 
 
 def floor_sentence(table: pd.DataFrame) -> str:
@@ -72,7 +72,7 @@ def floor_sentence(table: pd.DataFrame) -> str:
     several = table["strategy"].nunique() > 1
     if all_beaten(table):
         least = table.loc[[table["difference"].idxmin()]]
-        return f"The best floor is beaten everywhere, by the least margin by {_named(least, several)}."
+        return f"The best floor is beaten everywhere, most narrowly by {_named(least, several)}."
     found = pd.Series(outcomes(table), index=table.index)
     parts = {outcome: table[found == outcome] for outcome in _SAID}
     return " ".join(_SAID[outcome].format(_named(rows, several)) for outcome, rows in parts.items() if len(rows))

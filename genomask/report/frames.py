@@ -16,9 +16,9 @@ from genomask.fewshot.statistics import MIN_SEEDS, mean_interval
 from genomask.report.meaning import LOSS, last_scores
 
 VERDICT_CAPTION = (
-    "Difference to the control averaged over tasks and shots, paired by pretraining seed: 95 % t interval of each arm "
-    "alone, not adjusted; p of a paired t test after Holm over arms. Accuracy: over the seeds that an arm shares with "
-    "the control. Tokens masked and bases hidden are what training really did."
+    "Difference from the control, averaged over tasks and shots, paired by pretraining seed: 95 % t interval of each "
+    "arm alone, not adjusted; p of a paired t test after Holm over arms. Accuracy: over the seeds that an arm shares "
+    "with the control. Tokens masked and bases hidden are what training really did."
 )
 LEVEL = 0.05
 """A difference counts as shown if its p after Holm is below this."""
@@ -102,14 +102,14 @@ def verdict_sentence(verdict: pd.DataFrame, control: str, method: str) -> str:
     is_tested = np.isfinite(verdict["half_width"])
     if not is_tested.any():
         seen = "; ".join(f"{row['strategy']} {verdict_words(row)}" for _, row in verdict.iterrows())
-        return f"By {method}, no difference to {control} was tested. Points of accuracy seen above it: {seen}."
+        return f"By {method}, no difference from {control} was tested. Points of accuracy seen above it: {seen}."
     is_real = is_tested & (verdict["p_holm"] < LEVEL)
     parts = [
         f"{row['strategy']} {'beats' if row['difference'] > 0 else 'falls behind'} {control}: {verdict_words(row)}"
         for _, row in verdict[is_real].sort_values("difference", ascending=False).iterrows()
     ]
     if (is_open := is_tested & ~is_real).any():
-        parts.append(f"no difference to {control} was shown for {', '.join(verdict['strategy'][is_open])}")
+        parts.append(f"no difference from {control} was shown for {', '.join(verdict['strategy'][is_open])}")
     said = f"By {method}, {'; '.join(parts)} (points of accuracy, p after Holm)."
     untested = [_untested(row) for _, row in verdict[~is_tested].iterrows()]
     return f"{said} Not tested: {', '.join(untested)}." if untested else said

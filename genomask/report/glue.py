@@ -57,7 +57,7 @@ def glue_words(results: pd.DataFrame) -> str:
     if not wins:
         return f"{said}."
     lost = ", ".join(f"{task} ({floor[task]} {best[task]:.1f}, model {scores.loc[task, MODEL]:.1f})" for task in wins)
-    return f"{said}. A floor that knows no pretraining is as good or better on {lost}."
+    return f"{said}. A floor that needs no pretraining is as good or better on {lost}."
 
 
 def glue_table(results: pd.DataFrame) -> Table:

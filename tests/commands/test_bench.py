@@ -163,14 +163,14 @@ def test_a_method_is_counted_where_it_is_above_every_floor_by_the_tasks_own_metr
     ]
     results = pd.DataFrame(rows, columns=["model", "task", "method", "mcc", "accuracy"])
     assert list(floor_counts(results, {"a": "mcc", "b": "accuracy"})) == [
-        "m is above every floor on 1 of 2 tasks by probe.",
-        "x is above every floor on 0 of 1 task by knn.",
+        "m is above every floor on 1 of 2 tasks with probe.",
+        "x is above every floor on 0 of 1 task with knn.",
     ]
     seeds = [("m/model", "a", "finetune", score, 0.5) for score in (0.56, 0.57)]
     seeds += [("m/model", "b", "finetune", score, score) for score in (0.2, 0.9)]
     several = pd.DataFrame([*rows[:2], *seeds], columns=results.columns)
     assert list(floor_counts(several, {"a": "mcc", "b": "accuracy"})) == [
-        "m is above every floor on 2 of 2 tasks by finetune (on 1 by its whole interval)."
+        "m is above every floor on 2 of 2 tasks with finetune (on 1 with its whole interval)."
     ]
     [alone] = floor_counts(results[results["method"] == "knn"], {"a": "mcc"})
     assert alone.startswith("x: No floor was measured")

@@ -33,12 +33,12 @@ def table_of(*cells, strategies=("a",), wider=1.0) -> pd.DataFrame:
         ),
         (
             [(500, 0.05, NAN)],
-            "Against the floor there is no interval for the probe at 500 shots "
+            "There is no interval against the floor for the probe at 500 shots "
             "(kmer-logreg: +5.0 points, not tested: 1 draw).",
         ),
         (
             [(10, 0.04, 0.01), (50, 0.03, 0.01)],
-            "The best floor is beaten everywhere, by the least margin by the probe at 50 shots "
+            "The best floor is beaten everywhere, most narrowly by the probe at 50 shots "
             "(kmer-logreg: +3.0 [+2.0, +4.0] points).",
         ),
         ([], NO_FLOOR),
@@ -85,5 +85,5 @@ def test_the_table_shows_the_floor_beside_the_model_and_the_task_only_where_ther
 
 
 def test_over_draws_the_caption_speaks_of_the_checkpoints():
-    assert "these checkpoints, not of their recipes" in floor_caption(table_of((10, 0.04, 0.01)))
+    assert "these checkpoints, not their recipes" in floor_caption(table_of((10, 0.04, 0.01)))
     assert "checkpoints" not in floor_caption(table_of((10, 0.04, 0.01)).assign(unit="seed"))

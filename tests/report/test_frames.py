@@ -88,14 +88,14 @@ def test_the_sentence_names_what_differs_what_was_not_shown_and_what_was_not_tes
 def test_where_nothing_was_shown_the_sentence_begins_with_that(verdict):
     same = verdict.assign(p_holm=[0.4, 0.4, np.nan])
     assert verdict_sentence(same, "random-span", "knn") == (
-        "By knn, no difference to random-span was shown for genemask, contiguous (points of accuracy, p after Holm). "
+        "By knn, no difference from random-span was shown for genemask, contiguous (points of accuracy, p after Holm). "
         "Not tested: uniform (−6.0, 2 seeds)."
     )
 
 
 def test_with_two_seeds_the_sentence_claims_nothing(verdict):
     assert verdict_sentence(verdict[verdict["strategy"] == "uniform"], "random-span", "probe") == (
-        "By probe, no difference to random-span was tested. Points of accuracy seen above it: "
+        "By probe, no difference from random-span was tested. Points of accuracy seen above it: "
         "uniform −6.0, not tested: 2 seeds."
     )
 

@@ -385,7 +385,7 @@ def test_the_verdict_stays_by_the_method_of_the_first_run(comparison, monkeypatc
     turned = dataclasses.replace(first, fewshot=dataclasses.replace(first.fewshot, methods=methods[::-1]))
     outcome = compare(turned)
     words = headline(outcome)
-    assert "By probe, no difference to random-span was tested" in words
+    assert "By probe, no difference from random-span was tested" in words
     assert "stays by probe, as in the first run of this folder, though --methods names knn first." in words
     page = write_comparison_page(outcome).read_text()
     assert page.index("Verdict by probe<") < page.index("Verdict by knn (secondary)<")

@@ -265,7 +265,7 @@ def test_a_floor_that_the_model_does_not_pass_is_said():
         for task, found in scores.items() for method, score in zip(methods, found, strict=True)
     ]  # fmt: skip
     assert glue_words(pd.DataFrame(rows)) == (
-        "The model is above both floors on 1 of 2 tasks. A floor that knows no pretraining is as good or better on "
+        "The model is above both floors on 1 of 2 tasks. A floor that needs no pretraining is as good or better on "
         "CoLA (bag-of-words 11.0, model 6.0)."
     )
     assert glue_words(pd.DataFrame(rows[3:])) == "The model is above both floors on 1 of 1 task."
