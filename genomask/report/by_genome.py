@@ -19,9 +19,9 @@ from genomask.report.meaning import (
 APART = f"{LOSS}_of_"
 """Scores of one genome are named like those of the whole, suffixed with its name."""
 CAPTION = (
-    "Each genome on its own held-out windows, as many of each as of the others where it is long enough, and the whole "
-    "on all of them. Below order-0: bits gained on the genome's own composition, ± one standard error of the last "
-    "evaluation, which a single window does not have."
+    "Each genome on its own held-out windows, equally many of each where it is long enough; the whole on all of them. "
+    "Below order-0: bits gained over the genome's own composition, ± one standard error of the last evaluation, "
+    "which a single window does not have."
 )
 
 

@@ -21,7 +21,7 @@ MOST_WRITTEN = 12
 """Columns whose numbers fit into the cells."""
 DARK = 0.85
 """Fraction of a row: above it, white has more contrast than ink on the cell's blue (WCAG's ratio); below, ink has."""
-SAID = ("yes, said yes", "yes, said no", "no, said yes", "no, said no")
+SAID = ("yes, predicted yes", "yes, predicted no", "no, predicted yes", "no, predicted no")
 """The possible answers on a label that a sequence has or lacks."""
 
 
@@ -59,7 +59,7 @@ def answers(
     with picture(path, 2.4 + max(2.0, 0.6 * min(len(columns), MOST_NAMED)), max(2.4, size)) as figure:
         axes = figure.subplots()
         _matrix(axes, counts, classes, columns)
-        axes.set(title=f"Answers on {where}", ylabel="label", xlabel="has it?" if several else "said")
+        axes.set(title=f"Answers on {where}", ylabel="label", xlabel="has it?" if several else "predicted")
 
 
 def predictions(truth: np.ndarray, said: np.ndarray, name: str, path: Path, where: str) -> None:

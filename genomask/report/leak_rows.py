@@ -52,12 +52,13 @@ def suite_leak_frame(scores: pd.DataFrame) -> pd.DataFrame:
 def leak_caption(over: str, n_unknown: int) -> str:
     """What was looked for, and what the interval is `over`."""
     caption = (
-        f"{FOUND} The points that they add: the accuracy over all less the one without them, with a 95 % t interval "
-        f"over {over}."
+        f"{FOUND} The points they add: accuracy over all minus accuracy without them, with a 95 % t interval over "
+        f"{over}."
     )
     if n_unknown:
         caption += (
-            f" Left out: {counted(n_unknown, 'measurement')} of an earlier version, which did not keep what was right."
+            f" Left out: {counted(n_unknown, 'measurement')} of an earlier version, which did not record which answers "
+            "were right."
         )
     return caption
 

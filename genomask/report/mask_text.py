@@ -14,7 +14,7 @@ from genomask.report.style import strategy_colours
 
 LEGEND = """\
 _     hidden: every token over it is masked
-acgt  under a masked token, but a visible one tells it
+acgt  under a masked token, but a visible one reveals it
 ACGT  visible"""
 STEPS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 """Bars of one to eight eighths."""

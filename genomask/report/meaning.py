@@ -61,7 +61,7 @@ def last_scores(rows: Sequence[Mapping[str, Any]]) -> Scores:
     """
     evaluated = pd.DataFrame([row for row in rows if is_evaluation(row)][-LAST:])
     if evaluated.empty:
-        raise DataError("metrics.jsonl holds no row of an evaluation; bring it back from a copy.")
+        raise DataError("metrics.jsonl has no evaluation row; restore it from a backup.")
     return Scores(evaluated.mean(), evaluated.iloc[-1], len(evaluated))
 
 
@@ -130,7 +130,7 @@ def number_of(known: pd.Series | Mapping[str, Any], name: str) -> float:
     """A figure of a run, by its name. Raises DataError if it is missing, as in damaged files."""
     value = known.get(name)
     if value is None or pd.isna(value):
-        raise DataError(f"metrics.jsonl or baselines.json has no {name}; bring both back from a copy.")
+        raise DataError(f"metrics.jsonl or baselines.json has no {name}; restore both from a backup.")
     return float(value)
 
 
@@ -142,8 +142,8 @@ def _of_text(loss: float, baselines: Baselines) -> str:
             f"{constant:.3f}). {LONGER}"
         )
     return (
-        f"reads its context: {constant - loss:.3f} nats per masked token below the best constant guess. "
-        "Losses compare only between runs of the same vocabulary and evaluation.mask_rate."
+        f"uses its context: {constant - loss:.3f} nats per masked token below the best constant guess. "
+        "Losses are comparable only between runs of the same vocabulary and evaluation.mask_rate."
     )
 
 
@@ -182,12 +182,12 @@ def with_error(gain: float, error: float | None) -> str:
 def _advice(worst: int, mask_tells: bool) -> str:
     if worst == 0 and mask_tells:
         return (
-            "Its low loss is partly the mask telling the answer: these spans follow the bases under them, a hint that "
-            "is false under other masks. Try --masking random-span, the same spans without the hint."
+            "Its loss is low partly because the mask reveals the answer: these spans follow the bases under them, a "
+            "hint that is false under other masks. Try --masking random-span, the same spans without the hint."
         )
     return {
-        0: "It is surer of its guesses than it may be: train longer, on more sequence, or at a lower learning rate.",
+        0: "It is overconfident: train longer, on more sequence, or at a lower learning rate.",
         1: f"{LONGER} More sequence helps too.",
         2: "Longer training, a larger encoder or more sequence may go further.",
-        3: "It has learned more than short words; genomask fewshot says what that is worth on a task.",
+        3: "It has learned more than short words; genomask fewshot shows what that is worth on a task.",
     }[worst]

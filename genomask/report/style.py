@@ -147,8 +147,8 @@ def _missing_letters_said() -> Iterator[None]:
 def _say_missing(letters: str) -> None:
     """Warn once for all pictures of a command."""
     log.warning(
-        f"no font that matplotlib finds here has the letters {shown(letters, 20)}, so that pictures show boxes for "
-        "them (an .svg only where its reader has no such font either); install a font of their script, such as Noto "
+        f"no font that matplotlib finds here has the letters {shown(letters, 20)}, so pictures show boxes for them "
+        "(an .svg only where its viewer has no such font either); install a font of their script, such as Noto "
         f"Sans CJK, and remove {mpl.get_cachedir()}/fontlist-*.json, matplotlib's list of fonts"
     )
 

@@ -19,7 +19,7 @@ def test_answers_are_counted_in_a_matrix(tmp_path, classes, several):
     truth = rng.integers(0, 2, (40, classes)) if several else rng.integers(0, classes, 40)
     answers(truth, rng.random((40, classes)), names, tmp_path / "a.svg", "--valid", several=several)
     said = (tmp_path / "a.svg").read_text()
-    assert ("yes, said no" in said) == several
+    assert ("yes, predicted no" in said) == several
     assert ("_class $ 1" in said) == (classes <= 40)
     assert "\x1b" not in said
 

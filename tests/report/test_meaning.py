@@ -45,7 +45,7 @@ def test_a_low_loss_worse_than_the_composition_is_not_taken_for_good():
     words = said(evaluation(2.4, 2.058, 1.94), mask_tells=True)
     assert "copies the bases beside a mask (loss 2.400 nats per masked token, flank floor 3.000)" in words
     assert "on single hidden bases it is 0.098 ± 0.002 bits worse than a constant guess by composition" in words
-    assert "the mask telling the answer" in words
+    assert "the mask reveals the answer" in words
     assert "--masking random-span" in words
     assert "random-span" not in said(evaluation(2.4, 2.058, 1.94), mask_tells=False)
 
@@ -80,7 +80,7 @@ def test_a_number_that_was_lost_is_named(missing):
     if missing == "unigram_entropy_nats":  # of text, which has no bits
         rows = {name: value for name, value in rows.items() if "bits" not in name}
     rows.pop(missing, None)
-    with pytest.raises(DataError, match=f"has no {missing}; bring both back"):
+    with pytest.raises(DataError, match=f"has no {missing}; restore both"):
         meaning([rows], {name: value for name, value in BASELINES.items() if name != missing}, mask_tells=False)
 
 

@@ -57,7 +57,7 @@ def test_whole_records_give_two_tables_and_two_sentences(shown):
 
 GAINS = [f"eval_bits_below_order_0_{item}{genome}" for item in ("single", "six") for genome in GENOMES]
 NEEDED = {
-    **{name: f"has no {name}; bring both back" for name in ("tokens", "eval_bits_below_order_0", *GAINS)},
+    **{name: f"has no {name}; restore both" for name in ("tokens", "eval_bits_below_order_0", *GAINS)},
     "tokens_per_second": "holds no row with tokens_per_second",
     "eval_loss_nats_per_masked_token": "holds no row with eval_loss_nats_per_masked_token",
     "unigram_entropy_nats": "has no unigram_entropy_nats",
