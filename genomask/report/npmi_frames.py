@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from genomask.errors import SettingsError
 from genomask.files.atomic import atomic_file
@@ -27,7 +26,7 @@ def word_frame(table: NpmiTable, n: int) -> pd.DataFrame:
         "naive_pmi": table.naive_pmi(n),
         "pmi": table.pmi(n),
         "npmi": npmi,
-        "rank": rankdata(-npmi, method="min").astype(np.int64),
+        "rank": pd.Series(npmi).rank(method="min", ascending=False).astype(np.int64),
     })  # fmt: skip
 
 
