@@ -1,1 +1,1 @@
-"""One file, or folder, a verb: what runs several rooms, for the command line and for Python."""
+"""One file or folder per verb, which combines the other rooms, for the command line and for Python."""

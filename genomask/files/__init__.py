@@ -1,1 +1,1 @@
-"""Files and folders that are read and written safely: named in errors, replaced whole, locked, with digests."""
+"""Files and folders, safely: named in errors, replaced whole, locked, checked by digest."""

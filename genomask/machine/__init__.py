@@ -1,1 +1,1 @@
-"""What this machine gives a process: cores, memory, units of the processor."""
+"""The machine a process runs on: cores, memory, processor features."""

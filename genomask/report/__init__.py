@@ -1,1 +1,1 @@
-"""What people look at: tables for the terminal, pictures, and one self-contained page."""
+"""Results for people: tables for the terminal, pictures, and one self-contained page."""

@@ -1,1 +1,1 @@
-"""What people see while and after a command works: words, bars, log lines."""
+"""The terminal while a command runs: messages, progress bars, log lines."""
