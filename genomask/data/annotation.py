@@ -50,7 +50,7 @@ def read_features(path: Path, genome: Genome) -> list[Feature]:
     else:
         found = [Feature(frozenset((r.name,)), r.start, r.stop, r.reverse) for r in read_regions(path, genome)]
     if not found:
-        raise DataError(f"{path}: it lists no gene or region of this genome. Check that they belong together.")
+        raise DataError(f"{path}: no gene or region lies in this genome. Check that they belong together.")
     return found
 
 
@@ -100,7 +100,7 @@ def _gff_rows(path: Path) -> Iterator[_Row]:
         cells = line.split("\t")
         bounds = cells[3:5]
         if len(cells) < COLUMNS or not all(map(is_position, bounds)):
-            raise DataError(f"{path}, line {number}: not a line of GTF or GFF: nine columns between tabs are expected.")
+            raise DataError(f"{path}, line {number}: not a line of GTF or GFF, which has nine columns between tabs.")
         is_circular = CIRCULAR in cells[8].split(";")
         if cells[2] in GENES + TRANSCRIPTS or is_circular:
             names = frozenset(name.strip() for _, name in _ATTRIBUTE.findall(cells[8]))

@@ -53,11 +53,11 @@ def read_exclusions(path: Path, genome: Genome) -> np.ndarray:
     if not rows:
         known = ", ".join(map(shown, list(records)[:5]))
         raise DataError(
-            f"{path}: no region is of a record of this genome, whose records begin with: {known}. Give the file the "
-            "genome's names."
+            f"{path}: no region lies in a record of this genome, whose first records are: {known}. Use the genome's "
+            "names in the file."
         )
     if elsewhere:
-        log.info("%s: %s of records that the genome does not have, passed over", path, counted(elsewhere, "region"))
+        log.info("%s: %s of records that the genome lacks, skipped", path, counted(elsewhere, "region"))
     return union(np.array(rows, dtype=np.int64))
 
 
@@ -106,12 +106,12 @@ def _region(path: Path, number: int, line: str, records: dict[str, list[int]], f
     where = f"{path}, line {number}"
     name, *bounds = line.split()[:3]
     if not _are_bounds(bounds):
-        raise DataError(f"{where}: not a BED line. Give record, start and stop, counted from 0, the stop left out.")
+        raise DataError(f"{where}: not a BED line. Give record, start and stop, counted from 0, the stop exclusive.")
     if name not in records:
         known = ", ".join(map(shown, list(records)[:5]))
         raise DataError(
-            f"{where}: the genome has no record {name[:60]!r}. Its records begin with: {known}. Give the genome that "
-            "the regions are of."
+            f"{where}: the genome has no record {name[:60]!r}. Its first records are: {known}. Give the genome that "
+            "the regions belong to."
         )
     start, stop = map(int, bounds)
     offset, end = records[name]
@@ -121,7 +121,7 @@ def _region(path: Path, number: int, line: str, records: dict[str, list[int]], f
         )
     if start == stop:
         raise DataError(
-            f"{where}: {start}-{stop} holds no base, for the stop is left out. Take the line out, or give the one base "
-            "at a place, as at the start of a gene, by a stop that is one more than the start."
+            f"{where}: {start}-{stop} holds no base, since the stop is exclusive. Remove the line or, for a single "
+            "base, set the stop to start + 1."
         )
     return max(offset, offset + start - flank), min(end, offset + stop + flank)

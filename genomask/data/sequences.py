@@ -74,7 +74,7 @@ class SequenceFile:
             found = self._of_table()
         first = next(found, None)
         if first is None:
-            raise DataError(f"{named(self.path)}: there is no sequence in it. Give a file with at least one.")
+            raise DataError(f"{named(self.path)}: it contains no sequence. Give a file with at least one.")
         yield first
         yield from found
 
@@ -96,7 +96,7 @@ class SequenceFile:
 
     def _of_table(self) -> Iterator[NamedSequence]:
         if self.path.name.removesuffix(".gz").endswith(".bed"):
-            raise DataError(f"{self.path}: a BED file names regions; give the genome that they are of by --genome.")
+            raise DataError(f"{self.path}: a BED file names regions; give their genome with --genome.")
         for row, (text, name) in table_rows(self.path, {"sequence-column": self.column or "sequence"}, optional="name"):
             where = f"{named(self.path)}, row {row}"
             sequence = NamedSequence(_one_line(name) or str(row), clean_sequence(text, where))
@@ -113,8 +113,8 @@ class SequenceFile:
     def _check_length(self, name: str, bases: int) -> None:
         if bases > self.most_bases:
             raise DataError(
-                f"{named(self.path)}: {name} has more than {self.most_bases:,} bases, which is the most that is read "
-                "as one sequence. Give parts of it: the regions of a BED file, with the genome by --genome."
+                f"{named(self.path)}: {name} has more than {self.most_bases:,} bases, the limit for one sequence. "
+                "Give parts of it: the regions of a BED file, with the genome as --genome."
             )
 
 
@@ -131,7 +131,7 @@ def clean_sequence(text: str, where: str) -> str:
     odd = _ODD_LETTER.search(sequence)
     if odd:
         raise DataError(
-            f"{where}: {odd[0]!r} at position {odd.start() + 1} is no letter of DNA. "
+            f"{where}: {odd[0]!r} at position {odd.start() + 1} is not a letter of DNA. "
             "Sequences are made of A C G T (or U), N, and the other IUPAC letters, which are read as N."
         )
     return sequence
@@ -143,7 +143,7 @@ def join_kmers(words: list[str], where: str) -> str:
     for number, (left, right) in enumerate(itertools.pairwise(words), 1):
         if len(right) != k or left[1:] != right[:-1]:
             raise DataError(
-                f"{where}: {right[:20]!r}, word {number + 1}, does not go on where {left[:20]!r} ends; words "
+                f"{where}: {right[:20]!r}, word {number + 1}, does not continue {left[:20]!r}; words "
                 f"must be k-mers of {k} letters that overlap by {k - 1}. Give k-mers of consecutive positions, "
                 "or plain sequences."
             )

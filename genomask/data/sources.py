@@ -136,8 +136,8 @@ class GenomeSource:
             if len(part.part_of(self._validation)):
                 continue
             why = (
-                f"no run of ACGT{part.within} can spare a validation window beside a longest window of "
-                f"{self.windows.max_bases} bases for training. Lower windows.max_tokens, or give a longer genome."
+                f"no run of ACGT{part.within} has room for a validation window beside a longest training "
+                f"window of {self.windows.max_bases} bases. Lower windows.max_tokens, or give a longer genome."
             )
             if asked < len(mixture):
                 each = ", one for each genome" if len(mixture) > 1 else ""
@@ -237,8 +237,9 @@ class TextSource:
         self.training_pieces, self._bounds = self._groups(np.flatnonzero(~is_held_out), settings)
         if len(self.validation_pieces) == 0:
             raise DataError(
-                f"{files[0]}: of {counted(len(is_held_out), 'sequence')} none can be held out for validation without "
-                "leaving its double, or too little, to training. Give a corpus of at least two different documents."
+                f"{files[0]}: none of {counted(len(is_held_out), 'sequence')} can be held out for validation without "
+                "leaving a duplicate of it, or too little, for training. Give a corpus of at least two different "
+                "documents."
             )
 
     @property

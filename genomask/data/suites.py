@@ -60,7 +60,7 @@ class Regions:
     @cached_property
     def _genome(self) -> Genome:
         if not self._files:
-            raise DataError("this suite gives coordinates, not sequences: name the genome they are of by --genome.")
+            raise DataError("this suite gives coordinates, not sequences: name their genome with --genome.")
         return Genome.open(self._files)
 
     @cached_property
@@ -119,7 +119,7 @@ def suite_tasks(suite: Path) -> list[SuiteTask]:
         tasks += [SuiteTask(f"{name}/{x.name}" if x.name else name, layout, x) for x in splits if layout]
     if not tasks:
         known = "; ".join(f"{x.suite}: {x.files}" for x in LAYOUTS)
-        raise DataError(f"{suite}: no task is in this folder, nor below it. Known layouts are {known}.")
+        raise DataError(f"{suite}: no task in this folder or below it. Known layouts are {known}.")
     return tasks
 
 
@@ -203,7 +203,9 @@ def _intervals(path: Path) -> Iterator[tuple[str, int, int, bool]]:
     columns: Mapping[str, str] = {name: name for name in ("region", "start", "end", "strand")}
     for row, (record, start, stop, strand) in table_rows(path, columns):
         if not all(map(is_position, (start, stop))):
-            raise DataError(f"{path}, row {row}: {shown(start)} to {shown(stop)} are no positions; give whole numbers.")
+            raise DataError(
+                f"{path}, row {row}: {shown(start)} to {shown(stop)} are not positions; give whole numbers."
+            )
         yield record, int(start), int(stop), strand == "-"
 
 
@@ -212,7 +214,7 @@ LAYOUTS = (
         "GUE",
         "train.csv and test.csv with columns sequence and label",
         "mcc",
-        "trained on train; fine-tuning keeps the epoch of the lowest loss on dev, where there is a dev",
+        "trained on train; fine-tuning keeps the epoch with the lowest loss on dev, if there is a dev",
         lambda folder: _two_files(folder, ".csv"),
         _read_table,
         {"covid": "f1_macro"},

@@ -47,5 +47,5 @@ def _held_out(genome: Genome, text: str) -> np.ndarray:
     wanted = [feature for feature in features if name in feature.names] if name else features
     if not wanted:
         example = min((each for feature in features for each in feature.names), default="")
-        raise DataError(f"{file}: there is no gene or region called {quoted(name)}. Names are as {quoted(example)}.")
+        raise DataError(f"{file}: there is no gene or region called {quoted(name)}. Names look like {quoted(example)}.")
     return bodies(wanted)

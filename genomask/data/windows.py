@@ -266,15 +266,15 @@ class GenomeWindows:
 
     def _too_many_repeats(self, finding: str) -> SettingsError:
         return SettingsError(
-            f'windows.repeats = "skip": {finding}, the others are more than {self.settings.repeat_fraction:.0%} '
+            f'windows.repeats = "skip": {finding}; the others are more than {self.settings.repeat_fraction:.0%} '
             "soft-masked. Raise windows.repeat_fraction or use windows.repeats = keep or weight."
         )
 
     def _require_near(self, near: np.ndarray, part: Component) -> None:
         if longest(near) < self.max_bases:
             raise SettingsError(
-                f"windows.near = {self.settings.near!r}: around no start{part.within} there are {self.max_bases:,} "
-                "bases A, C, G or T in a row to train on, as the longest window has. Raise windows.upstream or "
+                f"windows.near = {self.settings.near!r}: no start{part.within} has {self.max_bases:,} bases A, C, "
+                "G or T in a row around it to train on, as the longest window needs. Raise windows.upstream or "
                 "windows.downstream, or lower windows.max_tokens."
             )
 

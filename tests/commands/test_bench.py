@@ -69,7 +69,7 @@ def test_the_table_has_a_row_a_task_and_model_and_the_suites_metric(measured):
     assert all("±" in cell for cell in cells["cnn"])
     assert any(x.startswith("leaky: 1 of 10 test sequences is in the training set") for x in sentences)
     assert not any(x.startswith("easy: ") for x in sentences)
-    assert any("keeps the epoch of the lowest loss on dev" in x for x in sentences)
+    assert any("keeps the epoch with the lowest loss on dev" in x for x in sentences)
     said = [x for x in sentences if "is above every floor on" in x]
     assert [x.split()[0] for x in said] == ["first", "second"]
     assert all(" of 2 tasks by probe." in x for x in said)

@@ -120,5 +120,5 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(run, model_folder, fasta, 
 
 
 def test_a_sequence_as_long_as_a_chromosome_is_refused(model_folder, fasta):
-    with pytest.raises(DataError, match=r"r2 has more than 50 bases.* a BED file, with the genome by --genome"):
+    with pytest.raises(DataError, match=r"r2 has more than 50 bases.* a BED file, with the genome as --genome"):
         embed(model_folder, SequenceFile(path=fasta, most_bases=50), "mean", fasta.with_name("v.npy"))

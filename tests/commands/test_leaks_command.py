@@ -108,7 +108,7 @@ def test_either_file_may_come_from_standard_input(files, name):
 
 def test_what_cannot_be_read_or_written_is_refused_and_stays(files):
     (files / "empty.tsv").write_text("sequence\n")
-    with pytest.raises(DataError, match=r"empty\.tsv: there is no sequence"):
+    with pytest.raises(DataError, match=r"empty\.tsv: it contains no sequence"):
         leaks(files / "a.csv", files / "empty.tsv")
     with pytest.raises(SettingsError, match=r"give a name that ends in \.tsv"):
         leaks(files / "a.csv", files / "b.fa", "--out", files / "found.csv")

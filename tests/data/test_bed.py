@@ -122,7 +122,7 @@ def test_regions_in_any_order_and_number_count_as_their_union_does(four_records,
         ("two\t0\t6\n", "0-6 is not a part of record two, which has 5 bases"),
         (
             "one\t0\t3\none\t10\t10\n",
-            r"r.bed, line 2: 10-10 holds no base, .* by a stop that is one more than the start",
+            r"r.bed, line 2: 10-10 holds no base, .* set the stop to start \+ 1",
         ),
         ("two\t6\t6\n", "6-6 is not a part of record two"),
         ("three\t0\t3\n", "no region holds a base"),

@@ -64,7 +64,7 @@ BAD = [
     (USUAL, "sequence,label\nA,x\nC,x\n", "'x' is the only label, in 2 rows; a task needs at least two classes"),
     (USUAL, "sequence,label\nA,x\nC,\n", "row 3: the label is empty"),
     (USUAL, "sequence,label\nA,x\n,y\n", "row 3: the sequence is empty"),
-    (USUAL, "sequence,label\nA,x\nAC!,y\n", "row 3: '!' at position 3 is no letter of DNA"),
+    (USUAL, "sequence,label\nA,x\nAC!,y\n", "row 3: '!' at position 3 is not a letter of DNA"),
     (USUAL, "sequence,label\nA,x;x\nC,\n", "there is no label but 'x'"),
     (USUAL, "sequence,label\nA,;\nC,;;\n", "there is no label but ''"),
     (USUAL, f"sequence,label\n{MEASURED}", "look like measurements .* name their column by --target"),

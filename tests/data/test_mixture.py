@@ -87,7 +87,7 @@ def test_what_one_of_the_genomes_cannot_give_is_said_with_its_name(tmp_path):
     mixture = components(sizes, (1, 1))
     (tmp_path / "of-a.bed").write_text("r0\t3000\t3001\n")
     of_a = {"near": str(tmp_path / "of-a.bed"), "near_fraction": 0.5}
-    with pytest.raises(SettingsError, match="around no start in b there are 60 bases"):
+    with pytest.raises(SettingsError, match="no start in b has 60 bases"):
         windows(genome, mixture, **of_a)
     with pytest.raises(SettingsError, match=r"the genome b is shorter than one window.* 4,000 bases"):
         windows(genome, mixture, max_tokens=5_000, min_tokens=60)

@@ -75,9 +75,9 @@ def test_standard_input_that_is_empty_is_called_so(monkeypatch):
     ("text", "message"),
     [
         ("", "the file is empty"),
-        ("sequence\tlabel\n", "there is no sequence in it"),
+        ("sequence\tlabel\n", "it contains no sequence"),
         ("chr1\t5\t9\n", "no column 'sequence' among: chr1, 5, 9"),
-        ("sequence\nACG\nAC!\n", "row 3: '!' at position 3 is no letter of DNA"),
+        ("sequence\nACG\nAC!\n", "row 3: '!' at position 3 is not a letter of DNA"),
         ("hello\n", "neither a tab nor a comma"),
         (">a\nACG\n>a\nACG\n", "line 3: record a was there already"),
         ("@r\nACG\n+\nIII\n", "not FASTA but FASTQ or SAM"),
@@ -94,7 +94,7 @@ def test_what_is_no_file_of_sequences_is_said(write, text, message):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("chr3\t0\t2", "no record 'chr3'.*Give the genome that the regions are of"),
+        ("chr3\t0\t2", "no record 'chr3'.*Give the genome that the regions belong to"),
         ("chr1\t5\t99", "not a part of record chr1"),
         ("chr1\tx\t9", "not a BED line"),
         ("chr1\t5\t5", "5-5 holds no base"),
@@ -115,5 +115,5 @@ def test_the_other_strand_of_the_other_strand_is_the_first():
 @pytest.mark.parametrize("name", ["x.bed", "x.bed.gz"])
 def test_regions_without_their_genome_are_called_so(tmp_path, name):
     (tmp_path / name).write_text("chr1\t0\t2\n")
-    with pytest.raises(DataError, match="a BED file names regions; give the genome that they are of by --genome"):
+    with pytest.raises(DataError, match="a BED file names regions; give their genome with --genome"):
         list(SequenceFile(path=tmp_path / name).read())

@@ -69,7 +69,10 @@ def test_a_validation_window_that_begins_where_a_genome_does_is_that_genomes(gen
     ("settings", "sentence"),
     [
         (WindowSettings(max_tokens=40, validation_windows=0), "evaluate on: windows.validation_windows is 0"),
-        (WindowSettings(max_tokens=55), "no run of ACGT can spare a validation window .* of 60 bases for training"),
+        (
+            WindowSettings(max_tokens=55),
+            "no run of ACGT has room for a validation window .* training window of 60 bases",
+        ),
     ],
 )
 def test_nothing_to_evaluate_on_is_refused(settings, sentence):
@@ -275,7 +278,7 @@ def test_a_bad_shard_leaves_no_half_built_store(corpus, tmp_path):
 
 @pytest.mark.parametrize(
     ("texts", "message"),
-    [([""], "no document with any text"), (["a cat"], "of 1 sequence none"), (["a"] * 9, "of 9 seq")],
+    [([""], "no document with any text"), (["a cat"], "none of 1 sequence"), (["a"] * 9, "none of 9 seq")],
 )
 def test_a_corpus_too_small_to_hold_anything_out_is_refused(corpus, tmp_path, texts, message):
     _, tokenizer = corpus

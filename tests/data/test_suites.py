@@ -107,7 +107,7 @@ def test_coordinates_are_read_from_the_genome_on_their_strand_and_those_outside_
 def test_without_the_genome_or_with_another_one_coordinates_are_a_sentence(tmp_path, genome):
     genomic_benchmarks(tmp_path / "promoters")
     [task] = suite_tasks(tmp_path / "promoters")
-    with pytest.raises(DataError, match="name the genome they are of by --genome"):
+    with pytest.raises(DataError, match="name their genome with --genome"):
         task.read(Regions([]))
     (tmp_path / "other.fa").write_text(">scaffold\nACGTACGT\n")
     with pytest.raises(DataError, match="none of its 2 intervals"):
@@ -123,13 +123,13 @@ def test_a_position_that_is_no_number_is_named_by_its_row(tmp_path, genome):
     genomic_benchmarks(tmp_path)
     header = ("id", "region", "start", "end", "strand")
     table(tmp_path / "train" / "negative.csv.gz", [header, ("x", "chr1", "-5", "6", "+")], ",")
-    with pytest.raises(DataError, match=r"negative\.csv\.gz, row 2: -5 to 6 are no positions"):
+    with pytest.raises(DataError, match=r"negative\.csv\.gz, row 2: -5 to 6 are not positions"):
         suite_tasks(tmp_path)[0].read(genome)
 
 
 def test_a_folder_without_a_task_is_answered_with_the_known_layouts(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"no task is in this folder.*GUE: train\.csv.*GeneMask: 10\.tsv"):
+    with pytest.raises(DataError, match=r"no task in this folder.*GUE: train\.csv.*GeneMask: 10\.tsv"):
         suite_tasks(tmp_path)
 
 

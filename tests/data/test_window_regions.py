@@ -60,9 +60,9 @@ def test_gaps_and_records_that_the_genome_lacks_may_be_excluded(genome, tmp_path
     caplog.set_level("INFO")
     (tmp_path / "gaps.bed").write_text("a\t9000\t9100\nb\t5\t9\nc\t5\t9\n")
     assert windows(genome, exclude=(str(tmp_path / "gaps.bed"),)).train(0, 9) is not None
-    assert "gaps.bed: 2 regions of records that the genome does not have, passed over" in caplog.text
+    assert "gaps.bed: 2 regions of records that the genome lacks, skipped" in caplog.text
     for text, said in (
-        ("chra\t5\t9\n", "no region is of a record of this genome, whose records begin with: a"),
+        ("chra\t5\t9\n", "no region lies in a record of this genome, whose first records are: a"),
         ("b\tx\t9\n", "line 1: not a BED line"),
         ("a\t5\t90000\n", "line 1: 5-90000 is not a part of record a"),
     ):
@@ -116,9 +116,9 @@ def test_the_key_of_regions_changes_with_what_is_trained_on_alone(genome, tmp_pa
 
 def test_what_leaves_no_room_is_said(genome, tmp_path):
     gtf = str(tmp_path / "genes.gtf")
-    with pytest.raises(SettingsError, match="around no start there are 60 bases A, C, G or T in a row"):
+    with pytest.raises(SettingsError, match="no start has 60 bases A, C, G or T in a row around it"):
         windows(genome, near=gtf, upstream=10, downstream=10)
-    with pytest.raises(DataError, match=r"there is no gene or region called 'three'\. Names are as 'one'"):
+    with pytest.raises(DataError, match=r"there is no gene or region called 'three'\. Names look like 'one'"):
         windows(genome, holdout=(f"{gtf}:three",))
     with pytest.raises(DataError, match="no such file"):
         windows(genome, near="absent.gtf")

@@ -62,5 +62,5 @@ def test_skipping_gives_up_with_a_sentence_after_its_last_attempt(monkeypatch):
     genome = repeat_genome()
     drawn = GenomeWindows(genome, WindowSettings(max_tokens=20, repeats="skip"), KmerTokenizer(1), seed=0)
     monkeypatch.setattr(windows, "MAX_ATTEMPTS", 2)
-    with pytest.raises(SettingsError, match=r"not one of 2 windows of \d+ bases passes, the others are more than 50%"):
+    with pytest.raises(SettingsError, match=r"not one of 2 windows of \d+ bases passes; the others are more than 50%"):
         drawn.train(0, 500)
