@@ -130,14 +130,14 @@ def opened(path: Path) -> Iterator[BufferedIOBase]:
         ) from error
     except OSError as error:
         raise DataError(
-            f"{named(path)}: the file cannot be read ({error.strerror}). Check the file and its rights."
+            f"{named(path)}: the file cannot be read ({error.strerror}). Check the file and its permissions."
         ) from error
 
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[BufferedIOBase]:
     """The file, unpacked if its first bytes are those of gzip."""
-    advice = "Unpack it first; plain, gzip and bgzip files are read."
+    advice = "Unpack it first: plain, gzip and bgzip files can be read."
     with reading(path) as file:
         require_bgzip_end(file, path)
         with unpacked(file, named(path), advice) as content:
@@ -192,14 +192,14 @@ def _require_bases(path: Path, headers: dict[str, Part], record: str, n_bases: i
     if record and n_bases == 0:
         raise DataError(
             f"{headers[record].where(path)}: record {shown(record)} has no bases. "
-            "Remove it, or see whether the file was cut short."
+            "Remove it, or check whether the file was cut short."
         )
 
 
 def _same_name(path: Path, record: str, first: Part, again: Part) -> DataError:
-    before = f", on line {first.line}" if first.line else ""
+    before = f", first on line {first.line}" if first.line else ""
     return DataError(
-        f"{again.where(path)}: record {shown(record)} was there already{before}. Give each record a name of its own "
+        f"{again.where(path)}: record {shown(record)} appears twice{before}. Give each record a unique name "
         "(the first word after '>')."
     )
 

@@ -62,7 +62,7 @@ def read_part(path: Path, region: str, ambiguous: str = "error") -> FastaPart:
     try:
         return _from_lines(path, region, ambiguous)
     except _NoIndexError as error:
-        log.info("%s: its lines have no index (%s), so it is read whole", path, " ".join(str(error).split()))
+        log.info("%s: no index of its lines can be used (%s), so it is read whole", path, " ".join(str(error).split()))
         return _from_genome(path, region, ambiguous)
 
 
@@ -175,5 +175,5 @@ def _reading(path: Path, faidx: Faidx) -> Iterator[None]:
 def _not_its_index(path: Path, index: Path | str) -> Exception:
     """What is wrong, and how to fix it; if the index is the cache's own, the file is read whole instead."""
     if Path(index) == _beside(path):
-        return DataError(f"{path}: the index {index} does not fit this file. Remove it, and one is made anew.")
+        return DataError(f"{path}: the index {index} does not fit this file. Remove it; a new one will be made.")
     return _NoIndexError(f"that in the cache, {index}, does not fit")

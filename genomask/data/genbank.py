@@ -90,6 +90,6 @@ def _require_whole(record: _Record, where: str) -> None:
         raise DataError(f"{where}: record {name} has no sequence (no ORIGIN). Download the full record.")
     if record.n_bases not in (None, record.n_read):
         raise DataError(
-            f"{where}: record {name} has {record.n_read:,} bases, and its LOCUS line says {record.n_bases:,}: it is "
+            f"{where}: record {name} has {record.n_read:,} bases, but its LOCUS line states {record.n_bases:,}: it is "
             "cut short or damaged. Download it again."
         )

@@ -56,7 +56,7 @@ class GenomeBuilder:
         if len(runs) == 0:
             names = ", ".join(map(str, self._files))
             raise DataError(
-                f"{names}: not one A, C, G or T among {offsets[-1]:,} bases, all are N. "
+                f"{names}: all {offsets[-1]:,} bases are N, none is A, C, G or T. "
                 "Give a genome that is soft-masked (lower case) or not masked at all."
             )
         content = hashlib.blake2b(b"".join(self._digests) + offsets.tobytes(), digest_size=16)
@@ -111,7 +111,7 @@ class GenomeBuilder:
         name = record if record not in self._names else self._free_name(path, record)
         if name != record:
             log.warning(
-                "%s: an earlier file has a record %s too; this one is called %s", path, shown(record), shown(name)
+                "%s: an earlier file also has a record %s; this one is renamed %s", path, shown(record), shown(name)
             )
         self._names[name] = None
 

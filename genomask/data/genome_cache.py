@@ -37,7 +37,7 @@ def open_arrays(files: Sequence[Path], cache: Path | None, ambiguous: str) -> di
     with cache_errors(root):
         sealed_folder(folder, files, lambda building: write_arrays(building, files, ambiguous))
         fields = _load(folder)
-    assert _is_sound(fields), f"a genome was written to the cache that is none: {folder}"
+    assert _is_sound(fields), f"the genome written to the cache is not sound: {folder}"
     return fields
 
 

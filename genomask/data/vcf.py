@@ -55,9 +55,7 @@ def read_vcf(path: Path) -> Iterator[VcfLine]:
         if number == 1:
             _refuse_other_files(raw, where)
         if _WITHOUT_TABS.match(raw):
-            raise DataError(
-                f"{where}: its columns are not separated by tabs, as those of a VCF are. Write a tab between them."
-            )
+            raise DataError(f"{where}: its columns are not separated by tabs, as VCF requires. Put a tab between them.")
         if raw.startswith(b"#") or not raw.strip():
             if raw.startswith(b"#CHROM\t"):
                 n_columns = _columns(raw.rstrip())
@@ -105,7 +103,7 @@ def same_record(name: str, known: Iterable[str]) -> str | None:
 
 def _refuse_other_files(first: bytes, where: str) -> None:
     if first.startswith(b"BCF"):
-        raise DataError(f"{where}: this is BCF, the binary form. Write a VCF by `bcftools view`.")
+        raise DataError(f"{where}: this is BCF, the binary form. Convert it with `bcftools view`.")
     if not first.startswith(b"#"):
         raise DataError(f"{where}: a VCF begins with ##fileformat=VCF; this file does not.")
 

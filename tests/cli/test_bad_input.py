@@ -46,11 +46,11 @@ GENOMES = {
     "not FASTA": (b"once upon a time\n", [">"]),
     "truncated gzip": (gzip.compress(f">a\n{GOOD}\n".encode())[:-20], ["cut"]),
     "zip": (b"PK\x03\x04" + bytes(100), ["a zip archive"]),
-    "duplicate names": (f">a\n{GOOD}\n>a\n{GOOD}\n".encode(), ["line 3", "was there already"]),
+    "duplicate names": (f">a\n{GOOD}\n>a\n{GOOD}\n".encode(), ["line 3", "record a appears twice"]),
     "letters outside IUPAC": (f">a\n{GOOD}\nACGJ\n".encode(), ["line 3", "J"]),
     "ambiguous letters": (f">a\n{GOOD}\nACGR\n".encode(), ["line 3", "R", "--ambiguous n"]),
     "too short": (b">a\nACGTACGT\n", ["windows.max_tokens"]),
-    "all N": (b">a\nNNNNNNNNNNNN\n", ["all are N"]),
+    "all N": (b">a\nNNNNNNNNNNNN\n", ["all 12 bases are N"]),
 }
 
 

@@ -157,7 +157,7 @@ def test_protein_is_called_protein(tmp_path, ambiguous):
         (b"\x00\x01\x02\x03" * 10, "not FASTA"),
         (b" >a\nACGT\n", "not FASTA"),
         (b"x.fa".ljust(257, b"\0") + b"ustar\0".ljust(255, b"\0") + b">a\nACGT\n", "this is a tar archive"),
-        (b">a\nACGT\n>b\nAC\n>a extra\nGG\n", "line 5: record a was there already, on line 1"),
+        (b">a\nACGT\n>b\nAC\n>a extra\nGG\n", "line 5: record a appears twice, first on line 1"),
         (b">a\nACGT\n>b\n\n>c\nAC\n", "line 3: record b has no bases"),
         (b">a\nACGT\n>b\n", "line 3: record b has no bases"),
         (b">a\nACGT\n> \nAC\n", "line 3: a record without a name"),

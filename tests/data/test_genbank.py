@@ -67,7 +67,7 @@ def test_a_real_phage_is_the_same_as_in_fasta(tmp_path, shared_data):
         (lambda text: text.replace("tta", "tra", 1), r", line 11, record TINY\.1: 'R' is not one of A C G T N"),
         (
             lambda text: text.replace("tta", "t", 1),
-            r", line 16: record TINY\.1 has 286 bases, and its LOCUS line says 28",
+            r", line 16: record TINY\.1 has 286 bases, but its LOCUS line states 28",
         ),
         (lambda text: text.replace("//", ""), ": its last record does not end with //, so it is cut short"),
         (lambda text: text[: text.index("ORIGIN")], ": its last record does not end with //"),
@@ -75,7 +75,7 @@ def test_a_real_phage_is_the_same_as_in_fasta(tmp_path, shared_data):
             lambda text: text[: text.index("ORIGIN")] + "//\n",
             r", line 10: record TINY\.1 has no sequence \(no ORIGIN\)",
         ),
-        (lambda text: text + text, r", line 26: record TINY\.1 was there already, on line 10"),
+        (lambda text: text + text, r", line 26: record TINY\.1 appears twice, first on line 10"),
         (lambda text: text + "ORIGIN\n//\n", ", line 17: a record without a name"),
     ],
 )

@@ -145,7 +145,7 @@ def test_a_name_that_an_earlier_file_used_gets_the_stem_of_its_own_file(tmp_path
     ]
     genome = Genome.open(paths, cache=cache)
     assert genome.names == ["chr1", "chr2", "hg19.part:chr1", "chr3", "hg19.part-2:chr1"]
-    assert "an earlier file has a record chr1 too; this one is called hg19.part:chr1" in caplog.text
+    assert "an earlier file also has a record chr1; this one is renamed hg19.part:chr1" in caplog.text
     assert genome.interval("hg19.part:chr1:2-3") == (7, 9)
 
 
@@ -161,8 +161,8 @@ def test_the_same_sequence_given_twice_is_refused(tmp_path, path, cache):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (">a\nNNNN\n>b\nnn\n", "not one A, C, G or T among 6 bases, all are N"),
-        (">a\nACGT\n>a\nAC\n", "line 3: record a was there already"),
+        (">a\nNNNN\n>b\nnn\n", "all 6 bases are N, none is A, C, G or T"),
+        (">a\nACGT\n>a\nAC\n", "line 3: record a appears twice"),
         (">a\nACGT\n>b\nACGJ\n", "line 4, record b: 'J'"),
     ],
 )

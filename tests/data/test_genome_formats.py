@@ -44,7 +44,7 @@ def test_its_records_are_those_of_the_same_fasta(written, name):
     [
         ("one ACGR", "record one: 'R' is not one of A C G T N"),
         ("one ACG!", "record one: '!' is not a nucleotide letter"),
-        ("one ACG\none TTT", "record one was there already. Give each record a name of its own"),
+        ("one ACG\none TTT", "record one appears twice. Give each record a unique name"),
         ("one \ntwo ACG", "record one has no bases"),
     ],
 )

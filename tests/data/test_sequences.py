@@ -79,7 +79,7 @@ def test_standard_input_that_is_empty_is_called_so(monkeypatch):
         ("chr1\t5\t9\n", "no column 'sequence' among: chr1, 5, 9"),
         ("sequence\nACG\nAC!\n", "row 3: '!' at position 3 is not a letter of DNA"),
         ("hello\n", "neither a tab nor a comma"),
-        (">a\nACG\n>a\nACG\n", "line 3: record a was there already"),
+        (">a\nACG\n>a\nACG\n", "line 3: record a appears twice"),
         ("@r\nACG\n+\nIII\n", "not FASTA but FASTQ or SAM"),
         (">a\nACR\n", "--ambiguous n"),
         ("PK\x03\x04xxxx", "a zip archive"),
