@@ -64,7 +64,7 @@ def test_of_the_tokenizer_only_its_word_pieces_are_fetched(session):
 
 
 def test_without_berts_they_are_learned_from_the_stream_and_that_is_said(session):
-    assert "bert-base-uncased's word pieces cannot be had from the hub (404" in session.said
+    assert "bert-base-uncased's word pieces cannot be downloaded from the hub (404" in session.said
     assert "learning up to 256 word pieces from the stream's first 120 documents" in session.said
     learned = (session.folder / "learned" / "vocab.txt").read_text().split()
     assert learned[: len(SPECIAL_TOKENS)] == list(SPECIAL_TOKENS)

@@ -71,7 +71,7 @@ def parquet(file: BufferedReader, shard: Shard, column: str, first: int) -> Rows
     if kind not in (pa.string(), pa.large_string(), pa.string_view()):
         found = shown(", ".join(content.schema_arrow.names), most=400)
         raise DataError(
-            f"{shard.name}: no column of strings {column!r} among: {found}. Name it by --set documents.column=NAME."
+            f"{shard.name}: no string column {column!r} among: {found}. Name it with --set documents.column=NAME."
         )
     start = 0
     for group in range(content.num_row_groups):
@@ -136,7 +136,7 @@ def _unpacked(file: BufferedReader, name: str) -> Iterator[BufferedIOBase]:
         with pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd") as content:
             yield cast(BufferedIOBase, content)
     else:
-        with unpacked(file, name, "Unpack it first; plain, gzip and zstd files are read, and Parquet.") as content:
+        with unpacked(file, name, "Unpack it first: plain, gzip, zstd and Parquet files can be read.") as content:
             yield content
 
 
@@ -147,13 +147,13 @@ def _text_of(line: bytes, column: str, where: str) -> Found:
     except DataError as error:
         return error
     except (ValueError, RecursionError) as error:
-        return DataError(f"{where}: not JSON ({error}). Give JSON lines: one object with a {column!r} a line.")
+        return DataError(f"{where}: not JSON ({error}). Give JSON lines: one object with a {column!r} per line.")
     if not isinstance(document, dict):
-        return DataError(f"{where}: not a JSON object. Give JSON lines: one object with a {column!r} a line.")
+        return DataError(f"{where}: not a JSON object. Give JSON lines: one object with a {column!r} per line.")
     if column not in document:
         found = shown(", ".join(map(repr, document)), most=400) or "nothing"
         return DataError(
-            f"{where}: no string under {column!r}, found {found}. Name the field by --set documents.column=NAME."
+            f"{where}: no string under {column!r}, found {found}. Name the field with --set documents.column=NAME."
         )
     if not isinstance(text := document[column], str):
         found = shown(json.dumps(text))

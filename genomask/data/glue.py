@@ -108,7 +108,7 @@ def _examples(task: GlueTask, path: Path, rows: Iterable[Row]) -> Examples:
         texts.append(_joined(cells, where))
         labels.append(_target(task, label, where))
     if not texts:
-        raise DataError(f"{path}: there are no examples in it. Give {task.name} as it was published.")
+        raise DataError(f"{path}: it contains no examples. Give {task.name} as it was published.")
     if task.classes:
         return Examples(path, texts, ONE, list(task.classes), np.array(labels, dtype=np.int64))
     return Examples(path, texts, NUMBER, [task.label], np.array(labels, dtype=np.float64)[:, None])
@@ -157,7 +157,7 @@ def _file_rows(task: GlueTask, path: Path) -> Iterator[Row]:
             continue
         yield [cells[at] for at in places], cells[label].strip()
     if n_odd:
-        log.warning("%s: rows of another number of columns, left out: %d, the first on line %d", path, n_odd, first)
+        log.warning("%s: rows with a wrong number of columns, left out: %d, the first on line %d", path, n_odd, first)
 
 
 def _hub_rows(task: GlueTask, split: str) -> Iterator[Row]:
@@ -169,8 +169,8 @@ def _hub_rows(task: GlueTask, split: str) -> Iterator[Row]:
     except (OSError, ValueError, httpx.HTTPError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise DataError(
-            f"{HUB_NAME}, {task.hub_config}: cannot be had from the hub ({reason}). Check the connection, or give a "
-            "folder of GLUE's files by --data."
+            f"{HUB_NAME}, {task.hub_config}: cannot be downloaded from the hub ({reason}). Check the connection, "
+            "or give a folder of GLUE's files with --data."
         ) from error
     for row in rows:
         yield [row[name] for name in task.hub_texts or task.texts], row["label"]

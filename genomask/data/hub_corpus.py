@@ -55,8 +55,8 @@ class HubCorpus:
         for name in (name for names in files.values() for name in names):
             if not name.endswith(tuple(FORMATS)):
                 raise DataError(
-                    f"{self.name}: its file {name} ends in none of {', '.join(FORMATS)}. Give a data set that is kept "
-                    "in one of these, or download this one, convert it, and give its folder."
+                    f"{self.name}: its file {name} ends in none of {', '.join(FORMATS)}. Give a data set in one of "
+                    "these formats, or download this one, convert it, and give its folder."
                 )
         return {str(split): [Shard(x, partial(_open, x), TRIES) for x in names] for split, names in files.items()}
 

@@ -45,7 +45,7 @@ def numbered_bytes(path: Path) -> Iterator[tuple[int, bytes]]:
         ) from error
     except OSError as error:
         raise DataError(
-            f"{named(path)}: the file cannot be read ({error.strerror}). Check the file and its rights."
+            f"{named(path)}: the file cannot be read ({error.strerror}). Check the file and its permissions."
         ) from error
     if number == 0:
         raise empty(path, "Give a file with content.")
@@ -63,7 +63,7 @@ def decoded(line: bytes, where: str) -> str:
 
 
 def _byte_lines(path: Path) -> Iterator[bytes]:
-    advice = "Unpack it first; plain and gzip files are read."
+    advice = "Unpack it first: plain and gzip files can be read."
     with reading(path) as file:
         require_bgzip_end(file, path)
         with unpacked(file, named(path), advice) as content:
@@ -86,8 +86,8 @@ def split_lines(path: Path, file: BufferedIOBase) -> Iterator[bytes]:
             parts, size = [rest], len(rest)
         if size > LONGEST_LINE:
             raise DataError(
-                f"{named(path)}, line {number + 1}: longer than {LONGEST_LINE >> 20} MiB. Is this file what it should "
-                "be? Write it with shorter lines."
+                f"{named(path)}, line {number + 1}: longer than {LONGEST_LINE >> 20} MiB. Is it the right "
+                "file? If so, write it with shorter lines."
             )
     yield from map(_without_mark, b"".join(parts).splitlines(keepends=True))
 

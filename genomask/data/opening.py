@@ -98,5 +98,5 @@ def _streamed(corpus: tuple[str, ...]) -> HubCorpus | None:
     """The data set of the hub, if the corpus is one."""
     streamed = [hub for name in corpus if (hub := HubCorpus.named(name))]
     if streamed and len(corpus) > 1:
-        raise SettingsError(f"--corpus {' '.join(corpus)}: a data set of the hub stands alone; give it or files.")
+        raise SettingsError(f"--corpus {' '.join(corpus)}: give either one data set of the hub or files.")
     return streamed[0] if streamed else None

@@ -39,7 +39,7 @@ class Reading:
         names = tuple(asked.split(",")) if self.several else (asked,)
         if len(names) > 2:
             raise SettingsError(
-                f"--sequence-column {asked} names {len(names)} columns; name the one of the texts, or the two of pairs."
+                f"--sequence-column {asked} names {len(names)} columns; name one for texts, or two for pairs."
             )
         return names if asked else (self.column,)
 
@@ -53,8 +53,8 @@ def texts_of(line: str, where: str) -> list[str]:
     texts = line.split(PAIR)
     if len(texts) > 2:
         raise DataError(
-            f"{where}: {quoted(line, 40)} holds {len(texts)} texts, with tabs between them. Give one, or two as a "
-            "pair; of a table of more columns name the ones to read by --sequence-column."
+            f"{where}: {quoted(line, 40)} holds {len(texts)} texts separated by tabs. Give one, or two as a pair; "
+            "for a table with more columns, choose with --sequence-column."
         )
     return texts
 
@@ -75,16 +75,14 @@ def read_texts(asked: SequenceFile) -> Iterator[NamedSequence]:
     path = asked.files[0]
     require_file(path)
     if asked.genome:
-        raise SettingsError("--genome gives regions of DNA, and this is a model of text; leave it out.")
+        raise SettingsError("--genome gives regions of DNA, but this is a model of text; leave it out.")
     if is_genome(path):
-        raise DataError(
-            f"{named(path)}: this is a genome, and the model is one of text. Give a model of DNA, or a text."
-        )
+        raise DataError(f"{named(path)}: this is a genome, but the model reads text. Give a model of DNA, or a text.")
     names = TEXT.columns(asked.column)
     found = _of_table(asked, names) if _is_table(asked, names) else _of_lines(asked)
     first = next(found, None)
     if first is None:
-        raise DataError(f"{named(path)}: there is no text in it. Give a file with at least one.")
+        raise DataError(f"{named(path)}: it contains no text. Give a file with at least one.")
     yield from itertools.chain([first], found)
 
 

@@ -51,7 +51,7 @@ class Marks:
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(f"{json.dumps(mark)}\n")
         except OSError as error:
-            log.warning("no mark written, a run that goes on will read from further back: %s", error)
+            log.warning("no mark written; a resumed run will read from further back: %s", error)
 
 
 def read_marks(file: Path | None) -> list[Mark]:

@@ -121,8 +121,8 @@ class StreamedText:
             raise DataError(f"{self.name}: the stream has no documents with any text. Give a data set that has some.")
         if not shards and next(found, None) is None:
             raise DataError(
-                f"{self.name}: all {counted(count, 'document')} were held out, and none is left to train on; set "
-                f"documents.validation_documents ({wanted}) to less, or give a data set with a split {VALIDATION!r}."
+                f"{self.name}: all {counted(count, 'document')} were held out, and none is left to train on; lower "
+                f"documents.validation_documents ({wanted}), or give a data set with a split {VALIDATION!r}."
             )
         return pieces[:wanted], *begins
 

@@ -79,7 +79,7 @@ def documents(shard: Shard, settings: ReadingSettings = USUAL, first: int = 0) -
 
 def _refuse(error: DataError, settings: ReadingSettings) -> None:
     if settings.bad == "error":
-        raise DataError(f"{error} Or leave out what is bad: --set documents.bad=skip.") from error
+        raise DataError(f"{error} Or skip what is bad: --set documents.bad=skip.") from error
 
 
 def _insisting(shard: Shard, column: str, row: int) -> Rows:
@@ -97,8 +97,8 @@ def _insisting(shard: Shard, column: str, row: int) -> Rows:
             reason = (said.splitlines() or [type(error).__name__])[0].rstrip(".")
             if failures >= shard.tries or _is_final(error):
                 raise DataError(
-                    f"{shard.name}: cannot be read from row {row + 1} on ({reason}). Check the file and its rights, or "
-                    "the connection to it; a run goes on from there by --resume."
+                    f"{shard.name}: cannot be read from row {row + 1} on ({reason}). Check the file and its "
+                    "permissions, or the connection to it; --resume continues a run from there."
                 ) from error
             wait = min(LONGEST_WAIT, 2.0 ** (failures - 1))
             log.warning("%s: lost at row %d (%s); trying again in %g s", shard.name, row + 1, reason, wait)

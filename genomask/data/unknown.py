@@ -22,7 +22,7 @@ def require_known_words(ids: np.ndarray, tokenizer: PreTrainedTokenizerBase, tok
     is_content = tokens.n_bases.numpy()[ids] > 0
     unknown = int((ids[is_content] == tokenizer.unk_token_id).sum())
     advice = (
-        "the vocabulary does not know the words of these texts; give one that does: without --vocabulary and --from "
-        "one is learnt from them."
+        "the vocabulary does not know the words of these texts; give one that does, or leave out --vocabulary and "
+        "--from to learn one from them."
     )
     require_known(unknown, int(is_content.sum()), tokenizer.unk_token, where, advice)

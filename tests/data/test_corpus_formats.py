@@ -51,7 +51,7 @@ def test_a_shard_that_is_cut_or_empty_is_named(suffix):
 
 
 def test_a_table_without_the_column_and_a_row_without_text_are_named():
-    with pytest.raises(DataError, match=r"shard.parquet: no column of strings 'text' among: url, content. Name it by"):
+    with pytest.raises(DataError, match=r"shard.parquet: no string column 'text' among: url, content. Name it with"):
         list(rows(shard(".parquet", content(".parquet", TEXTS, "content")), "text"))
     found = list(rows(shard(".parquet", content(".parquet", ["one", None, "three"])), "text"))
     assert [row for row, _ in found] == [0, 1, 2]

@@ -39,5 +39,5 @@ def test_a_folder_that_is_called_as_the_data_set_is_not_passed_over(tmp_path, mo
 
 def test_a_data_set_of_the_hub_stands_alone_and_keeps_its_name(tmp_path):
     assert Inputs(corpus=("hf:a/b",)).absolute().corpus == ("hf:a/b",)
-    with pytest.raises(SettingsError, match=r"--corpus c4 a.jsonl: a data set of the hub stands alone"):
+    with pytest.raises(SettingsError, match=r"--corpus c4 a.jsonl: give either one data set of the hub or files"):
         open_text(Inputs(corpus=("c4", "a.jsonl")), WordPieceSettings(), DocumentSettings(), 0, tmp_path)

@@ -32,19 +32,17 @@ def test_columns_may_be_two_and_lines_hold_a_tab_between(read):
 
 
 def test_what_is_no_text_is_a_sentence(read):
-    with pytest.raises(DataError, match="this is a genome, and the model is one of text"):
+    with pytest.raises(DataError, match="this is a genome, but the model reads text"):
         read(">a\nACGT\n", "x.fa")
     with pytest.raises(DataError, match="row 1: no column 'text' among: sentence, label"):
         read("sentence\tlabel\none\t1\n")
     with pytest.raises(DataError, match="row 3: the text is empty"):
         read("text\tlabel\none\t1\n \t0\n")
-    with pytest.raises(
-        DataError, match=r"line 2: 'a\\tb\\tc' holds 3 texts, with tabs between them\. Give one, or two"
-    ):
+    with pytest.raises(DataError, match=r"line 2: 'a\\tb\\tc' holds 3 texts separated by tabs\. Give one, or two"):
         read("a\tb\na\tb\tc\n", "x.txt")
-    with pytest.raises(SettingsError, match="--sequence-column a,b,c names 3 columns; name the one of the texts, or"):
+    with pytest.raises(SettingsError, match="--sequence-column a,b,c names 3 columns; name one for texts, or"):
         read("a\tb\tc\n1\t2\t3\n", column="a,b,c")
-    with pytest.raises(DataError, match="there is no text in it"):
+    with pytest.raises(DataError, match="it contains no text"):
         read("\n\n", "x.txt")
     with pytest.raises(SettingsError, match="--genome gives regions of DNA"):
         read("one\n", "x.txt", genome=("g.fa",))

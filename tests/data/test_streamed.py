@@ -309,7 +309,7 @@ def test_documents_without_text_and_streams_without_documents_are_refused(stream
 
 @pytest.mark.parametrize("count", [3, 4])
 def test_a_stream_that_would_be_held_out_whole_is_refused(stream, count):
-    held_out = f"made: all {count} documents were held out.*set documents.validation_documents .4. to less"
+    held_out = f"made: all {count} documents were held out.*lower documents.validation_documents .4., or give"
     with pytest.raises(DataError, match=held_out):
         stream(shards={"train": [Opened("x.json.gz", [*TRAIN[:count], ""])]})
     last = stream(shards={"train": [Opened("x.json.gz", TRAIN[:5])]})

@@ -56,7 +56,7 @@ def test_bad_rows_and_the_cut_end_of_a_shard_are_skipped_where_asked_for_named_a
     assert 20_000 < len(texts) < 90_004
     assert f"{path}: bad rows skipped: 2; the first: {path}, line 2: no string under 'text' but 3" in caplog.text
     assert f"{cut}: cut short or damaged after line {len(texts) - 4}" in caplog.text
-    with pytest.raises(DataError, match=r"line 2: .* Or leave out what is bad: --set documents.bad=skip"):
+    with pytest.raises(DataError, match=r"line 2: .* Or skip what is bad: --set documents.bad=skip"):
         list(read_documents([path]))
 
 

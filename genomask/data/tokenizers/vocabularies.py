@@ -42,7 +42,9 @@ def bert_vocabulary() -> Path | None:
     try:
         path = Path(hf_hub_download(BERT, "vocab.txt"))
     except OSError as error:  # all that the hub's client raises for a bad answer, or for none
-        log.warning("%s's word pieces cannot be had from the hub (%s)", BERT, str(error).strip().partition("\n")[0])
+        log.warning(
+            "%s's word pieces cannot be downloaded from the hub (%s)", BERT, str(error).strip().partition("\n")[0]
+        )
         return None
     log.info("the word pieces are those of %s, from the hub", BERT)
     return path

@@ -37,7 +37,7 @@ def test_where_the_hub_has_none_that_is_said_and_there_is_none(caplog, monkeypat
 
     monkeypatch.setattr(vocabularies, "hf_hub_download", refuse)
     assert vocabularies.bert_vocabulary() is None
-    assert caplog.messages == ["bert-base-uncased's word pieces cannot be had from the hub (404 Client Error.)"]
+    assert caplog.messages == ["bert-base-uncased's word pieces cannot be downloaded from the hub (404 Client Error.)"]
 
 
 def test_a_vocabulary_that_is_written_down_reads_back_with_the_same_ids(tmp_path):
