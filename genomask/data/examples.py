@@ -25,7 +25,7 @@ ONE, SEVERAL, NUMBER = "single_label_classification", "multi_label_classificatio
 LARGEST_TARGET = 1e30
 """The largest absolute value of a target, well within fp32."""
 T = TypeVar("T")
-MEASUREMENTS = "for a regression name their column by --target."
+MEASUREMENTS = "for a regression, name their column with --target."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ def _several(rows: _Rows, like: Examples | None) -> tuple[list[str], np.ndarray]
     classes = like.classes if like else sorted({label for found in labels for label in found})
     if len(classes) < 2:
         raise DataError(
-            f"{named(rows.path)}: there is no label but {quoted(classes[0] if classes else '')}; give rows of two."
+            f"{named(rows.path)}: no label except {quoted(classes[0] if classes else '')}; give rows with at least two."
         )
     if like:
         _refuse_unknown(rows, labels, like)
@@ -164,7 +164,7 @@ def _labels(cell: str) -> list[str]:
 
 def _zero_or_one(cell: str, where: str) -> float:
     if cell not in ("0", "1"):
-        raise DataError(f"{where}: {quoted(cell)} in a column of labels, where 0 or 1 should be.")
+        raise DataError(f"{where}: {quoted(cell)} in a column of labels, which must be 0 or 1.")
     return float(cell)
 
 
@@ -175,7 +175,7 @@ def _number(cell: str, where: str) -> float:
         value = float("nan")
     if not abs(value) <= LARGEST_TARGET:
         raise DataError(
-            f"{where}: the target {quoted(cell)} is no number of at most {LARGEST_TARGET:g}. Give a number, or remove "
-            "the row."
+            f"{where}: the target {quoted(cell)} is not a number of at most {LARGEST_TARGET:g}. Give a number, or "
+            "remove the row."
         )
     return value

@@ -47,7 +47,7 @@ def table_rows(
                 "Give each row a cell for each column."
             )
         if [cell.lower() for cell in row] == names:
-            raise DataError(f"{where}: the header once more, as in files that were joined. Remove that row.")
+            raise DataError(f"{where}: the header again, as in joined files. Remove that row.")
         cells = [row[place] for place in places]
         yield number, [*cells, "" if extra is None else row[extra]] if optional else cells
 
@@ -81,7 +81,7 @@ def _delimiter(file: str, header: str, wanted: Sequence[str]) -> str:
     if header.strip().lower() in wanted:
         return "\t"  # the only column
     raise DataError(
-        f"{file}, row 1: neither a tab nor a comma in {header.strip()[:40]!r}, so this is no TSV or CSV table. "
+        f"{file}, row 1: neither a tab nor a comma in {header.strip()[:40]!r}, so this is not a TSV or CSV table. "
         f"Give a table with the {'columns' if len(wanted) > 1 else 'column'} {' and '.join(wanted)}."
     )
 
@@ -95,5 +95,5 @@ def _column(file: str, names: list[str], option: str, wanted: str) -> int:
         raise DataError(f"{file}, row 1: {names.count(wanted)} columns are called {wanted!r}; keep one of: {found}.")
     raise DataError(
         f"{file}, row 1: no column {wanted!r} among: {found}. "
-        f"Rename the column that holds it, or name it by --{option}."
+        f"Rename the column that holds it, or name it with --{option}."
     )

@@ -72,7 +72,7 @@ def read_task(path: Path | str, name: str | None = None, columns: Columns = USUA
 
 def task_of(path: Path, sequences: list[str], labels: list[str], name: str | None = None) -> LabelledTask:
     """The task of sequences and their labels, as in `read_task`."""
-    classes = classes_of(labels, path, "few-shot needs classes. Sort the rows into some, or name classes by words.")
+    classes = classes_of(labels, path, "few-shot needs classes. Group the rows into some, or use words as their names.")
     number = {text: i for i, text in enumerate(classes)}
     indices = np.array([number[text] for text in labels], dtype=np.int64)
     return LabelledTask(name or task_name(path), sequences, indices, classes, path)
@@ -106,8 +106,8 @@ def classes_of(labels: Sequence[str], path: Path, of_measurements: str) -> list[
         )
     if len(classes) == len(labels) > MANY_CLASSES:
         raise DataError(
-            f"{named(path)}: each of its {len(labels):,} rows has a label of its own, such as {shown(classes[0])}, so "
-            "there is nothing to learn of any. Name the column that holds the classes by --label-column."
+            f"{named(path)}: each of its {len(labels):,} rows has a different label, such as {shown(classes[0])}, so "
+            "there is nothing to learn. Name the column of the classes with --label-column."
         )
     return sorted(classes, key=int) if all(_INTEGER.fullmatch(text) for text in classes) else classes
 

@@ -149,8 +149,8 @@ UNTYPED = ["finetune", "--model", "untyped", "--train", "t.tsv"]
 AFTER_TORCH = [
     ([*GIVEN, "--label-column", ","], "--label-column takes one name"),
     ([*GIVEN, "--label-column", "class"], "no column 'class' among: sequence, label"),
-    ([*GIVEN, "--target", "sequence"], "row 2: the target 'ACGTACGT' is no number"),
-    ([*GIVEN, "--sequence-column", "dna"], "by --sequence-column"),
+    ([*GIVEN, "--target", "sequence"], "row 2: the target 'ACGTACGT' is not a number"),
+    ([*GIVEN, "--sequence-column", "dna"], "with --sequence-column"),
     (UNTYPED, "untyped/config.json: has no model_type"),
     *(([*MASKS, "--rate", rate], "--rate must be a number from 0 to 1") for rate in ("nan", "inf", "-1", "2")),
     ([*MASKS, "--masking", ",,"], "no strategy was named"),

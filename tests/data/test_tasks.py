@@ -83,7 +83,7 @@ def test_a_file_joined_from_two_with_byte_order_marks_and_one_of_several_gzip_me
 def test_columns_of_other_names_are_read_where_they_are_named(write):
     path = write("seq\tlabel\ty\nACG\tx\t0\nTTT\tx\t1\n")
     assert read_task(path, columns=Columns("Seq", "y")).classes == ["0", "1"]
-    with pytest.raises(DataError, match=r"no column 'z' among: seq, label, y. .* name it by --label-column"):
+    with pytest.raises(DataError, match=r"no column 'z' among: seq, label, y. .* name it with --label-column"):
         read_task(path, columns=Columns("seq", "z"))
 
 
@@ -137,7 +137,7 @@ BAD_FILES = {
     "one class": ("sequence\tlabel\nA\t0\nC\t0\n", "'0' is the only label, in 2 rows"),
     "names for labels": (
         "sequence\tlabel\n" + "".join(f"A\tseq{row}\n" for row in range(21)),
-        "each of its 21 rows has a label of its own, such as seq0",
+        "each of its 21 rows has a different label, such as seq0",
     ),
     "no rows": ("sequence\tlabel\n", "no rows below the header"),
     "empty sequence": ("sequence\tlabel\nA\t0\n\t1\n", "row 3: the sequence is empty"),
@@ -152,7 +152,7 @@ BAD_FILES = {
     "a quote left open": ('sequence,label,note\nA,0,x\nC,1,"y\nG,0,z\n', "row 3: a quote is opened and not closed"),
     "a quote over lines": ('sequence,label,note\nA,0,"x\ny"\nC,1,y\n', "row 2: a quote is opened and not closed"),
     "a quote closed within": ('sequence,label\nA,0\n"C"G,1\n', "row 3: a quote is opened and not closed"),
-    "the header again": ("sequence\tlabel\nA\t0\nSequence\tlabel\nC\t1\n", "row 3: the header once more"),
+    "the header again": ("sequence\tlabel\nA\t0\nSequence\tlabel\nC\t1\n", "row 3: the header again"),
     "a NUL byte": ("sequence\tlabel\nA\t0\nC\0\t1\n", "line 3: not UTF-8 text (a NUL byte)"),
     "UTF-16": ("s\0e\0q\0u\0e\0n\0c\0e\0\n\0", "line 1: not UTF-8 text (a NUL byte)"),
     "escapes in the header": ("seq\x1b[2J\tlabel\nA\t0\n", r"no column 'sequence' among: 'seq\x1b[2j', label"),
