@@ -132,7 +132,7 @@ def test_a_folder_that_holds_no_words_is_refused_in_a_sentence(bpe_recipe, tmp_p
         return
     if content == "damaged":
         (tmp_path / "tokenizer.json").write_text("{")
-    with pytest.raises(SettingsError, match=r"no tokenizer opens there .* Give a folder that"):
+    with pytest.raises(SettingsError, match=r"no tokenizer can be opened there .* Give a folder that"):
         dna_tokenizer(replace(bpe_recipe.tokens, folder=str(tmp_path)))
 
 
@@ -142,7 +142,7 @@ def test_a_folder_that_is_not_there_is_called_so_and_the_hub_is_not_asked(bpe_re
     with pytest.raises(SettingsError, match=rf"tokens\.folder = '{name}': there is no such folder\. Give a"):
         dna_tokenizer(replace(bpe_recipe.tokens, folder=name))
     (tmp_path / "words").write_text("")
-    with pytest.raises(SettingsError, match=r"tokens\.folder = 'words': is a file, no folder\."):
+    with pytest.raises(SettingsError, match=r"tokens\.folder = 'words': is a file, not a folder\."):
         dna_tokenizer(replace(bpe_recipe.tokens, folder="words"))
 
 

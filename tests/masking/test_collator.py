@@ -166,7 +166,7 @@ def test_whole_words_are_refused_where_no_piece_is_marked_to_continue_one():
 
 
 def test_a_tokenizer_of_text_without_a_mask_token_is_refused():
-    with pytest.raises(SettingsError, match=r"no mask token.*add one, as by tokenizer\.add_special_tokens"):
+    with pytest.raises(SettingsError, match=r"no mask token.*add one with tokenizer\.add_special_tokens"):
         DataCollatorForBaseMasking(of_roberta(mask_token=None), "uniform")([{"input_ids": [3, 7]}])
 
 

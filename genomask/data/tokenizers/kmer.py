@@ -146,7 +146,7 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
         if not return_offsets_mapping:
             return super()._encode_plus(text, *args, **kwargs)
         if args or kwargs.get("text_pair") is not None or kwargs.get("is_split_into_words"):
-            raise DataError("offsets in bases are given for whole single sequences; encode one after the other")
+            raise DataError("offsets in bases exist only for whole single sequences; encode them one by one")
         kind, wants_mask = kwargs.pop("return_tensors", None), kwargs.get("return_special_tokens_mask")
         encoding = super()._encode_plus(text, **(kwargs | {"return_special_tokens_mask": True}))
         special = encoding["special_tokens_mask"] if wants_mask else encoding.pop("special_tokens_mask")
@@ -161,8 +161,8 @@ class KmerTokenizer(DnaTokenizer, PreTrainedTokenizer):
         expected = len(words) if len(words) > 1 else max(0, (len("".join(words)) - self.k) // self.stride + 1)
         if len(self.tokenize(sequence)) != expected:
             raise DataError(
-                "offsets in bases are given for plain sequences and for k-mers between spaces; write a special token "
-                "as a word of its own"
+                "offsets in bases exist only for plain sequences and for k-mers separated by spaces; write a special "
+                "token as a word of its own"
             )
         first = expected - special.count(0) if self.truncation_side == "left" else 0
         starts = (n * self.stride for n in itertools.count(first))

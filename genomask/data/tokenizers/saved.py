@@ -50,7 +50,7 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 def _require_a_length(tokens: Any) -> None:
     """transformers accepts any value here, and fails when it first compares it."""
     if isinstance(tokens, bool) or not isinstance(tokens, int | float) or not tokens >= 1:
-        raise ValueError(f"model_max_length in tokenizer_config.json is {shown(tokens)}, no number of tokens")
+        raise ValueError(f"model_max_length in tokenizer_config.json is {shown(tokens)}, not a number of tokens")
 
 
 def dna_tokenizer(settings: DnaTokenSettings) -> DnaTokenizer:
@@ -58,19 +58,19 @@ def dna_tokenizer(settings: DnaTokenSettings) -> DnaTokenizer:
     if not settings.folder:
         return KmerTokenizer(k=settings.k, stride=settings.stride)
     if not Path(settings.folder).is_dir():  # transformers would take it for a name on the hub
-        there = "is a file, no folder" if Path(settings.folder).exists() else "there is no such folder"
+        there = "is a file, not a folder" if Path(settings.folder).exists() else "there is no such folder"
         raise SettingsError(f"tokens.folder = {quoted(settings.folder)}: {there}. {_MAKE}")
     try:
         tokenizer = open_tokenizer(Path(settings.folder))
     except Exception as problem:  # damaged files make transformers and tokenizers raise any exception
         why = str(problem).strip().partition("\n")[0] or type(problem).__name__
         raise SettingsError(
-            f"tokens.folder = {quoted(settings.folder)}: no tokenizer opens there ({why}). {_MAKE}"
+            f"tokens.folder = {quoted(settings.folder)}: no tokenizer can be opened there ({why}). {_MAKE}"
         ) from problem
     if (found := as_dna(tokenizer)) is None:
         raise SettingsError(
-            f"tokens.folder = {quoted(settings.folder)} holds a {type(tokenizer).__name__}, which is no DNA tokenizer "
-            f"of genomask's, nor a BPE of DNA. {_MAKE}"
+            f"tokens.folder = {quoted(settings.folder)} holds a {type(tokenizer).__name__}, which is neither a DNA "
+            f"tokenizer of genomask nor a BPE of DNA. {_MAKE}"
         )
     return found
 

@@ -38,7 +38,7 @@ def wordpiece_tokenizer(vocab_file: Path | str) -> BertTokenizer:
         piece = line.rstrip("\r\n")
         if piece in vocab:
             raise DataError(
-                f"{path}, line {number}: the piece {piece!r} was there already, on line {vocab[piece] + 1}. "
+                f"{path}, line {number}: the piece {piece!r} appears twice, first on line {vocab[piece] + 1}. "
                 "Give a vocabulary file with one piece a line, each once."
             )
         vocab[piece] = number - 1
@@ -109,7 +109,7 @@ def token_bases_of(tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> Token
     """
     if tokenizer.mask_token_id is None:
         raise SettingsError(
-            "the tokenizer has no mask token, which stands in the place of what is hidden; add one, as by "
+            "the tokenizer has no mask token to replace hidden tokens; add one with "
             "tokenizer.add_special_tokens({'mask_token': '[MASK]'}), and give the model an embedding for it."
         )
     vocab = tokenizer.get_vocab()

@@ -209,7 +209,7 @@ def test_offsets_follow_truncation_and_padding(side, kept):
     [("ACGTA[MASK]ACGT", {}), ("ACGT", {"text_pair": "ACGT"}), (["ACG"], {"is_split_into_words": True})],
 )
 def test_offsets_that_would_not_be_bases_are_refused(sequence, more):
-    with pytest.raises(DataError, match="offsets in bases are given for"):
+    with pytest.raises(DataError, match="offsets in bases exist only for"):
         KmerTokenizer(3)(sequence, return_offsets_mapping=True, **more)
 
 

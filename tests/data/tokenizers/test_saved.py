@@ -81,5 +81,5 @@ def test_a_longest_sequence_that_is_no_number_of_tokens_is_refused(length, tmp_p
     (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe")
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": length}))
     (tmp_path / "config.json").write_text(BERT_CONFIG)
-    with pytest.raises(ValueError, match=r"model_max_length in tokenizer_config\.json is .*, no number of tokens"):
+    with pytest.raises(ValueError, match=r"model_max_length in tokenizer_config\.json is .*, not a number of tokens"):
         open_tokenizer(tmp_path)

@@ -138,7 +138,7 @@ def test_ids_of_odd_texts_are_those_that_the_tokenizer_gives_when_called(any_tok
 def test_a_bad_vocabulary_file_gets_its_sentence(tmp_path):
     path = tmp_path / "vocab.txt"
     for text, message in [
-        ("\n".join([*SPECIALS, "a", "a"]), "line 7: the piece 'a' was there already, on line 6"),
+        ("\n".join([*SPECIALS, "a", "a"]), "line 7: the piece 'a' appears twice, first on line 6"),
         ("\n".join(["a", *SPECIALS[:-1]]), r"no line '\[MASK\]'"),
         ("", "the file is empty"),
     ]:
