@@ -27,10 +27,10 @@ def require_folder(path: Path) -> None:
     try:
         there = next(place for place in places if place.is_symlink() or place.exists())
     except OSError as error:
-        raise SettingsError(f"{path} cannot be made a folder ({error.strerror}); give another --out.") from error
+        raise SettingsError(f"{path} cannot be created ({error.strerror}); give another --out.") from error
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise SettingsError(
-            f"{path} cannot be written: {there} is no folder that you may write to; give another --out."
+            f"{path} cannot be written: {there} is not a folder that you may write to; give another --out."
         )
 
 

@@ -62,7 +62,7 @@ def sealed_folder(folder: Path, sources: Sequence[Path], build: Callable[[Path],
         _used_now(folder / SEAL)
         return
     if folder.exists():
-        log.warning("%s: damaged, or its source was replaced since it was made; it is made anew", folder)
+        log.warning("%s: damaged, or its source has been replaced; it is rebuilt", folder)
     remove_stale(folder.parent)
     before = _stamps(sources)
     with atomic_folder(folder, stands=lambda: _stands(folder, sources)) as building:

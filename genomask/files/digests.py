@@ -11,7 +11,7 @@ from genomask.files.atomic import naming
 
 WEIGHTS = "model.safetensors"
 WEIGHTS_DIGEST = f"{WEIGHTS}.sha256"
-ADVICE = f"; bring the folder back from a copy or, if the weights were changed on purpose, remove {WEIGHTS_DIGEST}"
+ADVICE = f"; restore the folder from a backup or, if the weights were changed on purpose, remove {WEIGHTS_DIGEST}"
 
 
 def write_digests(path: Path, names: Sequence[str]) -> None:
@@ -30,7 +30,7 @@ def check_digests(path: Path, advice: str = "") -> None:
             raise DataError(f"{path}: damaged, not lines of SHA-256 and a name{advice}")
         file = path.with_name(found[2])
         if not file.is_file() or _digest(file) != found[1]:
-            raise DataError(f"{file}: not what was written, by its SHA-256 in {path.name}{advice}")
+            raise DataError(f"{file}: differs from what was written (SHA-256 in {path.name}){advice}")
 
 
 def write_weights_digest(folder: Path) -> None:

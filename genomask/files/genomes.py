@@ -74,12 +74,12 @@ def split_weights(genomes: Sequence[WeighedGenome]) -> tuple[tuple[str, ...], tu
     if weights and len(weights) < len(genomes):
         bare = next(genome for genome in genomes if genome.weight is None)
         raise SettingsError(
-            f"--genome {' '.join(map(str, genomes))}: {bare.path} has no weight, and others have. Give each one, as "
-            f"{bare.path}:1, a folder for a genome of several files; or none, and all files are one genome."
+            f"--genome {' '.join(map(str, genomes))}: {bare.path} has no weight, but others have. Give each genome "
+            f"one, such as {bare.path}:1 (several files as a folder), or none: then all files are one genome."
         )
     if len(weights) == 1:
         raise SettingsError(
-            f"--genome {genomes[0]}: a weight is one among several genomes; name others beside it, or leave it out."
+            f"--genome {genomes[0]}: a weight only makes sense with several genomes; add others, or leave it out."
         )
     return tuple(str(genome.path) for genome in genomes), weights
 
@@ -100,7 +100,7 @@ def genome_files(paths: Sequence[Path]) -> list[Path]:
         if not within:
             known = " ".join(sorted(SUFFIXES))
             raise DataError(
-                f"{path}: no genome in this folder. Name files, or let them end in one of {known} (or .gz)."
+                f"{path}: no genome in this folder. Name files, or rename them to end in one of {known} (or .gz)."
             )
         found += within
     return found

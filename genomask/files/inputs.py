@@ -65,7 +65,7 @@ def empty(path: Path, advice: str) -> DataError:
     """The error for an empty file or empty standard input, and how to fix it: `advice` is for a file."""
     if path == STDIN:
         return DataError(
-            "standard input is empty. Pipe something into it, and let - stand for one file only: it can be read once."
+            "standard input is empty. Pipe something into it, and use - for one file only: it can be read once."
         )
     return DataError(f"{path}: the file is empty. {advice}")
 
@@ -137,11 +137,11 @@ def corpus(text: str) -> str:
     """A shard, a folder or a pattern of shards, or a data set of the hub: c4, hf:NAME or hf:NAME:CONFIG."""
     if text.startswith(HUB):
         if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[^\s:/]+)?", text.removeprefix(HUB)):
-            raise SettingsError(f"{text}: no name of a data set; give it as hf:NAME, hf:OWNER/NAME or hf:NAME:CONFIG.")
+            raise SettingsError(f"{text}: not the name of a data set; give hf:NAME, hf:OWNER/NAME or hf:NAME:CONFIG.")
     elif text == C4:
         if os.path.exists(C4):
             raise SettingsError(
-                f"{C4}: the short name of a data set, and here is a {C4} too; give ./{C4}, or {HUB}allenai/c4:en."
+                f"{C4}: the short name of a data set, but there is a {C4} here too; give ./{C4}, or {HUB}allenai/c4:en."
             )
     elif not os.path.isdir(local(text)) and not glob.glob(text, recursive=True):
         require_file(Path(text))
@@ -184,12 +184,12 @@ def require_model(folder: Path) -> None:
         return
     if is_run(folder.parent):
         raise DataError(
-            f"{folder}: the run has not finished, so there is no model yet; go on with it by --resume, or give a "
-            f"checkpoint of a pretraining run, as {folder.parent / 'checkpoints'}/step-N."
+            f"{folder}: the run has not finished, so there is no model yet; continue it with --resume, or give a "
+            f"checkpoint of a pretraining run, such as {folder.parent / 'checkpoints'}/step-N."
         )
     if folder.is_file():
         raise DataError(
-            f"{folder}: this is a file, and a model is a folder; give that of a run or of a model, or the name of a "
+            f"{folder}: this is a file, but a model is a folder; give that of a run or of a model, or the name of a "
             "model on the hub (owner/name)."
         )
     if not folder.is_dir():
@@ -201,9 +201,7 @@ def require_model(folder: Path) -> None:
         more = " or another." if len(below) > 3 else "."
         raise DataError(f"{folder}: no model here (no config.json), but below it: give {', '.join(below[:3])}{more}")
     if (folder / MEASURED).is_file():
-        raise DataError(
-            f"{folder}: no model here (no config.json), but what was measured of one; give the model that was measured."
-        )
+        raise DataError(f"{folder}: no model here (no config.json), but results measured on one; give that model.")
     raise DataError(
         f"{folder}: no model here (no config.json); give a run's folder, its folder 'model', a Hugging Face "
         "folder, or the name of a model on the hub (owner/name)."
@@ -279,7 +277,7 @@ def _here() -> str:
     try:
         return os.getcwd()
     except OSError:
-        return "which is not there any more"
+        return "which no longer exists"
 
 
 def _neighbours(path: Path) -> list[str]:

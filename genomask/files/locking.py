@@ -96,7 +96,7 @@ def _take(path: Path, deadline: float) -> int:
             time.sleep(RETRY_SECONDS)
             continue
         except OSError as error:
-            log.warning("%s: no locks here (%s), so that a second run in it is not noticed", path, error.strerror)
+            log.warning("%s: no locks here (%s), so a second run in it would not be noticed", path, error.strerror)
             return handle
         if _is(handle, path):
             try:

@@ -15,7 +15,7 @@ def require_writable(path: Path, option: str, inputs: Sequence[Path]) -> None:
         if path.is_dir():
             raise SettingsError(f"{option} {path} is a folder; give the name of a file in it.")
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-            raise SettingsError(f"{option} {path} cannot be written: {folder} is no folder that you may write to.")
+            raise SettingsError(f"{option} {path} cannot be written: {folder} is not a folder that you may write to.")
         if os.path.realpath(path) in map(os.path.realpath, inputs):
             raise SettingsError(f"{option} {path} would overwrite a file that this command uses; give another name.")
 
@@ -24,7 +24,7 @@ def require_own(path: Path, option: str, is_own: Callable[[Path], bool], what: s
     """Raises SettingsError if a file of another kind, one that is not empty, would be overwritten."""
     with writing(path, option):
         if path.exists() and not (path.is_file() and (path.stat().st_size == 0 or is_own(path))):
-            raise SettingsError(f"{option} {path} is there already and is not {what}; give another name.")
+            raise SettingsError(f"{option} {path} already exists and is not {what}; give another name.")
 
 
 @contextmanager
@@ -34,5 +34,5 @@ def writing(path: Path, option: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise SettingsError(
-            f"{option} {path} cannot be written ({error.strerror}); free some room, or give another place."
+            f"{option} {path} cannot be written ({error.strerror}); free some space, or give another path."
         ) from error

@@ -37,7 +37,7 @@ def require_out(out: Path, inputs: Sequence[Path], suffixes: Sequence[str] = SUF
     if out.suffix == ".npy":
         names = names_beside(out)
         require_writable(names, "--out", inputs)
-        require_own(names, "--out", lambda _: out.exists(), f"of an array {out.name}, which is not there")
+        require_own(names, "--out", lambda _: out.exists(), f"a list of names for {out.name}, which does not exist")
 
 
 def _is_own(path: Path) -> bool:

@@ -161,7 +161,7 @@ def test_a_folder_that_is_no_model_is_told_by_what_is_in_it(tmp_path):
     with pytest.raises(DataError, match=r"no model here \(no config.json\); give a run's folder"):
         require_model(tmp_path)
     (tmp_path / "protocol.json").touch()
-    with pytest.raises(DataError, match="but what was measured of one; give the model that was measured"):
+    with pytest.raises(DataError, match="but results measured on one; give that model"):
         require_model(tmp_path)
     for path in ("RTE/seed-0/model", "mine"):
         (tmp_path / path).mkdir(parents=True)
@@ -172,7 +172,7 @@ def test_a_folder_that_is_no_model_is_told_by_what_is_in_it(tmp_path):
 
 def test_a_file_is_no_model(tmp_path):
     (tmp_path / "g.fa").write_text(">a\nACGT\n")
-    with pytest.raises(DataError, match=r"g\.fa: this is a file, and a model is a folder; give that of a run or of a"):
+    with pytest.raises(DataError, match=r"g\.fa: this is a file, but a model is a folder; give that of a run or of a"):
         require_model(tmp_path / "g.fa")
 
 

@@ -121,7 +121,7 @@ def test_letters_other_than_acgtn_are_read_as_n_where_asked(tmp_path, out):
     [
         (["--out", "."], "is a folder"),
         (["--out", "a.fa"], "would overwrite a file that this command uses"),
-        (["--out", "a.fa/t.npmi"], "is no folder that you may write to"),
+        (["--out", "a.fa/t.npmi"], "is not a folder that you may write to"),
         (["--out", 300 * "a" + ".npmi"], r"cannot be written \(File name too long\)"),
         (["--tsv", "table.npmi"], "would overwrite a file that this command uses"),
         (["--bed", "none.bed"], "none.bed: no such file"),
@@ -140,7 +140,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_counted(fasta, tmp_path,
 def test_only_what_the_verb_wrote_is_replaced(fasta, out, tmp_path, option):
     (tmp_path / "other.fa").write_text(">x\nACGT\n")
     options = {"--out": out, "--tsv": tmp_path / "all.tsv"}
-    with pytest.raises(SettingsError, match=rf"{option} .*other\.fa is there already and is not"):
+    with pytest.raises(SettingsError, match=rf"{option} .*other\.fa already exists and is not"):
         genomask(fasta, "--max-n", 2, *sum((options | {option: tmp_path / "other.fa"}).items(), ()))
     assert (tmp_path / "other.fa").read_text() == ">x\nACGT\n"
     assert not out.exists()
@@ -149,7 +149,7 @@ def test_only_what_the_verb_wrote_is_replaced(fasta, out, tmp_path, option):
         genomask(fasta, "--max-n", max_n, *sum(options.items(), ()))
     assert NpmiTable.load(out).max_n == 3
     assert len(pd.read_csv(tmp_path / "all.tsv", sep="\t")) == 16 + 64
-    with pytest.raises(SettingsError, match="is there already and is not"):
+    with pytest.raises(SettingsError, match="already exists and is not"):
         genomask("show", out, "--tsv", tmp_path / "other.fa")
 
 

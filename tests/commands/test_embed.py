@@ -100,7 +100,7 @@ def test_regions_of_a_genome_are_embedded_as_their_bases(model_folder, fasta):
         (["{fa}", "--out", "{fa}.npy", "--pooling", "max"], "--pooling"),
         (["{fa}", "--out", "{fa}.npy", "--pooling", "tokens", "--both-strands"], "--both-strands averages"),
         (["{fa}.nothere", "--out", "{fa}.npy"], "no such file"),
-        (["{fa}", "--out", "{fa}/v.npy"], "is no folder that you may write to"),
+        (["{fa}", "--out", "{fa}/v.npy"], "is not a folder that you may write to"),
         (["{fa}", "--genome", "{fa}", "--out", "{fa}.npy"], "line 1"),
         (["{short}", "--out", "{fa}.npy"], "short.csv: sequence 3 is 'AC', which gives no token"),
         (["{short}", "--out", "{fa}.npy", "--pooling", "tokens"], "short.csv: sequence 3 is 'AC'"),

@@ -115,7 +115,7 @@ def test_what_cannot_be_read_or_written_is_refused_and_stays(files):
     with pytest.raises(SettingsError, match="would overwrite"):
         leaks(files / "a.csv", files / "b.tsv", "--out", files / "b.tsv")
     (files / "notes.tsv").write_text("mine")
-    with pytest.raises(SettingsError, match="is there already and is not"):
+    with pytest.raises(SettingsError, match="already exists and is not"):
         leaks(files / "a.csv", files / "b.tsv", "--out", files / "notes.tsv")
     assert (files / "notes.tsv").read_text() == "mine"
 

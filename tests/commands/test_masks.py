@@ -351,7 +351,7 @@ def test_only_a_picture_of_masks_is_replaced(tmp_path, monkeypatch, capsys, endi
     ):
         picture.write_bytes(foreign)
         assert exit_code(monkeypatch, asked) == 2
-        assert f"a.{ending} is there already and is not a picture that genomask masks drew" in capsys.readouterr().err
+        assert f"a.{ending} already exists and is not a picture that genomask masks drew" in capsys.readouterr().err
         assert picture.read_bytes() == foreign
     picture.write_bytes(b"")
     assert exit_code(monkeypatch, asked) == 0

@@ -479,7 +479,7 @@ def test_a_model_folder_that_a_crash_left_with_its_config_alone_is_made_again(qu
     assert not (run_folder / ".model.0a1b2c3d").exists()
     open_model(run_folder / "model")
     weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
-    with pytest.raises(DataError, match=r"model\.safetensors: not what was written"):
+    with pytest.raises(DataError, match=r"model\.safetensors: differs from what was written"):
         open_model(run_folder / "model")
 
 

@@ -110,7 +110,7 @@ def test_where_there_is_no_run_or_no_place_for_the_picture_nothing_is_written(ma
         list(show_runs([tmp_path / "empty"], tmp_path / "out"))
     make("a")
     (tmp_path / "mine.svg").write_text("<svg>mine</svg>")
-    with pytest.raises(SettingsError, match="is there already and is not a picture that genomask runs drew"):
+    with pytest.raises(SettingsError, match="already exists and is not a picture that genomask runs drew"):
         list(show_runs([tmp_path / "runs"], tmp_path / "mine"))
     assert not (tmp_path / "mine.png").exists()
     result = CliRunner().invoke(app, ["runs", str(tmp_path / "run")])

@@ -230,7 +230,7 @@ def test_a_damaged_cache_is_built_anew(path, cache, file, damage, caplog):
     assert again.runs.tolist() == first.runs.tolist()
     assert again.repeats.tolist() == first.repeats.tolist()
     assert left_in(cache) == [victim.parent.name]
-    assert "it is made anew" in caplog.text
+    assert "it is rebuilt" in caplog.text
 
 
 def test_a_cache_that_was_copied_is_read_through_once_and_believed(path, cache, monkeypatch):

@@ -18,7 +18,7 @@ def test_a_name_is_c4_or_begins_with_hf():
 
 def test_what_is_no_name_and_what_is_no_file_is_a_sentence(tmp_path):
     for text in ("hf:", "hf:a/b/c", "hf:a b", "hf:a:"):
-        with pytest.raises(SettingsError, match=f"{text}: no name of a data set"):
+        with pytest.raises(SettingsError, match=f"{text}: not the name of a data set"):
             corpus(text)
     (tmp_path / "a.jsonl").write_text("{}")
     for text in ("c4", "hf:a", "hf:a/b:c", str(tmp_path), str(tmp_path / "a.jsonl"), str(tmp_path / "*.jsonl")):
@@ -31,7 +31,7 @@ def test_a_folder_that_is_called_as_the_data_set_is_not_passed_over(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     assert corpus("c4") == "c4"
     (tmp_path / "c4").mkdir()
-    with pytest.raises(SettingsError, match=r"here is a c4 too; give ./c4, or hf:allenai/c4:en"):
+    with pytest.raises(SettingsError, match=r"there is a c4 here too; give ./c4, or hf:allenai/c4:en"):
         corpus("c4")
     assert corpus("./c4") == "./c4"
     assert (HubCorpus.named("./c4"), HubCorpus.named("hf:allenai/c4:en")) == (None, HubCorpus.named("c4"))

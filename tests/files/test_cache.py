@@ -51,7 +51,7 @@ def test_a_folder_is_built_once_and_anew_where_it_or_its_source_changed(source, 
     (folder / "content.txt").write_text("two")
     sealed_folder(folder, [source], build)
     assert (folder / "content.txt").read_text() == "one"
-    assert "it is made anew" in caplog.text
+    assert "it is rebuilt" in caplog.text
     source.write_text("three")
     sealed_folder(folder, [source], build)
     assert (folder / "content.txt").read_text() == "three"

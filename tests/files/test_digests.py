@@ -34,7 +34,7 @@ def test_the_file_is_what_sha256sum_writes_and_reads(folder):
 def test_one_flipped_bit_is_noticed_and_the_file_named(folder):
     check_digests(folder / "all.sha256")
     flip_a_bit(folder / "model.safetensors")
-    with pytest.raises(DataError, match=r"model\.safetensors: not what was written"):
+    with pytest.raises(DataError, match=r"model\.safetensors: differs from what was written"):
         check_digests(folder / "all.sha256")
 
 
@@ -47,13 +47,13 @@ def test_a_bit_that_was_flipped_under_the_same_time_is_noticed_too(folder):
         flip_a_bit(weights)
     flip_a_bit(weights)
     os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(DataError, match=r"model\.safetensors: not what was written"):
+    with pytest.raises(DataError, match=r"model\.safetensors: differs from what was written"):
         check_digests(folder / "all.sha256")
 
 
 def test_a_missing_file_is_noticed(folder):
     (folder / "state.json").unlink()
-    with pytest.raises(DataError, match=r"state\.json: not what was written"):
+    with pytest.raises(DataError, match=r"state\.json: differs from what was written"):
         check_digests(folder / "all.sha256")
 
 

@@ -34,7 +34,7 @@ def test_a_genome_is_made_of_a_folder(tmp_path):
 
 def test_a_folder_without_a_genome_is_said_to_be_one(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(DataError, match=r"no genome in this folder\. Name files, or let them end in"):
+    with pytest.raises(DataError, match=r"no genome in this folder\. Name files, or rename them to end in"):
         input_genome(tmp_path)
 
 
@@ -56,7 +56,7 @@ def test_standard_input_becomes_a_file_of_the_cache_named_by_its_content(tmp_pat
 def test_standard_input_that_is_empty_is_said_by_its_name_and_not_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path))
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
-    with pytest.raises(DataError, match=r"^standard input is empty\. Pipe something .* - stand for one file only"):
+    with pytest.raises(DataError, match=r"^standard input is empty\. Pipe something .* use - for one file only"):
         input_genome("-")
     assert list(entries(tmp_path)) == []
 

@@ -26,5 +26,5 @@ def test_only_a_file_of_the_same_kind_or_an_empty_one_is_replaced(tmp_path):
     require_own(path, "--out", lambda _: False, "a table")
     path.write_text("mine")
     require_own(path, "--out", lambda _: True, "a table")
-    with pytest.raises(SettingsError, match="is there already and is not a table"):
+    with pytest.raises(SettingsError, match="already exists and is not a table"):
         require_own(path, "--out", lambda _: False, "a table")

@@ -88,11 +88,11 @@ def test_what_was_written_here_is_replaced_and_a_persons_file_is_not(tmp_path, s
     with pytest.raises(SettingsError, match="would overwrite a file that this command uses"):
         require_out(out, [out])
     out.write_text("notes of a person")
-    with pytest.raises(SettingsError, match=rf"is there already and is not such a \{suffix} file"):
+    with pytest.raises(SettingsError, match=rf"already exists and is not such a \{suffix} file"):
         require_out(out, [])
 
 
 def test_a_persons_names_are_not_replaced(tmp_path):
     (tmp_path / "v.names.txt").write_text("notes of a person")
-    with pytest.raises(SettingsError, match=r"v\.names\.txt is there already and is not of an array v\.npy"):
+    with pytest.raises(SettingsError, match=r"v\.names\.txt already exists and is not a list of names for v\.npy"):
         require_out(tmp_path / "v.npy", [])

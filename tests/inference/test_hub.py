@@ -135,7 +135,7 @@ def test_weights_that_are_not_those_whose_digest_lies_beside_them_are_refused(co
     weights[-1001] ^= 1  # a number that is a little another one
     (copy / "model.safetensors").write_bytes(weights)
     for opened in (partial(open_model, head=head), open_as_ours):
-        with pytest.raises(DataError, match=r"model\.safetensors: not what was written"):
+        with pytest.raises(DataError, match=r"model\.safetensors: differs from what was written"):
             opened(copy)
 
 

@@ -87,7 +87,7 @@ def test_a_learned_vocabulary_is_kept_and_learned_anew_where_it_was_damaged(tmp_
     whole = path.read_text()
     path.write_text(whole.replace("cat", "dog"))
     assert vocabulary_of_files([corpus], 256).read_text() == whole
-    assert "it is made anew" in caplog.text
+    assert "it is rebuilt" in caplog.text
     monkeypatch.setattr(
         "genomask.data.tokenizers.vocabularies.train_wordpiece", lambda *_: pytest.fail("learned again")
     )
