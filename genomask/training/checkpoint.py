@@ -93,7 +93,7 @@ def write_checkpoint(
     except OSError as error:
         raise TrainingError(
             f"the checkpoint of step {progress.steps_done} could not be written to {folder} ({error.strerror}); "
-            "older checkpoints are untouched: make room on the disk, then use --resume"
+            "older checkpoints are untouched: free space on the disk, then use --resume"
         ) from error
     found = list_checkpoints(folder)
     n_usable = sum(step <= progress.steps_done for step, _ in found)

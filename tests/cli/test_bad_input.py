@@ -229,7 +229,7 @@ def test_a_disk_that_fills_up_is_said_wherever_it_does_and_the_run_goes_on(tmp_p
         code, said = run(monkeypatch, capsys, *arguments, *resume)
         small_files(resource.RLIM_INFINITY)
         if code:
-            assert_one_sentence(code, said, str(out), "File too large", "make room", "--resume")
+            assert_one_sentence(code, said, str(out), "File too large", "free space", "--resume")
             named.append(said.rsplit(str(out), 1)[1].split(":")[0].split(" ")[0])
         assert not list(out.rglob(".*"))
     assert code in (0, None)
