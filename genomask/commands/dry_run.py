@@ -94,7 +94,7 @@ def estimate(
     `resume`: estimate the rest of the run in `out`, after its last checkpoint.
     """
     if distributed.size() > 1:
-        raise SettingsError("--dry-run tries what one process does; start it without torchrun.")
+        raise SettingsError("--dry-run estimates a single process; start it without torchrun.")
     began = time.perf_counter()
     run = build_run(recipe, inputs, out, origin)
     if resume:
@@ -116,7 +116,7 @@ def pretrain_estimate(
         return
     found = estimate(recipe, inputs, out, origin, resume=goes_on)
     done = f"{counted(steps_done(out), 'step')} of {recipe.training.steps:,} are done and not counted. "
-    yield _table(found, f"{out} would take, on this machine", f"{done if goes_on else ''}Nothing was written.")
+    yield _table(found, f"{out}: estimate for this machine", f"{done if goes_on else ''}Nothing was written.")
 
 
 def compare_estimate(comparison: Comparison) -> Iterator[Table | str]:
@@ -128,7 +128,7 @@ def compare_estimate(comparison: Comparison) -> Iterator[Table | str]:
         raise SettingsError(f"{comparison.out}: every arm is finished, so there is nothing to estimate.")
     untrained = [arm for arm in waiting if not is_finished(arm.folder)]
     n_measured = len(waiting) - len(untrained)
-    measured = f"{counted(n_measured, 'arm is', 'arms are')} trained, and only measured. " if n_measured else ""
+    measured = f"{counted(n_measured, 'arm is', 'arms are')} trained, and will only be measured. " if n_measured else ""
     if not untrained:
         yield f"{comparison.out}: {measured}How long that takes is not estimated. Nothing was written."
         return
@@ -145,7 +145,7 @@ def _arms_table(arms: list[Arm], at_once: int, measured: str) -> Table:
     finally:
         torch.set_num_threads(before)
     side_by_side, done = min(at_once, len(arms)), [steps_done(arm.folder) for arm in arms]
-    begun = f"{counted(sum(done), 'step')} of arms that were stopped are done and not in the time of all. "
+    begun = f"{counted(sum(done), 'step')} of stopped arms are done and not counted in the time of all arms. "
     whole = [
         ("arms", f"{len(arms)}, {side_by_side} side by side"),
         ("time of all arms", duration(_until_all_end([found._replace(done=n).seconds for n in done], at_once))),
@@ -154,8 +154,8 @@ def _arms_table(arms: list[Arm], at_once: int, measured: str) -> Table:
     ]
     return _table(
         found,
-        f"{comparison.out}: each arm would take from its first step on, on this machine",
-        f"{measured}{begun if any(done) else ''}Pretraining alone: few-shot measurements come on top. "
+        f"{comparison.out}: estimate for each arm from its first step, on this machine",
+        f"{measured}{begun if any(done) else ''}Pretraining only: few-shot measurements are extra. "
         "Nothing was written.",
         whole,
     )
@@ -239,8 +239,8 @@ def _table(found: Estimate, title: str, caption: str, more: list[tuple[str, str]
         ("tokens in all", f"{found.left * found.tokens_per_step:,} in {counted(found.left, 'step')}"),
         ("speed", f"{found.tokens_per_step / found.step_seconds:,.0f} tokens/s"),
         ("memory", sized(found.memory_bytes)),
-        ("time", f"{duration(found.seconds)}, {counted(found.evaluations, 'evaluation')} of "
-                 f"{duration(found.evaluation_seconds)} included"),
+        ("time", f"{duration(found.seconds)}, including {counted(found.evaluations, 'evaluation')} of "
+                 f"{duration(found.evaluation_seconds)}"),
         ("disk", sized(found.disk_bytes)),
         *(more or []),
     ]  # fmt: skip

@@ -139,7 +139,7 @@ def _claim(run: Run, recipe: Recipe, inputs: Inputs, facts: Facts, resume: bool)
         changes = check_settings(run.out, recipe, inputs)
     if is_finished(run.out):  # and now asked for more steps
         kept = set_model_aside(run.out)
-        log.info("the model that this run had ended with is kept as %s", kept)
+        log.info("the finished model of this run is kept as %s", kept)
     for change in changes:
         log.warning("%s", change.sentence)
     if changes or not resume:
@@ -160,12 +160,12 @@ def build_run(recipe: Recipe, inputs: Inputs, out: Path, origin: Origin | None =
         log.info("windows grow: %s", recipe.growth.words)
     if recipe.optimizer.warmup_steps >= recipe.training.steps:
         log.warning(
-            "the learning rate only rises: optimizer.warmup_steps = %d in a run of training.steps = %d; set it to a "
-            "tenth of these or so", recipe.optimizer.warmup_steps, recipe.training.steps,
+            "the learning rate only rises: optimizer.warmup_steps = %d in a run of training.steps = %d; set it to "
+            "about a tenth of training.steps", recipe.optimizer.warmup_steps, recipe.training.steps,
         )  # fmt: skip
     if origin:
         origin.require_vocabulary(len(source.tokenizer), of_kmers=source.token_bases.of_kmers)
-        log.info("going on from %s", origin.words)
+        log.info("continuing from %s", origin.words)
     table = count_npmi(source, recipe)
     plan = _plan(source, recipe, recipe.masking.mask_rate, table)
     begins = not list_checkpoints(out / "checkpoints")
@@ -210,7 +210,7 @@ def _require_places(config: MosaicBertConfig, evaluation: Evaluation) -> None:
     if config.position_encoding.learned and config.max_position_embeddings < longest:
         raise SettingsError(
             f"encoder.max_position_embeddings = {config.max_position_embeddings} is less than one held-out sequence "
-            f"({longest} tokens); set it to {longest} or more, or take other encoder.positions."
+            f"({longest} tokens); set it to {longest} or more, or use other encoder.positions."
         )
 
 
@@ -306,8 +306,8 @@ def require_memory(config: MosaicBertConfig) -> None:
     if needed > there:
         raise SettingsError(
             f"an encoder of {n_parameters:,} parameters needs {needed / 2**30:.1f} GiB to be trained, for weights, "
-            f"gradients and moments alone, and {there / 2**30:.1f} GiB are here; choose smaller sizes in [encoder], as "
-            "encoder.hidden_size or encoder.num_hidden_layers."
+            f"gradients and moments alone, but this machine has {there / 2**30:.1f} GiB; reduce sizes in [encoder], "
+            "such as encoder.hidden_size or encoder.num_hidden_layers."
         )
 
 

@@ -95,7 +95,7 @@ def test_the_page_shows_the_same_and_a_second_call_measures_nothing_new(measured
 
 def test_accuracies_are_shown_without_what_training_or_pretraining_saw(measured, monkeypatch):
     request, printed = measured
-    assert any(x.startswith("second: What this model was pretrained on is not known here") for x in printed[1:])
+    assert any(x.startswith("second: This model's pretraining data are unknown here") for x in printed[1:])
     rows = pd.read_csv(request.out / "results.csv", keep_default_na=False)
     tests = {"easy": ["AC", "GT"], "leaky": ["AC"]}
     looked_up = Leaks(*(np.array([True, False, False]) for _ in range(5)))

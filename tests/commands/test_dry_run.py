@@ -119,7 +119,7 @@ def comparison(quick_recipe, inputs, simulated, tmp_path, monkeypatch):
 def test_compare_counts_the_arms_that_are_not_finished(comparison):
     [table] = compare_estimate(comparison)
     assert "6, 2 side by side" in cells(table)
-    assert "few-shot measurements come on top" in str(table.caption)
+    assert "few-shot measurements are extra" in str(table.caption)
     assert not comparison.out.exists()
 
 
@@ -147,10 +147,10 @@ def test_compare_counts_no_step_that_is_done(comparison, monkeypatch):
     assert shown["arms"] == "3, 2 side by side"
     assert shown["time of all arms"] == "29.0 s"  # one of 2 + 5, and after it one of 2 + 20, beside one of 2 + 20
     assert shown["disk of all arms"] == "3.1 MB"
-    assert "3 arms are trained, and only measured. 15 steps of arms that were stopped are done" in str(table.caption)
+    assert "3 arms are trained, and will only be measured. 15 steps of stopped arms are done" in str(table.caption)
     end(*arms[3:])
     [said] = compare_estimate(comparison)
-    assert "6 arms are trained, and only measured" in said
+    assert "6 arms are trained, and will only be measured" in said
 
 
 def test_durations_are_read_at_a_glance():

@@ -43,7 +43,7 @@ def test_a_test_that_pretraining_saw_is_counted(quick_recipe, inputs, simulated,
     found = seen_by_model(tmp_path / "run" / "model", windows).sentence
     seen = int(found.split(" ")[0])
     assert 0.8 * len(windows) < seen < len(windows)  # the validation windows were held out
-    assert "not known" in seen_by_model(tmp_path / "elsewhere" / "model", windows).sentence
+    assert "data are unknown here" in seen_by_model(tmp_path / "elsewhere" / "model", windows).sentence
 
 
 def test_another_models_measurements_in_the_folder_are_not_taken_for_this_ones(model_folder, simulated, tmp_path):

@@ -44,7 +44,7 @@ def test_weights_that_were_damaged_are_said(quick_recipe, mixed, run_folder):
     whole = config.read_text()
     for weights in ("[2.0]", '["2", "1"]', "[2.0, -1.0]", "2"):
         config.write_text(whole.replace("weights = [2.0, 1.0]", f"weights = {weights}"))
-        with pytest.raises(SettingsError, match=r"has no whole table \[inputs\]"):
+        with pytest.raises(SettingsError, match=r"has no complete table \[inputs\]"):
             read_config(run_folder)
     config.write_text(whole.replace("weights = [2.0, 1.0]\n", ""))  # as earlier versions wrote it
     assert read_config(run_folder)[1] == replace(mixed, weights=())

@@ -27,20 +27,20 @@ model = AutoModelForMaskedLM.from_pretrained("path/to/this/folder")
 tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
 logits = model(**tokenizer({example}, return_tensors="pt")).logits
 ```"""
-OURS = """Before genomask is imported, transformers knows neither this model nor its tokenizer: it says that it "does
-not recognize this architecture" and advises to upgrade, which does not help. No code comes with this folder, and
+OURS = """Before genomask is imported, transformers knows neither this model nor its tokenizer: it reports that it "does
+not recognize this architecture" and advises an upgrade, which does not help. No code comes with this folder, and
 `trust_remote_code` is not needed.
 
 {auto}
 
 `AutoModel` gives vectors, `AutoModelForSequenceClassification` and `AutoModelForTokenClassification` a new head to
 train."""
-BERT = """A BERT as transformers has it.
+BERT = """A BERT in the format of transformers.
 
 {auto}"""
 MOSAICBERT = """These are the parameter names and settings of the published MosaicBERT, whose own code reads them.
-`model_type` is `mosaicbert`, which transformers does not know: its Auto classes refuse the folder, where they would
-open `bert` as a BERT with layers of random weights, as `BertModel` still does. genomask opens it:
+`model_type` is `mosaicbert`, which transformers does not know: its Auto classes refuse the folder. Named
+`bert`, it would open as a BERT with layers of random weights, as `BertModel` still opens it. genomask opens it:
 
 ```python
 from genomask.inference.hub import open_model
@@ -66,7 +66,7 @@ class Reads(NamedTuple):
     word: str = ""
 
 
-NOTHING = Reads('"..."', word="No tokenizer came with the model: bring its own.")
+NOTHING = Reads('"..."', word="The model came without a tokenizer: use its original one.")
 PLAIN_TEXT = Reads('"a few words"')
 PLAIN_DNA = Reads(f'"{DNA}"', "import genomask  # teaches AutoTokenizer this tokenizer\n")
 EXAMPLES = {"genome": PLAIN_DNA.example, "text": PLAIN_TEXT.example}
@@ -76,8 +76,8 @@ EXAMPLES = {"genome": PLAIN_DNA.example, "text": PLAIN_TEXT.example}
 def spaced_kmers(k: int, scheme: str) -> Reads:
     """DNABERT's k-mers, which genomask cuts itself and transformers wants separated by spaces."""
     word = (
-        f"transformers reads k-mers between spaces, as DNABERT's (here k = {k}), and answers `[UNK]` to plain DNA, "
-        "which genomask cuts into k-mers itself."
+        f"transformers needs k-mers separated by spaces, as DNABERT's (here k = {k}), and reads plain DNA as `[UNK]`; "
+        "genomask cuts it into k-mers itself."
     )
     is_cut = HOW[scheme][0] == "genomask"
     return Reads(f'"{DNA if is_cut else f"{DNA[:k]} {DNA[1 : k + 1]}"}"', word=word)
@@ -109,7 +109,7 @@ def run_card(recipe: Recipe, data: Sequence[str], fingerprint: str, model: Mosai
         "Pretrained by genomask.",
         LOADING,
         OURS.format(auto=auto),
-        "## What it was made of",
+        "## How it was trained",
         markdown_table(["", ""], _facts(recipe, data, fingerprint, model, _tokens(rows), where).items()),
         "## Scores on held-out sequences",
         held_out,
@@ -173,7 +173,7 @@ def _facts(
         "encoder": f"{counted(config.num_hidden_layers, 'layer')} of {config.hidden_size}, "
         f"{counted(config.num_attention_heads, 'head')}, positions {config.positions}, "
         f"MLP {config.mlp}{stem}: {model.num_parameters():,} parameters",
-        **({"went on from": where["from"]} if "from" in where else {}),
+        **({"continued from": where["from"]} if "from" in where else {}),
         "training": f"{counted(training.steps, 'step')} of {counted(training.sequences_per_step, 'sequence')}, "
         f"{tokens:,} tokens seen, seed {training.seed}",
         "computed": f"on {where.get('device')} in {where.get('precision')}, attention by "

@@ -35,7 +35,7 @@ class Change(NamedTuple):
         what = f"{self.name} was {toml_value(self.was)} and is {toml_value(self.now)} from here on"
         if self.name != STEPS:
             return what
-        return f"{what}: the learning rate, and a curriculum, go on as in a run of {counted(self.now, 'step')}"
+        return f"{what}: the learning rate and any curriculum continue as in a run of {counted(self.now, 'step')}"
 
 
 def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bool = False) -> list[Change]:
@@ -53,14 +53,14 @@ def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bo
     for name, was, asked in changes:
         if name not in MAY_CHANGE or (same_length and name == STEPS):
             raise SettingsError(
-                f"{out} holds a run of other settings ('{name} = {toml_value(was)}' there, '{name} = "
+                f"{out} holds a run with other settings ('{name} = {toml_value(was)}' there, '{name} = "
                 f"{toml_value(asked)}' asked for); resume it with the same ones{_where(out, name)}, or give another "
                 "--out."
             )
     done = steps_done(out)
     if any(change.name == STEPS for change in changes) and recipe.training.steps <= done:
         raise SettingsError(
-            f"{out} holds a run with {counted(done, 'step')} done and saved; ask for more than that by "
+            f"{out} holds a run with {counted(done, 'step')} done and saved; ask for more than that with "
             f"--set {STEPS}=STEPS, not for {recipe.training.steps}, or give another --out."
         )
     return changes
@@ -68,7 +68,7 @@ def check_settings(out: Path, recipe: Recipe, inputs: Inputs, *, same_length: bo
 
 def _where(out: Path, name: str) -> str:
     """Where to find a run's settings without typing them again; its inputs are not settings."""
-    return "" if name == "kind" or name.startswith("inputs.") else f", as --recipe {quote(str(out / CONFIG))} has them"
+    return "" if name == "kind" or name.startswith("inputs.") else f" (--recipe {quote(str(out / CONFIG))})"
 
 
 def _values(recipe: Recipe, inputs: Inputs) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def read_origin(out: Path) -> Origin | None:
         return None
     kinds = {"folder": str, "fingerprint": str, "encoder": dict, "tokens": dict, "beside": dict}
     if not isinstance(table, dict) or {name: type(value) for name, value in table.items()} != kinds:
-        raise SettingsError(f"{out / CONFIG} has no whole table [from]; {MEND}")
+        raise SettingsError(f"{out / CONFIG} has no complete table [from]; {MEND}")
     if table["encoder"].get("stem_width", 1) != 1:  # earlier versions did not record it, but it is the model's
         table["encoder"].setdefault("stem_fraction", read_config(out)[0].encoder.stem_fraction)
     return Origin(**table)
@@ -143,7 +143,7 @@ def holds_run(out: Path, resume: bool, verb: str = "pretrain") -> bool:
     record = RECORDS[verb]
     if (out / record).exists():
         if not resume:
-            raise SettingsError(f"{out} already holds a run; go on with it by --resume, or give another --out.")
+            raise SettingsError(f"{out} already holds a run; continue it with --resume, or give another --out.")
         return True
     refuse_others(out, own=verb)
     if out.is_dir() and any(path.name != LOCK for path in out.iterdir()):
@@ -165,13 +165,13 @@ def check_facts(out: Path, facts: Facts) -> None:
             line = f"{name if name == 'fingerprint' else toml_value(name)} = {toml_value(now)}"
             table = "[inputs]" if name == "fingerprint" else "[mask_files]"
             raise SettingsError(
-                f"{out} holds a run that did not note which data it began with; if its {what} has not changed since, "
+                f"{out} holds a run that did not record which data it began with; if its {what} has not changed since, "
                 f"add the line '{line}' under {table} in {out / CONFIG}, or give another --out."
             )
         if noted[name] != now:
             raise SettingsError(
                 f"{out} holds a run on other data: its {what} has changed since it began ({noted[name]} there, {now} "
-                "now); bring the old files back, or give another --out."
+                "now); restore the old files, or give another --out."
             )
 
 
@@ -181,7 +181,7 @@ def _check_origin(out: Path, now: Origin | None) -> None:
     if (noted and noted.fingerprint) != (now and now.fingerprint):
         there, asked = (f"the model {origin.words}" if origin else "random weights" for origin in (noted, now))
         raise SettingsError(
-            f"{out} holds a run that began from {there}, and {asked} was asked for; go on with it without --from, or "
+            f"{out} holds a run that started from {there}, but {asked} was asked for; continue it without --from, or "
             "give another --out."
         )
 
@@ -214,11 +214,11 @@ def _tables(out: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} cannot be read ({error}); {MEND}") from error
     given = tables.get("inputs")
     if not isinstance(given, dict) or not isinstance(tables.get("mask_files", {}), dict):
-        raise SettingsError(f"{path} has no table [inputs], or [mask_files] is none; {MEND}")
+        raise SettingsError(f"{path} has no table [inputs], or its [mask_files] is not a table; {MEND}")
     lists, weights = (given.get("genome"), given.get("corpus")), given.get("weights", [])  # earlier versions had none
     is_whole = isinstance(given.get("ambiguous"), str) and all(map(_is_strings, lists))
     if not (is_whole and _are_numbers(weights) and len(weights) in (0, len(given["genome"]))):
-        raise SettingsError(f"{path} has no whole table [inputs]; {MEND}")
+        raise SettingsError(f"{path} has no complete table [inputs]; {MEND}")
     return tables
 
 
@@ -230,4 +230,4 @@ def _are_numbers(value: Any) -> bool:
     return isinstance(value, list) and all(type(item) in (int, float) and item > 0 for item in value)
 
 
-MEND = "bring it back from a copy, or give another --out"
+MEND = "restore it from a backup, or give another --out"

@@ -30,27 +30,25 @@ def seen_by_model(model: Path, test: list[str]) -> Lookup:
     """
     run = run_of(model)
     if run is None:
-        return Lookup(
-            "What this model was pretrained on is not known here, so test sequences in it were not looked for."
-        )
+        return Lookup("This model's pretraining data are unknown here, so they were not searched for test sequences.")
     seen = _seen_by_run(run, test)
     origin = read_origin(run)
     if origin is None:
         return seen
     if not origin.is_there:
-        before = Lookup("it is not there any more, so test sequences in what it was pretrained on were not looked for.")
+        before = Lookup("it is gone, so its pretraining data were not searched for test sequences.")
     else:
         before = seen_by_model(Path(origin.folder), test)
     found = [lookup.leaks for lookup in (seen, before) if lookup.leaks is not None]
     leaks = Leaks(*map(np.logical_or.reduce, zip(*found, strict=True))) if found else None
-    return Lookup(f"{seen.sentence} It went on from {origin.folder}: {before.sentence}", leaks)
+    return Lookup(f"{seen.sentence} It continued from {origin.folder}: {before.sentence}", leaks)
 
 
 def _seen_by_run(run: Path, test: list[str]) -> Lookup:
     """The same for the run's own training data."""
     recipe, inputs = read_config(run)
     if lost := recipe.lost(inputs):
-        return Lookup(f"{lost}, so test sequences in the pretraining genome were not looked for.")
+        return Lookup(f"{lost}, so the pretraining genome was not searched for test sequences.")
     bases = recipe.training_bases(inputs)
     if bases is None:
         return Lookup("This model was pretrained on text, which holds no test sequences.")

@@ -6,9 +6,9 @@ from genomask.masking.settings import MaskSettings
 from genomask.recipe import Recipe
 
 OVERLAPPING = {
-    "random-span": "on yeast and human sequence its small models tell hidden bases better than genemask's; few-shot no "
-    "difference was shown",
-    "genemask": "the length of its spans gives bases away, so its loss looks better than the model is; its control, "
+    "random-span": "on yeast and human sequence its small models predict hidden bases better than genemask's; no "
+    "few-shot difference was shown",
+    "genemask": "its span lengths give bases away, so its loss looks better than the model is; its control, "
     "--masking random-span, made better small models",
     "uniform": "masked one by one, overlapping tokens hide almost no base",
 }
@@ -16,7 +16,7 @@ OVERLAPPING = {
 
 TEXT = {"uniform": "as BERT and MosaicBERT mask", "whole-word": "as BERT's later release masks"}
 
-NOT_MEASURED = "we have not measured it here; ask your data by genomask compare"
+NOT_MEASURED = "not measured here; compare on your own data with genomask compare"
 
 
 EVIDENCE: Mapping[str, tuple[Mapping[str, str], str]] = {

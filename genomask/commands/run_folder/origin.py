@@ -64,8 +64,8 @@ class Origin:
         folder = Path(self.folder)
         if not self.is_there:
             raise SettingsError(
-                f"{folder} does not hold the weights any more that this run is to begin from, and no checkpoint is "
-                "there yet; bring them back, or give another --out and --from."
+                f"{folder} no longer holds the weights that this run starts from, and there is no checkpoint yet; "
+                "restore the weights, or give another --out and --from."
             )
         model = MosaicBertForMaskedLM(config)
         model.load_state_dict(open_as_ours(folder).state_dict())  # copying turns half precision into float32
@@ -76,7 +76,7 @@ class Origin:
         rows = self.beside["vocab_size"]
         if n_tokens > rows or (of_kmers and n_tokens != rows):
             raise SettingsError(
-                f"{self.folder} has vectors for {rows:,} tokens, and the recipe's tokens are {n_tokens:,}; set "
+                f"{self.folder} has vectors for {rows:,} tokens, but the recipe has {n_tokens:,}; set "
                 "tokens.k, tokens.folder or tokens.vocabulary to what that model was trained with."
             )
 
@@ -107,9 +107,9 @@ def take_along(tables: dict[str, Any], said: Mapping[str, Any], origin: Origin) 
         others = [f"{room}.{key}" for key in taken if key in chosen and not _is_same(key, chosen[key], taken[key])]
         if others:
             key = others[0].partition(".")[2]
-            more = f" (other too: {', '.join(others[1:])})" if others[1:] else ""
+            more = f" (also different: {', '.join(others[1:])})" if others[1:] else ""
             raise SettingsError(
-                f"{others[0]} = {toml_value(chosen[key])} was asked for, and {origin.folder}, to go on from, has "
+                f"{others[0]} = {toml_value(chosen[key])} was asked for, but the model in {origin.folder} has "
                 f"{toml_value(taken[key])}{more}; leave it out, or set it to the same."
             )
         table = tables.setdefault(room, {})
@@ -147,6 +147,6 @@ def _tokens_of(folder: Path, kind: str) -> dict[str, Any]:
         reads = "plain DNA" if kind == "genome" else "text as bert-base-uncased's does"
         raise SettingsError(
             f"{folder} comes with a {type(tokenizer).__name__}, which does not read {reads}, so pretraining on "
-            f"{'a genome' if kind == 'genome' else 'text'} cannot go on from it; give a model of such tokens."
+            f"{'a genome' if kind == 'genome' else 'text'} cannot continue from it; give a model with such tokens."
         )
     return {"vocabulary": str(vocabulary)}

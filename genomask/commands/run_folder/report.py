@@ -25,7 +25,7 @@ from genomask.training.records import read_baselines
 BITS = "eval_bits_per_hidden_base"
 NOT_REPORTED = (
     "Bits per hidden base are not reported: these tokens differ in length, so their probabilities do not sum to those "
-    "of single bases. genomask fewshot tells how good the model is beside those of other tokens."
+    "of single bases. genomask fewshot compares the model with those of other tokens."
 )
 
 
@@ -35,7 +35,7 @@ def report_run(out: Path) -> Iterator[Table | str]:
     baselines = read_baselines(out / "baselines.json")
     for what in ("tokens_per_second", "eval_loss_nats_per_masked_token"):
         if not any(isinstance(row.get(what), int | float) for row in rows):
-            raise DataError(f"{out / 'metrics.jsonl'} holds no row with {what}; bring it back from a copy.")
+            raise DataError(f"{out / 'metrics.jsonl'} holds no row with {what}; restore it from a backup.")
     last = next(row for row in reversed(rows) if "tokens_per_second" in row)
     scores = last_scores(rows)
     bits = (

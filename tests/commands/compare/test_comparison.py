@@ -242,11 +242,11 @@ def test_a_comparison_begun_with_other_settings_is_refused_before_any_arm_runs(c
     before = files_in(comparison.out)
     no_arm_runs(monkeypatch)
     with pytest.raises(
-        SettingsError, match=r"uniform-seed0 holds a run of other settings \('training.steps = 20' there"
+        SettingsError, match=r"uniform-seed0 holds a run with other settings \('training.steps = 20' there"
     ):
         compare(with_steps(comparison, 21))
     with pytest.raises(
-        SettingsError, match=r"uniform-seed0 holds a run of other settings \('training.steps = 20' there"
+        SettingsError, match=r"uniform-seed0 holds a run with other settings \('training.steps = 20' there"
     ):
         next(compare_estimate(with_steps(comparison, 21)))
     assert files_in(comparison.out) == before

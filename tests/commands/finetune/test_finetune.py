@@ -209,7 +209,7 @@ def test_a_run_that_was_killed_ends_with_the_same_bits(request_for, whole, monke
         with pytest.raises(Killed):
             run(killed)
     assert not (killed.out / "model").exists()
-    with pytest.raises(SettingsError, match="already holds a run; go on with it by --resume"):
+    with pytest.raises(SettingsError, match="already holds a run; continue it with --resume"):
         run(killed)
     run(killed, resume=True)
     for name in ("model/model.safetensors", "model/config.json", "model/README.md", "metrics.jsonl", "confusion.png"):

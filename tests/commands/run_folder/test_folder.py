@@ -73,7 +73,7 @@ def test_other_settings_are_refused_by_name_but_not_other_paths_to_the_data(quic
 
 
 def test_where_the_settings_of_a_run_stand_is_said_and_that_recipe_goes_on(quick_recipe, out):
-    with pytest.raises(SettingsError, match=rf"with the same ones, as --recipe {out}/config\.toml has them, or give"):
+    with pytest.raises(SettingsError, match=rf"with the same ones \(--recipe {out}/config\.toml\), or give"):
         check_settings(out, with_training(quick_recipe, seed=1), INPUTS)
     assert check_settings(out, load_recipe(out / "config.toml"), INPUTS) == []
     with pytest.raises(SettingsError, match="with the same ones, or give"):  # no recipe says how a genome is read
@@ -152,7 +152,7 @@ def test_a_damaged_config_is_named_and_left_as_it_is(quick_recipe, out, damage):
     config = out / "config.toml"
     config.write_bytes(DAMAGED[damage])
     for use in (lambda: read_config(out), lambda: check_settings(out, quick_recipe, INPUTS)):
-        with pytest.raises(SettingsError, match=r"config\.toml.*; bring it back from a copy"):
+        with pytest.raises(SettingsError, match=r"config\.toml.*; restore it from a backup"):
             use()
     assert config.read_bytes() == DAMAGED[damage]
 

@@ -15,7 +15,7 @@ from genomask.recipe import load_recipe
             False,
             r"random-span, 15 % of the tokens \(the recipe's default\): .* better",
         ),
-        ("genome-base", [], False, r"genemask, 15 % of the tokens \(the recipe's default\): .* gives bases away"),
+        ("genome-base", [], False, r"genemask, 15 % of the tokens \(the recipe's default\): .* give bases away"),
         ("genome-tiny", ["masking.strategy=genemask"], True, r"genemask, .* \(asked for\): .* --masking random-span"),
         ("genome-tiny", ["masking.strategy=uniform", "masking.match=none"], True, "15 % at its published .* no base"),
         ("genome-tiny", ["masking.mask_rate=0.125", "masking.match=bases"], False, "12.5 % of the bases"),

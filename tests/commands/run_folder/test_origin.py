@@ -73,7 +73,7 @@ def test_a_run_begins_with_the_weights_in_the_shape_and_the_tokens_of_the_model(
     torch.testing.assert_close(now[: len(before)], before, rtol=0, atol=1e-6)
     assert read_origin(out) == origin
     assert json.loads((out / "environment.json").read_text())["from"] == origin.words
-    assert f"| went on from | {model} (fingerprint" in (out / "model" / "README.md").read_text()
+    assert f"| continued from | {model} (fingerprint" in (out / "model" / "README.md").read_text()
 
 
 def test_a_continued_run_resumes_without_from_and_ends_with_the_same_bits(inputs, tmp_path, monkeypatch):
@@ -111,7 +111,7 @@ def test_a_run_that_lost_its_model_before_the_first_checkpoint_says_so(inputs, t
             pretrain(recipe, inputs, out, origin=origin)
     weights = load_file(model / "model.safetensors")
     save_file({name: x + 1 for name, x in weights.items()}, model / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(SettingsError, match="does not hold the weights any more that this run is to begin from"):
+    with pytest.raises(SettingsError, match="no longer holds the weights that this run starts from"):
         pretrain(recipe, inputs, out, origin=read_origin(out), resume=True)
 
 
@@ -122,7 +122,7 @@ def test_another_origin_than_the_run_began_with_is_refused(inputs, tmp_path):
     other = folder_of(tmp_path / "other", KmerTokenizer(k=3), initializer_range=0.5)
     for asks in (asked(other, out)[1], None):
         with pytest.raises(
-            SettingsError, match=r"holds a run that began from the model .*go on with it without --from"
+            SettingsError, match=r"holds a run that started from the model .*continue it without --from"
         ):
             pretrain(recipe, inputs, out, origin=asks, resume=True)
     assert read_config(out)[0] == recipe
@@ -133,11 +133,11 @@ def test_what_the_recipe_says_otherwise_is_refused_with_both_values(tmp_path):
     for change, value in (("encoder.hidden_size=64", "32"), ("tokens.k=6", "3"), ('encoder.mlp="dense"', '"glu"')):
         key, _, given = change.partition("=")
         with pytest.raises(
-            SettingsError, match=f"^{key} = {given} was asked for, and .*model, to go on from, has {value}"
+            SettingsError, match=f"^{key} = {given} was asked for, but the model in .*model has {value}"
         ):
             asked(model, tmp_path / "run", change)
     with pytest.raises(
-        SettingsError, match=r"^encoder.num_hidden_layers = \d+ was asked for.*other too: encoder.hidden"
+        SettingsError, match=r"^encoder.num_hidden_layers = \d+ was asked for.*also different: encoder.hidden"
     ):
         asked(model, tmp_path / "run", name="genome-base")
     asked(model, tmp_path / "run", "encoder.hidden_size=32", "tokens.k=3")
@@ -146,7 +146,7 @@ def test_what_the_recipe_says_otherwise_is_refused_with_both_values(tmp_path):
 def test_a_stem_of_other_channels_is_refused_with_both_values_and_otherwise_the_models(inputs, tmp_path):
     model, out = folder_of(tmp_path / "model", KmerTokenizer(k=3), stem_width=3, stem_fraction=0.25), tmp_path / "run"
     with pytest.raises(
-        SettingsError, match=r"^encoder.stem_fraction = 0.5 was asked for, and .*model, to go on from, has 0.25; leave"
+        SettingsError, match=r"^encoder.stem_fraction = 0.5 was asked for, but the model in .*model has 0.25; leave"
     ):
         asked(model, out, "encoder.stem_fraction=0.5")
     recipe, origin = asked(model, out)  # the default recipe says 0.5
@@ -179,7 +179,7 @@ def test_a_run_whose_note_lacks_the_fraction_of_its_stem_goes_on(stem, inputs, t
 @pytest.mark.parametrize("k", [2, 4])
 def test_kmers_of_another_number_than_the_model_has_vectors_for_are_refused(k, inputs, tmp_path):
     recipe, origin = asked(folder_of(tmp_path / "model", None), tmp_path / "run", f"tokens.k={k}")
-    with pytest.raises(SettingsError, match=rf"has vectors for 69 tokens, and the recipe's tokens are {4**k + 5}; set"):
+    with pytest.raises(SettingsError, match=rf"has vectors for 69 tokens, but the recipe has {4**k + 5}; set"):
         pretrain(recipe, inputs, tmp_path / "run", origin=origin)
     assert not (tmp_path / "run" / "config.toml").exists()
 
@@ -244,7 +244,9 @@ def test_a_text_model_goes_on_with_its_pieces(tmp_path):
     )
     with pytest.raises(SettingsError, match="does not read text as bert-base-uncased's does"):
         origin_of(cased, "text", tmp_path / "x", resume=False)
-    with pytest.raises(SettingsError, match="does not read plain DNA, so pretraining on a genome cannot go on from it"):
+    with pytest.raises(
+        SettingsError, match="does not read plain DNA, so pretraining on a genome cannot continue from it"
+    ):
         origin_of(model, "genome", tmp_path / "x", resume=False)
     with pytest.raises(SettingsError, match="comes with a KmerTokenizer"):
         origin_of(folder_of(tmp_path / "kmers", KmerTokenizer(k=3)), "text", tmp_path / "x", resume=False)
@@ -267,5 +269,5 @@ def test_a_damaged_note_of_the_origin_is_one_sentence(inputs, tmp_path):
     pretrain(dataclasses.replace(recipe), inputs, out, origin=origin)
     config = out / "config.toml"
     config.write_text(config.read_text().replace("fingerprint", "fingerprints"))
-    with pytest.raises(SettingsError, match=r"has no whole table \[from\]; bring it back"):
+    with pytest.raises(SettingsError, match=r"has no complete table \[from\]; restore it"):
         read_origin(out)

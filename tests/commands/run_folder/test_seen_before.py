@@ -40,7 +40,7 @@ def test_what_the_model_that_a_run_went_on_from_saw_counts_too(run_on):
     assert n_of_first > len(pieces(one)) / 2
     assert lookup.leaks.found[: len(pieces(one))].sum() == n_of_first
     assert lookup.leaks.found[len(pieces(one)) :].sum() > len(pieces(other)) / 2
-    assert f"It went on from {first}: {n_of_first} of {len(test)} test sequences are in the bases" in lookup.sentence
+    assert f"It continued from {first}: {n_of_first} of {len(test)} test sequences are in the bases" in lookup.sentence
 
 
 def test_a_model_that_is_not_there_any_more_is_said_not_to_have_been_looked_at(run_on):
@@ -49,7 +49,7 @@ def test_a_model_that_is_not_there_any_more_is_said_not_to_have_been_looked_at(r
     shutil.rmtree(first)
     lookup = seen_by_model(second, pieces(genome))
     assert lookup.leaks.found.any()
-    assert f"It went on from {first}: it is not there any more" in lookup.sentence
+    assert f"It continued from {first}: it is gone" in lookup.sentence
     first.mkdir()
     (first / "config.json").write_text("{}")  # others have it now
-    assert "it is not there any more" in seen_by_model(second, pieces(genome)).sentence
+    assert "it is gone" in seen_by_model(second, pieces(genome)).sentence
