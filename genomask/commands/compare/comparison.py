@@ -182,7 +182,7 @@ def _floors_elsewhere(comparison: Comparison, failed: dict[str, str]) -> list[pd
     if not floors or f"{comparison.control}/seed 0" not in failed:
         return []
     arm = next(arm for arm in comparison.arms() if arm.name not in failed)
-    log.info("%s are measured beside arm %s, as the control's first arm failed", ", ".join(floors), arm.name)
+    log.info("%s are measured in arm %s, because the control's first arm failed", ", ".join(floors), arm.name)
     with locked(arm.folder / "fewshot", wait=ORPHAN_SECONDS):
         return [measure(arm, replace(comparison.fewshot, methods=floors))]
 
@@ -193,7 +193,7 @@ def _rows_of(arm: Arm) -> pd.DataFrame:
     rows = pd.DataFrame(read_metrics(path))
     for what in (*MASKED, LOSS):
         if what not in rows or rows[what].isna().all():
-            raise DataError(f"{path} holds no row with {what}; bring it back from a copy, or delete {arm.folder}.")
+            raise DataError(f"{path} holds no row with {what}; restore it from a backup, or delete {arm.folder}.")
     return rows
 
 
@@ -207,8 +207,8 @@ def _results_of(arm: Arm, pool: LabelledTask) -> pd.DataFrame:
     made = {(pool.name, x.name, *draw) for x in arm.fewshot.measured for draw in draws_of(pool, arm.fewshot, x)}
     if lost := made.difference(rows.index):
         raise DataError(
-            f"{path} lacks {len(lost):,} of {len(made):,} measurements; bring it back from a copy, or remove done.txt "
-            "beside it: then the same command makes them again."
+            f"{path} lacks {len(lost):,} of {len(made):,} measurements; restore it from a backup, or remove done.txt "
+            "beside it: the same command then repeats them."
         )
     return rows[rows.index.isin(made)]
 
@@ -218,7 +218,7 @@ def check_comparison(comparison: Comparison) -> None:
     for strategy in comparison.strategies:
         find(strategy)
     if len(set(comparison.strategies)) < 2:
-        raise SettingsError("compare needs at least two different strategies, as --masking random-span,genemask.")
+        raise SettingsError("compare needs at least two different strategies, such as --masking random-span,genemask.")
     if len(set(comparison.strategies)) < len(comparison.strategies):
         raise SettingsError(f"--masking names a strategy twice: {', '.join(comparison.strategies)}.")
     if comparison.seeds < 1:
@@ -226,12 +226,12 @@ def check_comparison(comparison: Comparison) -> None:
     if not comparison.fewshot.pretrained:
         *names, last = PRETRAINED
         raise SettingsError(
-            f"--methods must hold {', '.join(names)} or {last}: the floors alone cannot tell strategies apart."
+            f"--methods must include {', '.join(names)} or {last}: the floors alone cannot tell strategies apart."
         )
     if comparison.primary_method not in comparison.fewshot.pretrained:
         raise SettingsError(
-            f"{comparison.out} has had its verdict by {comparison.primary_method} from its first run on, "
-            "which --methods lacks; add it, or give another --out."
+            f"{comparison.out} has used {comparison.primary_method} for its verdict since its first run, "
+            "but --methods lacks it; add it, or give another --out."
         )
     for path in comparison.inputs.genome:
         require_genome(Path(path))

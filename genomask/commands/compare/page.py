@@ -56,7 +56,7 @@ def seeds_advice(comparison: Comparison) -> str:
     if comparison.seeds >= ADVISED_SEEDS:
         return ""
     seeds = counted(comparison.seeds, "pretraining seed")
-    return f"{seeds}; {ADVISED_SEEDS} or more are advised before a choice rests on this."
+    return f"{seeds}; {ADVISED_SEEDS} or more are advised before relying on this."
 
 
 def _verdict(outcome: Outcome) -> Section:
@@ -130,7 +130,7 @@ def _pretraining(outcome: Outcome) -> Section:
                 title="Scores on held-out sequences",
                 frame=pretraining_frame(runs),
                 caption=f"Mean over seeds, {evaluations_words(n)}. Loss: nats per masked token under the arm's own "
-                "mask; bits: per hidden base, under masks that are the same for all.",
+                "mask; bits: per hidden base, under the same masks for all.",
             ),
             *_by_genome(runs),
             _curves(svg, has_bits=any(BITS in last_scores(rows).mean for rows, _ in runs.values())),
@@ -156,8 +156,8 @@ def _curves(svg: Path, has_bits: bool) -> PicturePart:
     return PicturePart(
         svg=svg,
         title="Loss and bits per hidden base",
-        alt=f"Left: {left}. Right: bits per hidden base under masks that are the same "
-        "for all arms, beside the order-0 and order-5 entropies.",
+        alt=f"Left: {left}. Right: bits per hidden base under the same masks for all arms, "
+        "beside the order-0 and order-5 entropies.",
         caption=f"Only the right panel compares arms: {different}",
     )
 

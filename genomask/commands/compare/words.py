@@ -33,7 +33,7 @@ def kept(comparison: Comparison) -> str:
     method, first = comparison.primary_method, comparison.fewshot.pretrained[0]
     if method == first:
         return ""
-    return f"The verdict stays by {method}, as in the first run of this folder, though --methods names {first} first."
+    return f"The verdict still uses {method}, as in the first run of this folder, though --methods names {first} first."
 
 
 def missing(outcome: Outcome) -> str:
@@ -53,7 +53,7 @@ def undertrained(outcome: Outcome) -> str:
     lagging = "every arm" if len(still) == len(outcome.runs) else ", ".join(still)
     name, words = next(iter(still.items()))
     return (
-        f"Not yet a verdict: to copy the bases beside a mask is still to be learned by {lagging} ({name}: {words}); "
+        f"Not yet a verdict: {lagging} must still learn to copy the bases beside a mask ({name}: {words}); "
         "raise training.steps, or optimizer.learning_rate, until each loss nears its flank floor."
     )
 

@@ -96,8 +96,8 @@ def _start(spawn: SpawnContext, arm: Arm, threads: int, gpu: str | None, running
 def _what_is_kept(arms: list[Arm]) -> str:
     """What the same command will find of stopped arms, once they have ended."""
     if any(steps_done(arm.folder) or is_finished(arm.folder) for arm in arms):
-        return "the same command goes on from the checkpoints"
-    return "no arm had a checkpoint yet, so the same command starts them anew"
+        return "the same command continues from the checkpoints"
+    return "no arm had a checkpoint yet, so the same command starts them again"
 
 
 def _collect(running: dict[BaseProcess, Running], free: list[str | None]) -> dict[str, str]:
@@ -108,7 +108,7 @@ def _collect(running: dict[BaseProcess, Running], free: list[str | None]) -> dic
         free.append(gpu)
         if process.exitcode:
             failed[arm.name] = _last_words(arm, words, process.exitcode)
-            log.warning("arm %s failed, the others go on: %s", arm.name, failed[arm.name])
+            log.warning("arm %s failed, the others continue: %s", arm.name, failed[arm.name])
     return failed
 
 
@@ -118,7 +118,7 @@ def _last_words(arm: Arm, words: Connection, exit_code: int) -> str:
         said: str = words.recv()
         return said
     name = signal.Signals(-exit_code).name if exit_code < 0 else f"exit {exit_code}"
-    return f"its process ended by {name}; see {arm.log}, then run the same command again to go on."
+    return f"its process ended by {name}; see {arm.log}, then run the same command again to continue."
 
 
 class ArmBars(Bars):

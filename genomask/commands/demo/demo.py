@@ -34,7 +34,7 @@ def run_demo(out: Path, seed: int) -> Iterator[RenderableType]:
     """`genomask demo`: simulate, compare, write out/report.html, and yield what to print."""
     require_folder(out)
     refuse_others(out, "demo")
-    log.info("two encoders are trained on a simulated genome, in minutes; their logs are in %s", out / "arms")
+    log.info("training two encoders on a simulated genome takes minutes; their logs are in %s", out / "arms")
     files = simulate(out / f"simulated-{seed}", seed)
     recipe = load_recipe("genome-demo")
     assert isinstance(recipe, GenomeRecipe)
@@ -65,7 +65,7 @@ def pretraining_gain(results: pd.DataFrame, floors: pd.DataFrame) -> str:
     if gain.difference - gain.half_width > 0:
         verdict = "Pretraining teaches the encoder something"
         if all_beaten(floors):
-            verdict = "Pretraining pays, every floor is beaten by both arms at both shots"
+            verdict = "Pretraining pays, and both arms beat every floor at both shots"
     elif gain.difference + gain.half_width < 0:
         verdict = "Pretraining made the encoder worse"
     points = f"{100 * abs(gain.difference):.1f}" + ("" if gain.note else f" ± {100 * gain.half_width:.1f}")

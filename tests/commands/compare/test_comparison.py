@@ -314,7 +314,7 @@ def test_an_arm_that_fails_is_missing_and_named_and_the_others_are_done(comparis
     arms_that(monkeypatch, {"uniform/seed 1": "the disk is on fire"})
     outcome = compare(comparison)
     assert outcome.failures == "arm uniform/seed 1 failed: the disk is on fire"
-    assert "arm uniform/seed 1 failed, the others go on: the disk is on fire" in caplog.text
+    assert "arm uniform/seed 1 failed, the others continue: the disk is on fire" in caplog.text
     assert [arm.name for arm in outcome.arms] == ["uniform/seed 0", "random-span/seed 0", "random-span/seed 1"]
     assert outcome.verdict("probe")["note"].tolist() == ["not tested: 1 seed; left out: seed 1"]
     page = write_comparison_page(outcome).read_text()
@@ -346,7 +346,7 @@ def test_an_arm_whose_records_lost_what_the_verdict_shows_is_named(comparison, m
     compare(comparison)
     metrics = comparison.arms()[1].folder / "metrics.jsonl"
     metrics.write_text(metrics.read_text().replace(lost, "x"))
-    with pytest.raises(DataError, match=f"{metrics} holds no row with {lost}; bring it back from a copy, or delete"):
+    with pytest.raises(DataError, match=f"{metrics} holds no row with {lost}; restore it from a backup, or delete"):
         compare(comparison)
 
 
@@ -386,11 +386,11 @@ def test_the_verdict_stays_by_the_method_of_the_first_run(comparison, monkeypatc
     outcome = compare(turned)
     words = headline(outcome)
     assert "By probe, no difference from random-span was tested" in words
-    assert "stays by probe, as in the first run of this folder, though --methods names knn first." in words
+    assert "still uses probe, as in the first run of this folder, though --methods names knn first." in words
     page = write_comparison_page(outcome).read_text()
     assert page.index("Verdict by probe<") < page.index("Verdict by knn (secondary)<")
     without = dataclasses.replace(first, fewshot=dataclasses.replace(first.fewshot, methods=("knn",)))
-    with pytest.raises(SettingsError, match="has had its verdict by probe from its first run on, which"):
+    with pytest.raises(SettingsError, match="has used probe for its verdict since its first run, but"):
         compare(without)
     (comparison.out / "verdict.csv").write_text("strategy,difference\nuniform,0.1\n")  # of an earlier version
     assert dataclasses.replace(turned).primary_method == "knn"
@@ -528,7 +528,7 @@ def test_arms_run_side_by_side_one_on_each_gpu(comparison, monkeypatch):
 
 @pytest.mark.parametrize(
     ("kept", "words"),
-    [("", "no arm had a checkpoint yet"), ("checkpoints/step-10", "goes on from the checkpoints")],
+    [("", "no arm had a checkpoint yet"), ("checkpoints/step-10", "continues from the checkpoints")],
 )
 def test_a_ctrl_c_while_an_arm_starts_ends_the_comparison_and_says_what_is_kept(comparison, monkeypatch, kept, words):
     class Starting(Ended):
