@@ -68,7 +68,7 @@ def _measure(
         yield floor_sentence(floors)
     yield from _leaks(model, rows, pool, held_out, out)
     if n_others := everything[~shown]["model"].nunique():
-        yield f"not shown: {counted(n_others, 'other model')} measured into this folder, in {out / 'summary.csv'}."
+        yield f"not shown: {counted(n_others, 'other model')} measured in this folder; see {out / 'summary.csv'}."
     for name in ("fewshot.svg", "fewshot.png"):
         fewshot_curves(summary, out / name)
     yield f"{counted(len(rows), 'measurement')}: {out / 'results.csv'}; picture: {out / 'fewshot.png'}"

@@ -64,7 +64,7 @@ def test_another_models_measurements_in_the_folder_are_not_taken_for_this_ones(m
     again = probed(other, "both")
     assert again == alone
     *_, said, _ = measure(other, simulated.pool, simulated.test, settings, tmp_path / "both")
-    assert said == f"not shown: 1 other model measured into this folder, in {tmp_path / 'both' / 'summary.csv'}."
+    assert said == f"not shown: 1 other model measured in this folder; see {tmp_path / 'both' / 'summary.csv'}."
 
 
 def test_a_model_from_elsewhere_has_no_strategy_and_no_seed(tmp_path):

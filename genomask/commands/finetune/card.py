@@ -58,11 +58,11 @@ def classifier_card(job: Job, scores: pd.DataFrame, where: str) -> str:
         LOADING,
         PREDICT.format(columns=" --sequence-column FIRST,SECOND" if what == "pairs of texts" else ""),
         *([PIPELINE.format(how=HOW[problem], example=EXAMPLES[what])] if has_pipeline else []),
-        "## What it was made of",
+        "## How it was trained",
         markdown_table(["", ""], facts.items()),
         "## Scores",
-        f"Of {where}. A constant guess reads no sequence: it always says how frequent each label is in the training "
-        "examples, or their mean.",
+        f"On {where}. A constant guess reads no sequence: it always predicts the frequency of each label in the "
+        "training examples, or their mean.",
         markdown_table(list(scores), scores.itertuples(index=False)),
     ]
     tags = [*(["dna", "genomics"] if what == "DNA" else []), "text-classification"]

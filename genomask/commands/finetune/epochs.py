@@ -87,7 +87,7 @@ def _epochs_until(step: int, job: Job, steps_per_epoch: int) -> list[Row]:
     epochs, trained = scored_epochs(rows), [row for row in rows if LOSS[job.problem] in row]
     if len(trained) < step or (job.valid and len(epochs) < step // steps_per_epoch):
         raise DataError(
-            f"{path} lacks rows of the {step:,} steps that are done; bring it back from a copy, or start again with "
+            f"{path} lacks rows of the {step:,} steps that are done; restore it from a backup, or start again with "
             "another --out."
         )
     return epochs

@@ -43,8 +43,8 @@ WRITTEN = (RECORD, FIRST, "metrics.jsonl", "model/", "curves.*", "confusion.*", 
 """Files that a run writes whole or not at all, besides its checkpoints."""
 
 LOSS_ADVICE = (
-    "The loss, {:.3f} {}, is no lower than that of the constant guess, {:.3f}: the model is surer than it is right. "
-    "Take its figures for an order of the sequences, not for probabilities or amounts; more examples may help."
+    "The loss, {:.3f} {}, is no lower than that of the constant guess, {:.3f}: the model is overconfident. "
+    "Use its figures to rank sequences, not as probabilities or amounts; more examples may help."
 )
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def _finish(job: Job) -> Iterator[Table | str]:
     _save(job, table, where)
     kept = scored_epochs(read_metrics(out / "metrics.jsonl"))
     epoch = f"; kept: epoch {best_epoch(kept)['epoch']} of {len(kept)}" if kept else ""
-    yield f"scores of {counted(len(read.examples.sequences), 'sequence')} of {where}{epoch}"
+    yield f"scores on {counted(len(read.examples.sequences), 'sequence')} of {where}{epoch}"
     yield rich_table(table)
     if loss >= guessed:
         yield LOSS_ADVICE.format(loss, _unit(LOSS[job.problem]), guessed)
@@ -159,6 +159,6 @@ def _say_repeats(job: Job) -> None:
         known = set(job.train.examples.sequences)
         if repeats := sum(sequence in known for sequence in job.valid.examples.sequences):
             log.warning(
-                "%d of the %s of --valid %s in --train too, so its scores flatter and training stops late",
+                "%d of the %s of --valid %s also in --train, so its scores are inflated and training stops late",
                 repeats, counted(len(job.valid.examples.sequences), "sequence"), "is" if repeats == 1 else "are",
             )  # fmt: skip

@@ -156,7 +156,7 @@ def refuse_other_run(path: Path, now: Mapping[str, Any]) -> None:
         began = record.get("run", record)
         changed = [name for name, value in now.items() if began[name] != value]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise SettingsError(f"{path} does not say what the run began with ({error}); give another --out.") from error
+        raise SettingsError(f"{path} does not record what the run began with ({error}); give another --out.") from error
     if changed:
         name = changed[0]
         raise SettingsError(

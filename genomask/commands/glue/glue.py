@@ -178,7 +178,7 @@ def _origin(request: GlueRequest, task: GlueTask, seed: int) -> Path:
     if MNLI in request.tasks or is_finished(trained):
         return trained / "model"
     if request.mnli is None:
-        log.warning("%s begins with the weights of pretraining, not of MNLI, as no model of MNLI is here", task.name)
+        log.warning("%s starts from the pretrained weights, as there is no MNLI model here", task.name)
     return request.mnli or request.model
 
 

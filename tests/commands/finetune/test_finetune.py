@@ -107,7 +107,7 @@ def test_a_classifier_is_saved_with_its_names_and_used_by_predict_and_transforme
     request = request_for(columns=columns, epochs=12)
     first, scores, *_, said = run(request)
     assert [str(column.header) for column in scores.columns] == ["score", "model", "constant guess"]
-    assert first.startswith("scores of 20 sequences of --valid; kept: epoch ")
+    assert first.startswith("scores on 20 sequences of --valid; kept: epoch ")
     picture = "scatter" if columns == "number" else "confusion"
     files = {f"{name}.{suffix}" for name in ("curves", picture) for suffix in ("svg", "png")}
     notes = {"finetune.json", "environment.json", "metrics.jsonl", "model"}
@@ -234,7 +234,7 @@ def test_a_run_that_is_asked_to_stop_saves_a_checkpoint_first(request_for, whole
     rows = metrics.read_text().splitlines(keepends=True)
     for damaged in ("", "".join(rows[1:])):
         metrics.write_text(damaged)
-        with pytest.raises(DataError, match=r"metrics\.jsonl lacks rows of the 4 steps that are done; bring it back"):
+        with pytest.raises(DataError, match=r"metrics\.jsonl lacks rows of the 4 steps that are done; restore it"):
             run(stopped, resume=True)
         assert metrics.read_text() == damaged
     metrics.write_text("".join(rows))
@@ -271,7 +271,7 @@ def test_a_finished_run_is_left_as_it_is_and_another_is_refused(request_for, tmp
     with pytest.raises(SettingsError, match="another model"):
         run(replace(request, model=other_weights(request.model, tmp_path / "other")), resume=True)
     (request.out / "finetune.json").write_text("{")
-    with pytest.raises(SettingsError, match="does not say what the run began with"):
+    with pytest.raises(SettingsError, match="does not record what the run began with"):
         run(request, resume=True)
 
 
@@ -313,7 +313,7 @@ def test_a_run_that_could_not_begin_leaves_the_folder_free_for_the_mended_one(re
 def test_examples_that_are_trained_on_are_said(request_for, tables, caplog):
     request = request_for(epochs=1)
     run(Request(**{**vars(request), "valid": request.train}))
-    assert "48 of the 48 sequences of --valid are in --train too" in caplog.text
+    assert "48 of the 48 sequences of --valid are also in --train" in caplog.text
 
 
 def test_on_the_command_line(model_folder, tables, tmp_path, monkeypatch, capsys):
