@@ -41,7 +41,9 @@ class NpmiRequest:
     def __post_init__(self) -> None:
         check_npmi_settings(self.min_count, self.definition, self.strand)
         if self.flank and not self.bed:
-            raise SettingsError("--flank adds bases to the regions of a BED file; give one by --bed, or leave it out.")
+            raise SettingsError(
+                "--flank adds bases to the regions of a BED file; give one with --bed, or leave it out."
+            )
         if not 2 <= self.max_n <= MAX_N:
             raise SettingsError(f"--max-n must lie between 2 and {MAX_N} (a table of 4**{MAX_N}); got {self.max_n}.")
 
@@ -98,7 +100,7 @@ def longest_scored(table: NpmiTable) -> int:
     """The length of the longest words that have scores; 2 if none has, which `best_frame` refuses."""
     longest = max(2, first_unscored(table) - 1)
     if longest < table.max_n and first_unscored(table) > 2:
-        log.info("no word of more than %d bases has a score in this table: shown are those of %d", longest, longest)
+        log.info("no word of more than %d bases has a score in this table: showing those of %d", longest, longest)
     return longest
 
 
@@ -126,10 +128,10 @@ def count_table(request: NpmiRequest) -> NpmiTable:
 
 def _require_words(bed: Path, intervals: np.ndarray, max_n: int) -> None:
     """Raises DataError if no region holds a word, and warns if more than half hold none of max_n bases."""
-    advice = "add bases on both sides of each by --flank, such as --flank 50"
+    advice = "add bases on both sides of each with --flank, such as --flank 50"
     lengths = intervals[:, 1] - intervals[:, 0]
     if lengths.max() < 2:
-        raise DataError(f"{bed}: its {len(lengths):,} regions are of one base each, which is no word; {advice}.")
+        raise DataError(f"{bed}: its {len(lengths):,} regions are single bases, which are not words; {advice}.")
     if (short := int((lengths < max_n).sum())) > len(lengths) / 2:
         log.warning(f"{bed}: {short:,} of {len(lengths):,} regions are shorter than words of {max_n} bases; {advice}")
 

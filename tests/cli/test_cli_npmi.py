@@ -202,7 +202,7 @@ def test_a_table_without_scores_says_no_more_than_that(fasta, out, caplog):
     caplog.clear()
     with pytest.raises(SettingsError, match=r"no 2-gram .* so none has a score; count again with a lower --min-count"):
         genomask("show", out)
-    assert "shown are those" not in caplog.text
+    assert "showing those of" not in caplog.text
     with pytest.raises(SettingsError, match=r"no 3-gram .* ask for a shorter --n, or count again"):
         genomask("show", out, "--n", 3)
 
@@ -236,7 +236,7 @@ def best_words(table, n):
 
 def test_one_base_regions_are_made_wider_by_flank(fasta, out, tmp_path):
     (tmp_path / "tss.bed").write_text("two\t400\t401\none\t0\t1\ntwo\t1999\t2000\n")
-    with pytest.raises(DataError, match=r"its 3 regions are of one base each, which is no word; add bases .* --flank"):
+    with pytest.raises(DataError, match=r"its 3 regions are single bases, which are not words; add bases .* --flank"):
         genomask(fasta, "--bed", tmp_path / "tss.bed", "--max-n", 2, "--out", out)
     assert not out.exists()
     genomask(fasta, "--bed", tmp_path / "tss.bed", "--flank", 50, "--max-n", 2, "--out", out)

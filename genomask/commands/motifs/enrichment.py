@@ -81,14 +81,14 @@ class Enrichment:
     def sentence(self) -> str:
         """The verdict."""
         more, less, any_ratio = (pd.Series(values, dtype=float) for values in zip(*self.permuted, strict=True))
-        verdict = "The floor wins: motifs are not shown to do more than permuted ones, nor the top words to be motifs."
+        verdict = "The floor wins: motifs are not shown to match more than permuted ones, nor top words to be motifs."
         if min(self.p_more, self.p_any) <= LEVEL / 2:  # of two questions
-            verdict = "So the top words are motifs more often than permuted ones would have it."
+            verdict = "So the top words match motifs more often than permuted ones."
         return (
-            f"Of {counted(len(self.table) - 1, 'motif')} {self.real.more} are matched more often, and {self.real.less} "
-            f"less often, by the {self.top} top {self.n}-mers by NPMI than by other words of like GC, count and "
-            f"repetition; of the same with their columns permuted, {_spread(more)} and {_spread(less)} (median and "
-            f"range of {len(self.permuted)} sets): p {self.p_more:.2g} for more. Matches to any motif are "
+            f"Of {counted(len(self.table) - 1, 'motif')}, {self.real.more} are matched more often, and "
+            f"{self.real.less} less often, by the top {self.top} {self.n}-mers by NPMI than by other words of like GC, "
+            f"count and repetition; with their columns permuted, {_spread(more)} and {_spread(less)} (median and range "
+            f"of {len(self.permuted)} sets): p {self.p_more:.2g} for more. Matches to any motif are "
             f"{self.real.any_ratio:.3g} times those expected, to any permuted one {_spread(any_ratio)}: "
             f"p {self.p_any:.2g}. {verdict}"
         )
@@ -99,10 +99,10 @@ class Enrichment:
         rest = max(0, len(self.table) - 1 - ROWS_SHOWN)
         return (
             f"The {self.top} words are {self.top_pairs} pairs with their reverse complements; {self.alone} of these "
-            f"have no other word of their stratum to be compared with. permuted: the median ratio and the range with "
-            f"the columns of the motif in {len(self.permuted)} other orders, the floor. p within strata, which takes "
-            "words that are alike for independent and so is too small, and adjusted after Benjamini and Hochberg. "
-            f"For {ANY} a word counts that is among the best {self.any_fraction:.2%} for one."
+            f"have no other word of their stratum to compare with. permuted: the median ratio and the range with "
+            f"the columns of the motif in {len(self.permuted)} other orders, the floor. p within strata, too small "
+            "because it treats similar words as independent, and adjusted after Benjamini and Hochberg. "
+            f"For {ANY}, a word counts if it is among the best {self.any_fraction:.2%} for one."
             + (f" Not shown: {counted(rest, 'more motif')}; --out writes all." if rest else "")
         )
 

@@ -44,7 +44,7 @@ def read_jaspar(path: Path) -> list[Motif]:
         raise DataError(f"{path}: this is an NPMI table; give a file of motif matrices in JASPAR format.")
     motifs = [_motif(path, number, lines) for number, lines in _records(path)]
     if not motifs:
-        raise DataError(f"{path}: no motif found. Give JASPAR format: a line `>id name`, then four of counts.")
+        raise DataError(f"{path}: no motif found. Give JASPAR format: a line `>id name`, then four lines of counts.")
     return motifs
 
 
@@ -134,8 +134,8 @@ def _motif(path: Path, number: int, lines: list[str]) -> Motif:
         counts = np.array([motif.counts[base] for base in "ACGT"]).T
     except Exception as error:  # Bio.motifs raises no narrower one for rows of unequal length
         raise DataError(
-            f"{where}: the counts of this motif cannot be read: four rows of equally many numbers are needed. "
-            "Mend it, or get the file again."
+            f"{where}: the counts of this motif cannot be read: four rows of equal length are needed. "
+            "Fix it, or download the file again."
         ) from error
     if counts.size == 0 or not (counts >= 0).all() or not 1.5 < counts.sum(1).max() < np.inf:
         raise DataError(

@@ -19,8 +19,8 @@ FEWEST = 5
 MOST_NOTICED = 8
 """Most entries or values that are named if the one asked for is missing."""
 CAPTION = (
-    "In brackets 95 % intervals over 1,000 bootstrap samples of variants. AUROC 0.5, and an AUPRC of the fraction of "
-    "positives, are what blind guessing gives; above it the positives are those that the model finds less likely."
+    "In brackets: 95 % intervals over 1,000 bootstrap samples of variants. Random guessing gives an AUROC of 0.5 and "
+    "an AUPRC equal to the fraction of positives; above that, the model finds the positives less likely."
 )
 
 
@@ -67,7 +67,7 @@ class Labels:
         """What is wrong with the labels, and what to ask for instead."""
         key = self.criterion.key
         if not self.values and not self.keys:
-            return "no variant has anything in its INFO, or there is none. Give a VCF that tells them apart there."
+            return "no variant has an INFO entry, or there is no variant. Give a VCF whose INFO separates them."
         if not self.values:
             return f"no variant has {key} in its INFO, which has {_some(self.keys)}. Name one of these."
         kinds = f"{positives:,} of the {n:,} ALTs that this labels are positive; both kinds are needed to rank them"
@@ -88,7 +88,7 @@ class Labels:
         """
         if self.neither:
             out = counted(self.neither, "scored ALT")
-            yield f"{out} left out of the ranking, whose {self.criterion.key} is of neither kind, or of both."
+            yield f"{out} left out of the ranking: {self.criterion.key} is of neither kind, or of both."
         labels, llrs = np.array(self.labels, dtype=bool), np.array(self.llrs)
         equal = np.array(self.equally_long, dtype=bool)
         parts = {"all": np.ones(len(labels), dtype=bool)}
@@ -114,14 +114,14 @@ def _meaning(found: Ranking) -> str:
     """What the AUROC and its interval mean, in words."""
     low, high = found.auroc_interval
     if _are_too_few(found):
-        return f"Whether the model tells the two kinds apart cannot be said of so few: {FEWEST} of each are the least."
+        return f"Too few to show whether the model separates the two kinds: at least {FEWEST} of each are needed."
     if low > 0.5:
         return "The model finds the ALTs of the positives less likely than those of the others."
     if high < 0.5:
         return (
             "The model finds the ALTs of the positives more likely than those of the others: it ranks them backwards."
         )
-    return "It is not shown that the model tells the two kinds apart: the interval of the AUROC holds 0.5."
+    return "The model is not shown to separate the two kinds: the AUROC interval contains 0.5."
 
 
 def _row(name: str, found: Ranking) -> dict[str, str]:

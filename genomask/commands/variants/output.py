@@ -89,7 +89,7 @@ class _Vcf:
         raw = line.raw
         if raw.startswith(DECLARED.encode()):
             raise DataError(
-                f"line {line.number} of the VCF: it has {KEY} already. Take it out first, for example by "
+                f"line {line.number} of the VCF: it already has {KEY}. Remove it first, for example with "
                 f"`bcftools annotate -x INFO/{KEY}`, or write a table."
             )
         if raw.startswith(b"#CHROM"):

@@ -46,7 +46,7 @@ class Criterion:
             below, above = (bound, np.nan) if found[2] == "<" else (np.nan, bound)
             return cls(text, found[1], nothing, nothing, below, above)
         raise SettingsError(
-            f"--evaluate takes KEY=WORD,WORD or KEY=WORD:WORD or KEY<NUMBER or KEY>NUMBER, KEY being an entry of INFO, "
+            f"--evaluate takes KEY=WORD,WORD or KEY=WORD:WORD or KEY<NUMBER or KEY>NUMBER, where KEY is an INFO entry, "
             f"such as CLNSIG=Pathogenic,Likely_pathogenic or 'AF<0.01'; got {shown(text)}."
         )
 

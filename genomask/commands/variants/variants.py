@@ -141,7 +141,7 @@ def _checked(request: VariantRequest, sites: Sites, misfits: _Misfits) -> Iterat
 def _mismatch(request: VariantRequest, misfits: _Misfits, how_many: str = "") -> str:
     return (
         f"{request.vcf}, line {misfits.first_line}: {misfits.named[0]}.{how_many} "
-        "Give the genome that the VCF was made on, or leave such variants without a score by --mismatch skip."
+        "Give the genome that the VCF was made on, or leave such variants without a score with --mismatch skip."
     )
 
 

@@ -83,7 +83,7 @@ def test_random_matrices_pass_for_motifs_no_more_often_than_chance_has_it(monkey
         assert np.mean(np.array(p) <= 0.2) < 0.2 + 3 * np.sqrt(0.2 * 0.8 / len(p))
 
 
-@pytest.mark.parametrize(("above", "verdict"), [(0, "So the top words are motifs"), (1, "The floor wins")])
+@pytest.mark.parametrize(("above", "verdict"), [(0, "So the top words match motifs"), (1, "The floor wins")])
 def test_of_two_questions_each_is_asked_at_half_the_level(above, verdict):
     """One of 39 permuted sets above the real one is p 0.05, none is 0.025."""
     controls = [Outcome(9, 0, 1.0)] * above + [Outcome(0, 0, 1.0)] * (CONTROLS - above)
@@ -127,7 +127,7 @@ def test_a_planted_motif_is_found_far_above_its_floor():
     assert first["p_adjusted"] < 0.001
     assert (found.table["p_adjusted"][2:] > 0.05).all()
     assert found.real[:2] == (1, 0)
-    assert found.sentence.startswith("Of 5 motifs 1 are matched more often, and 0 less often, by the 50 top 5-mers")
+    assert found.sentence.startswith("Of 5 motifs, 1 are matched more often, and 0 less often, by the top 50 5-mers")
 
 
 def test_where_most_motifs_are_planted_the_verdict_is_that_top_words_are_motifs():
@@ -138,7 +138,7 @@ def test_where_most_motifs_are_planted_the_verdict_is_that_top_words_are_motifs(
     assert found.table["motif"][0] == ANY
     assert found.real.any_ratio == found.table["ratio"][0] > found.table["permuted_most"][0]
     assert found.p_any == 1 / 40
-    assert "So the top words are motifs more often than permuted ones" in found.sentence
+    assert "So the top words match motifs more often than permuted ones" in found.sentence
 
 
 def test_a_motif_that_the_top_avoids_is_said_to_be_avoided():

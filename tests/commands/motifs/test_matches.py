@@ -120,7 +120,7 @@ def test_both_forms_of_jaspar_are_read_plain_or_gzip(tmp_path):
         (">chr1\nACGTACGT\n", "line 1: not a motif"),
         (EBOX + ">MA3\n1 2\n", "line 6: not a motif"),
         (BARE + BARE[1:], "line 1: not a motif"),
-        (BARE.replace("9", "x"), "line 1: the counts of this motif cannot be read: four rows of equally many numbers"),
+        (BARE.replace("9", "x"), "line 1: the counts of this motif cannot be read: four rows of equal length"),
         (BARE.replace("9", ""), "line 1: the counts of this motif cannot be read"),
         (EBOX.replace("T ", "G "), "line 1: the counts of this motif cannot be read"),
         (BARE.replace("9", "-9"), "line 1: this matrix does not hold counts"),

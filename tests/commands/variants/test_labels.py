@@ -47,7 +47,7 @@ def test_scored_alts_of_neither_kind_or_of_both_are_counted():
         ("CLNSIG=.", ("A",), [Score(-1.0)]),
     ]
     said, *_ = gathered("CLNSIG=bad,worse:good", *lines).report()
-    assert said == "2 scored ALTs left out of the ranking, whose CLNSIG is of neither kind, or of both."
+    assert said == "2 scored ALTs left out of the ranking: CLNSIG is of neither kind, or of both."
     assert not isinstance(next(gathered("CLNSIG=bad", *lines).report()), str)
 
 
@@ -82,7 +82,7 @@ def test_an_entry_that_no_variant_has_is_named_with_those_that_are_there():
 
 @pytest.mark.parametrize("lines", [[], [(".", ("A",), [Score(0.0)])]])
 def test_a_vcf_that_tells_nothing_in_its_info_is_said_to(lines):
-    assert "no variant has anything in its INFO, or there is none" in gathered("CLNSIG=bad:good", *lines).fault()
+    assert "no variant has an INFO entry, or there is no variant" in gathered("CLNSIG=bad:good", *lines).fault()
 
 
 def test_kinds_of_change_have_rows_of_their_own_and_few_variants_no_interval():
@@ -107,23 +107,23 @@ def test_a_kind_of_change_without_both_labels_has_no_row():
 def test_few_of_the_others_are_as_few_as_few_positives():
     lines = [("CLNSIG=good" if n < 3 else "CLNSIG=bad", ("A",), [Score(-float(n))]) for n in range(20)]
     *_, words = gathered("CLNSIG=bad:good", *lines).report()
-    assert "cannot be said of so few: 5 of each" in words
+    assert "Too few to show whether the model separates the two kinds: at least 5 of each" in words
 
 
 def test_an_area_above_a_half_whose_interval_holds_it_shows_nothing():
     lines = [(f"CLNSIG={'bad' if n % 2 else 'good'}", ("A",), [Score(float(-n))]) for n in range(20)]
     table, words = gathered("CLNSIG=bad:good", *lines).report()
     assert [str(cell)[:7] for cell in table.columns[3].cells] == ["0.550 ["]
-    assert "not shown that the model tells the two kinds apart" in words
+    assert "The model is not shown to separate the two kinds" in words
 
 
 @pytest.mark.parametrize(
     ("n", "of_bad", "said"),
     [
-        (8, -1.0, "cannot be said of so few: 5 of each"),
+        (8, -1.0, "Too few to show whether the model separates the two kinds: at least 5 of each"),
         (20, -1.0, "positives less likely than those of the others"),
         (20, 1.0, "it ranks them backwards"),
-        (20, 0.0, "not shown that the model tells the two kinds apart"),
+        (20, 0.0, "The model is not shown to separate the two kinds"),
     ],
 )
 def test_what_the_area_means_is_said(n, of_bad, said):

@@ -100,7 +100,7 @@ def test_a_vcf_with_a_byte_order_mark_is_written_as_the_one_without(place, model
 def test_a_vcf_that_has_scores_is_refused_and_files_of_others_are_kept(place, model_folder):
     ask(place, model_folder, out=place / "o.vcf")
     ask(place, model_folder, out=place / "o.vcf")
-    with pytest.raises(DataError, match="line 3 of the VCF: it has GM_LLR already"):
+    with pytest.raises(DataError, match="line 3 of the VCF: it already has GM_LLR"):
         ask(place, model_folder, vcf=place / "o.vcf", out=place / "p.vcf")
     assert not (place / "p.vcf").exists()
     (place / "notes.tsv").write_text("mine")
@@ -157,7 +157,7 @@ def test_scores_are_held_against_labels_or_a_frequency(place, model_folder):
     assert [next(str(cell) for cell in column.cells) for column in shown.columns][:3] == ["all", "21", "11 (52.4%)"]
     *_, few, meaning = ask(place, model_folder, criterion=Criterion.parse("AF<0.42"))
     assert [str(next(iter(column.cells))) for column in few.columns][3].endswith(" [too few]")
-    assert "cannot be said of so few" in meaning
+    assert "Too few to show whether the model separates" in meaning
     with pytest.raises(DataError, match=r"0 of the 21 ALTs that this labels are positive; both kinds.* AF is 0"):
         ask(place, model_folder, criterion=Criterion.parse("AF<0"), out=place / "not.tsv")
     assert not (place / "not.tsv").exists()
