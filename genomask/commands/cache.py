@@ -21,7 +21,7 @@ def listed(root: Path) -> Iterator[Table | str]:
     with cache_errors(root):
         found = list(entries(root))
     if not found:
-        yield Line(f"{root}: nothing is kept here")
+        yield Line(f"{root}: the cache is empty")
         return
     rows = [
         (
@@ -53,7 +53,7 @@ def clear(root: Path, chosen: list[Entry]) -> Iterator[str]:
             if remove(entry):
                 freed, n_freed = freed + size, n_freed + 1
             else:
-                yield Line(f"{entry.path}: in use, left as it is")
+                yield Line(f"{entry.path}: in use, not removed")
     yield Line(f"{root}: {sized(freed)} freed, {n_freed:,} of {counted(n_all, 'entry', 'entries')} removed")
 
 

@@ -32,7 +32,7 @@ def export(model: Path, to: str, out: Path) -> str:
         raise SettingsError(f"--to {to!r} is not a name scheme; use one of: {', '.join(EXPORTS)}.")
     require_folder(out)
     if out.exists():
-        raise SettingsError(f"{out} is already there; give another --out, or move it away.")
+        raise SettingsError(f"{out} already exists; give another --out, or move it away.")
     config, tensors = EXPORTS[to].write(open_as_ours(model))
     sweep(out.parent, f"{glob.escape(out.name)}/")
     with atomic_folder(out) as folder:
@@ -41,7 +41,7 @@ def export(model: Path, to: str, out: Path) -> str:
         write_weights_digest(folder)
         reads = _copy_tokenizer(model, folder, to)
         (folder / "README.md").write_text(export_card(_old_card(model), to, reads), encoding="utf-8")
-    with_tokenizer = "without a tokenizer, as it came" if reads == NOTHING else "with its tokenizer"
+    with_tokenizer = "without a tokenizer, as it had none" if reads == NOTHING else "with its tokenizer"
     return f"{out}: {len(tensors)} tensors under {to}'s names, {with_tokenizer}"
 
 
@@ -52,7 +52,7 @@ def export_note(encoder: EncoderSettings) -> str:
         return ""
     ways = (f"{name}: {scheme.form.asked_for}" for name, scheme in EXPORTS.items())
     return (
-        f"an encoder with {form} opens with genomask alone; `genomask "
+        f"an encoder with {form} opens only in genomask; `genomask "
         f"export` could write it in other names if it were trained with other settings ({'; '.join(ways)})"
     )
 

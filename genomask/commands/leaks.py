@@ -94,7 +94,7 @@ def _caption(words: SharedWords, leaks: Leaks, *, in_genome: bool) -> str:
     shared, all_words = int(words.shared.sum()), int(words.words.sum())
     said = (
         f"{shared:,} of {all_words:,} places of 32 bases are shared ({100 * shared / max(all_words, 1):.2f} %). "
-        "Repeats that a genome has many of are shared too."
+        "Repeats common in a genome are shared too."
     )
     if n := int((leaks.wordless & ~leaks.skipped).sum()):
         said += f" Sequences {WORDLESS}, looked for only whole: {n:,}."

@@ -98,7 +98,7 @@ def show_masks(question: MaskQuestion) -> MaskedSequence:
     Raises SettingsError and DataError for a sequence, region, table or strategy that cannot be used.
     """
     if not question.strategies:
-        raise SettingsError("no strategy was named; give some by commas, such as --masking uniform,contiguous.")
+        raise SettingsError("no strategy named; give some, separated by commas, such as --masking uniform,contiguous.")
     tokenizer = KmerTokenizer(k=question.k)
     stretch = read_stretch(question.sequence, question.ambiguous)
     input_ids = _encode(stretch, tokenizer)
@@ -115,8 +115,8 @@ def show_masks(question: MaskQuestion) -> MaskedSequence:
     best = best_npmi(stretch.codes, question.k, table) if table else np.zeros(0)
     if table and np.isnan(best).all():
         log.warning(
-            f"no {question.k}-mer of this sequence is counted {table.min_count} times, so the row of the NPMI is "
-            "empty, and a strategy that chooses by it chooses at random"
+            f"no {question.k}-mer of this sequence is counted {table.min_count} times, so the NPMI row is "
+            "empty, and a strategy that chooses by NPMI chooses at random"
         )
     return MaskedSequence(
         name=stretch.name,
@@ -140,7 +140,7 @@ def read_stretch(text: str, ambiguous: str = "error") -> Stretch:
     require_sequence(text)
     if file is None:
         raise DataError(
-            f"{text[:60]!r} is neither a sequence of the letters A C G T N nor a part of a file that is there; "
+            f"{text[:60]!r} is neither a sequence of the letters A C G T N nor part of an existing file; "
             "give letters, or FASTA:RECORD:FIRST-LAST such as genome.fa:chr1:1001-1120."
         )
     if not region:
@@ -179,7 +179,7 @@ def _encode(stretch: Stretch, tokenizer: KmerTokenizer) -> Tensor:
     if n_bases < k:
         raise SettingsError(f"the sequence has {n_bases} bases, less than one token of k = {k}; give at least {k}.")
     if n_bases > MOST_BASES:
-        raise SettingsError(f"the sequence has {n_bases:,} bases; a picture shows at most {MOST_BASES:,}, give a part.")
+        raise SettingsError(f"the sequence has {n_bases:,} bases; a picture shows at most {MOST_BASES:,}; give a part.")
     ids = torch.from_numpy(np.concatenate([[CLS], tokenizer.encode_bases(stretch.codes), [SEP]]))
     if not tokenizer.token_bases.maskable[ids].any():
         raise SettingsError(f"the sequence has no {k} known bases in a row, only N; give another part.")
@@ -225,12 +225,12 @@ def _require_inputs(
     spec, _ = find_strategy(name)
     if "npmi" in spec.needs and table is None and question.k > 1:
         raise SettingsError(
-            f"masking strategy {name!r} chooses by NPMI: give a table by --npmi, or a FASTA to count it in by --genome."
+            f"masking strategy {name!r} chooses by NPMI: give a table as --npmi, or a FASTA to count it in as --genome."
         )
     if "windows" in spec.needs and sample is None and question.match != "none":
         raise SettingsError(
             f"masking strategy {name!r} meets its rate on windows of a genome that are as long as the sequence, "
-            f"{n_bases} bases of A C G T: give a genome with such stretches by --genome, a shorter sequence, or "
+            f"{n_bases} bases of A C G T: give a genome with such stretches as --genome, a shorter sequence, or "
             "--match none."
         )
 

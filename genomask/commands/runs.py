@@ -58,7 +58,7 @@ def show_runs(folders: Sequence[Path], out: Path) -> Iterator[Table | str]:
     named = dict(zip(names.values(), runs, strict=True))
     yield rich_table(
         runs_frame(named),
-        caption=f"Scores: mean of the last {LAST} evaluations, or of as many as there are; of held-out sequences. "
+        caption=f"Scores: mean of the last {LAST} evaluations (or of all, if fewer) on held-out sequences. "
         "Losses under different masks are different tasks; bits are under the same masks for all.",
     )
     yield from (Line(said) for said in (*(run.remark for run in runs if run.remark), *bad))
@@ -101,9 +101,7 @@ def _run_folders(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         inside = [folder] if (folder / CONFIG).exists() else sorted(path.parent for path in folder.rglob(CONFIG))
         if not inside:
-            raise DataError(
-                f"{folder}: no run here, nor in a folder of it (no {CONFIG}); name the --out of a pretrain."
-            )
+            raise DataError(f"{folder}: no run here or in its subfolders (no {CONFIG}); give the --out of a pretrain.")
         for path in inside:
             found.setdefault(path.resolve(), path)
     return list(found.values())
@@ -134,7 +132,7 @@ def _settings(config: Path) -> tuple[str, int, int]:
         strategy, training = tables["masking"]["strategy"], tables["training"]
         seed, steps = training["seed"], training["steps"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise DataError(f"{config}: no settings of a run ({error}), so that it is not drawn.") from error
+        raise DataError(f"{config}: not the settings of a run ({error}), so it is not drawn.") from error
     if not (isinstance(strategy, str) and type(seed) is type(steps) is int):
-        raise DataError(f"{config}: no settings of a run (of another type), so that it is not drawn.")
+        raise DataError(f"{config}: not the settings of a run (of another type), so it is not drawn.")
     return strategy, seed, steps

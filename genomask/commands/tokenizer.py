@@ -21,11 +21,13 @@ def train_tokenizer(genome: Sequence[Path], vocab_size: int, out: Path, *, ambig
     """
     require_folder(out)
     if out.exists():
-        raise SettingsError(f"{out} is already there; give another --out, or move it away.")
+        raise SettingsError(f"{out} already exists; give another --out, or move it away.")
     tokenizer = BpeTokenizer.learn(Genome.open(genome, ambiguous=ambiguous), vocab_size, seed)
     if len(tokenizer) < vocab_size:
         log.warning(
-            "the genome gave %s tokens, not %s: no further word occurs twice", f"{len(tokenizer):,}", f"{vocab_size:,}"
+            "the genome yields only %s of %s tokens: no further word occurs twice",
+            f"{len(tokenizer):,}",
+            f"{vocab_size:,}",
         )
     sweep(out.parent, f"{glob.escape(out.name)}/")
     with atomic_folder(out) as folder:

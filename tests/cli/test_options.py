@@ -153,7 +153,7 @@ AFTER_TORCH = [
     ([*GIVEN, "--sequence-column", "dna"], "with --sequence-column"),
     (UNTYPED, "untyped/config.json: has no model_type"),
     *(([*MASKS, "--rate", rate], "--rate must be a number from 0 to 1") for rate in ("nan", "inf", "-1", "2")),
-    ([*MASKS, "--masking", ",,"], "no strategy was named"),
+    ([*MASKS, "--masking", ",,"], "no strategy named"),
     ([*MASKS, "--out", "picture.bmp"], "a picture is saved as"),
     ([*MASKS, "--out", "a.fa/picture.svg"], "is not a folder that you may write to"),
     (["masks", "a.fa:x:1-10", "--out", "a.fa"], "would overwrite a file that this command uses"),

@@ -51,14 +51,14 @@ def test_a_genome_is_listed_kept_while_it_is_young_and_removed(opened, root):
     assert "0 of 1 entry removed" in cache("clear", "--older-than", "3.5", "--yes")
     assert "1 of 1 entry removed" in cache("clear", "--older-than", "2.5", "--yes")
     assert not opened.exists()
-    assert "nothing is kept here" in cache()
+    assert "the cache is empty" in cache()
 
 
 def test_a_genome_that_is_open_is_left(root, tmp_path):
     (tmp_path / "small.fa").write_text(">a\nACGTACGTAC\n")
     genome = Genome.open(tmp_path / "small.fa")
     said = cache("clear", "--yes")
-    assert "in use, left as it is" in said
+    assert "in use, not removed" in said
     assert "0 of 1 entry removed" in said
     assert Genome.open(tmp_path / "small.fa").fingerprint == genome.fingerprint
 

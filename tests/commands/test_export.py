@@ -145,7 +145,7 @@ def test_what_no_scheme_can_express_is_said_before_it_is_trained(positions, mlp)
         assert note == ""
         assert len(writable) == 1
     else:
-        assert f"positions={positions} and mlp={mlp} opens with genomask alone" in note
+        assert f"positions={positions} and mlp={mlp} opens only in genomask" in note
         assert "mosaicbert: encoder.positions=alibi encoder.mlp=glu" in note
 
 
@@ -168,6 +168,6 @@ def test_mistakes_are_one_sentence_and_leave_nothing_behind(model_folder, tmp_pa
     with pytest.raises(UserError, match="no model here"):
         export(tmp_path / "nowhere", "bert", out)
     assert not out.exists()
-    with pytest.raises(SettingsError, match="is already there"):
+    with pytest.raises(SettingsError, match="already exists"):
         export(model_folder, "mosaicbert", model_folder)
     assert (model_folder / "model.safetensors").is_file()

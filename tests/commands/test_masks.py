@@ -193,7 +193,7 @@ def test_a_sequence_longer_than_any_stretch_of_the_genome_is_told_to_be_shorter(
 
 
 MISTAKES = {
-    "an odd letter": (["ACGJTACG"], "neither a sequence of the letters A C G T N nor a part of a file"),
+    "an odd letter": (["ACGJTACG"], "neither a sequence of the letters A C G T N nor part of an existing file"),
     "an ambiguous letter": (["acgtrACGT"], "'acgtrACGT': 'r' is not one of A C G T N. Pass --ambiguous n to read"),
     "no file": (["nowhere.fa:chr1:1-10"], "nowhere.fa: no such file"),
     "no region": (["{fasta}"], "name the part of it to look at, such as {fasta}:simulated:1-120"),
@@ -202,13 +202,13 @@ MISTAKES = {
     "too long": (["{fasta}:simulated"], "60,000 bases; a picture shows at most 2,000"),
     "too short": (["ACG"], "3 bases, less than one token of k = 6"),
     "only N": (["NNNNNNNNNN"], "no 6 known bases in a row"),
-    "no NPMI": (["ACGTACGTAC", "--masking", "uniform,genemask"], "--npmi, or a FASTA to count it in by --genome"),
+    "no NPMI": (["ACGTACGTAC", "--masking", "uniform,genemask"], "--npmi, or a FASTA to count it in as --genome"),
     "no windows": (
         ["ACGTACG", "--masking", "npmi-global", "--npmi", "{table}"],
-        "as long as the sequence, 7 bases of A C G T: give a genome with such stretches by --genome",
+        "as long as the sequence, 7 bases of A C G T: give a genome with such stretches as --genome",
     ),
     "unknown strategy": (["ACGTACGTAC", "--masking", "magic"], "'magic'"),
-    "no strategy": (["ACGTACGTAC", "--masking", ","], "no strategy was named"),
+    "no strategy": (["ACGTACGTAC", "--masking", ","], "no strategy named"),
     "no picture format": (["ACGTACGTAC", "--masking", "uniform", "--out", "masks.bmp"], "saved as .svg, .png or .pdf"),
 }
 

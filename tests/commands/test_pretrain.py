@@ -74,7 +74,7 @@ def test_the_run_folder_holds_what_the_design_lists(quick_recipe, inputs, run_fo
     assert read_config(run_folder) == (quick_recipe, inputs)  # which are absolute
     assert re.search(r"[\d,]+ bases to train on, 4 windows of 510 bases held out", caplog.text)
     assert "attention by sdpa; memory: glibc, keeping freed memory" in caplog.text
-    assert "opens with genomask alone" not in caplog.text  # plain ALiBi with a GLU can be exported
+    assert "opens only in genomask" not in caplog.text  # plain ALiBi with a GLU can be exported
     environment = json.loads((run_folder / "environment.json").read_text())
     assert (environment["attention_backend"], environment["allocator"]) == ("sdpa", "glibc, keeping freed memory")
     assert environment["tokens_per_microbatch"] == 300

@@ -92,7 +92,7 @@ def test_unfinished_damaged_and_unreadable_runs_are_named(make, tmp_path):
     assert "short: not finished, 10 of 20 steps logged." in text
     assert "unsaved: not finished, 20 of 20 steps logged." in text
     assert "torn: left out: 1 damaged line of metrics.jsonl." in text
-    assert "config.toml: no settings of a run" in text
+    assert "config.toml: not the settings of a run" in text
     assert "empty: no step is logged yet" in text
     assert "good" not in text
 

@@ -148,6 +148,6 @@ def test_a_folder_that_is_not_there_is_called_so_and_the_hub_is_not_asked(bpe_re
 
 def test_an_out_that_is_there_is_left_alone(simulated, words):
     before = (words / "tokenizer.json").read_bytes()
-    with pytest.raises(SettingsError, match="already there"):
+    with pytest.raises(SettingsError, match="already exists"):
         train_tokenizer([simulated.genome], 64, words, ambiguous="error", seed=0)
     assert (words / "tokenizer.json").read_bytes() == before
