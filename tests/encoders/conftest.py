@@ -7,7 +7,7 @@ from genomask.encoders import flex as flex_backend
 
 @pytest.fixture
 def fresh_compiler():
-    """No graph is compiled, no kernel of our own was asked for, and PyTorch's limit of recompilations is its own."""
+    """Start with no graph and no kernel of ours compiled, and with PyTorch's own limit of recompilations."""
     flex_backend.kernel.cache_clear()
     torch._dynamo.reset()
     counters.clear()

@@ -14,7 +14,7 @@ class Run(NamedTuple):
 
 
 def twin_run(model, input_ids, labels, lengths, token_types=None):
-    """What the definitions give for packed sequences of these lengths, every one computed for itself."""
+    """Results of the definitions for packed sequences of these lengths, each computed on its own."""
     weights = {name: p.detach().double().requires_grad_() for name, p in model.named_parameters()}
     types = torch.zeros_like(input_ids) if token_types is None else token_types
     pieces = zip(input_ids.split(lengths), types.split(lengths), strict=True)
@@ -26,7 +26,7 @@ def twin_run(model, input_ids, labels, lengths, token_types=None):
 
 
 def assert_same_gradients(ours, exact):
-    """In fp32 within 2e-5 of each gradient's largest entry: about ten times what rounding does, in whatever order."""
+    """In fp32, within 2e-5 of each gradient's largest entry: about ten times what rounding does, in any order."""
     assert ours.keys() == exact.keys()
     for name in exact:
         scale = exact[name].abs().max()

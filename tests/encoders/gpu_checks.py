@@ -1,6 +1,6 @@
-"""The checks that only a GPU can answer, as a table: for pytest, and for `benchmarks/gpu_correctness.py` without it.
+"""The checks that need a GPU, as a table: for pytest, and for `benchmarks/gpu_correctness.py` without pytest.
 
-Each takes a device and one of our attention backends, and raises AssertionError where something is not right.
+Each takes a device and one of our attention backends, and raises AssertionError if something is wrong.
 """
 
 import tempfile
@@ -33,12 +33,12 @@ CPU = torch.device("cpu")
 DTYPES = (torch.float32, torch.bfloat16)
 LENGTHS = (8_192, 32_768)
 SEQUENCES, LONGEST = 20, 128
-"""Of a batch to train on."""
+"""Sequences of a training batch, and the most tokens of one."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A sentence that holds, of one subject, and what tries it on a device with a backend."""
+    """A sentence about a subject, and the function that checks it on a device with a backend."""
 
     subject: str
     sentence: str
@@ -47,7 +47,7 @@ class Check:
 
 
 def checks() -> list[Check]:
-    """All, in the order in which they are asked."""
+    """All checks, in the order in which they run."""
     found = [
         Check(
             "attention",
@@ -115,7 +115,7 @@ def long_sequence(device: torch.device, backend: str, *, length: int) -> None:
     q, k, v = (x.detach().requires_grad_() for x in qkv.unbind(0))
     slopes = alibi_slopes(heads).to(device)
     layout = Layout(torch.tensor([0, length], dtype=torch.int32).to(device), length, slopes)
-    with memory_below(device, 2 * length**2):  # two bytes for each pair, in one head: a table of scores has 12 such
+    with memory_below(device, 2 * length**2):  # two bytes per pair in one head; a table of scores has 12
         mixed = BACKENDS[backend](q, k, v, None, layout)
         mixed.float().sin().sum().backward()
     rows = torch.tensor([0, 5, length // 2, length - 1]).to(device)
@@ -127,7 +127,7 @@ def long_sequence(device: torch.device, backend: str, *, length: int) -> None:
 
 @contextmanager
 def memory_below(device: torch.device, most: int) -> Iterator[None]:
-    """On CUDA: no more bytes than that are taken inside the block."""
+    """On CUDA, assert that the block takes fewer than `most` bytes."""
     if device.type != "cuda":
         yield
         return

@@ -1,4 +1,4 @@
-"""Checkpoints as others save them, made from their definitions alone: no model of ours takes part.
+"""Checkpoints as others save them, made from their definitions alone, without any model of ours.
 
 Letters: R rows of the embedding, D width, I inner width of the MLP.
 """
@@ -73,7 +73,7 @@ def original_checkpoint(rows=72, **changes):
 
 
 def for_the_twin(config, state):
-    """What the float64 twin takes: weights (float64 leaves that gather gradients) and its config."""
+    """What the float64 twin takes: weights (float64 leaves that collect gradients) and its config."""
     weights = {
         name: x.double().requires_grad_() for name, x in state.items() if name != "cls.predictions.decoder.weight"
     }

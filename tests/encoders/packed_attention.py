@@ -22,7 +22,7 @@ def layout_of(cu_seqlens, heads, positions="alibi"):
 
 
 def some_queries(n_tokens, fraction=0.3):
-    """Ascending places; the last one is asked for three times, as the padding of a batch of fixed size does."""
+    """Ascending places, then the last one three times more, like the padding of a batch of fixed size."""
     chosen = torch.rand(n_tokens, generator=torch.Generator().manual_seed(1)).lt(fraction).nonzero().squeeze(1)
     return torch.cat([chosen, torch.full((3,), n_tokens - 1)])
 

@@ -1,4 +1,4 @@
-"""The encoder, its head and its loss in fp32 against the dense float64 twin: 2e-5, relative to the largest entry."""
+"""The encoder, its head and its loss in fp32 against the dense float64 twin, to 2e-5 (gradients relatively)."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.processor
 
 LENGTHS = [9, 4, 4, 1, 23]
 LONG = [150, 31]
-"""The first is far beyond any length that the config of the long test names."""
+"""The first is far longer than `max_position_embeddings` in the test of long sequences."""
 
 VARIANTS = [
     {"num_attention_heads": 4},

@@ -18,7 +18,7 @@ def test_slopes_are_those_of_the_definition(heads):
 
 
 class WithoutFloat64(TorchDispatchMode):
-    """Refuses what Apple's GPUs have not, and a copy from the host's memory."""
+    """Refuses float64, which Apple's GPUs lack, and copies from the host's memory."""
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         made = function(*args, **(kwargs or {}))

@@ -35,7 +35,7 @@ def test_sdpa_errs_at_most_twice_as_much_as_the_plain_formula(way, lengths, head
 
 
 @pytest.mark.parametrize("has_units", [False, True])
-def test_bf16_attention_is_that_of_float32_rounded_once_where_short_or_emulated(bf16_units, has_units):
+def test_bf16_attention_is_float32_rounded_once_if_short_or_without_bf16_units(bf16_units, has_units):
     bf16_units(has_units)
     of_length = []
     for length in (40, LONGEST_IN_FLOAT32, LONGEST_IN_FLOAT32 + 1):
@@ -85,7 +85,7 @@ def test_gradients_are_those_of_the_plain_formula(way, positions, lengths):
     assert all(torch.allclose(ours, exact, atol=1e-12) for ours, exact in pairs)
 
 
-def test_second_derivatives_are_refused_and_never_left_out():
+def test_second_derivatives_are_refused_unless_attention_is_eager():
     model = tiny_model()
     ids = torch.tensor([[1, 2, 3]])
     weights = model.bert.encoder.layer[0].attention.self.Wqkv.weight
@@ -97,7 +97,7 @@ def test_second_derivatives_are_refused_and_never_left_out():
 
 
 @pytest.mark.parametrize("length", [LONGEST_SHORT, LONGEST_SHORT + 1])
-def test_short_sequences_keep_their_scores_and_longer_ones_hand_over_to_the_kernel_that_does_not(length):
+def test_short_sequences_keep_their_scores_and_longer_ones_use_a_kernel_that_does_not(length):
     q, k, v, cu_seqlens = packed_qkv([length, 9], heads=2, width=4)
     layout = layout_of(cu_seqlens, 2)
     way = type(sdpa(q.requires_grad_(), k, v, None, layout).grad_fn).__name__
@@ -106,7 +106,7 @@ def test_short_sequences_keep_their_scores_and_longer_ones_hand_over_to_the_kern
     assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(ours, other, strict=True))
 
 
-def test_pieces_cover_all_that_has_queries_and_hold_no_more_scores_than_agreed():
+def test_groups_cover_every_query_and_grow_no_larger_than_the_limit_on_scores():
     lengths = [512] * 5 + [100] * 60 + [7, 0, 100, 900]
     counts = [min(n, 100) for n in lengths]
     counts[5] = counts[30] = 0
@@ -121,7 +121,7 @@ def test_pieces_cover_all_that_has_queries_and_hold_no_more_scores_than_agreed()
 
 
 @pytest.mark.parametrize("size", [1, 12])
-def test_no_probability_is_denormal_and_those_that_are_0_could_not_be_seen(size):
+def test_no_probability_is_denormal_and_setting_tiny_ones_to_0_costs_no_accuracy(size):
     q, k, v, cu_seqlens = packed_qkv([250], heads=6)
     exact = reference_attention(size * q, size * k, v, cu_seqlens)
     q, k, v = (size * q).float().requires_grad_(), (size * k).float(), v.float()
@@ -138,7 +138,7 @@ def test_no_probability_is_denormal_and_those_that_are_0_could_not_be_seen(size)
 def test_values_and_gradients_of_a_sequence_are_bit_equal_whatever_its_neighbours_hold(lengths, subset):
     *_, values, cu_seqlens = packed_qkv(lengths)
     layout, total = layout_of(cu_seqlens, 4), sum(lengths)
-    alike = torch.randn(1, 4, 16, generator=torch.Generator().manual_seed(2))  # so that gradients of q all but cancel
+    alike = torch.randn(1, 4, 16, generator=torch.Generator().manual_seed(2))  # so that gradients of q nearly cancel
     places = torch.arange(0, total, 3) if subset else torch.arange(total)
     queries = places if subset else None
     found = []
@@ -155,14 +155,14 @@ def test_values_and_gradients_of_a_sequence_are_bit_equal_whatever_its_neighbour
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_sequence_without_queries_parts_its_neighbours_of_equal_length(way):
+def test_a_sequence_without_queries_separates_neighbours_of_equal_length(way):
     q, k, v, cu_seqlens = packed_qkv([4, 4, 4, 4])
     queries, layout = torch.tensor([0, 2, 9, 10, 12, 15]), layout_of(cu_seqlens, 4)
     some = WAYS[way](q[queries], k, v, queries, layout)
     assert torch.allclose(some, reference_attention(q, k, v, cu_seqlens)[queries], atol=1e-12)
 
 
-def test_a_query_is_held_against_its_own_key():
+def test_a_query_uses_the_key_of_its_own_sequence_even_if_its_score_is_very_low():
     towards = torch.full((1, 1, 4), 30.0)
     q, k, v = torch.cat([towards, towards]), torch.cat([towards, -towards]), torch.tensor([1.0, 2.0]).view(2, 1, 1)
     out = ShortAttention.apply(q[1:], k, v.expand(2, 1, 4), torch.tensor([1]), layout_of(torch.tensor([0, 1, 2]), 1))

@@ -1,4 +1,4 @@
-"""Maps of attention: what they are, where they stand, and that what is computed with them is what the backends give."""
+"""Attention maps: their values, their layout, and that asking for them changes no result of the backends."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ POSITIONS = ["alibi", "alibi-directed", "learned"]
 
 
 def rows(side="right"):
-    """(ids, mask) of LENGTHS as rows of 25, one column or more of them padding, on the side asked for."""
+    """ids and mask of LENGTHS in rows of 25, with two or more columns of padding on the side asked for."""
     packed = packed_input(LENGTHS)[0]
     ids, mask = (torch.nn.functional.pad(padded(x, LENGTHS, 0), (0, 2)) for x in (packed, torch.ones_like(packed)))
     if side == "left":
@@ -61,7 +61,7 @@ def test_packed_input_has_maps_in_rows_as_long_as_the_longest():
         torch.testing.assert_close(ours, theirs[:, :, :23, :23])
 
 
-def test_the_config_may_ask_and_every_head_answers():
+def test_the_config_may_ask_for_maps_and_an_argument_overrides_it():
     batch = rows()
     for head in (MosaicBertForSequenceClassification, MosaicBertForTokenClassification):
         maps = head(tiny_config(output_attentions=True)).eval()(**batch).attentions
@@ -70,7 +70,7 @@ def test_the_config_may_ask_and_every_head_answers():
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_gradients_reach_the_maps_and_the_hidden_states_that_were_given(checkpointing):
+def test_gradients_reach_the_maps_and_the_hidden_states_that_were_returned(checkpointing):
     model = tiny_model().train()
     if checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
@@ -81,7 +81,7 @@ def test_gradients_reach_the_maps_and_the_hidden_states_that_were_given(checkpoi
     assert checkpointing or all(x.any() for x in gradients)
 
 
-def test_no_token_has_maps_of_nothing():
+def test_without_tokens_maps_are_empty_or_zero():
     maps = tiny_model()(input_ids=torch.zeros(2, 0).long(), output_attentions=True).attentions
     assert [tuple(x.shape) for x in maps] == [(2, 4, 0, 0)] * 2
     all_padding = tiny_model()(

@@ -10,7 +10,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Sets which packages are installed, how old the GPU is, and whether C is compiled."""
+    """Sets which packages are installed, how old the GPU is, and whether C can be compiled."""
 
     def of(packages, capability=(9, 0), builds_c=True):
         monkeypatch.setattr(backends, "builds_c", lambda: builds_c)
@@ -36,7 +36,7 @@ def test_auto_takes_the_fastest_that_runs_on_the_gpu(machine, packages, capabili
     assert choose_backend("auto", GPU, dtype) == chosen
 
 
-def test_without_a_c_compiler_or_pythons_headers_flex_is_passed_over_and_that_is_said(machine):
+def test_without_a_c_compiler_or_pythons_headers_flex_is_passed_over_with_a_reason(machine):
     machine({"triton"}, builds_c=False)
     assert choose_backend("auto", GPU) == "sdpa"
     assert "slow on a GPU and leaves models uncompiled; flex needs" in slow_because("sdpa", GPU)
@@ -76,7 +76,7 @@ def test_on_the_cpu_auto_is_sdpa_whatever_is_installed(machine):
         ("magic", CPU, "'magic' is not available on cpu; use one of: auto, sdpa$"),
     ],
 )
-def test_what_is_not_there_is_refused_with_how_to_get_it(machine, name, device, message):
+def test_an_unavailable_backend_is_refused_with_how_to_get_it(machine, name, device, message):
     machine(set())
     with pytest.raises(SettingsError, match=message):
         choose_backend(name, device)

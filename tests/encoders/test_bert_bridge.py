@@ -1,4 +1,4 @@
-"""Plain BERT into ours and back, beside transformers' own class. Letters: k of DNABERT's k-mers."""
+"""Plain BERT converted to ours and back, against transformers' own class. Letters: k of DNABERT's k-mers."""
 
 import pytest
 import torch
@@ -127,7 +127,7 @@ def test_our_own_learned_positions_become_berts():
     assert (theirs(input_ids=input_ids).logits - model(input_ids=input_ids).logits).abs().max() < 2e-5
 
 
-def test_what_is_exported_fractions_no_memory_with_the_model():
+def test_an_exported_state_shares_no_memory_with_the_model():
     model = tiny_model()
     _, state = to_mosaicbert(model)
     before = {name: x.clone() for name, x in state.items()}
@@ -149,7 +149,7 @@ def test_what_is_exported_fractions_no_memory_with_the_model():
         (to_mosaicbert, {"stem_width": 5}),
     ],
 )
-def test_what_a_scheme_cannot_express_is_refused(write, variant):
+def test_a_model_that_a_format_cannot_express_is_refused(write, variant):
     model = tiny_model(**variant)
     stem = " and stem_width=5" if "stem_width" in variant else ""
     wanted = f"positions={model.config.positions} and mlp={model.config.mlp}{stem} cannot be written as"
@@ -158,7 +158,7 @@ def test_what_a_scheme_cannot_express_is_refused(write, variant):
 
 
 @pytest.mark.parametrize(("write", "form"), [(to_mosaicbert, {}), (to_bert, {"positions": "learned", "mlp": "dense"})])
-def test_a_decoder_that_differs_from_the_embedding_is_not_written_as_if_it_were_tied(write, form):
+def test_a_decoder_that_differs_from_the_embedding_is_not_exported_as_tied(write, form):
     model = tiny_model(tie_word_embeddings=False, **form)
     with pytest.raises(SettingsError, match=r"decoder\.weight differs from .*only tied models"):
         write(model)
@@ -166,7 +166,7 @@ def test_a_decoder_that_differs_from_the_embedding_is_not_written_as_if_it_were_
     assert write(model)
 
 
-def test_a_checkpoint_that_is_no_such_bert_is_refused():
+def test_a_checkpoint_of_another_shape_or_kind_of_bert_is_refused():
     theirs = bert()
     config, state = theirs.config.to_dict(), theirs.state_dict()
     with pytest.raises(DataError, match=r"lacks bert\.encoder\.layer\.0\.attention\.self\.key\.bias \(1 in all\)"):

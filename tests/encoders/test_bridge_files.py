@@ -1,4 +1,4 @@
-"""Folders of others: what is read, and what is refused without being run."""
+"""Folders of other projects: what is read, and what is refused without being run."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def test_a_folder_gives_the_model_of_its_config_and_tensors(save, tmp_path):
     assert torch.equal(from_folder(tmp_path)(input_ids=input_ids).logits, expected)
 
 
-def test_mosaicberts_config_is_known_without_a_model_type_and_never_under_another(tmp_path):
+def test_mosaicberts_config_is_read_without_a_model_type_and_refused_with_another(tmp_path):
     config, state = original_checkpoint()
     save_safe(state, tmp_path)
     del config["model_type"]
@@ -73,7 +73,7 @@ def test_a_pickle_that_carries_code_is_refused_and_not_run(zipped, tmp_path):
         read_weights(tmp_path)
     assert not trace.exists()
     torch.load(tmp_path / "pytorch_model.bin", weights_only=False)
-    assert trace.exists()  # so it would have done harm
+    assert trace.exists()  # so the pickle is harmful
 
 
 def cut_off(path):
@@ -101,7 +101,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_weights_that_cannot_be_read_are_named(case, tmp_path):
+def test_weights_that_cannot_be_read_are_one_clear_error(case, tmp_path):
     SPOILT[case](tmp_path)
     with pytest.raises(DataError, match="the weights are damaged or cut short") as problem:
         read_weights(tmp_path)
@@ -109,7 +109,7 @@ def test_weights_that_cannot_be_read_are_named(case, tmp_path):
 
 
 @pytest.mark.parametrize("content", [[torch.ones(1)], {"weights": {"x": torch.ones(1)}}], ids=["list", "nested"])
-def test_what_is_no_table_of_tensors_is_refused(content, tmp_path):
+def test_weights_that_are_no_table_of_tensors_are_refused(content, tmp_path):
     save_pickled(content, tmp_path)
     with pytest.raises(DataError, match="not a table of tensors by name"):
         read_weights(tmp_path)
@@ -143,7 +143,7 @@ def test_an_index_that_leads_out_of_its_folder_is_refused(name, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"weight_map": []}', '{"weight_map": {"a": 3}}', "", "[" * 100_000])
-def test_an_index_that_is_none_is_refused(text, tmp_path):
+def test_an_invalid_index_is_refused(text, tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text(text)
     with pytest.raises(DataError, match=r"index\.json: (not a|has no weight_map)"):
         read_weights(tmp_path)
@@ -170,7 +170,7 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("case", CONFIGS)
-def test_a_folder_that_is_none_is_refused(case, tmp_path):
+def test_a_folder_without_a_usable_model_is_refused(case, tmp_path):
     text, message = CONFIGS[case]
     if text is not None:
         (tmp_path / "config.json").write_text(text)

@@ -34,7 +34,7 @@ def test_a_bridged_checkpoint_computes_the_published_definition(heads):
 @pytest.mark.parametrize(
     ("vocab_size", "rows"), [(70, 70), (70, 72), (70, 128), (70, 256), (72, 72), (128, 128)], ids=str
 )
-def test_the_ids_of_the_configs_vocabulary_are_predicted_neither_fewer_nor_more(vocab_size, rows):
+def test_exactly_the_ids_of_the_configs_vocabulary_are_predicted(vocab_size, rows):
     config, state = original_checkpoint(rows, vocab_size=vocab_size)
     weights, twin = for_the_twin(config, state)
     input_ids, labels, _, _ = packed_input([11])

@@ -14,7 +14,7 @@ LENGTHS = [9, 4, 4, 1, 23]
 
 @pytest.fixture(autouse=True)
 def forgotten_graphs():
-    """Each test compiles for itself, and leaves nothing compiled to the next."""
+    """Each test starts with nothing compiled, and leaves nothing compiled."""
     torch._dynamo.reset()
     yield
     torch._dynamo.reset()
@@ -37,5 +37,5 @@ def test_the_captured_graph_is_the_twin():
 @pytest.mark.rehearsal
 @pytest.mark.skipif(not any(map(shutil.which, CPU_COMPILERS)), reason="no C++ compiler found: apt install g++")
 def test_compiled_code_is_the_twin():
-    """A minute, where its C++ is not kept from an earlier time."""
+    """Takes a minute unless its C++ is cached."""
     assert_compiled_model_is_exact("inductor")

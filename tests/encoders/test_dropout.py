@@ -5,7 +5,7 @@ from genomask.encoders.dropout import LEVELS, Dropout, noise_like
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_as_many_are_dropped_as_asked_and_the_others_keep_the_mean(rate):
+def test_as_many_are_dropped_as_asked_and_the_mean_is_kept(rate):
     torch.manual_seed(0)
     x = torch.ones(1001, 997)
     y = Dropout(rate)(x)
@@ -25,7 +25,7 @@ def test_neighbours_are_dropped_independently():
 
 @pytest.mark.parametrize("size", [0, 1, 3, 5])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_any_size_and_type_is_taken(size, dtype):
+def test_any_size_and_type_is_accepted(size, dtype):
     noise = noise_like(torch.empty(size, 1, dtype=dtype), 1e-9)
     assert torch.equal(noise, torch.ones(size, 1, dtype=dtype))
 

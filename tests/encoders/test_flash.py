@@ -1,6 +1,6 @@
-"""The calls to flash-attn, against a stand-in that does in float64 what flash-attn's documentation says.
+"""The calls to flash-attn, checked with a stand-in that does in float64 what flash-attn's documentation says.
 
-The real kernel needs a GPU: test_on_gpu.py holds it against the float64 twin there.
+The real kernel needs a GPU: test_on_gpu.py compares it with the float64 twin there.
 """
 
 import itertools
@@ -35,7 +35,7 @@ def documented_flash_attn_varlen_func(
     out = []
     for start, stop in itertools.pairwise(cu_seqlens_q.tolist()):
         at = torch.arange(stop - start)
-        offset = at - at[:, None]  # key less query
+        offset = at - at[:, None]  # key minus query
         scores = torch.einsum("inh,jnh->nij", q[start:stop], k[start:stop]) / q.shape[-1] ** 0.5
         if alibi_slopes is not None:
             scores = scores - alibi_slopes.double()[:, None, None] * offset.abs()

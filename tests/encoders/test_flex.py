@@ -17,7 +17,7 @@ LENGTHS = [[1, 5, 3], [0, 140, 0, 5, 31, 0], [BLOCK, BLOCK]]
 
 @pytest.fixture
 def uncompiled(monkeypatch):
-    """FlexAttention as tensor operations, and with the backward pass that PyTorch refuses on the CPU."""
+    """FlexAttention as tensor operations, with the backward pass that PyTorch refuses on the CPU."""
     monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
     monkeypatch.setattr(flex_attention, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
     monkeypatch.setattr(flex_backend, "kernel", lambda: flex_attention.flex_attention)
@@ -33,7 +33,7 @@ def test_bias_and_mask_give_the_twins_values_and_gradients(lengths, positions, h
 
 @pytest.mark.parametrize("lengths", [*LENGTHS, [1000], [100] * 11, [300, 0, 5, 131, 256, 512]], ids=str)
 @pytest.mark.parametrize("positions", POSITIONS)
-def test_the_blocks_are_those_that_looking_at_every_pair_finds(lengths, positions):
+def test_the_blocks_are_those_found_by_looking_at_every_pair(lengths, positions):
     total, heads = sum(lengths), 3
     layout = layout_of(torch.tensor([0, *lengths]).cumsum(0).int(), heads, positions)
     ours = block_mask(layout, torch.arange(total), total)
@@ -44,7 +44,7 @@ def test_the_blocks_are_those_that_looking_at_every_pair_finds(lengths, position
 
 
 def listed(mask, name, heads):
-    """For each head and row the blocks in the table `name`."""
+    """The blocks in the table `name`, for each head and row."""
     counts, columns = (getattr(mask, f"{name}_{what}")[0] for what in ("num_blocks", "indices"))
     counts, columns = counts.expand(heads, -1), columns.expand(heads, -1, -1)
     rows = zip(counts.flatten().tolist(), columns.flatten(0, 1).tolist(), strict=True)
@@ -76,7 +76,7 @@ def as_cells(mask, name, heads):
     return cells.expand(heads, -1, -1)
 
 
-def test_all_layers_fraction_one_mask():
+def test_all_layers_share_one_mask():
     layout = layout_of(torch.tensor([0, 9, 30], dtype=torch.int32), 2)
     assert flex_backend.mask_of(None, layout, 30) is flex_backend.mask_of(None, layout, 30)
     assert flex_backend.mask_of(torch.arange(3), layout, 30) is not flex_backend.mask_of(None, layout, 30)
@@ -84,7 +84,7 @@ def test_all_layers_fraction_one_mask():
 
 @pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.parametrize("positions", POSITIONS)
-def test_inside_a_compiled_graph_nothing_is_compiled_twice_and_nothing_warned_of(positions, recwarn):
+def test_inside_a_compiled_graph_nothing_is_compiled_twice_and_nothing_warns(positions, recwarn):
     compiled = torch.compile(flex, fullgraph=True, dynamic=False, backend="aot_eager")
     with torch.no_grad():
         for lengths in ([40, 30, 10], [1, 64, 15], [20, 20, 40]):

@@ -1,4 +1,4 @@
-"""The products of a step, counted by hand and by torch."""
+"""The FLOPs of a step's matrix products agree with counts by hand and by torch."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def batch_of(lengths, masked_fraction):
 
 
 def flops_of_scores(_input, a, b, *_args, out_val=None, **_keywords):
-    """torch's counter knows baddbmm but not its form in place."""
+    """torch's counter knows baddbmm but not its in-place form."""
     return 2 * a[0] * a[1] * a[2] * b[2]
 
 
@@ -36,7 +36,7 @@ def flops_of_scores(_input, a, b, *_args, out_val=None, **_keywords):
     ],
     ids=str,
 )
-def test_they_are_those_that_torch_counts(changes, fraction):
+def test_training_flops_are_those_that_torch_counts(changes, fraction):
     sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48}
     config = MosaicBertConfig(vocab_size=60, hidden_dropout_prob=0.0, **sizes, **changes)
     batch = batch_of((24, 7, 24, 15), fraction)
@@ -46,7 +46,7 @@ def test_they_are_those_that_torch_counts(changes, fraction):
     assert training_flops(config, batch) == counter.get_total_flops()
 
 
-def test_a_line_of_arithmetic_gives_the_same():
+def test_training_flops_are_those_counted_by_hand():
     """One layer over one sequence of 10 tokens, 2 of them masked: width 4, MLP 3 x 4 x 6, 64 rows of the vocabulary."""
     sizes = {"hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 6}
     config = MosaicBertConfig(vocab_size=60, **sizes)

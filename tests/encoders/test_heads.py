@@ -18,7 +18,7 @@ def packed_batch():
 
 
 def full_scores(model, batch):
-    """Every layer for every token: what the masked-only path must equal."""
+    """Scores from every layer for every token, which the masked-only path must equal."""
     tokens, _ = Given(**{name: x for name, x in batch.items() if name != "labels"}).packed(70)
     return model.cls.predictions(model.bert.encode(tokens))
 
@@ -35,7 +35,7 @@ def test_computing_masked_tokens_alone_in_the_last_layer_changes_neither_loss_no
         assert torch.allclose(ours[name], full[name], atol=1e-6, rtol=1e-4), name
 
 
-def test_sum_is_the_mean_times_the_weight_and_weights_count():
+def test_the_summed_loss_is_the_mean_times_the_total_weight():
     model, batch = tiny_model(), packed_batch()
     count = int(batch["labels"].ne(-100).sum())
     index = batch["labels"].ne(-100).nonzero().squeeze(1)
@@ -74,13 +74,13 @@ def test_sparse_prediction_changes_neither_loss_nor_gradients_and_makes_no_logit
     assert torch.equal(sparse(**batch).logits, dense(**batch).logits)
 
 
-def test_padded_input_says_by_its_labels_what_is_masked():
+def test_masked_index_is_refused_for_padded_input():
     model = tiny_model()
     with pytest.raises(DataError, match="masked_index is for packed input"):
         model(input_ids=torch.ones(2, 7).long(), masked_index=torch.tensor([1]))
 
 
-def test_padding_of_masked_index_counts_nothing():
+def test_padding_of_masked_index_does_not_count():
     model, batch = tiny_model(), packed_batch()
     index = batch["labels"].ne(-100).nonzero().squeeze(1)
     visible = batch["labels"].eq(-100).nonzero().squeeze(1)[0]
@@ -124,7 +124,7 @@ def test_label_zero_is_scored_like_any_other():
     assert packed.loss.item() == pytest.approx(out.loss.item(), rel=1e-5)
 
 
-def test_padding_ids_of_the_vocabulary_are_never_predicted_over():
+def test_padding_ids_of_the_vocabulary_get_no_probability():
     model, batch = tiny_model(vocab_size=70), packed_batch()
     before = model(**batch).loss
     with torch.no_grad():
@@ -171,7 +171,7 @@ def test_an_empty_batch_has_empty_results_and_loss_zero(case, positions, unpaddi
 
 
 @pytest.mark.parametrize("unpadding", [True, False])
-def test_no_token_asked_for_is_no_logits(unpadding):
+def test_asking_for_no_token_gives_no_logits(unpadding):
     model, batch = tiny_model(unpadding=unpadding), packed_batch()
     del batch["labels"]
     assert model(**batch, masked_index=torch.zeros(0, dtype=torch.long)).logits.shape == (0, 70)
@@ -309,7 +309,7 @@ def test_hidden_states_are_the_vectors_after_the_embeddings_and_each_layer(by_co
     torch.testing.assert_close(of_rows[2][mask.bool()], out.hidden_states[2], rtol=1e-5, atol=1e-5)
 
 
-def test_no_token_has_empty_hidden_states():
+def test_without_tokens_hidden_states_are_empty():
     states = tiny_model()(input_ids=torch.zeros(0, 7).long(), output_hidden_states=True).hidden_states
     assert [tuple(x.shape) for x in states] == [(0, 7, 48)] * 3
 
@@ -336,5 +336,5 @@ def test_a_row_without_a_token_cannot_be_classified(row):
         model(input_ids=torch.ones(14).long(), cu_seqlens=cu_seqlens, max_seqlen=7)
 
 
-def test_no_row_is_no_class():
+def test_without_rows_a_classifier_gives_no_logits():
     assert classifier(num_labels=3)(input_ids=torch.zeros(0, 7).long()).logits.shape == (0, 3)

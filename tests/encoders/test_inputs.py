@@ -1,4 +1,4 @@
-"""What is refused before any of it is computed."""
+"""Wrong packed inputs are refused before anything is computed."""
 
 import pytest
 import torch
@@ -32,14 +32,14 @@ def test_packed_input_with_wrong_borders_is_refused(borders, longest, message):
         packed(borders, longest)
 
 
-def test_empty_sequences_and_a_bound_above_the_longest_are_packed_input_too():
+def test_empty_sequences_and_a_max_seqlen_above_the_longest_are_accepted():
     assert packed([0, 0, 5, 5, 12, 12, 12], 7).max_seqlen == 7
     assert packed([0, 5, 12], 100).max_seqlen == 100
     nothing = Given(torch.zeros(0, dtype=torch.long), cu_seqlens=torch.zeros(1, dtype=torch.int32), max_seqlen=0)
     assert len(nothing.packed(vocab_size=70)[0].places) == 0
 
 
-def test_borders_elsewhere_than_on_the_cpu_are_not_read_but_counted():
+def test_borders_on_another_device_are_counted_but_not_read():
     assert packed([0, 5, 10], 7, device="meta").max_seqlen == 7
     with pytest.raises(DataError, match="max_seqlen is 5, but the longest sequence has at least 6 tokens"):
         packed([0, 5, 12], 5, device="meta")

@@ -68,7 +68,7 @@ def test_autocast_leaves_float64_as_it_is():
 
 
 @pytest.mark.usefixtures("has_units")
-def test_outside_bf16_it_is_pytorchs():
+def test_outside_bf16_linear_is_pytorchs():
     for dtype in (torch.float32, torch.float64):
         inputs = made_up(dtype)
         assert linear(*inputs).equal(F.linear(*inputs))

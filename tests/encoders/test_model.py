@@ -38,8 +38,8 @@ def rid_of(model, name):
 
 
 @pytest.mark.parametrize("mlp", ["glu", "dense"])
-def test_dropout_lies_behind_the_embeddings_the_attention_and_within_the_mlp(mlp):
-    """Where all is dropped, nothing of what lies before is left."""
+def test_dropout_acts_after_the_embeddings_after_attention_and_within_the_mlp(mlp):
+    """Where everything is dropped, nothing from before is left."""
     one, other = torch.tensor([[5, 6, 7, 8]]), torch.tensor([[5, 9, 7, 8]])
 
     def vectors(model, ids=one):
@@ -48,7 +48,7 @@ def test_dropout_lies_behind_the_embeddings_the_attention_and_within_the_mlp(mlp
     embeddings = rid_of(tiny_model(mlp=mlp), "bert.embeddings.dropout")
     assert torch.equal(vectors(embeddings), vectors(embeddings, other))
     attention = rid_of(tiny_model(mlp=mlp, num_hidden_layers=1), "bert.encoder.layer.0.attention.output.dropout")
-    assert torch.equal(vectors(attention)[0, 0], vectors(attention, other)[0, 0])  # tokens see no others
+    assert torch.equal(vectors(attention)[0, 0], vectors(attention, other)[0, 0])  # each token sees only itself
     assert not torch.equal(vectors(attention)[0, 1], vectors(attention, other)[0, 1])
     within = rid_of(tiny_model(mlp=mlp, num_hidden_layers=1), "bert.encoder.layer.0.mlp.dropout")
     before = vectors(within)
@@ -59,7 +59,7 @@ def test_dropout_lies_behind_the_embeddings_the_attention_and_within_the_mlp(mlp
     assert torch.equal(vectors(within), before)
 
 
-def test_tokens_without_a_type_are_of_the_first():
+def test_tokens_without_a_type_are_of_the_first_type():
     model, (input_ids, _, cu_seqlens, longest) = tiny_model(), packed_input(LENGTHS)
     packed = {"input_ids": input_ids, "cu_seqlens": cu_seqlens, "max_seqlen": longest}
     given, zeros, ones = (

@@ -1,4 +1,4 @@
-"""The kernels that only a GPU has, against the float64 twin; skipped where there is none."""
+"""The kernels that need a GPU, against the float64 twin; skipped without one."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Encodings that turn queries and keys: the same in every form of the encoder, and blind to what lies beside."""
+"""Encodings that rotate queries and keys act alike in every form of the encoder, and ignore other sequences."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from genomask.encoders.positions import POSITIONS, PositionEncoding
 
 
 def turn(x: Tensor, places: Tensor) -> Tensor:
-    """(Q, N, H) by a plane rotation of place / 10 radians."""
+    """Rotate (Q, N, H) in planes by place / 10 radians."""
     angle = places[:, None, None] / 10
     first, second = x.chunk(2, -1)
     return torch.cat([first * angle.cos() - second * angle.sin(), first * angle.sin() + second * angle.cos()], dim=-1)

@@ -58,7 +58,7 @@ for folder in sys.argv[1:]:
 
 
 def save_with_answers(model, folder):
-    """The model's folder, and beside it what the model computes."""
+    """Save the model with a tokeniser, and beside them what the model computes."""
     model.save_pretrained(folder)
     KmerTokenizer(k=3).save_pretrained(folder)
     input_ids = packed_input([9])[0][None]
@@ -80,7 +80,7 @@ def saved(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bridged(tmp_path_factory):
-    """The same from an original checkpoint whose embedding has two rows more than its vocabulary."""
+    """The same for an original checkpoint whose embedding has two rows more than its vocabulary."""
     return save_with_answers(
         from_mosaicbert(*original_checkpoint(72, vocab_size=70)), tmp_path_factory.mktemp("theirs")
     )

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.processor
 
 
 def convolution(stem, ids):
-    """(S,) ids of one sequence -> (S, D), by torch's own convolution over one-hot tokens, whose middle is empty."""
+    """(S,) ids of one sequence -> (S, D), by torch's own convolution over one-hot tokens, with an empty middle."""
     tables = stem.of_neighbours.detach().double()
     side, rows, width = len(tables) // 2, *tables.shape[1:]
     kernel = torch.cat([tables[:side], torch.zeros(1, rows, width), tables[side:]])
@@ -42,7 +42,7 @@ def test_the_stem_is_a_convolution_over_one_hot_tokens_of_each_sequence(lengths,
 
 
 @pytest.mark.parametrize("lengths", [[9, 4, 4, 1, 23], [1, 1], [0, 3, 0]])
-def test_both_ways_to_sum_agree_gradients_too(lengths, monkeypatch):
+def test_both_ways_to_sum_agree_and_so_do_their_gradients(lengths, monkeypatch):
     stem = Stem(tiny_config(stem_width=5, stem_fraction=0.5))
     ids, _, cu_seqlens, _ = packed_input(lengths)
     wanted = torch.randn(len(ids), 48, generator=torch.Generator().manual_seed(0))
@@ -65,7 +65,7 @@ def test_gradients_of_the_tables_have_gradients_themselves():
     torch.testing.assert_close(second, stem(ids, cu_seqlens))
 
 
-def test_an_untrained_encoder_with_a_stem_is_the_one_without_and_a_trained_one_opens_as_it_was(tmp_path):
+def test_an_untrained_stem_changes_nothing_and_a_trained_one_opens_as_it_was_saved(tmp_path):
     torch.manual_seed(3)
     model = MosaicBertForMaskedLM(tiny_config(stem_width=5)).eval()
     ids, _, cu_seqlens, longest = packed_input([7, 2])
@@ -87,7 +87,7 @@ def test_a_batch_without_tokens_passes_through():
     assert out.last_hidden_state.shape == (0, 48)
 
 
-def test_what_stands_for_no_token_is_neither_read_nor_trained():
+def test_the_row_that_stands_for_no_token_is_neither_read_nor_trained():
     model = tiny_model(stem_width=5)
     ids, labels, cu_seqlens, longest = packed_input([3, 2])
     model(input_ids=ids, labels=labels.clamp(min=0), cu_seqlens=cu_seqlens, max_seqlen=longest).loss.backward()
@@ -121,17 +121,17 @@ def test_vectors_in_place_of_ids_are_refused():
 
 
 @pytest.mark.parametrize("width", [0, -3, 2, 3.0, "3", True, 1025])
-def test_a_width_that_has_no_middle_is_refused(width):
+def test_an_invalid_stem_width_is_refused(width):
     with pytest.raises(SettingsError, match="encoder: stem_width must be"):
         tiny_config(stem_width=width)
 
 
 @pytest.mark.parametrize("fraction", [0, -0.5, 1.5, float("nan"), "0.5", True, None])
-def test_a_fraction_that_leaves_no_channel_or_needs_more_is_refused(fraction):
+def test_an_invalid_stem_fraction_is_refused(fraction):
     with pytest.raises(SettingsError, match="encoder: stem_fraction must be a number above 0, at most 1"):
         tiny_config(stem_width=3, stem_fraction=fraction)
 
 
-def test_where_a_config_names_no_fraction_the_stem_adds_to_every_channel():
-    """As the encoders have it whose config was written before there was one."""
+def test_without_a_fraction_in_the_config_the_stem_adds_to_every_channel():
+    """As in encoders whose config was written before there was one."""
     assert tiny_model(stem_width=3).bert.embeddings.stem.of_neighbours.shape[-1] == 48

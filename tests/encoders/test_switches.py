@@ -1,4 +1,4 @@
-"""What can be switched off to measure its worth changes no result."""
+"""Parts that can be switched off to measure their worth change no result."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def packed_batch():
 
 
 def repeated_index(labels):
-    """The masked tokens, and padding of the index as batches of fixed size have it."""
+    """The index of the masked tokens, padded as in batches of fixed size."""
     index = labels.ne(-100).nonzero().squeeze(1)
     return torch.cat([index, torch.full((4,), len(labels) - 1)])
 
@@ -25,7 +25,7 @@ def repeated_index(labels):
 @pytest.mark.parametrize(
     "off", [{"unpadding": False}, {"head_on_masked_only": False}, {"unpadding": False, "head_on_masked_only": False}]
 )
-def test_loss_and_gradients_are_the_same_without(off, positions, given_index):
+def test_loss_and_gradients_are_the_same_with_parts_switched_off(off, positions, given_index):
     batch = packed_batch()
     batch["labels"][-1] = -100
     if given_index:

@@ -88,7 +88,7 @@ def test_another_size_of_vocabulary_keeps_old_logits_and_opens_as_it_was_saved(
     assert torch.equal(opened(input_ids=ids).logits, logits)
 
 
-def test_new_ids_start_near_the_mean_of_the_old_ones_not_as_rows_that_padded():
+def test_new_ids_start_near_the_mean_of_the_old_ones_and_not_as_padding_rows():
     model = tiny_model()
     with torch.no_grad():
         model.get_input_embeddings().weight[70:] = 1000.0
@@ -112,7 +112,7 @@ def test_names_of_attention_in_transformers_mean_our_backends(head, tmp_path):
     torch.testing.assert_close(logits["eager"], logits["sdpa"])
 
 
-def test_nobody_asked_means_the_configs_own_backend_and_names_are_not_saved(tmp_path, monkeypatch):
+def test_without_a_name_the_configs_backend_is_used_and_names_are_not_saved(tmp_path, monkeypatch):
     model = MosaicBertForMaskedLM(tiny_config())
     assert model.config._attn_implementation == "sdpa"
     monkeypatch.setattr(backends, "backends_on", lambda device: ["flex", "sdpa"])
@@ -133,7 +133,7 @@ def test_nobody_asked_means_the_configs_own_backend_and_names_are_not_saved(tmp_
         ("kernels-community/flash-attn2", "is not supported; use eager, sdpa"),
     ],
 )
-def test_attention_that_is_not_there_is_refused_when_it_is_asked_for(name, message, monkeypatch):
+def test_unavailable_attention_is_refused_when_it_is_asked_for(name, message, monkeypatch):
     monkeypatch.setattr(backends, "is_installed", lambda name: False)
     with pytest.raises(SettingsError, match=message):
         tiny_model().set_attn_implementation(name)
@@ -180,6 +180,6 @@ def test_a_pretrained_folder_opens_with_a_head_for_tokens(tmp_path):
     assert opened(input_ids=IDS).logits.shape == (3, 9, 5)
 
 
-def test_export_is_refused_in_a_sentence():
+def test_export_is_refused_with_one_clear_error():
     with pytest.raises(SettingsError, match=r"torch\.export needs shapes that follow"):
         torch.export.export(tiny_model(), (), {"input_ids": IDS}, strict=False)

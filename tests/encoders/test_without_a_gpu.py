@@ -1,5 +1,7 @@
-"""What can be tried of the code for a GPU where there is none: flex compiled for the CPU, and the encoder traced with
-fake tensors on `cuda`, which have a device and a shape but no numbers: what asks for one fails.
+"""What can be tested of the GPU code without a GPU.
+
+Flex is compiled for the CPU, and the encoder is traced with fake tensors on `cuda`, which have a device and a shape
+but no numbers: code that reads one fails.
 """
 
 import shutil
@@ -22,7 +24,7 @@ GUARD = """
 static c10::impl::DeviceGuardImplRegistrar cuda(
     c10::DeviceType::CUDA, new c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::CUDA>());
 """
-"""A build of PyTorch without CUDA refuses the device to fake tensors too, for want of this."""
+"""Without this, a PyTorch built without CUDA refuses the device even to fake tensors."""
 
 
 @pytest.mark.usefixtures("fresh_compiler")

@@ -1,4 +1,4 @@
-"""Layers that others wrap (LoRA) or hook into (offloading): their weights are not read past them."""
+"""Layers that other code wraps (LoRA) or hooks into (offloading) are called, and their weights not read directly."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ LENGTHS = [9, 4, 4, 1, 23]
 
 
 class LowRank(nn.Module):
-    """As PEFT wraps a linear layer or an embedding, its weight within reach."""
+    """Wraps a linear layer or an embedding as PEFT does, with its weight within reach."""
 
     def __init__(self, base, rank=2):
         super().__init__()

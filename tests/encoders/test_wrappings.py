@@ -1,4 +1,4 @@
-"""What training scripts wrap around a state dict is taken off, and nothing else."""
+"""What training scripts wrap around a state dict is removed, and nothing else."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def table(names):
 
 
 @given(st.lists(st.sampled_from(["module.", "model.", "_orig_mod."]), max_size=5).map("".join))
-def test_any_chain_of_prefixes_comes_off_names_of_berts(prefix):
+def test_any_chain_of_prefixes_is_removed_from_the_names_of_a_bert(prefix):
     found = unwrapped(table(prefix + name for name in OWN), FILE)
     assert {name: x[0].item() for name, x in found.items()} == {name: i for i, name in enumerate(OWN)}
 
@@ -32,7 +32,7 @@ def test_tables_within_tables_are_opened_whatever_stands_beside_them(nests):
     assert unwrapped(found, FILE).keys() == set(OWN)
 
 
-def test_a_compiled_part_in_the_middle_of_a_name_is_no_part_of_it():
+def test_the_mark_of_a_compiled_part_is_removed_from_the_middle_of_a_name():
     found = unwrapped(table(["bert.encoder.layer.0._orig_mod.attention.self.query.weight"]), FILE)
     assert list(found) == ["bert.encoder.layer.0.attention.self.query.weight"]
 
@@ -66,7 +66,7 @@ def self_referring():
     ],
     ids=["list", "empty", "unknown key", "two tables", "number", "no name", "in itself", "a bomb", "sparse"],
 )
-def test_what_is_no_table_of_tensors_is_refused(found):
+def test_a_file_that_is_no_table_of_tensors_is_refused(found):
     with pytest.raises(DataError, match=r"pytorch_model\.bin: not a table of tensors by name"):
         unwrapped(found, FILE)
 

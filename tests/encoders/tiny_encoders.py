@@ -41,7 +41,7 @@ def packed_input(lengths, vocab_size=70, fraction=0.3, seed=1):
 
 
 def padded(packed, lengths, fill):
-    """Packed rows -> (B, S) rows filled up at their ends."""
+    """Packed rows -> (B, S) rows, padded with `fill` at their ends."""
     rows = torch.full((len(lengths), max(lengths)), fill)
     for row, piece in zip(rows, packed.split(lengths), strict=True):
         row[: len(piece)] = piece

@@ -1,4 +1,4 @@
-"""Traces the encoder in training shape on fake `cuda` tensors; in a process of its own, for it changes PyTorch.
+"""Traces the encoder in training shape on fake `cuda` tensors; in its own process, because it changes PyTorch.
 
 The backward pass is not traced: PyTorch's engine asks a real device for its streams.
 """
@@ -16,7 +16,7 @@ from genomask.training.compiling import compile_model
 
 
 def main(guard, variants):
-    """For each variant of the encoder: the device of the loss, the graphs it took, and the breaks between them."""
+    """Print for each variant of the encoder the loss's device, the number of graphs, and of breaks between them."""
     ctypes.CDLL(guard)
     torch.cuda.amp.common.amp_definitely_not_available = lambda: False
     torch.cuda.is_bf16_supported = lambda *_, **__: True
@@ -40,7 +40,7 @@ def traced(batch, variant):
         attention_backend="flex", **variant,
     )  # fmt: skip
     there = torch.device("cuda")
-    with there:  # such a model can be made there, but not be moved there
+    with there:  # a model can be made there, but not moved there
         model = MosaicBertForMaskedLM(config).train()
     with torch.no_grad(), torch.autocast("cuda", torch.bfloat16):
         return compile_model(model, there)(**batch.to(there)._asdict(), reduction="sum").loss
