@@ -10,7 +10,7 @@ from genomask.training.bits import bits_per_base
 
 def test_the_entropy_of_equally_frequent_tokens_is_the_logarithm_of_their_number():
     assert entropy_nats(torch.tensor([3, 9, 3, 9])) == pytest.approx(math.log(2))
-    assert f"{entropy_nats(torch.tensor([7, 7])):.3f}" == "0.000"  # a run's report shows it, and -0.000 is no entropy
+    assert f"{entropy_nats(torch.tensor([7, 7])):.3f}" == "0.000"  # a run's report shows it, and should not show -0.000
 
 
 def test_order_0_is_the_entropy_of_the_hidden_bases_themselves():

@@ -25,7 +25,7 @@ from genomask.types import IGNORE
 
 
 def batches_of(seed, tokens_per_microbatch=500, plan="uniform", workers=1, n_sequences=8, letters=200, read=None):
-    """Steps of eight sequences, or fewer, of always the same eight."""
+    """Steps of up to eight sequences, always of the same eight."""
     tokenizer = KmerTokenizer(3)
     codes = np.random.default_rng(0).integers(0, 4, (8, letters), dtype=np.uint8)
     sequences = pack([tokenizer.encode_bases(row).astype(np.int64) for row in codes], np.ones(8))
@@ -40,7 +40,7 @@ def batches_of(seed, tokens_per_microbatch=500, plan="uniform", workers=1, n_seq
 
 
 def labels_of(seed, step):
-    """What a step masks."""
+    """The labels of a step."""
     return torch.cat([batch.labels for batch in batches_of(seed).of(step).microbatches])
 
 
@@ -108,7 +108,7 @@ def test_steps_of_growing_windows_are_the_same_for_any_processes_threads_and_mic
     assert len({tuple(start) for start in starts}) == 6
 
 
-def test_a_masked_token_weighs_what_its_sequence_its_mask_and_its_bases_weigh_together():
+def test_the_weight_of_a_masked_token_is_that_of_sequence_times_mask_times_bases():
     how = batches_of(0)
     of_sequence, rng = torch.linspace(0.5, 1, 8), torch.Generator().manual_seed(0)
     sequences = how.source.train(0, 8)._replace(weights=of_sequence)
@@ -123,7 +123,7 @@ def test_a_masked_token_weighs_what_its_sequence_its_mask_and_its_bases_weigh_to
     torch.testing.assert_close(torch.cat([batch.loss_weights for batch in found]).double(), wanted, rtol=1e-6, atol=0)
 
 
-def test_what_is_expected_of_a_step_is_the_part_of_one_process():
+def test_the_expected_size_of_a_step_is_that_of_one_processs_part():
     with being(World(0, 1)):
         whole = expected_part(batches_of(0), 8)
     with being(World(1, 2)):
@@ -131,7 +131,7 @@ def test_what_is_expected_of_a_step_is_the_part_of_one_process():
     assert whole == (8 * 198, 8, pytest.approx(0.15, abs=0.03))  # tokens, all sequences being alike
     assert half == (4 * 198, 4, whole.masked_fraction)
     changing = expected_part(batches_of(0, plan="rate-step:strategy=uniform:then=0.4:at=5"), 8)
-    assert changing.masked_fraction == pytest.approx(0.4, abs=0.05)  # of its strategies the one that masks most
+    assert changing.masked_fraction == pytest.approx(0.4, abs=0.05)  # that of the strategy that masks most
 
 
 def never():
@@ -148,12 +148,12 @@ def same(one, other):
 
 
 def instead(monkeypatch, made):
-    """Let Batches make a step by `made`, a function of its number."""
+    """Let `made`, a function of a step's number, make the steps of Batches."""
     monkeypatch.setattr(Batches, "made", lambda self, step, tokens, switched_at=None: made(step))
 
 
 def threads():
-    """How many threads that make batches there are."""
+    """The number of threads that make batches."""
     return sum(thread.name.startswith("batches") for thread in threading.enumerate())
 
 
@@ -166,7 +166,7 @@ def test_any_number_of_workers_makes_the_same_steps_in_order(workers):
     assert threads() == 0
 
 
-def test_what_makes_batches_leaves_the_cores_to_training(monkeypatch):
+def test_threads_that_make_batches_leave_the_cores_to_training(monkeypatch):
     before, found = torch.get_num_threads(), []
     torch.set_num_threads(2)
     try:
@@ -179,7 +179,7 @@ def test_what_makes_batches_leaves_the_cores_to_training(monkeypatch):
         torch.set_num_threads(before)
 
 
-def test_a_switch_reaches_its_step_although_that_was_made_ahead():
+def test_a_switch_changes_its_step_even_if_that_was_made_ahead():
     batches = batches_of(0, plan="cm-gems:first=uniform:second=contiguous", workers=3)
     switched = []
     for step in batches.stream(0, 9, lambda: switched[-1] if switched else None):
@@ -201,7 +201,7 @@ def test_workers_make_no_more_than_one_step_each_ahead(monkeypatch):
     assert threads() == 0
 
 
-def test_an_error_of_a_worker_is_raised_in_place_of_its_step(monkeypatch):
+def test_an_error_in_a_worker_is_raised_in_place_of_its_step(monkeypatch):
     def made(step):
         if step == 2:
             raise DataError("row 7 is damaged")
@@ -216,7 +216,7 @@ def test_an_error_of_a_worker_is_raised_in_place_of_its_step(monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_steps_are_read_in_order_by_one_thread_and_once_whatever_switches(workers):
+def test_steps_are_read_once_and_in_order_by_one_thread_even_if_a_plan_switches(workers):
     asked, usual = [], batches_of(0).source.read
 
     def read(first, count):
@@ -232,7 +232,7 @@ def test_steps_are_read_in_order_by_one_thread_and_once_whatever_switches(worker
     assert len({thread for _, thread in asked}) == 1
 
 
-def test_an_error_of_reading_is_raised_in_place_of_its_step():
+def test_an_error_in_reading_is_raised_in_place_of_its_step():
     usual = batches_of(0).source.read
 
     def read(first, count):
@@ -254,17 +254,17 @@ def test_five_hundred_steps_leave_no_memory_behind():
     model = MosaicBertForMaskedLM(MosaicBertConfig(vocab_size=80, **sizes)).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     how = {"clip_norm": 1.0, "device": torch.device("cpu"), "precision": "fp32"}
-    warm, steps = 400, 500  # so long the allocator still grows
+    warm, steps = 400, 500  # until then the allocator still grows
     with closing(batches_of(0, n_sequences=1, letters=50).stream(0, warm + steps, never)) as stream:
         for step in stream:
             train_step(model, optimizer, step.microbatches, **how)
             if step.step == warm - 1:
                 before = held_bytes()
-    assert held_bytes() - before < steps * 512  # bytes, fewer than the ids of a step fill with their labels
+    assert held_bytes() - before < steps * 512  # 512 bytes a step: less than its ids and labels take
 
 
 def held_bytes():
-    """Main memory of this process's own; what was freed, cycles too, is first given back, so it does not count."""
+    """Bytes of main memory that are this process's own; freed memory, cycles too, is given back first."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     resident, shared = map(int, Path("/proc/self/statm").read_text().split()[1:3])

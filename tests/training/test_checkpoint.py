@@ -20,7 +20,7 @@ from genomask.training.signals import listen_for_stop
 
 
 class Tied(nn.Module):
-    """Two names for one weight, as the encoder's embedding and decoder."""
+    """Two names for one weight, like the encoder's embedding and decoder."""
 
     def __init__(self, width: int = 4) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def test_the_last_two_are_kept_and_nothing_else_lies_beside_them(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-10", "step-100"]
 
 
-def test_those_that_are_spared_stay_and_their_weights_come_back_or_are_said_to_be_damaged(tmp_path):
+def test_spared_checkpoints_stay_and_their_weights_load_or_are_reported_damaged(tmp_path):
     model, optimizer = trained(0)
     save_checkpoint(tmp_path, model, optimizer, CheckpointState(1))
     wanted = model.decoder.bias.detach().clone()
@@ -78,7 +78,7 @@ def test_those_that_are_spared_stay_and_their_weights_come_back_or_are_said_to_b
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_and_that_is_said(tmp_path, caplog, name):
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(tmp_path, caplog, name):
     model, optimizer = trained(0)
     save_checkpoint(tmp_path, model, optimizer, CheckpointState(5, 50))
     save_checkpoint(tmp_path, model, optimizer, CheckpointState(10, 100))
@@ -89,7 +89,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_and_that_is_said
     assert "step-10" in caplog.text
 
 
-def test_a_damaged_checkpoint_takes_no_place_of_those_that_are_kept(tmp_path):
+def test_a_damaged_checkpoint_does_not_count_among_those_that_are_kept(tmp_path):
     model, optimizer = trained(0)
     for step in (50, 100, 200):
         save_checkpoint(tmp_path, model, optimizer, CheckpointState(step))
@@ -177,7 +177,7 @@ def two_checkpoints(folder, progress=CheckpointState(10, 100)):  # noqa: B008
 
 
 @pytest.mark.parametrize("name", [*checkpoint.FILES, checkpoint.DIGESTS])
-def test_one_flipped_bit_anywhere_is_named_and_the_checkpoint_before_is_used(tmp_path, caplog, name):
+def test_a_flipped_bit_in_any_file_is_named_and_the_checkpoint_before_is_used(tmp_path, caplog, name):
     flip_a_bit(two_checkpoints(tmp_path) / name)
     assert restore_checkpoint(tmp_path, *trained(1)) == CheckpointState(5, 50)
     assert "step-10 cannot be used" in caplog.text
@@ -234,7 +234,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_what_no_save_could_have_written_is_passed_over_even_where_the_digests_fit(tmp_path, caplog, damage):
+def test_contents_that_no_save_could_write_are_passed_over_even_if_digests_match(tmp_path, caplog, damage):
     path = two_checkpoints(tmp_path)
     DAMAGE[damage](path)
     if (path / "state.json").is_file():
@@ -243,7 +243,7 @@ def test_what_no_save_could_have_written_is_passed_over_even_where_the_digests_f
     assert "step-10 cannot be used" in caplog.text
 
 
-def test_a_checkpoint_from_before_there_were_digests_is_used_and_that_is_said(tmp_path, caplog):
+def test_a_checkpoint_older_than_digests_is_used_and_reported(tmp_path, caplog):
     path = two_checkpoints(tmp_path)
     (path / checkpoint.DIGESTS).unlink()
     (path / "state.json").write_text('{"steps_done": 10, "tokens": 7, "fixed_mask_scores": [], "switched_at": null}')
@@ -261,12 +261,12 @@ def test_all_of_the_progress_comes_back(tmp_path):
         a != b
         for mine, none in ((whole, CheckpointState()), (window, WindowSums()))
         for a, b in zip(mine, none, strict=True)
-    )  # each has a value of its own to lose
+    )  # so a lost field would show
     two_checkpoints(tmp_path, whole)
     assert restore_checkpoint(tmp_path, *trained(1)) == whole
 
 
-def test_whatever_else_lies_among_the_checkpoints_is_none_of_them(tmp_path):
+def test_other_files_and_folders_among_the_checkpoints_are_ignored(tmp_path):
     two_checkpoints(tmp_path)
     for name in ("15.bak", "x", "", "007", "+7", "1٣", "1e3", 30 * "9", "7 "):
         (tmp_path / f"step-{name}").mkdir()
@@ -284,7 +284,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["weights", "moments"])
-def test_what_is_not_finite_is_never_saved(tmp_path, where):
+def test_weights_or_moments_that_are_not_finite_are_never_saved(tmp_path, where):
     model, optimizer = trained(0)
     save_checkpoint(tmp_path, model, optimizer, CheckpointState(5, 50))
     tensor = model.decoder.bias if where == "weights" else optimizer.state[model.decoder.bias]["exp_avg"]

@@ -35,7 +35,7 @@ def test_auto_compiles_on_cuda_where_one_graph_serves_every_batch(setting, devic
     assert choose_compile(setting, device, backend) is compiled
 
 
-def test_what_cannot_be_compiled_is_refused_with_what_to_do(monkeypatch):
+def test_a_model_that_cannot_be_compiled_is_refused_with_what_to_do(monkeypatch):
     with pytest.raises(SettingsError, match="attention_backend=flash or flex, or training"):
         choose_compile("on", GPU, "sdpa")
     assert not choose_compile("auto", GPU, "flex", unpadding=False)
@@ -58,7 +58,7 @@ def test_compiling_asks_for_what_the_device_needs_and_keeps_the_weights(monkeypa
 
 @pytest.fixture
 def flex_on_cpu(monkeypatch):
-    """`flex` as plain tensor operations, also backward, and chosen on the CPU."""
+    """`flex` as plain tensor operations, backward pass included, and allowed on the CPU."""
     monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
     monkeypatch.setattr(flex_attention, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
     monkeypatch.setattr(flex_backend, "kernel", lambda: flex_attention.flex_attention)
@@ -94,9 +94,7 @@ def gradients(model, batches):
     ("positions", "layers", "bf16"),
     [pytest.param("alibi", 1, True, marks=pytest.mark.processor), ("alibi-directed", 2, False), ("learned", 1, False)],
 )
-def test_one_whole_graph_serves_every_batch_of_a_fixed_shape_with_the_loss_and_gradients_of_the_free_one(
-    positions, layers, bf16
-):
+def test_one_graph_serves_every_batch_of_a_fixed_shape_and_keeps_loss_and_gradients(positions, layers, bf16):
     model = tiny_model(positions=positions, num_hidden_layers=layers, attention_backend="flex")
     compiled = torch.compile(model, fullgraph=True, dynamic=False, backend="eager")
     split = 0
@@ -116,7 +114,7 @@ def test_one_whole_graph_serves_every_batch_of_a_fixed_shape_with_the_loss_and_g
     assert not counters["graph_break"]
 
 
-def test_on_the_cpu_a_compiled_model_takes_batches_of_any_size_without_compiling_anew():
+def test_on_the_cpu_a_compiled_model_takes_batches_of_any_size_without_recompiling():
     torch._dynamo.reset()
     model = tiny_model()
     compiled = torch.compile(model, dynamic=True, backend="eager")

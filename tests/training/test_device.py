@@ -14,7 +14,7 @@ def test_auto_is_the_gpu_where_there_is_one(there, found, monkeypatch):
     assert choose_device("cpu") == CPU
 
 
-def test_a_gpu_that_is_not_there_is_refused_with_what_to_do(monkeypatch):
+def test_a_missing_gpu_is_refused_with_what_to_do(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingsError, match="finds no CUDA GPU here; use cpu or auto"):
         choose_device("cuda")
@@ -28,7 +28,7 @@ def test_a_model_is_measured_in_fp32_on_every_cpu(has_units, bf16_units):
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
-def test_products_are_computed_in_what_the_precision_says(precision, dtype):
+def test_products_are_computed_in_the_type_of_the_precision(precision, dtype):
     with autocast(CPU, precision):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype == computed_in(precision)
 

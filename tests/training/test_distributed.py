@@ -31,7 +31,7 @@ def test_more_processes_than_sequences_are_refused():
             require_part(3)
 
 
-def test_a_launcher_that_is_not_torchrun_is_refused_in_a_sentence(monkeypatch):
+def test_a_launcher_that_is_not_torchrun_is_refused_with_one_clear_error(monkeypatch):
     for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORLD_SIZE", "2")

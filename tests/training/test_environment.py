@@ -34,7 +34,7 @@ def test_the_first_environment_stays_and_a_later_one_is_added(environment, tmp_p
         assert words in caplog.text
 
 
-def test_date_command_and_name_of_the_machine_shape_no_figure(environment, tmp_path, caplog):
+def test_another_date_command_or_machine_name_is_not_reported(environment, tmp_path, caplog):
     keep_environment(tmp_path, environment, 0)
     keep_environment(tmp_path, changed(environment, date="later", command=["x"], platform="y", cpu_count=99), 10)
     assert caplog.text == ""
@@ -52,14 +52,14 @@ def test_a_run_does_not_go_on_in_another_precision(environment, tmp_path, began,
     assert not (tmp_path / "resumed.jsonl").exists()
 
 
-def test_a_start_with_nothing_done_is_the_first(environment, tmp_path):
+def test_a_start_before_any_step_was_done_replaces_the_environment(environment, tmp_path):
     keep_environment(tmp_path, changed(environment, precision="bf16"), 0)
     keep_environment(tmp_path, environment, 0)
     assert first_precision(tmp_path) == "fp32"
     assert [path.name for path in tmp_path.iterdir()] == ["environment.json"]
 
 
-def test_a_first_environment_that_is_gone_is_said_and_a_damaged_one_refused(environment, tmp_path, caplog):
+def test_a_missing_first_environment_is_reported_and_a_damaged_one_refused(environment, tmp_path, caplog):
     keep_environment(tmp_path, environment, 10)
     assert "the environment at the run's start is unknown" in caplog.text
     for content in (b"", b"null", b"\xff", b"[1]"):

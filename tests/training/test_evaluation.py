@@ -27,13 +27,13 @@ CPU = torch.device("cpu")
 KINDS = [(3, 1), (4, 4), (1, 1)]
 """k and stride; at k = stride = 4 the last two of 510 bases belong to no token."""
 ALIKE = np.ones(4**6)
-"""Counts of 6-mers that say nothing."""
+"""Counts of 6-mers that carry no information."""
 PADDING = 3
-"""Ids of the vocabulary that stand for nothing."""
+"""Number of padding ids in the vocabulary."""
 
 
 class Hashed(nn.Module):
-    """In a model's place: a token's logits hang on all ids of its sequence before it, and on all behind it."""
+    """In a model's place: a token's logits depend on all ids of its sequence up to it, and on all from it on."""
 
     def __init__(self, n_ids):
         super().__init__()
@@ -71,7 +71,7 @@ def prepared(genome, k, stride, strategy="uniform", seed=5, tokens_at_once=1200,
     return prepare_evaluation(Batches(source, plan, "span", seed, 8, tokens_at_once), plan.at(0), counts)
 
 
-def test_held_out_windows_may_be_longer_than_all_that_training_takes_at_once(genome):
+def test_held_out_windows_may_be_longer_than_a_microbatch_of_training(genome):
     few, many = prepared(genome, 3, 1, tokens_at_once=100), prepared(genome, 3, 1)
     assert [len(batch.input_ids) for batch in few.token_batches] == [510] * 5
     for field in ("input_ids", "labels"):
@@ -126,7 +126,7 @@ def test_bits_per_hidden_base_are_their_definition_one_base_at_a_time(genome, k,
 
 
 @pytest.mark.parametrize(("k", "stride"), KINDS)
-def test_soft_masked_repeats_and_the_rest_are_scored_apart_and_together_are_all(genome, k, stride):
+def test_repeats_and_the_rest_are_scored_separately_and_change_no_other_score(genome, k, stride):
     soft = replace(genome, repeats=np.array([[a, a + 300] for a in range(100, 40_000, 700)]))
     plain, scored = prepared(genome, k, stride), prepared(soft, k, stride)
     model = Hashed(5 + 4**k + PADDING)
@@ -238,7 +238,7 @@ def test_the_flank_floor_counts_the_hidden_bases_under_a_masked_token(genome, k,
     assert scored.baselines.flank_floor_nats == pytest.approx(floor, rel=0.02)  # fewer at the ends
 
 
-def test_each_of_several_processes_scores_a_part_and_all_get_the_row_that_one_alone_would(genome, monkeypatch):
+def test_each_process_scores_a_part_and_all_get_the_row_of_a_single_process(genome, monkeypatch):
     monkeypatch.setattr(evaluation, "WINDOWS_AT_ONCE", 2)
     scored, model = prepared(genome, 3, 1), Hashed(5 + 4**3 + PADDING)
     alone = evaluate(model, scored, CPU, "fp32")

@@ -13,7 +13,7 @@ from genomask.training.finite import (
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_the_first_tensor_with_such_a_number_is_named(value):
+def test_the_first_tensor_or_score_that_is_not_finite_is_named(value):
     good = {"a": torch.ones(3), "n": torch.tensor([1])}
     assert first_not_finite(good) is None
     require_finite(good, 7)

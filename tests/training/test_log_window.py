@@ -11,7 +11,7 @@ from genomask.training.log_window import LogWindow
 PHASE = Phase("span", "span", 0.0, 0.15)
 
 
-def test_the_logged_loss_is_of_a_masked_token_and_every_row_starts_anew():
+def test_the_logged_loss_is_per_masked_token_and_every_row_starts_afresh():
     window = LogWindow(tokens=1000, shows_phase=False)
     for step, tokens in ((2, 1200), (4, 1400)):
         for masked, loss in ((10, 1.0), (30, 3.0)):
@@ -26,7 +26,7 @@ def test_the_logged_loss_is_of_a_masked_token_and_every_row_starts_anew():
         assert row["masked_tokens_per_second"] == pytest.approx(0.2 * row["tokens_per_second"])
 
 
-def test_the_speed_is_held_against_what_the_devices_can_do_where_that_is_known():
+def test_the_speed_is_compared_with_the_peak_of_the_devices_if_that_is_known():
     for peak, expected in ((2e9, True), (None, False)):
         window = LogWindow(tokens=0, shows_phase=False, matmul_peak=peak)
         for _ in range(2):
@@ -37,7 +37,7 @@ def test_the_speed_is_held_against_what_the_devices_can_do_where_that_is_known()
         assert not expected or row["model_flops_utilization"] == row["matmul_flops_per_second"] / peak
 
 
-def test_the_time_of_a_row_is_that_of_its_steps_and_of_it_a_fraction_is_waited_for_data(monkeypatch):
+def test_a_row_times_only_its_steps_and_gives_the_fraction_spent_waiting_for_data(monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(log_window, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     window = LogWindow(tokens=0, shows_phase=False)
@@ -46,7 +46,7 @@ def test_the_time_of_a_row_is_that_of_its_steps_and_of_it_a_fraction_is_waited_f
         window.has_data()
         clock[0] += lasts
         window.add(MaskAccount(100, 10, 200, 4, 1), StepResult(1.0, 1.0), PHASE)
-        clock[0] += apart  # of an evaluation
+        clock[0] += apart  # an evaluation
         window.restart_clock()
     row = window.close(2, 0.5, 0)
     assert (row["tokens_per_second"], row["data_wait_fraction"]) == (20.0, 0.3)

@@ -1,4 +1,4 @@
-"""What a step of the loop hangs on; whole runs are in tests/commands/test_pretrain.py."""
+"""Parts of the training loop; whole runs are in tests/commands/test_pretrain.py."""
 
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ from genomask.training.optimizer import OptimizerSettings
 
 @pytest.fixture
 def seed_of(monkeypatch):
-    """Runs one step, of a process among others, in which nothing is trained; the seed that its dropout has."""
+    """Runs one step of one of several processes without training, and returns the seed of its dropout."""
     monkeypatch.setattr(loop, "train_step", lambda *_, **__: StepResult(1.0, 1.0))
     monkeypatch.setattr(loop.distributed, "sums", list)
 
@@ -35,7 +35,7 @@ def seed_of(monkeypatch):
     return seed
 
 
-def test_dropout_is_drawn_anew_for_each_seed_step_and_process_and_the_same_again(seed_of):
+def test_dropout_differs_by_seed_step_and_process_and_is_reproducible(seed_of):
     asked = [{"seed": seed, "step": step, "rank": rank} for seed in (0, 1) for step in (0, 1) for rank in (0, 3)]
     seeds = [seed_of(**each) for each in asked]
     assert len(set(seeds)) == 8
@@ -44,7 +44,7 @@ def test_dropout_is_drawn_anew_for_each_seed_step_and_process_and_the_same_again
 
 
 @pytest.mark.parametrize("name", ["eval_bits_per_hidden_base", "eval_loss_nats_per_masked_token"])
-def test_the_best_evaluation_is_the_first_of_the_lowest_bits_or_without_them_of_the_lowest_loss(name):
+def test_the_best_evaluation_is_the_first_with_the_lowest_bits_or_else_lowest_loss(name):
     state, found = SimpleNamespace(best=None), []
     for done, score in enumerate([2.0, 1.9, 1.95, 1.9, 1.8], start=1):
         state.done = done
@@ -54,7 +54,7 @@ def test_the_best_evaluation_is_the_first_of_the_lowest_bits_or_without_them_of_
     assert state.best == Best(5, 1.8)
 
 
-def test_a_checkpoint_spares_the_best_one_and_is_the_main_processs():
+def test_only_the_main_process_saves_checkpoints_and_it_spares_the_best():
     run, state, asked = SimpleNamespace(model=None), SimpleNamespace(optimizer=None, progress="now", best=None), []
     state.metrics = SimpleNamespace(sync=None)
     writer = SimpleNamespace(save=lambda *given, first: asked.append(given[2:]))

@@ -15,7 +15,7 @@ def seen(monkeypatch, tmp_path):
     return []
 
 
-def test_it_is_measured_once_for_the_same_facts_processor_and_threads(seen, monkeypatch):
+def test_a_figure_is_measured_once_for_the_same_facts_processor_and_threads(seen, monkeypatch):
     def measure():
         seen.append(len(seen) + 1.5)
         return seen[-1]
@@ -27,7 +27,7 @@ def test_it_is_measured_once_for_the_same_facts_processor_and_threads(seen, monk
     assert measured_once(measure, "a", 1) == 4.5
 
 
-def test_what_another_process_measured_meanwhile_is_taken(seen, monkeypatch):
+def test_a_figure_that_another_process_measured_meanwhile_is_used(seen, monkeypatch):
     def by_the_other(folder, wait):
         monkeypatch.undo()
         monkeypatch.setenv("GENOMASK_CACHE", str(folder.parent))
@@ -39,7 +39,7 @@ def test_what_another_process_measured_meanwhile_is_taken(seen, monkeypatch):
     assert seen == []
 
 
-def test_where_nothing_can_be_kept_it_is_measured_each_time(seen, tmp_path):
+def test_without_a_usable_cache_a_figure_is_measured_each_time(seen, tmp_path):
     (tmp_path / "speeds").write_text("no folder")
 
     def measure():
@@ -49,7 +49,7 @@ def test_where_nothing_can_be_kept_it_is_measured_each_time(seen, tmp_path):
     assert [measured_once(measure, "a"), measured_once(measure, "a")] == [1.5, 2.5]
 
 
-def test_on_a_full_disk_it_is_measured_all_the_same(seen, monkeypatch):
+def test_a_full_disk_does_not_prevent_a_measurement(seen, monkeypatch):
     def full(file, content):
         raise OSError(errno.ENOSPC, "No space left on device", str(file))
 
@@ -57,7 +57,7 @@ def test_on_a_full_disk_it_is_measured_all_the_same(seen, monkeypatch):
     assert measured_once(lambda: 2.5, "a") == 2.5
 
 
-def test_another_process_that_does_not_end_ends_no_run(seen, monkeypatch, tmp_path):
+def test_a_process_that_keeps_the_lock_does_not_prevent_a_measurement(seen, monkeypatch, tmp_path):
     monkeypatch.setattr(measured, "WAIT_SECONDS", 0.01)
     with locked(tmp_path / "speeds", 0.0):
         assert measured_once(lambda: 2.5, "a") == 2.5
@@ -73,7 +73,7 @@ def test_a_known_figure_is_read_where_nothing_can_be_written(seen, monkeypatch):
     assert measured_once(lambda: 3.5, "b") == 3.5
 
 
-def test_an_error_of_what_measures_is_not_taken_for_one_of_the_cache(seen):
+def test_an_error_in_measuring_is_not_taken_for_one_of_the_cache(seen):
     def broken():
         seen.append(1)
         raise OSError("no such device")

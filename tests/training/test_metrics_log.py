@@ -42,7 +42,7 @@ TAILS = {
 
 
 @pytest.mark.parametrize("tail", TAILS)
-def test_a_damaged_last_row_is_dropped_and_said(written, caplog, tail):
+def test_a_damaged_last_row_is_dropped_and_reported(written, caplog, tail):
     whole = written.read_bytes()
     written.write_bytes(whole + TAILS[tail])
     assert parse_metrics(written) == (ROWS, [5])
@@ -51,7 +51,7 @@ def test_a_damaged_last_row_is_dropped_and_said(written, caplog, tail):
     assert written.read_bytes() == whole
 
 
-def test_so_is_a_damaged_row_before_it(written, caplog):
+def test_a_damaged_earlier_row_is_dropped_and_reported(written, caplog):
     lines = written.read_bytes().splitlines(keepends=True)
     written.write_bytes(b"".join([lines[0], b"\0" * 10 + lines[1][10:], *lines[2:]]))
     assert read_metrics(written) == [ROWS[0], *ROWS[2:]]

@@ -27,7 +27,7 @@ def tried():
 
 @pytest.fixture
 def trial_with_room_for(tried):
-    """On a processor, as on a GPU that has room for so many tokens in forward and, if other, so many in backward."""
+    """A trial on the CPU that behaves like a GPU with room for `forward` and `backward` tokens in these passes."""
 
     def made(forward, backward=10**9, device=CPU):
         model = MosaicBertForMaskedLM(CONFIG).eval()
@@ -53,9 +53,7 @@ def trial_with_room_for(tried):
     [(800, 10**9, 10**9, [800]), (800, 399, 10**9, [800, 400, 200]), (800, 10**9, 250, [800, 400, 200]),
      (130, 60, 10**9, [130, 65, 50]), (50, 50, 50, [50])],
 )  # fmt: skip
-def test_the_first_of_the_halves_that_can_be_trained_on_is_taken(
-    trial_with_room_for, tried, most, forward, backward, sizes
-):
+def test_the_first_of_the_halves_that_fits_is_used(trial_with_room_for, tried, most, forward, backward, sizes):
     trial = trial_with_room_for(forward, backward)
     assert trial.largest(most, spared=0) == sizes[-1]
     assert tried == sizes
@@ -63,20 +61,20 @@ def test_the_first_of_the_halves_that_can_be_trained_on_is_taken(
     assert all(parameter.grad is None for parameter in trial.model.parameters())
 
 
-def test_memory_for_less_than_one_sequence_is_said_in_a_sentence(trial_with_room_for, tried):
+def test_memory_for_less_than_one_sequence_is_one_clear_error(trial_with_room_for, tried):
     with pytest.raises(SettingsError, match=r"one sequence of 50 tokens does not fit .* \[encoder\]"):
         trial_with_room_for(49).largest(200, spared=0)
     assert tried == [200, 100, 50]
 
 
-def test_another_error_than_of_memory_is_not_taken_for_it(trial_with_room_for):
+def test_another_error_is_not_taken_for_a_lack_of_memory(trial_with_room_for):
     trial = trial_with_room_for(10**9)
     trial.model.register_forward_pre_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         trial.largest(200, spared=0)
 
 
-def test_what_is_spared_is_held_while_it_is_tried(trial_with_room_for, monkeypatch):
+def test_spared_memory_is_held_during_the_trial(trial_with_room_for, monkeypatch):
     trial, held = trial_with_room_for(10**9), []
     empty = torch.empty
 
@@ -91,7 +89,7 @@ def test_what_is_spared_is_held_while_it_is_tried(trial_with_room_for, monkeypat
 
 
 @pytest.mark.parametrize(("tokens", "longest", "masked"), [(100, 50, 15), (130, 50, 130), (50, 50, 1)])
-def test_a_made_batch_is_of_the_longest_sequences_and_masked_throughout(tokens, longest, masked):
+def test_a_made_batch_has_the_asked_tokens_longest_sequences_and_masked_tokens(tokens, longest, masked):
     batch = made_batch(69, tokens, longest, masked)
     lengths = batch.cu_seqlens.diff().tolist()
     assert (sum(lengths), lengths[0], max(lengths)) == (tokens, longest, longest)
@@ -106,7 +104,7 @@ def test_the_halves_end_with_one_sequence():
 
 
 def answer(rank, where, here, answers):
-    """One of two processes: what they agree on."""
+    """Put what two processes agree on into `answers`, as one of them."""
     torch.distributed.init_process_group("gloo", init_method=f"file://{where}", rank=rank, world_size=2)
     with being(World(rank, 2)):
         answers.put(agreed(here))
@@ -115,7 +113,7 @@ def answer(rank, where, here, answers):
 
 def test_two_processes_agree_on_the_smaller_size(tmp_path):
     assert agreed(700) == 700
-    fork = multiprocessing.get_context("fork")  # a start of its own would load torch twice more
+    fork = multiprocessing.get_context("fork")  # spawned processes would each load torch again
     answers = fork.Queue()
     parts = [fork.Process(target=answer, args=(r, tmp_path / "meet", n, answers)) for r, n in enumerate((4096, 2048))]
     for part in parts:
@@ -128,14 +126,14 @@ def test_two_processes_agree_on_the_smaller_size(tmp_path):
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """One that says its name and its memory, and cannot compute; the model stays where it is."""
+    """A GPU that reports its name and memory, and cannot compute; the model stays where it is."""
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a GPU")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=1000))
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: None)
 
 
 @pytest.mark.parametrize(("sequences", "most"), [(4, 200), (1_000_000, 131_072)])
-def test_a_gpu_is_asked_for_no_more_than_a_step_has_and_for_a_tenth_of_its_memory(
+def test_a_gpu_tries_at_most_the_tokens_of_a_step_and_spares_a_tenth_of_its_memory(
     gpu, trial_with_room_for, tmp_path, monkeypatch, caplog, sequences, most
 ):
     asked = []
@@ -154,7 +152,7 @@ def test_a_gpu_is_asked_for_no_more_than_a_step_has_and_for_a_tenth_of_its_memor
      ({"device": "cpu", "processes": 1, "tokens_per_microbatch": 16_384}, 150),
      ({"device": "a GPU", "processes": 1}, 150)],
 )  # fmt: skip
-def test_a_run_that_goes_on_keeps_its_size_on_as_many_such_gpus(
+def test_a_resumed_run_keeps_its_size_on_as_many_gpus_of_the_same_kind(
     gpu, trial_with_room_for, tmp_path, monkeypatch, noted, found
 ):
     monkeypatch.setattr(Trial, "largest", lambda *_: 150)

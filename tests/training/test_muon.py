@@ -19,7 +19,7 @@ SETTINGS = OptimizerSettings(
 
 
 def reference_orthogonalised(matrix):
-    """Singular values through the polynomial five times, singular vectors untouched, in float64."""
+    """The polynomial applied five times to the singular values, with the singular vectors unchanged, in float64."""
     left, values, right = torch.linalg.svd(matrix.double(), full_matrices=False)
     values = values / values.square().sum().sqrt()
     for _ in range(5):
@@ -28,7 +28,7 @@ def reference_orthogonalised(matrix):
 
 
 def reference_steps(weight, gradients, rate, momentum, decay):
-    """A single matrix after these gradients, in float64."""
+    """A single matrix after one step for each of these gradients, in float64."""
     weight, mean = weight.double(), torch.zeros_like(weight).double()
     for gradient in gradients:
         mean = momentum * mean + (1 - momentum) * gradient.double()
@@ -56,7 +56,7 @@ def a_step(model, optimizer, seed):
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**31))
-def test_newton_and_schulz_bend_the_singular_values_and_nothing_else(rows, columns, seed):
+def test_newton_schulz_changes_the_singular_values_and_nothing_else(rows, columns, seed):
     matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
     assert torch.allclose(orthogonalised(matrix[None])[0].double(), reference_orthogonalised(matrix), atol=1e-3)
 
@@ -74,7 +74,7 @@ def test_two_steps_of_a_layers_matrix_are_those_of_the_rule(kind):
     optimizer = build_optimizer(model, SETTINGS)
     for seed in (1, 2):
         a_step(model, optimizer, seed)
-    parts = 3 if kind.endswith("Wqkv") else 1  # queries, keys and values each by themselves
+    parts = 3 if kind.endswith("Wqkv") else 1  # queries, keys and values separately
     pieces = zip(before.chunk(parts), *(gradient.chunk(parts) for gradient in given), strict=True)
     expected = [reference_steps(weight, gradients, 0.02, 0.9, 0.5) for weight, *gradients in pieces]
     assert torch.allclose(model.get_parameter(name).double(), torch.cat(expected), atol=2e-5)
@@ -90,7 +90,7 @@ def test_all_but_the_layers_matrices_move_as_under_adamw():
     assert {"bert.embeddings.word_embeddings.weight", "cls.predictions.transform.dense.weight"} < same
 
 
-def test_it_is_torchs_muon_but_for_bf16():
+def test_muon_is_torchs_except_for_bf16():
     weight = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
     ours, theirs = nn.Parameter(weight.clone()), nn.Parameter(weight.clone())
     ours.grad = theirs.grad = torch.randn(8, 6, generator=torch.Generator().manual_seed(1))

@@ -33,7 +33,7 @@ def test_decoupled_decay_is_torch_decay_over_the_rate():
 
 
 def sgd(model, settings):
-    """A further row of the table: two optimizers, each with a rate of its own."""
+    """Another row of the table: two optimizers, each with its own rate."""
     matrices, others = ([p for p in model.parameters() if (p.ndim == 2) is wanted] for wanted in (True, False))
     return [
         torch.optim.SGD(matrices, lr=50 * settings.learning_rate, momentum=0.9),
@@ -41,7 +41,7 @@ def sgd(model, settings):
     ]
 
 
-def test_a_further_optimizer_is_a_function_and_a_row(monkeypatch):
+def test_another_optimizer_is_a_function_and_a_row_of_the_table(monkeypatch):
     monkeypatch.setitem(OPTIMIZERS, "sgd", sgd)
     model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4))
     optimizer = build_optimizer(model, OptimizerSettings(name="sgd", learning_rate=4e-4))

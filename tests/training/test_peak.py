@@ -22,7 +22,7 @@ def test_a_processor_is_measured_once_for_each_type(measured, bf16_units):
     assert measured == [torch.float32, torch.bfloat16]
 
 
-def test_without_units_for_bf16_it_is_float32_that_is_computed_and_measured(measured, bf16_units):
+def test_without_units_for_bf16_float32_is_measured(measured, bf16_units):
     bf16_units(False)
     assert matmul_peak(CPU, "bf16") == matmul_peak(CPU, "fp32") == 1
     assert measured == [torch.float32]

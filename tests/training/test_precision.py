@@ -32,13 +32,13 @@ def test_auto_is_bf16_on_a_processor_where_that_was_measured_to_be_faster(
 
 
 @pytest.mark.parametrize("computes", [True, False])
-def test_a_gpu_computes_in_what_it_has(computes, monkeypatch):
+def test_auto_is_bf16_on_a_gpu_that_computes_in_it(computes, monkeypatch):
     monkeypatch.setattr("genomask.training.device.computes_in_bf16", lambda _: computes)
     assert choose_precision("auto", torch.device("cuda"), CONFIG, 64) == ("bf16" if computes else "fp32")
 
 
 @pytest.mark.parametrize("other", [{"stem_width": 9}, {"stem_fraction": 0.5}, {"mlp": "dense"}], ids=str)
-def test_encoders_of_other_shapes_are_tried_apart(other, tmp_path, monkeypatch):
+def test_encoders_of_other_shapes_are_tried_separately(other, tmp_path, monkeypatch):
     monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path))
     tried = []
     monkeypatch.setattr(precision, "measure_gain", lambda config, _: float(tried.append(config) or len(tried)))
@@ -46,7 +46,7 @@ def test_encoders_of_other_shapes_are_tried_apart(other, tmp_path, monkeypatch):
     assert [bf16_gain(config, 64) for config in (one, another, one, another)] == [1.0, 2.0, 1.0, 2.0]
 
 
-def test_the_trial_leaves_no_trace_in_random_numbers_and_gives_a_ratio_of_times(monkeypatch):
+def test_the_trial_leaves_the_random_state_unchanged_and_returns_a_ratio_of_times(monkeypatch):
     monkeypatch.setattr(precision, "PROBE_SECONDS", 0.0)
     monkeypatch.setattr(precision, "PROBE_TOKENS", 64)
     torch.manual_seed(3)
@@ -55,7 +55,7 @@ def test_the_trial_leaves_no_trace_in_random_numbers_and_gives_a_ratio_of_times(
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_gain_is_how_many_times_the_tokens_of_fp32_bf16_makes_once_both_are_warm(monkeypatch):
+def test_the_gain_is_the_speed_of_bf16_relative_to_fp32_once_both_are_warm(monkeypatch):
     clock, calls = [0.0], Counter()
 
     def takes(_model, _batch, _device, precision):

@@ -45,7 +45,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_process_that_is_interrupted_while_it_imports_hears_of_it_afterwards(tmp_path):
+def test_an_interrupt_while_a_process_imports_is_delivered_afterwards(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(INTERRUPTED_WHILE_IT_IMPORTS)
     said = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)

@@ -55,7 +55,7 @@ def test_microbatches_with_unequal_counts_of_masked_tokens_give_the_step_of_the_
         assert torch.allclose(a, b, atol=1e-6)
 
 
-def test_a_step_goes_as_far_as_its_rate_and_the_clipped_gradient_say():
+def test_the_length_of_a_step_follows_from_its_rate_and_the_clipped_gradient():
     def length(**settings):
         model = tiny_model()
         before = nn.utils.parameters_to_vector(model.parameters()).detach()
@@ -69,7 +69,7 @@ def test_a_step_goes_as_far_as_its_rate_and_the_clipped_gradient_say():
     assert length(rate=0.1, clip_norm=20 * free) == pytest.approx(free, rel=1e-3)
 
 
-def test_a_step_leaves_no_gradient_to_the_next():
+def test_a_step_leaves_no_gradient_for_the_next():
     model, batch = tiny_model(), batch_of([6, 9], masked=[1, 7, 8])
     start = nn.utils.parameters_to_vector(model.parameters()).detach()
     moved = []
@@ -81,7 +81,7 @@ def test_a_step_leaves_no_gradient_to_the_next():
     assert not torch.equal(moved[0], start)
 
 
-def test_a_token_of_weight_zero_counts_nothing():
+def test_a_token_of_weight_zero_does_not_count():
     batch = batch_of([6, 9], masked=[1, 7, 8])
     without = batch_of([6, 9], masked=[7, 8])
     weighted = batch._replace(loss_weights=torch.tensor([0.0, 1.0, 1.0]))
@@ -89,7 +89,7 @@ def test_a_token_of_weight_zero_counts_nothing():
     assert step(one, [weighted]) == pytest.approx(step(two, [without]), abs=1e-6)
 
 
-def test_a_step_whose_loss_is_not_finite_says_so_and_leaves_the_weights_alone():
+def test_a_step_whose_loss_is_not_finite_reports_it_and_leaves_the_weights_alone():
     model = tiny_model()
     with torch.no_grad():
         model.cls.predictions.decoder.bias[7] = float("nan")

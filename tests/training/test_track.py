@@ -27,7 +27,7 @@ def scalars(folder, name):
     return [(event.step, event.value) for event in events.Scalars(name)]
 
 
-def test_tensorboard_has_each_number_at_its_step_and_of_a_resumed_run_the_later_ones(run):
+def test_tensorboard_has_numbers_at_their_steps_and_a_resumed_run_replaces_later_ones(run):
     pytest.importorskip("tensorboard", reason="pip install 'genomask[track]'")
     with tracking("tensorboard", run) as tracker:
         tracker.begin(1)
@@ -50,13 +50,13 @@ def test_wandb_offline_holds_the_rows_and_the_settings(run, monkeypatch):
         tracker.begin(1)
         for row in ROWS:
             tracker.tell(row)
-    wandb.teardown()  # as at the end of the process: then all of it is on the disk
+    wandb.teardown()  # as at the end of the process: then all of it is on disk
     [log] = run.glob("wandb/offline-run-*/run-*.wandb")
     content = log.read_bytes()
     assert [word for word in (b"eval_loss", b"2.25", b"training", b"genome") if word not in content] == []
 
 
-def test_a_run_whose_beginning_is_lost_is_not_taken_for_another_one(run, monkeypatch):
+def test_wandb_refuses_a_run_whose_start_date_is_lost(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", ModuleType("wandb"))
     (run / "environment.json").write_text("{}")
     with (
@@ -66,7 +66,7 @@ def test_a_run_whose_beginning_is_lost_is_not_taken_for_another_one(run, monkeyp
         tracker.begin(1)
 
 
-def test_a_tracker_that_cannot_begin_says_why_in_a_sentence(run, monkeypatch):
+def test_a_tracker_that_cannot_start_is_one_clear_error_with_its_reason(run, monkeypatch):
     wandb = ModuleType("wandb")
 
     def init(**_):
@@ -79,7 +79,7 @@ def test_a_tracker_that_cannot_begin_says_why_in_a_sentence(run, monkeypatch):
         tracker.begin(1)
 
 
-def test_a_tracker_is_closed_also_where_the_run_fails_and_none_is_opened_without_a_name(run, monkeypatch):
+def test_a_tracker_is_closed_even_if_the_run_fails_and_opened_only_with_a_name(run, monkeypatch):
     said = []
 
     class Fake:

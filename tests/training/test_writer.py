@@ -37,7 +37,7 @@ def held(monkeypatch):
     return go_on
 
 
-def test_training_goes_on_meanwhile_and_the_checkpoint_is_of_the_moment_it_was_asked_for(tmp_path, held, caplog):
+def test_training_continues_and_the_checkpoint_is_of_the_moment_it_was_asked_for(tmp_path, held, caplog):
     model, optimizer = trained()
     held.set()
     save_checkpoint(tmp_path / "plain", model, optimizer, CheckpointState(1, 10))
@@ -72,7 +72,7 @@ def test_one_is_written_at_a_time_and_leaving_waits_for_the_last(tmp_path, held)
 
 
 @pytest.mark.parametrize("how", ["check", "wait", "save", "leave"])
-def test_what_went_wrong_beside_training_ends_it_with_its_sentence(tmp_path, monkeypatch, how):
+def test_an_error_in_writing_ends_training_with_its_message(tmp_path, monkeypatch, how):
     def no_space(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -100,7 +100,7 @@ def wait_for_end(writer):
         writer.check()
 
 
-def test_a_mistake_of_training_is_not_hidden_by_one_of_writing(tmp_path):
+def test_an_error_in_training_is_not_hidden_by_one_in_writing(tmp_path):
     model, optimizer = trained()
     with torch.no_grad():
         model.weight[0, 0] = float("nan")
