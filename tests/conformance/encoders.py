@@ -1,6 +1,6 @@
-"""Testers of the encoders for transformers' common tests: ours in two forms, and BERT beside them as the measure.
+"""Testers of the encoders for transformers' common tests: ours in two forms, and BERT for comparison.
 
-`tests` is here the folder of transformers' source distribution (see run.py).
+`tests` here is the folder of transformers' source distribution (see run.py).
 """
 
 import tempfile
@@ -40,7 +40,7 @@ OURS = (
 )
 LISTS = ("", "_FOR_MASKED_LM", "_FOR_SEQUENCE_CLASSIFICATION", "_FOR_TOKEN_CLASSIFICATION")
 
-# The common tests ask these lists of names what labels a class takes; a model within transformers stands in them.
+# The common tests look up in these lists what labels a class takes; models within transformers are in them.
 for part, head in zip(LISTS, OURS, strict=True):
     getattr(modeling_auto, f"MODEL{part}_MAPPING_NAMES")[MosaicBertConfig.model_type] = head.__name__
 test_pipeline_mixin.pipeline_test_mapping.update(PIPELINES)
@@ -75,7 +75,7 @@ class CommonTests(ModelTesterMixin, PipelineTesterMixin):
 
     @classmethod
     def setUpClass(cls):
-        """The tiny models that pipelines are tested on, in place of those on the hub."""
+        """Save the tiny models that pipelines are tested on, in place of those on the hub."""
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
         config = EncoderTester(cls.config_class, **cls.settings).get_config(vocab_size=len(WORDS))

@@ -1,4 +1,4 @@
-"""Testers of KmerTokenizer for transformers' common tests, whose English becomes DNA before it is read."""
+"""Testers of KmerTokenizer for transformers' common tests, whose English is turned into DNA first."""
 
 import unittest
 from unittest.mock import patch
@@ -9,7 +9,7 @@ from genomask.data import KmerTokenizer
 
 
 def as_dna(tokenizer, text, **kwargs):
-    """A letter of every letter, spaces left out; special and added tokens stay, and so do k-mers between spaces."""
+    """A base for every letter, without spaces; special and added tokens stay, and so do k-mers between spaces."""
 
     def of(piece):
         if piece in tokenizer.added_tokens_encoder or all(word in tokenizer.get_vocab() for word in piece.split()):

@@ -1,6 +1,6 @@
-"""What a pipeline of each task must answer; transformers' own checks are not in its source distribution.
+"""Checks of each task's pipeline; transformers' own checks are not in its source distribution.
 
-Its common tests open the tiny models, build the pipeline by these classes, and run it on batches as well.
+Its common tests open the tiny models, build the pipeline with these classes, and run it on batches as well.
 """
 
 from transformers import pipeline
@@ -10,7 +10,7 @@ EXAMPLES = ["a b c [MASK] e", "[MASK] f g"]
 
 
 class OfTask:
-    """The two steps that transformers' tests ask for."""
+    """The two steps that transformers' tests call."""
 
     task: str
 

@@ -1,8 +1,8 @@
 """`make conformance`: transformers' own common tests, on our models and tokenizer, with BERT's results beside them.
 
-The tests come from the source distribution of the transformers that is installed, by pip; none of its files is kept
-here. Exits with 1 where one of ours fails and BERT passes, or is skipped and BERT's is not; with 2 where pip finds no
-source distribution.
+The tests come from the source distribution of the installed transformers, by pip; none of its files is kept here.
+Exits with 1 if a test fails on an encoder of ours and not on BERT, if one is skipped that BERT passes, or if one fails
+on the tokeniser; with 2 if pip finds no source distribution.
 """
 
 import os
@@ -24,7 +24,7 @@ Outcomes = dict[str, dict[str, str]]  # class -> test -> passed, failed or skipp
 
 
 def fetch(version: str) -> Path:
-    """The unpacked source distribution, fetched where it is not there yet."""
+    """The unpacked source distribution, fetched if it is not there yet."""
     folder = WORK / f"transformers-{version}"
     if not folder.is_dir():
         wanted = ["--no-deps", "--no-build-isolation", "--no-binary", "transformers", f"transformers=={version}"]
@@ -37,7 +37,7 @@ def fetch(version: str) -> Path:
 
 
 def complete(tests: Path) -> None:
-    """What the distribution leaves out of its tests and its common tests import, in words of our own."""
+    """Add our own versions of the files that the common tests need and the distribution leaves out."""
     shutil.copytree(HERE / "stand_ins", tests, dirs_exist_ok=True)
     for package in (tests, *(tests / part.name for part in (HERE / "stand_ins").iterdir())):
         (package / "__init__.py").touch()
@@ -47,7 +47,7 @@ def complete(tests: Path) -> None:
 
 
 def run(source: Path) -> Outcomes:
-    """Run all testers and read what came of each test."""
+    """Run all testers and return the outcome of each test."""
     report = WORK / "report.xml"
     report.unlink(missing_ok=True)
     files = [HERE / "encoders.py", HERE / "kmer_tokenizer.py"]
@@ -65,7 +65,7 @@ def run(source: Path) -> Outcomes:
 
 
 def outcomes(report: Path) -> Outcomes:
-    """From pytest's report; a test with parts that fail has failed."""
+    """Read pytest's report; a test with a part that fails has failed."""
     found: Outcomes = {}
     for case in ElementTree.parse(report).iter("testcase"):
         tests = found.setdefault(case.get("classname", "").rpartition(".")[2], {})
@@ -77,7 +77,7 @@ def outcomes(report: Path) -> Outcomes:
 
 
 def show(found: Outcomes) -> bool:
-    """Print the table, and the tests that ours do not pass and BERT's do; True where there are none."""
+    """Print the table, and the tests in which ours are behind BERT; True if there are none."""
     rows = (MEASURE, *ENCODERS, *TOKENIZERS)
     assert set(rows) == set(found), f"no results of {set(rows) - set(found)}; see {WORK / 'log.txt'}"
     print(f"transformers {transformers.__version__}, its common tests\n")

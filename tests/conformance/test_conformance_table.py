@@ -1,4 +1,4 @@
-"""The table of `make conformance` is what pytest's report says, and being behind BERT is seen."""
+"""The table of `make conformance` agrees with pytest's report, and shows where ours is behind BERT."""
 
 import importlib.util
 from pathlib import Path
@@ -15,7 +15,7 @@ INSIDE = {"passed": "", "failed": "<failure/>", "skipped": "<skipped/>"}
 
 
 def report(tmp_path, results):
-    """pytest's report of (class, test, outcome)."""
+    """The outcomes read from pytest's report of these (class, test, outcome)."""
     cases = "".join(CASE.format(row=row, test=test, inside=INSIDE[outcome]) for row, test, outcome in results)
     path = tmp_path / "report.xml"
     path.write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>", encoding="utf-8")
@@ -31,7 +31,7 @@ def test_a_test_with_a_part_that_fails_has_failed(tmp_path):
     assert found == {"Bert": {"a": "failed", "b": "skipped"}}
 
 
-def test_the_counts_are_printed_for_each(tmp_path, capsys):
+def test_the_counts_are_printed_for_each_class(tmp_path, capsys):
     assert run.show(report(tmp_path, [*everywhere("a", "passed"), *everywhere("b", "skipped")]))
     printed = capsys.readouterr().out
     assert "| Bert | 1 | 0 | 1 |" in printed
@@ -51,7 +51,7 @@ def test_the_counts_are_printed_for_each(tmp_path, capsys):
         ("OverlappingKmers", "skipped", "passed", False),
     ],
 )
-def test_what_bert_does_and_ours_does_not_is_named(row, outcome, berts, behind, tmp_path, capsys):
+def test_a_test_in_which_ours_is_behind_bert_is_named(row, outcome, berts, behind, tmp_path, capsys):
     results = [(r, t, berts if r == "Bert" else x) for r, t, x in everywhere("a", "passed")]
     results = [(r, t, outcome if r == row else x) for r, t, x in results]
     if berts != "passed":
@@ -60,6 +60,6 @@ def test_what_bert_does_and_ours_does_not_is_named(row, outcome, berts, behind, 
     assert (f"{row}: a {outcome}" in capsys.readouterr().out) == behind
 
 
-def test_a_class_without_results_is_no_success(tmp_path):
+def test_a_class_without_results_is_an_error(tmp_path):
     with pytest.raises(AssertionError, match="no results of"):
         run.show(report(tmp_path, [("Bert", "a", "passed")]))

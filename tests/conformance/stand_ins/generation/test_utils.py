@@ -1,4 +1,4 @@
-"""Stands where transformers keeps its tests of generation, which are not in its source distribution."""
+"""Stands in for transformers' tests of generation, which are not in its source distribution."""
 
 
 class GenerationTesterMixin:
