@@ -52,7 +52,7 @@ def test_from_two_genomes_to_the_verdict_and_its_page(comparison, forked_arms, m
     outcome = compare(comparison)
     counts = outcome.results.groupby(["strategy", "method"]).size().to_dict()
     assert counts == {
-        ("none", "kmer-logreg"): 6,  # once, whatever the arms
+        ("none", "kmer-logreg"): 6,  # once, however many arms
         ("random-span", "probe"): 12,
         ("random-span", "random-init/probe"): 12,  # for each seed, in the control's folder
         ("uniform", "probe"): 12,
@@ -78,7 +78,7 @@ def test_from_two_genomes_to_the_verdict_and_its_page(comparison, forked_arms, m
         "By genome",
     ):
         assert words in dom
-    assert dom.count("<td>mouse</td>") == 2  # of each arm
+    assert dom.count("<td>mouse</td>") == 2  # once for each strategy
     assert "genome.fa:2, mouse.fa:1" in dom
     assert pd.read_csv(comparison.out / "verdict.csv")["note"].tolist() == ["not tested: 2 seeds"]
 
@@ -154,7 +154,7 @@ def test_a_comparison_that_cannot_answer_is_refused_before_anything_runs(compari
     assert not comparison.out.exists()
 
 
-def test_an_arm_that_fails_gives_its_message_to_the_person(comparison, forked_arms):
+def test_the_message_of_a_failed_arm_reaches_the_user(comparison, forked_arms):
     optimizer = dataclasses.replace(comparison.recipe.optimizer, learning_rate=LARGE)
     wild = dataclasses.replace(comparison, recipe=dataclasses.replace(comparison.recipe, optimizer=optimizer), seeds=1)
     with pytest.raises(TrainingError, match=r"arm .*/seed 0 failed: the evaluation after step \d+ is not finite"):
@@ -162,7 +162,7 @@ def test_an_arm_that_fails_gives_its_message_to_the_person(comparison, forked_ar
 
 
 def finished(arm, _threads, _gpu, _words):
-    """In place of an arm's process: few-shot rows of invented scores, and the last act."""
+    """Stands in for an arm's process: writes few-shot rows of invented scores and, last, done.txt."""
     run = arm.folder / "fewshot"
     run.mkdir(parents=True, exist_ok=True)
     (pool, test), results = arm.comparison.read_tasks(), run / "results.csv"
@@ -192,7 +192,7 @@ def finished(arm, _threads, _gpu, _words):
 
 
 def arms_that(monkeypatch, fail):
-    """Arms run in this process, and those whose name is in `fail` end badly with its words."""
+    """Run arms in this process; those named in `fail` fail with its message."""
 
     class InProcess:
         def __init__(self, target, args):
@@ -214,7 +214,7 @@ def arms_that(monkeypatch, fail):
 
 
 def begun(comparison):
-    """The arms' folders as those of finished runs, and as finished arms."""
+    """Make the arms' folders those of finished runs and finished arms."""
     fingerprint = comparison.recipe.open_source(comparison.inputs, comparison.out).fingerprint
     for arm in comparison.arms():
         write_config(arm.folder, arm.recipe, comparison.inputs, facts_of(arm.recipe, fingerprint))
@@ -250,7 +250,7 @@ def test_a_comparison_begun_with_other_settings_is_refused_before_any_arm_runs(c
     ):
         next(compare_estimate(with_steps(comparison, 21)))
     assert files_in(comparison.out) == before
-    compare(comparison)  # as it was asked for before: every arm is finished
+    compare(comparison)  # with the earlier settings: every arm is finished
 
 
 def test_a_comparison_begun_on_another_genome_is_refused_before_any_arm_runs(
@@ -298,7 +298,7 @@ def test_the_folder_of_another_verbs_run_is_refused(comparison, monkeypatch, rec
     assert [path.name for path in comparison.out.iterdir()] == [record]
 
 
-def test_a_demo_and_a_comparison_are_told_apart(comparison, monkeypatch):
+def test_a_demo_and_a_comparison_refuse_each_others_folders(comparison, monkeypatch):
     no_arm_runs(monkeypatch)
     (comparison.out / "arms").mkdir(parents=True)
     with pytest.raises(SettingsError, match=r"holds a run of compare \(arms\)"):
@@ -310,7 +310,7 @@ def test_a_demo_and_a_comparison_are_told_apart(comparison, monkeypatch):
         compare(dataclasses.replace(comparison, verb="demo"))
 
 
-def test_an_arm_that_fails_is_missing_and_named_and_the_others_are_done(comparison, monkeypatch, caplog):
+def test_a_failed_arm_is_named_as_missing_and_the_others_finish(comparison, monkeypatch, caplog):
     arms_that(monkeypatch, {"uniform/seed 1": "the disk is on fire"})
     outcome = compare(comparison)
     assert outcome.failures == "arm uniform/seed 1 failed: the disk is on fire"
@@ -325,7 +325,7 @@ def test_an_arm_that_fails_is_missing_and_named_and_the_others_are_done(comparis
     assert "Missing here" not in write_comparison_page(again).read_text()
 
 
-def test_where_each_arm_is_is_said_in_steps(comparison, caplog, monkeypatch):
+def test_the_progress_of_each_arm_is_logged_in_steps(comparison, caplog, monkeypatch):
     caplog.set_level("INFO", logger="genomask")
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
@@ -350,7 +350,7 @@ def test_an_arm_whose_records_lost_what_the_verdict_shows_is_named(comparison, m
         compare(comparison)
 
 
-def test_an_arm_whose_results_were_cut_short_is_named_and_a_summary_is_made_anew(comparison, monkeypatch):
+def test_an_arm_whose_results_were_cut_short_is_named_and_a_summary_is_made_again(comparison, monkeypatch):
     arms_that(monkeypatch, {})
     whole = compare(comparison)
     fewshot = comparison.arms()[1].folder / "fewshot"
@@ -376,7 +376,7 @@ def test_draws_and_tasks_that_an_earlier_call_asked_for_are_left_out(comparison,
     assert outcome.verdict("probe")["n"].tolist() == [2]
 
 
-def test_the_verdict_stays_by_the_method_of_the_first_run(comparison, monkeypatch):
+def test_the_verdict_keeps_the_method_of_the_first_run(comparison, monkeypatch):
     arms_that(monkeypatch, {})
     methods = ("probe", "knn")
     first = dataclasses.replace(comparison, fewshot=dataclasses.replace(comparison.fewshot, methods=methods))
@@ -396,14 +396,14 @@ def test_the_verdict_stays_by_the_method_of_the_first_run(comparison, monkeypatc
     assert dataclasses.replace(turned).primary_method == "knn"
 
 
-def test_an_arm_that_lacks_a_seed_is_shown_at_the_seeds_it_shares(comparison, monkeypatch):
+def test_a_strategy_that_lacks_a_seed_is_compared_on_the_seeds_it_shares(comparison, monkeypatch):
     arms_that(monkeypatch, {"uniform/seed 0": "no"})
     means = compare(dataclasses.replace(comparison, seeds=3)).arm_means("probe").set_index("strategy")
     assert means.loc["uniform", "accuracy"] == pytest.approx(means.loc["uniform", "control_accuracy"])
     assert means.loc["random-span", "accuracy"] == pytest.approx(means.loc["uniform", "control_accuracy"] - 0.005)
 
 
-def test_floors_without_a_model_are_measured_beside_another_arm_where_theirs_failed(comparison, monkeypatch):
+def test_floors_without_a_model_are_measured_with_another_arm_if_theirs_failed(comparison, monkeypatch):
     arms_that(monkeypatch, {"random-span/seed 0": "no"})
     results = compare(comparison).results
     assert (results["method"] == "kmer-logreg").sum() == 6
@@ -414,7 +414,7 @@ def test_floors_without_a_model_are_measured_beside_another_arm_where_theirs_fai
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"a,b\n1,2,3\n"])
-def test_the_bar_of_an_arm_outlives_damaged_results(comparison, content):
+def test_the_bar_of_an_arm_survives_damaged_results(comparison, content):
     arm = comparison.arms()[0]
     (arm.folder / "model").mkdir(parents=True)
     (arm.folder / "fewshot").mkdir()
@@ -454,7 +454,7 @@ def test_draws_that_must_share_examples_are_marked_in_the_summary(comparison, mo
     assert summary.groupby("shot")["draws_overlap"].unique().explode().to_dict() == {1: False, 10: True}
 
 
-def test_the_command_ends_badly_where_an_arm_failed_but_writes_the_report(comparison, monkeypatch, capsys):
+def test_the_command_fails_if_an_arm_failed_but_still_writes_the_report(comparison, monkeypatch, capsys):
     arms_that(monkeypatch, {"uniform/seed 1": "the disk is on fire"})
     outcome = compare(comparison)
     with pytest.raises(TrainingError, match="arm uniform/seed 1 failed: the disk is on fire"):
@@ -462,13 +462,13 @@ def test_the_command_ends_badly_where_an_arm_failed_but_writes_the_report(compar
     assert "report.html" in capsys.readouterr().out
 
 
-def test_two_comparisons_do_not_fraction_a_folder(comparison):
+def test_two_comparisons_do_not_share_a_folder(comparison):
     with locked(comparison.out), pytest.raises(SettingsError, match="compare is in use by process"):
         compare(comparison)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", None])
-def test_an_arm_whose_last_word_cannot_be_read_is_not_finished(comparison, content):
+def test_an_arm_whose_done_file_cannot_be_read_is_not_finished(comparison, content):
     done = comparison.arms()[0].folder / "fewshot" / "done.txt"
     done.parent.mkdir(parents=True)
     done.mkdir() if content is None else done.write_bytes(content)
@@ -476,7 +476,7 @@ def test_an_arm_whose_last_word_cannot_be_read_is_not_finished(comparison, conte
 
 
 class Ended:
-    """A process that ended badly as soon as it was started."""
+    """A process that fails as soon as it is started."""
 
     exitcode = 1
     start = terminate = join = lambda self: None
@@ -485,7 +485,7 @@ class Ended:
         return False
 
 
-def test_arms_fraction_the_cores_that_the_process_may_use(comparison, monkeypatch):
+def test_arms_share_the_cores_that_the_process_may_use(comparison, monkeypatch):
     threads = []
 
     def process(target, args):
@@ -510,7 +510,7 @@ def test_arms_run_side_by_side_one_on_each_gpu(comparison, monkeypatch):
         return Ended()
 
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")  # those that a job queue gave
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")  # as a job queue sets it
     monkeypatch.setattr("genomask.commands.compare.workers.POLL_SECONDS", 0)
     spawn = SimpleNamespace(Process=process, Pipe=multiprocessing.Pipe)
     monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", lambda _kind: spawn)
@@ -537,7 +537,7 @@ def test_a_ctrl_c_while_an_arm_starts_ends_the_comparison_and_says_what_is_kept(
             assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())  # what a new process inherits
 
         def join(self):
-            (comparison.arms()[0].folder / kept).mkdir(parents=True, exist_ok=True)  # as an arm that is asked to stop
+            (comparison.arms()[0].folder / kept).mkdir(parents=True, exist_ok=True)  # as an arm does when asked to stop
 
     monkeypatch.setattr("genomask.commands.compare.workers.POLL_SECONDS", 0)
     monkeypatch.setattr("genomask.commands.compare.workers.usable_cores", lambda: 1)  # a second Ctrl-C ends at once
@@ -549,13 +549,13 @@ def test_a_ctrl_c_while_an_arm_starts_ends_the_comparison_and_says_what_is_kept(
 
 
 def interrupted_before_it_could_listen(words):
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes ignore it
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.kill(os.getpid(), signal.SIGINT)
     arm_process(NamesItsGpus(), 1, None, words)
 
 
-def test_an_arm_that_was_interrupted_while_it_began_ends_by_it(capfd):
+def test_an_arm_interrupted_while_it_starts_ends_without_a_traceback(capfd):
     words, speak = CONTEXT.Pipe(duplex=False)
     process = CONTEXT.Process(target=interrupted_before_it_could_listen, args=(speak,))
     process.start()
@@ -568,7 +568,7 @@ def test_an_arm_that_was_interrupted_while_it_began_ends_by_it(capfd):
 
 
 class NamesItsGpus:
-    """An arm that fails at once, and says why which GPUs its process sees."""
+    """An arm that fails at once; its message names the GPUs that its process sees."""
 
     @property
     def folder(self):
@@ -585,7 +585,7 @@ def test_an_arms_process_sees_the_gpus_of_its_place_and_no_others(place):
     process.join()
 
 
-def test_a_task_that_does_not_serve_is_refused_before_anything_runs(comparison, tmp_path):
+def test_an_unusable_task_is_refused_before_anything_runs(comparison, tmp_path):
     task = tmp_path / "broken.tsv"
     task.write_text("sequence\tlabel\nACGT\t0\n")
     with pytest.raises(DataError, match=r"broken\.tsv"):

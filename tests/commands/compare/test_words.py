@@ -1,4 +1,4 @@
-"""The headline of a comparison: what may undo the verdict comes first, and floors are never left out."""
+"""The headline of a comparison: what may overturn the verdict comes first, and floors are never left out."""
 
 from dataclasses import replace
 
@@ -76,7 +76,7 @@ def outcome(quick_recipe, simulated, tmp_path):
     return made
 
 
-def test_a_verdict_on_arms_that_have_not_learned_to_copy_is_called_none_first(outcome):
+def test_the_headline_says_first_that_arms_have_not_learned_to_copy(outcome):
     words = headline(outcome(loss=4.5, seeds=3))
     assert words.startswith("Not yet a verdict: every arm must still learn to copy the bases beside a mask")
     assert "loss 4.500 nats per masked token, flank floor 2.800" in words
@@ -99,7 +99,7 @@ def test_a_floor_that_wins_stands_in_the_headline_of_terminal_and_page(outcome, 
     assert printed in page.replace("&#39;", "'")
 
 
-def test_one_seed_makes_no_forest_and_each_strategy_is_given_its_meaning(outcome, monkeypatch):
+def test_one_seed_gives_no_forest_plot_and_each_strategys_loss_is_explained(outcome, monkeypatch):
     monkeypatch.setattr("genomask.commands.compare.page.environment_of", lambda _: {})
     alone = write_comparison_page(outcome()).read_text()
     assert '<title id="verdict-' not in alone
@@ -117,7 +117,7 @@ def test_one_seed_makes_no_forest_and_each_strategy_is_given_its_meaning(outcome
         (0.6, 0.9, "beforehand) is 10.5 ± 0.8 points below the untrained encoder's (95 %, paired over 5 draws; these"),
     ],
 )
-def test_the_demo_says_that_pretraining_pays_only_where_no_floor_stands_in_its_way(probe, kmers, words):
+def test_the_demo_says_that_pretraining_pays_only_if_it_beats_every_floor(probe, kmers, words):
     measured = results(probe, kmers, 0.7)
     assert words in pretraining_gain(measured, against_floors(measured, {}))
 
@@ -161,7 +161,7 @@ def test_differences_are_the_arms_less_the_controls_at_each_seed_and_in_each_cel
     assert cells["difference"].tolist() == pytest.approx([-0.022, -0.022])
 
 
-def test_figures_of_pretraining_are_means_over_seeds_of_as_many_evaluations_as_all_arms_have(outcome, monkeypatch):
+def test_pretraining_figures_are_means_over_seeds_of_the_evaluations_all_arms_have(outcome, monkeypatch):
     monkeypatch.setattr("genomask.commands.compare.page.environment_of", lambda _: {})
     made = outcome(seeds=3)
     for seed, (loss, masked) in enumerate([(2.0, 0.1), (2.5, 0.2), (3.6, 0.3)]):
@@ -174,7 +174,7 @@ def test_figures_of_pretraining_are_means_over_seeds_of_as_many_evaluations_as_a
     assert "Mean over seeds, the only evaluation." in write_comparison_page(made).read_text()
 
 
-def test_always_guessing_gets_what_the_test_gives_and_not_the_pool(outcome, tmp_path):
+def test_always_guessing_is_scored_on_the_test_and_not_on_the_pool(outcome, tmp_path):
     plain = outcome()
     header, *rows = plain.comparison.test.read_text().splitlines()
     label = rows[0].split("\t")[-1]
@@ -186,7 +186,7 @@ def test_always_guessing_gets_what_the_test_gives_and_not_the_pool(outcome, tmp_
     assert [guess.accuracy for guess in made.guesses.values()] == [0.75]
 
 
-def test_what_pretraining_may_have_seen_is_left_out_too(outcome, tmp_path):
+def test_sequences_that_pretraining_may_have_seen_are_left_out_too(outcome, tmp_path):
     plain = outcome()
     trained = plain.arms[0].recipe.training_bases(plain.comparison.inputs)
     start = trained.intervals[0][0]
@@ -198,4 +198,4 @@ def test_what_pretraining_may_have_seen_is_left_out_too(outcome, tmp_path):
     test.write_text(f"{plain.comparison.test.read_text().rstrip()}\n{row}\n")
     made = replace(plain, comparison=replace(plain.comparison, test=test))
     assert [sentence.split(" of ")[0] for sentence in made.seen.sentences] == ["0", "1"]
-    assert "Left out" in made.seen.caption  # something was found, though no arm here kept what it got right
+    assert "Left out" in made.seen.caption  # something was found, though no arm here recorded its correct answers

@@ -49,7 +49,7 @@ def test_the_background_is_a_first_order_chain():
     assert np.abs(given_two - given_one).max() < 0.01  # about four standard errors in the rarest context, CG
 
 
-def test_elements_are_four_fifths_of_the_genome_of_two_kinds_and_never_overlap():
+def test_elements_of_two_kinds_fill_four_fifths_of_the_genome_and_never_overlap():
     rng = np.random.default_rng(0)
     codes, elements = draw_genome(rng, draw_motifs(rng), 1_000_000)
     lengths = elements[:, 1] - elements[:, 0]
@@ -78,7 +78,7 @@ def test_task_sequences_are_100_bases_of_both_kinds_in_equal_numbers(files):
         assert (labels.count("kind-A"), labels.count("kind-B")) == (count // 2, count // 2)
 
 
-def test_no_task_sequence_is_in_the_genome_on_either_strand_nor_in_pool_and_test(files):
+def test_no_task_sequence_is_on_a_strand_of_the_genome_or_in_both_pool_and_test(files):
     genome = genome_text(files.genome)
     assert len(genome) == 1_000_000
     windows = {genome[at : at + 30] for at in range(len(genome) - 29)}
@@ -106,7 +106,7 @@ def test_every_fasta_line_but_the_last_is_80_letters(tmp_path):
     assert [len(line) for line in lines.splitlines()[1:]] == [80] * 15 + [34]
 
 
-def test_motifs_are_no_input_of_model_tokenizer_or_task_code():
+def test_only_the_simulation_uses_the_motifs():
     from_outside = list(inspect.signature(simulate).parameters)
     assert from_outside == ["out", "seed", "settings"]
     package = room.__file__.rpartition("/commands/")[0]

@@ -1,4 +1,4 @@
-"""Which epoch of a fine-tuning is the best is told by the rows of its metrics alone."""
+"""The best epoch of a fine-tuning follows from the rows of its metrics alone."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,10 +13,10 @@ from genomask.data.examples import NUMBER, ONE, SEVERAL, Examples
 
 def test_only_rows_with_a_loss_on_valid_are_epochs():
     rows = [{"step": 1, "loss_nats": 0.7}, {"step": 2, "epoch": 1, "valid_loss_nats": 0.6, "valid_accuracy": 0.5}]
-    assert scored_epochs([*rows, {"step": 4, "valid_loss_nats": 0.5}]) == rows[1:]  # the last lost its epoch
+    assert scored_epochs([*rows, {"step": 4, "valid_loss_nats": 0.5}]) == rows[1:]  # the last row has lost its epoch
 
 
-def test_of_epochs_with_the_same_loss_the_first_is_the_best():
+def test_the_best_epoch_is_the_first_with_the_lowest_loss():
     losses = [0.9, 0.4, 0.6, 0.4]
     for name in ("valid_loss_nats", "valid_loss_nats_per_label", "valid_loss_fraction_of_variance"):
         assert best_epoch([{"epoch": n, name: loss} for n, loss in enumerate(losses, start=1)])["epoch"] == 2
@@ -46,7 +46,7 @@ def job_of(problem, train, valid):
         (NUMBER, np.array([[10.0], [14.0]]), 1.0, {"mse": 4.0}),
     ],
 )
-def test_a_constant_guess_says_how_frequent_labels_are_or_the_mean_of_numbers(problem, targets, loss, scores):
+def test_a_constant_guess_gives_label_frequencies_or_the_mean_of_numbers(problem, targets, loss, scores):
     found, said = constant_guess(job_of(problem, targets, targets))
     assert found == pytest.approx(loss, abs=1e-5)
     assert {name: said[name] for name in scores} == pytest.approx(scores)

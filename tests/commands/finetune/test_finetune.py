@@ -1,4 +1,4 @@
-"""`genomask finetune`: what its folder holds, killed anywhere and resumed, and in the hands of transformers."""
+"""`genomask finetune`: what its folder holds, killed anywhere and resumed, and opened by transformers."""
 
 import json
 import os
@@ -35,7 +35,7 @@ COLUMNS = {
 
 
 def table(path, n, seed):
-    """Sequences of many contents of G and C, which every column tells in another way."""
+    """Sequences of varied GC content, which each column expresses in another way."""
     rng = np.random.default_rng(seed)
     lines = ["name\tsequence\tlabel\tmany\tgc"]
     for row in range(n):
@@ -73,7 +73,7 @@ def request_for(tmp_path, model_folder, tables):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, model_folder, tables):
-    """The folder of a run that nothing has stopped."""
+    """The folder of a run that was never stopped."""
     out = tmp_path_factory.mktemp("whole") / "out"
     run(asked(out, model_folder, tables))
     return out
@@ -127,7 +127,7 @@ def test_a_classifier_is_saved_with_its_names_and_used_by_predict_and_transforme
         assert [row["label"] for row in found] == [row[1] for row in rows]
     figures = [float(row[1]) if columns == "number" else max(map(float, row[2:])) for row in rows]
     np.testing.assert_allclose([row["score"] for row in found], figures, rtol=1e-4)
-    if columns == "number":  # of 1000 to 1300: in the target's own unit
+    if columns == "number":  # 1000 to 1300: in the target's own unit
         truth = [float(line.split("\t")[4]) for line in request.valid.read_text().splitlines()[1:]]
         assert np.mean(np.abs(np.array(figures) - truth)) < 40
     card = (request.out / "model" / "README.md").read_text()
@@ -143,16 +143,14 @@ def test_the_card_names_the_run_whose_model_was_taken(request_for, whole):
     assert f"| from | `{whole.parent.name}/{whole.name}`, " in card
 
 
-def test_a_loss_no_lower_than_a_constant_guess_is_said(request_for, monkeypatch):
+def test_a_loss_no_lower_than_a_constant_guess_is_reported(request_for, monkeypatch):
     monkeypatch.setattr(f"{COMMAND}.finetune.constant_guess", lambda job: (0.001, dict.fromkeys(METRICS, 0.5)))
     *_, sentence, _ = run(request_for(epochs=1))
     assert re.match(r"The loss, [\d.]+ nats, is no lower than that of the constant guess, 0.001: the model", sentence)
 
 
-def test_the_epoch_of_the_lowest_loss_on_valid_is_kept_and_half_of_the_epochs_waited_for_another(
-    request_for, tables, tmp_path
-):
-    swap = {"poor": "rich", "rich": "poor"}  # so that the loss on valid rises with what is learned, on every processor
+def test_training_stops_when_half_of_the_epochs_bring_no_lower_loss_on_valid(request_for, tables, tmp_path):
+    swap = {"poor": "rich", "rich": "poor"}  # the loss on valid rises as the model learns, on every processor
     valid = tmp_path / "swapped.tsv"
     valid.write_text(re.sub(r"\t(poor|rich)\t", lambda found: f"\t{swap[found[1]]}\t", tables[1].read_text()))
     request = replace(request_for(epochs=16), valid=valid)
@@ -173,7 +171,7 @@ class Killed(BaseException):
 
 
 def dies_at(monkeypatch, place, count=0):
-    """The next run dies after `count` calls of what the place names."""
+    """Make the next run die after `count` calls of the function that `place` names."""
     owner, _, name = place.rpartition(".")
     module = sys.modules.get(owner) or Fitting
     whole, calls = getattr(module, name), []
@@ -244,7 +242,7 @@ def test_a_run_that_is_asked_to_stop_saves_a_checkpoint_first(request_for, whole
 
 
 def other_weights(model, folder):
-    """A copy of the model's folder in which one weight is another."""
+    """A copy of the model's folder with one token's embedding changed."""
     shutil.copytree(model, folder)
     weights = load_file(folder / "model.safetensors")
     weights["bert.embeddings.word_embeddings.weight"][7] += 1
@@ -275,7 +273,7 @@ def test_a_finished_run_is_left_as_it_is_and_another_is_refused(request_for, tmp
         run(request, resume=True)
 
 
-def test_bad_input_is_said_before_the_folder_is_there(request_for, tables, tmp_path):
+def test_bad_input_is_reported_before_the_folder_is_made(request_for, tables, tmp_path):
     request = request_for()
     with pytest.raises(UserError, match="config"):
         run(Request(**{**vars(request), "model": tmp_path}))
@@ -291,13 +289,13 @@ def test_bad_input_is_said_before_the_folder_is_there(request_for, tables, tmp_p
 
 
 @pytest.mark.parametrize("settings", [{"learning_rate": 2e6}, {"epochs": 10**9, "warmup": 1.0}])
-def test_settings_that_training_refuses_leave_the_folder_free(request_for, settings):
+def test_settings_that_training_refuses_leave_no_folder(request_for, settings):
     with pytest.raises(SettingsError, match=" at most "):
         run(request_for(**settings))
     assert not request_for().out.exists()
 
 
-def test_a_run_that_could_not_begin_leaves_the_folder_free_for_the_mended_one(request_for, monkeypatch):
+def test_a_run_that_could_not_begin_leaves_no_folder_and_can_be_started_again(request_for, monkeypatch):
     def refuses(*_given):
         raise DataError("no")
 
@@ -310,7 +308,7 @@ def test_a_run_that_could_not_begin_leaves_the_folder_free_for_the_mended_one(re
     run(request)
 
 
-def test_examples_that_are_trained_on_are_said(request_for, tables, caplog):
+def test_validation_examples_that_are_trained_on_are_reported(request_for, tables, caplog):
     request = request_for(epochs=1)
     run(Request(**{**vars(request), "valid": request.train}))
     assert "48 of the 48 sequences of --valid are also in --train" in caplog.text
@@ -352,7 +350,7 @@ def test_the_script_of_the_page_trains_under_trainer_and_predict_reads_what_it_s
     assert found <= {"middling", "poor", "rich"}
 
 
-def test_weights_that_are_not_finite_are_no_model(request_for, monkeypatch):
+def test_weights_that_are_not_finite_are_not_saved(request_for, monkeypatch):
     def spoil(job):
         embeddings = job.loaded.model.get_input_embeddings().weight.data
         embeddings[job.loaded.tokenizer.mask_token_id] = torch.inf  # which no sequence reads

@@ -1,4 +1,4 @@
-"""`genomask glue` on files made here: MNLI first, others from it; floors, metrics and the table."""
+"""`genomask glue` on files made here: MNLI first, other tasks from its model; floors, metrics and the table."""
 
 import json
 from dataclasses import replace
@@ -43,7 +43,7 @@ def request(model, data, **other):
 
 
 @pytest.mark.slow
-def test_tasks_run_from_mnli_on_and_a_second_time_only_what_is_missing(text_model_folder, data, monkeypatch):
+def test_tasks_start_from_mnli_and_a_second_call_runs_only_what_is_missing(text_model_folder, data, monkeypatch):
     monkeypatch.setattr(finetune, "loss_curves", lambda *_: None)
     monkeypatch.setattr(finetune, "answers", lambda *_, **__: None)
     asked = request(text_model_folder, data)
@@ -65,7 +65,7 @@ def test_tasks_run_from_mnli_on_and_a_second_time_only_what_is_missing(text_mode
 
 @pytest.fixture
 def fitted(monkeypatch):
-    """Which floors were fitted, where nothing is trained: a seed answers its own number."""
+    """The floors that were fitted; nothing is trained, and a seed answers with its own number."""
     found = []
 
     def fit(name, floor, train, dev):
@@ -89,7 +89,7 @@ def test_a_call_for_fewer_tasks_or_seeds_keeps_the_rows_of_others_and_shows_its_
     assert {"seed 0", "seed 1"} < set(pd.read_csv(results)["method"])
     results.write_text(text.replace(text.splitlines()[-1], "RTE,dev,accuracy,seed 1,6,0.125"))
     list(glue(whole, resume=True))
-    assert results.read_text() == text  # a seed's rows are measured anew
+    assert results.read_text() == text  # a seed's rows are measured again
     table, *_ = glue(request(text_model_folder, data, tasks=(TASKS["RTE"],)), resume=True)
     assert results.read_text() == text
     assert [str(cell) for cell in table.columns[0].cells] == ["RTE", "mean of tasks"]
@@ -112,7 +112,7 @@ def test_floors_of_another_dev_set_are_not_kept(text_model_folder, data, fitted)
 
 @pytest.fixture
 def trained_with(tmp_path, monkeypatch):
-    """What a task and seed would be trained with; nothing is."""
+    """The job that a task and seed would be trained by; nothing is trained."""
     examples = Examples(tmp_path / "train.tsv", ["good", "bad"], ONE, ["no", "yes"], np.array([1, 0]))
 
     def ask(job, *_, **__):
@@ -174,7 +174,7 @@ def test_any_error_before_the_first_run_leaves_nothing_that_blocks_the_next_call
     assert not (data / "out").exists()
 
 
-def test_an_error_of_a_call_that_goes_on_leaves_the_folder_as_it_was(text_model_folder, data, fitted, monkeypatch):
+def test_an_error_in_a_resumed_call_leaves_a_folder_that_can_be_resumed(text_model_folder, data, fitted, monkeypatch):
     asked = request(text_model_folder, data)
     list(glue(asked))
     (data / "out" / "results.csv").unlink()
@@ -202,11 +202,11 @@ def test_training_examples_of_one_label_are_refused(text_model_folder, data):
     assert not (data / "out").exists()
 
 
-def test_texts_the_model_does_not_read_leave_nothing_that_blocks_the_mended_call(text_model_folder, data):
+def test_texts_the_model_cannot_read_leave_nothing_that_blocks_the_next_call(text_model_folder, data):
     good = (data / "RTE.train.tsv").read_text()
     (data / "RTE.train.tsv").write_text(good.replace("film", "0 1 2 3 4 5 6 7 8 9 " * 9))
     alone = request(text_model_folder, data, tasks=(TASKS["RTE"],))
-    for _ in range(2):  # a second call is not told of a run in the folder
+    for _ in range(2):  # a second call finds no run in the folder
         with pytest.raises(DataError, match=r"RTE\.train\.tsv: .* of the tokens are .* knows the words of these texts"):
             list(glue(alone))
         assert not (data / "out").exists()
@@ -242,7 +242,7 @@ def test_where_no_two_texts_share_a_word_the_bag_of_words_gives_the_commonest_an
         assert FLOORS["bag-of-words"](examples, [examples])[0].tolist() == [1, 1, 1]
 
 
-def test_the_mean_of_tasks_takes_the_metrics_and_splits_of_each_as_one():
+def test_the_mean_of_tasks_counts_each_task_once_whatever_its_splits():
     scores = {"MNLI": {("m", "accuracy"): 0.8, ("mm", "accuracy"): 0.6}, "CoLA": {("dev", "mcc"): 0.1}}
     rows = [
         {"task": task, "split": split, "metric": metric, "method": method, "n": 10, "score": score + shift}
@@ -257,7 +257,7 @@ def test_the_mean_of_tasks_takes_the_metrics_and_splits_of_each_as_one():
     assert one["over seeds"].tolist()[0] == "one seed"
 
 
-def test_a_floor_that_the_model_does_not_pass_is_said():
+def test_a_floor_that_the_model_does_not_beat_is_reported():
     scores = {"CoLA": (0.0, 0.11, 0.06), "SST-2": (0.5, 0.8, 0.9)}
     methods = ("majority", "bag-of-words", "seed 0")
     rows = [

@@ -1,4 +1,4 @@
-"""The claim under test: found where it is planted, and not where it is not."""
+"""Motifs are found where they are planted, and nowhere else."""
 
 import sys
 
@@ -24,7 +24,7 @@ COUNTS = np.random.default_rng(1).negative_binomial(2, 0.002, 4**N) + 200
 
 
 def motif(letters, seed=0):
-    """A motif with this consensus, no two bases alike."""
+    """A motif with this consensus, no two of its counts equal."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(1, 8, (len(letters), 4)) + rng.random((len(letters), 4))
     counts[range(len(letters)), ["ACGT".index(letter) for letter in letters]] += rng.integers(20, 60, len(letters))
@@ -40,12 +40,12 @@ def matching_words(of, fraction=0.02):
 
 @pytest.fixture
 def few_controls(monkeypatch):
-    """For what does not look at the floor."""
+    """One permuted set, for tests that do not look at the floor."""
     monkeypatch.setattr(motifs, "CONTROLS", 1)
 
 
 def p_values(rank, fraction=0.05, n_rankings=200):
-    """(n_rankings, 1 + motifs) of seeded rankings, the first column that of ANY."""
+    """(n_rankings, 1 + motifs) p values of seeded rankings; the first column is that of ANY."""
     found = []
     for seed in range(n_rankings):
         table = enrichment(word_pairs(rank(np.random.default_rng(seed)), COUNTS, 80), MOTIFS, EVEN, fraction).table
@@ -61,7 +61,7 @@ def assert_sub_uniform(p):
 
 
 def words_alike(seed=7):
-    """Scores that neighbours share: each is the sum of what the two halves of the word score, on either strand."""
+    """Scores that neighbours share: each is the sum of the scores of the word's 3-mers, on both strands."""
     rng = np.random.default_rng(seed)
     halves = [rng.normal(size=4**size)[WORDS // 4**at % 4**size] for size, at in ((3, 2), (3, 1), (3, 0))]
     score = sum(halves)
@@ -72,8 +72,8 @@ def random_motifs(rng, count=12):
     return [Motif(str(at), "", rng.dirichlet(np.full(4, 0.3), rng.integers(5, 9)) * 100) for at in range(count)]
 
 
-def test_random_matrices_pass_for_motifs_no_more_often_than_chance_has_it(monkeypatch):
-    """Where words are alike, the test within strata finds them; the permuted ones take that for the floor."""
+def test_random_matrices_pass_for_motifs_no_more_often_than_by_chance(monkeypatch):
+    """If words are alike, the test within strata finds too many; the permuted motifs are a floor for that."""
     monkeypatch.setattr(motifs, "CONTROLS", 4)
     pairs, rng = word_pairs(words_alike(), COUNTS, 150), np.random.default_rng(2)
     found = [enrichment(pairs, random_motifs(rng), EVEN, 0.05) for _ in range(24)]
@@ -84,8 +84,8 @@ def test_random_matrices_pass_for_motifs_no_more_often_than_chance_has_it(monkey
 
 
 @pytest.mark.parametrize(("above", "verdict"), [(0, "So the top words match motifs"), (1, "The floor wins")])
-def test_of_two_questions_each_is_asked_at_half_the_level(above, verdict):
-    """One of 39 permuted sets above the real one is p 0.05, none is 0.025."""
+def test_each_of_the_two_questions_is_tested_at_half_the_level(above, verdict):
+    """With one of 39 permuted sets above the real one p is 0.05, with none 0.025."""
     controls = [Outcome(9, 0, 1.0)] * above + [Outcome(0, 0, 1.0)] * (CONTROLS - above)
     found = Enrichment(pd.DataFrame(index=range(8)), Outcome(5, 0, 1.0), controls, 6, 100, 90, 0, 0.01)
     assert found.p_more == pytest.approx((1 + above) / 40)
@@ -98,7 +98,7 @@ def test_of_two_questions_each_is_asked_at_half_the_level(above, verdict):
 def test_a_random_ranking_finds_no_more_than_chance():
     p = p_values(lambda rng: rng.permutation(WORDS.astype(float)))
     assert_sub_uniform(p)
-    assert (p.min(0) < 0.2).all()  # but the test can speak
+    assert (p.min(0) < 0.2).all()  # but the test can find something
 
 
 @pytest.mark.slow
@@ -130,7 +130,7 @@ def test_a_planted_motif_is_found_far_above_its_floor():
     assert found.sentence.startswith("Of 5 motifs, 1 are matched more often, and 0 less often, by the top 50 5-mers")
 
 
-def test_where_most_motifs_are_planted_the_verdict_is_that_top_words_are_motifs():
+def test_if_every_motif_is_planted_the_verdict_is_that_top_words_match_motifs():
     scores = np.random.default_rng(0).normal(size=4**N)
     for of in MOTIFS:
         scores[matching_words(of)[:8]] += 10
@@ -141,7 +141,7 @@ def test_where_most_motifs_are_planted_the_verdict_is_that_top_words_are_motifs(
     assert "So the top words match motifs more often than permuted ones" in found.sentence
 
 
-def test_a_motif_that_the_top_avoids_is_said_to_be_avoided():
+def test_a_motif_that_the_top_words_avoid_is_reported_as_avoided():
     scores = np.random.default_rng(0).normal(size=4**N)
     avoided = matching_words(MOTIFS[3], 0.2)
     scores[np.append(avoided, reverse_complemented(WORDS)[avoided])] -= 10
@@ -153,7 +153,7 @@ def test_a_motif_that_the_top_avoids_is_said_to_be_avoided():
 
 
 @pytest.mark.usefixtures("few_controls")
-def test_a_motif_and_its_reverse_complement_say_the_same():
+def test_a_motif_and_its_reverse_complement_give_the_same_results():
     pairs = word_pairs(np.random.default_rng(0).normal(size=4**N), COUNTS, 80)
     of = motif("GGGCGA")
     turned = Motif(of.id, of.name, of.counts[::-1, ::-1])
@@ -162,7 +162,7 @@ def test_a_motif_and_its_reverse_complement_say_the_same():
 
 
 @pytest.mark.usefixtures("few_controls")
-def test_any_motif_never_holds_more_than_half_of_the_words():
+def test_matches_of_any_motif_are_at_most_half_of_the_words():
     rng = np.random.default_rng(0)
     pairs = word_pairs(rng.normal(size=4**N), COUNTS, 80)
     many = [Motif(str(i), str(i), rng.dirichlet(np.full(4, 0.2), 8) * 100) for i in range(200)]
@@ -173,7 +173,7 @@ def test_any_motif_never_holds_more_than_half_of_the_words():
 
 
 @pytest.mark.usefixtures("few_controls")
-def test_words_too_rare_for_a_score_are_no_match_and_no_background():
+def test_words_too_rare_for_a_score_are_neither_match_nor_background():
     scores, of = np.random.default_rng(0).normal(size=4**N), motif("GGGCGA")
     best = matching_words(of)
     rare = np.append(best[::2], reverse_complemented(WORDS)[best[::2]])
@@ -197,7 +197,7 @@ def test_top_words_without_a_background_are_counted():
 
 
 def table_of(scores_of_counts, max_n=N):
-    """A table whose counts of the longest words are these."""
+    """A table with these counts of the longest words."""
     counts = {max_n: scores_of_counts}
     for n in range(max_n - 1, 0, -1):
         counts[n] = counts[n + 1].reshape(-1, 4).sum(1)
@@ -206,7 +206,7 @@ def table_of(scores_of_counts, max_n=N):
 
 @pytest.fixture
 def files(tmp_path):
-    """A table in which the words of CACGTG are far too frequent for their parts, and a JASPAR file that has it."""
+    """A table in which the words of CACGTG are far too frequent for their parts, and a JASPAR file with that motif."""
     counts = np.random.default_rng(0).poisson(300, 4**N)
     for word in matching_words(MOTIFS[1]):
         counts[[word, int("".join(str(3 - c) for c in LETTERS[word][::-1]), 4)]] += 400
@@ -287,7 +287,7 @@ def test_adjusted_p_follow_benjamini_and_hochberg(files):
         (["--jaspar", "nowhere.txt"], "nowhere.txt: no such file"),
     ],
 )
-def test_mistakes_are_one_sentence(files, monkeypatch, capsys, change, words):
+def test_a_mistake_is_one_clear_error(files, monkeypatch, capsys, change, words):
     arguments = ["--jaspar", files / "a.jaspar", "--n", 5, *change]
     code, _, error = run(monkeypatch, capsys, files / "a.npmi", *arguments)
     assert code == 2
@@ -297,7 +297,7 @@ def test_mistakes_are_one_sentence(files, monkeypatch, capsys, change, words):
 
 
 @pytest.mark.parametrize("name", ["a.npmi", "a.jaspar", "a.npmi/new.csv", "folder", "other.csv"])
-def test_a_place_that_must_not_be_written_is_said_before_the_work(files, monkeypatch, capsys, name):
+def test_an_out_that_must_not_be_written_is_refused_before_the_work(files, monkeypatch, capsys, name):
     (files / "folder").mkdir()
     (files / "other.csv").write_text("mine\n")
     before = {path: path.read_bytes() for path in files.iterdir() if path.is_file()}
@@ -310,7 +310,7 @@ def test_a_place_that_must_not_be_written_is_said_before_the_work(files, monkeyp
     assert before == {path: path.read_bytes() for path in files.iterdir() if path.is_file()}
 
 
-def test_where_the_disk_is_full_the_verdict_is_still_printed(files, monkeypatch, capsys):
+def test_the_verdict_is_still_printed_if_the_disk_is_full(files, monkeypatch, capsys):
     def full_disk(target, text):
         raise OSError(28, "No space left on device")
 
@@ -322,7 +322,7 @@ def test_where_the_disk_is_full_the_verdict_is_still_printed(files, monkeypatch,
     assert error.startswith(f"error: --out {files / 'e.csv'} cannot be written (No space left on device)")
 
 
-def test_a_table_in_place_of_the_motifs_is_called_one(files):
+def test_an_npmi_table_in_place_of_the_motifs_is_recognised(files):
     with pytest.raises(DataError, match=r"a\.npmi: this is an NPMI table; give a file of motif matrices"):
         motif_enrichment(NpmiTable.load(files / "a.npmi"), files / "a.npmi", N, 40, 0.02)
 

@@ -26,7 +26,7 @@ def test_with_several_strata_it_counts_every_way_to_deal_the_matches():
         assert exact_p(np.array([seen]), matches, group, total)[0] == pytest.approx(min(1, 2 * min(tails)))
 
 
-def test_strata_of_one_kind_say_nothing():
+def test_strata_of_one_kind_do_not_change_p():
     seen, matches, group, total = np.array([5]), np.array([[8, 4]]), np.array([6, 5]), np.array([20, 16])
     more = exact_p(  # a stratum of the first group only, one without it, one where all match
         seen + 7 + 2, np.append(matches, [[7, 3, 6]], 1), np.append(group, [9, 0, 2]), np.append(total, [9, 5, 6])

@@ -25,7 +25,7 @@ BARE = ">MA2.1\n1 2 3\n4 5 6\n7 8 9\n0 0 0.5\n"
 
 
 def best_by_hand(weights, word):
-    """The best score of one word, every placement on both strands written out."""
+    """The best score of one word, by trying every placement on both strands."""
     n, length = len(word), len(weights)
     scores = []
     for strand in (word, [3 - base for base in reversed(word)]):
@@ -63,7 +63,7 @@ def test_the_word_of_the_motif_scores_best():
     assert scores.argmax() == int("101232", 4)
 
 
-def test_permuted_motifs_keep_their_columns_and_are_new_ones_of_each_number():
+def test_permuted_motifs_keep_their_columns_and_differ_with_each_number():
     rng = np.random.default_rng(0)
     motifs = [Motif(str(at), "", rng.random((length, 4))) for at, length in enumerate([4, 4, 9, 3])]
     sets = [permuted(motifs, number) for number in range(40)]
@@ -78,8 +78,8 @@ def test_permuted_motifs_keep_their_columns_and_are_new_ones_of_each_number():
     assert first != second
 
 
-def test_a_motif_is_never_dealt_as_its_reverse_complement():
-    motif = Motif("", "", np.eye(4)[[0, 3, 1, 2]])  # ATCG, of which another order is CGAT, the same on the other strand
+def test_a_motif_is_never_permuted_into_itself_or_its_reverse_complement():
+    motif = Motif("", "", np.eye(4)[[0, 3, 1, 2]])  # ATCG; another order, CGAT, is its reverse complement
     dealt = {tuple(permuted([motif], number)[0].counts.argmax(1)) for number in range(200)}
     assert len(dealt) == 24 - 2
     assert not dealt & {(0, 3, 1, 2), (1, 2, 0, 3)}
@@ -91,7 +91,7 @@ def test_a_motif_that_no_order_of_its_columns_changes_stays_as_it_is(counts):
     assert dealt.counts.tolist() in (counts.tolist(), counts[::-1, ::-1].tolist())
 
 
-def test_the_best_fraction_is_ranked_and_never_parts_equal_scores():
+def test_the_best_fraction_is_ranked_and_never_splits_equal_scores():
     scores = np.array([5.0, 1, 4, 2, 4 + 1e-12, 3, 0, 0, 0, 0])
     matches, rank = best_fraction(scores, 0.4)
     assert matches.tolist() == [0, 2, 4, 5]
@@ -102,7 +102,7 @@ def test_the_best_fraction_is_ranked_and_never_parts_equal_scores():
     assert best_fraction(scores[1:], 0.1)[0].tolist() == [1, 3]
 
 
-def test_both_forms_of_jaspar_are_read_plain_or_gzip(tmp_path):
+def test_both_forms_of_jaspar_are_read_from_one_gzip_file(tmp_path):
     (tmp_path / "a.jaspar.gz").write_bytes(gzip.compress(f"\n{EBOX}\n\n{BARE}".encode()))
     ebox, bare = read_jaspar(tmp_path / "a.jaspar.gz")
     assert (ebox.id, ebox.name, ebox.counts.shape) == ("MA1.1", "EBOX", (6, 4))
@@ -138,7 +138,7 @@ def test_other_files_are_refused_in_one_sentence(tmp_path, content, words):
 
 
 def test_biopython_is_loaded_only_to_read_motifs(monkeypatch):
-    """Each file of the room runs anew where there is none."""
+    """Each file of the room runs without Biopython."""
     monkeypatch.setitem(sys.modules, "Bio", None)
     files = sorted(Path(matches.__file__).parent.glob("*.py"))
     assert len(files) > 3

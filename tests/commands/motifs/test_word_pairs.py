@@ -52,9 +52,9 @@ def test_the_top_words_make_the_top_pairs():
     assert total.sum() == len(pairs.words)
 
 
-def test_words_too_rare_for_a_score_stand_on_neither_side():
+def test_pairs_without_a_scored_word_are_left_out():
     scores, counts = ranking()
-    rare = [WORDS.index("AACC"), WORDS.index("GGTT"), WORDS.index("AAAC")]  # of the last, GTTT is scored
+    rare = [WORDS.index("AACC"), WORDS.index("GGTT"), WORDS.index("AAAC")]  # GTTT, paired with the last, is scored
     scores[rare] = -np.inf
     words = {WORDS[at] for at in word_pairs(scores, counts, top=30).words}
     assert "AACC" not in words
