@@ -1,4 +1,4 @@
-"""The card in a model folder: data that the hub reads, facts of the run, and lines that load the model as printed."""
+"""The card in a model folder: data that the hub reads, facts of the run, and code that loads the model as printed."""
 
 import json
 import re
@@ -24,7 +24,7 @@ SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "i
 
 
 def code_of(folder):
-    """The lines that the card gives, on this folder."""
+    """The code in the card, with the path of this folder."""
     card = ModelCard.load(folder / "README.md")
     (code,) = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
     return code.replace("path/to/this/folder", str(folder))
@@ -44,7 +44,7 @@ def saved(folder, tokenizer, **form):
     return model
 
 
-def test_a_runs_card_names_its_data_strategy_and_scores_and_its_lines_load_the_model(quick_recipe, tmp_path):
+def test_a_runs_card_names_its_data_strategy_and_scores_and_its_code_loads_the_model(quick_recipe, tmp_path):
     scores = {"eval_loss_nats_per_masked_token": 3.21, "eval_bits_per_hidden_base": 1.9}
     scores |= {"eval_bits_below_order_0": 0.05, "eval_bits_per_hidden_base_standard_error": 0.01}
     (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 20, "tokens": 4321, **scores}) + "\n")
@@ -58,7 +58,7 @@ def test_a_runs_card_names_its_data_strategy_and_scores_and_its_lines_load_the_m
     header = ModelCard(card).data
     assert (header.library_name, header.pipeline_tag, header.license) == ("genomask", "fill-mask", None)
     assert {"dna", "mosaicbert"} < set(header.tags)
-    assert "/home/me" not in card  # a path tells of its owner
+    assert "/home/me" not in card  # a path reveals its owner
     strategy = f"`{quick_recipe.masking.strategy}`, {rate_words(quick_recipe.masking)} asked for"
     for said in (
         "yeast.fa (fingerprint abc)",
@@ -83,7 +83,7 @@ def test_a_runs_card_names_its_data_strategy_and_scores_and_its_lines_load_the_m
     [("mosaicbert", {}, "genomask"), ("bert", {"positions": "learned", "mlp": "dense"}, "transformers")],
 )
 @pytest.mark.parametrize(("k", "stride"), [(1, 1), (4, 1), (6, 1), (6, 6)])
-def test_the_lines_of_an_exported_card_load_the_model(k, stride, scheme, form, library, tmp_path):
+def test_the_code_in_an_exported_card_loads_the_model(k, stride, scheme, form, library, tmp_path):
     model = saved(tmp_path / "model", KmerTokenizer(k=k, stride=stride), **form)
     (tmp_path / "model" / "README.md").write_text("---\ntags: [dna, mosaicbert]\n---\n# Yeast\n")
     export(tmp_path / "model", scheme, tmp_path / "out")
@@ -95,7 +95,7 @@ def test_the_lines_of_an_exported_card_load_the_model(k, stride, scheme, form, l
     torch.testing.assert_close(logits_by_the_card(tmp_path / "out"), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_text_models_card_gives_text(tmp_path):
+def test_the_code_in_a_text_models_card_reads_text(tmp_path):
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "few", "words"]
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     saved(tmp_path / "model", wordpiece_tokenizer(str(tmp_path / "vocab.txt")))
@@ -103,7 +103,7 @@ def test_a_text_models_card_gives_text(tmp_path):
     assert logits_by_the_card(tmp_path / "out").shape == (1, 5, 8)
 
 
-def test_what_an_old_card_says_stands_but_for_the_lines_that_load(tmp_path):
+def test_an_old_card_is_kept_except_for_its_library_and_loading_code(tmp_path):
     saved(tmp_path / "model", KmerTokenizer(k=1))
     (tmp_path / "model" / "README.md").write_text(
         "---\nlicense: mit\nlibrary_name: other\n---\n# Yeast\n\nMine.\n\n## How to load it\n\nold lines\n\n"
@@ -118,7 +118,7 @@ def test_what_an_old_card_says_stands_but_for_the_lines_that_load(tmp_path):
 
 
 @pytest.mark.parametrize("header", ["a: [", "- 1\n- 2", "license: [mit", "tags: 3"])
-def test_an_old_card_with_an_odd_header_costs_nothing_but_the_header(header, tmp_path):
+def test_an_old_card_with_an_odd_header_loses_only_that_header(header, tmp_path):
     saved(tmp_path / "model", KmerTokenizer(k=1))
     (tmp_path / "model" / "README.md").write_text(f"---\n{header}\n---\n# Yeast\n")
     export(tmp_path / "model", "mosaicbert", tmp_path / "out")

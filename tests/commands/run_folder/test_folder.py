@@ -38,9 +38,7 @@ def test_a_run_is_read_back_and_goes_on_with_what_it_began_with(quick_recipe, ou
     check_facts(out, FACTS)
 
 
-def test_files_that_settings_name_are_found_from_any_folder_and_said_where_they_are_lost(
-    quick_recipe, tmp_path, monkeypatch
-):
+def test_files_that_settings_name_are_found_from_any_folder_and_reported_if_lost(quick_recipe, tmp_path, monkeypatch):
     start = tmp_path / "start"
     start.mkdir()
     for name in ("these.bed", "genes.gtf", "chr1"):
@@ -54,14 +52,14 @@ def test_files_that_settings_name_are_found_from_any_folder_and_said_where_they_
     kept, inputs = read_config(start)
     bed, genes = str(start / "these.bed"), str(start / "genes.gtf")
     assert (kept.windows.exclude, kept.windows.near) == ((bed,), genes)
-    assert kept.windows.holdout == ("chr1", "chr2:1-9", f"{genes}:TP53")  # a record's name is none of a file
+    assert kept.windows.holdout == ("chr1", "chr2:1-9", f"{genes}:TP53")  # a record's name is not a file's
     assert kept.lost(inputs) == ""
     (start / "genes.gtf").unlink()
     assert kept.lost(inputs) == f"{genes}, which defines the run's windows, no longer exists"
 
 
 def test_other_settings_are_refused_by_name_but_not_other_paths_to_the_data(quick_recipe, out):
-    check_settings(out, quick_recipe, Inputs(genome=("elsewhere/a.fa",)))  # what is in it is looked at later
+    check_settings(out, quick_recipe, Inputs(genome=("elsewhere/a.fa",)))  # its contents are checked later
     with pytest.raises(
         SettingsError, match=r"'inputs\.ambiguous = \"error\"' there, 'inputs\.ambiguous = \"n\"' asked"
     ):
@@ -72,7 +70,7 @@ def test_other_settings_are_refused_by_name_but_not_other_paths_to_the_data(quic
         check_settings(out, with_precision(quick_recipe, "fp32"), INPUTS)
 
 
-def test_where_the_settings_of_a_run_stand_is_said_and_that_recipe_goes_on(quick_recipe, out):
+def test_a_refusal_names_the_config_of_the_run_and_that_recipe_goes_on(quick_recipe, out):
     with pytest.raises(SettingsError, match=rf"with the same ones \(--recipe {out}/config\.toml\), or give"):
         check_settings(out, with_training(quick_recipe, seed=1), INPUTS)
     assert check_settings(out, load_recipe(out / "config.toml"), INPUTS) == []
@@ -84,7 +82,7 @@ def with_training(recipe, **changes):
     return dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, **changes))
 
 
-def test_what_does_not_change_the_science_may_change_and_is_said(quick_recipe, out):
+def test_settings_that_do_not_change_the_science_may_change_and_are_reported(quick_recipe, out):
     longer = with_training(
         quick_recipe, steps=40, log_every=2, checkpoint_every=5, tokens_per_microbatch=600, workers=2
     )
@@ -108,7 +106,7 @@ def test_a_run_is_not_made_shorter_than_it_already_is(quick_recipe, out):
         check_settings(out, with_training(quick_recipe, steps=10), INPUTS)
 
 
-def test_a_run_of_precision_auto_may_go_on_with_what_that_meant(quick_recipe, out):
+def test_a_run_of_precision_auto_may_go_on_with_the_precision_it_used(quick_recipe, out):
     (out / "environment.json").write_text('{"precision": "bf16"}')
     check_settings(out, with_precision(quick_recipe, "bf16"), INPUTS)
     with pytest.raises(SettingsError, match="precision"):
@@ -122,7 +120,7 @@ def test_other_data_and_edited_mask_files_are_refused_by_name(out):
         check_facts(out, dataclasses.replace(FACTS, mask_files={"my masks.py": "ee56"}))
 
 
-def test_a_mask_file_that_was_not_noted_can_be(quick_recipe, tmp_path):
+def test_a_mask_file_missing_from_the_config_can_be_added(quick_recipe, tmp_path):
     write_config(tmp_path, quick_recipe, INPUTS, Facts("genome-1", {}))
     assert "mask_files" not in (tmp_path / "config.toml").read_text()
     with pytest.raises(SettingsError, match=r"add the line '\"my masks\.py\" = \"ab12\"' under \[mask_files\]"):
@@ -163,7 +161,7 @@ def test_a_config_that_is_a_folder_is_named(quick_recipe, tmp_path):
         check_settings(tmp_path, quick_recipe, INPUTS)
 
 
-def test_what_killed_writes_left_is_swept_and_makes_no_folder_full(tmp_path):
+def test_leftovers_of_killed_writes_are_removed_and_the_folder_counts_as_empty(tmp_path):
     for name in (
         ".config.toml.abc123",
         ".model.01234567/config.json",
@@ -178,7 +176,7 @@ def test_what_killed_writes_left_is_swept_and_makes_no_folder_full(tmp_path):
     (tmp_path / "checkpoints").rmdir()
     assert not holds_run(tmp_path, resume=False)
     (tmp_path / "dear.txt").touch()
-    for resume in (False, True):  # nothing can begin there either
+    for resume in (False, True):  # nothing can start there either
         with pytest.raises(SettingsError, match=r"not empty and holds no run \(no config\.toml\); give another --out"):
             holds_run(tmp_path, resume)
 

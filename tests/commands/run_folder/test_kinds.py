@@ -5,7 +5,7 @@ from genomask.errors import SettingsError
 
 
 @pytest.mark.parametrize("verb", RECORDS)
-def test_a_folder_is_its_own_verbs_alone(verb, tmp_path):
+def test_a_folder_belongs_to_one_verb_only(verb, tmp_path):
     for own in RECORDS:
         refuse_others(tmp_path, own)
         refuse_others(tmp_path / "missing", own)
@@ -17,7 +17,7 @@ def test_a_folder_is_its_own_verbs_alone(verb, tmp_path):
             refuse_others(tmp_path, own)
 
 
-def test_a_demo_holds_arms_and_is_none_of_compare(tmp_path):
+def test_a_demo_holds_arms_but_is_not_a_run_of_compare(tmp_path):
     for name in ("arms", "simulated-3"):
         (tmp_path / name).mkdir()
     refuse_others(tmp_path, "demo")

@@ -1,4 +1,4 @@
-"""Continued pretraining: what is taken from a model's folder, what is refused, and that it resumes bit by bit."""
+"""Continued pretraining: what is taken from a model's folder, what is refused, and that it resumes bit for bit."""
 
 import dataclasses
 import json
@@ -33,7 +33,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def folder_of(path, tokenizer, scheme="ours", **settings):
-    """A model folder in names of ours, BERT's or MosaicBERT's, with its tokenizer if there is one."""
+    """A model folder with our, BERT's or MosaicBERT's names, and its tokenizer if there is one."""
     torch.manual_seed(1)
     sizes = {"vocab_size": 4**3 + 5, **SIZES, **settings}
     if scheme == "bert":
@@ -60,9 +60,7 @@ def asked(model, out, *changes, kind="genome", name="", resume=False):
     ("scheme", "positions", "mlp"),
     [("ours", "alibi", "glu"), ("bert", "learned", "dense"), ("mosaicbert", "alibi", "glu")],
 )
-def test_a_run_begins_with_the_weights_in_the_shape_and_the_tokens_of_the_model(
-    scheme, positions, mlp, inputs, tmp_path
-):
+def test_a_run_begins_with_the_weights_shape_and_tokens_of_the_model(scheme, positions, mlp, inputs, tmp_path):
     model, out = folder_of(tmp_path / "model", KmerTokenizer(k=3), scheme), tmp_path / "run"
     recipe, origin = asked(model, out, "optimizer.learning_rate=1e-12")
     assert (recipe.tokens.k, recipe.encoder.positions, recipe.encoder.mlp) == (3, positions, mlp)
@@ -90,7 +88,7 @@ def test_a_continued_run_resumes_without_from_and_ends_with_the_same_bits(inputs
         patch.setattr(loop, "one_step", stopped)
         with pytest.raises(Stopped):
             pretrain(recipe, inputs, parts, origin=origin)
-    shutil.rmtree(model)  # the checkpoint has all
+    shutil.rmtree(model)  # the checkpoint has everything
     again, noted = asked(None, parts, resume=True)
     assert (again, noted) == (recipe, origin)
     pretrain(again, inputs, parts, origin=noted, resume=True)
@@ -128,7 +126,7 @@ def test_another_origin_than_the_run_began_with_is_refused(inputs, tmp_path):
     assert read_config(out)[0] == recipe
 
 
-def test_what_the_recipe_says_otherwise_is_refused_with_both_values(tmp_path):
+def test_settings_that_contradict_the_model_are_refused_with_both_values(tmp_path):
     model = folder_of(tmp_path / "model", KmerTokenizer(k=3))
     for change, value in (("encoder.hidden_size=64", "32"), ("tokens.k=6", "3"), ('encoder.mlp="dense"', '"glu"')):
         key, _, given = change.partition("=")
@@ -143,7 +141,7 @@ def test_what_the_recipe_says_otherwise_is_refused_with_both_values(tmp_path):
     asked(model, tmp_path / "run", "encoder.hidden_size=32", "tokens.k=3")
 
 
-def test_a_stem_of_other_channels_is_refused_with_both_values_and_otherwise_the_models(inputs, tmp_path):
+def test_another_stem_fraction_is_refused_and_the_models_is_the_default(inputs, tmp_path):
     model, out = folder_of(tmp_path / "model", KmerTokenizer(k=3), stem_width=3, stem_fraction=0.25), tmp_path / "run"
     with pytest.raises(
         SettingsError, match=r"^encoder.stem_fraction = 0.5 was asked for, but the model in .*model has 0.25; leave"
@@ -155,7 +153,7 @@ def test_a_stem_of_other_channels_is_refused_with_both_values_and_otherwise_the_
     assert read_origin(out) == origin
 
 
-def test_a_model_without_a_stem_decides_nothing_of_one(tmp_path):
+def test_a_stem_fraction_may_be_set_for_a_model_without_a_stem(tmp_path):
     model = folder_of(tmp_path / "model", KmerTokenizer(k=3))
     assert asked(model, tmp_path / "run", "encoder.stem_fraction=0.5")[0].encoder.stem_width == 1
 
@@ -177,14 +175,14 @@ def test_a_run_whose_note_lacks_the_fraction_of_its_stem_goes_on(stem, inputs, t
 
 
 @pytest.mark.parametrize("k", [2, 4])
-def test_kmers_of_another_number_than_the_model_has_vectors_for_are_refused(k, inputs, tmp_path):
+def test_a_k_that_gives_another_number_of_tokens_than_the_model_has_is_refused(k, inputs, tmp_path):
     recipe, origin = asked(folder_of(tmp_path / "model", None), tmp_path / "run", f"tokens.k={k}")
     with pytest.raises(SettingsError, match=rf"has vectors for 69 tokens, but the recipe has {4**k + 5}; set"):
         pretrain(recipe, inputs, tmp_path / "run", origin=origin)
     assert not (tmp_path / "run" / "config.toml").exists()
 
 
-def test_learned_words_of_dna_come_along_from_their_folder(simulated, inputs, tmp_path):
+def test_bpe_words_are_read_from_the_models_own_folder(simulated, inputs, tmp_path):
     words = BpeTokenizer.learn(Genome.open([simulated.genome]), 64)
     words.save_pretrained(tmp_path / "words")
     model = folder_of(tmp_path / "model", words, vocab_size=len(words))
@@ -193,7 +191,7 @@ def test_learned_words_of_dna_come_along_from_their_folder(simulated, inputs, tm
     pretrain(recipe, inputs, tmp_path / "run", origin=origin)
 
 
-def test_dnabert_2_goes_on_with_its_words_whose_special_ids_stand_elsewhere(inputs, tmp_path):
+def test_dnabert_2_goes_on_with_its_own_words_and_special_ids(inputs, tmp_path):
     words = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "A", "C", "G", "T", "AC", "GT", "ACGT"]
     merges = [("A", "C"), ("G", "T"), ("AC", "GT")]
     plain = Tokenizer(BPE({word: i for i, word in enumerate(words)}, merges, unk_token="[UNK]"))
@@ -252,7 +250,7 @@ def test_a_text_model_goes_on_with_its_pieces(tmp_path):
         origin_of(folder_of(tmp_path / "kmers", KmerTokenizer(k=3)), "text", tmp_path / "x", resume=False)
 
 
-def test_a_folder_that_holds_no_such_model_is_one_sentence(tmp_path):
+def test_a_folder_that_holds_no_such_model_is_one_clear_error(tmp_path):
     folder = folder_of(tmp_path / "model", KmerTokenizer(k=3))
     (folder / "tokenizer_config.json").write_text("{")
     (folder / "vocab.txt").unlink(missing_ok=True)
@@ -263,7 +261,7 @@ def test_a_folder_that_holds_no_such_model_is_one_sentence(tmp_path):
         origin_of(folder, "genome", tmp_path / "run", resume=False)
 
 
-def test_a_damaged_note_of_the_origin_is_one_sentence(inputs, tmp_path):
+def test_a_damaged_note_of_the_origin_is_one_clear_error(inputs, tmp_path):
     out = tmp_path / "run"
     recipe, origin = asked(folder_of(tmp_path / "model", KmerTokenizer(k=3)), out)
     pretrain(dataclasses.replace(recipe), inputs, out, origin=origin)

@@ -1,4 +1,4 @@
-"""What a finished run shows, from records that a damage may have cut short."""
+"""What a finished run shows, also from damaged records."""
 
 import json
 from contextlib import nullcontext
@@ -31,7 +31,7 @@ def evaluation() -> dict[str, float]:
 
 @pytest.fixture
 def shown(quick_recipe, run_folder, monkeypatch):
-    """What report_run says of these records, in all."""
+    """Everything that report_run shows of these records."""
     monkeypatch.setattr("genomask.commands.run_folder.report.learning_curves", lambda *_: None)
     run_folder.mkdir()
     write_config(run_folder, quick_recipe, Inputs(genome=("a.fa",)), facts_of(quick_recipe, "abc"))
@@ -68,7 +68,7 @@ NEEDED = {
 
 
 @pytest.mark.parametrize("name", [*LOGGED, *evaluation(), *BASELINES])
-def test_a_figure_that_is_missing_is_named_where_the_report_needs_it_and_else_left_out(shown, name):
+def test_a_missing_figure_is_named_if_the_report_needs_it_and_else_left_out(shown, name):
     expected = pytest.raises(DataError, match=NEEDED[name]) if name in NEEDED else nullcontext()
     with expected:
         assert shown(without(LOGGED, name), without(evaluation(), name), without(BASELINES, name))

@@ -1,4 +1,4 @@
-"""What pretraining could see of a test, also before a run that went on from another model."""
+"""What pretraining could see of a test, including the pretraining of a model that the run continued from."""
 
 import random
 import shutil
@@ -14,7 +14,7 @@ from genomask.data.opening import Inputs
 
 @pytest.fixture
 def run_on(quick_recipe, model_folder, tmp_path):
-    """Make the folder of a run on a genome of its own, of which a model lies there; returns model and genome."""
+    """Make the folder of a run on its own genome, with a model in it; returns model and genome."""
 
     def make(name: str, origin: Path | None = None) -> tuple[Path, str]:
         genome = "".join(random.Random(name).choices("ACGT", k=20_000))
@@ -31,7 +31,7 @@ def pieces(genome):
     return [genome[at : at + 60] for at in range(0, len(genome) - 60, 600)]
 
 
-def test_what_the_model_that_a_run_went_on_from_saw_counts_too(run_on):
+def test_sequences_seen_by_the_model_a_run_continued_from_count_too(run_on):
     first, one = run_on("first")
     second, other = run_on("second", origin=first)
     test = pieces(one) + pieces(other)
@@ -43,7 +43,7 @@ def test_what_the_model_that_a_run_went_on_from_saw_counts_too(run_on):
     assert f"It continued from {first}: {n_of_first} of {len(test)} test sequences are in the bases" in lookup.sentence
 
 
-def test_a_model_that_is_not_there_any_more_is_said_not_to_have_been_looked_at(run_on):
+def test_an_origin_that_is_gone_is_reported(run_on):
     first, _ = run_on("first")
     second, genome = run_on("second", origin=first)
     shutil.rmtree(first)
@@ -51,5 +51,5 @@ def test_a_model_that_is_not_there_any_more_is_said_not_to_have_been_looked_at(r
     assert lookup.leaks.found.any()
     assert f"It continued from {first}: it is gone" in lookup.sentence
     first.mkdir()
-    (first / "config.json").write_text("{}")  # others have it now
+    (first / "config.json").write_text("{}")  # it holds another model now
     assert "it is gone" in seen_by_model(second, pieces(genome)).sentence
