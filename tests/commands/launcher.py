@@ -42,7 +42,7 @@ class Launched:
         return codes
 
     def said(self) -> list[str]:
-        """What each printed, log lines left out."""
+        """What each printed, without log lines."""
         texts = [path.read_text() for path in self.printed]
         return [" ".join(line for line in text.splitlines() if not line.startswith("INFO")) for text in texts]
 
@@ -55,9 +55,9 @@ def launch(
     sig: int = signal.SIGTERM,
     last: tuple[str, ...] = (),
 ) -> Launched:
-    """`genomask ARGUMENTS` in n processes; `stop` = (rank, step): that one sends itself `sig` after the step.
+    """`genomask ARGUMENTS` in n processes; with `stop` = (rank, step), that rank sends itself `sig` after the step.
 
-    last: more arguments of the last process alone.
+    last: more arguments for the last process only.
     """
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     printed = [folder / f"printed-{rank}.txt" for rank in range(n)]
@@ -73,7 +73,7 @@ def launch(
 
 
 def _be(arguments: list[str], rank: int, n: int, port: int, path: Path, cache: str, at: int | None, sig: int) -> None:
-    """One of them."""
+    """One of the processes."""
     from genomask.cli.app import main
     from genomask.training import loop
 

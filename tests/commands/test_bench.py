@@ -19,7 +19,7 @@ from genomask.report.bench_frames import floor_counts
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory):
-    """Two tasks of GUE's layout; a sequence of the second's test is in its train."""
+    """Two tasks in GUE's layout; one test sequence of the second is in its training set."""
     folder, rng = tmp_path_factory.mktemp("gue"), np.random.default_rng(0)
     shares = [0.1, 0.4, 0.4, 0.1], [0.4, 0.1, 0.1, 0.4]
     for task in ("easy", "leaky"):
@@ -37,7 +37,7 @@ def suite(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def measured(suite, model_folder, tmp_path_factory):
-    """The request, and what was printed, of two models."""
+    """The request for two models, and what was printed."""
     out = tmp_path_factory.mktemp("bench")
     models = [shutil.copytree(model_folder, out / name / "model") for name in ("first", "second")]
     settings = FewShotSettings(whole=True, draws=2, methods=("probe", "cnn", "gc", "random-init"))
@@ -59,7 +59,7 @@ def test_a_method_with_a_seed_is_repeated_and_a_floor_without_a_model_is_measure
     }
 
 
-def test_the_table_has_a_row_a_task_and_model_and_the_suites_metric(measured):
+def test_the_table_has_a_row_for_each_task_and_model_and_the_suites_metric(measured):
     _, (table, *sentences) = measured
     cells = {str(column.header).replace("\n", ""): [str(cell) for cell in column.cells] for column in table.columns}
     assert list(cells) == ["task", "metric", "train", "model", "gc", "probe", "random-init/probe", "cnn"]
@@ -75,7 +75,7 @@ def test_the_table_has_a_row_a_task_and_model_and_the_suites_metric(measured):
     assert all(" of 2 tasks by probe." in x for x in said)
 
 
-def test_what_an_epoch_is_chosen_by_binds_the_folder(measured):
+def test_the_protocol_records_the_dev_set_that_epochs_are_chosen_by(measured):
     request, _ = measured
     tasks = json.loads((request.out / "protocol.json").read_text())["tasks"]
     assert all(len({task[split] for split in ("pool", "test", "valid")}) == 3 for task in tasks.values())
@@ -120,7 +120,7 @@ def test_accuracies_are_shown_without_what_training_or_pretraining_saw(measured,
     assert both.groupby("task")["found"].first().to_dict() == {"easy": "2 of 10", "leaky": "3 of 10"}
 
 
-def test_a_task_that_cannot_be_read_is_named_when_the_others_are_measured(measured, suite, tmp_path):
+def test_a_task_that_cannot_be_read_is_named_after_the_others_are_measured(measured, suite, tmp_path):
     request, _ = measured
     mixed = shutil.copytree(suite, tmp_path / "mixed")
     (mixed / "easy" / "test.csv").write_text("sequence,label\n,1\n")

@@ -1,4 +1,4 @@
-"""`genomask cache` and `genomask cache clear`, by a genome that was opened."""
+"""`genomask cache` and `genomask cache clear`, on a genome that was opened."""
 
 import os
 import time
@@ -19,7 +19,7 @@ def root(tmp_path, monkeypatch):
 
 
 def cache(*words):
-    """The verb's output; a mistake is raised as it is."""
+    """The verb's output; its errors are raised."""
     result = CliRunner().invoke(app, ["cache", *words])
     if isinstance(result.exception, Exception):
         raise result.exception
@@ -28,7 +28,7 @@ def cache(*words):
 
 @pytest.fixture
 def opened(root, tmp_path):
-    """A genome as a process that has ended leaves it."""
+    """The entry of a genome, as a process that has ended leaves it."""
     (tmp_path / "small.fa").write_text(">a\nACGTACGTAC\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("genomask.files.cache.hold", lambda _: None)
@@ -36,7 +36,7 @@ def opened(root, tmp_path):
     return next((root / "genomes").iterdir())
 
 
-def test_a_genome_is_listed_kept_while_it_is_young_and_removed(opened, root):
+def test_a_genome_is_listed_and_removed_only_once_it_is_old_enough(opened, root):
     said = cache()
     assert "genome" in said
     assert "small.fa" in said
@@ -54,7 +54,7 @@ def test_a_genome_is_listed_kept_while_it_is_young_and_removed(opened, root):
     assert "the cache is empty" in cache()
 
 
-def test_a_genome_that_is_open_is_left(root, tmp_path):
+def test_a_genome_that_is_open_is_not_removed(root, tmp_path):
     (tmp_path / "small.fa").write_text(">a\nACGTACGTAC\n")
     genome = Genome.open(tmp_path / "small.fa")
     said = cache("clear", "--yes")
@@ -63,7 +63,7 @@ def test_a_genome_that_is_open_is_left(root, tmp_path):
     assert Genome.open(tmp_path / "small.fa").fingerprint == genome.fingerprint
 
 
-def test_sizes_and_ages_as_a_person_says_them():
+def test_sizes_and_ages_are_easy_to_read():
     assert [sized(n) for n in (0, 999, 1_000, 12_340_000, 3.1e12)] == [
         "0 B",
         "999 B",

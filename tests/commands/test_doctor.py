@@ -35,7 +35,7 @@ def test_the_speed_is_a_positive_number_of_tokens_per_second(findings):
     assert unit == "tokens/s"
 
 
-def test_the_speed_is_that_of_the_median_step_after_those_that_warm_up(monkeypatch):
+def test_the_speed_is_that_of_the_median_step_after_the_warm_up(monkeypatch):
     seconds = [100.0] * doctor.WARM_UPS + [2.0, 9.0, 4.0, 1.0, 8.0]
     clock = iter(np.cumsum([0.0, *(part for step in seconds for part in (step, 7.0))]))
     monkeypatch.setattr(doctor, "train_step", lambda *_, **__: None)
@@ -53,18 +53,18 @@ def test_a_cache_folder_that_does_not_exist_yet_is_no_problem(findings):
 @pytest.mark.parametrize(
     ("has_units", "found", "precision"), [(True, "in hardware", "bf16"), (False, "emulated", "fp32")]
 )
-def test_it_says_what_this_processor_would_train_in(bf16_units, has_units, found, precision):
+def test_it_says_in_which_precision_this_processor_would_train(bf16_units, has_units, found, precision):
     bf16_units(has_units)
     said = doctor.bf16_finding(torch.device("cpu"))
     assert (said.found, said.meaning) == (found, f"training.precision = auto trains genome-tiny in {precision}")
 
 
-def test_a_limit_below_what_is_built_in_is_said(findings):
+def test_a_limit_below_the_built_in_memory_is_reported(findings):
     assert findings["memory"].found == "0.0 GiB"
     assert "a limit of this process or container; the machine has" in findings["memory"].meaning
 
 
-def test_where_all_that_is_built_in_may_be_used_no_limit_is_said(monkeypatch):
+def test_no_limit_is_reported_if_all_built_in_memory_may_be_used(monkeypatch):
     monkeypatch.setattr(doctor, "measure_tokens_per_second", lambda *_: 1.0)
     for name in ("usable_memory", "built_in_memory"):
         monkeypatch.setattr(doctor, name, lambda: 3 * 2**30)

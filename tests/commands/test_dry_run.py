@@ -32,7 +32,7 @@ def bytes_in(folder):
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def test_what_can_be_counted_is_what_the_run_then_has(quick_recipe, inputs, run_folder):
+def test_figures_that_can_be_counted_are_those_of_the_run_itself(quick_recipe, inputs, run_folder):
     found = estimate(quick_recipe, inputs, run_folder)
     assert not run_folder.exists()
     pretrain(quick_recipe, inputs, run_folder)
@@ -73,9 +73,7 @@ def files_in(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_a_resumed_run_would_refuse_its_dry_run_refuses_and_nothing_is_written(
-    quick_recipe, simulated, run_folder, tmp_path
-):
+def test_a_dry_run_refuses_what_a_resumed_run_would_and_writes_nothing(quick_recipe, simulated, run_folder, tmp_path):
     genome = tmp_path / "genome.fa"
     genome.write_bytes(simulated.genome.read_bytes())
     inputs = Inputs(genome=(str(genome),))
@@ -145,7 +143,7 @@ def test_compare_counts_no_step_that_is_done(comparison, monkeypatch):
     [table] = compare_estimate(comparison)
     shown = dict(zip(*(map(str, column.cells) for column in table.columns), strict=True))
     assert shown["arms"] == "3, 2 side by side"
-    assert shown["time of all arms"] == "29.0 s"  # one of 2 + 5, and after it one of 2 + 20, beside one of 2 + 20
+    assert shown["time of all arms"] == "29.0 s"  # an arm of 2 + 5, then one of 2 + 20, beside one of 2 + 20
     assert shown["disk of all arms"] == "3.1 MB"
     assert "3 arms are trained, and will only be measured. 15 steps of stopped arms are done" in str(table.caption)
     end(*arms[3:])

@@ -1,4 +1,4 @@
-"""`genomask embed`: vectors in the order of the file, whatever it is, and a sentence for each mistake."""
+"""`genomask embed`: vectors in the order of the file, of any format, and one clear error for each mistake."""
 
 import io
 import sys
@@ -107,7 +107,7 @@ def test_regions_of_a_genome_are_embedded_as_their_bases(model_folder, fasta):
         (["{empty}", "--out", "{fa}.npy"], "the file is empty"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_leaves_nothing(run, model_folder, fasta, arguments, words):
+def test_a_mistake_is_one_clear_error_and_leaves_nothing(run, model_folder, fasta, arguments, words):
     files = {"fa": fasta, "short": fasta.with_name("short.csv"), "empty": fasta.with_name("empty")}
     files["short"].write_text("sequence\nACGTACGT\nAC\n")
     files["empty"].write_text("")

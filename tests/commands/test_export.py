@@ -119,7 +119,7 @@ def test_overlapping_kmers_are_written_as_dnaberts_and_neighbouring_ones_as_ours
     assert open_tokenizer(tmp_path / "neighbouring").stride == 3
 
 
-def test_a_tokenizer_whose_class_is_no_name_is_no_dna_tokenizer(model_folder, tmp_path):
+def test_a_tokenizer_class_that_is_not_a_name_is_written_unchanged(model_folder, tmp_path):
     path = model_folder / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"tokenizer_class": {}}))
     export(model_folder, "mosaicbert", tmp_path / "out")
@@ -137,7 +137,7 @@ def test_a_model_without_a_tokenizer_is_written_without_one(model_folder, tmp_pa
 
 @pytest.mark.parametrize("positions", POSITIONS)
 @pytest.mark.parametrize("mlp", MLPS)
-def test_what_no_scheme_can_express_is_said_before_it_is_trained(positions, mlp):
+def test_an_encoder_that_no_scheme_can_express_is_reported_before_it_is_trained(positions, mlp):
     settings = EncoderSettings(positions=positions, mlp=mlp, **SIZES)
     model = MosaicBertForMaskedLM(settings.config(vocab_size=9))
     note = export_note(settings)
@@ -157,7 +157,7 @@ def writes(scheme, model):
     return True
 
 
-def test_mistakes_are_one_sentence_and_leave_nothing_behind(model_folder, tmp_path, monkeypatch, capsys):
+def test_a_mistake_is_one_clear_error_and_leaves_nothing_behind(model_folder, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     assert genomask(monkeypatch, "export", "--model", model_folder, "--to", "bert", "--out", out) == 2
     said = capsys.readouterr().err

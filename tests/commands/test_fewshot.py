@@ -36,7 +36,7 @@ def test_from_a_pretrained_folder_to_a_table_files_and_a_picture(quick_recipe, i
     assert "floor" in sentence
 
 
-def test_a_test_that_pretraining_saw_is_counted(quick_recipe, inputs, simulated, tmp_path):
+def test_a_test_sequence_that_pretraining_saw_is_counted(quick_recipe, inputs, simulated, tmp_path):
     pretrain(quick_recipe, inputs, tmp_path / "run")
     genome = "".join(simulated.genome.read_text().split("\n")[1:])
     windows = [genome[at : at + 60] for at in range(0, len(genome) - 60, 60)]
@@ -71,7 +71,7 @@ def test_a_model_from_elsewhere_has_no_strategy_and_no_seed(tmp_path):
     assert provenance(tmp_path / "model") == ("unknown", -1)
 
 
-def test_scores_with_and_without_what_the_pool_holds_of_the_test(simulated, tmp_path):
+def test_scores_are_shown_with_and_without_the_test_sequences_in_the_pool(simulated, tmp_path):
     rows = simulated.test.read_text().splitlines()
     taken = simulated.pool.read_text().splitlines()[1:8]
     (tmp_path / "test.tsv").write_text("\n".join([*rows, *taken]) + "\n")

@@ -54,7 +54,7 @@ def test_settings_of_windows_without_a_genome_are_refused(monkeypatch, capsys):
     assert "give one with --genome" in capsys.readouterr().err
 
 
-def test_a_run_keeps_the_same(genome, tmp_path):
+def test_a_run_keeps_the_same_figures_of_its_genome(genome, tmp_path):
     inputs = Inputs(genome=(str(genome),))
     changes = ["windows.max_tokens=40", "windows.validation_windows=1"]
     keep_manifest(tmp_path, load_recipe("genome-demo", changes).open_source(inputs, tmp_path))

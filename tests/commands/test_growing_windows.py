@@ -49,7 +49,7 @@ def test_a_run_whose_windows_grow_ends_with_the_same_bits_wherever_it_was_stoppe
         pretrain(longer, inputs, parts, resume=True)
 
 
-def test_what_a_run_would_take_is_tried_on_its_longest_windows(growing, inputs, tmp_path, monkeypatch):
+def test_a_dry_run_measures_the_longest_windows(growing, inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(dry_run, "PROBE_SECONDS", 0.01)
     batches = build_run(growing, inputs, tmp_path / "run").batches
     assert batches.longest_step == 3

@@ -1,4 +1,4 @@
-"""`genomask leaks`: tables and FASTA in each place, the file of what was found, and the real case."""
+"""`genomask leaks`: tables and FASTA as either file, the file of what was found, and a real case."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ GUE = DATA / "gue" / "prom_prom_core_tata"
 
 
 def leaks(*words, stdin=None):
-    """The verb's output; a mistake is raised as it is."""
+    """The verb's output; its errors are raised."""
     result = CliRunner().invoke(app, ["leaks", *map(str, words)], input=stdin)
     if isinstance(result.exception, Exception):
         raise result.exception
@@ -24,7 +24,7 @@ def leaks(*words, stdin=None):
 
 
 def count(said, way):
-    """Sequences and per cent of a way to be found."""
+    """Number and per cent of the sequences found in this way."""
     line = next(line for line in said.splitlines() if line.strip().startswith(way))
     return line.split()[-2:]
 
@@ -82,13 +82,13 @@ def test_records_of_a_genome_are_looked_for_too(files):
     assert list(found.itertuples(index=False, name=None)) == [("chr1", 0, 0, 19 + 29 + 39, 269)]
 
 
-def test_records_too_long_to_be_looked_for_whole_are_said(files, monkeypatch):
+def test_records_too_long_to_be_looked_for_whole_are_reported(files, monkeypatch):
     monkeypatch.setattr("genomask.commands.leaks.LONGEST_WHOLE", 100)
     said = " ".join(leaks(files / "b.fa", files / "b.tsv").split())
     assert "Not looked for whole, longer than 100 bases: 2." in said
 
 
-def test_letters_for_several_bases_are_read_as_it_is_asked(files, genome):
+def test_letters_for_several_bases_are_read_as_asked(files, genome):
     (files / "r.fa").write_text(f">x\n{genome}R\n")
     with pytest.raises(DataError, match="--ambiguous n"):
         leaks(files / "a.csv", files / "r.fa")
@@ -106,7 +106,7 @@ def test_either_file_may_come_from_standard_input(files, name):
             assert said.split() == whole.replace(pair[at].name, "stdin").split()
 
 
-def test_what_cannot_be_read_or_written_is_refused_and_stays(files):
+def test_bad_inputs_and_outputs_are_refused_and_existing_files_kept(files):
     (files / "empty.tsv").write_text("sequence\n")
     with pytest.raises(DataError, match=r"empty\.tsv: it contains no sequence"):
         leaks(files / "a.csv", files / "empty.tsv")

@@ -1,4 +1,4 @@
-"""Runs under curricula and under strategies of one's own: what each step is masked by, stopping and going on."""
+"""Runs under curricula and under one's own strategies: how each step is masked, stopping and going on."""
 
 import dataclasses
 import json
@@ -54,7 +54,7 @@ def without_clock(folder):
 
 
 def scores_fall_until(step, monkeypatch):
-    """Evaluations whose bits per hidden base fall until `step` and then stay."""
+    """Evaluations whose bits per hidden base fall until `step` and then stay level."""
     real = loop.evaluate
     calls = []
 
@@ -72,7 +72,7 @@ def test_cm_gems_switches_when_the_score_under_fixed_masks_stops_falling(
     scores_fall_until(6, monkeypatch)
     with caplog.at_level(logging.INFO, logger="genomask"):
         pretrain(masked_by("cm-gems:first=contiguous:second=fixed-span"), inputs, run_folder)
-    # best at 6, as good at 8 and 10: decided after 10 steps, when the batch of the 11th was already made
+    # best at 6, no better at 8 and 10: decided after 10 steps, when the batch of the 11th was already made
     fractions = [row["masked_by_second_fraction"] for row in rows_of(run_folder)]
     assert fractions == [0.0] * (10 + AHEAD) + [1.0] * (10 - AHEAD)
     assert "after step 10 the bits per hidden base have stopped falling (1.9400, 1.9400, 1.9400)" in caplog.text
@@ -244,7 +244,7 @@ def test_an_arm_may_be_a_curriculum_of_strategies_with_parameters_and_goes_on(co
     run_arm(comparison.arms()[1])  # goes on from step 10
     after = load_file(folder / "model" / "model.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
-    monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", None)  # all is finished
+    monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", None)  # everything is finished
     assert compare(comparison).results.equals(outcome.results)
 
 

@@ -1,4 +1,4 @@
-"""`genomask masks`: regions are read as samtools does, the mask shown is the strategy's own, mistakes are said."""
+"""`genomask masks`: regions are read as samtools reads them, the mask is the strategy's own, mistakes are reported."""
 
 import re
 import sys
@@ -69,15 +69,15 @@ def test_a_file_whose_name_could_be_a_sequence_is_a_file(tmp_path, monkeypatch):
         read_stretch("yard", ambiguous="n")
 
 
-def test_a_sequence_of_which_no_word_has_an_npmi_is_said_to_be_one(simulated, caplog):
-    for k, is_said in ((4, False), (8, True)):  # of 60,000 bases, each 8-mer is there about once
+def test_a_sequence_without_a_word_that_has_an_npmi_is_reported(simulated, caplog):
+    for k, is_said in ((4, False), (8, True)):  # in 60,000 bases each 8-mer occurs about once
         sequence = f"{simulated.genome}:simulated:1-40"
         show_masks(MaskQuestion(sequence=sequence, strategies=("genemask",), k=k, match="none"))
         assert (f"no {k}-mer of this sequence is counted 101 times" in caplog.text) == is_said
 
 
 @pytest.mark.parametrize("k", [1, 3, 6])
-def test_a_base_is_hidden_where_all_tokens_that_name_it_are_masked(k):
+def test_a_base_is_hidden_if_all_tokens_that_cover_it_are_masked(k):
     shown = show_masks(MaskQuestion(sequence=LETTERS, strategies=("uniform", "contiguous"), k=k, rate=0.5, seed=3))
     named = [token for token in range(len(LETTERS) - k + 1) if "N" not in LETTERS[token : token + k]]
     for row in shown.rows:
@@ -116,7 +116,7 @@ def test_the_npmi_of_a_base_is_the_highest_of_the_words_over_it(table):
     np.testing.assert_array_equal(best_npmi(codes, k, table), expected)
 
 
-def test_a_saved_table_and_a_genome_stand_in_for_each_other(simulated, table, tmp_path):
+def test_a_saved_table_and_its_genome_give_the_same_masks_and_npmi(simulated, table, tmp_path):
     table.save(tmp_path / "table.npmi")
     asked = {"sequence": LETTERS, "strategies": ("genemask",), "k": 4, "rate": 0.3, "match": "none"}
     counted = show_masks(MaskQuestion(genome=(simulated.genome,), **asked))
@@ -137,7 +137,7 @@ def test_npmi_is_counted_in_the_genome_that_is_named_and_not_in_the_file_of_the_
     np.testing.assert_array_equal(of_part, of_letters)
 
 
-def test_letters_for_several_bases_elsewhere_in_the_genome_are_read_as_it_is_asked(simulated, tmp_path):
+def test_letters_for_several_bases_elsewhere_in_the_genome_are_read_as_asked(simulated, tmp_path):
     (tmp_path / "r.fa").write_text(f">x\n{bases_of(simulated.genome)[:5000]}R\n")
     asked = {"sequence": f"{tmp_path / 'r.fa'}:x:1-60", "strategies": ("genemask",), "k": 2, "match": "none"}
     with pytest.raises(UserError, match="--ambiguous n"):
@@ -151,7 +151,7 @@ def test_the_genome_is_not_read_whole_for_strategies_that_need_none_of_it(simula
     assert show_masks(MaskQuestion(sequence=sequence, strategies=("uniform", "random-span"))).best_npmi.size == 0
 
 
-def test_means_are_over_many_masks_and_the_shown_one_is_the_first(simulated):
+def test_means_are_over_many_masks_and_another_seed_shows_another_mask(simulated):
     asked = {"sequence": f"{simulated.genome}:simulated:1-510", "strategies": ("uniform",)}
     seeds = [show_masks(MaskQuestion(seed=seed, **asked)).rows[0] for seed in (0, 1)]
     assert seeds[0].masked.tolist() != seeds[1].masked.tolist()
@@ -163,7 +163,7 @@ def test_means_are_over_many_masks_and_the_shown_one_is_the_first(simulated):
 @pytest.mark.parametrize(
     ("match", "counted"), [("tokens", "tokens_masked_fraction"), ("bases", "bases_hidden_fraction")]
 )
-def test_the_rate_is_met_in_what_it_is_asked_to_count(simulated, match, counted):
+def test_the_rate_is_met_in_the_tokens_or_bases_that_it_counts(simulated, match, counted):
     sequence = f"{simulated.genome}:simulated:1-510"
     row = show_masks(MaskQuestion(sequence=sequence, strategies=("random-span",), match=match)).rows[0]
     assert getattr(row.many.account, counted) == pytest.approx(0.15, abs=0.02)
@@ -177,13 +177,13 @@ def test_rates_of_0_and_1_hide_nothing_and_everything():
     assert everything.shown.spans == 1
 
 
-def test_a_strategy_set_on_windows_of_the_genome_meets_its_rate_there(simulated):
+def test_a_strategy_set_on_windows_of_the_genome_is_near_its_rate_there(simulated):
     sequence = f"{simulated.genome}:simulated:3001-3120"
     row = show_masks(MaskQuestion(sequence=sequence, strategies=("npmi-global",), k=4)).rows[0]
     assert 0.05 < row.many.account.tokens_masked_fraction < 0.3
 
 
-def test_a_sequence_longer_than_any_stretch_of_the_genome_is_told_to_be_shorter(tmp_path, simulated):
+def test_npmi_global_refuses_a_sequence_longer_than_any_stretch_of_the_genome(tmp_path, simulated):
     (tmp_path / "gaps.fa").write_text(f">c\n{'N'.join([bases_of(simulated.genome)[:119]] * 4)}\n")
     asked = {"sequence": f"{tmp_path / 'gaps.fa'}:c:1-120", "k": 3}
     with pytest.raises(UserError, match=r"'npmi-global' meets .* 120 bases of A C G T: .* a shorter sequence, or"):
@@ -214,7 +214,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_one_sentence_and_exit_2(name, simulated, tmp_path, monkeypatch, capsys):
+def test_a_mistake_is_one_clear_error_and_exit_2(name, simulated, tmp_path, monkeypatch, capsys):
     NpmiTable.from_fasta(simulated.genome, max_n=6, min_count=2).save(tmp_path / "table.npmi")
     names = {"fasta": simulated.genome, "table": tmp_path / "table.npmi"}
     arguments, words = MISTAKES[name]
@@ -255,7 +255,7 @@ def test_the_command_prints_the_masks_and_the_table_and_saves_the_picture(simula
 
 
 @pytest.mark.parametrize("name", ["table.svg", "genome.svg", "other.svg", "table.svg/new.svg", "folder.svg"])
-def test_a_place_that_must_not_be_written_is_said_before_any_mask_is_made(name, tmp_path, monkeypatch, capsys):
+def test_an_out_that_must_not_be_written_is_refused_before_any_mask_is_made(name, tmp_path, monkeypatch, capsys):
     (tmp_path / "folder.svg").mkdir()
     for file in ("table.svg", "genome.svg", "other.svg"):
         (tmp_path / file).write_text("is read")
@@ -272,7 +272,7 @@ def test_a_place_that_must_not_be_written_is_said_before_any_mask_is_made(name, 
     assert all((tmp_path / file).read_text() == "is read" for file in ("table.svg", "genome.svg", "other.svg"))
 
 
-def test_a_name_that_no_picture_has_is_said_before_any_mask_is_made(tmp_path, monkeypatch, capsys):
+def test_an_unknown_picture_format_is_refused_before_any_mask_is_made(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(masks, "show_masks", None)  # it must not be called
     monkeypatch.setattr(sys, "argv", ["genomask", "masks", LETTERS, "--out", str(tmp_path / "masks.jpg")])
     with pytest.raises(SystemExit) as end:
@@ -281,7 +281,7 @@ def test_a_name_that_no_picture_has_is_said_before_any_mask_is_made(tmp_path, mo
     assert "saved as .svg, .png or .pdf" in capsys.readouterr().err
 
 
-def test_where_the_disk_is_full_the_masks_are_still_printed(tmp_path, monkeypatch, capsys):
+def test_the_masks_are_still_printed_if_the_disk_is_full(tmp_path, monkeypatch, capsys):
     def full_disk(shown, out):
         raise OSError(28, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""A run on two genomes by weight, from its inputs to what it says of each."""
+"""A run on two weighted genomes, from its inputs to what it reports of each."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ def mixed(inputs, tmp_path):
     return replace(inputs, genome=(*inputs.genome, str(tmp_path / "mouse.fa")), weights=(2.0, 1.0))
 
 
-def test_a_run_keeps_its_weights_scores_each_genome_and_goes_on_with_no_others(quick_recipe, mixed, run_folder, caplog):
+def test_a_run_keeps_its_weights_scores_each_genome_and_refuses_other_weights(quick_recipe, mixed, run_folder, caplog):
     recipe = replace(quick_recipe, training=replace(quick_recipe.training, steps=2))
     with caplog.at_level("INFO", logger="genomask"):
         pretrain(recipe, mixed, run_folder)
@@ -38,7 +38,7 @@ def test_a_run_keeps_its_weights_scores_each_genome_and_goes_on_with_no_others(q
         pretrain(recipe, replace(mixed, weights=()), run_folder, resume=True)
 
 
-def test_weights_that_were_damaged_are_said(quick_recipe, mixed, run_folder):
+def test_damaged_weights_are_reported(quick_recipe, mixed, run_folder):
     pretrain(replace(quick_recipe, training=replace(quick_recipe.training, steps=1)), mixed, run_folder)
     config = run_folder / "config.toml"
     whole = config.read_text()

@@ -102,7 +102,7 @@ def test_a_model_that_was_never_trained_to_classify_is_refused(model_folder, tab
     assert not out.exists()
 
 
-def test_a_sequence_that_makes_no_token_is_called_by_its_name(tmp_path):
+def test_a_sequence_that_gives_no_token_is_named(tmp_path):
     (tmp_path / "short.fa").write_text(">long\nACGTACGT\n>short one\nGA\n")
     with pytest.raises(DataError, match=r"short\.fa: sequence short is 'GA', which gives no token"):
         predict(classifier(tmp_path / "model"), SequenceFile(path=tmp_path / "short.fa"), tmp_path / "out.tsv")

@@ -55,7 +55,7 @@ def stop_after(step, monkeypatch):
 
 @pytest.mark.processor
 @pytest.mark.parametrize(("has_units", "precision"), [(False, "fp32"), (True, "bf16")])
-def test_a_run_says_and_notes_what_this_processor_computes_in(
+def test_a_run_logs_and_records_the_precision_of_this_processor(
     quick_recipe, inputs, run_folder, caplog, bf16_units, has_units, precision
 ):
     bf16_units(has_units)
@@ -116,7 +116,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_losses_and_ends_with_the_s
             pretrain(recipe, inputs, parts)
     assert stopped.value.signal_number == signal.SIGTERM
     assert not is_finished(parts)
-    torch.manual_seed(12345)  # nothing of the run may hang on the process's own random state
+    torch.manual_seed(12345)  # nothing in the run may depend on the process's own random state
     pretrain(recipe, inputs, parts, resume=True)
     assert losses(parts, first=7) == losses(whole, first=7)
     assert losses(parts) == losses(whole)
@@ -284,7 +284,7 @@ def test_batches_of_a_fixed_shape_have_room_for_what_is_really_masked(inputs, tm
 
 
 @pytest.mark.parametrize("sequences", [4, 25, 100])
-def test_a_part_of_a_step_below_a_microbatch_is_not_filled_up_to_one(
+def test_a_step_smaller_than_a_microbatch_is_not_filled_up_to_one(
     quick_recipe, inputs, tmp_path, monkeypatch, sequences
 ):
     monkeypatch.setattr("genomask.commands.pretrain.device_of", lambda _: (torch.device("cuda"), True))
@@ -308,7 +308,7 @@ def test_a_recipe_may_leave_the_microbatch_to_the_machine(quick_recipe, inputs, 
     assert trial.fraction == pytest.approx(0.15, abs=0.05)
 
 
-def test_streamed_text_is_split_where_the_recipe_says_so(tmp_path, monkeypatch):
+def test_long_streamed_documents_are_split_if_the_recipe_says_so(tmp_path, monkeypatch):
     documents = [" ".join(f"cat {i} sat on mat {j}" for j in range(30)) for i in range(60)]
     shard = tmp_path / "c4.jsonl"
     shard.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
@@ -341,7 +341,7 @@ def test_a_signal_to_the_command_leaves_a_checkpoint_and_its_exit_code(simulated
 
 
 def numbers(folder):
-    """The rows of a run, but for its speed."""
+    """The rows of a run without its speed."""
     rows = read_metrics(folder / "metrics.jsonl")
     return [{key: value for key, value in row.items() if key not in OF_THE_MOMENT} for row in rows]
 
@@ -420,7 +420,7 @@ def mine(sequence):
 
 
 @pytest.mark.parametrize("strategy", ["{}:mine", "cm-step:first=uniform:second=({}:mine):at=10"])
-def test_an_own_mask_file_edited_since_the_run_began_is_refused(quick_recipe, inputs, tmp_path, monkeypatch, strategy):
+def test_a_mask_file_edited_since_the_run_began_is_refused(quick_recipe, inputs, tmp_path, monkeypatch, strategy):
     file, out = tmp_path / "my_masks.py", tmp_path / "run"
     file.write_text(MASKS.format(residue=0))
     masking = dataclasses.replace(quick_recipe.masking, strategy=strategy.format(file), match="none")
@@ -437,7 +437,7 @@ def test_an_own_mask_file_edited_since_the_run_began_is_refused(quick_recipe, in
         pretrain(recipe, inputs, out, resume=True)
 
 
-def test_a_run_that_goes_on_keeps_its_precision_where_auto_would_be_another(
+def test_a_resumed_run_keeps_its_precision_even_if_auto_would_now_differ(
     quick_recipe, inputs, run_folder, monkeypatch, bf16_units, caplog
 ):
     recipe = with_training(quick_recipe, precision="auto")
@@ -452,7 +452,7 @@ def test_a_run_that_goes_on_keeps_its_precision_where_auto_would_be_another(
     assert read_config(run_folder)[0].training.precision == "auto"
 
 
-def test_weights_that_are_not_finite_are_no_model_and_the_advice_works(quick_recipe, inputs, tmp_path):
+def test_weights_that_are_not_finite_are_not_saved_and_the_advice_works(quick_recipe, inputs, tmp_path):
     optimizer = dataclasses.replace(quick_recipe.optimizer, learning_rate=LARGE)
     wild, out = dataclasses.replace(with_training(quick_recipe, steps=1), optimizer=optimizer), tmp_path / "wild"
     with pytest.raises(

@@ -58,7 +58,7 @@ def test_runs_are_listed_with_their_last_scores_and_drawn(make, tmp_path):
     list(show_runs([tmp_path / "runs"], tmp_path / "out"))  # its own pictures are replaced
 
 
-def test_each_run_stands_once_and_those_of_one_name_by_what_tells_them_apart(make, tmp_path):
+def test_each_run_is_listed_once_and_runs_of_one_name_with_their_folders(make, tmp_path):
     make("x/a")
     make("y/a")
     (tmp_path / "link").symlink_to(tmp_path / "runs")
@@ -66,7 +66,7 @@ def test_each_run_stands_once_and_those_of_one_name_by_what_tells_them_apart(mak
     assert [row[0] for row in rows_of(table)] == ["y/a", "x/a"]
 
 
-def test_on_a_full_disk_the_table_and_the_remarks_are_seen_before_the_sentence(make, tmp_path, monkeypatch):
+def test_the_table_and_remarks_are_shown_before_the_error_of_a_full_disk(make, tmp_path, monkeypatch):
     def full(_, __, path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
@@ -104,7 +104,7 @@ def test_a_run_of_an_earlier_version_is_drawn(make, tmp_path):
     assert len(rows_of(table)) == 1
 
 
-def test_where_there_is_no_run_or_no_place_for_the_picture_nothing_is_written(make, tmp_path):
+def test_without_a_run_or_a_place_for_the_picture_nothing_is_written(make, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no run here"):
         list(show_runs([tmp_path / "empty"], tmp_path / "out"))

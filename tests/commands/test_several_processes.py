@@ -1,4 +1,4 @@
-"""Runs of 1, 2 and 4 processes: the same windows and masks, weights the same to rounding, and no one left waiting."""
+"""Runs of 1, 2 and 4 processes: the same windows and masks, weights the same to rounding, and none left waiting."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from genomask.training.metrics_log import read_metrics
 
 ROUNDING = 2e-5
-"""Of weights after 20 steps at 3e-3 in fp32, and of losses, relative: measured 1.2e-7 and 1.1e-7 for four processes."""
+"""For weights after 20 steps at 3e-3 in fp32, and losses, relative; measured 1.2e-7 and 1.1e-7 for four processes."""
 
 
 class Runs:
@@ -31,23 +31,23 @@ class Runs:
         self.arguments = ["pretrain", "--genome", str(genome), "--recipe", "genome-demo", *settings]
 
     def __call__(self, name: str, n: int, *more: str, **how: object) -> list[int | None]:
-        """Exit codes of one start; `said` is then what it printed."""
+        """Exit codes of one start; `said` then holds what it printed."""
         launched = launch([*self.arguments, "--out", str(self.folder / name), *more], self.folder, n, **how)
         codes = launched.wait()
         self.said = launched.said()
         return codes
 
     def losses(self, name: str) -> list[float]:
-        """Of every step."""
+        """The loss of every step."""
         rows = read_metrics(self.folder / name / "metrics.jsonl")
         return [row["loss_nats_per_masked_token"] for row in rows if "loss_nats_per_masked_token" in row]
 
     def weights(self, name: str) -> dict[str, torch.Tensor]:
-        """Of the model at the end."""
+        """The weights of the final model."""
         return load_file(self.folder / name / "model" / "model.safetensors")
 
     def apart(self, a: str, b: str) -> float:
-        """The largest difference of a weight."""
+        """The largest difference in a weight."""
         one, two = self.weights(a), self.weights(b)
         return max(float((one[name] - two[name]).abs().max()) for name in one)
 
@@ -60,25 +60,25 @@ def runs(tmp_path_factory, simulated) -> Runs:
 
 
 def counted(row):
-    """What is counted of a row, and no sum of floats."""
+    """The counts in a row, without sums of floats."""
     exact = ("step", "tokens", "tokens_masked_fraction", "bases_hidden_fraction", "bases_hidden_kept_fraction")
     return {key: value for key, value in row.items() if key in exact}
 
 
 def scored(row):
-    """What an evaluation found, none where the row is of training."""
+    """The scores of an evaluation; empty for a row of training."""
     return {key: value for key, value in row.items() if key.startswith("eval_")}
 
 
 def test_two_and_four_processes_train_as_one_does(runs):
     assert runs("two", 2) == [0, 0]
-    assert runs.said[1] == ""  # only the main process speaks
+    assert runs.said[1] == ""  # only the main process prints
     assert runs("four", 4) == [0] * 4
     for name in ("two", "four"):
         assert runs.losses(name) == pytest.approx(runs.losses("alone"), rel=ROUNDING)
         assert runs.apart(name, "alone") < ROUNDING
         ours, theirs = (read_metrics(runs.folder / x / "metrics.jsonl") for x in (name, "alone"))
-        for mine, other in zip(ours, theirs, strict=True):  # of what was masked and hidden every count is the same
+        for mine, other in zip(ours, theirs, strict=True):  # every count of what was masked and hidden is the same
             assert counted(mine) == counted(other)
             assert scored(mine) == pytest.approx(scored(other), abs=1e-4)
     assert json.loads((runs.folder / "four" / "environment.json").read_text())["processes"] == 4
@@ -103,7 +103,7 @@ def test_a_run_goes_on_with_other_numbers_of_processes(runs):
     assert runs.apart("elastic", "alone") < ROUNDING
 
 
-def test_one_process_that_is_killed_ends_all_with_one_sentence(runs):
+def test_a_killed_process_ends_all_with_one_message(runs):
     codes = runs("killed", 2, stop=(1, 12), sig=signal.SIGKILL)
     assert codes == [2, -signal.SIGKILL]
     assert "a process of this run ended without a message" in runs.said[0]
@@ -114,7 +114,7 @@ def test_one_process_that_is_killed_ends_all_with_one_sentence(runs):
         assert runs.apart("killed", "two") == 0
 
 
-def test_a_file_that_is_bad_for_one_process_ends_all_with_its_sentence(runs, tmp_path):
+def test_a_file_that_is_bad_for_one_process_ends_all_with_its_error(runs, tmp_path):
     bad, other = tmp_path / "bad.fa", tmp_path / "other.fa"
     bad.write_text("no FASTA\n")
     other.write_text(">a\n" + "ACGTTGCAAC" * 6000 + "\n")
@@ -142,21 +142,21 @@ def test_torchrun_that_is_asked_to_stop_leaves_a_checkpoint_to_go_on_from(runs):
         wait_until(lambda: read_metrics(out / "metrics.jsonl"))
         torchrun.terminate()
         _, said = torchrun.communicate(timeout=60)
-    assert torchrun.returncode == 1  # its own, for every end but a good one
+    assert torchrun.returncode == 1  # torchrun's own, for every failure
     assert said.count("continue with --resume") == 1
     step = int(re.search(r"stopped after step (\d+)", said)[1])
     assert (out / "checkpoints" / f"step-{step}").is_dir()
 
 
 def wait_until(is_so: Callable[[], object]) -> None:
-    """As long as a slow machine may take."""
+    """Wait as long as a slow machine may take."""
     deadline = time.monotonic() + 300
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_a_mistake_of_all_processes_is_said_once(runs):
+def test_a_mistake_of_all_processes_is_reported_once(runs):
     assert runs("alone", 2) == [2, 2]
     assert sum("already holds a run" in text for text in runs.said) == 1
     assert sorted(map(bool, runs.said)) == [False, True]

@@ -31,7 +31,7 @@ def words(simulated, tmp_path_factory):
     return out
 
 
-def test_the_line_that_pretrains_with_it_survives_the_shell(simulated, tmp_path):
+def test_the_printed_setting_that_pretrains_with_it_survives_the_shell(simulated, tmp_path):
     said = train_tokenizer([simulated.genome], 12, tmp_path / "my words", ambiguous="error", seed=0)
     assert f"tokens.folder={tmp_path}/my words" in shlex.split(said)
 
@@ -46,7 +46,7 @@ def test_the_seed_chooses_the_windows_that_words_are_learned_from(simulated, tmp
     assert learned[0] != learned[1] == learned[2]
 
 
-def test_letters_for_several_bases_are_read_as_it_is_asked(simulated, tmp_path):
+def test_letters_for_several_bases_are_read_as_asked(simulated, tmp_path):
     (tmp_path / "r.fa").write_text(simulated.genome.read_text() + "R\n")
     with pytest.raises(DataError, match="--ambiguous n"):
         train_tokenizer([tmp_path / "r.fa"], 12, tmp_path / "words", ambiguous="error", seed=0)
@@ -99,7 +99,7 @@ def test_strategies_that_need_no_kmers_mask_the_asked_rate_of_words(bpe_recipe, 
     [("genemask", "tokens", "needs k-mers"), ("cm-gems", "tokens", "only a genome's k-mers have"),
      ("random-span", "none", "tokens of unequal length"), ("whole-word", "tokens", "does not work on dna")],
 )  # fmt: skip
-def test_what_words_of_unequal_length_cannot_have_is_a_sentence(
+def test_settings_that_words_of_unequal_length_cannot_have_are_one_clear_error(
     bpe_recipe, inputs, run_folder, strategy, match, words_said
 ):
     recipe = replace(bpe_recipe, masking=replace(bpe_recipe.masking, strategy=strategy, match=match))
@@ -125,7 +125,7 @@ def test_single_bases_go_from_a_genome_to_the_fewshot_table_and_out(quick_recipe
 
 
 @pytest.mark.parametrize("content", ["nothing", "kmers", "damaged"])
-def test_a_folder_that_holds_no_words_is_refused_in_a_sentence(bpe_recipe, tmp_path, content):
+def test_a_folder_is_refused_unless_it_holds_a_tokenizer(bpe_recipe, tmp_path, content):
     if content == "kmers":
         KmerTokenizer(2).save_pretrained(tmp_path)
         assert dna_tokenizer(replace(bpe_recipe.tokens, folder=str(tmp_path))).bases_for(10) == 11
@@ -137,7 +137,7 @@ def test_a_folder_that_holds_no_words_is_refused_in_a_sentence(bpe_recipe, tmp_p
 
 
 @pytest.mark.parametrize("name", ["nosuch", "no/such/folder", "bert-base-uncased"])
-def test_a_folder_that_is_not_there_is_called_so_and_the_hub_is_not_asked(bpe_recipe, tmp_path, monkeypatch, name):
+def test_a_missing_folder_is_reported_and_the_hub_is_not_asked(bpe_recipe, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsError, match=rf"tokens\.folder = '{name}': there is no such folder\. Give a"):
         dna_tokenizer(replace(bpe_recipe.tokens, folder=name))
@@ -146,7 +146,7 @@ def test_a_folder_that_is_not_there_is_called_so_and_the_hub_is_not_asked(bpe_re
         dna_tokenizer(replace(bpe_recipe.tokens, folder="words"))
 
 
-def test_an_out_that_is_there_is_left_alone(simulated, words):
+def test_an_existing_out_is_left_alone(simulated, words):
     before = (words / "tokenizer.json").read_bytes()
     with pytest.raises(SettingsError, match="already exists"):
         train_tokenizer([simulated.genome], 64, words, ambiguous="error", seed=0)

@@ -32,7 +32,7 @@ def test_alts_without_a_label_or_a_score_are_left_out():
     assert labels.fault() == ""
 
 
-def test_a_deletion_is_no_change_of_equal_length():
+def test_only_a_substitution_is_a_change_of_equal_length():
     labels = Labels(Criterion.parse("CLNSIG=bad"))
     labels.note(VcfLine(1, b"", Variant("1", 1, ".", "GA", ("G", "TC", "GAA"), "CLNSIG=bad")), [Score(0.0)] * 3)
     assert list(labels.equally_long) == [0, 1, 0]
@@ -59,7 +59,7 @@ def test_the_header_says_whether_each_alt_has_a_value_of_its_own():
         assert list(labels.labels) == expected
 
 
-def test_the_header_of_an_entry_whose_name_begins_alike_says_nothing():
+def test_the_header_of_an_entry_whose_name_begins_alike_is_ignored():
     labels = Labels(Criterion.parse("AF=x:y"))
     for header in (b"##INFO=<ID=AF,Number=A,Type=String>\n", b"##INFO=<ID=AF_EXAC,Number=1,Type=Float>\n"):
         labels.note(VcfLine(1, header, None), [])
@@ -81,7 +81,7 @@ def test_an_entry_that_no_variant_has_is_named_with_those_that_are_there():
 
 
 @pytest.mark.parametrize("lines", [[], [(".", ("A",), [Score(0.0)])]])
-def test_a_vcf_that_tells_nothing_in_its_info_is_said_to(lines):
+def test_a_vcf_without_an_info_entry_is_reported(lines):
     assert "no variant has an INFO entry, or there is no variant" in gathered("CLNSIG=bad:good", *lines).fault()
 
 
@@ -104,13 +104,13 @@ def test_a_kind_of_change_without_both_labels_has_no_row():
     assert [*map(str, table.columns[0].cells)] == ["all", "SNVs and MNVs"]
 
 
-def test_few_of_the_others_are_as_few_as_few_positives():
+def test_too_few_negatives_are_reported_like_too_few_positives():
     lines = [("CLNSIG=good" if n < 3 else "CLNSIG=bad", ("A",), [Score(-float(n))]) for n in range(20)]
     *_, words = gathered("CLNSIG=bad:good", *lines).report()
     assert "Too few to show whether the model separates the two kinds: at least 5 of each" in words
 
 
-def test_an_area_above_a_half_whose_interval_holds_it_shows_nothing():
+def test_an_area_above_a_half_whose_interval_holds_a_half_shows_nothing():
     lines = [(f"CLNSIG={'bad' if n % 2 else 'good'}", ("A",), [Score(float(-n))]) for n in range(20)]
     table, words = gathered("CLNSIG=bad:good", *lines).report()
     assert [str(cell)[:7] for cell in table.columns[3].cells] == ["0.550 ["]
@@ -126,7 +126,7 @@ def test_an_area_above_a_half_whose_interval_holds_it_shows_nothing():
         (20, 0.0, "The model is not shown to separate the two kinds"),
     ],
 )
-def test_what_the_area_means_is_said(n, of_bad, said):
+def test_the_meaning_of_the_area_is_explained(n, of_bad, said):
     lines = [(f"CLNSIG={'bad' if i % 2 else 'good'}", ("A",), [Score(of_bad * (i % 2))]) for i in range(n)]
     *_, words = gathered("CLNSIG=bad:good", *lines).report()
     assert said in words

@@ -77,7 +77,7 @@ def test_a_criterion_labels_by_words_or_by_a_bound(text, info, wanted):
     assert labels(text, info) == [wanted]
 
 
-def test_values_of_single_alts_are_theirs():
+def test_a_value_for_each_alt_labels_that_alt():
     assert labels("AF<0.01", "AF=0.001,0.5", ("A", "C")) == [True, False]
     assert labels("S=x", "S=x,y", ("A", "C"), per_alt=True) == [True, False]
     assert labels("S=x", "S=x,y", ("A", "C")) == [True, True]

@@ -37,7 +37,7 @@ def row(at, alt, info=".", n=1, end="\n", record="chr7"):
 
 
 def text(n=20):
-    """Lines of every kind: several ALTs, a deletion, no ALT, symbols, other ends of line."""
+    """Lines of every kind: several ALTs, a deletion, no ALT, symbols, other line endings."""
     snvs = [row(at, "ACGT".replace(BASES[at], "")[at % 3], f"AF={at / 100};X=1") for at in range(40, 40 + n)]
     others = [row(100, "<DEL>,G" + BASES[100], "AF=0.1,0.2"), row(120, BASES[120], n=4), row(130, "."), "\n",
               row(140, BASES[140] + "CCC", "AF=.", end="\r\n"), row(150, "*"), row(160, "N").rstrip("\n")]  # fmt: skip
@@ -127,7 +127,7 @@ def test_a_ref_that_is_not_the_genomes_is_named_and_counted(place, model_folder)
     assert (place / "o.tsv").read_text().count("\tNA\n") == 2
 
 
-def test_of_many_variants_at_odds_with_the_genome_three_are_named(place, model_folder):
+def test_three_of_many_variants_at_odds_with_the_genome_are_named(place, model_folder):
     (place / "x.vcf").write_text(HEAD + "".join(row(at, "AC", record="chr9") for at in range(50, 55)))
     said = str(ask(place, model_folder, mismatch="skip")[1])
     assert said.startswith("5 variants left out, at odds with the genome: chr9:51: ")
@@ -135,7 +135,7 @@ def test_of_many_variants_at_odds_with_the_genome_three_are_named(place, model_f
     assert said.endswith("; ...")
 
 
-def test_letters_for_several_bases_in_the_genome_are_read_as_it_is_asked(place, model_folder):
+def test_letters_for_several_bases_in_the_genome_are_read_as_asked(place, model_folder):
     (place / "g.fa").write_text(f">chr7\n{BASES[:200]}R{BASES[201:]}\n")
     (place / "x.vcf").write_text(HEAD + row(50, "AC"))
     with pytest.raises(DataError, match="--ambiguous n"):
@@ -149,7 +149,7 @@ def test_names_of_another_convention_are_read(place, model_folder):
     assert (place / "o.tsv").read_text().splitlines()[1].startswith("7\t51\t")
 
 
-def test_scores_are_held_against_labels_or_a_frequency(place, model_folder):
+def test_scores_are_compared_with_labels_from_a_frequency(place, model_folder):
     (shown,) = (
         part for part in ask(place, model_folder, criterion=Criterion.parse("AF<0.5")) if isinstance(part, Table)
     )
@@ -163,21 +163,21 @@ def test_scores_are_held_against_labels_or_a_frequency(place, model_folder):
     assert not (place / "not.tsv").exists()
 
 
-def test_labels_of_spelt_alts_alone_are_looked_at_before_anything_is_written(place, model_folder):
+def test_only_labels_of_spelt_alts_count_and_are_checked_before_writing(place, model_folder):
     (place / "x.vcf").write_text(HEAD + row(50, "<DEL>", "KIND=bad") + row(60, BASES[60] + "A", "KIND=good"))
     with pytest.raises(DataError, match="0 of the 1 ALTs that this labels are positive"):
         ask(place, model_folder, criterion=Criterion.parse("KIND=bad"))
     assert not (place / "o.tsv").exists()
 
 
-def test_scores_stand_where_those_of_one_label_alone_could_be_made(place, model_folder):
+def test_scores_are_written_even_if_all_of_them_have_one_label(place, model_folder):
     (place / "x.vcf").write_text(HEAD + row(50, BASES[50] + "A" * 99, "K=bad") + row(60, BASES[60] + "A", "K=good"))
     said = ask(place, model_folder, criterion=Criterion.parse("K=bad"))
     assert "0 of the 1 ALTs that this labels are positive" in said[-1]
     assert (place / "o.tsv").read_text().count("\tNA\n") == 1
 
 
-def test_place_and_ref_are_looked_at_where_an_alt_is_spelt(place, model_folder):
+def test_position_and_ref_are_checked_only_if_an_alt_is_spelt(place, model_folder):
     unspelt = [f"chr7\t{at}\t.\tN\t<DEL>\t.\t.\tX;\n" for at in (0, 60, 401)]
     (place / "x.vcf").write_text(
         HEAD.replace("\tFORMAT\ts1", "") + "".join(unspelt) + "chr7\t70\t.\tn\tNA,AC\t.\t.\t.\n"
@@ -188,7 +188,7 @@ def test_place_and_ref_are_looked_at_where_an_alt_is_spelt(place, model_folder):
     assert written[3].startswith("GM_LLR=.,")
 
 
-def test_standard_input_goes_to_standard_output_and_words_elsewhere(place, model_folder, monkeypatch, capsys):
+def test_standard_input_goes_to_standard_output_and_messages_elsewhere(place, model_folder, monkeypatch, capsys):
     ask(place, model_folder)
     data = gzip.compress(text().encode())
     monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(data))))
@@ -202,7 +202,7 @@ def test_standard_input_goes_to_standard_output_and_words_elsewhere(place, model
     assert "AUROC" in heard.err
 
 
-def test_lines_of_so_many_bytes_are_scored_together_to_the_end_of_the_file(place, model_folder, monkeypatch):
+def test_lines_are_scored_in_batches_of_limited_bytes_to_the_end_of_the_file(place, model_folder, monkeypatch):
     rows = [row(at, BASES[at] + "A") for at in range(40, 60)]
     (place / "x.vcf").write_text(HEAD + "".join(rows))
     together, score = [], VariantScorer.scores
@@ -236,4 +236,4 @@ def test_a_window_is_as_long_as_those_that_the_models_run_trained_on(place, mode
     write_config(run, quick_recipe, inputs, facts_of(quick_recipe, ""))
     assert any("in windows of 66 bases" in str(said) for said in ask(place, run / "model", window=0))  # 64 3-mers
     assert any("in windows of 60 bases" in str(said) for said in ask(place, run / "model", window=60))
-    assert any("in windows of 512 bases" in str(said) for said in ask(place, model_folder, window=0))  # 510
+    assert any("in windows of 512 bases" in str(said) for said in ask(place, model_folder, window=0))  # 510 3-mers
