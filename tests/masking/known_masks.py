@@ -1,9 +1,9 @@
-"""What every strategy, both corruptions and the accounting gave when they were last known to be right, as digests.
+"""Digests of what every strategy, both corruptions and the accounting gave when last known to be right.
 
 Cases cross vocabularies (overlapping and stride-k k-mers, text, pieces of unequal width), rates, ways to match the rate
-and sequences with N, with and without special tokens, empty ones among them. `known_masks.json` holds a digest for
-each; a change of any bit of any mask shows in `test_known_masks.py`. To write the file anew after a change that is
-meant: `python tests/masking/known_masks.py`.
+and sequences with N, with and without special tokens, some of them empty. `known_masks.json` holds a digest for each;
+a change of any bit of any mask shows in `test_known_masks.py`. To rewrite the file after an intended change:
+`python tests/masking/known_masks.py`.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ def _bounds(sequences):
 
 
 def cases() -> Iterator[tuple[str, dict]]:
-    """The name of each case, and what build_strategy takes."""
+    """The name of each case, and the arguments of build_strategy."""
     for k, stride in KMERS:
         tokens, table = kmer_tokens(k, stride), npmi_with_ties(k)
         batch = kmer_batch(tokens)
@@ -82,7 +82,7 @@ def cases() -> Iterator[tuple[str, dict]]:
 
 
 def digest(case: dict) -> str:
-    """Of the spans, ids and labels under both corruptions, and the accounts."""
+    """The digest of the spans, of ids and labels under both corruptions, and of the accounts."""
     settings = dict(case)
     ids, cu_seqlens, keys = settings.pop("batch")
     tokens, name = settings["tokens"], settings.pop("name")

@@ -44,7 +44,7 @@ def bpe_tokens(most=4):
     letters = torch.full((N_SPECIAL + len(pieces), most), 4, dtype=torch.uint8)
     for row, piece in enumerate(pieces, N_SPECIAL):
         letters[row, : len(piece)] = torch.tensor(piece, dtype=torch.uint8)
-    n_bases = torch.cat([torch.tensor([0, 1, 0, 0, 1]), lengths])  # [UNK] and [MASK] are of one
+    n_bases = torch.cat([torch.tensor([0, 1, 0, 0, 1]), lengths])  # [UNK] and [MASK] cover one base
     maskable = torch.arange(len(n_bases)) >= N_SPECIAL
     return TokenBases(
         1, 1, MASK, maskable, n_bases, letters, torch.zeros(0, dtype=torch.int64), torch.ones_like(maskable)
@@ -52,7 +52,7 @@ def bpe_tokens(most=4):
 
 
 def made_up_npmi(k, seed=0):
-    """A table of skewed counts; in some, words are too rare to have an NPMI."""
+    """A table of skewed counts; some words may be too rare to have an NPMI."""
     counts = {k: np.random.default_rng(seed).integers(50, 5000, 4**k)}
     for n in range(k - 1, 0, -1):
         counts[n] = counts[n + 1].reshape(-1, 4).sum(1)
@@ -60,7 +60,7 @@ def made_up_npmi(k, seed=0):
 
 
 def scores_of(tokens, table):
-    """(V,) NPMI of each id, -inf for what is no k-mer."""
+    """(V,) NPMI of each id, -inf where it is no k-mer."""
     scores = torch.full((len(tokens.maskable),), -torch.inf, dtype=torch.float64)
     scores[tokens.kmer_ids] = torch.from_numpy(np.array(table.npmi(tokens.k)))
     return scores

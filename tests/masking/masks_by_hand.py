@@ -1,4 +1,4 @@
-"""Masking written down as slowly and plainly as it can be: sets and loops over one sequence, no compiled code.
+"""Masking written as slowly and plainly as possible: sets and loops over one sequence, no compiled code.
 
 A sequence is a list of ids; its mask is a set of tokens. The draws are `genomask.hashing`'s, one number at a time.
 """
@@ -24,7 +24,7 @@ def bits(key, purpose, position):
 
 
 class Laid:
-    """The tokens of one sequence over its bases."""
+    """The tokens of one sequence laid out over its bases."""
 
     def __init__(self, ids, tokens):
         self.ids, self.tokens, self.k, self.stride = list(ids), tokens, tokens.k, tokens.stride
@@ -43,7 +43,7 @@ class Laid:
         return {t for t in range(len(self.ids)) if self.maskable[t] and self.bases(t) & hidden}
 
     def covering(self, base):
-        """(j, token) of the maskable tokens over a base, from the one that starts last; j counts all with bases."""
+        """(j, token) of the maskable tokens over a base, the last to start first; j counts all tokens with bases."""
         started = [t for t in range(len(self.ids)) if self.n_bases[t] > 0 and self.start[t] <= base][::-1]
         near = list(enumerate(started[: -(-self.k // self.stride)]))
         return [(j, t) for j, t in near if self.maskable[t] and base in self.bases(t)]
@@ -168,13 +168,13 @@ def grid_of(ids, cu_seqlens, tokens):
 
 
 def tokens_over(hidden, grid):
-    """(T,) bool: maskable tokens that cover at least one hidden base, of hidden bases (G,) bool."""
+    """(T,) bool: maskable tokens that cover at least one hidden base, given `hidden` (G,) bool."""
     over = [bool(hidden[a : a + n].any()) for a, n in zip(grid.start.tolist(), grid.n_bases.tolist(), strict=True)]
     return torch.tensor(over) & grid.maskable
 
 
 def numbered(masked, n_tokens):
-    """The number of the span of each token, 0 where visible."""
+    """The span number of each token, 0 where it is visible."""
     spans, n = [], 0
     for t in range(n_tokens):
         n += t in masked and t - 1 not in masked
@@ -183,7 +183,7 @@ def numbered(masked, n_tokens):
 
 
 def hidden_bases(laid, masked):
-    """Bases of masked tokens that no maskable token left visible tells."""
+    """Bases of masked tokens that no visible maskable token reveals."""
     maskable = [t for t in range(len(laid.ids)) if laid.maskable[t]]
     under = set().union(*(laid.bases(t) for t in maskable if t in masked))
     return under - set().union(*(laid.bases(t) for t in maskable if t not in masked))

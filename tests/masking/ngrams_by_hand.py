@@ -50,7 +50,7 @@ def pmi_by_hand(counts, word, definition):
 
 
 def random_counts(max_n, seed=0):
-    """Skewed counts of the longest words, and what follows for the shorter ones."""
+    """Skewed counts of the longest words, and the counts of the shorter ones that follow from them."""
     counts = {max_n: np.random.default_rng(seed).integers(2, 5000, 4**max_n)}
     for n in range(max_n - 1, 0, -1):
         counts[n] = counts[n + 1].reshape(-1, 4).sum(1)

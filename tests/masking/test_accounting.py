@@ -5,7 +5,7 @@ from masking_tables import MASK, encode, kmer_tokens, pack, random_batch, text_t
 from genomask.masking import MaskAccount, account, build_strategy, corrupt
 
 
-def test_a_span_that_is_masked_hides_and_one_that_is_kept_shows():
+def test_a_masked_span_hides_its_bases_and_a_kept_one_shows_them():
     tokens = kmer_tokens(3)
     ids, cu_seqlens = pack([encode([0, 1, 2, 3] * 5, tokens)])  # [CLS], 18 tokens, [SEP]
     spans = torch.zeros(20, dtype=torch.int32)
@@ -23,7 +23,7 @@ def test_accounts_add_up_and_have_fractions():
     assert MaskAccount(0, 0, 0, 0, 0).tokens_masked_fraction == 0
 
 
-def test_in_text_a_base_is_a_token():
+def test_in_text_a_token_counts_as_one_base():
     tokens = text_tokens()
     ids, cu_seqlens = torch.arange(2, 30), torch.tensor([0, 28])
     spans = (torch.arange(28) % 5 == 4).int()
@@ -32,8 +32,8 @@ def test_in_text_a_base_is_a_token():
 
 
 @pytest.mark.parametrize(("per", "shown"), [("span", 0.1 + 0.1 / 4), ("token", 1 - 0.9**6)])
-def test_replacement_per_token_shows_half_of_the_hidden_bases(per, shown):
-    """Six tokens that each keep their letter with probability 0.1 show the base in 47 of 100 spans."""
+def test_replacement_per_token_shows_half_of_the_hidden_bases_and_per_span_an_eighth(per, shown):
+    """Six tokens, each kept with probability 0.1, show the base in 47 of 100 spans."""
     tokens = kmer_tokens(6)
     ids, cu_seqlens, keys = random_batch(tokens, 600, 510)
     spans = build_strategy("contiguous", tokens=tokens, mask_rate=0.1).select(ids, cu_seqlens, keys)

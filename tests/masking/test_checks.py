@@ -33,7 +33,7 @@ MISFITS = {
 }
 
 
-def test_the_batch_itself_is_taken():
+def test_the_unchanged_batch_is_accepted():
     batch = a_batch()
     assert len(batch["input_ids"]) == 60
     assert len(TOKENS.maskable) == 69
@@ -202,7 +202,7 @@ def test_a_strategy_of_ones_own_that_goes_wrong_is_named(own, name, sentence):
         ("needs=['npmi'], scores=lambda npmi, counts: 'x'", "ValueError: could not convert string to float: 'x'"),
     ],
 )
-def test_a_formula_of_ones_own_that_returns_no_such_number_is_named(tmp_path, formula, sentence):
+def test_a_formula_of_ones_own_that_returns_no_valid_number_is_named(tmp_path, formula, sentence):
     file = tmp_path / "own.py"
     file.write_text(
         f"from genomask.masking import strategy\n\n@strategy('mine', {formula})\ndef mine(sequence): pass\n"
@@ -211,14 +211,14 @@ def test_a_formula_of_ones_own_that_returns_no_such_number_is_named(tmp_path, fo
         build_strategy(f"{file}:mine", tokens=TOKENS, mask_rate=0.15, npmi=made_up_npmi(3))
 
 
-def test_what_is_hidden_beyond_a_sequence_is_nothing(own):
+def test_hiding_beyond_the_ends_of_a_sequence_has_no_effect(own):
     assert select_own(own, "runs-over").tolist() == select_own(own, "all").tolist()
     assert select_own(own, "tokens-beyond").tolist() == select_own(own, "nothing").tolist() == [0] * 6
 
 
 @pytest.mark.parametrize("name", ["scribbles", "scribbles-interpreted"])
-def test_a_strategy_of_ones_own_changes_its_marks_alone(own, name):
-    """Whatever it writes to, it masks the batch and the vocabulary as they were, and leaves them so."""
+def test_a_strategy_of_ones_own_changes_only_its_marks(own, name):
+    """Whatever it writes to, it masks by the original batch and vocabulary, and leaves them unchanged."""
     batch, rates = a_batch(), {"mask_rate": 0.15, "match": "none"}
     before, tokens = batch["input_ids"].clone(), kmer_tokens(3)
     for _ in range(2):
@@ -229,7 +229,7 @@ def test_a_strategy_of_ones_own_changes_its_marks_alone(own, name):
         assert getattr(tokens, table).equal(getattr(TOKENS, table))
 
 
-def test_what_cannot_be_compiled_is_interpreted_and_said(own, caplog):
+def test_a_strategy_that_cannot_be_compiled_is_interpreted_and_reported(own, caplog):
     caplog.set_level("INFO")
     rates = {"tokens": TOKENS, "mask_rate": 0.3, "match": "none"}
     interpreted, compiled = (build_strategy(f"{own}:{name}", **rates) for name in ("interpreted", "drawn"))

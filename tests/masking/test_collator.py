@@ -30,7 +30,7 @@ FEATURES = [TOKENIZER(dna(length, seed)) for seed, length in enumerate([40, 7, 9
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
-def test_hidden_tokens_are_the_labels_and_nothing_stands_on_padding(side):
+def test_masked_tokens_are_the_labels_and_padding_has_none(side):
     set_seed(0)
     tokenizer = KmerTokenizer(k=3, padding_side=side)
     batch = DataCollatorForBaseMasking(tokenizer, mask_rate=0.4)(FEATURES)
@@ -52,7 +52,7 @@ def test_a_rate_of_one_masks_every_kmer_and_of_zero_none():
         assert (batch["labels"] != -100).sum() == fraction * kmers
 
 
-def test_masks_are_new_each_time_and_follow_the_seed_of_torch():
+def test_masks_are_new_each_time_and_repeat_with_the_seed_of_torch():
     collator = DataCollatorForBaseMasking(TOKENIZER, mask_rate=0.4)
     set_seed(3)
     first, second = collator(FEATURES)["labels"], collator(FEATURES)["labels"]
@@ -62,7 +62,7 @@ def test_masks_are_new_each_time_and_follow_the_seed_of_torch():
 
 
 def test_words_of_unequal_length_are_masked_as_the_dna_they_are():
-    """By bases: every word over a hidden base is masked, and the rate of words that are drawn is met as for others."""
+    """By bases: every word over a hidden base is masked, so longer words more often, and the rate is still met."""
     named = dict(zip(SPECIAL_NAMES, SPECIAL_TOKENS, strict=True))
     tokenizer = BpeTokenizer(tokenizer_object=learn_rules([dna(2_000, 0)], 32), **named)
     sample = tokenizer(dna(6_000, 1))["input_ids"]
@@ -85,7 +85,7 @@ def test_words_of_unequal_length_are_masked_as_the_dna_they_are():
     assert tokens.of_bases
 
 
-def test_padding_that_the_encodings_bring_is_taken_off_first():
+def test_padding_already_in_the_encodings_is_removed_first():
     padded = TOKENIZER([dna(40, 0), dna(7, 1)], padding="max_length", max_length=60)
     rows = [{name: x[i] for name, x in padded.items()} for i in range(2)]
     set_seed(1)
@@ -96,7 +96,7 @@ def test_padding_that_the_encodings_bring_is_taken_off_first():
     assert all(torch.equal(ours[name], plain[name]) for name in plain)
 
 
-def test_a_strategy_that_was_built_is_taken_as_it_is():
+def test_a_built_strategy_is_used_as_it_is():
     built = build_strategy("fixed-span", tokens=TOKENIZER.token_bases, mask_rate=1.0)
     assert DataCollatorForBaseMasking(TOKENIZER, built).built is built
     with pytest.raises(SettingsError, match="needs an NPMI table"):
@@ -104,12 +104,12 @@ def test_a_strategy_that_was_built_is_taken_as_it_is():
 
 
 def sent(collator):
-    """As another process gets it that is started anew: the workers of a DataLoader are where they are not forked."""
+    """The collator as a freshly started process gets it, such as a DataLoader worker that is not forked."""
     return pickle.loads(pickle.dumps(collator))  # noqa: S301  (our own)
 
 
 @pytest.mark.parametrize("strategy", ["contiguous", "random-span"])
-def test_it_goes_to_processes_that_are_started_anew(strategy):
+def test_it_can_be_sent_to_freshly_started_processes(strategy):
     """Before its first batch and after."""
     built = build_strategy(strategy, tokens=TOKENIZER.token_bases, mask_rate=0.4)
     for collator in (DataCollatorForBaseMasking(TOKENIZER, strategy, mask_rate=0.4),
@@ -123,7 +123,7 @@ def test_it_goes_to_processes_that_are_started_anew(strategy):
             assert all(torch.equal(here[name], there[name]) for name in here)
 
 
-def test_what_was_built_of_ones_own_file_goes_to_no_other_process(tmp_path):
+def test_a_strategy_built_from_ones_own_file_cannot_be_sent_to_another_process(tmp_path):
     (tmp_path / "own.py").write_text("from genomask.masking import strategy\n\n@strategy('own')\ndef own(s): pass\n")
     name = f"{tmp_path / 'own.py'}:own"
     built = build_strategy(name, tokens=TOKENIZER.token_bases, mask_rate=0.4, match="none")
@@ -156,12 +156,12 @@ def of_roberta(**special):
     return PreTrainedTokenizerFast(tokenizer_object=rules, **{"mask_token": "<mask>", "pad_token": "<unk>"} | special)
 
 
-def test_whole_words_are_refused_where_no_piece_is_marked_to_continue_one():
+def test_whole_words_are_refused_where_no_piece_is_marked_as_continuing_one():
     tokenizer = of_roberta()
     features = [tokenizer("cat cat", return_token_type_ids=False)]
     with pytest.raises(SettingsError, match=r"'whole-word' needs word pieces whose .* begin with ##.*; use one of:"):
         DataCollatorForBaseMasking(tokenizer, "whole-word")(features)
-    batch = DataCollatorForBaseMasking(tokenizer, "uniform", mask_rate=1.0)(features)  # without a token for unknowns
+    batch = DataCollatorForBaseMasking(tokenizer, "uniform", mask_rate=1.0)(features)  # without an unknown token
     assert batch["labels"].tolist() == [features[0]["input_ids"]]
 
 

@@ -43,7 +43,7 @@ def bases_told(ids, grid, tokens):
 
 
 @pytest.mark.parametrize("per", ["span", "token"])
-def test_all_masked_all_kept(monkeypatch, per):
+def test_one_action_for_all_spans_masks_them_all_or_keeps_them_all(monkeypatch, per):
     tokens = kmer_tokens(4)
     ids, spans, cu_seqlens, keys = masked_batch(tokens, 1)
     only(monkeypatch, "mask")
@@ -97,11 +97,11 @@ def test_randomly_replaced_spans_leave_legal_sequences_and_change_hidden_bases_o
     assert tokens.maskable[out[spans > 0]].all()
     before, after = bases_told(ids, grid, tokens), bases_told(out, grid, tokens)
     hidden = hidden_bases(ids, spans, cu_seqlens, tokens).tolist()
-    assert all(len(letters) <= 1 for letters in after)  # tokens that overlap agree: the sequence is one of bases
+    assert all(len(letters) <= 1 for letters in after)  # overlapping tokens agree: a sequence of bases
     assert all(a == b for a, b, is_hidden in zip(before, after, hidden, strict=True) if not is_hidden)
 
 
-def test_redrawn_bases_are_flat(monkeypatch):
+def test_redrawn_bases_are_uniform(monkeypatch):
     only(monkeypatch, "random")
     tokens = kmer_tokens(3)
     ids, cu_seqlens = pack([encode(np.zeros(60), tokens)] * 300)  # poly-A
@@ -115,7 +115,7 @@ def test_redrawn_bases_are_flat(monkeypatch):
 @settings(deadline=None, max_examples=40)
 @given(k=st.integers(1, 5), strided=st.booleans(), seed=st.integers(0, 2**31), n_fraction=st.sampled_from([0, 0.03]))
 def test_no_hidden_base_can_be_computed_from_tokens_outside_its_span(k, strided, seed, n_fraction):
-    """Two sequences that differ in the hidden bases of one span alone look alike outside that span."""
+    """Two sequences that differ only in the hidden bases of one span look alike outside that span."""
     tokens = kmer_tokens(k, k if strided else 1)
     ids, spans, cu_seqlens, _ = masked_batch(tokens, seed, 0.4, n_fraction=n_fraction)
     grid = grid_of(ids, cu_seqlens, tokens)
@@ -146,7 +146,7 @@ def test_n_masked_tokens_in_a_row_hide_n_minus_k_plus_1_bases_inside(k, n, start
         assert tokens_over(hidden, grid).equal(masked)
 
 
-def test_unknown_tokens_are_never_masked_and_never_tell_a_base():
+def test_unknown_tokens_are_never_masked_and_never_reveal_a_base():
     tokens = kmer_tokens(3)
     ids, cu_seqlens = pack([encode([0, 1, 2, 4, 3, 2, 1, 0], tokens)])
     assert ids.tolist()[2:5] == [UNK] * 3

@@ -11,7 +11,7 @@ from genomask.masking.npmi.counting_loop import BLOCK
 
 
 def counted_by_numpy(codes, n):
-    """Counts of the n-grams of one interval, by the number that each one's letters spell."""
+    """Counts of the n-grams of one interval, indexed by the number that their letters spell."""
     views = np.lib.stride_tricks.sliding_window_view(codes, n)
     whole = views[(views < 4).all(1)].astype(np.int64)
     return np.bincount(whole @ 4 ** np.arange(n - 1, -1, -1), minlength=4**n)
@@ -48,7 +48,7 @@ def test_a_word_may_occur_more_often_than_a_byte_holds():
     assert count_ngrams(codes, np.array([[0, 100_000]]), 3)[3][0] == 100_000 - 2
 
 
-def test_the_bases_are_shared_out_in_parts_of_equal_size(monkeypatch):
+def test_the_bases_are_divided_into_parts_of_equal_size(monkeypatch):
     monkeypatch.setattr(counting, "SMALLEST_PART", 1000)
     intervals = np.array([[5, 2500], [2500, 2501], [4000, 9000]])
     groups = list(parts(intervals, 1000, 4))
@@ -58,7 +58,7 @@ def test_the_bases_are_shared_out_in_parts_of_equal_size(monkeypatch):
     np.testing.assert_array_equal(count_ngrams(codes, intervals, 4)[2], whole)
 
 
-def test_a_memory_map_that_may_not_be_written_is_counted(tmp_path):
+def test_a_read_only_memory_map_can_be_counted(tmp_path):
     np.zeros(50, dtype=np.uint8).tofile(tmp_path / "codes")
     codes = np.memmap(tmp_path / "codes", dtype=np.uint8, mode="r")
     assert count_ngrams(codes, np.array([[0, 50]]), 2)[2][0] == 49

@@ -31,7 +31,7 @@ def test_a_plain_strategy_is_the_same_at_every_step():
     assert not plan.wants_to_switch([1.0] * 50)
 
 
-def test_a_plain_strategy_is_not_asked_for_each_of_very_many_steps():
+def test_a_plain_strategy_is_planned_without_visiting_every_step():
     assert not build_plan("uniform", steps=10**15, tokens=kmer_tokens(4), mask_rate=0.15).changes
 
 
@@ -84,7 +84,7 @@ def test_a_mixed_step_masks_each_sequence_by_one_of_the_two():
     assert last_alone.equal(mixed[-1])
 
 
-def test_a_mixed_step_passes_over_padded_bounds():
+def test_a_mixed_step_ignores_padded_bounds():
     plan = plan_of("linear-mix:first=uniform:second=contiguous")
     ids, cu_seqlens, keys = random_batch(kmer_tokens(4), 20, 40)
     padded = torch.cat([cu_seqlens, cu_seqlens[-1:].repeat(3)])
@@ -112,7 +112,7 @@ def test_random_mask_widens_its_runs_phase_by_phase_at_one_rate():
     sparse = plan_of("random-mask", rate=0.01).at(99).select(ids, cu_seqlens, keys)  # where runs hardly ever meet
     widths = [last + 1 - first for row in sequences_of(sparse, cu_seqlens) for first, last in runs_of(row)]
     counts = np.bincount(widths, minlength=13)[:13]
-    assert counts[:4].sum() < 0.05 * len(widths)  # but for the ends
+    assert counts[:4].sum() < 0.05 * len(widths)  # only at the ends
     assert counts[4:13] == pytest.approx([len(widths) / 9] * 9, rel=0.4)
 
 
@@ -128,7 +128,7 @@ def test_scores_have_stopped_falling_when_none_of_the_last_is_well_below_the_bes
 
 
 @given(scores=st.lists(st.floats(0, 2), max_size=12), patience=st.integers(1, 4))
-def test_the_switch_is_its_definition_word_by_word(scores, patience):
+def test_the_switch_agrees_with_its_definition(scores, patience):
     stopped = len(scores) > patience and all(
         last > before - 0.01 for last, before in itertools.product(scores[-patience:], [min(scores[:-patience])])
     )
@@ -181,7 +181,7 @@ def test_a_curriculum_that_waits_needs_a_score_to_wait_for(tokens):
     assert set(plan.strategies) == {("uniform", 0.15), ("uniform", 0.3)}
 
 
-def test_who_looks_at_the_npmi():
+def test_needs_npmi_knows_which_names_look_at_the_npmi():
     names = ["uniform", "genemask", "cm-gems", "cm-step:first=span:second=contiguous", "rate-step", "linear-mix"]
     assert [needs_npmi(name) for name in names] == [False, True, True, False, True, True]
 

@@ -1,4 +1,4 @@
-"""What is compiled is kept on disk, found again, and forgotten once any file of the room changes."""
+"""Compiled code is kept on disk, found again, and dropped once a file that it depends on changes."""
 
 import importlib
 import os
@@ -19,7 +19,7 @@ from genomask.masking.jit import keep_loops_in_the_cache
 def compile_again(name):
     spec = STRATEGIES[name]
     _, mask = spec.machine_code
-    signature = mask.nopython_signatures[0]  # compiled and kept, if it was not before
+    signature = mask.nopython_signatures[0]  # compiled and kept, unless it already was
     return found_again(spec.mask, signature)
 
 
@@ -30,15 +30,15 @@ def found_again(function, signature):
 
 
 @pytest.mark.slow
-def test_a_strategy_is_found_again_and_never_taken_for_another():
+def test_each_compiled_strategy_is_found_again():
     compile_again("contiguous")
     assert compile_again("contiguous") == 1
-    compile_again("uniform")  # kept, whatever other tests made of the cache
+    compile_again("uniform")  # kept, whatever other tests did to the cache
     assert compile_again("uniform") == 1
 
 
 def test_no_compiled_function_is_made_by_another():
-    """Of two that one function made, a process that finds both in the cache runs whichever it loads first."""
+    """Of two made by one function, a process that finds both in the cache runs whichever it loads first."""
     modules = [importlib.import_module(x.name) for x in pkgutil.walk_packages(masking.__path__, masking.__name__ + ".")]
     compiled = [x for module in modules for x in vars(module).values() if isinstance(x, Dispatcher)]
     assert len(compiled) > len(STRATEGIES)
@@ -46,7 +46,7 @@ def test_no_compiled_function_is_made_by_another():
     assert not [x for x in (*ours, *(x.py_func for x in compiled)) if "<locals>" in x.__qualname__]
 
 
-def test_two_processes_that_keep_two_versions_at_once_find_each_its_own(tmp_path):
+def test_two_processes_that_save_at_once_both_keep_their_code(tmp_path):
     one, other = (jit.FilePerKey(str(tmp_path), "hide-1.py311", "stamp") for _ in range(2))
     assert one.load("uniform") is other.load("genemask") is None  # both have looked before either writes
     one.save("uniform", "its code")
@@ -55,12 +55,12 @@ def test_two_processes_that_keep_two_versions_at_once_find_each_its_own(tmp_path
         assert (kept.load("uniform"), kept.load("genemask")) == ("its code", "its own")
 
 
-def test_what_the_functions_own_file_was_before_is_not_taken(tmp_path):
+def test_code_compiled_from_an_earlier_version_of_the_functions_file_is_not_loaded(tmp_path):
     jit.FilePerKey(str(tmp_path), "hide-1.py311", (1.0, 100)).save("uniform", "its code")
     assert jit.FilePerKey(str(tmp_path), "hide-1.py311", (2.0, 100)).load("uniform") is None
 
 
-def test_what_other_sources_were_compiled_to_is_removed(tmp_path, monkeypatch):
+def test_code_compiled_from_other_sources_is_removed(tmp_path, monkeypatch):
     kept = jit.FilePerKey(str(tmp_path), "hide-1.py311", "stamp")
     jit.FilePerKey(str(tmp_path), "hide-12.py311", "stamp").save("uniform", "of another function")
     for sources in ("0123456789", "9876543210"):
@@ -71,14 +71,14 @@ def test_what_other_sources_were_compiled_to_is_removed(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("hide-12.*.nbc"))) == 1
 
 
-def test_what_other_sources_were_compiled_to_is_not_taken(monkeypatch, tmp_path):
-    compile_again("uniform")  # kept, whatever other tests made of the cache
+def test_code_compiled_from_other_sources_is_not_loaded(monkeypatch, tmp_path):
+    compile_again("uniform")  # kept, whatever other tests did to the cache
     assert compile_again("uniform") == 1
-    monkeypatch.setattr(jit, "SOURCES", str(tmp_path))  # another one each time
+    monkeypatch.setattr(jit, "SOURCES", str(tmp_path))  # different each time
     assert compile_again("uniform") == 0
 
 
-def test_the_digest_changes_with_any_file_of_the_room_and_with_the_hash(tmp_path):
+def test_the_digest_changes_with_any_file_of_the_room_and_with_hashing(tmp_path):
     room, beside = tmp_path / "room", tmp_path / "hashing.py"
     (room / "inner").mkdir(parents=True)
     digests = set()
@@ -91,15 +91,15 @@ def test_the_digest_changes_with_any_file_of_the_room_and_with_the_hash(tmp_path
     assert jit.digest_of_sources(jit.HERE, Path(hashing.__file__)) == jit.SOURCES
 
 
-def test_a_new_strategy_leaves_what_the_others_were_compiled_to(tmp_path):
+def test_a_new_strategy_leaves_the_compiled_code_of_the_others(tmp_path):
     first = jit.digest_of_sources(tmp_path)
     (tmp_path / "strategies").mkdir()
     (tmp_path / "strategies" / "mine.py").write_text("")
     assert jit.digest_of_sources(tmp_path) == first
 
 
-def test_a_strategy_that_changed_is_compiled_anew(tmp_path):
-    """Also where what changed is a function of its file that it calls."""
+def test_a_strategy_that_changed_is_compiled_again(tmp_path):
+    """Even if only a function of its file that it calls has changed."""
     file = tmp_path / "mine.py"
     source = "from genomask.masking.jit import jit\n\n@jit\ndef n():\n    return 1\n\ndef mine():\n    return n()\n"
 
@@ -113,7 +113,7 @@ def test_a_strategy_that_changed_is_compiled_anew(tmp_path):
 
 
 def test_no_strategy_calls_a_compiled_function_of_another():
-    """So that what each was compiled to depends on the shared files and its own alone."""
+    """So the compiled code of each depends only on the shared files and its own."""
     homes = {name: importlib.import_module(spec.mask.__module__) for name, spec in STRATEGIES.items()}
     for name, home in homes.items():
         compiled = [x.__module__ for x in vars(home).values() if isinstance(x, Dispatcher)]
@@ -130,7 +130,7 @@ def test_loops_are_kept_in_the_cache_where_nothing_can_be_written_beside_them(tm
     assert str(tmp_path / "cache" / "loops") == numba.config.CACHE_DIR
 
 
-def test_a_user_without_a_home_hears_of_the_cache(tmp_path, monkeypatch):
+def test_a_user_without_a_home_is_asked_to_set_genomask_cache(tmp_path, monkeypatch):
     def no_such_user(_):
         raise KeyError("getpwuid(): uid not found: 54321")
 

@@ -1,4 +1,4 @@
-"""What a corrupted sequence still says of the bases it hides: searched for, and where there must be some, measured."""
+"""What a corrupted sequence reveals of its hidden bases: searched for, and measured where it must reveal some."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ masked_sequences = st.fixed_dictionaries(
 
 
 class Masked:
-    """Sequences with N now and then, their spans, and which spans were replaced."""
+    """Sequences with an occasional N, their spans, and which spans were replaced."""
 
     def __init__(self, name, k, overlap, seed, rate, n_rate, lengths):
         rng = np.random.default_rng(seed)
@@ -57,7 +57,7 @@ class Masked:
 @settings(deadline=None, max_examples=150)
 @given(how=masked_sequences)
 def test_other_bases_under_the_replaced_spans_give_the_very_same_corrupted_sequence(how):
-    """So nothing whatever can be learnt of them: not from visible tokens, kept spans, or the random tokens there."""
+    """So nothing can be learnt of them: not from visible tokens, kept spans, or the random tokens there."""
     masked = Masked(**how)
     flat = np.concatenate(masked.codes)
     assert len(flat) == int(masked.grid.offsets[-1])
@@ -72,7 +72,7 @@ def test_other_bases_under_the_replaced_spans_give_the_very_same_corrupted_seque
 
 @settings(deadline=None, max_examples=100)
 @given(how=masked_sequences)
-def test_no_token_that_is_shown_tells_a_hidden_base(how):
+def test_no_shown_token_reveals_a_hidden_base(how):
     """The same search by reading: every visible token and every token of a kept span spells its bases."""
     masked = Masked(**how)
     told = torch.zeros(int(masked.grid.offsets[-1]), dtype=torch.bool)
@@ -99,7 +99,7 @@ def test_spans_replaced_at_random_are_legal_k_mer_sequences(how):
 
 @pytest.mark.parametrize(("name", "size", "shown"), [("contiguous", 6, 1 - 0.9**6), ("fixed-span", 11, 1 - 0.9**11)])
 def test_corruption_per_token_shows_half_of_the_short_spans_and_two_thirds_of_the_long(name, size, shown):
-    """47 % of 6-token and 69 % of 11-token spans; with one draw a span it is the 10 % that are kept."""
+    """47 % of 6-token and 69 % of 11-token spans; with one draw a span, only the 10 % that are kept."""
     tokens = kmer_tokens(6)
     ids, cu_seqlens, keys = random_batch(tokens, 400, 2000, specials=False)
     spans = build_strategy(name, tokens=tokens, mask_rate=0.03, match="none").select(ids, cu_seqlens, keys)
@@ -112,12 +112,12 @@ def test_corruption_per_token_shows_half_of_the_short_spans_and_two_thirds_of_th
         assert len(kept) > 1500
         rates[per] = np.mean(kept)
     assert rates["token"] == pytest.approx(shown, abs=0.03)
-    redrawn_alike = 0.1 / 4 if size == 6 else 0.1 * (1 - 0.75**2) / 2  # some token of a redrawn span may come out alike
+    redrawn_alike = 0.1 / 4 if size == 6 else 0.1 * (1 - 0.75**2) / 2  # a token of a redrawn span may stay as it was
     assert 0.08 < rates["span"] < 0.13 + redrawn_alike
 
 
 @pytest.mark.parametrize("name", ["contiguous", "genemask", "random-span"])
-def test_the_fraction_that_can_be_read_because_its_span_was_kept_is_reported(name):
+def test_the_fraction_of_hidden_bases_that_kept_spans_show_is_reported(name):
     tokens = kmer_tokens(6)
     ids, cu_seqlens, keys = random_batch(tokens, 600, 510)
     strategy = build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=made_up_npmi(6), match="none")

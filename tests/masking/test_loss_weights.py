@@ -64,7 +64,7 @@ def built(own, name, tokens=TOKENS, rate=0.4):
 
 
 def hidden_by(codes, centres):
-    """base -> the weight that `weighs` hid it with, the lowest of several."""
+    """base -> the weight that `weighs` hid it with, the lowest if several."""
     hidden = {}
     for centre in centres:
         code = codes[centre]
@@ -96,7 +96,7 @@ def test_compiled_and_interpreted_give_the_same_weights(own):
     assert all(torch.equal(a, b) for a, b in zip(compiled, interpreted, strict=True))
 
 
-def test_a_token_that_is_marked_alone_has_weight_one_and_lends_it_to_its_span(own):
+def test_a_token_marked_without_a_weight_has_weight_one_and_lends_it_to_its_span(own):
     ids, cu_seqlens, keys = random_batch(TOKENS, 1, 40)
     spans, weights = built(own, "marks").select_weighted(ids, cu_seqlens, keys)
     assert [(first, last, *weights[first : last + 1].unique().tolist()) for first, last in runs_of(spans)] == [
@@ -113,7 +113,7 @@ def test_a_base_that_is_hidden_directly_has_weight_one_and_lends_it_to_its_span(
 @pytest.mark.parametrize("name", ["weighs", "weighs-interpreted"])
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf"), 1e39, 1e-50])
 def test_a_weight_that_is_no_number_above_zero_is_refused(own, name, weight):
-    """The last two are none to float32."""
+    """The last two are infinity and zero in float32."""
     with pytest.raises(SettingsError, match=f"{name!r} fails on a sequence: ValueError: the weight of a span"):
         built(own, f"{name}:heaviest={weight}").select(*random_batch(TOKENS, 3, 40))
 
@@ -153,7 +153,7 @@ def tiny(tokenizer):
     return MosaicBertForMaskedLM(config)
 
 
-def test_a_steps_loss_is_the_weighted_mean_however_it_is_cut_and_padded(own):
+def test_a_steps_loss_is_the_weighted_mean_however_it_is_cut(own):
     tokenizer = KmerTokenizer(3)
     rng = np.random.default_rng(0)
     rows = [np.array(tokenizer("".join(rng.choice(list("ACGT"), n)))["input_ids"]) for n in (30, 12, 44)]

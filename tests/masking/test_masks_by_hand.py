@@ -1,4 +1,4 @@
-"""Every strategy, corruption and the accounting give what their plain twins give, one sequence at a time."""
+"""Every strategy, corruption and the accounting agree with their plain twins, which take one sequence at a time."""
 
 from dataclasses import replace
 
@@ -59,12 +59,12 @@ def test_a_strategy_masks_what_its_twin_masks(kind, name, data, probability):
     built = replace(built, probabilities=torch.tensor([probability], dtype=torch.float64))
     spans = sequences_of(built.select(ids, bounds, keys), bounds)
     scores = scores_of(tokens, npmi) if npmi and built.scores.numel() else None
-    scores = built.scores if name == "tilted-span" else scores  # whose tilt another test looks at
+    scores = built.scores if name == "tilted-span" else scores  # another test checks its tilt
     for (laid, key), its_spans in zip(each(ids, bounds, keys, tokens), spans, strict=True):
         assert its_spans.tolist() == numbered(BY_HAND[name](laid, key, probability, scores), len(laid.ids))
 
 
-def test_the_probability_follows_the_length_of_the_sequence():
+def test_the_probability_depends_on_the_length_of_the_sequence():
     tokens, rng = kmer_tokens(4), np.random.default_rng(0)
     ids, cu_seqlens = pack([encode(rng.integers(0, 4, n), tokens) for n in range(4, 90)])
     keys, falling = torch.arange(86), torch.linspace(0.9, 0.001, 60, dtype=torch.float64)
@@ -80,7 +80,7 @@ def test_the_probability_follows_the_length_of_the_sequence():
     data=st.data(), kind=st.sampled_from(["kmers", "text", "pieces"]), rate=st.sampled_from([0.1, 0.5, 0.9]),
     per=st.sampled_from(["span", "token"]),
 )  # fmt: skip
-def test_corruption_and_accounts_are_those_of_their_twins(data, kind, rate, per):
+def test_corruption_and_accounts_agree_with_their_twins(data, kind, rate, per):
     tokens, ids, bounds, keys = data.draw(batches(kind))
     spans = build_strategy("uniform", tokens=tokens, mask_rate=rate).select(ids, bounds, keys)
     out, labels = corrupt(ids, spans, bounds, keys, tokens=tokens, per=per)

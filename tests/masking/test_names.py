@@ -47,7 +47,7 @@ def mine(tmp_path):
         ("a(1/my(2).py:mine:word=(a:(b=(c)))", Written("a(1/my(2).py", "mine", {"word": "a:(b=(c))"})),
     ],
 )
-def test_a_name_is_taken_apart(text, written):
+def test_a_name_is_read_as_its_parts(text, written):
     assert read_name(text) == written
 
 
@@ -55,7 +55,7 @@ def test_a_name_is_taken_apart(text, written):
     "text",
     ["", "my_masks.py", "span:0.2", "span:", ":p=1", "span:p=1:", "=3", "my_masks.py:", ":span", ".py:a", "span:=(1)"],
 )
-def test_what_is_no_name_is_refused(text):
+def test_text_that_is_no_name_is_refused(text):
     with pytest.raises(SettingsError, match="does not name a masking strategy; write"):
         read_name(text)
 
@@ -67,7 +67,7 @@ def test_brackets_that_do_not_hold_a_whole_value_are_refused(text):
 
 
 @given(text=st.text(alphabet="ab.py:=0()", max_size=12))
-def test_any_text_is_a_name_or_a_sentence(text):
+def test_any_text_is_a_name_or_one_clear_error(text):
     try:
         name = read_name(text).name
     except SettingsError:
@@ -89,7 +89,7 @@ def names_of(values):
 
 PLAIN = st.text("ab.py:=,0 ", max_size=8)
 NAMES = names_of(st.one_of(PLAIN, PLAIN.map("a({})=".format), names_of(PLAIN).map(in_brackets)))
-"""Their values hold separators, brackets that match, and names with parameters."""
+"""Their values hold separators, matching brackets, and names with parameters."""
 
 
 @given(written=NAMES)
@@ -126,7 +126,7 @@ def test_a_list_of_names_is_split_at_the_commas_between_them(several):
         ("cm-step:first=span:p=0.1", r"'p'; .* go in brackets: first=\(span:p=0\.1\)"),
     ],
 )
-def test_a_mistake_in_a_name_is_a_sentence_in_a_recipe_too(text, message):
+def test_a_mistake_in_a_name_is_one_clear_error_in_a_recipe_too(text, message):
     with pytest.raises(SettingsError, match=message):
         find(text)
     with pytest.raises(SettingsError, match=message):
@@ -145,7 +145,7 @@ def test_parameters_take_the_type_of_their_default(mine):
         find_strategy(f"{mine}:every-nth", {"n": True})
 
 
-def test_a_strategy_from_a_file_masks_and_leaves_the_house_as_it_is(mine):
+def test_a_strategy_from_a_file_masks_and_leaves_the_built_in_ones_as_they_are(mine):
     built_in = dict(STRATEGIES)
     tokens = kmer_tokens(2)
     ids, cu_seqlens, keys = random_batch(tokens, 1, 7, specials=False)
@@ -170,7 +170,7 @@ def test_the_file_is_run_again_when_it_has_changed(mine):
     assert after.source != before.source  # rates solved for the old one do not serve the new
 
 
-def test_a_file_that_does_not_serve_is_a_sentence(tmp_path, mine):
+def test_a_file_without_a_usable_strategy_is_one_clear_error(tmp_path, mine):
     empty, broken, untyped = tmp_path / "empty.py", tmp_path / "broken.py", tmp_path / "untyped.py"
     empty.write_text("x = 1\n")
     broken.write_text("def mine(:\n")
@@ -199,7 +199,7 @@ def test_a_file_that_does_not_serve_is_a_sentence(tmp_path, mine):
         (MINE.replace("n: int = 2", "n"), r", line 4: masking strategy 'every-nth': its parameter 'n' needs a default"),
     ],
 )
-def test_a_file_that_fails_when_it_is_run_is_a_sentence_that_names_its_line(tmp_path, source, message):
+def test_a_file_that_fails_when_it_is_run_is_one_clear_error_that_names_its_line(tmp_path, source, message):
     built_in = dict(STRATEGIES)
     file = tmp_path / "failing.py"
     file.write_text(source)
@@ -218,7 +218,7 @@ def test_a_mistake_in_what_the_file_imports_is_placed_in_the_imported_file(tmp_p
 
 
 @pytest.mark.parametrize("beside", ["lengths_beside.py", "lengths_beside/__init__.py"])
-def test_a_module_beside_the_file_is_said_to_be_no_part_of_it(tmp_path, beside):
+def test_importing_a_module_beside_the_file_is_one_clear_error(tmp_path, beside):
     (tmp_path / beside).parent.mkdir(exist_ok=True)
     (tmp_path / beside).write_text("N = 2\n")
     (tmp_path / "mine.py").write_text("from genomask.masking import strategy\nfrom lengths_beside import N\n")
@@ -228,7 +228,7 @@ def test_a_module_beside_the_file_is_said_to_be_no_part_of_it(tmp_path, beside):
         find(f"{tmp_path / 'mine.py'}:mine")
 
 
-def test_reading_a_recipe_runs_nobodys_file(tmp_path):
+def test_reading_a_recipe_runs_no_strategy_file(tmp_path):
     trap = tmp_path / "trap.py"
     trap.write_text("raise SystemExit('it was run')\n")
     check_name(f"{trap}:mine:p=1")
@@ -238,7 +238,7 @@ def test_reading_a_recipe_runs_nobodys_file(tmp_path):
             find(name)
 
 
-def test_a_file_in_a_curriculum_that_is_not_in_brackets_is_answered_with_them():
+def test_a_file_in_a_curriculum_without_brackets_is_answered_with_them():
     with pytest.raises(SettingsError, match=r"no file cm-step:first=m\.py .* in brackets: first=\(my_masks\.py:mine\)"):
         find("cm-step:first=m.py:mine")
 
@@ -261,6 +261,6 @@ def test_a_parameter_without_a_simple_default_is_refused_where_it_is_registered(
     [("a:b", "dna", "'a:b': a name may hold only letters, digits"), ("", "dna", "'': a name may hold"),
      ("mine.py", "dna", "a name may hold"), ("mine", "rna", "'mine': units must be one of any, dna, text")],
 )  # fmt: skip
-def test_what_could_not_be_written_or_used_is_refused_where_it_is_registered(name, units, message):
+def test_a_name_or_units_that_could_not_be_used_are_refused_where_they_are_registered(name, units, message):
     with pytest.raises(SettingsError, match=message):
         strategy(name, units=units)

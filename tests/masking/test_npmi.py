@@ -64,12 +64,12 @@ def test_rare_words_score_minus_infinity_and_their_fraction_is_known():
     assert table.fraction_below_min_count(3) == pytest.approx(rare / counts[3].sum())
 
 
-def test_a_word_that_is_its_parts_has_no_pmi():
+def test_words_as_frequent_as_their_parts_predict_have_a_pmi_of_zero():
     counts = {n: np.full(4**n, 4 ** (6 - n)) for n in range(1, 6)}
     np.testing.assert_allclose(NpmiTable.from_counts(counts, min_count=2).pmi(5), 0, atol=1e-12)
 
 
-def test_a_person_hears_the_fraction_of_rare_words_above_a_tenth():
+def test_a_fraction_of_rare_words_above_a_tenth_is_reported():
     counts = random_counts(3)
     assert rarity_warning(NpmiTable.from_counts(counts, min_count=2), [2, 3], "x") == ""
     table = NpmiTable.from_counts(counts, min_count=3000)
@@ -114,7 +114,7 @@ def test_counts_given_as_floats_are_rounded_to_the_nearest_whole_number():
         ({1: [1e30, 1, 1, 1]}, r"got 1e\+30"),
     ],
 )
-def test_what_cannot_be_the_counts_of_a_genome_is_refused(counts, message):
+def test_counts_that_no_genome_can_have_are_refused(counts, message):
     with pytest.raises(DataError, match=message):
         NpmiTable.from_counts(counts)
 
@@ -157,7 +157,7 @@ def test_mistakes_are_named():
 
 @pytest.fixture(scope="module")
 def published(shared_data):
-    """Words of the published table in ACGT order: their counts, recovered, and their published scores."""
+    """The published table in ACGT order: the counts recovered from it, and its scores."""
     rows = (shared_data / "genemask" / "Data-A_norm-pmi-score-ranking.csv").read_text().splitlines()
     by_word = {row["ngram"]: row for row in csv.DictReader(rows)}
     pmi, npmi = (np.array([float(by_word[w][c]) for w in words(6)]) for c in ("dp.true.pmi", "norm_dp_true_pmi"))
@@ -182,7 +182,7 @@ def test_with_its_rounding_every_published_score_follows_to_rounding_error(publi
     np.testing.assert_allclose(table.npmi(6), npmi, atol=1e-9, rtol=0)
 
 
-def test_the_exact_definition_ranks_the_published_counts_otherwise(published):
+def test_the_exact_definition_ranks_the_published_counts_differently(published):
     counts, _, _ = published
     exact, released = (NpmiTable.from_counts(counts, definition=name).npmi(6) for name in ("exact", "released"))
     assert spearmanr(exact, released).statistic == pytest.approx(0.888, abs=0.001)

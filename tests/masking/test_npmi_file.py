@@ -119,7 +119,7 @@ def of_shape(shape, descr="<i8"):
     ],
 )
 @pytest.mark.parametrize("name", ["header", "n1"])
-def test_an_array_that_says_another_shape_takes_no_memory(tmp_path, bomb, name):
+def test_an_array_whose_header_claims_another_shape_is_refused(tmp_path, bomb, name):
     path = tmp_path / "b.npmi"
     npmi_file.write_table(path, {"min_count": 7}, {1: np.array([1, 2, 3, 4])})
     with zipfile.ZipFile(path) as archive:

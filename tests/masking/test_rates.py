@@ -56,7 +56,7 @@ def npmi_of(k, seed=0):
 
 
 def error(strategy, tokens, n_bases, n, rate, fraction="tokens_masked_fraction"):
-    """Relative error of the realised share over n sequences, and its standard error."""
+    """Relative error of the realised fraction over n sequences, and its standard error."""
     ids, cu_seqlens, keys = random_batch(tokens, n, n_bases, seed=5, specials=False)
     spans = strategy.select(ids, cu_seqlens, keys)
     spread = (spans > 0).view(n, -1).double().mean(1).std() / rate / n**0.5
@@ -86,7 +86,7 @@ def probability_to_stay_visible(name, probability, n_tokens, k, stride, p=0.2, l
             return [(x - (n - 1) // 2, x + n // 2, c) for n, c in enumerate(of_length, 1)]
         middle = (
             x // stride - (n_over - 1) // 2
-        )  # the token in the middle of those over x, near an end the nearest to it
+        )  # the middle one of the tokens over x, or near an end the one nearest to it
         over = [t for t in range(n_tokens) if t * stride <= x < t * stride + k]
         token = min(over, key=lambda t: abs(t - middle))
         return [(token * stride, token * stride + k - 1, 1.0)]
@@ -112,7 +112,7 @@ def test_formulas_give_the_asked_fraction_at_every_length_and_rate(name, k, stri
 
 
 @pytest.mark.usefixtures("rough")
-def test_rates_that_too_little_was_simulated_for_are_named(caplog):
+def test_rates_known_only_roughly_because_too_little_was_simulated_are_reported(caplog):
     build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.3)
     assert caplog.text == ""
     build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=1e-4)
@@ -149,7 +149,7 @@ def test_the_asked_fraction_of_bases_is_met_or_refused():
 
 
 def test_published_rates_are_constants():
-    """Divided by the tokens that a draw masks: draws are of bases, but of tokens in uniform and npmi-global."""
+    """The rate over the tokens that a draw masks: draws are of bases, but of tokens in uniform and npmi-global."""
     at_k_6 = {"uniform": 0.15, "contiguous": 0.025, "genemask": 0.15 / 8.5, "random-span": 0.15 / 8.5,
               "fixed-span": 0.15 / 11, "npmi-global": 0.15 / 11}  # fmt: skip
     of_neighbours = {"uniform": 0.15, "contiguous": 0.05, "genemask": 0.05, "fixed-span": 0.05, "npmi-global": 0.15}
@@ -194,7 +194,7 @@ def test_a_solution_is_kept_and_found_again(own_cache, monkeypatch):
 
 @pytest.mark.usefixtures("rough")
 @pytest.mark.parametrize("damage", [lambda text: text[:50], lambda text: text.replace("0.0", "0.9")])
-def test_a_damaged_file_is_solved_anew(own_cache, damage):
+def test_a_damaged_solution_is_solved_again(own_cache, damage):
     first = build_strategy("random-span", tokens=kmer_tokens(3), mask_rate=0.2)
     (file,) = own_cache.iterdir()
     whole = file.read_text()
@@ -215,7 +215,7 @@ def test_each_setting_and_table_has_its_own_solution(own_cache):
 
 @pytest.mark.usefixtures("rough")
 def test_each_vocabulary_has_its_own_solution():
-    """Of a strategy that masks the tokens that begin a word: two in three of the one vocabulary, all of the other."""
+    """The strategy masks the tokens that begin a word: two in three of one vocabulary, all of the other."""
 
     @strategy("first-pieces", units="text")
     def first_pieces(sequence):
@@ -254,7 +254,7 @@ def test_calibration_leaves_torch_random_state_alone():
 
 
 def windows_of(tokens, n=400, n_bases=510):
-    """Sequences of a skewed, repetitive composition, as genomes have: ids and cu_seqlens."""
+    """Sequences as skewed and repetitive as those of genomes: ids and cu_seqlens."""
     rng = np.random.default_rng(3)
     repeats = [np.tile(rng.integers(0, 4, rng.integers(1, 12)), 60)[:40] for _ in range(30)]
     codes = [np.concatenate([rng.choice(4, n_bases, p=[0.35, 0.15, 0.15, 0.35]), repeats[i % 30]]) for i in range(n)]
@@ -298,7 +298,7 @@ def test_tokens_of_unequal_length_are_matched_on_windows(name):
 
 
 @pytest.mark.usefixtures("few_lengths")
-def test_the_example_that_looks_for_cpg_meets_its_rate_where_that_is_rare():
+def test_the_cpg_example_meets_its_rate_where_cpg_is_rare():
     tokens, name = kmer_tokens(4), f"{EXAMPLE}:cpg:flank=8"
     codes = np.random.default_rng(0).choice(4, (400, 200), p=[0.4, 0.1, 0.1, 0.4])
     sample = pack([encode(row, tokens, specials=False) for row in codes])
@@ -312,7 +312,7 @@ def test_the_example_that_looks_for_cpg_meets_its_rate_where_that_is_rare():
 @pytest.mark.parametrize(("k", "stride"), [(1, 1), (3, 1), (3, 3)])
 @pytest.mark.parametrize("name", ["uniform", "contiguous"])
 def test_the_draws_that_explain_the_noise_are_those_that_a_strategy_makes(name, k, stride):
-    """One that masks just what is drawn, or covers a centre, leaves nothing unexplained."""
+    """A strategy that masks just the tokens drawn, or those over a centre, leaves nothing unexplained."""
     tokens = kmer_tokens(k, stride)
     strategy = build_strategy(name, tokens=tokens, mask_rate=0.1, match="none")
     for simulated in of_even_bases(tokens, (5, 40), rate=0.1, effort=0.01):
@@ -322,7 +322,7 @@ def test_the_draws_that_explain_the_noise_are_those_that_a_strategy_makes(name, 
 
 
 def test_the_error_of_a_fraction_is_not_understated_where_sequences_are_few():
-    """Against fixed-span's formula; of 20 sequences all but 13 are used up by what is fitted to them."""
+    """Against fixed-span's formula; of 20 sequences, the fit leaves 13 degrees of freedom."""
     tokens = kmer_tokens(3)
     strategy = build_strategy("fixed-span", tokens=tokens, mask_rate=0.15, match="none")
     inside = []
@@ -373,7 +373,7 @@ def test_a_formula_that_no_probability_brings_to_the_rate_is_refused():
 
 
 @pytest.mark.parametrize("name", ["span", "fixed-span"])
-def test_a_rate_next_to_one_is_met_as_nearly_as_can_be_told(name):
+def test_a_rate_next_to_one_is_met_as_closely_as_floats_allow(name):
     assert build_strategy(name, tokens=kmer_tokens(1), mask_rate=1 - 1e-13).probabilities.min() >= 1 - 1e-12
 
 

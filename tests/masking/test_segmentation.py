@@ -16,7 +16,7 @@ def test_the_reverse_complement_of_each_word_is_found_at_its_place():
     assert opposite.tolist() == [word.translate(pair)[::-1] for word in words(3)]
 
 
-def test_of_parts_of_one_letter_the_letters_add_up():
+def test_with_parts_of_one_letter_the_log_probabilities_of_the_letters_add_up():
     log_p = {1: np.log([0.1, 0.2, 0.3, 0.4]), 2: np.zeros(16), 3: np.zeros(64)}
     letters = segmentation.best_segmentations(log_p, longest_part=1)[3]
     assert letters[words(3).index("GAT")] == pytest.approx(np.log(0.3 * 0.1 * 0.4))

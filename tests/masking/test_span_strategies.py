@@ -1,4 +1,4 @@
-"""What span, fixed-span, npmi-global and genemask-released are, beside what their twins by hand say of each base."""
+"""What defines span, fixed-span, npmi-global and genemask-released, besides agreement with their twins by hand."""
 
 import math
 from fractions import Fraction
@@ -27,7 +27,7 @@ def test_spans_have_the_published_lengths():
     ids, cu_seqlens, keys = random_batch(tokens, 200, 5000, specials=False)
     spans = build_strategy("span", tokens=tokens, mask_rate=0.01, match="none").select(ids, cu_seqlens, keys)
     sizes = [last - first + 1 for numbers in sequences_of(spans, cu_seqlens) for first, last in runs_of(numbers)]
-    assert np.mean(sizes) == pytest.approx(3.8, abs=0.15)  # of SpanBERT; now and then two of them meet
+    assert np.mean(sizes) == pytest.approx(3.8, abs=0.15)  # SpanBERT's mean; now and then two spans meet
     assert max(sizes) < 21
 
 
@@ -53,7 +53,7 @@ def test_lengths_are_geometric_for_every_p(p, longest):
         assert probabilities_to_be_longer(p, longest)[n - 1] == pytest.approx(expected, abs=3e-14)
 
 
-def test_where_p_is_next_to_nothing_every_length_is_as_likely():
+def test_with_p_near_zero_every_length_is_equally_likely():
     for p in (1e-20, 1e-300):
         assert probabilities_to_be_longer(p, 5) == pytest.approx([0.8, 0.6, 0.4, 0.2])
         build_strategy(f"span:p={p}", tokens=kmer_tokens(3), mask_rate=0.15)
@@ -67,15 +67,15 @@ def test_lone_fixed_spans_are_2k_minus_1_tokens():
     assert sizes.count(11) > 0.9 * len(sizes)
 
 
-def test_equally_good_tokens_of_a_sequence_are_chosen_by_lot():
+def test_equally_good_tokens_of_a_sequence_are_chosen_at_random():
     tokens, table = kmer_tokens(3), made_up_npmi(3)
     poly_a = encode(np.zeros(40), tokens, specials=False)
     masks = {tuple(select_one("npmi-global", tokens, poly_a, key, 0.2, npmi=table)[0]) for key in range(30)}
     assert len(masks) > 20
 
 
-def test_genemask_released_always_takes_the_first_four_tokens_when_it_can():
-    """A centre on one of the first four k-mers hides one of these four whole, whatever the sequence says there."""
+def test_a_centre_on_the_first_base_hides_the_first_token_whole_in_genemask_released():
+    """A centre on one of the first four k-mers hides one of these four whole, whatever the bases are."""
     tokens, table = kmer_tokens(6), made_up_npmi(6)
     ids, cu_seqlens, keys = random_batch(tokens, 2000, 510)
     strategy = build_strategy("genemask-released", tokens=tokens, mask_rate=0.15, npmi=table, match="none")
@@ -85,7 +85,7 @@ def test_genemask_released_always_takes_the_first_four_tokens_when_it_can():
     assert masked[first, 1:7].all()  # all six tokens over the bases of the first: it is 'better' than any other
 
 
-def test_shuffled_scores_are_the_same_ones_dealt_out_anew():
+def test_shuffled_scores_are_a_permutation_of_the_scores():
     tokens, table = kmer_tokens(5), made_up_npmi(5)
     plain, shuffled, again = (
         build_strategy(name, tokens=tokens, mask_rate=0.15, npmi=table, match="none").scores[tokens.kmer_ids]

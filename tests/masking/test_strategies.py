@@ -47,7 +47,7 @@ def test_rate_0_masks_nothing_and_rate_1_every_maskable_token(name, match):
 
 
 @pytest.mark.parametrize("name", ["uniform", "contiguous", "span", "fixed-span", "whole-word"])
-def test_text_rate_0_and_1(name):
+def test_rate_0_masks_nothing_in_text_and_rate_1_every_maskable_token(name):
     tokens = text_tokens()
     ids = torch.arange(30)
     for rate in (0, 1):
@@ -91,7 +91,7 @@ def test_spans_are_maximal_runs_numbered_from_1_in_each_sequence(name):
 
 
 @pytest.mark.parametrize("name", DNA)
-def test_the_mask_follows_the_sequence_where_the_strategy_looks_at_it(name):
+def test_the_mask_depends_on_the_sequence_only_if_the_strategy_looks_at_it(name):
     tokens = kmer_tokens(6)
     ids, cu_seqlens, _ = random_batch(tokens, 30, 100)
     spans = dna_strategy(name).select(ids, cu_seqlens, torch.zeros(30, dtype=torch.int64))
@@ -99,7 +99,7 @@ def test_the_mask_follows_the_sequence_where_the_strategy_looks_at_it(name):
     assert len(masks) == 1 if name in BLIND else len(masks) > 5
 
 
-def test_every_strategy_follows_the_key():
+def test_every_strategy_depends_on_the_key():
     tokens = kmer_tokens(6)
     sequence = encode(np.random.default_rng(0).integers(0, 4, 200), tokens)
     ids, cu_seqlens = pack([sequence] * 20)
@@ -110,7 +110,7 @@ def test_every_strategy_follows_the_key():
 
 
 def test_random_span_is_genemask_with_other_scores():
-    """Both hide the same centres, and in each sequence equally many of them whole."""
+    """Both hide the same centres, and in each sequence a whole token at equally many of them."""
     tokens = kmer_tokens(6)
     ids, cu_seqlens, keys = random_batch(tokens, 400, 510, specials=False)
     strategies = [dna_strategy(name, rate=0.04) for name in ("genemask", "random-span")]
@@ -141,7 +141,7 @@ def test_lone_centres_make_spans_of_k_and_of_2k_minus_1_tokens_in_equal_numbers(
 
 
 def test_the_better_half_of_the_centres_has_the_higher_npmi():
-    """Told from the mask alone: 11 tokens hide their middle one, six the one base that all of them cover."""
+    """Read from the mask alone: 11 tokens hide their middle token, six the one base that they all cover."""
     tokens = kmer_tokens(6)
     ids, cu_seqlens, keys = random_batch(tokens, 400, 510, specials=False)
     spans = dna_strategy("genemask", rate=0.06).select(ids, cu_seqlens, keys)

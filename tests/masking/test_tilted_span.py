@@ -1,4 +1,4 @@
-"""tilted-span: where its spans start, what they weigh, and that what is best by its loss is the truth."""
+"""tilted-span: where its spans start, what they weigh, and that the truth minimises its loss."""
 
 import itertools
 import warnings
@@ -70,8 +70,9 @@ def markov():
 
 
 def bits_above_the_truth(markov, name, n_hidden, weighted=True):
-    """Bits per base, above the least possible, that `n_hidden` bases between visible ones cost under even masks for a
-    reader who has learnt from a strategy's masks all that it could: how often what was hidden between which flanks.
+    """Bits per base, above the least possible, that `n_hidden` bases between visible ones cost under even masks.
+
+    The reader has learnt all that a strategy's masks can teach: how often which bases were hidden between which flanks.
     """
     codes, composition, transitions, table = markov
     tokens = kmer_tokens(2)
@@ -102,7 +103,7 @@ def bits_above_the_truth(markov, name, n_hidden, weighted=True):
 
 
 @pytest.mark.parametrize("n_hidden", [1, 2])
-def test_what_is_best_by_the_weighted_loss_is_the_truth_and_by_genemask_is_not(markov, n_hidden):
+def test_the_truth_minimises_the_weighted_loss_but_not_that_of_genemask(markov, n_hidden):
     tilted = "tilted-span:beta=0.7:single=0.5"
     assert bits_above_the_truth(markov, tilted, n_hidden) < 0.02
     assert bits_above_the_truth(markov, tilted, n_hidden, weighted=False) > 0.08
