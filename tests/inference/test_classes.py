@@ -1,4 +1,4 @@
-"""What a classifier's logits are read as, for each kind of problem."""
+"""How a classifier's logits are read, for each kind of problem."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ def model_of(num_labels, problem_type=None):
     return SimpleNamespace(config=SimpleNamespace(num_labels=num_labels, problem_type=problem_type, id2label=names))
 
 
-def test_a_config_that_says_no_problem_is_taken_as_transformers_does():
+def test_a_config_that_names_no_problem_is_read_as_by_transformers():
     assert problem(model_of(1)) == "regression"
     assert problem(model_of(2)) == "single_label_classification"
     assert problem(model_of(1, "multi_label_classification")) == "multi_label_classification"
@@ -34,20 +34,20 @@ def test_strands_are_averaged_as_probabilities_and_not_as_logits():
     assert said.labels == ["class 0"]
 
 
-def test_several_labels_are_all_those_that_are_at_least_as_likely_as_not():
+def test_with_several_labels_all_that_are_at_least_as_likely_as_not_are_given():
     logits = torch.tensor([[0.0, -0.1, 2.0], [-1.0, -1.0, -1.0]])
     said = read_out(model_of(3, "multi_label_classification"), [logits])
     assert said.labels == ["class 0;class 2", ""]
     np.testing.assert_allclose(said.figures, torch.sigmoid(logits), rtol=1e-6)
 
 
-def test_of_a_regression_the_values_are_averaged_and_no_figure_stands_beside_them():
+def test_a_regression_averages_its_values_and_gives_no_other_figure():
     said = read_out(model_of(1), [torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [2.0]])])
     assert said.labels == ["1.5", "2"]
     assert said.figures.shape == (2, 0)
 
 
-def test_values_of_a_regression_are_written_as_exactly_as_they_are_known():
+def test_values_of_a_regression_are_written_in_full_float32_precision():
     values = torch.tensor([[16777215.0], [1.0000001]])
     labels = read_out(model_of(1), [values]).labels
     assert [np.float32(label) for label in labels] == values.flatten().tolist()

@@ -8,10 +8,10 @@ from genomask.inference.models import load
 from genomask.inference.tokens import tokenise
 
 SEQUENCES = ["ACGTACGTAC", "GGGCCCAAATTTACGT", "TTTACG"]
-"""Sorted by length, and sorted back, they stand in two different orders."""
+"""Sorting them by length and sorting them back are two different permutations."""
 
 
-@pytest.mark.parametrize("at_once", [16, 1])  # the longest goes alone where it is longer than that
+@pytest.mark.parametrize("at_once", [16, 1])  # the longest, if longer than that, goes alone
 def test_batches_hold_every_sequence_once_in_order_of_length(at_once, model_folder, monkeypatch):
     monkeypatch.setitem(TOKENS_AT_ONCE, "cpu", at_once)
     tokens = tokenise(KmerTokenizer(k=3), SEQUENCES, "file").tokens
@@ -30,7 +30,7 @@ def test_vectors_do_not_depend_on_the_batch(ours, model_folder, bert_folder):
 
 @pytest.mark.processor
 @pytest.mark.parametrize("ours", [True, False])
-def test_vectors_on_a_cpu_are_bit_equal_with_units_for_bf16_and_without(ours, model_folder, bert_folder, bf16_units):
+def test_vectors_on_a_cpu_are_bit_equal_with_and_without_bf16_units(ours, model_folder, bert_folder, bf16_units):
     model, tokenizer = load(model_folder if ours else bert_folder)
     tokens = tokenise(tokenizer, SEQUENCES, "file").tokens
     found = []

@@ -29,7 +29,7 @@ def kmer_folder(tmp_path_factory):
 
 @pytest.fixture
 def copy(kmer_folder, tmp_path):
-    """The same folder, to be spoilt."""
+    """A copy of the folder, to be spoilt."""
     return Path(shutil.copytree(kmer_folder, tmp_path / "model"))
 
 
@@ -79,7 +79,7 @@ def test_a_bert_from_before_configs_had_a_model_type_opens_with_the_settings_giv
 
 
 @pytest.mark.parametrize("said", [{}, {"architectures": None}, {"architectures": ["GPT2LMHeadModel"]}], ids=str)
-def test_a_config_that_does_not_say_what_it_is_asks_for_its_model_type(copy, said):
+def test_where_a_config_does_not_name_its_kind_of_model_the_error_asks_for_model_type(copy, said):
     config = json.loads((copy / "config.json").read_text())
     config = {name: x for name, x in config.items() if name not in ("model_type", "architectures")} | said
     (copy / "config.json").write_text(json.dumps(config))
@@ -128,11 +128,11 @@ def test_a_spoilt_folder_is_refused_in_one_line(copy, case):
 
 
 @pytest.mark.parametrize("head", ["masked-lm", "classification", "encoder"])
-def test_weights_that_are_not_those_whose_digest_lies_beside_them_are_refused(copy, head):
+def test_weights_that_do_not_match_the_digest_beside_them_are_refused(copy, head):
     write_weights_digest(copy)
     open_model(copy, head=head)
     weights = bytearray((copy / "model.safetensors").read_bytes())
-    weights[-1001] ^= 1  # a number that is a little another one
+    weights[-1001] ^= 1  # slightly changes one number
     (copy / "model.safetensors").write_bytes(weights)
     for opened in (partial(open_model, head=head), open_as_ours):
         with pytest.raises(DataError, match=r"model\.safetensors: differs from what was written"):
@@ -155,7 +155,7 @@ def test_a_folder_without_the_head_asked_for_is_refused(kmer_folder, copy):
         ({"num_hidden_layers": 2}, "num_hidden_layers", "encoder.layer.1.attention.output.LayerNorm.bias"),
     ],
 )
-def test_weights_that_the_config_does_not_ask_for_are_not_left_out_in_silence(copy, head, had, lost, left):
+def test_weights_that_the_config_does_not_ask_for_are_refused(copy, head, had, lost, left):
     config = json.loads((copy / "config.json").read_text())
     kept = {name: config[name] for name in ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size")}
     MosaicBertForMaskedLM(MosaicBertConfig(**kept | {"num_hidden_layers": 1} | had)).save_pretrained(copy)

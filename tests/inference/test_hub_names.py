@@ -1,4 +1,4 @@
-"""Models by their name on a hub, and encoders of transformers' other classes."""
+"""Models named by their hub repository, and encoders of transformers' other classes."""
 
 import json
 import subprocess
@@ -57,18 +57,18 @@ def test_a_name_on_the_hub_is_downloaded_without_its_code_and_opens(session):
     assert open_model(plain)[0].config.hidden_size == 32
 
 
-def test_where_the_hub_is_out_of_reach_what_was_downloaded_is_found_again(session):
+def test_a_downloaded_model_is_found_again_when_the_hub_is_out_of_reach(session):
     plain, _, _, again, _ = session
     assert again == plain
 
 
-def test_a_name_that_no_hub_has_is_one_sentence(session):
+def test_a_name_that_no_hub_has_is_one_clear_error(session):
     assert session[2].startswith("lab/absent: no such folder here, and no such model on the hub (")
     assert "HF_ENDPOINT" in session[2]
     assert "\n" not in session[2]
 
 
-def test_only_owner_and_name_of_nothing_here_are_asked_of_a_hub(tmp_path, monkeypatch):
+def test_only_an_owner_and_name_that_match_nothing_here_are_looked_up_on_a_hub(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
     assert is_hub_name("lab/dna-bert_2.0")
@@ -77,7 +77,7 @@ def test_only_owner_and_name_of_nothing_here_are_asked_of_a_hub(tmp_path, monkey
     assert found_model("runs/typo") == Path("runs/typo")
 
 
-def test_without_a_connection_the_sentence_says_so(monkeypatch):
+def test_without_a_connection_a_name_not_downloaded_before_is_one_clear_error(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=r"^lab/nowhere: no such folder here, and no such model on the hub"):
         found_model("lab/nowhere")
@@ -109,7 +109,7 @@ def test_encoders_of_other_classes_give_vectors_and_take_a_new_head(name, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["Esm", "Roberta"])
-def test_places_that_begin_behind_the_padding_are_not_counted(name, tmp_path):
+def test_position_rows_up_to_that_of_padding_are_not_counted(name, tmp_path):
     config = getattr(transformers, f"{name}Config")(**ENCODERS[name])
     getattr(transformers, f"{name}ForMaskedLM")(config).save_pretrained(tmp_path)
     KmerTokenizer(k=2).save_pretrained(tmp_path)
@@ -120,7 +120,7 @@ def test_places_that_begin_behind_the_padding_are_not_counted(name, tmp_path):
         vectors(loaded, ["A" * 69], VectorSettings(), "x")
 
 
-def test_a_model_whose_vectors_would_hang_on_their_neighbours_is_refused(tmp_path):
+def test_a_model_whose_vectors_would_depend_on_the_rest_of_the_batch_is_refused(tmp_path):
     transformers.FNetForMaskedLM(transformers.FNetConfig(**SIZES)).save_pretrained(tmp_path)
     KmerTokenizer(k=2).save_pretrained(tmp_path)
     with pytest.raises(UserError, match="a model of type 'fnet' takes no attention mask"):

@@ -1,4 +1,4 @@
-"""Checkpoints of others as they are met: without a head, fine-tuned, wrapped, vast, not finite."""
+"""Checkpoints of others as they come: without a head, fine-tuned, wrapped, vast, not finite."""
 
 import json
 
@@ -19,7 +19,7 @@ BATCH = KmerTokenizer(k=2)("ACGTTAC", return_tensors="pt")
 
 @pytest.fixture(scope="module")
 def checkpoints():
-    """(config, state dict) with the masked-token head, by the name of their scheme."""
+    """(config, state dict) with the masked-token head, keyed by scheme."""
     torch.manual_seed(0)
     theirs = BertForMaskedLM(BertConfig(**SIZES))
     ours = MosaicBertForMaskedLM(MosaicBertConfig(**SIZES))
@@ -73,7 +73,7 @@ WRAPPED = {
 
 @pytest.mark.parametrize("scheme", ["bert", "mosaicbert", "genomask"])
 @pytest.mark.parametrize("kind", ["bfloat16", "float16"])
-def test_weights_in_half_precision_are_computed_with_in_float32_under_every_head(kind, scheme, checkpoints, tmp_path):
+def test_weights_in_half_precision_are_opened_in_float32_under_every_head(kind, scheme, checkpoints, tmp_path):
     if scheme == "genomask":
         model = MosaicBertForMaskedLM(MosaicBertConfig(**SIZES))
         config, state = model.config.to_dict(), model.state_dict()
@@ -84,7 +84,7 @@ def test_weights_in_half_precision_are_computed_with_in_float32_under_every_head
     for head in ("encoder", "classification", "masked-lm"):
         model, _ = open_model(folder, head=head)
         assert {x.dtype for x in (*model.parameters(), *model.buffers()) if x.is_floating_point()} == {torch.float32}
-        assert model.config.dtype == torch.float32  # as a twin made from it, or a folder saved of it, is to be
+        assert model.config.dtype == torch.float32  # so are a twin made and a folder saved from it
         words, saved = model.get_input_embeddings().weight, halves["bert.embeddings.word_embeddings.weight"]
         assert torch.equal(words[: SIZES["vocab_size"]], saved[: SIZES["vocab_size"]].float())
     assert {x.dtype for x in open_as_ours(folder).parameters()} == {getattr(torch, kind)}
@@ -92,9 +92,7 @@ def test_weights_in_half_precision_are_computed_with_in_float32_under_every_head
 
 @pytest.mark.parametrize("scheme", ["bert", "mosaicbert"])
 @pytest.mark.parametrize("form", HEADLESS)
-def test_a_checkpoint_without_the_head_opens_where_none_is_needed_and_is_named_where_one_is(
-    form, scheme, checkpoints, tmp_path
-):
+def test_a_checkpoint_without_the_head_opens_only_where_none_is_needed(form, scheme, checkpoints, tmp_path):
     config, state = checkpoints[scheme]
     whole, _ = open_model(folder_of(tmp_path / "whole", config, state), head="encoder")
     folder = folder_of(tmp_path / "headless", config, HEADLESS[form](state))
@@ -107,7 +105,7 @@ def test_a_checkpoint_without_the_head_opens_where_none_is_needed_and_is_named_w
         open_as_ours(folder)
 
 
-def test_what_a_fine_tuned_mosaicbert_learned_is_what_it_says(checkpoints, tmp_path):
+def test_a_fine_tuned_mosaicbert_predicts_with_its_own_head(checkpoints, tmp_path):
     config, state = checkpoints["mosaicbert"]
     model, _ = open_model(folder_of(tmp_path, config, fine_tuned(state)), head="classification")
     assert isinstance(model, MosaicBertForSequenceClassification)
@@ -117,7 +115,7 @@ def test_what_a_fine_tuned_mosaicbert_learned_is_what_it_says(checkpoints, tmp_p
 
 @pytest.mark.parametrize("scheme", ["bert", "mosaicbert"])
 @pytest.mark.parametrize("form", WRAPPED)
-def test_what_training_wrapped_around_the_weights_comes_off(form, scheme, checkpoints, tmp_path):
+def test_wrappers_that_training_put_around_the_weights_are_removed(form, scheme, checkpoints, tmp_path):
     config, state = checkpoints[scheme]
     whole = folder_of(tmp_path / "whole", config, state)
     wrapped = folder_of(tmp_path / "wrapped", config, WRAPPED[form](state), pickled=True)
@@ -127,7 +125,7 @@ def test_what_training_wrapped_around_the_weights_comes_off(form, scheme, checkp
 
 @pytest.mark.parametrize("scheme", ["bert", "mosaicbert"])
 @pytest.mark.parametrize("asked", ["relative_key", "relative_key_query"])
-def test_relative_positions_are_refused_and_not_left_out(asked, scheme, checkpoints, tmp_path):
+def test_relative_positions_are_refused_rather_than_ignored(asked, scheme, checkpoints, tmp_path):
     config, state = checkpoints[scheme]
     folder = folder_of(tmp_path, config | {"position_embedding_type": asked}, state)
     for opened in (open_model, open_as_ours):
@@ -163,7 +161,7 @@ def test_a_config_far_larger_than_its_weights_is_refused_before_anything_is_buil
 
 
 @pytest.mark.parametrize("name", ["num_labels", "vocab_rows", "num_hidden_layers"])
-def test_counts_without_end_take_no_memory(name, tmp_path):
+def test_enormous_counts_are_refused_before_they_take_memory(name, tmp_path):
     MosaicBertForMaskedLM(MosaicBertConfig(**SIZES)).save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {name: 10**12}))
@@ -173,7 +171,7 @@ def test_counts_without_end_take_no_memory(name, tmp_path):
 
 @pytest.mark.parametrize("value", [-16, "16", {"a": 1}, None, 1.5, [16]], ids=str)
 @pytest.mark.parametrize("scheme", ["bert", "mosaicbert"])
-def test_an_odd_size_is_one_sentence(scheme, value, checkpoints, tmp_path):
+def test_an_odd_size_is_one_clear_error(scheme, value, checkpoints, tmp_path):
     config, state = checkpoints[scheme]
     with pytest.raises(UserError) as problem:
         open_model(folder_of(tmp_path, config | {"hidden_size": value}, state))
@@ -196,7 +194,7 @@ def test_weights_that_are_not_finite_are_named(value, scheme, checkpoints, tmp_p
             opened(folder)
 
 
-def test_weights_in_whole_numbers_are_refused(checkpoints, tmp_path):
+def test_integer_weights_are_refused(checkpoints, tmp_path):
     config, state = checkpoints["mosaicbert"]
     name = "bert.encoder.layer.1.mlp.wo.weight"
     with pytest.raises(UserError, match=r"mlp\.wo\.weight holds int8; give the unquantised weights"):

@@ -29,7 +29,7 @@ def test_an_untrained_twin_has_the_config_but_none_of_the_weights(model_folder):
     assert not torch.equal(weight["b"], weight["d"])
 
 
-def test_a_fingerprint_follows_the_weights(model_folder, bert_folder, tmp_path):
+def test_a_fingerprint_changes_only_with_the_config_and_the_weights(model_folder, bert_folder, tmp_path):
     assert fingerprint(model_folder) == fingerprint(model_folder) != fingerprint(bert_folder)
     with pytest.raises(UserError, match="no model here"):
         fingerprint(tmp_path)
@@ -46,8 +46,8 @@ def test_a_fingerprint_follows_the_weights(model_folder, bert_folder, tmp_path):
     assert fingerprint(tmp_path) not in found
 
 
-def test_the_generators_of_gpus_are_neither_seeded_nor_asked_for(model_folder, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # of which torch would save and warn at length
+def test_the_random_generators_of_gpus_are_neither_seeded_nor_read(model_folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # torch would save their states and warn at length
     for name in ("manual_seed_all", "get_rng_state", "set_rng_state"):
         monkeypatch.setattr(torch.cuda, name, lambda *_: pytest.fail("a GPU's generator was touched"))
     with warnings.catch_warnings():

@@ -60,7 +60,7 @@ def test_vectors_are_the_pooled_token_vectors_in_the_files_order(model_folder, m
 
 
 @pytest.mark.parametrize(("every_layer", "width"), [(False, 32), (True, 192)])
-def test_of_no_sequences_there_are_no_vectors(model_folder, every_layer, width):
+def test_no_sequences_give_no_vectors(model_folder, every_layer, width):
     found = vectors(load(model_folder), [], VectorSettings(), "nothing", every_layer=every_layer)
     assert (found.shape, found.dtype) == ((0, width), np.float32)
     found = token_vectors(load(model_folder), [], VectorSettings(), "nothing")
@@ -89,7 +89,7 @@ def test_with_every_layer_vectors_are_means_and_deviations_of_each(
 
 
 @pytest.mark.parametrize("change", [{"pooling": "max"}, {"precision": "fp16"}])
-def test_a_setting_that_cannot_be_is_named(change):
+def test_an_impossible_setting_is_named(change):
     with pytest.raises(SettingsError, match=next(iter(change))):
         VectorSettings(**change)
 

@@ -1,4 +1,4 @@
-"""Models of text: embedded, labelled and fine-tuned as transformers would, pairs with segments of their own."""
+"""Models of text embed as in transformers, are fine-tuned and label; each text of a pair has its own segment."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ TEXTS = ["the film was very good", "a bad day", "was it so ?\tthey say it is not
 
 
 def theirs(folder, texts):
-    """[CLS]'s vectors as transformers computes them."""
+    """The vectors of [CLS] as transformers computes them."""
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
     pairs = [tuple(text.split("\t")) for text in texts]
     found = []
@@ -42,7 +42,7 @@ def bert_folder(tmp_path_factory, text_model_folder):
 
 
 @pytest.mark.parametrize("whose", ["text_model_folder", "bert_folder"])
-def test_lines_are_embedded_as_by_transformers_and_pairs_alone_have_segments(request, whose, tmp_path):
+def test_lines_are_embedded_as_by_transformers_and_only_pairs_have_segments(request, whose, tmp_path):
     folder = request.getfixturevalue(whose)
     (tmp_path / "lines.txt").write_text("\n".join(TEXTS))
     embed(folder, SequenceFile(path=tmp_path / "lines.txt"), "cls", tmp_path / "v.npy")
@@ -50,23 +50,23 @@ def test_lines_are_embedded_as_by_transformers_and_pairs_alone_have_segments(req
     assert (tmp_path / "v.names.txt").read_text().split() == ["1", "2", "3", "4"]
 
 
-def test_vectors_of_tokens_say_which_letters_they_cover_in_both_texts_of_a_pair(text_model_folder):
+def test_token_vectors_know_which_letters_they_cover_in_both_texts_of_a_pair(text_model_folder):
     loaded = load(text_model_folder)
     found = token_vectors(loaded, ["so good\tnot bad"], VectorSettings(), "x")
     covered = ["so good\tnot bad"[start:stop] for start, stop in zip(found.start, found.stop, strict=True)]
     assert "".join(covered) == "sogoodnotbad"
 
 
-def test_a_long_text_is_cut_to_what_the_model_takes_and_that_is_said(text_model_folder, caplog):
+def test_a_long_text_is_cut_to_what_the_model_takes_and_the_cut_is_reported(text_model_folder, caplog):
     loaded = load(text_model_folder)
     long = " ".join(["good film"] * 100)
-    for _ in range(2):  # the second chunk of a file
+    for _ in range(2):  # as for the second chunk of a file
         assert np.isfinite(vectors(loaded, [long, "bad"], VectorSettings(), "long.txt")).all()
     said = "long.txt: 1 of 2 texts read together reach the limit of 64 tokens and may have been cut"
     assert [record.getMessage() for record in caplog.records] == [said]
 
 
-def test_strands_are_of_dna_alone(text_model_folder, tmp_path):
+def test_both_strands_are_only_for_dna(text_model_folder, tmp_path):
     (tmp_path / "lines.txt").write_text("good\n")
     with pytest.raises(SettingsError, match="--both-strands is for DNA"):
         embed(

@@ -34,7 +34,7 @@ def test_our_quick_path_gives_the_tokenizers_own_ids():
 def test_sequences_read_together_have_the_tokens_and_places_of_each_alone(sequences, shape):
     k, stride = shape
     tokenizer = KmerTokenizer(k=k, stride=stride)
-    sequences = ["ACGT" * 40, *sequences]  # of whose tokens less than half are unknown
+    sequences = ["ACGT" * 40, *sequences]  # so less than half of all tokens are unknown
     found = tokenise(tokenizer, sequences, "file")
     ids, start, stop = [], [], []
     for sequence in sequences:
@@ -47,13 +47,13 @@ def test_sequences_read_together_have_the_tokens_and_places_of_each_alone(sequen
     assert found.letters.tolist() == [*map(len, sequences)]
 
 
-def test_another_tokenizer_tells_its_letters(bert_folder):
+def test_another_librarys_fast_tokenizer_gives_the_letters_of_its_tokens(bert_folder):
     tokenised = tokenise(load(bert_folder).tokenizer, ["ACGTA"], "file")
     assert tokenised.start.tolist() == [0, 0, 2, 4, 0]
     assert tokenised.stop.tolist() == [0, 2, 4, 5, 0]
 
 
-def test_a_tokenizer_that_cannot_tell_letters_counts_in_tokens(bert_folder, monkeypatch):
+def test_a_tokenizer_that_cannot_give_letters_counts_in_tokens(bert_folder, monkeypatch):
     tokenizer = load(bert_folder).tokenizer
     monkeypatch.setattr(type(tokenizer), "is_fast", False)
     tokenised = tokenise(tokenizer, ["ACGTA"], "file")
@@ -61,7 +61,7 @@ def test_a_tokenizer_that_cannot_tell_letters_counts_in_tokens(bert_folder, monk
     assert tokenised.letters.tolist() == [3]
 
 
-def test_nucleotide_transformers_tokens_tell_their_letters_by_how_they_are_spelt(tmp_path):
+def test_nucleotide_transformers_tokens_get_their_letters_from_their_spelling(tmp_path):
     words = ["<unk>", "<pad>", "<mask>", "<cls>", "<eos>", *map("".join, itertools.product("ATCG", repeat=3)), *"ATCGN"]
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     tokenizer = EsmTokenizer(str(tmp_path / "vocab.txt"), eos_token=None)
@@ -82,7 +82,7 @@ def test_a_sequence_without_a_token_is_named(stride):
         tokenise(KmerTokenizer(k=3, stride=stride), sequences, "file", ["row a", "row b", "row c", "row d"])
 
 
-def test_a_tokenizer_that_lost_its_token_for_the_unknown_is_named():
+def test_a_tokenizer_that_lost_its_unknown_token_is_named():
     plain = Tokenizer(WordLevel({"AC": 0}, unk_token="[UNK]"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, name_or_path="a/folder")
     with pytest.raises(DataError, match=r"^a/folder: its tokenizer cannot read these sequences \(.*UNK.*\); copy the"):
@@ -96,13 +96,13 @@ def test_a_file_that_is_mostly_unknown_to_the_tokenizer_is_refused(bert_folder):
     assert len(tokenise(tokenizer, ["XXAC"], "test.tsv").letters) == 1
 
 
-def test_a_gap_of_the_genome_says_nothing_about_the_tokenizer(bert_folder):
+def test_a_gap_of_the_genome_does_not_count_against_the_tokenizer(bert_folder):
     for tokenizer in (load(bert_folder).tokenizer, KmerTokenizer(k=3)):
         tokenised = tokenise(tokenizer, ["NNNNNN", "NNACGT"], "regions.bed")
         assert tokenizer.unk_token_id in tokenised.tokens.input_ids
 
 
-def test_a_text_with_an_n_is_judged_as_every_other(text_model_folder):
+def test_a_text_with_an_n_is_judged_like_any_other(text_model_folder):
     tokenizer = load(text_model_folder).tokenizer
     with pytest.raises(DataError, match=r"x.txt: \d+% of the tokens are \[UNK\]"):
         tokenise(tokenizer, ["\N{SNOWMAN} n \N{SNOWMAN}"], "x.txt")
@@ -113,7 +113,7 @@ def test_three_texts_are_not_read_as_a_pair(text_model_folder):
         tokenise(load(text_model_folder).tokenizer, ["so\tit", "so\tit\tis"], "here")
 
 
-def test_too_long_a_sequence_is_refused_where_positions_end(bert_folder, model_folder):
+def test_too_long_a_sequence_is_refused_only_where_positions_are_limited(bert_folder, model_folder):
     for folder, refused in ((bert_folder, True), (model_folder, False)):
         model, tokenizer = load(folder)
         tokenised = tokenise(tokenizer, ["ACGT" * 300], "test.tsv")
@@ -124,7 +124,7 @@ def test_too_long_a_sequence_is_refused_where_positions_end(bert_folder, model_f
             check_lengths(model, tokenizer, tokenised, "test.tsv")
 
 
-def test_as_many_tokens_as_a_model_has_places_for_are_taken_and_no_more_than_its_tokenizer_says(bert_folder):
+def test_a_model_takes_as_many_tokens_as_it_has_positions_and_its_tokenizer_allows(bert_folder):
     model, tokenizer = load(bert_folder)
     for length, said in ((28, None), (30, "17 tokens and this model takes 16")):
         tokenised = tokenise(tokenizer, ["AC" * (length // 2)], "test.tsv")

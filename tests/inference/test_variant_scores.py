@@ -138,7 +138,7 @@ def test_variants_are_scored_alike_alone_and_together_in_any_order(sites, monkey
         assert fast.scores([variant])[0][0].llr == pytest.approx(score.llr, abs=1e-5)
 
 
-def test_windows_go_through_the_model_by_its_budget_of_tokens(sites, monkeypatch):
+def test_windows_go_through_the_model_within_its_budget_of_tokens(sites, monkeypatch):
     model, sizes = a_model(3), []
     model.register_forward_pre_hook(lambda _, __, given: sizes.append(len(given["input_ids"])), with_kwargs=True)
     monkeypatch.setitem(TOKENS_AT_ONCE, "cpu", 3 * WIDTH)  # 34 3-mers and two ends a window
@@ -159,7 +159,7 @@ def test_one_change_has_one_score_however_it_is_written(sites):
     assert short == long
 
 
-def test_a_change_in_a_repeat_as_long_as_a_window_has_one_score_and_one_in_a_longer_one_moves_by_a_window(tmp_path):
+def test_a_change_in_a_repeat_of_a_window_has_one_score_and_moves_at_most_that_far(tmp_path):
     letters = LETTERS["one"][:90] + WIDTH // 2 * "CA" + LETTERS["one"][-40:]
     (tmp_path / "a.fa").write_text(f">one\n{letters}\n")
     fast = scorer(Sites(Genome.open(tmp_path / "a.fa", cache=tmp_path)), a_model(3), 3)
@@ -212,7 +212,7 @@ def test_a_model_that_knows_composition_alone_gives_the_ratio_of_compositions(si
     assert scorer(sites, model, k).scores([insertion])[0][0].llr == pytest.approx(0, abs=1e-6)
 
 
-def test_alts_of_one_place_are_one_question_a_strand(sites, monkeypatch):
+def test_alts_of_one_base_share_one_window_a_strand(sites, monkeypatch):
     asked, original = [], VariantScorer.log_probabilities
     spy = lambda self, windows: asked.append(len(windows)) or original(self, windows)  # noqa: E731
     monkeypatch.setattr(VariantScorer, "log_probabilities", spy)
@@ -294,7 +294,7 @@ def words(sites):
 
 
 def words_twin(model, words, stretch, start, ref, alt):
-    """An SNV by the rule for words, on one strand: flanks cut apart, one [MASK] summed over words by first letter."""
+    """An SNV by the rule for words, on one strand: flanks cut alone, one [MASK] summed over words by first letter."""
     begin = min(max(0, start - (WIDTH - 1) // 2), len(stretch) - WIDTH)
     flanks = stretch[begin:start], stretch[start + 1 : begin + WIDTH]
     before, behind = (words(flank, add_special_tokens=False)["input_ids"] for flank in flanks)
@@ -306,7 +306,7 @@ def words_twin(model, words, stretch, start, ref, alt):
 
 
 @pytest.mark.parametrize("at", [3, 70, 120])
-def test_words_of_unequal_length_are_cut_anew_around_the_change(sites, words, at):
+def test_words_of_unequal_length_are_cut_again_around_the_change(sites, words, at):
     model = a_model(3, vocab_size=len(words))
     ref, alt = LETTERS["one"][at], other_base(LETTERS["one"][at])
     fast = VariantScorer(model, words, sites, WIDTH)
@@ -325,7 +325,7 @@ def test_with_words_each_kind_of_change_is_scored_alike_alone_and_together(sites
     assert [fast.scores([variant])[0][0].llr for variant in VARIANTS] == pytest.approx(together, abs=1e-5)
 
 
-def test_with_another_librarys_model_of_words_the_padding_of_shorter_windows_is_not_looked_at(sites, words):
+def test_another_librarys_model_of_words_ignores_the_padding_of_shorter_windows(sites, words):
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     torch.manual_seed(0)
     model = BertForMaskedLM(BertConfig(vocab_size=len(words), initializer_range=0.5, **sizes)).eval()
