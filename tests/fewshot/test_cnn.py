@@ -5,7 +5,7 @@ from genomask.data.tasks import LabelledTask
 from genomask.fewshot.cnn import cnn_scorer, one_hot, small_cnn
 
 
-def test_bases_are_columns_and_other_letters_and_the_end_are_nothing():
+def test_bases_are_one_hot_and_other_letters_and_padding_are_zero():
     columns = one_hot(["ACGTN", "gt"], 6)
     assert columns.sum(dim=1).tolist() == [[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]]
     assert columns.argmax(dim=1)[0, :4].tolist() == [0, 1, 2, 3]

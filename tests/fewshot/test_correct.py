@@ -1,4 +1,4 @@
-"""correct.csv: which test sequences were right, kept over kills, and the accuracy with and without some of them."""
+"""correct.csv: which test sequences were right, kept through kills, and accuracy with and without leaked ones."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def some_bits(seed, n=13):
     return np.random.default_rng(seed).random(n) < 0.5
 
 
-def test_what_was_right_is_read_as_it_was_written_and_the_later_row_counts(tmp_path):
+def test_rows_are_read_as_they_were_written_and_the_later_row_counts(tmp_path):
     file = CorrectFile(tmp_path)
     for draw in (0, 1):
         file.append(cell(draw), some_bits(9))
@@ -28,14 +28,14 @@ def test_what_was_right_is_read_as_it_was_written_and_the_later_row_counts(tmp_p
             np.testing.assert_array_equal(found[cell(draw)], some_bits(draw))
 
 
-def test_a_torn_last_line_is_cut_and_no_file_is_none(tmp_path):
+def test_a_torn_last_line_is_dropped_and_a_missing_file_is_empty(tmp_path):
     assert CorrectFile(tmp_path).of([cell(0)], 13) == {}
     CorrectFile(tmp_path).append(cell(0), some_bits(0))
     with (tmp_path / "correct.csv").open("a") as file:
         file.write('"a, model",span')
     torn = (tmp_path / "correct.csv").read_bytes()
     again = CorrectFile(tmp_path)
-    assert (tmp_path / "correct.csv").read_bytes() == torn  # a call that is refused later has lost nothing
+    assert (tmp_path / "correct.csv").read_bytes() == torn  # a call refused later loses nothing
     again.append(cell(1), some_bits(1))
     assert len(CorrectFile(tmp_path).of([cell(0), cell(1)], 13)) == 2
 
@@ -47,14 +47,14 @@ def test_a_file_that_was_not_written_here_is_refused(tmp_path, text):
         CorrectFile(tmp_path)
 
 
-def test_rows_of_another_test_are_refused(tmp_path):
+def test_rows_of_another_test_set_are_refused(tmp_path):
     file = CorrectFile(tmp_path)
     file.append(cell(0), some_bits(0))
     with pytest.raises(DataError, match="damaged"):
         file.of([cell(0)], 17)
 
 
-def test_accuracy_with_without_and_of_the_leaked_alone_by_hand():
+def test_accuracy_on_all_without_leaks_and_on_leaks_alone_is_that_by_hand():
     leaked = np.array([True, False, False, False])
     correct = {
         cell(0): np.array([True, True, False, False]),
@@ -69,13 +69,13 @@ def test_accuracy_with_without_and_of_the_leaked_alone_by_hand():
     assert np.isnan(table.loc["knn", "half_width"])
 
 
-def test_where_all_was_leaked_there_is_nothing_without():
+def test_where_everything_leaked_there_is_no_accuracy_without_leaks():
     table = accuracy_by_leak({cell(0): np.array([True, False])}, np.array([True, True]))
     assert table[["all", "alone"]].to_numpy().tolist() == [[0.5, 0.5]]
     assert np.isnan(table["without"][0])
 
 
-def test_over_seeds_each_counts_once_whatever_its_draws_and_floors_have_no_strategy():
+def test_each_seed_counts_once_whatever_its_draws_and_floors_have_no_strategy():
     leaked = np.array([True, False, False, False])
     right = {0: [True, True, False, False], 1: [True, False, False, False], 2: [False, True, True, True]}
     correct = {}

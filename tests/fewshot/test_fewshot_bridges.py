@@ -1,4 +1,4 @@
-"""Encoders of others in the few-shot harness, from folders as their authors publish them, no code of theirs run."""
+"""Encoders of others in the few-shot harness, from folders as their authors publish them; no code of theirs is run."""
 
 import json
 
@@ -31,7 +31,7 @@ SPECIAL = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
 
 @pytest.fixture(scope="module")
 def dnabert(tmp_path_factory):
-    """DNABERT's layout: config.json, an old pytorch_model.bin, vocab.txt of 3-mers and its small tokenizer_config."""
+    """DNABERT's layout: config.json, an old pytorch_model.bin, a vocab.txt of 3-mers and a small tokenizer_config."""
     folder = tmp_path_factory.mktemp("dnabert")
     torch.manual_seed(0)
     model = BertForMaskedLM(BertConfig(vocab_size=69, max_position_embeddings=64, **SIZES))
@@ -45,7 +45,7 @@ def dnabert(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dnabert2(tmp_path_factory, test_task):
-    """DNABERT-2's layout: MosaicBERT's names and config with its own code named, a BPE in tokenizer.json."""
+    """DNABERT-2's layout: MosaicBERT's names, a config that names its own code, and a BPE in tokenizer.json."""
     folder = tmp_path_factory.mktemp("dnabert2")
     bpe = Tokenizer(BPE(unk_token="[UNK]"))
     trainer = BpeTrainer(vocab_size=40, special_tokens=SPECIAL, show_progress=False)
@@ -66,7 +66,7 @@ def dnabert2(tmp_path_factory, test_task):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["dnabert", "dnabert2"])
-def test_the_harness_measures_it_with_every_method(name, pool, test_task, request, tmp_path):
+def test_the_harness_measures_others_by_fine_tuning_and_probe_and_their_twins(name, pool, test_task, request, tmp_path):
     folder = request.getfixturevalue(name)
     settings = FewShotSettings(
         shots=(4,),
@@ -118,7 +118,7 @@ def test_a_classifier_on_dnabert2_draws_its_head_from_the_seed_and_nothing_else(
 
 
 @pytest.mark.parametrize("name", ["dnabert", "dnabert2"])
-def test_a_damaged_pickle_is_one_sentence(name, request, tmp_path):
+def test_a_damaged_pickle_is_one_clear_error(name, request, tmp_path):
     folder = request.getfixturevalue(name)
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())

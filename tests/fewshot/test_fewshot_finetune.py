@@ -21,22 +21,22 @@ from genomask.inference.tokens import tokenise
         (500, 128, (1e-3, 5, 16)),
     ],
 )
-def test_auto_is_the_published_schedule_for_wide_encoders_and_a_constant_rate_below(shot, width, expected):
+def test_auto_is_the_published_schedule_but_narrow_encoders_take_one_rate_and_batch(shot, width, expected):
     assert schedule(FineTuneSettings(schedule="published"), shot, width) == Schedule(*expected)
 
 
-def test_where_the_head_starts_linear_narrow_encoders_take_a_lower_rate_and_all_else_is_as_published():
+def test_linear_first_lowers_only_the_rate_of_narrow_encoders():
     assert schedule(FineTuneSettings(), 50, 128) == Schedule(3e-4, 20, 16)
     assert schedule(FineTuneSettings(), 50, 768) == schedule(FineTuneSettings(schedule="published"), 50, 768)
 
 
-def test_what_is_asked_for_replaces_auto():
+def test_explicit_settings_replace_auto():
     settings = FineTuneSettings(learning_rate=3e-4, epochs=2)
     assert schedule(settings, 10, 768) == Schedule(3e-4, 2, 5)
 
 
 @pytest.mark.processor
-def test_fine_tuning_learns_and_repeats_bit_for_bit_with_units_for_bf16_and_without(
+def test_fine_tuning_learns_and_repeats_bit_for_bit_with_and_without_bf16_units(
     model_folder, pool, test_task, bf16_units
 ):
     settings = FineTuneSettings(epochs=12, learning_rate=5e-3)
@@ -67,7 +67,7 @@ def test_with_validation_examples_the_epoch_of_their_lowest_loss_is_kept(model_f
         return model, tokenise(tokenizer, pool.sequences, "file").tokens
 
     model, tokens = new()
-    valid = Validation(tokens, pool.labels if kept else 1 - pool.labels)  # learnt better, or worse, by each epoch
+    valid = Validation(tokens, pool.labels if kept else 1 - pool.labels)  # each epoch learns them better, or worse
     plan = Schedule(5e-3, 3, len(pool.labels))
     by_hand, losses, weights = Fitting(model, tokens, pool.labels, plan, 0), [], []
     for step in range(3):
@@ -91,7 +91,7 @@ def test_a_loss_that_is_not_finite_chooses_no_epoch(model_folder, pool):
 
 @pytest.mark.parametrize("before", ["linear-first", "published"])
 @pytest.mark.parametrize("schedule", ["linear-first", "published"])
-def test_of_a_classifier_the_encoder_is_taken_and_a_seed_draws_the_last_layer(model_folder, tmp_path, before, schedule):
+def test_the_encoder_of_a_classifier_is_kept_and_a_seed_draws_its_last_layer(model_folder, tmp_path, before, schedule):
     model, tokenizer = new_classifier(model_folder, before, seed=0, num_labels=2)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -112,7 +112,7 @@ def test_of_a_classifier_the_encoder_is_taken_and_a_seed_draws_the_last_layer(mo
     assert not states[0]["classifier.bias"].any()
 
 
-def test_of_another_library_s_classifier_the_last_layer_is_drawn_too(tmp_path):
+def test_the_last_layer_of_another_librarys_classifier_is_drawn_too(tmp_path):
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     torch.manual_seed(0)
     RobertaForSequenceClassification(RobertaConfig(vocab_size=21, pad_token_id=0, **sizes)).save_pretrained(tmp_path)

@@ -12,7 +12,7 @@ from genomask.fewshot.floors import commonest, composition, gc_scorer, kmer_feat
 
 
 def features_reference(sequence: str, one_hot: bool) -> list[float]:
-    """The same features of one sequence, letter by letter."""
+    """The features of one sequence, letter by letter."""
     features = []
     for k in (3, 4, 5):
         counts = dict.fromkeys(range(4**k), 0)
@@ -41,14 +41,14 @@ def test_lower_case_counts_as_upper():
     np.testing.assert_array_equal(kmer_features(["acgtTT"], True), kmer_features(["ACGTTT"], True))
 
 
-def test_composition_is_shares_and_the_length_and_a_share_of_nothing_is_a_half():
+def test_composition_is_fractions_and_the_length_and_a_fraction_of_nothing_is_a_half():
     np.testing.assert_allclose(
         composition(["GGGCAAAT", "AT", "NN"]),
         [[0.5, 0.75, 0.75, math.log(8)], [0, 0.5, 0.5, math.log(2)], [0.5, 0.5, 0.5, math.log(2)]],
     )
 
 
-def test_composition_alone_tells_sequences_that_differ_in_it_and_no_others(pool, test_task):
+def test_the_gc_floor_separates_sequences_that_differ_in_composition_and_no_others(pool, test_task):
     rows = np.arange(len(pool.labels))
     assert (gc_scorer(pool, test_task)(rows, 12, 0).argmax(axis=1) == test_task.labels).mean() > 0.8
     ordered = LabelledTask("order", ["ACGT", "TGCA"] * 6, np.tile([0, 1], 6), ["a", "b"], pool.path)

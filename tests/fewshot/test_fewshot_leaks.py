@@ -16,7 +16,7 @@ def reverse_complement(sequence: str) -> str:
     return sequence[::-1].translate(str.maketrans("ACGT", "TGCA"))
 
 
-def test_the_pool_is_searched_on_both_strands_whole_sequences_only():
+def test_the_pool_is_searched_for_whole_sequences_on_both_strands():
     pool = ["AACCGGTTA", "acgtacgta"]
     found = leaks_in_pool(["AACCGGTTA", "TAACCGGTT", "TACGTACGT", "AACCGGTT"], pool)
     assert found.exact.tolist() == [True, False, False, False]
@@ -44,7 +44,7 @@ def test_near_duplicates_share_32_bases_with_the_pool_or_the_genome_on_either_st
 
 @pytest.mark.parametrize("chunk", [64, 1 << 22])
 @pytest.mark.parametrize("lengths", [(40, 32, 70), (16, 31, 20), (17, 300, 64)])
-def test_the_genome_gives_up_every_hidden_sequence(monkeypatch, chunk, lengths):
+def test_every_sequence_cut_from_the_genome_is_found(monkeypatch, chunk, lengths):
     monkeypatch.setattr(leaks, "CHUNK_BASES", chunk)
     genome = random_bases(3000, seed=1)
     inside = [genome[at : at + n] for at, n in zip((0, 1437, 3000 - lengths[2]), lengths, strict=True)]

@@ -1,4 +1,4 @@
-"""The table of methods: a row added to it is measured and told apart, with nothing else changed."""
+"""The table of methods: a row added to it is measured and distinguished, with nothing else changed."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from genomask.fewshot.protocol import FewShotSettings
 from genomask.fewshot.run import run_fewshot
 
 
-def test_the_words_asked_for_and_what_they_mean():
+def test_the_words_asked_for_stand_for_the_right_methods():
     assert ASKED == ("finetune", "probe", "probe-layers", "knn", "kmer-logreg", "gc", "cnn", "random-init")
     assert USUAL == ("finetune", "probe", "probe-layers", "kmer-logreg", "random-init")
     assert PRETRAINED == ("finetune", "probe", "probe-layers", "knn")
@@ -23,7 +23,7 @@ def test_the_words_asked_for_and_what_they_mean():
     ]  # fmt: skip
 
 
-def test_no_two_methods_share_a_name_a_rank_or_a_look():
+def test_no_two_methods_share_a_name_a_cost_or_a_look():
     assert len(METHODS) == len({method.cost for method in TABLE}) == len(TABLE)
     assert len({(method.mark, method.needs_model, bool(method.twin_of)) for method in TABLE}) == len(TABLE)
     assert all(METHODS[method.twin_of].mark == method.mark for method in TABLE if method.twin_of)
@@ -51,7 +51,7 @@ def test_the_table_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_names_of_methods_are_kept_apart_in_the_table_alone():
+def test_names_of_methods_are_distinguished_only_in_the_table():
     package = Path(methods.__file__).parents[1]
     sources = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
     for path, text in sources.items():

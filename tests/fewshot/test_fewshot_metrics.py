@@ -4,7 +4,7 @@ import pytest
 from genomask.fewshot.metrics import METRICS, score, score_labels, score_numbers
 
 
-def test_a_hand_made_binary_case():
+def test_a_hand_made_binary_case_has_its_known_scores():
     labels = np.array([0, 0, 1, 1])
     positive = np.array([0.1, 0.6, 0.4, 0.9])  # one mistake on each side; three of four pairs in order
     scores = score(labels, np.stack([1 - positive, positive], axis=1))
@@ -16,7 +16,7 @@ def test_a_hand_made_binary_case():
     assert scores["auprc"] == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
 
 
-def test_of_two_classes_the_second_is_ranked_and_of_more_those_that_are_there():
+def test_of_two_classes_the_second_is_ranked_and_of_more_all_that_occur():
     labels = np.array([0, 0, 0, 1])
     positive = np.array([0.1, 0.2, 0.7, 0.6])
     two = np.stack([1 - positive, positive], axis=1)
@@ -26,7 +26,7 @@ def test_of_two_classes_the_second_is_ranked_and_of_more_those_that_are_there():
     assert score(labels, three)["auprc"] == pytest.approx((of_class_0 + 0.5) / 2)
 
 
-def test_a_perfect_multiclass_case():
+def test_a_perfect_multiclass_case_scores_one():
     labels = np.array([0, 1, 2, 1])
     assert set(score(labels, np.eye(3)[labels]).values()) == {1.0}
 
@@ -43,7 +43,7 @@ def test_multiclass_ranking_is_the_mean_of_one_against_the_rest():
     assert score(labels, probabilities)["auroc"] == pytest.approx((0.5 + 0.75 + 1) / 3)
 
 
-def test_probability_is_half_and_mcc_zero():
+def test_random_scores_have_an_auroc_of_a_half_and_an_mcc_of_zero():
     rng = np.random.default_rng(0)
     labels, positive = rng.integers(0, 2, 20_000), rng.random(20_000)
     scores = score(labels, np.stack([1 - positive, positive], axis=1))
@@ -65,7 +65,7 @@ def test_several_labels_are_right_together_and_ranked_one_by_one():
     assert scores["accuracy"] == 0.5  # the first and the third row
     assert scores["f1_macro"] == pytest.approx((0.8 + 0 + 6 / 7) / 3)
     assert scores["mcc"] == pytest.approx((1 / 3**0.5 + 0 + 0) / 3)
-    assert scores["auroc"] == scores["auprc"] == 1  # of the first label; the others tell nothing apart
+    assert scores["auroc"] == scores["auprc"] == 1  # of the first label; the others are constant
     assert np.isnan(score_labels(labels[:, 1:], probabilities[:, 1:])["auroc"])
 
 

@@ -24,6 +24,6 @@ def test_fewer_examples_than_neighbours_are_enough(model_folder, pool, test_task
     assert scorer(rows, 1, 0).shape == (60, 2)
 
 
-def test_the_prior_of_a_logit_is_as_wide_for_any_number_of_features():
+def test_the_prior_of_a_logit_is_equally_wide_for_any_number_of_features():
     variances = [linear_in_layers(20, n).C * n for n in (96, 768, 20_000)]
     assert variances == pytest.approx([8, 8, 8])

@@ -59,7 +59,7 @@ def test_draws_that_need_more_than_the_pool_are_flagged(shot, overlap):
     assert not draws_overlap(smallest_class=1000, shot=shot, n_draws=20, whole=True)
 
 
-def test_too_few_of_a_class_says_which_and_how_many(pool):
+def test_too_few_of_a_class_are_reported_with_its_name_and_number(pool):
     labels = np.array([0] * 5 + [1])
     small = replace(pool, labels=labels, classes=["other", "enhancr"])
     with pytest.raises(DataError, match=r"pool.tsv: label 'enhancr' appears once; 10-shot needs 10 of each. Labels fo"):
@@ -70,7 +70,7 @@ def test_too_few_of_a_class_says_which_and_how_many(pool):
         check_pool(replace(pool, labels=np.zeros(24, dtype=np.int64)), ())
 
 
-def test_test_labels_are_numbered_as_the_pools(pool):
+def test_labels_of_the_test_are_numbered_as_in_the_pool(pool):
     test = replace(pool, classes=["gc", "at"])
     assert align_classes(pool, test).tolist() == (1 - pool.labels).tolist()
     with pytest.raises(DataError, match="label 'cg' is not in the training file"):

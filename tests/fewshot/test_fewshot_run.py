@@ -30,7 +30,7 @@ QUICK = FewShotSettings(shots=(3, 12), draws=3, methods=("kmer-logreg", "probe")
 
 
 def quiet(done: int, total: int, text: str) -> None:
-    """No bar."""
+    """No progress bar."""
 
 
 @pytest.fixture
@@ -60,11 +60,11 @@ def test_every_method_shot_and_draw_becomes_a_row(measure, model_folder, tmp_pat
     assert summary.groupby("shot")["n_draws"].unique().explode().to_dict() == {3: 2, 12: 1}
 
 
-def test_seeds_that_all_train_on_the_whole_pool_share_one_training_set_and_no_draws_overlap(measure, pool, tmp_path):
+def test_draws_of_the_whole_pool_share_one_training_set_and_do_not_overlap(measure, pool, tmp_path):
     uneven = replace(pool, sequences=pool.sequences[5:], labels=pool.labels[5:])  # 7 of one class, 12 of the other
     table = measure(replace(QUICK, whole=True, draws=2), pool=uneven)
     assert set(table["n_train"]) == {19}
-    assert table["method"].tolist() == ["kmer-logreg", "probe"]  # in which nothing is drawn: one row each
+    assert table["method"].tolist() == ["kmer-logreg", "probe"]  # nothing is drawn in these: one row each
     summary = pd.read_csv(tmp_path / "summary.csv")
     assert set(summary["shot"]) == {10}  # more than the rarest class has
     assert not summary["draws_overlap"].any()
@@ -97,7 +97,7 @@ def test_more_shots_and_draws_are_added_to_a_folder(measure):
     pd.testing.assert_frame_equal(measure(replace(QUICK, shots=(3,), draws=2)), few)  # and no row that is not asked for
 
 
-def test_two_models_fraction_a_folder_and_its_floor(measure, tmp_path):
+def test_two_models_share_a_folder_and_its_floor(measure, tmp_path):
     measure()
     measure(strategy="uniform")
     table = pd.read_csv(tmp_path / "results.csv")
@@ -108,7 +108,7 @@ def test_two_models_fraction_a_folder_and_its_floor(measure, tmp_path):
     }
 
 
-def test_other_settings_data_or_weights_are_refused(measure, pool, tmp_path):
+def test_other_settings_or_data_are_refused(measure, pool, tmp_path):
     measure()
     before = (tmp_path / "results.csv").read_bytes()
     with pytest.raises(SettingsError, match=r"already holds results with another setting 'pooling' \(mean, now cls\)"):
@@ -122,7 +122,7 @@ KMERS = replace(QUICK, shots=(12,), methods=("kmer-logreg",))
 ONE_PROBE = replace(QUICK, shots=(12,), methods=("probe",))
 
 
-def test_another_test_or_another_set_that_chooses_the_epoch_is_refused(measure, pool, test_task):
+def test_another_test_or_validation_set_is_refused(measure, pool, test_task):
     measure(KMERS, valid=pool)
     for other in ({"test_task": replace(test_task, labels=1 - test_task.labels), "valid": pool}, {"valid": test_task}):
         with pytest.raises(SettingsError, match="another task 'toy'"):
@@ -143,12 +143,12 @@ def test_other_weights_and_another_precision_are_refused(measure, model_folder, 
         measure(ONE_PROBE, folder=folder)
 
 
-def test_labels_of_the_test_may_be_numbered_otherwise(measure, test_task, tmp_path):
+def test_labels_of_the_test_may_be_numbered_differently(measure, test_task, tmp_path):
     turned = replace(test_task, classes=test_task.classes[::-1], labels=1 - test_task.labels)
     pd.testing.assert_frame_equal(measure(KMERS, test_task=turned, out=tmp_path / "turned"), measure(KMERS))
 
 
-def test_what_was_right_lies_beside_each_score(measure, tmp_path):
+def test_correct_csv_holds_what_was_right_for_each_score(measure, tmp_path):
     table = measure(KMERS)
     cells = [Cell(*row) for row in table[list(Cell._fields)].itertuples(index=False, name=None)]
     correct = CorrectFile(tmp_path).of(cells, 60)
@@ -165,7 +165,7 @@ def test_the_untrained_twin_is_drawn_by_the_pretraining_seed(measure, tmp_path):
     assert scores["a"] == scores["again"] != scores["b"]
 
 
-def test_the_digest_of_a_task_changes_with_its_sequences_its_labels_and_what_they_are_called(pool):
+def test_the_digest_of_a_task_changes_with_its_sequences_labels_and_names_of_classes(pool):
     labels = pool.labels.copy()
     labels[[0, -1]] = labels[[-1, 0]]
     others = [
@@ -204,7 +204,7 @@ def test_progress_counts_every_measurement(measure):
     assert np.diff([done for done, _ in seen]).min() >= 0
 
 
-def test_a_pool_too_small_and_a_folder_without_a_model_are_said(measure, pool, test_task, tmp_path):
+def test_a_pool_too_small_and_a_folder_without_a_model_are_reported(measure, pool, test_task, tmp_path):
     arguments = {"strategy": "genemask", "pretraining_seed": 7, "out": tmp_path / "new", "progress": quiet}
     with pytest.raises(DataError, match="13-shot needs 13 of each"):
         measure(replace(QUICK, shots=(13,)), out=tmp_path / "new")
@@ -214,7 +214,7 @@ def test_a_pool_too_small_and_a_folder_without_a_model_are_said(measure, pool, t
     assert not (tmp_path / "new").exists()
 
 
-def test_a_row_for_which_the_disk_has_no_room_is_named_and_measured_again(tmp_path):
+def test_a_row_that_does_not_fit_on_the_disk_is_reported_and_measured_again(tmp_path):
     file = ResultsFile(tmp_path, {"tasks": {"t": {"smallest_class": 10}}})
     cells = [Cell("m", "s", 0, "t", 10, draw, "probe") for draw in range(2)]
     scores = dict.fromkeys(METRICS, 0.5)

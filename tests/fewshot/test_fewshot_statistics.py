@@ -68,7 +68,7 @@ def test_fewer_than_three_seeds_are_not_tested(n, words):
     assert np.isnan([result.half_width, result.p]).all()
 
 
-def test_a_seed_missing_in_one_arm_is_left_out_and_said():
+def test_a_seed_missing_in_one_arm_is_left_out_and_reported():
     arm = {1: 0.62, 2: 0.66, 3: 0.61, 4: 0.9, 5: np.nan}
     control = {1: 0.60, 2: 0.65, 3: 0.62, 5: 0.1}
     result = paired_by_seed(arm, control)
@@ -94,7 +94,7 @@ def test_two_checkpoints_are_paired_over_their_common_draws():
     assert (two.note, two.half_width) == ("", pytest.approx(12.7062 * 0.1, rel=1e-4))
 
 
-def test_holm_of_a_hand_made_family():
+def test_holm_corrects_a_hand_made_family():
     np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
     np.testing.assert_allclose(holm([0.9, 0.8]), [1, 1])
 

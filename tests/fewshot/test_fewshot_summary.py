@@ -23,7 +23,7 @@ def summary() -> pd.DataFrame:
     return summarise(results, {"toy": 50})
 
 
-def test_one_row_a_group_with_its_interval(summary):
+def test_each_group_has_one_row_with_its_interval(summary):
     assert list(zip(summary["method"], summary["shot"], strict=True)) == [
         ("probe", 10),
         ("probe", 50),
@@ -53,7 +53,7 @@ def test_captions_say_what_the_intervals_mean_and_what_guessing_gets(summary):
 
 
 @pytest.mark.parametrize(("draws", "said"), [(1, False), (2, True), (4, True), (5, False)])
-def test_few_draws_are_told_to_make_wide_intervals(draws, said):
+def test_a_caption_says_that_few_draws_make_wide_intervals(draws, said):
     table = summarise(pd.DataFrame(rows("probe", 10, [0.5, 0.6, 0.7, 0.8, 0.9][:draws])), {"toy": 50})
     assert (FEW_CAPTION in captions(table, {})) is said
 

@@ -1,4 +1,4 @@
-"""The loop that few-shot and `finetune` share: its rate, its order, its losses, and that it goes on from any step."""
+"""The loop that few-shot and `finetune` share: its rate, order and losses, and that it resumes from any step."""
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_the_loss_is_the_one_that_the_model_itself_takes(model_folder, pool, pro
     assert found.step(0) > 0
 
 
-def test_a_loss_that_is_not_finite_is_said(model_folder, pool):
+def test_a_loss_that_is_not_finite_is_reported(model_folder, pool):
     model, tokenizer = new_classifier(model_folder, seed=0, num_labels=2)
     torch.nn.init.constant_(model.classifier.weight, torch.nan)
     tokens = tokenise(tokenizer, pool.sequences, "pool").tokens

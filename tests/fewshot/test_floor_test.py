@@ -28,10 +28,10 @@ def test_the_best_floor_is_paired_draw_by_draw_with_the_model():
     [row] = table.to_dict("records")
     assert (row["floor"], row["unit"], row["n"]) == ("kmer-logreg", "draw", 4)
     assert row["accuracy"] - row["floor_accuracy"] == pytest.approx(row["difference"]) == pytest.approx(gains.mean())
-    assert row["half_width"] == pytest.approx(mean_interval(gains).half_width)  # the draws' own spread is paired away
+    assert row["half_width"] == pytest.approx(mean_interval(gains).half_width)  # pairing removes the draws' own spread
 
 
-def test_the_best_floor_is_another_at_another_shot():
+def test_the_best_floor_may_differ_between_shots():
     more = rows("genemask", 0, "random-init/probe", 0.70 + DRAWS, 50) + rows("none", -1, "kmer-logreg", DRAWS, 50)
     probes = rows("genemask", 0, "probe", DRAWS, 10) + rows("genemask", 0, "probe", DRAWS, 50)
     table = against_floors(pd.DataFrame(floors() + more + probes), {})
@@ -45,7 +45,7 @@ def test_one_draw_has_a_difference_and_no_interval():
     assert table["note"].tolist() == ["not tested: 1 draw"]
 
 
-def test_three_seeds_are_the_unit_where_there_are_three():
+def test_with_three_seeds_the_unit_is_the_seed():
     gains = {0: 0.03, 1: 0.05, 2: 0.04}
     own = [row for seed, gain in gains.items() for row in rows("a", seed, "probe", 0.60 + DRAWS + gain)]
     table = against_floors(pd.DataFrame(floors() + own), {})
@@ -60,13 +60,13 @@ def test_two_seeds_are_averaged_and_their_draws_paired():
     assert table["difference"][0] == pytest.approx(0.15 + 0.5 * DRAWS.mean())
 
 
-def test_a_draw_that_only_one_has_is_left_out_and_named():
+def test_a_draw_that_only_the_floor_has_is_left_out_and_named():
     table = against_floors(pd.DataFrame(floors() + rows("a", 0, "probe", 0.7 + np.array([0.0, 0.1, 0.2]))), {})
     assert table["n"][0] == 3
     assert "left out: draw 3" in table["note"][0]
 
 
-def test_without_a_floor_there_is_nothing_to_hold_against():
+def test_without_a_floor_nothing_is_compared():
     assert against_floors(pd.DataFrame(rows("a", 0, "probe", DRAWS)), {}).empty
 
 
@@ -97,22 +97,22 @@ def test_a_floor_that_shares_no_seed_has_no_difference():
     assert row["note"] == "not tested: 0 draws; left out: seed 1"
 
 
-def test_the_best_floor_is_best_where_the_model_was_measured_too():
+def test_the_best_floor_is_chosen_by_the_seeds_and_draws_that_the_model_has():
     kmers, own = rows("none", -1, "kmer-logreg", 0.60 + DRAWS), rows("a", 0, "probe", 0.7 + DRAWS)
-    elsewhere = rows("c", 1, "random-init/probe", 0.9 + DRAWS)  # of another seed: not to be paired
+    elsewhere = rows("c", 1, "random-init/probe", 0.9 + DRAWS)  # of another seed: cannot be paired
     assert against_floors(pd.DataFrame(kmers + elsewhere + own), {})["floor"].tolist() == ["kmer-logreg"]
-    more = rows("a", 0, "random-init/probe", [0.55, 0.55, 0.55, 0.99])  # by a draw that the model lacks
+    more = rows("a", 0, "random-init/probe", [0.55, 0.55, 0.55, 0.99])  # best only by a draw that the model lacks
     assert against_floors(pd.DataFrame(kmers + more + own[:3]), {})["floor"].tolist() == ["kmer-logreg"]
 
 
-def test_a_draw_that_one_of_two_seeds_lacks_is_no_mean_of_the_other_alone():
+def test_a_draw_that_one_of_two_seeds_lacks_is_not_taken_from_the_other_alone():
     own = rows("a", 0, "probe", 0.7 + DRAWS) + rows("a", 1, "probe", 0.8 + 2 * DRAWS[:3])
     [row] = against_floors(pd.DataFrame(rows("none", -1, "kmer-logreg", 0.60 + DRAWS) + own), {}).to_dict("records")
     assert (row["n"], row["note"]) == (3, "left out: draw 3")
     assert row["difference"] == pytest.approx(0.15 + 0.5 * DRAWS[:3].mean())
 
 
-def test_the_interval_by_which_a_floor_wins_counts_the_floors_it_was_chosen_from():
+def test_the_bonferroni_interval_counts_the_floors_that_the_best_was_chosen_from():
     probe = rows("genemask", 0, "probe", 0.60 + DRAWS + np.array([0.03, 0.01, 0.04, 0.02]))
     [row] = against_floors(pd.DataFrame(floors() + probe), {}).to_dict("records")
     wider = stats.t.ppf(1 - 0.025 / 2, 3) / stats.t.ppf(1 - 0.025, 3)

@@ -28,7 +28,7 @@ def test_a_head_starts_at_the_logistic_regression_of_its_inputs(model_folder, po
     np.testing.assert_allclose(found.softmax(1), fitted.predict_proba(inputs), atol=2e-4)
 
 
-def test_each_of_several_labels_starts_at_its_own_and_one_that_all_have_is_likely(model_folder, pool):
+def test_several_labels_start_at_their_own_regressions_and_constant_ones_near_0_or_1(model_folder, pool):
     targets = SEVERAL[pool.labels]
     found, inputs = started(
         model_folder, pool.sequences, targets, num_labels=3, problem_type="multi_label_classification"
@@ -45,7 +45,7 @@ def test_a_regression_starts_at_the_ridge(model_folder, pool):
     np.testing.assert_allclose(found, Ridge(alpha=1).fit(inputs, targets).predict(inputs).reshape(-1, 1), atol=1e-4)
 
 
-def test_berts_head_starts_so_too(tmp_path, pool):
+def test_berts_head_starts_at_the_logistic_regression_too(tmp_path, pool):
     from transformers import BertConfig, BertForMaskedLM
 
     from genomask.data import KmerTokenizer
@@ -58,9 +58,7 @@ def test_berts_head_starts_so_too(tmp_path, pool):
     np.testing.assert_allclose(found.softmax(1), fitted.predict_proba(inputs), atol=2e-4)
 
 
-def test_fine_tuning_at_a_rate_near_nothing_is_the_linear_solution_and_the_published_one_is_not(
-    model_folder, pool, test_task
-):
+def test_at_a_rate_near_zero_only_linear_first_gives_the_linear_solution(model_folder, pool, test_task):
     rows = np.arange(len(pool.labels))
     model, tokenizer = new_classifier(model_folder, seed=0, num_labels=2)
     start_linear(model, tokenise(tokenizer, pool.sequences, "x").tokens, pool.labels)
@@ -72,7 +70,7 @@ def test_fine_tuning_at_a_rate_near_nothing_is_the_linear_solution_and_the_publi
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
-def test_a_classifier_says_the_same_of_a_sequence_in_any_batch_and_form(model_folder, pooling, tmp_path):
+def test_a_classifier_gives_a_sequence_the_same_logits_packed_or_padded(model_folder, pooling, tmp_path):
     from genomask.encoders import MosaicBertForSequenceClassification
 
     model, tokenizer = new_classifier(model_folder, {"cls": "published", "mean": "linear-first"}[pooling], seed=3)

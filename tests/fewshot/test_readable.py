@@ -1,4 +1,4 @@
-"""A model that cannot read a task is refused before anything is written, by what its tokenizer is."""
+"""A model that cannot read a task, judged by its tokenizer, is refused before anything is written."""
 
 import re
 from dataclasses import replace
@@ -34,7 +34,7 @@ def bert_tokenizer(words) -> BertTokenizer:
 
 @pytest.fixture
 def text_folder(tmp_path):
-    """A model of English as `pretrain --corpus` leaves it: it knows every letter of DNA, and so has no [UNK]."""
+    """A model of English as `pretrain --corpus` leaves it: it knows every letter of DNA, so none becomes [UNK]."""
     folder = tmp_path / "english"
     tokenizer = bert_tokenizer(ENGLISH)
     assert tokenizer.unk_token not in tokenizer.tokenize("ACGTACGT")
@@ -53,7 +53,7 @@ def measure(pool, test_task, tmp_path):
     )
 
 
-def test_a_model_of_text_is_refused_and_leaves_nothing_that_binds_the_mended_call(
+def test_a_model_of_text_is_refused_and_leaves_nothing_that_binds_the_corrected_call(
     measure, text_folder, model_folder, tmp_path
 ):
     with pytest.raises(UserError, match=r"english: this is not a model of DNA: 13 of the 54 words .* made of A C G T"):
@@ -62,7 +62,7 @@ def test_a_model_of_text_is_refused_and_leaves_nothing_that_binds_the_mended_cal
     assert len(measure(model_folder)) == 4
 
 
-def test_a_pooling_and_a_sequence_that_do_not_fit_leave_nothing_either(measure, model_folder, test_task, tmp_path):
+def test_a_sequence_that_gives_no_token_leaves_nothing_either(measure, model_folder, test_task, tmp_path):
     center = FewShotSettings(
         shots=(3,), draws=2, methods=("kmer-logreg", "probe"), vectors=VectorSettings(pooling="center")
     )
@@ -77,7 +77,7 @@ def test_a_pooling_and_a_sequence_that_do_not_fit_leave_nothing_either(measure, 
     assert len(measure(model_folder)) == 4  # another test file and another pooling
 
 
-def test_what_was_measured_still_binds(measure, model_folder):
+def test_settings_of_earlier_measurements_still_bind(measure, model_folder):
     measure(model_folder)
     with pytest.raises(SettingsError, match="another setting 'pooling'"):
         measure(
@@ -109,6 +109,6 @@ def test_vocabularies_of_dna_pass(words, tmp_path):
 @pytest.mark.parametrize(
     "words", [ENGLISH, [*SPECIAL_TOKENS, *"ACDEFGHIKLMNPQRSTVWYBXZUO"]], ids=["English", "protein"]
 )
-def test_others_do_not(words, tmp_path):
+def test_vocabularies_of_other_than_dna_are_refused(words, tmp_path):
     with pytest.raises(UserError, match=re.escape(f"{tmp_path}: this is not a model of DNA")):
         refuse_text(bert_tokenizer(words), tmp_path)

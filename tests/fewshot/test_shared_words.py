@@ -1,4 +1,4 @@
-"""Shared 32-mers against sets of strings: on both strands, across pieces and turns, whichever set is the smaller."""
+"""Shared 32-mers against sets of strings: on both strands, in any pieces and batches, whichever set is smaller."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def words(sequence):
 
 
 def shared_by_sets(of, within):
-    """The slow, obvious twin: places of each sequence whose word the other set has, and all its places."""
+    """The slow, obvious twin: for each sequence, how many of its words the other set has, and how many it has."""
     known = {strand for sequence in within for word in words(sequence) for strand in (word, reverse_complement(word))}
     return [sum(word in known for word in words(sequence)) for sequence in of], [len(words(x)) for x in of]
 
@@ -43,21 +43,21 @@ def test_a_piece_of_32_is_found_on_either_strand_and_one_of_31_is_not():
     assert found.words.tolist() == [1, 1, 0, 21, 0]
 
 
-def test_words_do_not_cross_from_one_sequence_to_the_next_nor_an_n():
+def test_words_do_not_cross_the_end_of_a_sequence_or_an_n():
     one = random_bases(64, seed=2)
     assert agrees([one[:31] + "N" + one[32:]], [one[:31], one[31:40], one[40:]]).shared.sum() == 0
 
 
-def test_an_n_is_no_base_of_the_smaller_nor_of_the_larger_set():
+def test_an_n_is_no_base_in_the_smaller_or_the_larger_set():
     one, more = random_bases(30, seed=8) + "CA" + random_bases(30, seed=9), random_bases(90, seed=10)
-    with_n = one[:31] + "N" + one[32:]  # code 4 behind C in two bits a base: C, then an A
+    with_n = one[:31] + "N" + one[32:]  # in two bits a base, code 4 after C would read as C, then A
     for of, within in (([one], [with_n, more]), ([with_n], [one, more])):
         for pair in ((of, within), (within, of)):
             assert agrees(*pair).shared.sum() == 0
 
 
 @pytest.mark.parametrize("word", ["A" * 32, "T" * 32, "AT" * 16, "ACGT" * 8])
-def test_words_that_are_their_own_reverse_complement_or_all_one_base(word):
+def test_palindromic_words_and_words_of_one_base_are_counted_once(word):
     assert agrees([word], [reverse_complement(word)]).shared.tolist() == [1]
     assert agrees([word], [random_bases(90, seed=3)]).shared.tolist() == [0]
 
@@ -69,7 +69,7 @@ sequences = st.lists(st.one_of(parts, parts.map(reverse_complement)), max_size=4
 
 @settings(deadline=None, max_examples=60)
 @given(of=sequences, within=sequences, piece=st.sampled_from([1, 7, 1 << 22]), at_once=st.sampled_from([9, 1 << 25]))
-def test_it_agrees_with_sets_of_strings_in_any_pieces_and_turns(of, within, piece, at_once):
+def test_it_agrees_with_sets_of_strings_in_any_pieces_and_batches(of, within, piece, at_once):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PIECE_BASES", piece)
         patch.setattr(module, "WORDS_AT_ONCE", at_once)
