@@ -1,4 +1,4 @@
-"""Python reads this first where its folder is on PYTHONPATH: packages that ABSENT names are not to be found."""
+"""Python runs this first if its folder is on PYTHONPATH: packages named in ABSENT cannot be imported."""
 
 import os
 import sys

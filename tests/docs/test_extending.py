@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = PAGE.read_text(encoding="utf-8")
 WALKS = read_walks(TEXT)
 MOST_FILES = {"a masking strategy": 1, "a tokenizer": 1, "a few-shot method": 1, "a verb": 1}
-"""Of the package; of the other changes two."""
+"""The most files of the package that each may touch; other changes may touch two."""
 
 
 def write_inputs(folder: Path) -> None:
@@ -33,7 +33,7 @@ def write_inputs(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_every_change_works_as_the_page_has_it(tmp_path):
-    """All walks in one copy of the package, run by one process, and so one test: two could go to two processes."""
+    """All walks run in one copy of the package and one process, hence one test: two could go to two processes."""
     shutil.copytree(ROOT / "genomask", tmp_path / "genomask")
     write_inputs(tmp_path)
     for walk in WALKS:

@@ -1,6 +1,6 @@
 """The walks of docs/extending.md: their blocks, taken from the page, written into a copy of the package, and run.
 
-As a script it runs every walk in one process, for torch takes seconds to import:
+As a script it runs every walk in one process, because torch takes seconds to import:
 
     python walks.py FOLDER    (FOLDER holds the changed copy of the package, and becomes the working folder)
 """
@@ -25,7 +25,7 @@ class Block(NamedTuple):
 
     language: str
     file: str
-    """That it is written to or, a diff, applied to; empty for one that is run."""
+    """The file that it is written to or, for a diff, applied to; empty for a block that is run."""
     text: str
 
 
@@ -64,7 +64,7 @@ def make(walk: Walk, folder: Path) -> None:
 
 
 def patched(text: str, diff: str) -> str:
-    """The text with the lines after `-` and blanks, which stand in it once, replaced by those after `+` and blanks."""
+    """The text with the diff's old lines (`-` and blank), which must stand in it once, replaced by its new ones."""
     lines = diff.splitlines(keepends=True)
     before = "".join(line[1:] for line in lines if line[0] in " -")
     after = "".join(line[1:] for line in lines if line[0] in " +")
@@ -73,7 +73,7 @@ def patched(text: str, diff: str) -> str:
 
 
 def run(walk: Walk) -> None:
-    """The commands and checks of a walk, in order; raises for what fails, and for output that is not there."""
+    """Run the commands and checks of a walk in order; raises if one fails or expected output is missing."""
     said = ""
     for block in walk.blocks:
         if block.file:
@@ -93,7 +93,7 @@ def commands_of(text: str) -> list[list[str]]:
 
 
 def run_command(words: list[str]) -> str:
-    """What `genomask ...` prints on both streams; AssertionError where it ends otherwise than well."""
+    """What `genomask ...` prints on both streams; AssertionError if it fails."""
     from genomask.cli.app import main
 
     assert words[0] == "genomask", words

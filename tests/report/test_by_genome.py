@@ -4,7 +4,7 @@ BASELINES = {"unigram_entropy_nats": 8.0, "flank_floor_nats": 3.0}
 
 
 def evaluation(loss, of_each):
-    """A row of metrics.jsonl: for each genome its bits, and what these gain on its composition."""
+    """A row of metrics.jsonl: the bits of each genome, and their gain over its composition."""
     row = {"step": 9, "eval_loss_nats_per_masked_token": loss}
     for name, (bits, gain) in of_each.items():
         of = f"_of_{name}" if name else ""
@@ -28,7 +28,7 @@ def test_each_genome_has_a_row_beside_the_whole():
     assert frame.loc["all", "bits, six in a row"] == "1.9000"
 
 
-def test_what_is_known_of_each_genome_is_said_once_the_model_copies():
+def test_gains_on_each_genome_are_reported_once_the_model_copies():
     words = genome_words([evaluation(2.9, SCORES)], BASELINES)
     assert (
         "human 0.100 ± 0.010 bits better on single hidden bases and 0.100 ± 0.010 bits better on six in a row" in words
@@ -39,13 +39,13 @@ def test_what_is_known_of_each_genome_is_said_once_the_model_copies():
     assert genome_words([evaluation(2.9, {"": (1.9, 0.04)})], BASELINES) == ""
 
 
-def test_tokens_that_are_no_kmers_are_compared_by_their_loss_alone():
+def test_tokens_that_are_not_kmers_are_compared_by_their_loss_alone():
     rows = [{name: x for name, x in evaluation(2.9, SCORES).items() if "bits" not in name}]
     assert list(genome_frame(rows).columns) == ["genome", "loss, nats"]
     assert genome_words(rows, BASELINES) == ""
 
 
-def test_a_genome_of_one_window_is_said_without_an_error():
+def test_a_genome_of_one_window_is_reported_without_a_standard_error():
     row = {name: x for name, x in evaluation(2.9, SCORES).items() if not name.endswith("error_of_worm")}
     assert genome_frame([row]).set_index("genome").loc["worm", "below order-0, single"] == "+0.0150"
     assert "worm not shown to be better (one held-out window has no error) on" in genome_words([row], BASELINES)

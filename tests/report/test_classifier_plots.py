@@ -1,4 +1,4 @@
-"""Pictures of classifiers: they are made for two classes and for hundreds, for odd names and for a single point."""
+"""Pictures of classifiers: they are drawn for two classes and for hundreds, for odd names and for a single point."""
 
 import re
 
@@ -24,7 +24,7 @@ def test_answers_are_counted_in_a_matrix(tmp_path, classes, several):
     assert "\x1b" not in said
 
 
-def test_a_count_stands_in_the_row_of_its_class_and_the_column_of_what_was_said(tmp_path):
+def test_a_count_stands_in_the_row_of_its_class_and_the_column_of_its_prediction(tmp_path):
     figures = np.eye(2)[[0, 1, 1, 1, 1]]
     answers(np.array([0, 0, 0, 1, 1]), figures, ["x", "y"], tmp_path / "a.svg", "--valid", several=False)
     words = [line.partition(">")[2].partition("<")[0] for line in (tmp_path / "a.svg").read_text().splitlines()
@@ -39,7 +39,7 @@ def _luminance(colour):
 
 
 @pytest.mark.parametrize("ours", [50, 80, 90, 100])
-def test_a_count_is_written_in_the_colour_that_its_cell_tells_better(tmp_path, ours):
+def test_a_count_is_written_in_the_colour_that_contrasts_more_with_its_cell(tmp_path, ours):
     figures = np.eye(2)[np.r_[np.zeros(ours, int), np.ones(100 - ours, int)]]
     truth = np.zeros(100, dtype=int)
     answers(truth, figures, ["x", "y"], tmp_path / "a.svg", "--valid", several=False)
@@ -50,7 +50,7 @@ def test_a_count_is_written_in_the_colour_that_its_cell_tells_better(tmp_path, o
     assert (fill[1] if fill else "#000000") == max(contrast, key=contrast.get)
 
 
-def test_curves_with_and_without_valid_and_of_one_step(tmp_path):
+def test_curves_with_and_without_valid_and_of_one_step_are_drawn(tmp_path):
     rows = [{"step": step, "loss_nats": 1 / step} for step in range(1, 400)]
     loss_curves(pd.DataFrame(rows), "loss_nats", "valid_loss_nats", 0.693, tmp_path / "a.svg")
     assert ">nats<" in (tmp_path / "a.svg").read_text()

@@ -1,4 +1,4 @@
-"""A floor that is not beaten is said, and nothing is claimed without an interval."""
+"""A floor that is not beaten is reported, and nothing is claimed without an interval."""
 
 import pandas as pd
 import pytest
@@ -44,11 +44,11 @@ def table_of(*cells, strategies=("a",), wider=1.0) -> pd.DataFrame:
         ([], NO_FLOOR),
     ],
 )
-def test_the_sentence_says_of_each_cell_what_its_interval_says(cells, words):
+def test_the_sentence_reports_what_the_interval_of_each_cell_shows(cells, words):
     assert floor_sentence(table_of(*cells)) == words
 
 
-def test_of_many_cells_the_sentence_gives_the_names_and_the_table_the_figures():
+def test_for_many_cells_the_sentence_gives_the_names_and_the_table_the_figures():
     table = table_of((10, -0.04, 0.01), (50, -0.03, 0.01), (100, -0.02, 0.01), strategies=("a", "b"))
     assert floor_sentence(table) == (
         "The floor wins against the a probe at 10, 50 and 100 shots; the b probe at 10, 50 and 100 shots."
@@ -84,6 +84,6 @@ def test_the_table_shows_the_floor_beside_the_model_and_the_task_only_where_ther
     assert "task" in floor_frame(pd.concat([table, table.assign(task="other")]))
 
 
-def test_over_draws_the_caption_speaks_of_the_checkpoints():
+def test_for_intervals_over_draws_the_caption_speaks_of_the_checkpoints():
     assert "these checkpoints, not their recipes" in floor_caption(table_of((10, 0.04, 0.01)))
     assert "checkpoints" not in floor_caption(table_of((10, 0.04, 0.01)).assign(unit="seed"))

@@ -1,4 +1,4 @@
-"""Printed figures are code too: what the tables and sentences say of known numbers."""
+"""Printed figures are code too: what the tables and sentences show for known numbers."""
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ def test_seeds_that_score_alike_all_count(summary):
     assert row_of(over_seeds(same), "genemask", "probe")["half_width"] == 0
 
 
-def test_the_fewshot_table_has_a_column_a_shot_and_the_floors_last_in_each_task(summary):
+def test_the_fewshot_table_has_a_column_per_shot_and_the_floors_last_in_each_task(summary):
     table = fewshot_frame(pd.concat([summary, summary.assign(task="other")]))
     assert list(table.columns) == ["task", "strategy", "method", "10 shots", "50 shots"]
     assert list(table["task"]) == ["kinds"] * 7 + ["other"] * 7
@@ -48,7 +48,7 @@ def test_the_fewshot_table_has_a_column_a_shot_and_the_floors_last_in_each_task(
     assert table["10 shots"][4] == "82.4 ± 2.0"
 
 
-def test_one_shot_is_one(summary):
+def test_one_shot_is_singular(summary):
     assert "1 shot" in fewshot_frame(summary.assign(shot=summary["shot"].replace({10: 1})))
 
 
@@ -57,7 +57,7 @@ def test_a_shot_that_a_task_lacks_leaves_its_cell_empty(summary):
     assert fewshot_frame(pd.concat([summary, other]))["10 shots"].iloc[-1] == ""
 
 
-def test_the_verdict_table_puts_the_control_first_and_says_points_and_p(verdict, arms):
+def test_the_verdict_table_puts_the_control_first_and_gives_points_and_p(verdict, arms):
     table = verdict_frame(verdict, arms, "random-span")
     assert list(table["masking"]) == ["random-span", "genemask"]
     assert list(table["points above random-span"]) == ["the control", "+1.3 [+0.4, +2.2], p 0.012, 3 seeds"]
@@ -85,7 +85,7 @@ def test_the_sentence_names_what_differs_what_was_not_shown_and_what_was_not_tes
     )
 
 
-def test_where_nothing_was_shown_the_sentence_begins_with_that(verdict):
+def test_where_no_difference_was_shown_the_sentence_begins_with_that(verdict):
     same = verdict.assign(p_holm=[0.4, 0.4, np.nan])
     assert verdict_sentence(same, "random-span", "knn") == (
         "By knn, no difference from random-span was shown for genemask, contiguous (points of accuracy, p after Holm). "

@@ -1,4 +1,4 @@
-"""The page is whole in one file: it opens in a real browser without errors and asks for nothing outside."""
+"""The page is complete in one file: it opens in a real browser without errors and requests nothing outside."""
 
 import re
 from html.parser import HTMLParser
@@ -82,7 +82,7 @@ def test_nothing_in_the_page_points_outside(page):
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
 
 
-def test_texts_are_escaped_wherever_they_stand(page):
+def test_texts_are_escaped_everywhere(page):
     assert "alert" in page.read_text()
     assert "<script" not in page.read_text()
 
@@ -133,13 +133,13 @@ def test_nothing_lies_beyond_the_edge_without_a_cue(chromium, page, width):
     assert found["scrolling"] > 0 or width > 390
 
 
-def test_a_picture_shrinks_to_where_it_can_still_be_read(page):
+def test_a_picture_shrinks_only_while_it_can_be_read(page):
     least = re.findall(r'<svg[^>]* width="([\d.]+)pt"[^>]* style="min-width: (\d+)pt"', page.read_text())
     assert len(least) == 3
     assert all(int(pt) == round(float(width) * 2 / 3) for width, pt in least)
 
 
-def test_control_characters_of_users_are_spelt(tmp_path):
+def test_control_characters_of_users_are_spelt_out(tmp_path):
     table = TablePart(title="T", frame=pd.DataFrame({"name\x1b": ["a\x1b[31mb\x00"]}))
     section = Section(title="\x07", parts=(table,), paragraphs=("\udc80",))
     write_page(ReportPage(title="T", verdict="v\x1b", sections=(section,)), tmp_path / "odd.html")

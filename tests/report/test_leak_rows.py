@@ -10,7 +10,7 @@ SCORES = pd.DataFrame(
 )  # fmt: skip
 
 
-def test_what_found_sequences_add_is_in_points_with_its_interval_and_empty_where_none_is_known():
+def test_points_that_found_sequences_add_have_an_interval_or_are_empty_if_unknown():
     table = leak_table(SCORES, n_test=1_200, n_found=30, n_unknown=0)
     headers = [str(column.header) for column in table.columns]
     assert headers == ["method", "shots", "all 1,200", "without the 30 found", "these alone", "points they add"]
@@ -20,6 +20,6 @@ def test_what_found_sequences_add_is_in_points_with_its_interval_and_empty_where
     assert "left out" not in str(table.caption)
 
 
-def test_measurements_that_did_not_keep_what_was_right_are_counted():
+def test_measurements_without_a_record_of_the_right_answers_are_counted():
     caption = leak_table(SCORES, 1_200, 30, n_unknown=4).caption
     assert "Left out: 4 measurements of an earlier version" in str(caption)

@@ -1,4 +1,4 @@
-"""Every picture with three long names and a short one: nothing leaves it, its panels keep their room."""
+"""Every picture with three long names and a short one: nothing runs over its edge, its panels keep their room."""
 
 import numpy as np
 import pandas as pd
@@ -67,7 +67,7 @@ DRAWINGS += [draw_answers, draw_predictions]
 
 @pytest.fixture
 def figures(monkeypatch):
-    """What would have been saved, laid out."""
+    """The figures that would have been saved, laid out."""
     laid_out = []
 
     def keep(figure, *_, **__):
@@ -78,9 +78,9 @@ def figures(monkeypatch):
     return laid_out
 
 
-@pytest.mark.filterwarnings("ignore:Glyph")  # of the measuring below
+@pytest.mark.filterwarnings("ignore:Glyph")  # from the measuring below
 @pytest.mark.parametrize("draw", DRAWINGS, ids=lambda draw: draw.__name__.removeprefix("draw_"))
-def test_names_leave_a_picture_and_its_panels_whole(draw, figures, tmp_path):
+def test_long_names_stay_in_the_picture_and_leave_its_panels_room(draw, figures, tmp_path):
     draw(tmp_path / "x.svg")
     (figure,) = figures
     (left, bottom), (right, top) = figure.get_tightbbox().get_points()  # of all that is drawn, in inches

@@ -77,7 +77,7 @@ def test_a_long_sequence_is_drawn_in_lines_that_lose_no_base(tmp_path):
     assert boxes(tmp_path / "long.svg", "#40b696") == 6 + 4  # four bars reach into the second line
 
 
-@pytest.mark.filterwarnings("error")  # such as matplotlib's, where nothing is left for the bases
+@pytest.mark.filterwarnings("error")  # such as matplotlib's, where no room is left for the bases
 @pytest.mark.parametrize("n", [1, 2, 9])
 def test_the_shortest_sequences_are_drawn_too(n, tmp_path):
     mask_picture(sequence(TWELVE[:n], 1, {"genemask-released": {0}}, npmi=(0.5,) * n), tmp_path / "short.svg")

@@ -1,4 +1,4 @@
-"""The masks in the terminal: what they say must be there without colour too."""
+"""The masks in the terminal: what they show must be there without colour too."""
 
 import math
 import re

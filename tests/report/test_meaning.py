@@ -1,4 +1,4 @@
-"""What a run's scores mean, said of known numbers: each case that a person may meet."""
+"""What a run's scores mean, in words for known numbers: each case that a person may meet."""
 
 import pytest
 
@@ -34,14 +34,14 @@ def test_far_above_the_flank_floor_the_model_has_not_learned_to_copy_and_no_bits
     assert "composition" not in words
 
 
-def test_a_little_above_it_the_model_is_still_learning():
+def test_a_little_above_the_flank_floor_the_model_is_still_learning_to_copy():
     words = said(evaluation(3.4, 1.90, 1.91))
     assert "still learning to copy" in words
     assert "0.060 ± 0.002 bits better" in words
     assert "Train longer" in words
 
 
-def test_a_low_loss_worse_than_the_composition_is_not_taken_for_good():
+def test_a_low_loss_with_bits_worse_than_the_composition_is_not_called_good():
     words = said(evaluation(2.4, 2.058, 1.94), mask_tells=True)
     assert "copies the bases beside a mask (loss 2.400 nats per masked token, flank floor 3.000)" in words
     assert "on single hidden bases it is 0.098 ± 0.002 bits worse than a constant guess by composition" in words
@@ -56,7 +56,7 @@ def test_within_noise_of_the_composition_nothing_is_claimed():
     )
 
 
-def test_between_composition_and_a_markov_chain_both_distances_are_said():
+def test_between_composition_and_a_markov_chain_both_distances_are_reported():
     words = said(evaluation(2.9, 1.945, 1.94))
     assert "0.015 ± 0.002 bits better than a constant guess by composition, and 0.005 short of a Markov chain" in words
 
@@ -68,14 +68,14 @@ def test_beyond_a_markov_chain_the_next_step_is_a_task():
 
 
 @pytest.mark.parametrize(("loss", "words"), [(7.1, "no more than how frequent each token is"), (5.0, "2.000 nats")])
-def test_text_is_said_in_words_of_text(loss, words):
+def test_text_is_described_without_the_words_of_dna(loss, words):
     found = meaning([{"step": 1, "eval_loss_nats_per_masked_token": loss}], TEXT, mask_tells=False)
     assert words in found
     assert not any(word in found for word in ("base", "flank", "bits"))
 
 
 @pytest.mark.parametrize("missing", ["order_5_bits_six", "eval_bits_below_order_0_single", "unigram_entropy_nats"])
-def test_a_number_that_was_lost_is_named(missing):
+def test_a_missing_number_is_named(missing):
     rows = evaluation(2.9, 1.945, 1.94)
     if missing == "unigram_entropy_nats":  # of text, which has no bits
         rows = {name: value for name, value in rows.items() if "bits" not in name}
@@ -108,7 +108,7 @@ def test_a_mean_of_three_is_only_claimed_of_three(n, words):
     assert evaluations_words(n) == words
 
 
-def test_of_how_far_a_loss_has_come_nothing_is_said_where_hardly_anything_can_be_copied():
+def test_where_hardly_anything_can_be_copied_no_copied_fraction_is_given():
     known = {"unigram_entropy_nats": 4.0, "flank_floor_nats": 3.5}
     assert copied_fraction(3.75, known) == 0.5
     assert copied_fraction(3.75, known | {"flank_floor_nats": 3.7}) is None

@@ -11,13 +11,13 @@ from genomask.report.npmi_frames import best_frame, lengths_frame, origin, word_
 
 @pytest.fixture
 def table():
-    """Counts of a random sequence in which GAT and TTT are planted often; words seen fewer than 20 times are many."""
+    """Counts of a random sequence in which GAT and TTT are planted often; many words are seen fewer than 20 times."""
     rng = np.random.default_rng(0)
     planted = np.concatenate([np.array([2, 0, 3, 3, 3, 3] * 40), rng.integers(0, 4, 1200)]).astype(np.uint8)
     return NpmiTable.from_intervals(planted, np.array([[0, len(planted)]]), max_n=3, min_count=20, genome="abc")
 
 
-def test_a_rank_is_one_more_than_the_words_that_score_higher_and_rare_words_fraction_the_last(table):
+def test_a_rank_is_one_plus_the_words_that_score_higher_and_rare_words_come_last(table):
     frame = word_frame(table, 3)
     assert list(frame.columns) == ["ngram", "count", "naive_pmi", "pmi", "npmi", "rank"]
     for row in frame.itertuples():
@@ -54,7 +54,7 @@ def test_a_length_of_which_no_word_is_scored_is_refused():
     assert lengths_frame(table).iloc[0]["best words and their NPMI"] == ""
 
 
-def test_each_length_says_how_many_words_are_seen_and_scored(table):
+def test_each_length_shows_how_many_words_are_seen_and_scored(table):
     frame = lengths_frame(table).set_index("n")
     counts = table.counts(3)
     assert frame.loc[3, "words"] == "64"

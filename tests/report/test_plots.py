@@ -1,4 +1,4 @@
-"""The pictures: what they show is in their SVG as text, so it can be read back."""
+"""The pictures: their SVG holds what they show as text, so it can be read back."""
 
 import re
 import warnings
@@ -102,7 +102,7 @@ def test_the_axis_of_accuracy_begins_at_a_number_and_says_so(summary, tmp_path):
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 11 / 21, 1.0])
-def test_one_accuracy_of_all_draws_can_be_drawn(summary, tmp_path, accuracy):
+def test_a_single_accuracy_without_spread_can_be_drawn(summary, tmp_path, accuracy):
     fewshot_curves(summary[:1].assign(accuracy=accuracy, accuracy_half_width=0.0), tmp_path / "fewshot.svg")
     assert any(text.startswith("accuracy") for text in texts(tmp_path / "fewshot.svg"))
 
@@ -132,7 +132,7 @@ def test_the_same_numbers_make_the_same_picture(summary, tmp_path):
     assert (tmp_path / "a/fewshot.svg").read_bytes() == (tmp_path / "b/fewshot.svg").read_bytes()
 
 
-def test_each_strategy_of_the_house_has_one_colour_and_no_two_fraction_one():
+def test_each_built_in_strategy_has_a_colour_of_its_own():
     built_in = {name: strategy_colours([name])[name] for name, spec in STRATEGIES.items() if not spec.source}
     assert strategy_colours(reversed(built_in)) == built_in
     assert len(set(built_in.values())) == len(built_in)
@@ -167,7 +167,7 @@ def _oklab(light: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("error")
-def test_words_that_leave_no_room_for_the_axes_leave_a_picture_and_no_warning(tmp_path):
+def test_words_that_leave_no_room_for_the_axes_give_a_picture_and_no_warning(tmp_path):
     with picture(tmp_path / "curves.png", 3, 2) as figure:
         figure.subplots().set_xlabel("9\n" * 80)
     assert (tmp_path / "curves.png").stat().st_size > 0
@@ -179,7 +179,7 @@ def titled(path, title):
 
 
 @pytest.mark.filterwarnings("error")
-def test_letters_that_no_font_has_are_said_once_for_all_pictures(tmp_path, caplog, monkeypatch):
+def test_letters_that_no_font_has_are_reported_once_for_all_pictures(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(style, "EAST_ASIAN_FONTS", ())
     for kind in ("svg", "png"):
         titled(tmp_path / f"x.{kind}", "\u65e5\u672c 1")
@@ -189,13 +189,13 @@ def test_letters_that_no_font_has_are_said_once_for_all_pictures(tmp_path, caplo
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_font_that_is_there_draws_what_the_first_lacks(tmp_path, caplog, monkeypatch):
+def test_another_installed_font_draws_letters_that_the_first_lacks(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(style, "EAST_ASIAN_FONTS", ("Nowhere", "STIXGeneral"))
     titled(tmp_path / "x.png", "\u20dd")  # of those that come with matplotlib, only STIX has it
     assert not caplog.messages
 
 
-def test_other_warnings_go_on_their_way(tmp_path):
+def test_other_warnings_pass_through(tmp_path):
     with pytest.warns(UserWarning, match="^odd$"), picture(tmp_path / "x.png", 3, 2):
         warnings.warn("odd", stacklevel=1)
 

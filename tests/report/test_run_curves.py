@@ -1,4 +1,4 @@
-"""Several runs in one picture: what a second of training is, and how runs are told apart."""
+"""Several runs in one picture: what a second of training is, and what distinguishes runs."""
 
 import re
 

@@ -1,9 +1,9 @@
-"""Names in little room: paths are told apart by their ends, labels are cut and stay unlike each other."""
+"""Names in little room: paths are named by the parts that differ, labels are cut and stay distinct."""
 
 from genomask.report.short_names import short_label, short_labels, short_names
 
 
-def test_paths_are_called_by_what_tells_them_apart():
+def test_paths_are_named_by_the_parts_that_differ():
     assert short_names(["runs/a/model", "runs/b/model"]) == {"runs/a/model": "a", "runs/b/model": "b"}
     assert short_names(["x/a/model", "y/a/model"]) == {"x/a/model": "x/a", "y/a/model": "y/a"}
     assert short_names(["hub"]) == {"hub": "hub"}

@@ -46,7 +46,7 @@ def test_no_figure_is_cut_where_names_can_fold():
         assert whole in text
 
 
-def test_where_there_is_no_room_for_figures_rows_are_lines_and_no_figure_is_cut():
+def test_where_figures_do_not_fit_each_cell_is_a_line_and_no_figure_is_cut():
     figures = {"steps": "31,548", "tokens": "1,216,361", "tokens/s": "16,305", "loss, nats": "5.532", "bits": ""}
     figures |= {"points above it": "+7.0 [−4.3, +18.3]"}
     frame = pd.DataFrame([{"run": f"seed{seed}", "strategy": "random-span"} | figures for seed in range(2)])
@@ -56,7 +56,7 @@ def test_where_there_is_no_room_for_figures_rows_are_lines_and_no_figure_is_cut(
     assert "\n".join(line.rstrip() for line in lines) == "\n\n".join(["Runs", *rows, "Scores: of held-out sequences."])
 
 
-def test_where_names_leave_no_room_they_fold_at_spaces_before_an_interval_becomes_a_column_of_letters():
+def test_words_fold_at_spaces_before_an_interval_becomes_a_column_of_letters():
     row = {"strategy": "random-span", "method": "probe", "shots": 10, "accuracy, %": "60.7"}
     row |= {"best floor": "kmer-logreg 53.7", "points above it": "+7.0 [−4.3, +18.3]", "the floor is": "not beaten"}
     text = printed(rich_table(pd.DataFrame([row])), width=80)
@@ -75,7 +75,7 @@ def test_a_digest_folds_before_a_name_or_a_figure_is_lost():
     assert "15,516" in text
 
 
-def test_numbers_are_set_right_and_words_left():
+def test_numbers_are_aligned_right_and_words_left():
     frame = pd.DataFrame({"name": ["a", "b"], "value": ["1.5 ± 0.2", ""], "difference": ["−1.0", "+2.0"]})
     assert [is_numeric(frame[name]) for name in frame] == [False, True, True]
     assert [column.justify for column in rich_table(frame).columns] == ["left", "right", "right"]
