@@ -1,4 +1,4 @@
-"""The scripts of benchmarks/, which are no package, for their tests."""
+"""The scripts of benchmarks/, which is not a package, for their tests."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture
 def script(monkeypatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Imports a script of benchmarks/ by name; after the test it is forgotten, with what it imported of the others."""
+    """Imports a script of benchmarks/ by name; after the test it and the scripts that it imported are forgotten."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     before = set(sys.modules)
     yield __import__

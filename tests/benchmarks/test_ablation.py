@@ -19,7 +19,7 @@ def toy(ablation):
     return ablation.Shape(width=24, layers=2, heads=2, intermediate=72, sequences=3, vocabulary=60)
 
 
-def test_every_part_is_set_against_the_whole_in_one_run(ablation, toy):
+def test_every_part_is_compared_with_the_whole_in_one_run(ablation, toy):
     kept = []
     trial = ablation.Trial.of(ablation.Case("dna", toy, 0.15), 8, CPU, "fp32")
     rows = {row["side"]: row for row in ablation.measure(toy, trial, ablation.Budget(2), kept.append)}
@@ -40,7 +40,7 @@ def test_every_part_is_set_against_the_whole_in_one_run(ablation, toy):
     assert kept["last layer and head for all tokens"] > kept["all on"]
 
 
-def test_each_variant_switches_one_part_and_has_the_weights_of_the_whole(ablation, toy):
+def test_variants_change_encoder_settings_and_keep_the_number_of_parameters(ablation, toy):
     sides = ablation.variants(toy, CPU, "bf16")
     whole = ablation.build(toy, sides["all on"][0])
     known = vars(EncoderSettings()).keys()
@@ -51,7 +51,7 @@ def test_each_variant_switches_one_part_and_has_the_weights_of_the_whole(ablatio
         assert 0.98 < fraction < (4 if name == "learned positions" else 1.02)
 
 
-def test_on_a_gpu_what_is_compiled_and_what_is_not_are_both_there(ablation, toy, monkeypatch):
+def test_on_a_gpu_there_are_compiled_and_uncompiled_variants(ablation, toy, monkeypatch):
     gpu = torch.device("cuda")
     monkeypatch.setattr(ablation, "choose_backend", lambda *_: "flex")
     monkeypatch.setattr(ablation, "backends_on", lambda _: ["flex", "sdpa"])

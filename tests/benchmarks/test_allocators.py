@@ -1,4 +1,4 @@
-"""A program runs under the allocator that is named, and under no other."""
+"""A program runs under the named allocator, and under no other."""
 
 import sys
 
@@ -12,7 +12,7 @@ def allocators(script):
     return script("allocators")
 
 
-def test_an_allocator_is_known_by_its_environment(allocators, monkeypatch):
+def test_an_allocator_is_recognised_by_its_environment(allocators, monkeypatch):
     for name in allocators.CHOICE:
         monkeypatch.delenv(name, raising=False)
     assert allocators.runs_under("default")

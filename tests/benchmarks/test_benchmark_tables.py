@@ -49,13 +49,13 @@ def test_a_pattern_without_files_is_refused(tables, tmp_path):
         tables["filled"]("<!-- results: y.json -->\n<!-- end -->", tmp_path)
 
 
-def test_the_short_form_has_a_row_a_file_by_the_clock_of_its_verdict(tables):
+def test_the_speed_table_has_a_row_per_result_by_the_clock_of_its_verdict(tables):
     ratios = {"ours": 1.0, "A": 1.5, tables["STRICTEST"]: 1.25}
     rows = [{"side": side, "wall_ratio": ratio, "cpu_ratio": 2 * ratio} for side, ratio in ratios.items()]
     machine = {"processor": "A Processor (family 1, model 2)", "bf16_units": False}
     result = {"machine": machine, "setup": {"config": "small"}, "rows": rows, "verdict": ["wall clock"]}
     emulated, exact = (result | {"setup": {"config": "small", "precision": name}} for name in ("bf16", "fp32"))
-    strict = {"side": tables["SPARSE"], "wall_ratio": 1.0, "cpu_ratio": 1.125}  # which earlier runs had not
+    strict = {"side": tables["SPARSE"], "wall_ratio": 1.0, "cpu_ratio": 1.125}  # which earlier runs lack
     noisy = exact | {"verdict": ["CPU seconds"], "rows": [*rows, strict]}
     header, _, *lines = tables["speed"]([emulated, exact, noisy]).splitlines()
     assert header == f"| processor | encoder | clock | {tables['SPARSE']} | {tables['STRICTEST']} | A |"
@@ -66,7 +66,7 @@ def test_the_short_form_has_a_row_a_file_by_the_clock_of_its_verdict(tables):
     ]
 
 
-def test_the_tables_of_the_readmes_are_those_of_the_results(tables):
+def test_the_tables_of_the_readmes_match_the_results(tables):
     for path in tables["READMES"]:
         text = path.read_text(encoding="utf-8")
         assert tables["BLOCK"].search(text)
@@ -87,7 +87,7 @@ SUMMARY = {
 }  # fmt: skip
 
 
-def test_what_waits_for_a_gpu_says_so_until_there_is_a_file(tables, tmp_path):
+def test_a_gpu_block_says_that_it_waits_until_there_is_a_file(tables, tmp_path):
     text = "<!-- gpu: on_gpu.json -->\n<!-- end -->\n<!-- gpu verdict: on_gpu.json -->\n<!-- end -->\n"
     assert tables["filled"](text, tmp_path).count("\nWaits for a GPU: `python benchmarks/on_gpu.py`.\n") == 2
     (tmp_path / "on_gpu.json").write_text(json.dumps(SUMMARY))

@@ -22,7 +22,7 @@ def chaos(monkeypatch):
     return importlib.import_module("chaos")
 
 
-def test_a_run_that_is_killed_ends_with_the_bits_of_one_that_is_not(chaos, tmp_path):
+def test_a_killed_run_ends_with_the_same_bits_as_one_that_was_not_killed(chaos, tmp_path):
     row = chaos.chaos(tmp_path, kills=2, bases=20_000, seed=0, settings=SHORT)
     assert (row["kills"], row["differences"]) == (2, [])
     assert "bit for bit" in chaos.sentence(row)

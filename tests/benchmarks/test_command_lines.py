@@ -1,4 +1,4 @@
-"""Typer knows every option of the scripts of benchmarks/, and each that writes a result is told where."""
+"""Typer knows every option of the scripts of benchmarks/, and each that writes a result takes --out."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ FILES = sorted((Path(__file__).parents[2] / "benchmarks").glob("*.py"))
 SCRIPTS = [path.stem for path in FILES if re.search(r"^    run_script\(main\)$", path.read_text("utf-8"), re.M)]
 
 
-@pytest.mark.parametrize("name", [name for name in SCRIPTS if not name.startswith("gpu_")])  # those the rehearsal runs
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if not name.startswith("gpu_")])  # the rehearsal runs those
 def test_every_option_of_a_script_is_understood(script, name):
     try:
         main = script(name).main

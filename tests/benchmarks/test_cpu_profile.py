@@ -1,4 +1,4 @@
-"""benchmarks/cpu_profile.py: every operation counts once, and what no operation takes is Python's."""
+"""benchmarks/cpu_profile.py: every operation counts once, and the time outside them is Python's."""
 
 import importlib
 from pathlib import Path
@@ -30,7 +30,7 @@ def benchmark(monkeypatch):
         ("aten::view", "Python, and between operations"),
     ],
 )
-def test_an_operation_is_of_one_kind(benchmark, operation, kind):
+def test_an_operation_has_its_kind(benchmark, operation, kind):
     assert benchmark.kind_of(operation) == kind
 
 

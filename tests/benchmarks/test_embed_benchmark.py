@@ -35,7 +35,7 @@ def test_the_forward_pass_alone_computes_the_vectors_that_the_command_writes(ben
     np.testing.assert_allclose(written, np.delete(vectors, edges, axis=0), atol=1e-5)
 
 
-def test_what_is_left_of_the_speed_is_what_it_takes_beyond_reading_the_model(benchmark):
+def test_the_speed_ratio_leaves_out_the_time_of_reading_the_model(benchmark):
     took = {"forward pass": (2.0, 3.0), "reading the model": (1.0, 1.0), "mean": (3.0, 4.0), TOKENS: (5.0, 5.0)}
     rows = benchmark.summary({side: [benchmark.Turn(*turn)] * 3 for side, turn in took.items()}, {})
     assert [(row["pooling"], row["wall_ratio"], row["cpu_ratio"]) for row in rows] == [

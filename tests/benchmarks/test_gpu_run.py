@@ -1,4 +1,4 @@
-"""The benchmark of a real run on a GPU: what it says of few rows, and that what it has is written before it goes on."""
+"""The benchmark of a real run on a GPU: what it reports of few rows, and that results are written before it goes on."""
 
 import subprocess
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ def gpu_run(script):
 
 
 class Command:
-    """A process that ends well when it is waited for, with the status that it was given, or never."""
+    """A process that ends with the given status when it is waited for; with None, only when killed."""
 
     def __init__(self, status=0):
         self.status, self.killed, self.returncode = status, False, None
@@ -39,7 +39,7 @@ class Command:
 
 @pytest.fixture
 def logged(gpu_run, monkeypatch):
-    """A run whose first row comes after 70 seconds, and another one each 2 s; a second passes between two looks."""
+    """A run whose first row comes after 70 s, then one every 2 s; a second passes between two looks."""
     now = [0.0]
     clock = SimpleNamespace(
         time=lambda: now[0], perf_counter=lambda: now[0], sleep=lambda _: now.__setitem__(0, now[0] + 1)
@@ -51,7 +51,7 @@ def logged(gpu_run, monkeypatch):
 
 
 def spoken(gpu_run, tmp_path, monkeypatch, until):
-    """What was kept, the last of it before the steps alone included."""
+    """What was kept, in order, with "alone" where the steps alone were timed."""
     kept = []
     monkeypatch.setattr(gpu_run, "alone", lambda *_: kept.append("alone") or (900.0, 50.0))
     gpu_run.speed(tmp_path, tmp_path, [], 30.0, until, lambda rows, verdict: kept.append((rows, verdict)))
@@ -71,14 +71,14 @@ def test_a_run_is_watched_from_its_first_row_on_and_written_before_the_steps_alo
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(76, "4 logged rows in 6.0 s"), (60, "0 logged rows in 0.0 s")])
-def test_a_few_rows_are_no_verdict_and_are_written(gpu_run, logged, tmp_path, monkeypatch, seconds, said):
+def test_few_rows_give_no_verdict_but_are_written(gpu_run, logged, tmp_path, monkeypatch, seconds, said):
     _, _, (rows, verdict) = spoken(gpu_run, tmp_path, monkeypatch, seconds + gpu_run.ALONE_S)
     assert verdict == [f"no verdict: {said} of the whole run, where 5 in 10 s are the least"]
     assert rows[0]["logged_rows"] == int(said[0])
     assert rows[-2]["tokens_per_s"] == 50.0
 
 
-def test_what_was_seen_of_a_run_that_failed_is_kept(gpu_run, logged, tmp_path, monkeypatch):
+def test_rows_of_a_run_that_failed_are_kept(gpu_run, logged, tmp_path, monkeypatch):
     kept = []
     monkeypatch.setattr(gpu_run, "begin", lambda *_: Command(status=2))
     with pytest.raises(TrainingError, match="ended with status 2"):
@@ -100,7 +100,7 @@ def resumed(gpu_run, folder, monkeypatch, commands, until=float("inf")):
 
 @pytest.fixture
 def runs(tmp_path):
-    """The folders of three runs of equal weights, the killed one's with a checkpoint and its model to come."""
+    """The folders of two runs of equal weights, and of a killed one with a checkpoint and no model yet."""
     for name in ("one", "two"):
         (tmp_path / name / "model").mkdir(parents=True)
         save_file({"w": torch.ones(3)}, tmp_path / name / "model" / "model.safetensors")
@@ -108,14 +108,14 @@ def runs(tmp_path):
     return tmp_path
 
 
-def test_where_an_unbroken_run_fails_none_is_left_behind(gpu_run, runs, monkeypatch):
+def test_where_an_unbroken_run_fails_no_run_is_left_behind(gpu_run, runs, monkeypatch):
     commands = [Command(status=1), Command(), Command(), Command(status=None)]
     _, error = resumed(gpu_run, runs, monkeypatch, commands)
     assert error == "runs ended with status {'one': 1}"
     assert commands[3].killed
 
 
-def test_a_resumed_run_is_ended_when_the_time_is_over_and_the_unbroken_ones_are_compared(gpu_run, runs, monkeypatch):
+def test_a_resumed_run_is_killed_when_time_is_up_and_the_unbroken_ones_are_compared(gpu_run, runs, monkeypatch):
     late = Command(status=None)
     commands = [Command(), Command(), Command(), late]
     kept, error = resumed(gpu_run, runs, monkeypatch, commands, until=0.0)

@@ -1,4 +1,4 @@
-"""The GPU benchmark's code, run on the CPU at toy sizes: the figures mean nothing, but every line is passed through."""
+"""The GPU benchmark's code, run on the CPU at toy sizes: the figures mean nothing, but every line runs."""
 
 import gc
 import json
@@ -15,7 +15,7 @@ NAMES = ("gpu_step", "gpu_profile", "sides", "trial", "runners", "turns")
 
 @pytest.fixture
 def benchmark(script, monkeypatch):
-    """The benchmark's modules; `flex` is there, in the shape of `sdpa`, and nothing is compiled."""
+    """The benchmark's modules; `flex` is available, as `sdpa`, and nothing is compiled."""
     monkeypatch.setitem(backends.BACKENDS, "flex", backends.BACKENDS["sdpa"])
     monkeypatch.delitem(backends.NEEDS, "flex")
     monkeypatch.setattr(gc, "collect", lambda: 0)  # between turns; it takes most of the time here
@@ -50,13 +50,13 @@ def test_every_side_is_timed_in_turns_and_the_fastest_of_ours_is_found(benchmark
         "HF BERT",
         "ours at MosaicBERT's own MLP width, flex, compiled",
     ]
-    assert kept == [kept[-1][:n] for n in range(1, 11)]  # each row is there before the next side starts
+    assert kept == [kept[-1][:n] for n in range(1, 11)]  # each row is kept before the next side starts
     assert [row["side"] for row in rows] == kept[-1]
     assert not any("failed" in row for row in rows)
     assert benchmark.gpu_step.fastest(rows)["side"].startswith("ours")
     by_name = {row["side"]: row for row in rows}
     compiled, free = by_name["ours, flex, compiled"], by_name["ours, flex"]
-    assert compiled["executed_tflop_per_step"] > free["executed_tflop_per_step"]  # what fills up is computed too
+    assert compiled["executed_tflop_per_step"] > free["executed_tflop_per_step"]  # padding is computed too
     assert compiled["useful_fraction_of_ceiling"] < compiled["executed_fraction_of_ceiling"]
     assert by_name["HF BERT, attention dropout 0, compiled"]["times_strictest_compiled"] == 1
     assert all(row["real_tokens_per_s"] > 0 for row in rows)
@@ -97,9 +97,7 @@ def test_a_side_that_runs_out_of_memory_keeps_its_row(benchmark, toy, monkeypatc
     assert any("did not run: OutOfMemoryError" in sentence for sentence in benchmark.gpu_step.verdict("toy", rows))
 
 
-def test_a_side_that_runs_out_of_memory_in_a_turn_gives_it_back_and_loses_its_own_row_alone(
-    benchmark, toy, monkeypatch
-):
+def test_a_side_that_runs_out_of_memory_in_a_turn_frees_it_and_loses_only_its_row(benchmark, toy, monkeypatch):
     calls, emptied = [], []
 
     def full_once(*inputs, **layout):
@@ -119,7 +117,7 @@ def test_a_side_that_runs_out_of_memory_in_a_turn_gives_it_back_and_loses_its_ow
     assert benchmark.gpu_step.fastest(rows)["side"] != failed["side"]
 
 
-def test_where_no_side_runs_the_reasons_are_what_is_written(benchmark, toy, monkeypatch):
+def test_where_no_side_runs_the_reasons_are_written(benchmark, toy, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -136,7 +134,7 @@ def test_a_side_that_cannot_even_be_built_keeps_its_row(benchmark, toy, monkeypa
     assert [name for name, row in rows.items() if "failed" in row] == ["HF BERT, compiled", "HF BERT"]
 
 
-def test_when_the_time_is_over_sides_are_not_started_and_those_timed_alone_keep_that(benchmark, toy, monkeypatch):
+def test_when_time_is_up_no_side_is_started_and_those_timed_alone_keep_their_rows(benchmark, toy, monkeypatch):
     clock = iter(range(100, 1000))
     monkeypatch.setattr(benchmark.turns.time, "time", lambda: next(clock))
     rows = measured(benchmark, toy, rounds=9, began=100, until=103)  # sides start before 102
@@ -158,7 +156,7 @@ def test_a_steps_memory_is_measured_once_nothing_is_left_to_compile(benchmark, t
     monkeypatch.setattr(benchmark.runners, "trainer", counted)
     monkeypatch.setattr(benchmark.runners, "peak", lambda *_: seen.append(len(steps)) or 0)
     measured(benchmark, toy)
-    assert seen == [2 + 5 * n for n in range(10)]  # the first step compiles, the second one for another shape; 3 alone
+    assert seen == [2 + 5 * n for n in range(10)]  # the first step compiles, the second for another shape; 3 alone
 
 
 def test_the_profile_is_of_the_fastest_side_that_was_measured(benchmark, toy, tmp_path):
@@ -172,7 +170,7 @@ def test_the_profile_is_of_the_fastest_side_that_was_measured(benchmark, toy, tm
     assert chosen(entries, results).name == "ours, sdpa"
 
 
-def test_a_region_that_someone_named_is_no_kernel(benchmark):
+def test_a_user_annotation_is_not_a_kernel(benchmark):
     gpu_profile = benchmark.gpu_profile
     gpu = torch.autograd.DeviceType.CUDA
     kernel = SimpleNamespace(device_type=gpu, self_device_time_total=5.0)  # as PyTorch 2.11 has it

@@ -14,7 +14,7 @@ from genomask.errors import DataError
         (FileNotFoundError(2, "No such file", "b.fa"), "error: b.fa: No such file; make sure that it can be read"),
     ],
 )
-def test_what_a_person_can_mend_is_one_sentence_and_exit_2(script, monkeypatch, capsys, error, said):
+def test_an_error_that_a_person_can_fix_is_one_sentence_and_exit_2(script, monkeypatch, capsys, error, said):
     def main() -> None:
         raise error
 
@@ -27,7 +27,7 @@ def test_what_a_person_can_mend_is_one_sentence_and_exit_2(script, monkeypatch, 
     assert printed.err.count("\n") == 1
 
 
-def test_a_peer_that_is_not_installed_is_named_with_what_installs_it(script, monkeypatch, capsys):
+def test_a_missing_peer_is_named_with_the_command_that_installs_it(script, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "needletail", None)
     with pytest.raises(SystemExit) as ended:
         script("reading")

@@ -36,7 +36,7 @@ def test_fractions_are_means_over_sequences_with_their_standard_error(benchmark)
     assert cell.bases_hidden == pytest.approx(1 / 25 / 2)
 
 
-def test_no_cell_of_the_kept_result_is_off_by_more_than_one_per_cent(benchmark):
+def test_kept_cells_are_off_by_at_most_1_percent_or_3_in_windows_of_510_bases(benchmark):
     result = json.loads(benchmark["RESULT"].read_text())
     rate = result["setup"]["mask_rate"]
     cells = [row for row in result["cells"] if row["match"] == "tokens"]

@@ -24,7 +24,7 @@ def test_the_probability_of_a_short_span_agrees_with_drawing_the_centres(leak):
     assert leak["probability_of_short"](ranks, n_bases, probability) == pytest.approx(short / seen, abs=0.01)
 
 
-def test_a_single_base_of_tilted_span_tells_nearly_nothing_with_its_weights_and_something_without(leak):
+def test_a_single_tilted_base_reveals_nearly_nothing_with_weights_and_misleads_without(leak):
     codes = np.random.default_rng(0).integers(0, 4, 3000, dtype=np.uint8)
     places = np.arange(10, 2990)
     words, true = leak["words_by_base"](codes, places, 3), codes[places].astype(np.int64)
@@ -39,7 +39,7 @@ def test_a_single_base_of_tilted_span_tells_nearly_nothing_with_its_weights_and_
     assert leak["bits_given_tilted"](np.ones_like(tilts), true, 0.01, False) == pytest.approx(order_0)
 
 
-def test_a_score_that_says_nothing_leaves_the_composition(leak):
+def test_a_flat_score_leaves_the_composition(leak):
     true = np.array([0, 0, 1, 2, 3, 3, 3, 3])
     flat = np.zeros((8, 4))
     fractions = np.bincount(true) / 8

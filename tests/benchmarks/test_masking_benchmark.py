@@ -9,7 +9,7 @@ from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.masking import STRATEGIES
 
 
-def test_every_strategy_of_dna_is_timed_and_one_of_a_persons_own_file(script, monkeypatch):
+def test_every_dna_strategy_and_one_from_a_persons_own_file_are_timed(script, monkeypatch):
     bench, built = script("masking"), []
 
     def build(name, **_settings):

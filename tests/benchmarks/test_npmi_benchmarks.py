@@ -36,13 +36,13 @@ def test_the_whole_genome_holds_its_acgt_over_and_over(load, genome, tmp_path):
     assert "".join("ACGT"[code] for code in codes) == "ACGTAACGGACGTAACGGAC"
 
 
-def test_a_peers_dump_is_read_to_the_places_of_its_words(load, tmp_path):
+def test_counts_in_a_peers_dump_go_to_the_places_of_their_words(load, tmp_path):
     (tmp_path / "dump").write_text("CA\t7\nTT 3\n")
     counts = load("npmi.py")["read_dump"](["true"], tmp_path / "dump", 2)
     assert {int(at): int(counts[at]) for at in np.flatnonzero(counts)} == {4: 7, 15: 3}
 
 
-def test_what_is_read_from_the_same_file_as_by_the_peer_is_said_first(load):
+def test_the_verdict_begins_with_the_file_that_the_peer_reads_too(load):
     benchmark = load("npmi.py")
     speeds = {benchmark["FASTA"]: 0.434, benchmark["MAP"]: 5.58}
     rows = [{"k": k, "side": side, "times_KMC": speed} for k in (6, 10) for side, speed in speeds.items()]
@@ -52,7 +52,7 @@ def test_what_is_read_from_the_same_file_as_by_the_peer_is_said_first(load):
     )
 
 
-def test_the_memory_of_a_measurement_is_seen(load):
+def test_the_peak_memory_of_a_measurement_is_seen(load):
     with load("npmi_genome.py")["peak_anonymous_mib"]() as peak:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         block = mmap.mmap(-1, 2**26, flags=flags)  # the allocator may have kept as much from before
@@ -65,7 +65,7 @@ def test_the_memory_of_a_measurement_is_seen(load):
     assert 50 < peak[0] < 300
 
 
-def test_seconds_of_programs_that_were_started_count(load):
+def test_cpu_seconds_of_child_processes_count(load):
     benchmark = load("npmi.py")
     busy = ["sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"]
     (turn,) = benchmark["take_turns"]({"sh": lambda n: benchmark["run"](busy)}, 1, torch.device("cpu"))["sh"]

@@ -1,4 +1,4 @@
-"""The command for a GPU: whatever a part does, the next ones run and the summary says it; and all of it, rehearsed."""
+"""The command for a GPU: whatever a part does, the next ones run and the summary reports it; and a rehearsal."""
 
 import json
 import os
@@ -23,7 +23,7 @@ FAULTS = {
     "exec sleep 60": "failed: its time was over",
     f"""echo '{ROWS}' >"$out" """: "done",
 }
-"""What a part does, in the language of the shell, and how it is said to have ended."""
+"""What a part does, as shell code, and the outcome that is reported."""
 *_, HANGS, WELL = FAULTS
 ABSENT = "datasets,Bio,pyfaidx,flash_attn,pytest,hypothesis,sklearn,jinja2"
 
@@ -33,7 +33,7 @@ def kit(script):
     return script("on_gpu")
 
 
-def test_the_fractions_of_the_parts_are_eight_minutes(kit, tmp_path):
+def test_the_budgets_of_the_parts_add_up_to_eight_minutes(kit, tmp_path):
     parts = kit.parts(tmp_path)
     assert sum(part.budget_s for part in parts) == kit.TOTAL_S == 8 * 60
     assert len({part.name for part in parts}) == len(parts)
@@ -41,7 +41,7 @@ def test_the_fractions_of_the_parts_are_eight_minutes(kit, tmp_path):
 
 
 def run_with(kit, monkeypatch, out, doing, budget_s=60.0):
-    """Every part done by a shell in Python's place: what `doing` has for it by name."""
+    """Run every part in a shell in place of Python: it does what `doing` has for its name."""
     cases = "\n".join(f'  *"/{name} "*) {what} ;;' for name, what in doing.items())
     shell = out / "python"
     shell.write_text(
@@ -55,7 +55,7 @@ def run_with(kit, monkeypatch, out, doing, budget_s=60.0):
 
 
 @pytest.mark.parametrize("shift", range(len(FAULTS) - 1))
-def test_whatever_a_part_does_is_said_and_stops_no_other(kit, monkeypatch, tmp_path, shift):
+def test_whatever_a_part_does_is_reported_and_stops_no_other(kit, monkeypatch, tmp_path, shift):
     names, faults = [part.name for part in kit.parts(tmp_path)], [what for what in FAULTS if what != HANGS]
     doing = {name: faults[(n + shift) % len(faults)] for n, name in enumerate(names)}
     status, rows, page = run_with(kit, monkeypatch, tmp_path, doing)
@@ -76,7 +76,7 @@ def test_parts_that_hang_are_ended_one_after_the_other(kit, monkeypatch, tmp_pat
     assert [row["outcome"] for row in rows] == [FAULTS[HANGS]] * len(names)
 
 
-def test_a_part_that_hangs_says_where(kit, tmp_path):
+def test_a_part_that_hangs_reports_where(kit, tmp_path):
     hanging = tmp_path / "hanging.py"
     hanging.write_text("import time\n\ndef wait_for_the_gpu():\n    time.sleep(60)\n\nwait_for_the_gpu()\n")
     ended = kit.ended_by([sys.executable, "-S", str(hanging)], tmp_path / "log", time.time() + 3)
@@ -96,7 +96,7 @@ def test_where_all_goes_well_the_status_is_0_and_what_is_not_installed_is_left_o
     assert kit.run(part, 1e12, tmp_path, False)["outcome"] == "left out: no_such_package is not installed"
 
 
-def test_what_a_part_leaves_over_the_next_may_use(kit, monkeypatch, tmp_path):
+def test_time_that_a_part_leaves_may_be_used_by_the_next_ones(kit, monkeypatch, tmp_path):
     names = [part.name for part in kit.parts(tmp_path)]
     _, rows, _ = run_with(kit, monkeypatch, tmp_path, dict.fromkeys(names, WELL), budget_s=100.0)
     limits = [row["limit_s"] for row in rows]
@@ -104,14 +104,14 @@ def test_what_a_part_leaves_over_the_next_may_use(kit, monkeypatch, tmp_path):
     assert limits[-1] < 100 * len(limits)
 
 
-def test_a_rehearsal_never_writes_where_figures_lie(kit, capsys):
+def test_a_rehearsal_needs_an_out_of_its_own(kit, capsys):
     with pytest.raises(SystemExit):
         kit.main(["--rehearse"])
     assert "needs an --out of its own" in capsys.readouterr().err
 
 
 @pytest.mark.rehearsal
-def test_every_part_runs_on_the_stand_in_without_what_a_bare_machine_lacks(tmp_path):
+def test_every_part_runs_on_the_stand_in_without_packages_that_a_bare_machine_lacks(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(TESTS / "absent"), "ABSENT": ABSENT}
     command = [sys.executable, str(BENCHMARKS / "on_gpu.py"), "--rehearse", "--out", str(tmp_path)]
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -19,7 +19,7 @@ def bench(script, monkeypatch):
 
 
 def flops_of_scores(_input, a, b, *_args, out_val=None, **_keywords):
-    """torch's counter knows baddbmm but not its form in place."""
+    """torch's counter knows baddbmm but not its in-place form."""
     return 2 * a[0] * a[1] * a[2] * b[2]
 
 
@@ -62,13 +62,13 @@ def test_half_of_the_sequences_are_full_and_a_quarter_of_the_batch_is_padding(be
     assert lengths.min() >= 5
 
 
-def test_a_ratio_is_the_median_of_the_rounds_and_a_spread_is_for_equal_work(bench):
+def test_a_ratio_is_the_median_over_rounds_and_a_spread_is_per_unit_of_work(bench):
     assert bench.turns.median_ratio([2.0, 9.0, 4.0], [1.0, 3.0, 2.0]) == 2.0
     assert bench.turns.spread([1.0, 2.0, 3.0, 4.0], [10, 20, 30, 40]) == pytest.approx(0)
     assert bench.turns.spread([1.0, 1.0, 3.0, 3.0], [1, 1, 1, 1]) == pytest.approx(1)
 
 
-def test_the_first_place_passes_on_and_one_round_is_not_counted(bench):
+def test_the_first_place_rotates_and_one_round_is_not_counted(bench):
     seen = []
     steps = {name: (lambda n, name=name: seen.append((n, name))) for name in "abc"}
     turns = bench.turns.take_turns(steps, 3, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""benchmarks/probe.py: accuracy is of rows that no draw took, and few rows mean few shots."""
+"""benchmarks/probe.py: accuracy is measured on rows that the draw left, and few rows mean few shots."""
 
 import importlib
 from pathlib import Path
@@ -24,7 +24,7 @@ def task():
     return LabelledTask("toy", ["ACGT"] * len(LABELS), LABELS, ["a", "b"], Path("toy.tsv"))
 
 
-def test_features_that_tell_the_classes_apart_score_all_under_every_penalty(benchmark, task):
+def test_features_that_separate_the_classes_score_100_under_every_penalty(benchmark, task):
     features = (LABELS * 2.0 - 1)[:, None]
     classifiers = {**benchmark.of_one_layer("probe"), **benchmark.of_every_layer(1)}
     rows = benchmark.measured(task, features, "an encoder", classifiers, draws=2)
@@ -39,7 +39,7 @@ def test_features_that_tell_the_classes_apart_score_all_under_every_penalty(benc
         assert "50_shots" not in row  # 60 of each class: half of 100 would be left
 
 
-def test_the_rows_that_were_trained_on_are_not_scored(benchmark, task):
+def test_rows_that_were_trained_on_are_not_scored(benchmark, task):
     class Memory:
         def fit(self, features, labels):
             self.seen = set(features[:, 0].tolist())
@@ -54,13 +54,13 @@ def test_the_rows_that_were_trained_on_are_not_scored(benchmark, task):
     assert benchmark.accuracy(task, features, np.arange(20), Memory()) == 0.5
 
 
-def test_the_floor_is_measured_as_few_shot_has_it_whatever_is_asked_for(benchmark):
+def test_the_floor_is_always_measured_with_the_penalty_of_few_shot(benchmark):
     assert [*benchmark.of_floor(["every layer, C = 8 / F"])] == ["C = 10"]
     assert [*benchmark.of_floor(["C = 1"])] == ["C = 10", "C = 1"]
     assert benchmark.of_floor([]).keys() == benchmark.of_one_layer(benchmark.FLOOR).keys()
 
 
-def test_a_slip_in_the_options_or_a_small_pool_is_one_sentence(benchmark, task):
+def test_a_wrong_option_or_a_small_pool_is_one_clear_error(benchmark, task):
     with pytest.raises(SettingsError, match=r"--penalty must be one of C = 100, .*, got 'C=1'\. Did you mean 'C = 1'"):
         benchmark.main(["pool.tsv"], ["a=b"], penalty=["C=1"])
     for slip in ("genome-fast", "=runs/fast", "genome-fast="):
@@ -70,7 +70,7 @@ def test_a_slip_in_the_options_or_a_small_pool_is_one_sentence(benchmark, task):
         benchmark.measured(benchmark.first_rows(task, 30), np.zeros((30, 1)), "an encoder", {}, draws=1)
 
 
-def test_tasks_count_alike_and_recipes_are_paired_by_seed(benchmark):
+def test_tasks_count_equally_and_recipes_are_paired_by_seed(benchmark):
     scores = {"tiny/0": (60.0, 80.0), "tiny/1": (61.0, 80.0), "fast/0": (62.0, 80.0), "fast/1": (65.0, 80.0)}
     found = [
         {"task": task, "features": name, "penalty": "C = 1", "10_shots": 1.0, "mean": score}

@@ -14,7 +14,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture
 def scale(monkeypatch):
-    """The benchmark, which runs commands; they set what is logged."""
+    """The benchmark; the log levels that its commands set are restored."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     logs = [logging.getLogger(name) for name in ("", "genomask")]
     levels = [log.level for log in logs]
@@ -24,7 +24,7 @@ def scale(monkeypatch):
 
 
 @pytest.mark.parametrize("chunk", [60, 600])
-def test_the_genome_that_is_made_has_the_shape_of_hg38(scale, monkeypatch, tmp_path, chunk):
+def test_the_simulated_genome_has_the_shape_of_hg38(scale, monkeypatch, tmp_path, chunk):
     monkeypatch.setattr(scale, "CHUNK", chunk)
     lengths = scale.shaped_as(scale.HG38, 100_000)
     scale.write_genome(tmp_path / "genome.fa", lengths)

@@ -26,7 +26,7 @@ def race(script):
     return script("speedrun_arms").RACES["published"]
 
 
-def test_a_factor_is_of_throughput_times_of_tokens(table, race):
+def test_the_factor_is_that_of_throughput_times_that_of_tokens(table, race):
     peer = a_run(race.target.name, 0, (4.0, 100, 1.99), (8.0, 200, 1.95))
     ours = a_run("ours", 0, (1.0, 50, 1.97), (2.0, 100, 1.94), (4.0, 200, 1.96))
     rows = {row["side"]: row for row in table.summary([peer, ours], race)}
@@ -36,7 +36,7 @@ def test_a_factor_is_of_throughput_times_of_tokens(table, race):
     assert rows[race.target.name]["times_sooner"] == 1.0
 
 
-def test_who_does_not_get_there_has_no_factor_and_no_sentence(table, race):
+def test_an_arm_that_misses_the_target_has_no_factor_and_no_sentence(table, race):
     peer, slow = a_run(race.target.name, 0, (8.0, 200, 1.95)), a_run("slow", 0, (8.0, 200, 1.96))
     row = table.summary([peer, slow], race)[1]
     assert row["reached_by"] == 0
@@ -51,7 +51,7 @@ def test_each_seed_has_its_own_target_and_a_seed_without_one_does_not_count(tabl
     assert (row["seeds"], row["reached_by"], row["times_sooner"]) == (2, 2, 5.0)  # the median of 8 and 2
 
 
-def test_three_seeds_are_tested_on_how_much_sooner_they_are_where_the_record_so_far_ends(table, race):
+def test_three_seeds_are_tested_on_how_soon_they_reach_the_end_of_the_record_so_far(table, race):
     before = f"times_sooner_at_the_end_of_{race.before.name}"
     runs = [a_run(race.target.name, seed, (8.0, 200, 1.95)) for seed in range(3)]
     runs += [a_run("genome-tiny", seed, (2.0, 9, 1.95), (8.0, 90, 1.9)) for seed in range(3)]
@@ -70,7 +70,7 @@ def test_three_seeds_are_tested_on_how_much_sooner_they_are_where_the_record_so_
     assert f"sooner than genome-tiny at its end: one-sided p = {p:.2g}" in "".join(table.sentences(runs, race))
 
 
-def test_who_ends_lower_in_the_same_seconds_is_tested_too(table, race):
+def test_an_arm_that_ends_lower_in_the_same_seconds_is_tested_too(table, race):
     names = (race.target.name, "genome-tiny", "genome-fast")
     runs = [a_run(name, seed, (8.0, 90, 1.9 - 0.01 * at - 0.001 * seed * at)) for at, name in enumerate(names)
             for seed in range(3)]  # fmt: skip
@@ -80,7 +80,7 @@ def test_who_ends_lower_in_the_same_seconds_is_tested_too(table, race):
     assert not any("ends" in line for line in table.sentences([run for run in runs if run["seed"] < 2], race))
 
 
-def test_what_the_least_knowledge_scores_is_told_beside_the_target(table, race):
+def test_the_floor_is_reported_beside_the_target(table, race):
     runs = [a_run(race.target.name, seed, (8.0, 200, 1.95)) | {"floor": 1.96 + 0.02 * seed} for seed in range(2)]
     assert table.sentences(runs, race)[1] == "the hidden bases' own composition alone: 1.9700"
 
@@ -102,7 +102,7 @@ def test_padded_peers_have_the_loss_and_the_logits_of_the_packed_tokens(script):
 
 @pytest.fixture
 def toy(script, monkeypatch):
-    """The script with a race of toy size, of two validations."""
+    """The script with a race of toy size and two validations."""
     speedrun, arms = script("speedrun"), script("speedrun_arms")
     monkeypatch.setattr(script("speedrun_lap"), "MARKS", 2)
     size = ("encoder.hidden_size=16", "encoder.intermediate_size=16", "training.precision=fp32")
@@ -124,7 +124,7 @@ def genome(tmp_path):
     return path
 
 
-def test_arms_race_and_what_is_finished_is_not_run_again(toy, genome, monkeypatch, tmp_path):
+def test_arms_race_and_finished_runs_are_not_run_again(toy, genome, monkeypatch, tmp_path):
     small = ("training.sequences_per_step=2", "tokens.k=3", "windows.validation_windows=2", "masking.match=none")
     script, out = toy("published", *small), tmp_path / "result.json"
     script.main([genome], budget=0.02, seeds=1, arms="toy", out=out, picture=tmp_path / "curves.svg")
@@ -142,7 +142,7 @@ def test_arms_race_and_what_is_finished_is_not_run_again(toy, genome, monkeypatc
         script.main([genome], budget=0.03, seeds=1, arms="toy", out=out, picture=None)
 
 
-def test_a_race_that_is_not_known_is_one_sentence(script, tmp_path):
+def test_an_unknown_race_is_one_clear_error(script, tmp_path):
     with pytest.raises(SettingsError, match=r"--arms must be one of race, .*, got 'recrod'\. Did you mean 'record'"):
         script("speedrun").main([tmp_path / "genome.fa"], arms="recrod")
 
@@ -162,7 +162,7 @@ def test_runs_of_a_recipe_that_has_changed_since_are_refused(toy, tmp_path):
         script.finished(out, {}, arms)
 
 
-def test_text_races_to_nats_of_one_mask(toy, tmp_path):
+def test_a_race_on_text_is_scored_in_nats(toy, tmp_path):
     corpus, out = tmp_path / "corpus.jsonl", tmp_path / "result.json"
     words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     lines = [{"text": " ".join(words[(at + n * n) % 10] for n in range(20))} for at in range(60)]
