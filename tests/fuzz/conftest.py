@@ -1,4 +1,4 @@
-"""How many cases, and which: the ordinary suite runs the first of each kind, CI a minute, a person as many as asked."""
+"""Which cases run: in the ordinary suite the first of each kind, in CI half a minute of them, by hand any number."""
 
 import pytest
 

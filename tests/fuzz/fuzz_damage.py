@@ -57,7 +57,7 @@ NUMBERS = (
     *("2147483648", "4294967296", "9223372036854775807", "9223372036854775808", "18446744073709551616", "9" * 40),
     *("9" * 5000, "1.5.2", "1e", "5-", "5 5", "٣", "²", "nan", "inf", "-inf", "1000000000000", "3", "7", "63", "100"),
 )
-"""Numbers too large, negative, in other notations, or none at all."""
+"""Numbers too large, negative, in other notations, or not numbers at all."""
 
 MAGIC = (
     b"\x1f\x8b",
@@ -123,7 +123,7 @@ def put_word(rng: random.Random, data: bytes) -> bytes:
 
 
 def replace_word(rng: random.Random, data: bytes) -> bytes:
-    """A word or number of the text is another one."""
+    """A word or number of the text is replaced by another."""
     words = list(re.finditer(rb"[^\s,:;=\"\[\]{}]+", data[:20_000]))
     if not words:
         return put_word(rng, data)
@@ -132,7 +132,7 @@ def replace_word(rng: random.Random, data: bytes) -> bytes:
 
 
 def change_digit(rng: random.Random, data: bytes) -> bytes:
-    """One digit is another: lengths stay, so that what is written of lengths elsewhere holds."""
+    """One digit or three change: lengths stay, so lengths that are written elsewhere still hold."""
     at = [place for place, byte in enumerate(data[:20_000]) if 48 <= byte <= 57]
     changed = bytearray(data)
     for place in rng.sample(at, min(len(at), rng.choice((1, 1, 3)))):
@@ -196,7 +196,7 @@ def change_kind(rng: random.Random, data: bytes) -> bytes:
 
 
 def lengthen(rng: random.Random, data: bytes) -> bytes:
-    """A very long line or many repeats of all."""
+    """A very long line, or the whole repeated."""
     if rng.random() < 0.5:
         return data * rng.choice((2, 3, 20))
     at = rng.randrange(len(data) + 1)

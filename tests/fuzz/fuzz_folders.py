@@ -1,4 +1,4 @@
-"""Folders that commands go on with or read: model folders, runs that were killed, few-shot results, the cache."""
+"""Folders that commands continue or read: model folders, runs that were killed, few-shot results, the cache."""
 
 import json
 import random
@@ -13,11 +13,11 @@ ODD_VALUES = (
     None, True, -1, 0, 1, 3, 7, 64, 10**6, 10**12, 10**30, 1.5, 1e300, float("nan"), float("inf"), "", "x", "\x1b[31m",
     "bert", "mosaic_bert", "alibi", "learned", "relative_key", "KmerTokenizer", "../x", [], [1], [None], {}, {"a": 1},
 )  # fmt: skip
-"""Of a JSON object's keys."""
+"""Values for the keys of a JSON object."""
 
 
 def damage_some_file(rng: random.Random, folder: Path) -> None:
-    """A file of the folder is damaged, missing, empty, a folder, another's, or not readable as what it is."""
+    """A file of the folder is damaged, missing, empty, a folder, a dead link, another file, or odd JSON."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     path = rng.choice(files)
     match rng.randrange(14):
@@ -43,7 +43,7 @@ def damage_some_file(rng: random.Random, folder: Path) -> None:
 
 
 def edit_json(rng: random.Random, data: bytes) -> bytes:
-    """An object of one line or several with a value that is another, or missing, or new; else any damage."""
+    """A JSON object with one value changed or removed; other data with any damage."""
     try:
         item = json.loads(data)
         key = rng.choice(sorted(item if isinstance(item, dict) else {}))
@@ -74,7 +74,7 @@ def linked(seed: Path, to: Path) -> Path:
 
 
 def model(rng: random.Random, place: Path, seeds: Path) -> Case:
-    """A model folder of one of four sorts, with a file of it damaged, judged or exported."""
+    """A model folder of one of three sorts, with a file or two damaged, judged or exported."""
     seed = rng.choice(
         (seeds / "run" / "model", seeds / "run" / "model", seeds / "mosaicbert", seeds / "text-run" / "model")
     )
@@ -108,7 +108,7 @@ def run(rng: random.Random, place: Path, seeds: Path) -> Case:
 
 
 def runs(rng: random.Random, place: Path, seeds: Path) -> Case:
-    """Runs side by side, one of them damaged or cut short."""
+    """Runs side by side, some of them damaged or cut short."""
     folders, out = [linked(seeds / name, place / "runs" / name) for name in ("run", "text-run")], place / "picture"
     for _ in range(rng.choice((0, 1, 1, 3))):
         damage_some_file(rng, rng.choice(folders))
@@ -122,7 +122,7 @@ def runs(rng: random.Random, place: Path, seeds: Path) -> Case:
 
 
 def results(rng: random.Random, place: Path, seeds: Path) -> Case:
-    """Few-shot results that were cut short or edited, gone on with."""
+    """Few-shot results that were cut short or edited, and are continued."""
     out = linked(seeds / "fewshot", place / "fewshot")
     for _ in range(rng.choice((1, 1, 2))):
         damage_some_file(rng, out)

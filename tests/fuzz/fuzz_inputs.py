@@ -182,7 +182,7 @@ def glue(rng: random.Random, place: Path, seeds: Path) -> Case:
 
 
 def jsonl(rng: random.Random, place: Path, seeds: Path) -> Case:
-    """Text to train on, sometimes under a vocabulary that is damaged too."""
+    """Text to train on; sometimes it is good and its vocabulary damaged."""
     out, good = place / "out", pretrain_text(seeds / "shard.jsonl", place / "out")
     if rng.random() < 0.25:
         vocabulary = given(rng, place, seeds / "vocab.txt")
@@ -262,7 +262,7 @@ def a_motif(rng: random.Random) -> bytes:
 
 
 def jaspar(rng: random.Random, place: Path, seeds: Path) -> Case:
-    """Motifs to hold words against."""
+    """Motifs to compare words with."""
     motifs, out = given(rng, place, seeds / "motifs.jaspar", a_motif), place / "out.csv"
     asked = ["npmi", "motifs", str(seeds / "table.npmi"), "--n", "3", "--top", "5", "--jaspar"]
     mended = [*asked, str(seeds / "motifs.jaspar"), "--out", str(out)]
@@ -288,12 +288,10 @@ def an_npmi_table(rng: random.Random) -> bytes:
 
 
 def npmi_file(rng: random.Random, place: Path, seeds: Path) -> Case:
-    """A table of scores, shown, masked by, or held against motifs."""
+    """A table of scores: shown, used for masking, or compared with motifs."""
     counted, out = str(given(rng, place, seeds / "table.npmi", an_npmi_table)), place / "out.svg"
     good, motifs = seeds / "table.npmi", str(seeds / "motifs.jaspar")
-    if (
-        rng.random() < 0.2
-    ):  # --out names what is there already: a table, which is replaced, or another file, which is not
+    if rng.random() < 0.2:  # --out names an existing file: a table, which is replaced, or another, which is not
         shutil.copy(seeds / "genome.fa", place / "g.fa")
         there = rng.choice((place / "g.fa", Path(counted)))
         return Case(

@@ -1,4 +1,4 @@
-"""The kinds of input that are damaged, and how often each has its turn. A seed and a number make a case."""
+"""The kinds of damaged input, and how often each has its turn. A seed and a number define a case."""
 
 import random
 from pathlib import Path
@@ -39,7 +39,7 @@ ROUND = [
     name
     for _, name in sorted(((turn + 0.5) / turns, name) for name, (_, turns) in KINDS.items() for turn in range(turns))
 ]
-"""The kinds of as many cases in a row, each spread over the round."""
+"""The kinds of the cases of a round, in order; each kind is spread over it."""
 
 
 def kind_of(number: int) -> str:

@@ -1,4 +1,4 @@
-"""What is typed: options of every verb, `--set`, recipes, names of masking strategies and files of one's own."""
+"""What is typed: options of every verb, `--set`, recipes, names of masking strategies and a person's own files."""
 
 import random
 import shutil
@@ -55,12 +55,12 @@ OF_TYPE = {
         *("[[3, 8]]", "[[2, 8], [2, 16]]", "[[6, 8]]", "[[2, 16], [2, 8]]", "[[1]]", "[[0, 8]]", "[[2, 32]]"),
     ),
 }
-"""Values that a setting of the type may have, if only some such settings."""
+"""Values that some setting of the type may have."""
 OF_NONE = ("[1]", "[[]]", '["a", 1]', "[nan]", "{a=1}", "1979-05-27", '"""x"""', "((", "(x", *NUMBERS, *WORDS)
 
 
 def value(rng: random.Random, kind: Any) -> str:
-    """Most often of the type; a `Literal` is a string."""
+    """A value, most often of the type; a `Literal` is a string."""
     plain = get_origin(kind) or kind
     return rng.choice(OF_TYPE.get(plain, OF_TYPE[str]) if rng.random() < 0.75 else OF_NONE)
 
@@ -93,17 +93,18 @@ def _setting(rng: random.Random, recipe: type) -> str:
 
 
 def recipe(rng: random.Random, place: Path, seeds: Path) -> Case:
-    """A recipe's file, damaged."""
+    """A damaged recipe file."""
     out, whole = place / "out", place / "recipe.toml"
     whole.write_text(recipe_to_toml(load_recipe("genome-demo", QUICK)))
     mine = given(rng, place, whole, name="mine.toml")
+    # a recipe that lost a table gets its vast defaults
     small = [setting for setting in QUICK if setting.startswith(("encoder.", "training.", "windows."))]
     asked = ["pretrain", "--genome", str(seeds / "genome.fa"), "--out", str(out), *changes(tuple(small)), "--recipe"]
-    return Case(arguments=[*asked, str(mine)], changes=(out,), mended=[*asked, str(whole)])  # a table lost is vast
+    return Case(arguments=[*asked, str(mine)], changes=(out,), mended=[*asked, str(whole)])
 
 
 def masking(rng: random.Random, place: Path, seeds: Path) -> Case:
-    """Names, parameters, curricula, and files of one's own."""
+    """Names, parameters, curricula, and a person's own files."""
     shutil.copy(seeds / "genome.fa", place / "genome.fa")
     mine, out = place / "mine.py", place / "m.svg"
     mine.write_bytes(_own_file(rng))
@@ -130,7 +131,7 @@ def _own_file(rng: random.Random) -> bytes:
 
 
 def _strategy(rng: random.Random) -> str:
-    """The name of a strategy or curriculum with parameters of its own or none's, as a person may write it."""
+    """The name of a strategy or curriculum with parameters, its own or unknown ones, as a person may write it."""
     known = {name: parameters_of(found) for name, found in {**STRATEGIES, **CURRICULA}.items()}
     known["mine.py:every-third"] = {"phase": 0}
     name = rng.choice((*known, *["mine.py:every-third"] * 4))
@@ -143,7 +144,7 @@ def _strategy(rng: random.Random) -> str:
 
 
 def options(rng: random.Random, place: Path, seeds: Path) -> Case:
-    """A good call of any verb, with words replaced, added, doubled or left out, and outputs where something is."""
+    """A good call of any verb, with words replaced, added, doubled or left out, and outputs that exist already."""
     for name in (
         "genome.fa",
         "task.tsv",
@@ -182,7 +183,7 @@ def options(rng: random.Random, place: Path, seeds: Path) -> Case:
 
 
 def _calls(place: Path, model: Path) -> list[tuple[list[str], list[str]]]:
-    """Good calls: words to mistype, and words that end them, in which the verbs that take minutes get a mistake."""
+    """Good calls: words to mistype, and words to end with, which hold a mistake for the verbs that take minutes."""
     out, genome, task, table = (str(place / name) for name in ("out", "genome.fa", "task.tsv", "table.npmi"))
     text = model.parents[1] / "text-run"
     pair = f"--train {task} --test {task} --shots 2 --draws 2"

@@ -15,15 +15,15 @@ from typing import Any
 from fuzz_kinds import kind_of
 
 HANG_SECONDS = 300
-"""Time on the clock after which a worker that does not answer is ended."""
+"""Wall-clock time after which a worker that does not answer is ended."""
 DYING_SECONDS = 10
-"""How long a worker that has closed its output may take to say with which exit code it ends."""
+"""How long a worker that has closed its output may take to end with an exit code."""
 
 Result = dict[str, Any]
 
 
 def worker_command(seed: int, folder: Path) -> list[str]:
-    """What starts a worker."""
+    """The command that starts a worker."""
     return [sys.executable, str(Path(__file__).with_name("fuzz_worker.py")), str(seed), str(folder)]
 
 
@@ -71,7 +71,7 @@ class Fuzzer:
         return self._worker
 
     def _end(self, patience: float = 0) -> int:
-        """End the worker, if there is one and it does not end within `patience` seconds; its exit code."""
+        """Wait `patience` seconds for the worker, if there is one, then kill it; returns its exit code."""
         worker, self._worker = self._worker, None
         if worker is None:
             return 0

@@ -1,4 +1,4 @@
-"""Suites of benchmarks, of each layout, with one file that is damaged."""
+"""Suites of benchmarks, of each layout, with one damaged file."""
 
 import random
 import shutil
@@ -10,7 +10,7 @@ from fuzz_inputs import Grammar, a_table, given
 
 
 def a_labelled_fasta(rng: random.Random) -> bytes:
-    """Records with labels in their headers, most of them."""
+    """Records, most of them with labels in their headers."""
     records = ((any_word(rng) if rng.random() < 0.1 else f"r{at}|{at % 2}") for at in range(rng.choice((0, 2, 9))))
     return "".join(f">{name}\n{''.join(rng.choices('ACGTN', k=rng.randint(0, 30)))}\n" for name in records).encode()
 
@@ -32,11 +32,11 @@ SUITES: dict[str, dict[str, tuple[str, Grammar]]] = {
         f"{side}/{name}.csv": ("regions.csv", some_coordinates) for side in ("train", "test") for name in "ab"
     },
 }
-"""Layout: its files, each with a good one and what writes others."""
+"""Layout -> its files, each with a good one and the grammar that writes others."""
 
 
 def suite(rng: random.Random, place: Path, seeds: Path) -> Case:
-    """A suite of benchmarks, of each layout; one of its files damaged, and the others good or not there."""
+    """A suite of benchmarks of any layout, with one file damaged and the others good."""
     verb = ["bench", "--model", str(seeds / "run" / "model"), "--methods", "gc", "--genome", str(seeds / "genome.fa")]
     layout = rng.choice(list(SUITES))
     folders = [place / "suite", place / "mended"]

@@ -34,7 +34,7 @@ def digests(roots: Iterable[Path], but: Collection[Path] = ()) -> dict[str, str]
 
 
 def contents(roots: Iterable[Path]) -> dict[Path, bytes]:
-    """Every file at or under `roots`, but what a killed write of ours left: the next start sweeps it."""
+    """Every file at or under `roots`, except what a killed write of ours left, which the next start sweeps."""
     found = (path for root in roots for path in (root, *sorted(root.rglob("*"))) if path.is_file())
     files = [path for path in found if not _LEFTOVER.fullmatch(path.name)]
     return {path: path.read_bytes() for path in files}
@@ -46,7 +46,7 @@ def cut_short(earned: Mapping[Path, bytes]) -> list[str]:
 
 
 def faults(outcome: Outcome, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong: the name of the fault, and what tells it from others of its name."""
+    """What is wrong: the name of each fault -> what distinguishes it from others of its name."""
     found = {}
     if outcome.code == "traceback":
         found["traceback"] = place_of(outcome.error)
@@ -66,7 +66,7 @@ def faults(outcome: Outcome, before: Mapping[str, str], after: Mapping[str, str]
 
 
 def not_one_sentence(err: str) -> str:
-    """Why stderr does not end in one sentence (what came before, in lines of their own, is log); empty if it does."""
+    """Why stderr does not end in one sentence (earlier lines are log); empty if it does."""
     if _USAGE.search(err):
         return ""
     lines = err.rstrip("\n").split("\n")

@@ -1,4 +1,4 @@
-"""A process that runs cases one after another under a bound on its memory, and says of each how it ended.
+"""A process that runs cases one after another under a bound on its memory, and reports how each ended.
 
 One number a line on stdin; one JSON line back on the first stdout. Started as `python fuzz_worker.py SEED FOLDER`.
 """
@@ -31,13 +31,13 @@ CPU_SECONDS = 10
 
 
 class TooSlow(BaseException):
-    """Raised wherever a case is when its time is over and it does not listen."""
+    """Raised wherever a case is when its time is over and it does not handle SIGTERM itself."""
 
 
 def main(seed: int, folder: Path) -> None:
     """Answer every number on stdin until it ends."""
     numbers, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # what a case reads by /dev/stdin, too
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # also for a case that reads /dev/stdin
     seeds, place = folder / "seeds", folder / "case"
     os.environ["GENOMASK_CACHE"] = str(seeds / "cache")
     signal.signal(signal.SIGTERM, _too_slow)
@@ -75,7 +75,7 @@ def _judged(case: Case, place: Path) -> dict[str, Any]:
 
 
 def _blocked(case: Case, there: set[Path], outcome: Outcome, place: Path) -> str:
-    """What a refused call left behind, where it keeps the mended call from succeeding; a run that trained may."""
+    """What a refused call left that keeps the mended call from succeeding; a run that trained may leave such files."""
     left = [path for path in case.changes if path.exists() and path not in there]
     if outcome.code != 2 or not case.mended or not left or (left[0] / "metrics.jsonl").exists():
         return ""
@@ -84,7 +84,7 @@ def _blocked(case: Case, there: set[Path], outcome: Outcome, place: Path) -> str
 
 
 def _must_run(arguments: list[str], place: Path) -> None:
-    outcome = _run(arguments, place, cpu_seconds=0)  # what is compiled here takes long on a busy machine
+    outcome = _run(arguments, place, cpu_seconds=0)  # compiling here takes long on a busy machine
     if outcome.code != 0:
         raise SystemExit(
             f"no valid input to begin with: {' '.join(arguments)}: {outcome.code} {outcome.err} {outcome.error}"
@@ -92,12 +92,10 @@ def _must_run(arguments: list[str], place: Path) -> None:
 
 
 def _run(arguments: list[str], place: Path, cpu_seconds: float = CPU_SECONDS) -> Outcome:
-    """The command in `place`, as from a shell: its own argv, streams and working directory. 0 seconds: as many as it
-    takes.
-    """
+    """Run the command in `place` as from a shell: its own argv, streams and working directory; 0 seconds: no limit."""
     from genomask.cli import app as cli
 
-    Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak of memory
     resident, since = _memory("VmRSS"), time.perf_counter()
     code: Any = 0
     error = ""

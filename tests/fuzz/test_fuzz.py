@@ -29,7 +29,7 @@ def test_no_command_ends_in_a_traceback_or_loses_its_input(request, tmp_path, ca
 
 
 def chosen(config: pytest.Config) -> Iterator[int]:
-    """Numbers of the cases that the options ask for; without any, the first of each kind, which the clock spares."""
+    """Numbers of the cases that the options ask for; without any, the first of each kind, which no time limit cuts."""
     kind, alone = config.getoption("--fuzz-kind", ""), config.getoption("--fuzz-case", None)
     seconds, cases = config.getoption("--fuzz-seconds", 0), config.getoption("--fuzz-cases", 0)
     numbers = (number for number in itertools.count() if kind in ("", kind_of(number)))
@@ -43,7 +43,7 @@ def chosen(config: pytest.Config) -> Iterator[int]:
     return (number for number in first_of_each() if kind in ("", kind_of(number)))
 
 
-def test_when_the_time_is_over_every_kind_has_had_its_first_case():
+def test_when_time_is_up_every_kind_has_had_its_first_case():
     config = SimpleNamespace(getoption=lambda name, default: {"--fuzz-seconds": 1e-9}.get(name, default))
     assert {kind_of(number) for number in chosen(config)} == set(KINDS)
 
@@ -73,7 +73,7 @@ def test_what_counts_as_a_fault(outcome, fault):
     assert list(faults(outcome, {}, {})) == ([fault] if fault else [])
 
 
-def test_an_input_that_is_changed_or_gone_is_lost_but_not_one_that_may_be_written(tmp_path):
+def test_a_changed_or_missing_input_is_lost_but_not_a_file_that_may_be_written(tmp_path):
     for name in ("kept", "changed", "gone", "out"):
         (tmp_path / name).write_text(name)
     before = digests([tmp_path], [tmp_path / "out"])
@@ -96,7 +96,7 @@ def test_every_kind_has_its_turns_in_a_round():
 
 
 def test_a_worker_that_dies_or_hangs_is_a_fault_of_its_case_and_the_next_case_runs(tmp_path, monkeypatch):
-    """The worker of this test answers as `sh` can: 2 ends it, 3 hangs it."""
+    """The worker of this test is a shell script: 2 kills it, 3 hangs it."""
     answers = (
         'echo ready; while read n; do case $n in 2) kill -9 $$;; 3) sleep 9;; *) echo "{\\"number\\": $n}";; esac; done'
     )
