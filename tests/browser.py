@@ -1,4 +1,4 @@
-"""A page in headless Chromium: what it renders, what its console says, and whom it asks."""
+"""A page in headless Chromium: what it renders, what its console reports, and which hosts it asks."""
 
 import json
 import re
@@ -12,7 +12,7 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--dump-dom",
 ]  # fmt: skip
 BROWSERS_OWN = (".google.com", ".googleapis.com")
-"""Where Chromium itself calls at start, whatever the page; the static test covers these hosts for the page."""
+"""Hosts that Chromium itself calls at start, whatever the page; the static test covers them for the page."""
 
 
 _MEASURE = """<script>addEventListener("load", () => {
@@ -35,7 +35,7 @@ _FRAME = """<script>addEventListener("message", (said) => { document.body.datase
 
 
 def measure_in_browser(chromium: str, page: Path, width: int) -> dict:
-    """What lies beyond the right edge of a page of that many pixels, and how many parts scroll, with a cue or not."""
+    """What lies beyond the right edge of a page `width` pixels wide, and how many parts scroll, with a cue or not."""
     page.with_name("measured.html").write_text(re.sub("<meta http-equiv[^>]*>", "", page.read_text()) + _MEASURE)
     frame = page.with_name("frame.html")
     frame.write_text(_FRAME.replace("{width}", str(width)))
@@ -44,7 +44,7 @@ def measure_in_browser(chromium: str, page: Path, width: int) -> dict:
 
 
 def open_in_browser(chromium: str, page: Path, *flags: str) -> tuple[str, list[str], set[str]]:
-    """The page as rendered, the browser's console lines, and the hosts that were asked for; nothing reaches them."""
+    """The page as rendered, the browser's console lines, and the hosts that it asked; no request reaches them."""
     log = page.with_suffix(".netlog")
     places = [f"--user-data-dir={page.parent / 'profile'}", f"--log-net-log={log}"]
     answer = subprocess.run(

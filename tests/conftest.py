@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share, and answers given for the processor."""
+"""Fixtures of several rooms, and stand-in answers about the processor."""
 
 import gc
 import os
@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is imported stays: to look for garbage among it takes a fifth of the time to import, and goes on after."""
+    """Imported objects stay: searching them for garbage takes a fifth of the import time, and goes on afterwards."""
     gc.disable()
     collected = yield
     gc.freeze()
@@ -44,7 +44,7 @@ def _answer(patch: pytest.MonkeyPatch, has_units: bool) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def processor_as_asked(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The answer that --bf16-units gives, where it is given."""
+    """The answer of --bf16-units, if it is given."""
     with pytest.MonkeyPatch.context() as patch:
         if answer := request.config.getoption("--bf16-units"):
             _answer(patch, BF16_UNITS[answer])
@@ -59,7 +59,7 @@ def bf16_units(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_timed() -> Iterator[None]:
-    """How fast this machine multiplies is measured on products that take no time; bf16 is faster where it has units."""
+    """This machine's speed is measured on products that take no time; bf16 counts as faster where it has units."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(matmul.SIZES, "cpu", (64,))
         patch.setattr("genomask.training.precision.bf16_gain", lambda *_: 2.0)
@@ -70,7 +70,7 @@ def nothing_is_timed() -> Iterator[None]:
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests neither read nor fill the cache of the person who runs them.
 
-    The processes of one run share one, and so do several runs of the same code where TESTS_CACHE names it.
+    The processes of one run use one cache, as do several runs of the same code if TESTS_CACHE names it.
     """
     folder = tmp_path_factory.getbasetemp()
     shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
@@ -89,7 +89,7 @@ def rates_to_a_percent() -> Iterator[None]:
 
 @pytest.fixture
 def rates_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mask rates are solved on as many sequences as they are for everyone."""
+    """Mask rates are solved on as many sequences as for users."""
     monkeypatch.setattr(simulation, "TOKENS_PER_LENGTH", TOKENS_PER_LENGTH)
 
 

@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send(206, content[first : last + 1], facts)
 
     def _fail(self, how: str, content: bytes) -> None:
-        """Once: `busy` says 503; `cut` ends the connection in the middle of what it had promised."""
+        """Fail once: `busy` answers 503; `cut` ends the connection halfway through the promised bytes."""
         if how == "busy":
             self._send(503, b"", {})
             return
@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """The test asks `asked` instead."""
+        """Log nothing: the test reads `asked` instead."""
 
 
 def _entries(files: dict[str, bytes], folder: str) -> list[dict]:

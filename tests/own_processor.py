@@ -1,6 +1,6 @@
-"""Runs of `make test-processors`, as no-avx2-1: this machine's own, and the one that answers otherwise in everything.
+"""Runs of `make test-processors`, such as no-avx2-1: this machine's own, and the one that differs in everything.
 
-With the name of a run, exits with 0 where `make test` is that run on this machine anyway; without, prints the other.
+With the name of a run, exits with 0 if `make test` is that run on this machine anyway; without one, prints the other.
 """
 
 import sys

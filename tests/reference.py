@@ -24,7 +24,7 @@ def reference_slopes(n_heads):
 
 
 def reference_turned(x):
-    """(S, N, H) of one sequence -> the same, rotary: h and h + H / 2 as a complex number, times e^(i place rate)."""
+    """(S, N, H) of one sequence -> the same, rotated: h and h + H / 2 as a complex number, times e^(i place rate)."""
     half = x.shape[-1] // 2
     rates = torch.tensor([10_000 ** (-plane / half) for plane in range(half)], dtype=torch.float64)
     angles = torch.arange(len(x))[:, None, None] * rates
@@ -42,7 +42,7 @@ def reference_bias(length, slope, head_number, directed):
 
 
 def reference_attention(q, k, v, cu_seqlens, positions="alibi"):
-    """Packed q, k, v (T, N, H) -> (T, N, H), every sequence and head for itself, in the type of q."""
+    """Packed q, k, v (T, N, H) -> (T, N, H), each sequence and head on its own, in the dtype of q."""
     out = torch.empty_like(q)
     slopes = reference_slopes(q.shape[1])
     for start, stop in itertools.pairwise(cu_seqlens.tolist()):
@@ -88,9 +88,9 @@ def reference_layer(x, weights, name, config):
 
 
 def reference_stem(input_ids, weight, config):
-    """(S,) ids of one sequence -> (S, D): for every neighbour of every token a row of that neighbour's own table.
+    """(S,) ids of one sequence -> (S, D): for each neighbour of each token, a row of that neighbour's own table.
 
-    Zeros in the channels that the tables have not.
+    Zeros in the channels that the tables lack.
     """
     side, rows = config.stem_width // 2, config.padded_vocab_size
     tables = dict(zip([*range(-side, 0), *range(1, side + 1)], weight[:-1].split(rows), strict=True))

@@ -1,9 +1,9 @@
-"""Runs a program of benchmarks/ as a GPU would see it, at toy sizes on the stand-in device.
+"""Runs a program of benchmarks/ as on a GPU, at toy sizes on the stand-in device.
 
     python tests/rehearsal.py benchmarks/gpu_step.py --case genome-base
 
-What is asked for on `cuda` runs on the device of second_device.py, which refuses tensors left on the CPU; `flex` is
-`sdpa` there, nothing is compiled, and what is computed is fp32. `gpu_run.py`, whose runs write real checkpoints, runs
+What asks for `cuda` runs on the device of second_device.py, which refuses tensors left on the CPU. There, `flex` is
+`sdpa`, nothing is compiled, and everything is computed in fp32. `gpu_run.py`, whose runs write real checkpoints, runs
 on the CPU itself. The figures mean nothing.
 """
 
@@ -35,7 +35,7 @@ SMALL_RUN = (
 
 
 def shrink() -> None:
-    """Toy sizes, before any program has taken the real ones."""
+    """Set toy sizes, before any program has read the real ones."""
     toy = sides.Shape(width=24, layers=1, heads=2, intermediate=48, sequences=4, vocabulary=60)
     for name, longest in (("c4", 16), ("dna", 32), ("8k", 64), ("32k", 128)):
         mixes.MIXES[name] = replace(mixes.MIXES[name], longest=longest)
@@ -48,7 +48,7 @@ def shrink() -> None:
 
 
 def pretend() -> None:
-    """The stand-in where a GPU is asked for."""
+    """Use the stand-in where a GPU is asked for."""
     there = torch.device(second_device.NAME)
     device.choose_device = lambda name: there if name == "cuda" else torch.device("cpu")
     device.autocast = lambda *_: nullcontext()
@@ -58,7 +58,7 @@ def pretend() -> None:
 
 
 def main(program: str) -> int:
-    """Run it; its exit status."""
+    """Run the program and return its exit status."""
     where = nullcontext() if program.endswith(ON_THE_CPU) else second_device.SecondDevice()
     if program.endswith(ON_THE_CPU):
         sys.argv += ["--seconds", "1", *(word for change in SMALL_RUN for word in ("--set", change))]

@@ -1,8 +1,8 @@
-"""A device that stands in for a GPU: it computes as the CPU does, but refuses to be mixed with it as a GPU would.
+"""A device that stands in for a GPU: it computes as the CPU does but, like a GPU, refuses to be mixed with it.
 
-A tensor there can only be used with others there, and cannot be read as an array. So what is written for a GPU runs
-without one, as the same Python code down to PyTorch's operators, and a tensor left behind on the CPU is found out.
-Importing this registers the device for the whole process, so only processes of their own may do it.
+A tensor there can only be used with others there, and cannot be read as an array. So code for a GPU runs without
+one, the same Python code down to PyTorch's operators, and a tensor left behind on the CPU is found. Importing this
+registers the device for the whole process, so only a process of its own may do it.
 """
 
 import torch
@@ -33,15 +33,15 @@ class There(Tensor):
         return _run(func, args, kwargs or {})
 
     def untyped_storage(self) -> torch.UntypedStorage:
-        """By which safetensors tells tensors apart; what it writes it copies to the CPU."""
+        """safetensors identifies tensors by it; what it writes, it copies to the CPU."""
         return self.here.untyped_storage()
 
     def data_ptr(self) -> int:
-        """By which a checkpoint tells tied weights."""
+        """A checkpoint recognises tied weights by it."""
         return self.here.data_ptr()
 
     def tolist(self) -> list:
-        """As a GPU's: waits, and copies."""
+        """Wait and copy, as on a GPU."""
         return self.here.tolist()
 
 
@@ -62,7 +62,7 @@ class SecondDevice(TorchDispatchMode):
 
 
 def _moved(module, device):
-    """What `module.to` does: PyTorch's own cannot put a parameter of another class in a parameter's place."""
+    """Do what `module.to` does: PyTorch's own cannot replace a parameter with one of another class."""
     goes_there, seen = torch.device(device).type == NAME, {}
     for part in module.modules():
         for table in (part._parameters, part._buffers):
@@ -115,6 +115,6 @@ def _copy_from(source, target, non_blocking=False):
 
 
 _below_modes = torch.library.Library("aten", "IMPL")
-"""What `torch.tensor(numbers, device=...)` comes down to where no mode sees it."""
+"""The operators that `torch.tensor(numbers, device=...)` comes down to, where no mode sees them."""
 _below_modes.impl("empty_strided", _empty_strided, "PrivateUse1")
 _below_modes.impl("_copy_from", _copy_from, "PrivateUse1")

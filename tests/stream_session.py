@@ -1,8 +1,10 @@
-"""A process of its own, for the hub's address is read when its client is imported: runs `genomask pretrain --corpus c4`
-against a hub on this machine and prints what became of it. Arguments: a recipe, a shard, BERT's vocab.txt, a folder.
+"""Runs `genomask pretrain --corpus c4` against a hub on this machine, and prints how its runs ended.
 
-The hub is busy once and cuts a connection once, in the middle of what a run reads. A second data set is one file of
-Parquet, without a configuration and without validation.
+A process of its own, because the hub's address is read when its client is imported. Arguments: a recipe, a shard,
+BERT's vocab.txt, a folder.
+
+The hub is busy once and cuts a connection once, in the middle of what a run reads. A second data set is one Parquet
+file, without a configuration or a validation split.
 """
 
 import functools

@@ -11,7 +11,7 @@ import pytest
 SCRIPT = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "architecture.py"))
 PACKAGE, ROOMS = SCRIPT["PACKAGE"], SCRIPT["ROOMS"]
 room_of, module_of, imported_modules = SCRIPT["room_of"], SCRIPT["module_of"], SCRIPT["imported_modules"]
-ENTRANCES = {"__init__", "__main__"}  # of the package itself: the first imports no room, the second may import all
+ENTRANCES = {"__init__", "__main__"}  # of the package: the first imports only auto_classes, the second may import all
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -86,7 +86,7 @@ def nearest_module(imported: str, modules: dict[str, Path]) -> str:
     return imported
 
 
-def test_the_walls_see_what_they_should():
+def test_the_checks_find_what_they_should():
     encoder = PACKAGE / "encoders" / "model.py"
     assert imports_against_the_arrow("from genomask.data import Genome", encoder) == {"data"}
     assert imports_against_the_arrow("def f():\n    import genomask.inference.hub", encoder) == {"inference"}

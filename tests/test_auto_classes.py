@@ -1,4 +1,4 @@
-"""After `import genomask` transformers' Auto classes know ours, and nothing was loaded for it."""
+"""After `import genomask`, transformers' Auto classes know ours, and nothing heavy was loaded."""
 
 import copy
 import subprocess
@@ -28,7 +28,7 @@ assert type(AutoTokenizer.from_pretrained(sys.argv[1])).__name__ == "KmerTokeniz
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """A model's folder with its tokenizer, and a folder of a tokenizer alone."""
+    """A model folder with its tokenizer, and a folder with a tokenizer alone."""
     model, tokenizer = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("tokenizer")
     sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
     MosaicBertForMaskedLM(MosaicBertConfig(vocab_size=21, **sizes)).save_pretrained(model)
@@ -38,7 +38,7 @@ def folders(tmp_path_factory):
 
 
 def test_a_fresh_process_opens_saved_folders_after_importing_genomask_alone(folders):
-    """What is imported before transformers; tests/encoders/test_saving.py imports it after."""
+    """Here genomask is imported before transformers; tests/encoders/test_saving.py imports it after."""
     command = [sys.executable, "-c", LIGHT + OPENING, *folders]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -46,7 +46,7 @@ def test_a_fresh_process_opens_saved_folders_after_importing_genomask_alone(fold
     assert done.stdout.strip() == f"4 4 [2, {vocab['ACGT']}, {vocab['TTTT']}, 3] 4 261"
 
 
-def test_the_names_that_wait_are_those_of_our_classes():
+def test_waiting_names_act_as_our_classes():
     config = Waiting("genomask.encoders", "MosaicBertConfig")
     assert config(vocab_size=7).vocab_size == 7
     assert config.model_type == "genomask-mosaicbert"
@@ -54,5 +54,5 @@ def test_the_names_that_wait_are_those_of_our_classes():
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
-def test_a_name_that_waits_can_be_copied(copied):
+def test_a_waiting_name_can_be_copied(copied):
     assert copied(Waiting("genomask.encoders", "MosaicBertConfig")).model_type == "genomask-mosaicbert"

@@ -1,4 +1,4 @@
-"""The snippets of docs/cluster.md: shell, torchrun's own options, and a job that survives being taken off."""
+"""The snippets of docs/cluster.md: shell, torchrun's own options, and a job that survives preemption."""
 
 import os
 import re
@@ -36,7 +36,7 @@ def test_every_snippet_is_shell_and_its_torchrun_options_exist(snippet):
     assert given.training_script_args[0] == "pretrain"
 
 
-def test_a_job_that_is_taken_off_waits_for_the_checkpoint_and_queues_itself_again(tmp_path):
+def test_a_preempted_job_waits_for_the_checkpoint_and_queues_itself_again(tmp_path):
     for name, script in (("srun", SRUN), ("scontrol", SCONTROL)):
         (tmp_path / name).write_text(script)
         (tmp_path / name).chmod(0o755)

@@ -1,4 +1,4 @@
-"""Every field of every table of a recipe gets what it should not: a sentence, or a recipe that can be built."""
+"""Every field of a recipe gets bad values: each gives a clear error, or a recipe that can be built."""
 
 from dataclasses import fields
 from typing import get_type_hints
@@ -36,7 +36,7 @@ FIELDS = [
 
 
 def sentence(name: str, change: str) -> str:
-    """What is said of the change; nothing where the recipe it makes can be built."""
+    """The error message of a change; empty if the recipe it makes can be built."""
     try:
         load_recipe(name, [change]).encoder.config(vocab_size=100)
     except SettingsError as error:
@@ -51,7 +51,7 @@ def test_any_value_of_a_setting_is_refused_in_a_sentence_or_can_be_built(name, r
 
 
 @pytest.mark.parametrize(("name", "room", "field"), FIELDS, ids=str)
-def test_a_number_that_is_none_or_without_end_is_never_a_setting(name, room, field):
+def test_nan_and_infinity_are_refused_for_every_setting(name, room, field):
     for value in ("nan", "inf", "-inf"):
         assert f"{room}.{field}" in sentence(name, f"{room}.{field}={value}").replace("encoder: ", "encoder.")
 
@@ -89,7 +89,7 @@ def test_the_settings_of_fewshot_are_checked_too(kind, field):
         ("kind.x=1", "kind is not a table"),
     ],
 )
-def test_a_slip_is_named_with_what_is_right(change, words):
+def test_a_wrong_setting_is_named_with_what_is_right(change, words):
     with pytest.raises(SettingsError) as refused:
         load_recipe("genome-tiny", [change])
     assert words in str(refused.value)
@@ -105,7 +105,7 @@ def test_a_recipe_of_another_shape_is_refused(tmp_path, text):
             load_recipe(tmp_path / "mine.toml", changes)
 
 
-def test_a_recipe_that_cannot_be_read_is_a_sentence(tmp_path):
+def test_a_recipe_that_cannot_be_read_is_one_clear_error(tmp_path):
     for name in (300 * "a", tmp_path, "", "."):
         with pytest.raises(SettingsError, match="recipe"):
             load_recipe(name)

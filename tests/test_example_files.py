@@ -36,7 +36,7 @@ def genome(records, tmp_path):
 
 
 def a_gtf(path, names):
-    """Two genes of one CDS on each record, at the same places."""
+    """Two genes with one CDS each on every record, at the same places."""
     lines = [
         f"{name}\tx\t{kind}\t{start}\t{stop}\t.\t+\t.\tgene_id \"{name}{start}\";\n"
         for name in names
@@ -76,7 +76,7 @@ def test_records_of_another_spelling_are_found_and_unknown_ones_left_out(example
     assert tasks[0] == tasks[1]
 
 
-def test_a_test_record_that_the_genome_has_not_is_one_sentence(example, genome, tmp_path):
+def test_a_test_record_that_the_genome_lacks_is_one_clear_error(example, genome, tmp_path):
     gtf = a_gtf(tmp_path / "genes.gtf.gz", ("I", "II"))
     arguments = [str(genome), str(gtf), "--test-records", "XV", "--out", str(tmp_path / "task")]
     result = CliRunner().invoke(example, arguments, env={"COLUMNS": "200"})

@@ -1,4 +1,4 @@
-"""Habits of the tests themselves: they mirror the package, and they know of it what its users may know."""
+"""Habits of the tests themselves: they mirror the package, and use only what its users may use."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ OF_THE_WHOLE = {
     "architecture", "cluster_page", "every_setting", "example_files", "habits", "readme", "second_device",
     "stream_from_hub", "wheel",
 }  # fmt: skip
-"""Test files beside the rooms that look at all of them, or at what lies beside the package."""
+"""Test files that look at all rooms, or at what lies beside the package."""
 
 NO_ROOMS = {"benchmarks", "conformance", "docs", "fuzz"}
 """Folders of tests that mirror no room."""
@@ -24,7 +24,7 @@ THEIRS = {"_attn_implementation"}
 
 
 def mirrors(path: Path) -> bool:
-    """Has a test file its module, or lies it in the folder of a room (or of a part of one)?"""
+    """Whether a test file has its module, or lies in the folder of a room (or of a part of one)."""
     folder, name = path.relative_to(TESTS).parent, path.stem.removeprefix("test_")
     if folder == Path():
         return name in OF_THE_WHOLE or (PACKAGE / f"{name}.py").is_file()
@@ -36,7 +36,7 @@ def is_private(name: str) -> bool:
 
 
 def private_names() -> set[str]:
-    """Every name of one underscore that the package or the benchmarks define, as a function, a class or a value."""
+    """Every name with one leading underscore that the package or the benchmarks define: functions, classes, values."""
     found = set()
     for path in [*PACKAGE.rglob("*.py"), *BENCHMARKS.glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -48,7 +48,7 @@ def private_names() -> set[str]:
 
 
 def reached(source: str, private: set[str]) -> set[str]:
-    """Private names that a file takes from elsewhere: by a dot, by an import, or in the words of a patch."""
+    """Private names that a file takes from elsewhere: as an attribute, by an import, or in the string of a patch."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls"):
@@ -66,8 +66,8 @@ def test_a_test_file_mirrors_a_room_or_a_module(path):
     assert mirrors(path)
 
 
-def test_no_two_test_files_have_one_name():
-    """pytest imports them by it, and would refuse the second."""
+def test_no_two_test_files_have_the_same_name():
+    """pytest imports them by name, and would refuse the second."""
     names = [path.name for path in FILES if path.name.startswith("test_") and "stand_ins" not in path.parts]
     assert sorted(set(names)) == sorted(names)
 
@@ -78,7 +78,7 @@ def test_no_test_reaches_into_private_names():
     assert {path: names for path, names in found.items() if names} == {}
 
 
-def test_these_see_what_they_should():
+def test_the_checks_find_what_they_should():
     assert not mirrors(TESTS / "test_nothing.py")
     assert not mirrors(TESTS / "nowhere" / "test_fasta.py")
     assert mirrors(TESTS / "data" / "tokenizers" / "test_kmer.py")

@@ -13,7 +13,7 @@ from genomask.recipe import load_recipe
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 RUN_ELSEWHERE = "extending.md"
-"""Its commands are of a changed package: tests/docs/test_extending.py runs them."""
+"""Its commands need a changed package: tests/docs/test_extending.py runs them."""
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page.name != RUN_ELSEWHERE)
 COMMANDS = sorted(set(re.findall(r"(?:^|[`/\s])(genomask [a-z]+[^`\n|#]*)", TEXT.replace("\\\n", " "))))
 VERBS = typer.main.get_command(app).commands
@@ -25,7 +25,7 @@ def commands() -> list[list[str]]:
 
 
 def options_of(command: list[str]) -> set[str]:
-    """Of the verb; of a group of verbs, those of the one that is named, or of `count` where none is."""
+    """The options of the verb; in a group of verbs, of the one that is named, or of `count` if none is."""
     verb = VERBS[command[1]]
     if hasattr(verb, "commands"):
         verb = verb.commands.get(command[2] if len(command) > 2 else "", verb.commands.get("count", verb))
@@ -41,14 +41,14 @@ def test_every_option_of_a_command_exists(command):
     assert {word for word in command if word.startswith("--")} <= options_of(command)
 
 
-def test_a_line_that_trains_names_its_recipe():
+def test_a_command_that_trains_names_its_recipe():
     lines = re.findall(r"^.*genomask (?:pretrain|compare) --genome .*$", TEXT.replace("\\\n", " "), re.MULTILINE)
     code = [line for line in lines if "`" not in line]
     assert len(code) > 5
-    assert [line for line in code if "--recipe" not in line] == []  # the default hangs on the machine, and was another
+    assert [line for line in code if "--recipe" not in line] == []  # the default depends on the machine, and changed
 
 
-def test_every_setting_that_is_shown_can_be_set():
+def test_every_setting_shown_can_be_set():
     found = re.findall(r"--set (?:'([^']+)'|([^\s`)]+))", TEXT)
     changes = [quoted or bare for quoted, bare in found]
     assert changes

@@ -39,7 +39,7 @@ def test_the_base_recipes_have_the_published_figures():
     assert text.evaluation.mask_rate == 0.15
 
 
-def test_small_genome_recipes_take_the_strategy_of_the_evidence_and_those_of_genemask_keep_its_own():
+def test_genome_base_and_logo_mask_by_genemask_and_the_others_by_random_span():
     strategies = {name: load_recipe(name).masking.strategy for name in recipe_names() if name.startswith("genome")}
     assert strategies == {
         "genome-tiny": "random-span",
@@ -50,7 +50,7 @@ def test_small_genome_recipes_take_the_strategy_of_the_evidence_and_those_of_gen
     }
 
 
-def test_c4_fast_differs_from_c4_tiny_in_positions_and_in_how_it_trains():
+def test_c4_fast_has_the_data_and_encoder_of_c4_tiny_but_for_positions():
     fast, tiny = load_recipe("c4-fast"), load_recipe("c4-tiny")
     same = replace(fast.encoder, positions=tiny.encoder.positions)
     assert (
@@ -76,7 +76,7 @@ def test_how_often_a_run_is_logged_saved_and_evaluated_follows_its_length(name, 
     assert f"every = {evaluation}\n" in recipe_to_toml(recipe)
 
 
-def test_what_a_recipe_says_itself_holds_whatever_its_length():
+def test_intervals_that_are_set_hold_whatever_the_length_of_the_run():
     asked = ["training.steps=60", "evaluation.every=50", "training.log_every=40", "training.checkpoint_every=500"]
     recipe = load_recipe("genome-tiny", asked)
     assert (recipe.training.log_every, recipe.training.checkpoint_every, recipe.evaluation.every) == (40, 500, 50)
@@ -126,7 +126,7 @@ def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path):
     assert load_recipe(tmp_path / "mine.toml").of == "DNA"
 
 
-def test_a_recipe_that_is_not_there_names_those_that_are(tmp_path):
+def test_an_unknown_recipe_broken_toml_and_an_unknown_kind_are_refused(tmp_path):
     with pytest.raises(SettingsError, match="genome-tiny"):
         load_recipe("genome-tinny")
     broken = tmp_path / "mine.toml"
@@ -138,7 +138,7 @@ def test_a_recipe_that_is_not_there_names_those_that_are(tmp_path):
         load_recipe(broken)
 
 
-def test_a_kind_of_recipe_says_what_it_is_of_and_what_became_of_its_files(tmp_path):
+def test_a_kind_of_recipe_names_its_material_its_units_and_its_lost_files(tmp_path):
     genome, text = load_recipe("genome-tiny"), load_recipe("c4-tiny")
     assert (genome.of, genome.masked_unit, genome.token_words(261)) == ("DNA", "overlapping tokens", "4-mers, stride 1")
     assert (text.of, text.masked_unit, text.token_words(30_522)) == ("text", "word pieces", "30,522 word pieces")
@@ -150,7 +150,7 @@ def test_a_kind_of_recipe_says_what_it_is_of_and_what_became_of_its_files(tmp_pa
     assert (genome.lost(Inputs()), text.lost(gone), text.training_bases(gone)) == ("", "", None)
 
 
-def test_what_a_run_was_made_by_is_a_recipe_too(tmp_path):
+def test_the_config_of_a_run_is_a_recipe_too(tmp_path):
     recipe = load_recipe("genome-tiny", ["training.steps=7"])
     config = tmp_path / "config.toml"
     config.write_text(recipe_to_toml(recipe) + '\n[inputs]\ngenome = ["a.fa"]\n\n[mask_files]\n\n[from]\npath = "b"\n')

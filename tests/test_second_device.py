@@ -1,4 +1,4 @@
-"""What is written for a GPU, run on a stand-in that refuses tensors left on the CPU: the same bits, the same training.
+"""Code for a GPU, run on a stand-in that refuses tensors left on the CPU: the same bits, the same training.
 
 The checks run in a process of their own, since the stand-in is registered for a whole process.
 """
@@ -43,7 +43,7 @@ os._exit(0)  # PyTorch aborts at an orderly exit
 
 
 def test_every_check_passes_on_a_second_device():
-    """In one test: of several, each of pytest's own processes would run all checks."""
+    """One test, because each pytest process that took one of several would run all checks."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", PROGRAM]
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

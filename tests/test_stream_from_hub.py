@@ -25,7 +25,7 @@ QUICK = (
 
 
 class Session(NamedTuple):
-    """What became of the commands of one process."""
+    """How the commands of one process ended."""
 
     folder: Path
     said: str
@@ -58,12 +58,12 @@ def test_c4_is_read_with_berts_word_pieces_where_the_hub_has_them(session):
     assert (session.folder / "bert" / "model" / "config.json").exists()
 
 
-def test_of_the_tokenizer_only_its_word_pieces_are_fetched(session):
+def test_only_the_word_pieces_of_the_tokenizer_are_fetched(session):
     files = {asked.rpartition("/")[2] for asked in session.asked if "bert-base-uncased" in asked}
     assert files == {"vocab.txt"}
 
 
-def test_without_berts_they_are_learned_from_the_stream_and_that_is_said(session):
+def test_without_berts_word_pieces_they_are_learned_and_that_is_reported(session):
     assert "bert-base-uncased's word pieces cannot be downloaded from the hub (404" in session.said
     assert "learning up to 256 word pieces from the stream's first 120 documents" in session.said
     learned = (session.folder / "learned" / "vocab.txt").read_text().split()
@@ -72,7 +72,7 @@ def test_without_berts_they_are_learned_from_the_stream_and_that_is_said(session
 
 
 def test_a_resumed_stream_keeps_the_word_pieces_it_began_with(session):
-    """Also where the hub has BERT's by now."""
+    """Even if the hub has BERT's by then."""
     assert (session.ended["stopped"][0], session.ended["resumed"][0]) == (143, 0)
     run = session.folder / "learned"
     assert [row["step"] for row in read_metrics(run / "metrics.jsonl") if "learning_rate" in row] == [1, 2, 3, 4, 5, 6]
@@ -80,18 +80,18 @@ def test_a_resumed_stream_keeps_the_word_pieces_it_began_with(session):
     assert sorted(vocab, key=vocab.__getitem__) == (run / "vocab.txt").read_text().split()
 
 
-def test_any_data_set_of_the_hub_is_streamed_by_its_name(session):
+def test_any_data_set_of_the_hub_can_be_streamed_by_name(session):
     assert session.ended["table"][0] == 0
     assert "a stream of some/table to train on (1 shard), 4 sequences held out" in session.said
 
 
-def test_a_busy_hub_and_a_cut_connection_are_asked_again(session):
-    """The session checks that both happened, and the runs ended well."""
+def test_a_busy_hub_and_a_cut_connection_are_retried(session):
+    """The session checks that both happened, and other tests that the runs ended well."""
     asked = [asked for asked in session.asked if asked.startswith("GET") and asked.endswith("c4-train.0-of-2.json.gz")]
     assert len(asked) >= 3
 
 
-def test_a_hub_that_cannot_be_reached_is_one_sentence_within_seconds(session):
+def test_a_hub_that_cannot_be_reached_is_one_clear_error_within_seconds(session):
     code, seconds = session.ended["unreachable"]
     assert code == 2
     assert seconds < 20

@@ -1,4 +1,4 @@
-"""What people install: the wheel is built, installed into an environment of its own, and answers."""
+"""What people install: the wheel is built, installed into an environment of its own, and runs."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 def run(*words, cwd):
-    """What it prints, away from this checkout and from what the environment says of Python."""
+    """What a command prints, run away from this checkout and without the environment's PYTHON* variables."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     answer = subprocess.run(
         list(map(str, words)), cwd=cwd, env=environment, capture_output=True, text=True, check=False
@@ -30,7 +30,7 @@ def run(*words, cwd):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built from a copy: a build leaves folders beside its sources, and takes up what an earlier one left there."""
+    """Built from a copy: a build leaves folders beside its sources, and picks up what an earlier one left there."""
     folder = tmp_path_factory.mktemp("wheel")
     shutil.copytree(ROOT / "genomask", folder / "source" / "genomask", ignore=NOT_OURS)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -48,12 +48,12 @@ def test_every_file_of_the_package_is_in_the_wheel_and_no_other(wheel):
     assert any(name.endswith(".jinja") for name in inside)
 
 
-def test_an_environment_with_nothing_but_the_wheel_and_what_it_needs_runs_the_command(wheel, tmp_path):
+def test_an_environment_of_the_wheel_and_its_dependencies_runs_the_command(wheel, tmp_path):
     venv.create(tmp_path / "fresh", with_pip=False)
     python = tmp_path / "fresh" / "bin" / "python"
     run(*PIP, "--python", python, "install", "--no-compile", "--no-deps", "--no-index", wheel, cwd=tmp_path)
     (packages,) = (tmp_path / "fresh" / "lib").glob("python*/site-packages")
-    # what genomask needs is taken from here rather than fetched again; a path named so runs no .pth of its own
+    # dependencies are taken from here, not downloaded again; a path added this way runs no .pth files of its own
     (packages / "needed.pth").write_text(sysconfig.get_paths()["purelib"])
     assert "Simulate a genome" in run(tmp_path / "fresh" / "bin" / "genomask", "demo", "--help", cwd=tmp_path)
     where = run(python, "-c", "import genomask.recipe; print(genomask.recipe.__file__)", cwd=tmp_path)
