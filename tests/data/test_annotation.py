@@ -31,8 +31,8 @@ def read(tmp_path, text, genome):
     return read_features(tmp_path / "x", genome)
 
 
-def test_genes_of_gtf_lie_where_they_say_whether_or_not_records_are_called_chr(tmp_path, genome):
-    first, second = read(tmp_path, GTF, genome)  # the third is on a patch that the genome has not
+def test_gtf_genes_are_found_whether_or_not_record_names_begin_with_chr(tmp_path, genome):
+    first, second = read(tmp_path, GTF, genome)  # the third is on a patch that the genome lacks
     assert first == ({"g1", "ABC1"}, 10, 20, False, True)
     assert second == ({"g2"}, 30, 40, True, True)
 
@@ -84,6 +84,6 @@ def test_a_gene_over_the_origin_of_a_circular_record_goes_on_at_its_first_base(t
         ("chr1\t5\t6\n2\t50\t50\n", "line 2: 50-50 holds no base"),
     ],
 )
-def test_what_does_not_fit_is_said(tmp_path, genome, text, sentence):
+def test_annotations_that_are_malformed_or_do_not_fit_the_genome_are_refused(tmp_path, genome, text, sentence):
     with pytest.raises(DataError, match=sentence):
         read(tmp_path, text, genome)

@@ -19,6 +19,6 @@ def test_letters_and_codes_are_each_others_inverse_on_both_strands(sequence):
     assert letters_of(other_strand(codes)) == reverse_complement(sequence)
 
 
-def test_rna_and_lower_case_are_the_same_bases_and_other_letters_are_none():
+def test_rna_and_lower_case_read_as_the_same_bases_and_other_letters_as_n():
     assert base_codes("acguU").tolist() == [0, 1, 2, 3, 3]
     assert base_codes("NnRé-").tolist() == [4] * 5

@@ -66,7 +66,7 @@ def test_lines_that_end_in_cr_are_read(genome, tmp_path):
         ("a\x1b[2Jb\t0\t3", r"line 1: the genome has no record 'a\\x1b\[2Jb'"),
     ],
 )
-def test_what_is_no_region_is_named_without_control_characters(genome, tmp_path, line, sentence):
+def test_a_line_that_is_no_region_is_named_without_control_characters(genome, tmp_path, line, sentence):
     with pytest.raises(DataError, match=sentence):
         regions(genome, tmp_path, line)
 

@@ -1,4 +1,4 @@
-"""Best-fit packing: every piece once, no sequence too long, and none that two others could have saved."""
+"""Best-fit packing: every piece once, no sequence too long, and no two that would fit into one."""
 
 import numpy as np
 from hypothesis import given

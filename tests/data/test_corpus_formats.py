@@ -1,4 +1,4 @@
-"""Shards of every format give the same rows, from any row on; cut anywhere they say so."""
+"""Shards of every format give the same rows, from any row on, and report where they are cut short."""
 
 import gzip
 import io
@@ -40,7 +40,7 @@ def test_rows_are_the_same_in_every_format_from_any_row_on(suffix):
 
 @pytest.mark.parametrize("suffix", [".json.gz", ".jsonl.zst", ".parquet"])
 def test_a_shard_that_is_cut_or_empty_is_named(suffix):
-    """Between two frames or members a cut cannot be seen."""
+    """A cut between two frames or members cannot be detected."""
     data = content(suffix, TEXTS[:10])
     for stop in range(5, len(data) - 1, max(1, len(data) // 40)):
         place = "(after (line|row) [1-9]|before the end of its first (line|row))"

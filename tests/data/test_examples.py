@@ -1,4 +1,4 @@
-"""Tables of examples: which kind they are, what is read, and the sentence for each way one can be bad."""
+"""Tables of examples: their kind, what is read, and the error for each way one can be bad."""
 
 import numpy as np
 import pytest
@@ -20,20 +20,20 @@ def write(tmp_path):
     return write
 
 
-def test_words_are_classes_in_alphabetic_order_and_whole_numbers_in_their_own(write):
+def test_word_classes_are_in_alphabetic_and_number_classes_in_numeric_order(write):
     found = read_examples(write("sequence,label\nacgu,two  words\nNNA,a\nTT,a\n"), USUAL)
     assert (found.problem, found.classes, found.sequences) == (ONE, ["a", "two words"], ["ACGT", "NNA", "TT"])
     assert found.targets.tolist() == [1, 0, 0]
     assert read_examples(write("sequence,label\nA,10\nC,9\n"), USUAL).classes == ["9", "10"]
 
 
-def test_a_semicolon_anywhere_makes_several_labels_and_an_empty_cell_none(write):
+def test_a_semicolon_in_any_row_means_several_labels_and_an_empty_cell_none(write):
     found = read_examples(write("label,sequence\nb; a;,ACG\n,TTT\nb,GGG\n"), USUAL)
     assert (found.problem, found.classes) == (SEVERAL, ["a", "b"])
     assert found.targets.tolist() == [[1, 1], [0, 0], [0, 1]]
 
 
-def test_several_columns_of_0_and_1_are_labels_of_their_names(write):
+def test_several_columns_of_0_and_1_are_labels_named_after_the_columns(write):
     found = read_examples(write("A,sequence,b\n1,ACG,0\n0,TTT,0\n"), TWO)
     assert (found.problem, found.classes, found.targets.tolist()) == (SEVERAL, ["a", "B"], [[1, 0], [0, 0]])
 
@@ -79,20 +79,20 @@ BAD = [
 
 
 @pytest.mark.parametrize(("columns", "text", "said"), BAD)
-def test_bad_tables(write, columns, text, said):
+def test_a_bad_table_is_refused_with_the_reason(write, columns, text, said):
     with pytest.raises(DataError, match=said):
         read_examples(write(text), columns)
 
 
 @pytest.mark.parametrize(("labels", "other"), [("x y", "z"), ("x;y y", "x;z")])
-def test_a_label_that_training_has_not_is_named_with_its_row(write, labels, other):
+def test_a_label_missing_from_training_is_named_with_its_row(write, labels, other):
     first = read_examples(write("sequence,label\n" + "".join(f"A,{label}\n" for label in labels.split())), USUAL)
     with pytest.raises(DataError, match=r"v.csv, row 3: label 'z' is not in the training file .* are x, y. Give both"):
         read_examples(write(f"sequence,label\nA,x\nC,{other}\n", "v.csv"), USUAL, like=first)
 
 
 @pytest.mark.parametrize("labels", [(), ("a", "A")])
-def test_label_columns_are_one_or_different_ones(labels):
+def test_label_columns_must_be_at_least_one_and_different(labels):
     with pytest.raises(SettingsError, match="--label-column takes one name, or different ones"):
         ExampleColumns(labels=labels)
 

@@ -150,7 +150,7 @@ def test_protein_is_called_protein(tmp_path, ambiguous):
     [
         (b"", "the file is empty"),
         (b"\n\n", "the file is empty"),
-        (gzip.compress(b"", mtime=0), "the file is empty"),  # mtime: the test's name must not hold the clock
+        (gzip.compress(b"", mtime=0), "the file is empty"),  # mtime: the test's id must not depend on the clock
         (b"ACGT\n>a\nACGT\n", "line 1: not FASTA: expected a line that begins with '>', found 'ACGT"),
         (b"\n\nLOCUS  SCU49845\n", "line 3: not FASTA"),
         (b"@read1\nACGT\n+\nIIII\n", "line 1: not FASTA but FASTQ"),
@@ -168,7 +168,7 @@ def test_protein_is_called_protein(tmp_path, ambiguous):
         (b"\x28\xb5\x2f\xfd" + bytes(20), "this is compressed with zstd"),
     ],
 )
-def test_files_that_are_not_fasta_get_their_sentence(tmp_path, content, sentence):
+def test_files_that_are_not_valid_fasta_get_a_specific_error(tmp_path, content, sentence):
     assert sentence in message(written(tmp_path, content, "genome.fa.gz"))
 
 
@@ -179,7 +179,7 @@ def test_a_zip_archive_is_named_as_one(tmp_path):
     assert "this is a zip archive. Unpack it" in message(written(tmp_path, buffer.getvalue(), "genome.fa.gz"))
 
 
-def test_missing_files_and_folders_get_their_sentence(tmp_path):
+def test_missing_files_and_folders_get_a_specific_error(tmp_path):
     assert "no such file" in message(tmp_path / "absent.fa")
     assert "this is a folder" in message(tmp_path)
     assert "not an ordinary file" in message_of_device()
@@ -211,7 +211,7 @@ def test_files_that_were_joined_without_a_newline_between_are_named(tmp_path):
     assert "line 4, record a: a '>' inside the line: the file joined before lacks its last newline" in said
 
 
-def test_a_piece_of_a_long_line_that_begins_as_a_header_is_none(tmp_path, monkeypatch):
+def test_a_piece_of_a_long_line_that_begins_like_a_header_is_not_one(tmp_path, monkeypatch):
     monkeypatch.setattr(fasta, "CHUNK_BYTES", 4)
     monkeypatch.setattr(fasta, "MAX_HEADER_BYTES", 4)
     assert "line 2, record a: a '>' inside the line" in message(written(tmp_path, ">a\nACGTA>CG\nT\n"))
@@ -221,7 +221,7 @@ def test_control_characters_of_a_name_are_printed_by_their_codes(tmp_path):
     assert r"record 'a\x1b[2J'" in message(written(tmp_path, ">a\x1b[2J\nACGT\nAC.\n"))
 
 
-def test_an_unreadable_file_says_what_the_system_said(tmp_path, monkeypatch):
+def test_an_unreadable_file_is_reported_with_the_systems_reason(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
@@ -230,7 +230,7 @@ def test_an_unreadable_file_says_what_the_system_said(tmp_path, monkeypatch):
     assert "cannot be read (Permission denied)" in message(path)
 
 
-def test_an_unknown_way_with_ambiguous_letters_is_refused(tmp_path):
+def test_an_unknown_policy_for_ambiguous_letters_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="ambiguous must be 'error' or 'n'"):
         list(read_fasta(written(tmp_path, ">a\nAC\n"), "keep"))
 

@@ -31,7 +31,7 @@ def written(folder, records=RECORDS, width=60, name="g.fa", pack=bytes):
 
 
 def bgzip(data):
-    """One block of bgzip's layout, and the empty one."""
+    """One bgzip block, then the empty end block."""
     member = gzip.compress(data)
     extra = b"\x06\x00BC\x02\x00" + (len(member) + 7).to_bytes(2, "little")
     return member[:3] + b"\x04" + member[4:10] + extra + member[10:] + BGZIP_END
@@ -39,7 +39,7 @@ def bgzip(data):
 
 @pytest.fixture
 def unread(monkeypatch):
-    """Whoever takes the whole genome fails."""
+    """Make reading the whole genome fail."""
 
     def refuse(*_, **__):
         raise AssertionError("the genome was read whole")
@@ -49,7 +49,7 @@ def unread(monkeypatch):
 
 @settings(deadline=None, max_examples=25)
 @given(first=st.integers(1, 300), size=st.integers(1, 300), width=st.integers(1, 80))
-def test_any_part_is_that_of_the_letters_whatever_the_width_of_lines(tmp_path_factory, first, size, width):
+def test_any_part_holds_the_letters_asked_for_whatever_the_line_width(tmp_path_factory, first, size, width):
     last = min(first + size, 300)
     part = read_part(written(tmp_path_factory.mktemp("fasta"), width=width), f"chr1:{first:,}-{last}")
     expected = ["ACGTN".index(letter) for letter in RECORDS["chr1"][first - 1 : last].upper()]
@@ -57,7 +57,7 @@ def test_any_part_is_that_of_the_letters_whatever_the_width_of_lines(tmp_path_fa
 
 
 @pytest.mark.parametrize(("name", "pack"), [("g.fa", bytes), ("g.fa.gz", bgzip)])
-def test_a_part_is_read_by_an_index_in_the_cache_and_nothing_lies_beside_the_file(tmp_path, unread, cache, name, pack):
+def test_a_part_is_read_with_a_cached_index_and_nothing_is_written_beside_the_file(tmp_path, unread, cache, name, pack):
     path = written(tmp_path, name=name, pack=pack)
     for _ in range(2):
         assert read_part(path, "chr:2:3-7").codes.tolist() == [3, 3, 0, 1, 0]
@@ -73,7 +73,7 @@ def test_an_index_beside_the_file_is_used_unless_it_is_older(tmp_path, unread, c
     assert not list(cache.iterdir())
     os.utime(index, (1, 1))
     assert read_part(path, "a:1-4").codes.tolist() == [0, 1, 2, 3]
-    assert index.read_text().startswith("renamed")  # another's file, which stays as it is
+    assert index.read_text().startswith("renamed")  # someone else's file, left as it is
 
 
 @pytest.mark.parametrize("fai", ["a\t900\t12\t60\t61\n", "a\t10\t2\t60\t61\n", "a\tx\t12\t60\t61\n", "a\n", "\n"])
@@ -93,14 +93,14 @@ def test_an_index_of_another_file_is_refused(tmp_path, fai):
     ],
 )
 @pytest.mark.parametrize("name", ["g.fa", "g.gz"])
-def test_a_file_without_an_index_is_read_whole(tmp_path, caplog, content, name):
+def test_a_file_that_cannot_be_indexed_is_read_whole(tmp_path, caplog, content, name):
     caplog.set_level("INFO")
     (tmp_path / name).write_bytes(content)
     assert np.array_equal(read_part(tmp_path / name, "a:2-4").codes, [1, 2, 3])
     assert "so it is read whole" in caplog.text
 
 
-def test_of_a_file_that_is_read_whole_a_record_is_found_from_its_first_base_on(tmp_path):
+def test_every_record_is_found_in_a_file_that_is_read_whole(tmp_path):
     (tmp_path / "g.fa").write_bytes(b">a\nAC\nGTACG\nTAC\n>b\nTTG\n>c\nA\n")
     found = [read_part(tmp_path / "g.fa", region) for region in ("a", "b", "b:1-2", "b:3-3", "c")]
     assert [(part.record, part.start, len(part.codes)) for part in found] == [
@@ -118,7 +118,7 @@ def test_of_a_file_that_is_read_whole_a_record_is_found_from_its_first_base_on(t
     ],
 )
 @pytest.mark.parametrize("behind", ["", ">b\nACGT\n"])
-def test_lines_that_no_index_is_true_of_are_read_whole(tmp_path, lines, behind):
+def test_lines_that_no_index_can_describe_are_read_correctly(tmp_path, lines, behind):
     (tmp_path / "g.fa").write_bytes(f">a\n{lines}{behind}".encode())
     expected = ["ACGTN".index(letter) for letter in "ACGTACGTGATTACAGCC"]
     for first in range(1, 19):
@@ -130,7 +130,7 @@ def test_lines_that_no_index_is_true_of_are_read_whole(tmp_path, lines, behind):
     width=st.integers(1, 9), n=st.integers(1, 40), end=st.sampled_from(["\n", "\r\n"]),
     closed=st.booleans(), chunk=st.integers(1, 30),
 )  # fmt: skip
-def test_an_index_is_taken_of_even_lines_wherever_the_file_is_cut_to_be_read(
+def test_lines_of_equal_length_are_indexed_wherever_chunks_of_the_file_end(
     tmp_path_factory, width, n, end, closed, chunk
 ):
     path, letters = tmp_path_factory.mktemp("fasta") / "g.fa", ("ACGTN" * 8)[:n]
@@ -139,11 +139,11 @@ def test_an_index_is_taken_of_even_lines_wherever_the_file_is_cut_to_be_read(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fasta, "CHUNK_BYTES", chunk)
         patch.setattr(fasta, "MAX_HEADER_BYTES", 64)
-        patch.setattr(Genome, "open", None)  # whoever takes the whole genome fails
+        patch.setattr(Genome, "open", None)  # reading the whole genome fails
         assert read_part(path, "b").codes.tolist() == ["ACGTN".index(letter) for letter in letters]
 
 
-def test_an_index_in_the_cache_that_does_not_fit_means_reading_whole(tmp_path, cache, caplog):
+def test_a_cached_index_that_does_not_fit_means_reading_the_whole_file(tmp_path, cache, caplog):
     caplog.set_level("INFO")
     path = written(tmp_path, {"a": "ACGTACGTAC"})
     read_part(path, "a")
@@ -157,7 +157,7 @@ def test_an_index_in_the_cache_that_does_not_fit_means_reading_whole(tmp_path, c
 
 
 @pytest.mark.parametrize("cut", [28, 29, 40])
-def test_bgzip_that_is_cut_short_is_said_as_of_a_whole_file(tmp_path, cache, cut):
+def test_truncated_bgzip_is_refused_and_no_index_is_cached(tmp_path, cache, cut):
     path = written(tmp_path, name="g.fa.gz", pack=bgzip)
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(DataError, match=r"g\.fa\.gz: the bgzip data is cut short"):
@@ -165,7 +165,7 @@ def test_bgzip_that_is_cut_short_is_said_as_of_a_whole_file(tmp_path, cache, cut
     assert not list(cache.iterdir())
 
 
-def test_damage_behind_the_part_is_named_before_an_index_is_made(tmp_path, cache):
+def test_damage_after_the_part_is_named_before_an_index_is_made(tmp_path, cache):
     (tmp_path / "g.fa").write_bytes(b">a\nACGTACGT\nACGT>b\nACGT\n")
     for _ in range(2):
         with pytest.raises(DataError, match=r"g\.fa, line 3, record a: a '>' inside the line"):
@@ -173,13 +173,13 @@ def test_damage_behind_the_part_is_named_before_an_index_is_made(tmp_path, cache
     assert not list((cache / "indexes").iterdir())
 
 
-def test_a_file_of_which_pyfaidx_gives_up_is_one_sentence(tmp_path):
+def test_a_file_that_pyfaidx_gives_up_on_is_one_clear_error(tmp_path):
     (tmp_path / "g.fa").write_bytes(b">a\n\n\n>\n\n")
     with pytest.raises(DataError, match=r"g\.fa"):
         read_part(tmp_path / "g.fa", "a:1-1")
 
 
-def test_what_is_not_there_is_said(tmp_path):
+def test_missing_records_missing_parts_and_ambiguous_letters_are_reported(tmp_path):
     path = written(tmp_path)
     with pytest.raises(SettingsError, match=r"no record 'chr3'\. Its records are: chr1, chr:2"):
         read_part(path, "chr3:1-2")

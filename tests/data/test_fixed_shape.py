@@ -17,7 +17,7 @@ SHAPE = BatchShape(tokens=100, sequences=9, masked=40, longest=30)
 
 
 def batch_of(lengths, masked):
-    """Ids number all tokens; `masked` says of each whether it is."""
+    """Ids number all tokens; `masked` flags the masked ones."""
     total = sum(lengths)
     ids = torch.arange(1, total + 1)
     labels = torch.where(torch.tensor(masked[:total], dtype=torch.bool), ids, IGNORE)
@@ -38,7 +38,7 @@ def sequences_of(batch):
 
 @settings(deadline=None, max_examples=200)
 @given(batch=batches())
-def test_every_piece_has_the_shape_and_together_they_hold_every_sequence_and_label_once_in_order(batch):
+def test_pieces_have_the_shape_and_hold_every_sequence_and_label_once_in_order(batch):
     pieces = to_fixed_shape(batch, SHAPE)
     for piece in pieces:
         assert len(piece.input_ids) == len(piece.labels) == SHAPE.tokens
@@ -74,7 +74,7 @@ def test_no_piece_could_have_taken_the_next_sequence_too(batch):
         assert tokens > SHAPE.tokens or masked > SHAPE.masked or len(real) + 1 + paddings > SHAPE.sequences
 
 
-def test_a_batch_within_every_budget_stays_one_and_what_fills_it_up_counts_nothing():
+def test_a_batch_within_every_budget_stays_one_piece_and_its_padding_has_no_weight():
     (piece,) = to_fixed_shape(batch_of([20, 5], [True] * 3 + [False] * 22), SHAPE)
     assert piece.cu_seqlens.tolist() == [0, 20, 25, 55, 85, 100, 100, 100, 100, 100]
     assert piece.masked_index[:4].tolist() == [0, 1, 2, 99]
@@ -110,7 +110,7 @@ def test_the_budgets_leave_room_for_any_sequence_and_for_the_usual_spread_of_mas
 
 
 @pytest.mark.parametrize("part", [1, 4, 16])
-def test_batches_of_much_shorter_sequences_than_the_longest_are_full_too(part):
+def test_batches_of_sequences_much_shorter_than_the_longest_are_full_too(part):
     longest, tokens = 512, 16_384
     length = longest // part
     lengths = [length, length // 2] * (tokens // length)

@@ -16,7 +16,7 @@ LETTERS = "GATTACAGATTACANNCATTACAG" * 12
 
 
 def flat_file(name="TINY", letters=LETTERS):
-    """As biopython writes it."""
+    """A GenBank file, as Biopython writes it."""
     record = SeqRecord(Seq(letters), id=f"{name}.1", name=name, annotations={"molecule_type": "DNA"})
     return SeqIO.write([record], text := io.StringIO(), "genbank") and text.getvalue()
 
@@ -32,7 +32,7 @@ def read(tmp_path, text, name="g.gb", ambiguous="error"):
 
 @pytest.mark.parametrize("chunk", [1, 50, 1 << 22])
 @pytest.mark.parametrize("name", ["g.gb", "g.gbff.gz"])
-def test_records_are_called_by_their_versions_wherever_chunks_end(tmp_path, monkeypatch, chunk, name):
+def test_records_are_named_by_their_versions_wherever_chunks_end(tmp_path, monkeypatch, chunk, name):
     monkeypatch.setattr(fasta, "CHUNK_BYTES", chunk)
     text = flat_file("ONE") + flat_file("TWO", LETTERS[::-1])
     assert read(tmp_path, text, name) == {"ONE.1": LETTERS, "TWO.1": LETTERS[::-1]}
@@ -45,7 +45,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path, name):
     assert is_genome(tmp_path / name)
 
 
-def test_without_a_version_the_accession_or_the_locus_is_its_name(tmp_path):
+def test_a_record_without_a_version_is_named_by_its_accession_or_locus(tmp_path):
     text = re.sub("VERSION .*\n", "", flat_file())
     assert list(read(tmp_path, text.replace("ACCESSION   TINY", "ACCESSION   AB1 AB2"))) == ["AB1"]
     assert list(read(tmp_path, re.sub("ACCESSION .*\n", "", text))) == ["TINY"]
@@ -79,6 +79,6 @@ def test_a_real_phage_is_the_same_as_in_fasta(tmp_path, shared_data):
         (lambda text: text + "ORIGIN\n//\n", ", line 17: a record without a name"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(tmp_path, change, sentence):
+def test_a_bad_file_is_refused_with_the_reason(tmp_path, change, sentence):
     with pytest.raises(DataError, match=rf"g\.gb{sentence}"):
         read(tmp_path, change(flat_file()))

@@ -111,7 +111,7 @@ def test_the_cache_folder_can_come_from_the_environment(path, tmp_path, monkeypa
     assert len(left_in(tmp_path / "elsewhere")) == 1
 
 
-def test_a_changed_file_or_another_reading_of_letters_is_built_anew(path, cache):
+def test_a_genome_is_rebuilt_when_its_file_or_the_reading_of_letters_changes(path, cache):
     before = Genome.open(path, cache=cache)
     written(path, FIRST.replace("NN", "RY"))
     os.utime(path, ns=(1, 1))
@@ -121,7 +121,7 @@ def test_a_changed_file_or_another_reading_of_letters_is_built_anew(path, cache)
     assert (before.ambiguous, after.ambiguous) == (0, 2)
     assert same(before, replace(after, ambiguous=0))
     assert len(left_in(cache)) == 2
-    with pytest.raises(DataError, match="Pass --ambiguous n"):  # what lies in the cache was read otherwise
+    with pytest.raises(DataError, match="Pass --ambiguous n"):  # the cached genome was read differently
         Genome.open(path, cache=cache)
 
 
@@ -184,7 +184,7 @@ def test_no_file_at_all_is_refused(cache):
         (errno.EACCES, "cannot be used .* Set GENOMASK_CACHE to a folder that you may write to"),
     ],
 )
-def test_a_full_or_locked_disk_gets_its_sentence_and_leaves_nothing(path, cache, monkeypatch, number, sentence):
+def test_a_full_or_locked_disk_is_one_clear_error_and_leaves_nothing(path, cache, monkeypatch, number, sentence):
     def fail(*_):
         raise OSError(number, os.strerror(number))
 
@@ -194,7 +194,7 @@ def test_a_full_or_locked_disk_gets_its_sentence_and_leaves_nothing(path, cache,
     assert left_in(cache) == []
 
 
-def test_a_cache_folder_that_is_a_file_gets_its_sentence(path):
+def test_a_cache_folder_that_is_a_file_is_a_clear_error(path):
     with pytest.raises(DataError, match="the cache cannot be used"):
         Genome.open(path, cache=path)
 
@@ -212,7 +212,7 @@ def test_a_genome_file_that_grows_while_it_is_read_is_refused(path, cache, monke
 
 @pytest.mark.parametrize("file", ["codes.bin", "offsets.npy", "runs.npy", "repeats.npy", "genome.json", "seal.json"])
 @pytest.mark.parametrize("damage", ["cut", "empty", "gone", "flipped", "zeros"])
-def test_a_damaged_cache_is_built_anew(path, cache, file, damage, caplog):
+def test_a_damaged_cache_is_rebuilt(path, cache, file, damage, caplog):
     first = Genome.open(path, cache=cache)
     codes = np.array(first.codes)
     victim = next((cache / "genomes").glob(f"*/{file}"))
@@ -221,7 +221,7 @@ def test_a_damaged_cache_is_built_anew(path, cache, file, damage, caplog):
     else:
         content = victim.read_bytes()
         victim.unlink()  # a new file: cutting the old one would pull the memory map from under `first`
-        middle = content.index(b"files") if file == "seal.json" else len(content) // 2  # a stamp is only looked into
+        middle = content.index(b"files") if file == "seal.json" else len(content) // 2  # a wrong stamp is harmless
         flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
         victim.write_bytes({"cut": content[:middle], "flipped": flipped, "zeros": bytes(len(content))}.get(damage, b""))
     again = Genome.open(path, cache=cache)
@@ -233,7 +233,7 @@ def test_a_damaged_cache_is_built_anew(path, cache, file, damage, caplog):
     assert "it is rebuilt" in caplog.text
 
 
-def test_a_cache_that_was_copied_is_read_through_once_and_believed(path, cache, monkeypatch):
+def test_a_copied_cache_is_checked_in_full_once_and_then_trusted(path, cache, monkeypatch):
     first = Genome.open(path, cache=cache)
     shutil.copytree(cache, cache.with_name("copy"))  # other inodes and times, the same content
     forbid_parsing(monkeypatch)
@@ -254,7 +254,7 @@ def test_a_genome_replaced_by_one_of_the_same_size_and_time_is_noticed(path, cac
     assert len(left_in(cache)) == 1
 
 
-def test_when_another_process_was_faster_its_work_stands(path, cache, monkeypatch):
+def test_the_genome_that_another_process_built_first_is_kept(path, cache, monkeypatch):
     original = genome_cache.write_arrays
 
     def write_slowly(folder, *arguments):
@@ -311,7 +311,7 @@ def test_parts_that_a_record_does_not_have_are_refused(tmp_path, cache, text):
         genome.interval(text)
 
 
-def test_a_part_that_ends_before_it_begins_is_called_so(tmp_path, cache):
+def test_a_part_that_ends_before_it_begins_is_refused(tmp_path, cache):
     genome = Genome.open(written(tmp_path / "x.fa", ">a\n" + "A" * 3000 + "\n"), cache=cache)
     with pytest.raises(SettingsError, match="'a:50-10' ends before it begins"):
         genome.interval("a:50-10")
@@ -338,7 +338,7 @@ def test_all_human_pieces_open_in_one_call(shared_data, cache):
     assert int(np.diff(masked).sum()) == 2_743_023 + 17  # lower-case ACGT, and 17 lower-case n
 
 
-def test_reading_says_how_far_it_is_and_opening_from_the_cache_says_nothing(tmp_path, caplog, monkeypatch):
+def test_reading_logs_its_progress_and_opening_from_the_cache_logs_nothing(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("genomask.terminal.progress.LINE_SECONDS", 0)
     caplog.set_level("INFO", logger="genomask")
     fasta = tmp_path / "genome.fa"

@@ -1,4 +1,4 @@
-"""A format that a row of the table names is read with the rules of FASTA: letters, names, gzip."""
+"""A format in the table of readers is read by the rules of FASTA: letters, names, gzip."""
 
 import gzip
 
@@ -32,7 +32,7 @@ def written(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["genome.txt", "genome.txt.gz"])
-def test_its_records_are_those_of_the_same_fasta(written, name):
+def test_records_are_those_of_the_same_genome_in_fasta(written, name):
     genome = Genome.open(written("#bases\none ACGTNnacgu\ntwo GATTACA", name))
     fasta = Genome.open(written(">one\nACGTN\nnacgu\n>two\nGATTACA\n", "genome.fa"))
     assert (genome.names, genome.fingerprint) == (fasta.names, fasta.fingerprint)
@@ -48,7 +48,7 @@ def test_its_records_are_those_of_the_same_fasta(written, name):
         ("one \ntwo ACG", "record one has no bases"),
     ],
 )
-def test_what_is_wrong_with_it_is_said_without_a_line(written, text, sentence):
+def test_errors_are_reported_without_a_line_number(written, text, sentence):
     path = written(f"#bases\n{text}")
     with pytest.raises(DataError, match=rf"genome\.txt[:,] {sentence}"):
         Genome.open(path)

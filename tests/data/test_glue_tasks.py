@@ -1,4 +1,4 @@
-"""GLUE's files in the layout they were published in, and its data set on the hub: the same examples."""
+"""GLUE's files in their published layout and its data set on the hub give the same examples."""
 
 import gzip
 
@@ -25,7 +25,7 @@ def test_files_are_found_in_folders_or_beside_each_other_and_read_without_quotin
     assert (mrpc.sequences, mrpc.targets.tolist()) == (["One ,\tAnother ."], [1])
 
 
-def test_labels_are_words_or_numbers_and_what_is_neither_is_named(tmp_path):
+def test_labels_are_words_or_numbers_and_bad_ones_are_named(tmp_path):
     put(tmp_path, "RTE/train.tsv", "index\tsentence1\tsentence2\tlabel\n0\ta\tb\tnot_entailment\n1\tc\td\tentailment\n")
     assert read_split(TASKS["RTE"], "train", tmp_path).targets.tolist() == [1, 0]
     header = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n"
@@ -39,14 +39,14 @@ def test_labels_are_words_or_numbers_and_what_is_neither_is_named(tmp_path):
         read_split(TASKS["RTE"], "dev", tmp_path)
 
 
-def test_rows_of_another_number_of_columns_are_left_out_and_counted(tmp_path, caplog):
+def test_rows_with_a_wrong_number_of_columns_are_left_out_and_counted(tmp_path, caplog):
     header = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
     put(tmp_path, "QQP/train.tsv", f"{header}0\t1\t2\ta\tb\t1\n1\t2\tlost\n2\t1\t2\tc\td\t0\n")
     assert read_split(TASKS["QQP"], "train", tmp_path).sequences == ["a\tb", "c\td"]
     assert "left out: 1, the first on line 3" in caplog.text
 
 
-def test_one_text_of_two_may_be_empty_as_in_two_rows_of_qqp_and_not_both(tmp_path):
+def test_one_text_of_a_pair_may_be_empty_as_in_two_rows_of_qqp_but_not_both(tmp_path):
     header = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
     put(tmp_path, "QQP/train.tsv", f"{header}0\t1\t2\ta  b\t\t0\n1\t1\t2\tc\td\t1\n")
     assert read_split(TASKS["QQP"], "train", tmp_path).sequences == ["a b\t", "c\td"]
@@ -68,7 +68,7 @@ def test_the_hub_gives_the_same_under_its_own_names(monkeypatch):
     assert (found.sequences, found.targets.tolist()) == (["a\tb"], [2])
 
 
-def test_tasks_are_chosen_by_name_or_by_what_is_there_in_their_order(tmp_path):
+def test_tasks_are_chosen_by_name_or_by_the_files_present_in_a_fixed_order(tmp_path):
     assert [task.name for task in chosen(["rte", "MNLI"], None)] == ["MNLI", "RTE"]
     assert len(chosen([], None)) == 8
     for name in ("RTE.train.tsv", "RTE.dev.tsv", "QNLI.dev.tsv"):
@@ -96,7 +96,7 @@ PUBLISHED = {
     "MRPC": (8e-5, 10, 32, ("accuracy", "f1"), ("not_equivalent", "equivalent"), True),
     "RTE": (1e-5, 3, 16, ("accuracy",), ("entailment", "not_entailment"), True),
 }
-"""Of MosaicBERT rate, epochs, batch and what begins from MNLI; of GLUE metrics, and classes in the hub's order."""
+"""MosaicBERT's rate, epochs, batch and start from MNLI; GLUE's metrics, and classes in the hub's order."""
 
 
 def test_tasks_are_trained_scored_and_numbered_as_published():

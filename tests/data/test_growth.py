@@ -18,7 +18,7 @@ pairs = st.lists(st.tuples(st.integers(1, 40), st.integers(5, 399)), max_size=4)
 
 
 def grown(found, sequences):
-    """Settings of the pairs found, in rising order, and their growth."""
+    """A warm-up of the pairs found, in rising order, its settings and their growth."""
     tokens = sorted({tokens for _, tokens in found})
     warmup = tuple((steps, length) for (steps, _), length in zip(found, tokens, strict=False))
     chosen = WindowSettings(max_tokens=400, full_fraction=0.5, validation_windows=1, length_warmup=warmup)
@@ -27,7 +27,7 @@ def grown(found, sequences):
 
 @settings(deadline=None, max_examples=100)
 @given(found=pairs.filter(bool), sequences=st.integers(1, 300))
-def test_each_number_of_the_stream_belongs_to_one_step_and_tells_its_length(found, sequences):
+def test_each_sequence_number_belongs_to_one_step_and_gives_its_length(found, sequences):
     warmup, _, growth = grown(found, sequences)
     lengths = [length for steps, length in warmup for _ in range(steps)] + [400] * 5
     at = 0
@@ -42,7 +42,7 @@ def test_each_number_of_the_stream_belongs_to_one_step_and_tells_its_length(foun
 
 @settings(deadline=None, max_examples=100)
 @given(found=pairs.filter(bool), sequences=st.integers(1, 300))
-def test_every_step_has_about_as_many_tokens(found, sequences):
+def test_every_step_has_about_the_same_number_of_tokens(found, sequences):
     warmup, _, growth = grown(found, sequences)
     mean = {length: 2 + (length + (5 + length) / 2) / 2 for length in (*(tokens for _, tokens in warmup), 400)}
     for stage in growth.stages:
@@ -97,7 +97,7 @@ def test_the_pairs_are_kept_as_they_were_given():
         ("[[3000, 32], [1000, 64]]", r"lasts 4,000 steps and training.steps = 4,000, so no window would reach"),
     ],
 )
-def test_a_length_that_does_not_grow_is_refused(value, words):
+def test_a_length_warmup_that_is_malformed_or_does_not_grow_is_refused(value, words):
     with pytest.raises(SettingsError, match=rf"windows.length_warmup .*{words}"):
         load_recipe("genome-tiny", [f"windows.length_warmup={value}"])
 

@@ -16,7 +16,7 @@ def test_a_name_is_c4_or_begins_with_hf():
     assert HubCorpus.named("c4/shard.jsonl") is None
 
 
-def test_what_is_no_name_and_what_is_no_file_is_a_sentence(tmp_path):
+def test_a_bad_data_set_name_and_a_missing_file_are_refused(tmp_path):
     for text in ("hf:", "hf:a/b/c", "hf:a b", "hf:a:"):
         with pytest.raises(SettingsError, match=f"{text}: not the name of a data set"):
             corpus(text)
@@ -27,7 +27,7 @@ def test_what_is_no_name_and_what_is_no_file_is_a_sentence(tmp_path):
         corpus(str(tmp_path / "*.parquet"))
 
 
-def test_a_folder_that_is_called_as_the_data_set_is_not_passed_over(tmp_path, monkeypatch):
+def test_a_name_that_is_both_a_data_set_and_a_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert corpus("c4") == "c4"
     (tmp_path / "c4").mkdir()
@@ -37,7 +37,7 @@ def test_a_folder_that_is_called_as_the_data_set_is_not_passed_over(tmp_path, mo
     assert (HubCorpus.named("./c4"), HubCorpus.named("hf:allenai/c4:en")) == (None, HubCorpus.named("c4"))
 
 
-def test_a_data_set_of_the_hub_stands_alone_and_keeps_its_name(tmp_path):
+def test_a_hub_data_set_cannot_be_mixed_with_files_and_keeps_its_name(tmp_path):
     assert Inputs(corpus=("hf:a/b",)).absolute().corpus == ("hf:a/b",)
     with pytest.raises(SettingsError, match=r"--corpus c4 a.jsonl: give either one data set of the hub or files"):
         open_text(Inputs(corpus=("c4", "a.jsonl")), WordPieceSettings(), DocumentSettings(), 0, tmp_path)

@@ -84,5 +84,5 @@ def test_a_position_is_a_whole_number_that_int64_holds(word):
 
 
 @pytest.mark.parametrize("word", ["", "-1", "+1", "1.0", "1e3", " 1", "1_000", "1" * 19, "\u0661", "\u00b2", "chr1"])
-def test_what_is_none_is_known(word):
+def test_any_other_word_is_not_a_position(word):
     assert not is_position(word)

@@ -19,9 +19,7 @@ TEXT = st.lists(LINE, min_size=1, max_size=8)
 
 @settings(max_examples=25)
 @given(TEXT, st.sampled_from(["\n", "\r\n", "\r"]), st.integers(1, 5), st.booleans())
-def test_lines_come_back_with_their_numbers_whatever_ends_them_and_wherever_a_chunk_is_cut(
-    tmp_path_factory, rows, end, chunk, packed
-):
+def test_numbered_lines_do_not_depend_on_line_ends_or_chunks(tmp_path_factory, rows, end, chunk, packed):
     path = tmp_path_factory.mktemp("lines") / "a.txt"
     content = "".join(row + end for row in rows).encode()
     path.write_bytes(gzip.compress(content) if packed else content)
@@ -40,13 +38,13 @@ def test_byte_order_marks_are_left_out_where_a_line_begins(tmp_path):
     [(b"", "the file is empty"), (b"a\n\xff\n", "line 2: not UTF-8 text"), (b"a\0\n", "line 1: .*a NUL byte"),
      (gzip.compress(b"a\nb\n" * 99, mtime=0)[:-9], "cut short or damaged")],
 )  # fmt: skip
-def test_a_file_that_is_no_text_is_one_sentence(tmp_path, content, said):
+def test_a_file_that_is_not_text_is_one_clear_error(tmp_path, content, said):
     (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(DataError, match=said):
         list(numbered_lines(tmp_path / "a.txt"))
 
 
-def test_a_line_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
+def test_a_line_that_is_too_long_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(lines, "LONGEST_LINE", 10)
     monkeypatch.setattr(lines, "READ_BYTES", 4)
     (tmp_path / "a.txt").write_bytes(b"short\n" + 20 * b"A")
@@ -54,7 +52,7 @@ def test_a_line_without_end_is_not_read_into_memory(tmp_path, monkeypatch):
         list(numbered_lines(tmp_path / "a.txt"))
 
 
-def test_a_cut_within_the_first_line_is_after_no_line(tmp_path):
+def test_a_cut_within_the_first_line_is_reported_as_before_its_end(tmp_path):
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"a\nb\n", mtime=0)[:-9])
     with pytest.raises(DataError, match="cut short or damaged before the end of its first line"):
         list(numbered_lines(tmp_path / "a.gz"))
@@ -65,7 +63,7 @@ def test_a_cut_within_the_first_line_is_after_no_line(tmp_path):
     [(gzip.compress(b"a\n" * 99, mtime=0)[:-9], ": the gzip data is cut short"), (b"a\n\xff\n", ", line 2: not UTF-8"),
      (b"BZh", ": this is compressed with bzip2")],
 )  # fmt: skip
-def test_standard_input_is_called_so(monkeypatch, content, said):
+def test_errors_name_standard_input(monkeypatch, content, said):
     monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(content))))
     with pytest.raises(DataError, match=f"^standard input{said}"):
         list(numbered_lines(STDIN))

@@ -8,7 +8,7 @@ from genomask.data.tokenizers.kmer import KmerTokenizer
 from genomask.data.windows import GenomeWindows, WindowSettings
 
 
-def test_every_letter_is_counted_once_and_files_by_their_digests(tmp_path):
+def test_every_letter_is_counted_once_and_files_have_their_digests(tmp_path):
     path = tmp_path / "g.fa"
     path.write_text(">a\nACGTNNacgtRYn\n>b\nGGGC\n")
     manifest = Manifest.of(Genome.open(path, cache=tmp_path, ambiguous="n"))
@@ -20,7 +20,7 @@ def test_every_letter_is_counted_once_and_files_by_their_digests(tmp_path):
     assert manifest.files[0].size == path.stat().st_size
 
 
-def test_windows_share_the_runs_between_training_validation_and_hold_out(tmp_path):
+def test_windows_divide_the_genome_into_training_validation_and_hold_out(tmp_path):
     path = tmp_path / "g.fa"
     path.write_text("".join(f">{name}\n{random_sequence(8_000, seed)}\n" for seed, name in enumerate("ab")))
     genome = Genome.open(path, cache=tmp_path)

@@ -17,7 +17,7 @@ FEW = {"max_tokens": 60, "min_tokens": 60, "validation_windows": 4}
 
 
 def components(sizes, weights):
-    """Neighbours of these sizes, called a, b, c ..."""
+    """Adjacent components of these sizes, called a, b, c ..."""
     borders = np.cumsum([0, *sizes]).tolist()
     parts = zip("abcdef", borders, borders[1:], weights, strict=False)
     return tuple(Component(name, start, stop, weight / sum(weights)) for name, start, stop, weight in parts)
@@ -27,7 +27,7 @@ def windows(genome, mixture=(), **more):
     return GenomeWindows(genome, WindowSettings(**(FEW | more)), KmerTokenizer(k=1), 0, mixture)
 
 
-def test_files_and_folders_are_the_genomes_that_are_mixed_each_with_its_part_of_the_weights(tmp_path):
+def test_each_file_or_folder_given_is_one_genome_of_the_mixture_with_its_weight(tmp_path):
     for number, name in enumerate(("one/g.fa", "two/g.fa", "mouse/1.fa", "mouse/2.fa.gz.fa")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f">r\n{random_sequence(10 * (number + 1), number)}\n>s{number}\nACGTAC\n")
@@ -63,7 +63,7 @@ def test_each_genome_gives_its_fraction_of_the_windows_and_they_stay_within_it(s
     assert np.array_equal(np.concatenate(parts), batch.starts)
 
 
-def test_within_a_genome_windows_are_those_that_it_gives_alone_and_the_others_have_no_say():
+def test_the_weights_do_not_change_where_the_windows_of_a_genome_lie():
     sizes = [9_000, 4_000]
     genome = genome_of(*(random_sequence(size, size) for size in sizes))
     mixed, other = (windows(genome, components(sizes, weights)).train(0, 400) for weights in ((1, 1), (9, 1)))
@@ -72,7 +72,7 @@ def test_within_a_genome_windows_are_those_that_it_gives_alone_and_the_others_ha
     assert np.array_equal(mixed.starts[stayed], other.starts[stayed])
 
 
-def test_validation_is_shared_out_evenly_whatever_the_weights():
+def test_validation_windows_are_divided_evenly_whatever_the_weights():
     sizes = [30_000, 9_000]
     genome = genome_of(*(random_sequence(size, size) for size in sizes))
     one, other = (windows(genome, components(sizes, weights)) for weights in ((1, 1), (99, 1)))
@@ -81,7 +81,7 @@ def test_validation_is_shared_out_evenly_whatever_the_weights():
     assert one.regions_key == other.regions_key != windows(genome, components([30_000 - 1, 9_001], (1, 1))).regions_key
 
 
-def test_what_one_of_the_genomes_cannot_give_is_said_with_its_name(tmp_path):
+def test_a_genome_that_cannot_give_windows_is_named(tmp_path):
     sizes = [9_000, 4_000]
     genome = genome_of(*(random_sequence(size, size) for size in sizes))
     mixture = components(sizes, (1, 1))

@@ -59,7 +59,7 @@ def test_the_weight_of_a_token_stays_with_it_where_sequences_are_shortened_and_t
 
 @settings(deadline=None, max_examples=50)
 @given(lengths=LENGTHS, data=st.data())
-def test_selected_sequences_are_whole_and_in_the_order_asked_for_with_all_that_is_theirs(lengths, data):
+def test_selected_sequences_are_whole_and_in_order_with_their_weights_and_types(lengths, data):
     sequences = sequences_of(lengths)
     tokens = pack(sequences, np.arange(len(lengths)))
     tokens = tokens._replace(token_weights=tokens.input_ids / 2, token_types=tokens.input_ids % 2)
@@ -87,7 +87,7 @@ def test_a_sequence_over_the_budget_is_refused_with_the_number_to_set():
         split_microbatches(pack(sequences_of([3, 12, 4]), np.ones(3)), 10)
 
 
-def test_more_tokens_than_int32_counts_are_refused():
+def test_more_tokens_than_int32_can_count_are_refused():
     assert bounds_of([2**31 - 2, 0, 1]).tolist() == [0, 2**31 - 2, 2**31 - 2, 2**31 - 1]
     with pytest.raises(SettingsError, match=r"2,147,483,648 tokens are more than can be packed at once; give fewer"):
         bounds_of([2**30, 2**30])

@@ -26,12 +26,12 @@ def test_a_table_gives_its_column_and_names(read):
     assert read("text\nyes\n", "x.txt") == [("2", "yes")]
 
 
-def test_columns_may_be_two_and_lines_hold_a_tab_between(read):
+def test_a_pair_comes_from_two_columns_or_from_a_line_with_a_tab(read):
     assert read("q\ta\nwhat ?\tthat \n", column="q,a") == [("2", "what ?\tthat")]
     assert read("what ?\tthat\n\nalone, yes\n", "x.txt") == [("1", "what ?\tthat"), ("3", "alone, yes")]
 
 
-def test_what_is_no_text_is_a_sentence(read):
+def test_input_that_is_no_text_is_a_clear_error(read):
     with pytest.raises(DataError, match="this is a genome, but the model reads text"):
         read(">a\nACGT\n", "x.fa")
     with pytest.raises(DataError, match="row 1: no column 'text' among: sentence, label"):

@@ -36,12 +36,12 @@ def test_a_name_alone_is_the_whole_record_even_if_it_looks_like_a_part():
         (f"chr1:1-{'9' * 40}", "no record"),
     ],
 )
-def test_what_is_not_there_is_a_sentence(text, words):
+def test_a_region_that_does_not_exist_is_a_clear_error(text, words):
     with pytest.raises(SettingsError) as caught:
         parse_region(text, LENGTHS)
     assert words in str(caught.value)
 
 
-def test_of_many_records_a_message_lists_the_first():
+def test_a_message_lists_only_the_first_of_many_records():
     with pytest.raises(SettingsError, match=f"and {500 - MOST_NAMES} more"):
         parse_region("x", {f"contig{n}": 10 for n in range(500)})

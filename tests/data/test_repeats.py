@@ -1,4 +1,4 @@
-"""What a token weighs by its soft-masked bases, against a walk over the letters of each token."""
+"""The weights of tokens with soft-masked bases, compared with a walk over each token's letters."""
 
 import numpy as np
 import pytest

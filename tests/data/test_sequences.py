@@ -1,4 +1,4 @@
-"""Sequences to be read by a model: from FASTA, tables and regions of a genome, in order, names beside them."""
+"""Sequences for a model, from FASTA, tables and regions of a genome, in order and with their names."""
 
 import gzip
 import io
@@ -29,7 +29,7 @@ def read(path, **settings):
 
 
 @pytest.mark.parametrize("name", ["genome.fa", "genome.txt", "genome.fa.gz"])
-def test_records_of_a_fasta_file(write, name):
+def test_the_records_of_a_fasta_file_are_read(write, name):
     expected = [("chr1", "ACGTACGTACGGGTTTCCCA"), ("chr2", "NNACGN")]
     assert read(write(GENOME, name), ambiguous="n") == expected
     assert read(write("\ufeff\n" + GENOME, name), ambiguous="n") == expected
@@ -65,7 +65,7 @@ def test_standard_input_is_read_like_a_file(text, packed, write, monkeypatch):
     assert read(STDIN, ambiguous="n") == read(write(text), ambiguous="n")
 
 
-def test_standard_input_that_is_empty_is_called_so(monkeypatch):
+def test_empty_standard_input_is_refused_by_name(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO())))
     with pytest.raises(DataError, match=r"^standard input is empty\."):
         read(STDIN)
@@ -85,7 +85,7 @@ def test_standard_input_that_is_empty_is_called_so(monkeypatch):
         ("PK\x03\x04xxxx", "a zip archive"),
     ],
 )
-def test_what_is_no_file_of_sequences_is_said(write, text, message):
+def test_a_bad_file_of_sequences_is_refused_with_the_reason(write, text, message):
     with pytest.raises(DataError) as said:
         read(write(text))
     assert message in str(said.value)
@@ -113,7 +113,7 @@ def test_the_other_strand_of_the_other_strand_is_the_first():
 
 
 @pytest.mark.parametrize("name", ["x.bed", "x.bed.gz"])
-def test_regions_without_their_genome_are_called_so(tmp_path, name):
+def test_regions_without_their_genome_are_refused(tmp_path, name):
     (tmp_path / name).write_text("chr1\t0\t2\n")
     with pytest.raises(DataError, match="a BED file names regions; give their genome with --genome"):
         list(SequenceFile(path=tmp_path / name).read())

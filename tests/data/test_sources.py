@@ -57,7 +57,7 @@ def test_genome_validation_is_510_bases_a_window(genome, k, stride):
     assert [ids.tolist() for ids in tokens.input_ids.split(tokens.lengths.tolist())] == expected
 
 
-def test_a_validation_window_that_begins_where_a_genome_does_is_that_genomes(genome):
+def test_a_validation_window_at_the_start_of_a_genome_belongs_to_that_genome(genome):
     halves = Component("a", 0, 9_100, 0.5), Component("b", 9_100, 30_000, 0.5)
     settings = WindowSettings(max_tokens=40, validation_windows=4)
     source = GenomeSource(genome, settings, KmerTokenizer(3), 5, halves)
@@ -150,7 +150,7 @@ def test_documents_are_cut_to_max_tokens_and_a_tenth_at_most_is_held_out(corpus,
 
 
 @pytest.mark.parametrize("lengths", [(40, 40, 40), (10, 200, 10), (300, 20, 20)])
-def test_documents_longer_than_all_that_is_asked_for_are_held_out_one_whole(lengths, corpus, tmp_path):
+def test_one_whole_document_is_held_out_even_if_it_is_longer_than_asked_for(lengths, corpus, tmp_path):
     _, tokenizer = corpus
     path = tmp_path / "books.jsonl"
     books = [{"text": " ".join([word] * length)} for word, length in zip(("cats", "hats", "cat"), lengths, strict=True)]
@@ -198,7 +198,7 @@ def test_packed_documents_fill_sequences_and_no_token_is_lost_or_trained_on_twic
     assert texts_of(packed, packed.validation()) == texts_of(split, split.validation())
 
 
-def test_doubles_are_never_parted_between_training_and_validation(corpus, tmp_path):
+def test_duplicate_documents_are_never_split_between_training_and_validation(corpus, tmp_path):
     _, tokenizer = corpus
     path = tmp_path / "doubles.jsonl"
     path.write_text("".join(json.dumps({"text": x}) + "\n" for x in DOCUMENTS * 3))
@@ -233,7 +233,7 @@ def test_what_a_killed_process_left_is_removed_after_a_day(corpus, tmp_path):
 
 @pytest.mark.parametrize("file", ["ids.bin", "offsets.npy", "contents.npy"])
 @pytest.mark.parametrize("damage", ["cut", "empty", "gone", "flipped"])
-def test_a_damaged_token_store_is_built_anew(corpus, tmp_path, file, damage):
+def test_a_damaged_token_store_is_rebuilt(corpus, tmp_path, file, damage):
     folder, tokenizer = corpus
     first = text_source(folder, tokenizer, 128, 5, 1, tmp_path)
     before = texts_of(first, first.train(0, 75))
@@ -249,7 +249,7 @@ def test_a_damaged_token_store_is_built_anew(corpus, tmp_path, file, damage):
     assert [path.name for path in (tmp_path / "text").iterdir()] == [victim.parent.name]
 
 
-def test_a_store_that_is_built_holds_few_bytes_of_a_sequence(corpus, tmp_path, monkeypatch):
+def test_building_a_store_holds_few_bytes_in_memory_for_each_sequence(corpus, tmp_path, monkeypatch):
     _, tokenizer = corpus
     count, held, save = 1500, [], np.save
     (tmp_path / "c.jsonl").write_text("".join(json.dumps({"text": f"document {i}"}) + "\n" for i in range(count)))
@@ -290,10 +290,10 @@ def test_a_corpus_too_small_to_hold_anything_out_is_refused(corpus, tmp_path, te
 
 @pytest.mark.parametrize("overflow", ["truncate", "split", "pack"])
 @pytest.mark.parametrize("known", [["acg", "gta"], ["of", "no"]])
-def test_a_vocabulary_that_does_not_know_the_texts_is_named_and_not_the_corpus(corpus, tmp_path, known, overflow):
+def test_a_vocabulary_that_does_not_know_the_texts_is_refused(corpus, tmp_path, known, overflow):
     folder, _ = corpus
     (tmp_path / "vocab.txt").write_text("\n".join([*SPECIAL_TOKENS, *known]))
     tokenizer = wordpiece_tokenizer(tmp_path / "vocab.txt")
-    for _ in range(2):  # also of a corpus that was tokenised before
+    for _ in range(2):  # also with a corpus that was tokenised before
         with pytest.raises(DataError, match=r"shard-0\.json\.gz: \d+% of the tokens are \[UNK\], so the vocabulary"):
             text_source(folder, tokenizer, 16, 5, 1, tmp_path, overflow)

@@ -1,4 +1,4 @@
-"""Streaming: sequence i is sequence i, however the stream came there, with however many processes."""
+"""Streaming: sequence i is the same however the stream got there, with any number of processes."""
 
 import gzip
 import io
@@ -26,7 +26,7 @@ VALIDATION = [f"document {i} for validation" for i in range(10)]
 
 
 class Opened(Shard):
-    """A shard in memory that counts how often it is opened, and fails as it is told."""
+    """A shard in memory that counts how often it is opened, and fails on request."""
 
     def __init__(self, name, texts, column="text", tries=1):
         content = gzip.compress("".join(json.dumps({column: x, "url": "http://a.b"}) + "\n" for x in texts).encode())
@@ -57,7 +57,7 @@ def shards(monkeypatch):
 
 @pytest.fixture
 def stream(tokenizer, shards, tmp_path):
-    """A function that opens the stream anew, as a new process would, with the marks of those before."""
+    """A function that opens the stream again, as a new process would, with the marks of earlier ones."""
 
     def open_stream(marks=tmp_path / "marks.jsonl", shards=shards, step=1, workers=1, **settings):
         settings = DocumentSettings(**{"validation_documents": 4, **settings})
@@ -90,7 +90,7 @@ def test_after_the_last_document_comes_the_first_again(stream):
     assert texts_of(source, stream().train(155, 7)) == TRAIN[35:42]
 
 
-def test_a_resumed_stream_opens_the_shard_and_row_of_the_nearest_mark_and_none_before(stream, shards, tmp_path):
+def test_a_resumed_stream_opens_the_shard_of_the_nearest_mark_and_none_before(stream, shards, tmp_path):
     stream().train(0, 45)
     assert read_marks(tmp_path / "marks.jsonl") == [(0, 10, 0, 10), (0, 20, 0, 20), (0, 30, 1, 5), (0, 40, 1, 15)]
     for shard in shards["train"]:
@@ -125,14 +125,14 @@ def test_without_a_validation_split_the_first_documents_are_held_out_in_every_ep
     assert texts_of(source, source.train(0, 60)) == TRAIN[4:] + TRAIN[4:8]
 
 
-def test_documents_held_out_to_the_end_of_a_shard_move_no_other_shard(stream, shards, tmp_path):
-    """Of a run that goes on, the marks count the shards."""
+def test_holding_out_a_whole_shard_does_not_renumber_the_others(stream, shards, tmp_path):
+    """The marks of a resumed run refer to shards by number."""
     source = stream(shards={"train": shards["train"]}, validation_documents=25)
     assert texts_of(source, source.train(0, 15)) == TRAIN[25:40]
     assert read_marks(tmp_path / "marks.jsonl") == [(0, 10, 1, 10)]
 
 
-def test_of_a_validation_split_no_shard_is_opened_that_is_not_needed(stream, shards):
+def test_only_the_validation_shards_that_are_needed_are_opened(stream, shards):
     needed, other = Opened("v.json.gz", VALIDATION[:4]), Opened("w.json.gz", VALIDATION[4:])
     source = stream(shards={"train": shards["train"], "validation": [needed, other]})
     assert texts_of(source, source.validation()) == VALIDATION[:4]
@@ -210,7 +210,7 @@ def dealt(monkeypatch):
 
 
 def opened(shards):
-    """Which shards were opened since this was asked last."""
+    """The shards that were opened since the last call."""
     found = {i for i, shard in enumerate(shards["train"]) if shard.opened}
     for shard in shards["train"]:
         shard.opened.clear()
@@ -218,7 +218,7 @@ def opened(shards):
 
 
 def of_processes(stream, shards, size, steps, step=12):
-    """The texts of each step, and the shards that each process opened, where `size` processes share the steps."""
+    """The texts of each step, and the shards that each process opened, when `size` processes share the steps."""
     texts, found = {at: [] for at in steps}, []
     for rank in range(size):
         source = stream(shards=shards, step=step)
@@ -241,7 +241,7 @@ def test_processes_read_lanes_of_their_own_and_steps_are_those_of_one_process(st
     assert set(of_epoch) == {f"training document {i}" for i in range(70)}
 
 
-def test_of_what_is_held_out_from_the_first_lane_no_other_lane_loses_anything(stream, dealt):
+def test_holding_out_from_the_first_lane_takes_nothing_from_the_others(stream, dealt):
     source = stream(shards={"train": dealt["train"]}, step=12)
     assert texts_of(source, source.validation()) == [f"training document {i}" for i in range(4)]
     texts, _ = of_processes(stream, {"train": dealt["train"]}, 1, range(8))
@@ -249,7 +249,7 @@ def test_of_what_is_held_out_from_the_first_lane_no_other_lane_loses_anything(st
     assert trained == {f"training document {i}" for i in range(4, 70)}
 
 
-def test_lanes_go_on_at_their_marks_with_any_number_of_processes(stream, dealt, tmp_path):
+def test_lanes_resume_at_their_marks_with_any_number_of_processes(stream, dealt, tmp_path):
     alone, _ = of_processes(stream, dealt, 1, range(9))
     assert {mark.lane for mark in read_marks(tmp_path / "marks.jsonl")} == set(range(5))
     texts, _ = of_processes(stream, dealt, 3, range(5, 9))
@@ -260,7 +260,7 @@ def test_lanes_go_on_at_their_marks_with_any_number_of_processes(stream, dealt, 
     assert opened(dealt) == {5}  # the second of lane 0
 
 
-def test_another_order_is_another_stream(stream, dealt):
+def test_another_order_has_another_fingerprint(stream, dealt):
     assert stream(shards=dealt, step=12).fingerprint != stream(shards=dealt, step=1).fingerprint
 
 
@@ -276,9 +276,7 @@ def test_every_sequence_has_one_place_and_lanes_are_read_without_gaps(lanes, ste
     assert found == [next(places(n, 1, lanes, step))[:2] for n in range(first, first + count)]
 
 
-def test_a_lost_connection_is_opened_again_at_the_next_row_and_given_up_with_a_sentence(
-    stream, shards, monkeypatch, caplog
-):
+def test_a_lost_connection_is_retried_at_the_next_row_until_a_clear_error(stream, shards, monkeypatch, caplog):
     slept = []
     monkeypatch.setattr("time.sleep", slept.append)
     shards["train"][1] = Opened("1.json.gz", TRAIN[25:50], tries=4)
@@ -293,7 +291,7 @@ def test_a_lost_connection_is_opened_again_at_the_next_row_and_given_up_with_a_s
     assert slept == [1, 2, 1, 2, 4]
 
 
-def test_documents_without_text_and_streams_without_documents_are_refused(stream):
+def test_documents_without_the_text_column_and_empty_streams_are_refused(stream):
     with pytest.raises(DataError, match=r"x.json.gz, line 1: no string under 'text', found 'content', 'url'"):
         stream(shards={"train": [Opened("x.json.gz", TRAIN, column="content")]})
     source = stream(shards={"train": [Opened("x.json.gz", TRAIN, column="content")]}, column="content")
@@ -320,7 +318,7 @@ def test_the_first_documents_are_those_of_the_first_shards(shards):
     assert first_documents("made", shards["train"], 30, DocumentSettings()) == TRAIN[:30]
 
 
-def test_a_vocabulary_that_does_not_know_the_texts_is_named(shards, tmp_path):
+def test_a_vocabulary_that_does_not_know_the_texts_is_refused(shards, tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join([*SPECIAL_TOKENS, "acg", "gta"]))
     tokenizer = wordpiece_tokenizer(tmp_path / "vocab.txt")
     with pytest.raises(DataError, match=r"made: 100% of the tokens are \[UNK\], so the vocabulary does not know"):

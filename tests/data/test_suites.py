@@ -1,4 +1,4 @@
-"""Suites as they are downloaded, made small: each layout is known by its files, and read as published."""
+"""Small copies of suites as downloaded: each layout is recognised by its files and read as published."""
 
 import gzip
 import logging
@@ -52,13 +52,13 @@ def genome(tmp_path):
     return Regions([tmp_path / "genome.fa"])
 
 
-def test_every_layout_names_a_metric_of_few_shot_and_is_tried_here():
+def test_every_layout_has_a_few_shot_metric_and_is_tested_here():
     assert {layout.suite for layout in LAYOUTS} == set(MADE)
     assert all(layout.metric in METRICS for layout in LAYOUTS)
 
 
 @pytest.mark.parametrize("suite", MADE)
-def test_a_layout_is_known_by_its_files_alone_or_several_folders_down(suite, tmp_path, genome):
+def test_a_layout_is_recognised_by_its_files_also_several_folders_down(suite, tmp_path, genome):
     MADE[suite](tmp_path / "suite" / "group" / "task")
     for start, name in ((tmp_path / "suite", "group/task"), (tmp_path / "suite" / "group" / "task", "task")):
         tasks = suite_tasks(start)
@@ -104,7 +104,7 @@ def test_coordinates_are_read_from_the_genome_on_their_strand_and_those_outside_
     assert "negative.csv.gz: left out, as they are not in the genome given: 1 of 2 intervals" in caplog.text
 
 
-def test_without_the_genome_or_with_another_one_coordinates_are_a_sentence(tmp_path, genome):
+def test_coordinates_without_their_genome_or_with_another_are_a_clear_error(tmp_path, genome):
     genomic_benchmarks(tmp_path / "promoters")
     [task] = suite_tasks(tmp_path / "promoters")
     with pytest.raises(DataError, match="name their genome with --genome"):
@@ -115,11 +115,11 @@ def test_without_the_genome_or_with_another_one_coordinates_are_a_sentence(tmp_p
 
 
 @pytest.mark.parametrize(("start", "stop", "bases"), [(26, 32, ""), (30, 33, ""), (4, 4, ""), (24, 28, "GTNN")])
-def test_an_interval_beyond_the_record_or_of_n_alone_is_not_there(genome, start, stop, bases):
+def test_an_interval_that_is_empty_or_all_n_or_beyond_the_record_has_no_bases(genome, start, stop, bases):
     assert genome.bases("chr1", start, stop, reverse=False) == bases
 
 
-def test_a_position_that_is_no_number_is_named_by_its_row(tmp_path, genome):
+def test_an_invalid_position_is_named_by_its_row(tmp_path, genome):
     genomic_benchmarks(tmp_path)
     header = ("id", "region", "start", "end", "strand")
     table(tmp_path / "train" / "negative.csv.gz", [header, ("x", "chr1", "-5", "6", "+")], ",")
@@ -127,7 +127,7 @@ def test_a_position_that_is_no_number_is_named_by_its_row(tmp_path, genome):
         suite_tasks(tmp_path)[0].read(genome)
 
 
-def test_a_folder_without_a_task_is_answered_with_the_known_layouts(tmp_path):
+def test_the_error_for_a_folder_without_a_task_lists_the_known_layouts(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"no task in this folder.*GUE: train\.csv.*GeneMask: 10\.tsv"):
         suite_tasks(tmp_path)

@@ -1,4 +1,4 @@
-"""Labelled tasks: what is read, and the sentence for each way a file can be bad."""
+"""Labelled tasks: what is read, and the error for each way a file can be bad."""
 
 import gzip
 
@@ -109,7 +109,7 @@ def test_a_line_of_gigabytes_is_refused_before_it_is_read(write, monkeypatch):
 @pytest.mark.parametrize(
     "labels", [[f"{i / 7:.3f}" for i in range(80)], list(range(1000, 1080)), ["0.1", "1e-3", "nan"]]
 )
-def test_measurements_are_no_classes(write, labels):
+def test_measurements_are_refused_as_classes(write, labels):
     with pytest.raises(
         DataError, match=f"look like measurements .{len(labels)} different numbers in {len(labels)} rows"
     ):
@@ -162,7 +162,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
-def test_a_bad_file_gets_its_sentence(write, case):
+def test_a_bad_file_is_one_clear_error(write, case):
     text, message = BAD_FILES[case]
     path = write(text)
     with pytest.raises(DataError) as caught:
@@ -172,7 +172,7 @@ def test_a_bad_file_gets_its_sentence(write, case):
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_not_text_get_their_sentence(write, tmp_path):
+def test_files_that_are_not_text_get_a_clear_error(write, tmp_path):
     path = write("sequence\tlabel\n" + "ACGT\t0\nACCT\t1\n" * 5000, "cut.tsv.gz")
     path.write_bytes(path.read_bytes()[:-20])
     binary = tmp_path / "binary.tsv"
@@ -198,7 +198,7 @@ def test_the_published_tasks_are_read(shared_data):
     assert [int((task.labels == i).sum()) for i in range(3)] == [500, 500, 500]
 
 
-def test_a_task_keeps_the_rows_of_its_file(write):
+def test_a_task_keeps_the_row_numbers_of_its_file(write):
     task = read_task(write("sequence\tlabel\nA\tx\n\nC\ty\n"))
     assert task.rows == (2, 4)
     assert task.called(1) == "row 4"

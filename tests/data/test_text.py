@@ -1,4 +1,4 @@
-"""C4's layout: what is read, and the sentence for each way a shard can be bad."""
+"""C4's layout: what is read, and the error for each way a shard can be bad."""
 
 import gzip
 import json
@@ -47,7 +47,7 @@ def test_a_bad_line_is_named(tmp_path, case):
     assert "\n" not in str(caught.value)
 
 
-def test_bad_rows_and_the_cut_end_of_a_shard_are_skipped_where_asked_for_named_and_counted(tmp_path, caplog):
+def test_bad_rows_and_the_cut_end_of_a_shard_are_skipped_on_request_and_logged(tmp_path, caplog):
     path, cut = tmp_path / "shard.jsonl", tmp_path / "cut.jsonl.gz"
     path.write_bytes(lines("one").encode() + b'{"text": 3}\n\xff\n' + lines("two").encode())
     cut.write_bytes(gzip.compress(lines(*(f"{i} {i * 7919 % 10007}" for i in range(90_000))).encode())[:-30])

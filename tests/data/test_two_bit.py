@@ -15,7 +15,7 @@ NUMBER = {"T": 0, "C": 1, "A": 2, "G": 3}
 
 
 def stretches(flags):
-    """The starts and sizes of maximal runs of True, one base after the other."""
+    """The starts and sizes of maximal runs of True, found base by base."""
     found = []
     for at, flag in enumerate(flags):
         if flag and at and flags[at - 1]:
@@ -46,7 +46,7 @@ def packed(records, order="<", wide=False):
 
 
 def as_text(path):
-    """{record: letters}, lower case where soft-masked, of what is read."""
+    """{record: letters} as read, lower case where soft-masked."""
     found = {}
     for record, codes, soft_masked, _ in read_genome(path):
         letters = "".join("ACGTN"[code] for code in codes)

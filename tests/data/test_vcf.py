@@ -21,7 +21,7 @@ def read(tmp_path, text):
     return list(read_vcf(path))
 
 
-def test_lines_are_kept_as_they_stand_and_variants_taken_apart(tmp_path):
+def test_lines_are_kept_unchanged_and_variants_are_parsed(tmp_path):
     text = HEADER + LINE + "\n" + LINE.replace("\n", "\tGT\t0/1\r\n") + LINE.replace("G,<DEL>,*", ".").rstrip()
     lines = read(tmp_path, text)
     assert b"".join(line.raw for line in lines) == text.encode()
@@ -79,14 +79,14 @@ def test_standard_input_is_read_where_the_path_is_a_dash(tmp_path, monkeypatch):
         (b"##fileformat=VCFv4.2\n#CHROM\tPOS\n\xff\t1\t.\tA\tC\t.\t.\t.\n", "line 3: not UTF-8"),
     ],
 )
-def test_what_is_no_vcf_is_named_by_its_line(tmp_path, text, words):
+def test_a_bad_vcf_is_refused_with_the_reason(tmp_path, text, words):
     with pytest.raises(DataError) as error:
         read(tmp_path, text)
     assert words in str(error.value)
 
 
 @pytest.mark.parametrize("alt", ["*", "<INS:ME:ALU>", "G]17:198982]", "]13:123456]T", "[<ctg1>:1[A", ".A", "A."])
-def test_alleles_that_are_named_and_not_spelt_are_let_through(tmp_path, alt):
+def test_alleles_that_are_not_spelt_out_are_accepted(tmp_path, alt):
     assert read(tmp_path, HEADER + LINE.replace("G,<DEL>,*", alt))[2].variant.alts == (alt,)
 
 

@@ -28,7 +28,7 @@ def windows(genome, **settings):
 
 
 def seen(found):
-    """(bases,) bool, what the first windows of training and those of validation cover."""
+    """(bases,) bool each, what the first training windows and the validation windows cover."""
     batch = found.train(0, 2_000)
     validation = covered(found.validation_starts, [found.validation_bases] * len(found.validation_starts), SIZE)
     return covered(batch.starts, batch.lengths, SIZE), validation
@@ -79,7 +79,7 @@ def test_windows_near_starts_lie_around_them_on_their_strand_and_cross_no_n(geno
     training[4_700:5_100] = training[9_100:9_400] = False
     assert not training.any()
     drawn = windows(genome, **near)
-    assert drawn.training.tolist() == drawn.near.tolist()  # where words are counted, and leaks looked for
+    assert drawn.training.tolist() == drawn.near.tolist()  # where words are counted and leaks are searched
     assert windows(genome, **near, near_fraction=0.6).training.tolist() == windows(genome).training.tolist()
 
 
@@ -92,7 +92,7 @@ def test_a_fraction_of_the_windows_is_drawn_near_and_the_others_stay_where_they_
     assert within[moved].all()
 
 
-def test_a_run_goes_on_only_with_the_regions_it_began_with(genome, tmp_path):
+def test_the_fingerprint_of_a_source_depends_on_its_region_files(genome, tmp_path):
     def fingerprint(**settings):
         chosen = WindowSettings(max_tokens=60, validation_windows=2, **settings)
         return GenomeSource(genome, chosen, KmerTokenizer(k=1), seed=0).fingerprint
@@ -105,7 +105,7 @@ def test_a_run_goes_on_only_with_the_regions_it_began_with(genome, tmp_path):
     assert fingerprint(include=(bed,)) != before
 
 
-def test_the_key_of_regions_changes_with_what_is_trained_on_alone(genome, tmp_path):
+def test_the_key_of_regions_changes_if_only_the_training_regions_change(genome, tmp_path):
     keys = set()
     for text in ("a\t1000\t8000\n", "a\t1000\t8001\n"):
         (tmp_path / "parts.bed").write_text(text)
@@ -114,7 +114,7 @@ def test_the_key_of_regions_changes_with_what_is_trained_on_alone(genome, tmp_pa
     assert len(keys) == 2
 
 
-def test_what_leaves_no_room_is_said(genome, tmp_path):
+def test_regions_that_leave_no_room_or_do_not_exist_are_reported(genome, tmp_path):
     gtf = str(tmp_path / "genes.gtf")
     with pytest.raises(SettingsError, match="no start has 60 bases A, C, G or T in a row around it"):
         windows(genome, near=gtf, upstream=10, downstream=10)

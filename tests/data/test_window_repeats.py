@@ -1,4 +1,4 @@
-"""What a window policy does with soft-masked repeats."""
+"""How each window policy treats soft-masked repeats."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_skipping_where_everything_is_a_repeat_is_refused():
         GenomeWindows(genome, WindowSettings(max_tokens=50, repeats="skip"), KmerTokenizer(6), seed=0)
 
 
-def test_skipping_gives_up_with_a_sentence_after_its_last_attempt(monkeypatch):
+def test_skipping_gives_up_with_a_clear_error_after_its_last_attempt(monkeypatch):
     genome = repeat_genome()
     drawn = GenomeWindows(genome, WindowSettings(max_tokens=20, repeats="skip"), KmerTokenizer(1), seed=0)
     monkeypatch.setattr(windows, "MAX_ATTEMPTS", 2)

@@ -20,7 +20,7 @@ def starts_by_brute_force(intervals, length):
 
 @settings(deadline=None, max_examples=150)
 @given(pairs=gaps_and_lengths, data=st.data())
-def test_each_rank_gives_another_start_and_together_they_are_all_there_are(pairs, data):
+def test_each_rank_gives_a_different_start_and_together_they_are_all_starts(pairs, data):
     intervals = intervals_from(pairs)
     length = data.draw(st.integers(1, int(np.diff(intervals).max())))
     expected = starts_by_brute_force(intervals, length)
@@ -28,7 +28,7 @@ def test_each_rank_gives_another_start_and_together_they_are_all_there_are(pairs
     lengths = np.full(len(expected), length)
     starts = chooser.choose(np.arange(len(expected)), lengths).tolist()
     assert sorted(starts) == expected
-    assert chooser.choose(np.array([len(expected)]), lengths[:1]).tolist() == starts[:1]  # there are no more
+    assert chooser.choose(np.array([len(expected)]), lengths[:1]).tolist() == starts[:1]  # the rank wraps around
 
 
 def test_starts_are_uniform_and_lengths_may_differ_within_a_batch():

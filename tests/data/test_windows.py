@@ -129,7 +129,7 @@ def test_half_of_the_windows_are_full_and_the_rest_uniform_in_length():
 
 
 @pytest.mark.parametrize("full_fraction", [0.0, 1.0])
-def test_fractions_of_zero_and_one_leave_nothing_to_chance(full_fraction):
+def test_full_fraction_one_gives_only_full_windows_and_zero_gives_every_length(full_fraction):
     chosen = WindowSettings(max_tokens=20, min_tokens=19, full_fraction=full_fraction, validation_windows=0)
     lengths = GenomeWindows(genome_of(random_sequence(500, 1)), chosen, KmerTokenizer(1), seed=0).train(0, 1000).lengths
     assert set(lengths.tolist()) == ({20} if full_fraction else {19, 20})

@@ -1,4 +1,4 @@
-"""BPE: words learned from a genome, read back by everyone as they were learned."""
+"""BPE: words learned from a genome, which every loader reads back unchanged."""
 
 import itertools
 
@@ -63,13 +63,13 @@ def test_the_same_genome_gives_the_same_words(genome, tokenizer):
     assert BpeTokenizer.learn(genome, 100).learned != tokenizer.learned
 
 
-def test_no_word_is_longer_than_the_longest():
+def test_no_learned_word_is_longer_than_the_limit():
     repeats = genome_of("ACGTTGCA" * 2_000)
     words = BpeTokenizer.learn(repeats, 100).get_vocab()
     assert max(len(word) for word in words if "[" not in word) <= bpe.LONGEST_WORD
 
 
-def test_a_vocabulary_is_learned_from_no_window_that_crosses_n_or_the_ends_of_records(monkeypatch):
+def test_no_window_to_learn_from_crosses_n_or_the_end_of_a_record(monkeypatch):
     seen = []
     monkeypatch.setattr(bpe, "learn_rules", lambda sample, size: seen.extend(sample) or LEARN(seen, size))
     left, right = "A" * 700, "C" * 600
@@ -77,7 +77,7 @@ def test_a_vocabulary_is_learned_from_no_window_that_crosses_n_or_the_ends_of_re
     assert sorted({frozenset(window) for window in seen}, key=min) == [{"A"}, {"C"}, {"G"}]
 
 
-def test_memory_is_bounded_by_the_sample_whatever_the_genome(monkeypatch, genome):
+def test_the_sample_has_a_fixed_size_whatever_the_genome(monkeypatch, genome):
     monkeypatch.setattr(bpe, "SAMPLE_BASES", 4 * bpe.SAMPLE_WINDOW)
     seen = []
     monkeypatch.setattr(bpe, "learn_rules", lambda sample, size: seen.extend(sample) or LEARN(seen, size))
@@ -93,7 +93,7 @@ def test_a_genome_with_nothing_to_learn_from_is_refused(sequence, error, words):
         BpeTokenizer.learn(genome_of(sequence), 100)
 
 
-def test_no_word_is_learned_of_what_occurs_once():
+def test_no_word_is_learned_that_occurs_only_once():
     sequence = random_sequence(bpe.SAMPLE_WINDOW, 3)
     learned = BpeTokenizer.learn(genome_of(sequence), 2_000)
     words = set(learned.get_vocab()) - set(learned.all_special_tokens)
@@ -132,7 +132,7 @@ def test_each_unknown_letter_is_one_unknown_token_of_one_base(tokenizer):
     assert covered == [place for place in found["offset_mapping"] if place != (0, 0)]
 
 
-def test_what_masking_knows_are_the_bases_of_each_word(tokenizer):
+def test_token_bases_hold_the_bases_of_each_word(tokenizer):
     tokens = tokenizer.token_bases
     for i in range(5, 200):
         word = tokenizer.convert_ids_to_tokens(i)
@@ -152,7 +152,7 @@ def test_a_saved_tokenizer_is_read_back_as_it_was(tokenizer, tmp_path, opened):
     assert again("acgtn" + MOTIF)["input_ids"] == tokenizer("ACGTN" + MOTIF)["input_ids"]
 
 
-def test_a_window_has_about_the_tokens_asked_for_and_never_more(genome, tokenizer):
+def test_a_window_has_about_as_many_tokens_as_asked_for_and_never_more(genome, tokenizer):
     source = GenomeSource(genome, WindowSettings(max_tokens=40, full_fraction=1.0, validation_windows=3), tokenizer, 0)
     batch = source.train(0, 100)
     assert batch.lengths.max() == 42
@@ -162,7 +162,7 @@ def test_a_window_has_about_the_tokens_asked_for_and_never_more(genome, tokenize
     assert (source.validation_bases.codes.shape, len(source.validation().lengths)) == ((3, 510), 3)
 
 
-def test_a_run_is_bound_to_the_words_as_to_the_genome(genome, tokenizer):
+def test_the_fingerprint_of_a_source_depends_on_the_words(genome, tokenizer):
     settings = WindowSettings(max_tokens=40, validation_windows=3)
     other = BpeTokenizer.learn(genome, 100)
     assert (
@@ -179,7 +179,7 @@ def of_dnabert_2(words, unk="[UNK]", **special):
     return PreTrainedTokenizerFast(tokenizer_object=rules, **(named | special))
 
 
-def test_the_words_of_another_bpe_of_dna_keep_their_ids_and_say_what_masking_must_know(tmp_path):
+def test_the_words_of_another_dna_bpe_keep_their_ids_and_get_token_bases(tmp_path):
     BpeTokenizer.of(of_dnabert_2([*"ACGT", "AC", "GT", "ACGT"])).save_pretrained(tmp_path)
     ours = AutoTokenizer.from_pretrained(tmp_path)
     assert isinstance(ours, BpeTokenizer)
@@ -194,7 +194,7 @@ def test_the_words_of_another_bpe_of_dna_keep_their_ids_and_say_what_masking_mus
 
 
 @pytest.mark.parametrize("unk", [None, "[UNK]"])
-def test_each_unknown_letter_is_one_unknown_token_also_where_anothers_model_drops_or_joins_them(unk):
+def test_each_unknown_letter_is_one_token_even_where_another_bpe_drops_or_joins_them(unk):
     ours = BpeTokenizer.of(of_dnabert_2([*"ACGT", "AC", "GT", "ACGT"], unk))
     assert ours("ACNNGT")["input_ids"] == [1, 9, 0, 0, 10, 2]
 
@@ -213,5 +213,5 @@ def test_each_unknown_letter_is_one_unknown_token_also_where_anothers_model_drop
     ],
     ids=["k-mers", "no T", "other letters", "no mask", "an unknown token beside the model"],
 )
-def test_what_is_no_whole_bpe_of_dna_is_none(other):
+def test_a_tokenizer_that_is_no_complete_dna_bpe_is_not_converted(other):
     assert BpeTokenizer.of(other) is None

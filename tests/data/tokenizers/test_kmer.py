@@ -51,7 +51,7 @@ def test_rna_is_read_as_dna_as_in_tables_and_fasta():
     assert UNK not in tokenizer("ACGUACGU")["input_ids"]
 
 
-def test_many_windows_are_encoded_at_once_as_one_by_one():
+def test_equally_long_windows_encoded_together_equal_those_encoded_one_by_one():
     tokenizer = KmerTokenizer(k=4)
     codes = np.random.default_rng(0).integers(0, 5, (7, 33)).astype(np.uint8)
     one_by_one = np.stack([tokenizer.encode_bases(row) for row in codes])
@@ -60,7 +60,7 @@ def test_many_windows_are_encoded_at_once_as_one_by_one():
 
 
 @pytest.mark.parametrize(("k", "stride"), [(1, 1), (4, 1), (4, 4)])
-def test_windows_of_any_lengths_are_encoded_together_as_one_by_one(k, stride):
+def test_windows_of_any_length_encoded_together_equal_those_encoded_one_by_one(k, stride):
     tokenizer, rng = KmerTokenizer(k=k, stride=stride), np.random.default_rng(0)
     windows = [rng.integers(0, 5, n).astype(np.uint8) for n in (9, 0, 3, 16, 4, 15, 1)]
     found = tokenizer.encode_windows(windows, np.arange(7))
@@ -82,7 +82,7 @@ def test_the_remainder_is_dropped_where_kmers_do_not_overlap():
     assert KmerTokenizer(k=3).tokenize("AC") == []
 
 
-def test_kmers_with_spaces_are_taken_as_they_stand():
+def test_kmers_separated_by_spaces_are_taken_as_tokens():
     tokenizer = KmerTokenizer(k=3)
     assert tokenizer("ACG CGT GTA") == tokenizer("ACGTA")
     assert tokenizer.tokenize(" acg ttt\n") == ["ACG", "TTT"]
@@ -91,7 +91,7 @@ def test_kmers_with_spaces_are_taken_as_they_stand():
         tokenizer("ACG ACGT")
 
 
-def test_special_tokens_may_stand_in_the_text_and_decoding_comes_back():
+def test_special_tokens_may_occur_in_the_text_and_decoding_restores_it():
     tokenizer = KmerTokenizer(k=3)
     ids = tokenizer("ACGT[MASK]ACGTN", add_special_tokens=False)["input_ids"]
     assert tokenizer.convert_ids_to_tokens(ids) == ["ACG", "CGT", "[MASK]", "ACG", "CGT", "[UNK]"]
@@ -137,7 +137,7 @@ def test_the_largest_vocabulary_survives_saving_and_is_written_one_token_a_line(
 
 
 @pytest.mark.parametrize(("k", "stride"), [(1, 1), (2, 2), (6, 1)])
-def test_token_bases_tell_masking_what_each_id_covers(k, stride):
+def test_token_bases_state_what_each_id_covers(k, stride):
     tokenizer = KmerTokenizer(k, stride)
     bases = tokenizer.token_bases
     assert (bases.k, bases.stride, bases.mask_id, bases.of_bases, bases.of_kmers) == (k, stride, MASK, True, True)

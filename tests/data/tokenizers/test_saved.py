@@ -13,7 +13,7 @@ BERT_CONFIG = json.dumps({"model_type": "bert"})
 
 
 def dnaberts_words(k):
-    """DNABERT's vocab.txt, counted up letter by letter."""
+    """The words of DNABERT's vocab.txt, built letter by letter."""
     kmers = [""]
     for _ in range(k):
         kmers = [start + letter for start in kmers for letter in "ATCG"]
@@ -44,7 +44,7 @@ def test_dnaberts_vocabulary_is_read_as_overlapping_kmers(k, ends, tmp_path):
     assert tokenizer("ACGTAC" * 2)["input_ids"][1] == dnaberts_words(k).index("ACGTAC"[:k])
 
 
-def test_the_same_vocabulary_saved_again_by_transformers_is_known_too(tmp_path):
+def test_the_same_vocabulary_saved_by_transformers_is_recognised_too(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(dnaberts_words(3)))
     theirs = BertTokenizer.from_pretrained(tmp_path)
     again = tmp_path / "again"
@@ -57,7 +57,7 @@ def test_our_own_tokenizer_keeps_its_stride(tmp_path):
     assert open_tokenizer(tmp_path).stride == 3
 
 
-def test_other_words_or_another_order_are_no_kmers():
+def test_other_words_or_another_order_are_no_kmer_vocabulary():
     words = dnaberts_words(3)
     assert kmer_size(words) == 3
     assert kmer_size([*words[:5], *sorted(words[5:])]) is None
@@ -77,7 +77,7 @@ def test_a_bpe_stays_a_bpe_whether_its_class_is_named_or_not(said, bpe_folder):
 
 
 @pytest.mark.parametrize("length", ["x", [1], True, 0, -1, float("nan")])
-def test_a_longest_sequence_that_is_no_number_of_tokens_is_refused(length, tmp_path):
+def test_a_model_max_length_that_is_no_number_of_tokens_is_refused(length, tmp_path):
     (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe")
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": length}))
     (tmp_path / "config.json").write_text(BERT_CONFIG)

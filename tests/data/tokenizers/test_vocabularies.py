@@ -7,7 +7,7 @@ from genomask.data.tokenizers.wordpiece import wordpiece_tokenizer, write_vocabu
 TEXTS = ["the cat sat on the mat", "the dog sat near the cat"]
 
 
-def test_word_pieces_of_a_corpus_are_learned_once_and_how_far_that_is_is_said(tmp_path, caplog, monkeypatch):
+def test_word_pieces_of_a_corpus_are_learned_once_and_progress_is_logged(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("genomask.terminal.progress.LINE_SECONDS", 0)
     caplog.set_level("INFO", logger="genomask")
     shard = tmp_path / "shard.jsonl"
@@ -21,7 +21,7 @@ def test_word_pieces_of_a_corpus_are_learned_once_and_how_far_that_is_is_said(tm
     assert caplog.messages == []
 
 
-def test_those_of_a_stream_are_cached_by_the_content_of_its_first_documents(caplog):
+def test_word_pieces_of_a_stream_are_cached_by_the_content_of_its_first_documents(caplog):
     caplog.set_level("INFO", logger="genomask")
     first = vocabulary_of_stream(TEXTS, 256)
     assert "from the stream's first 2 documents" in caplog.messages[0]
@@ -31,7 +31,7 @@ def test_those_of_a_stream_are_cached_by_the_content_of_its_first_documents(capl
     assert len(caplog.messages) == 3
 
 
-def test_where_the_hub_has_none_that_is_said_and_there_is_none(caplog, monkeypatch):
+def test_a_failed_download_of_berts_vocabulary_is_logged_and_returns_none(caplog, monkeypatch):
     def refuse(*_):
         raise OSError("404 Client Error.\nRequest ID: 12")
 

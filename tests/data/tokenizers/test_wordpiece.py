@@ -1,4 +1,4 @@
-"""Word pieces: BERT's own results, a vocabulary learned from text, and what masking is told."""
+"""Word pieces: BERT's own results, a vocabulary learned from text, and what masking knows of it."""
 
 import json
 
@@ -70,7 +70,7 @@ def test_only_the_first_characters_of_a_large_corpus_are_learned_from(tmp_path, 
 
 
 def test_a_word_of_a_million_letters_is_learned_from_in_parts_and_is_unknown(tmp_path):
-    word = "acgt" * 250_000  # learned from whole it would take minutes
+    word = "acgt" * 250_000  # learning from it whole would take minutes
     path = train_wordpiece([*SENTENCES, word], 256, tmp_path / "vocab.txt")
     tokenizer = wordpiece_tokenizer(path)
     assert max(map(len, tokenizer.get_vocab())) <= 100 + len("##")
@@ -79,7 +79,7 @@ def test_a_word_of_a_million_letters_is_learned_from_in_parts_and_is_unknown(tmp
     assert DocumentTokenizer(tokenizer, 16).split([word]) == [[unknown]]
 
 
-def test_a_learned_vocabulary_is_kept_and_learned_anew_where_it_was_damaged(tmp_path, monkeypatch, caplog):
+def test_a_learned_vocabulary_is_cached_and_learned_again_if_damaged(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path / "cache"))
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in SENTENCES))
@@ -135,7 +135,7 @@ def test_ids_of_odd_texts_are_those_that_the_tokenizer_gives_when_called(any_tok
     ]
 
 
-def test_a_bad_vocabulary_file_gets_its_sentence(tmp_path):
+def test_a_bad_vocabulary_file_is_a_clear_error(tmp_path):
     path = tmp_path / "vocab.txt"
     for text, message in [
         ("\n".join([*SPECIALS, "a", "a"]), "line 7: the piece 'a' appears twice, first on line 6"),
