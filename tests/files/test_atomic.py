@@ -23,7 +23,7 @@ def test_what_is_written_appears_whole_and_alone(tmp_path):
     assert names(tmp_path) == ["a.txt", "f"]
 
 
-def test_all_of_it_is_on_the_disk_before_it_is_there_by_its_name(tmp_path, monkeypatch):
+def test_everything_is_on_disk_before_the_name_appears(tmp_path, monkeypatch):
     synced, fsync = [], os.fsync
 
     def note(handle):
@@ -37,14 +37,14 @@ def test_all_of_it_is_on_the_disk_before_it_is_there_by_its_name(tmp_path, monke
     (file, before), (folder, still), (parent, after) = synced
     assert (file, folder, parent) == (("x",), (), ())
     assert "f" not in before + still
-    assert after == ["f"]  # its name is brought to the disk as well
+    assert after == ["f"]  # its name is synced as well
     synced.clear()
     atomic_write(tmp_path / "a.txt", "one")
     [(_, before)] = synced
     assert "a.txt" not in before
 
 
-def test_one_that_another_was_faster_to_write_stands(tmp_path):
+def test_a_folder_that_another_process_wrote_first_is_kept(tmp_path):
     for text, stands in (("one", False), ("two", True), ("three", False)):
         with atomic_folder(tmp_path / "f", stands=lambda stands=stands: stands) as aside:
             (aside / "x").write_text(text)
@@ -79,7 +79,7 @@ def test_modes_are_those_of_the_umask_also_for_files_of_safetensors(tmp_path, um
     assert modes == {"a.txt": file_mode, "f": folder_mode, "model.safetensors": file_mode, "config.json": file_mode}
 
 
-def test_the_sweep_takes_what_killed_writes_of_these_names_left_and_nothing_else(tmp_path):
+def test_the_sweep_removes_only_what_killed_writes_of_these_names_left(tmp_path):
     for name in (
         ".config.toml.abc123",
         ".notes.txt",
@@ -100,7 +100,7 @@ def test_the_sweep_takes_what_killed_writes_of_these_names_left_and_nothing_else
     sweep(tmp_path / "nowhere", "config.toml")
 
 
-def test_an_error_of_the_disk_names_the_file_that_was_to_be(tmp_path):
+def test_a_disk_error_names_the_file_to_be_written(tmp_path):
     with pytest.raises(OSError, match="No space left") as said, atomic_folder(tmp_path / "model") as aside:
         raise OSError(errno.ENOSPC, "No space left on device", str(aside / "config.json"))
     assert said.value.filename == str(tmp_path / "model")
@@ -112,7 +112,7 @@ def test_an_error_of_the_disk_names_the_file_that_was_to_be(tmp_path):
     assert said.value.filename == str(tmp_path / "other" / "file")
 
 
-def test_safetensors_own_error_of_a_full_disk_becomes_the_systems(tmp_path):
+def test_safetensors_error_for_a_full_disk_becomes_the_systems_error(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:

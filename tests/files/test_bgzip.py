@@ -1,4 +1,4 @@
-"""bgzip: the same bytes for any number of threads, few of them in memory, and the place of what is damaged."""
+"""bgzip: the same bytes with any number of threads, few of them in memory, and the place of any damage."""
 
 import io
 import tracemalloc
@@ -46,13 +46,13 @@ def test_any_number_of_threads_gives_the_same_bytes(packed, monkeypatch, threads
     assert content(packed + packed) == TEXT + TEXT  # as cat joins two
 
 
-def test_it_is_told_from_gzip_by_its_header(packed):
+def test_bgzip_is_distinguished_from_gzip_by_its_header(packed):
     assert is_bgzip(packed)
     assert is_bgzip(BGZIP_END)
     assert not is_bgzip(zlib.compress(TEXT[:99], wbits=31))
 
 
-def test_no_more_is_read_than_threads_are_busy_with(packed, monkeypatch):
+def test_no_more_is_read_ahead_than_keeps_the_threads_busy(packed, monkeypatch):
     monkeypatch.setattr(bgzip, "usable_cores", lambda: 2)
     monkeypatch.setattr(bgzip, "BLOCKS_AT_ONCE", 1)
     source = io.BytesIO(packed)
@@ -93,7 +93,7 @@ def test_a_block_that_swells_beyond_what_bgzip_writes_is_refused_before_it_is_in
     assert peak < 10_000_000
 
 
-def test_a_file_that_ends_within_a_block_says_so(packed):
+def test_a_file_that_ends_within_a_block_is_reported_with_the_place(packed):
     at = starts(packed)[5]
     for kept in (1, 17, 18, 500):
         with pytest.raises((EOFError, zlib.error), match=f"at byte {at + 1:,}"):

@@ -24,12 +24,12 @@ def test_a_key_changes_with_each_fact_and_each_file(source):
     assert files_key([source]) == files_key([source])
 
 
-def test_a_checksum_is_of_all_of_a_file_however_it_is_read(source, monkeypatch):
+def test_a_checksum_covers_the_whole_file_whatever_the_chunk_size(source, monkeypatch):
     monkeypatch.setattr(cache, "CHUNK_BYTES", 2)
     assert checksum(source) == zlib.crc32(b"one")
 
 
-def test_what_was_remembered_is_recalled_and_nothing_that_was_damaged(tmp_path):
+def test_what_was_remembered_is_recalled_unless_it_is_damaged(tmp_path):
     file = tmp_path / "kept.json"
     assert recall(file) is None
     remember(file, {"rates": [0.1, 0.2]})
@@ -38,7 +38,7 @@ def test_what_was_remembered_is_recalled_and_nothing_that_was_damaged(tmp_path):
     assert recall(file) is None
 
 
-def test_a_folder_is_built_once_and_anew_where_it_or_its_source_changed(source, tmp_path, caplog):
+def test_a_folder_is_built_once_and_again_if_it_or_its_source_changed(source, tmp_path, caplog):
     folder, built = tmp_path / "cache" / "folder", []
 
     def build(path):

@@ -1,4 +1,4 @@
-"""What the cache holds, and its removal: nothing that is not genomask's, nothing that a process uses."""
+"""The entries of the cache and their removal: only genomask's own, and none that a process uses."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ sys.stdin.read()
 
 
 def sealed(root, source, room="genomes", name=f"hg38-{KEY}"):
-    """A folder that this process made and does not hold, as one that ended."""
+    """A folder that this process made and does not hold, as if the process had ended."""
     folder = root / room / name
     build = lambda path: (path / "codes.bin").write_text("ACGT" * 100)  # noqa: E731
     with pytest.MonkeyPatch.context() as patch:
@@ -43,7 +43,7 @@ def root(tmp_path):
     return tmp_path / "cache"
 
 
-def test_each_thing_is_listed_with_its_sources_size_and_last_use(root, source):
+def test_each_entry_is_listed_with_its_sources_size_and_last_use(root, source):
     folder = sealed(root, source)
     remember(root / "rates" / f"{'0' * 32}.json", [0.1])
     (root / "loops" / "x").mkdir(parents=True)
@@ -55,7 +55,7 @@ def test_each_thing_is_listed_with_its_sources_size_and_last_use(root, source):
     assert abs(time.time() - genome.used) < 60
 
 
-def test_use_is_what_keeps_young(root, source):
+def test_using_an_entry_updates_its_last_use(root, source):
     folder, rate = sealed(root, source), root / "rates" / f"{'0' * 32}.json"
     remember(rate, [0.1])
     for path in (folder / "seal.json", rate):
@@ -66,7 +66,7 @@ def test_use_is_what_keeps_young(root, source):
     assert all(time.time() - entry.used < 60 for entry in entries(root))
 
 
-def test_all_is_removed_and_made_anew(root, source):
+def test_all_entries_are_removed_and_can_be_built_again(root, source):
     folder = sealed(root, source)
     remember(root / "rates" / f"{KEY}.json", [0.1])
     (root / "loops" / "x").mkdir(parents=True)
@@ -78,7 +78,7 @@ def test_all_is_removed_and_made_anew(root, source):
     assert folder.is_dir()
 
 
-def test_what_is_not_genomasks_is_no_entry(root, source, tmp_path):
+def test_files_and_folders_that_are_not_genomasks_are_not_listed(root, source, tmp_path):
     folder = sealed(root, source)
     (folder / "notes.txt").write_text("of a person")
     (root / "genomes" / "mine").mkdir()
@@ -95,12 +95,12 @@ def test_what_is_not_genomasks_is_no_entry(root, source, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "5", '{"files": 5}', '{"files": {}, "paths": 5}', "[" * 9_999])
-def test_a_folder_with_a_damaged_seal_is_left(root, source, text):
+def test_a_folder_with_a_damaged_seal_is_not_listed(root, source, text):
     (sealed(root, source) / "seal.json").write_text(text)
     assert list(entries(root)) == []
 
 
-def test_what_was_left_half_built_is_listed_after_a_day(root, source):
+def test_a_half_built_folder_is_listed_after_a_day(root, source):
     left = root / "genomes" / f".hg38-{KEY}.0123abcd"
     left.mkdir(parents=True)
     (left / "codes.bin").write_text("AC")
@@ -113,7 +113,7 @@ def test_what_was_left_half_built_is_listed_after_a_day(root, source):
     assert not left.exists()
 
 
-def test_what_a_process_uses_is_left_whole(root, source):
+def test_an_entry_that_a_process_uses_is_left_whole(root, source):
     folder = sealed(root, source)
     (entry,) = entries(root)
     holding = [sys.executable, "-c", HOLDING, str(folder)]

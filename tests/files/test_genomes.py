@@ -25,14 +25,14 @@ def test_a_folder_stands_for_the_genomes_in_it_at_any_depth(tmp_path):
     assert stem_of(tmp_path / "b" / "x.fna.gz") == "x"
 
 
-def test_a_genome_is_made_of_a_folder(tmp_path):
+def test_a_folder_is_opened_as_one_genome(tmp_path):
     (tmp_path / "g").mkdir()
     (tmp_path / "g" / "1.fa").write_text(">a\nACGT\n")
     (tmp_path / "g" / "2.fa").write_text(">a\nGGGG\n")
     assert Genome.open(input_genome(tmp_path / "g"), cache=tmp_path).names == ["a", "2:a"]
 
 
-def test_a_folder_without_a_genome_is_said_to_be_one(tmp_path):
+def test_a_folder_without_a_genome_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(DataError, match=r"no genome in this folder\. Name files, or rename them to end in"):
         input_genome(tmp_path)
@@ -53,7 +53,7 @@ def test_standard_input_becomes_a_file_of_the_cache_named_by_its_content(tmp_pat
     assert remove(entry)
 
 
-def test_standard_input_that_is_empty_is_said_by_its_name_and_not_kept(tmp_path, monkeypatch):
+def test_empty_standard_input_is_refused_by_name_and_not_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("GENOMASK_CACHE", str(tmp_path))
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
     with pytest.raises(DataError, match=r"^standard input is empty\. Pipe something .* use - for one file only"):
@@ -76,7 +76,7 @@ def test_what_a_killed_process_left_of_standard_input_is_removed_after_a_day(tmp
 
 @settings(max_examples=30, deadline=None)
 @given(weight=st.floats(1e-9, 1e6))
-def test_a_number_behind_the_last_colon_is_a_weight_unless_a_file_is_called_so(weight, tmp_path_factory):
+def test_a_number_after_the_last_colon_is_a_weight_unless_a_file_has_that_name(weight, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp() / "weighed"
     folder.mkdir(exist_ok=True)
     plain, odd = folder / "a.fa", folder / "a.fa:1"

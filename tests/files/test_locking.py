@@ -21,7 +21,7 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def test_one_holds_a_folder_and_the_other_hears_who(tmp_path):
+def test_locking_a_held_folder_is_refused_and_names_the_holder(tmp_path):
     with (
         locked(tmp_path / "run"),
         pytest.raises(SettingsError, match=f"in use by process {os.getpid()} on {socket.gethostname()}; wait"),
@@ -33,7 +33,7 @@ def test_one_holds_a_folder_and_the_other_hears_who(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["config.toml", "run"]
 
 
-def test_a_folder_made_for_the_lock_and_left_empty_goes_with_it(tmp_path):
+def test_a_folder_made_for_the_lock_and_left_empty_is_removed_with_it(tmp_path):
     with locked(tmp_path / "runs" / "a"):
         assert (tmp_path / "runs" / "a" / ".lock").exists()
     assert list(tmp_path.iterdir()) == []
@@ -79,7 +79,7 @@ def test_a_lock_file_that_its_holder_removes_before_it_is_locked_is_not_taken(tm
             pass
 
 
-def test_where_the_file_system_has_no_locks_that_is_said(tmp_path, monkeypatch, caplog):
+def test_on_a_file_system_without_locks_a_warning_is_logged(tmp_path, monkeypatch, caplog):
     def no_locks(*_args):
         raise OSError(37, "No locks available")
 
@@ -96,7 +96,7 @@ def test_waiting_ends(tmp_path):
     assert 0.3 <= time.monotonic() - began < 5
 
 
-def test_a_lock_that_cannot_be_signed_on_a_full_disk_is_given_up(tmp_path, monkeypatch):
+def test_a_lock_that_cannot_be_signed_on_a_full_disk_is_released(tmp_path, monkeypatch):
     def full(handle, text):
         raise OSError(errno.ENOSPC, "No space left on device")
 

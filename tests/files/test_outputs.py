@@ -9,7 +9,7 @@ def test_a_new_file_in_folders_that_are_still_to_be_made_is_fine(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_what_would_fail_or_harm_an_input_is_refused(tmp_path):
+def test_an_output_that_would_fail_or_overwrite_an_input_is_refused(tmp_path):
     table, link = tmp_path / "table.csv", tmp_path / "link.csv"
     table.write_text("a")
     link.symlink_to(table)

@@ -1,4 +1,4 @@
-"""Files of vectors: what is written in pieces is read back whole, by the tools that read such files."""
+"""Files of vectors: what is written in pieces is read back whole by the usual tools."""
 
 import io
 import sys
@@ -81,7 +81,7 @@ def test_a_name_without_a_format_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".parquet", ".tsv"])
-def test_what_was_written_here_is_replaced_and_a_persons_file_is_not(tmp_path, suffix):
+def test_a_file_of_vectors_is_replaced_and_any_other_file_is_not(tmp_path, suffix):
     out = tmp_path / f"v{suffix}"
     write(out)
     require_out(out, [])
@@ -92,7 +92,7 @@ def test_what_was_written_here_is_replaced_and_a_persons_file_is_not(tmp_path, s
         require_out(out, [])
 
 
-def test_a_persons_names_are_not_replaced(tmp_path):
+def test_a_names_file_that_is_not_ours_is_not_replaced(tmp_path):
     (tmp_path / "v.names.txt").write_text("notes of a person")
     with pytest.raises(SettingsError, match=r"v\.names\.txt already exists and is not a list of names for v\.npy"):
         require_out(tmp_path / "v.npy", [])

@@ -13,14 +13,14 @@ from genomask.machine.matmul import known_rate, measured_rate
         ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None), ("NVIDIA GeForce RTX 4090 Laptop GPU", None), ("a GPU", None),
     ],
 )  # fmt: skip
-def test_a_gpu_has_its_makers_rate_and_one_not_listed_has_none(name, bf16):
+def test_a_listed_gpu_has_its_makers_rate_and_any_other_has_none(name, bf16):
     assert known_rate(name, torch.bfloat16) == pytest.approx(bf16)
     fp32 = known_rate(name, torch.float32)
     assert (fp32 is None) == (bf16 is None)
     assert fp32 is None or fp32 < bf16
 
 
-def test_what_is_measured_is_the_best_size(monkeypatch):
+def test_the_measured_rate_is_that_of_the_best_size(monkeypatch):
     monkeypatch.setattr(matmul, "rate_at", lambda n, *_: float(n))
     monkeypatch.setitem(matmul.SIZES, "cpu", (32, 96, 64))
     assert measured_rate(torch.device("cpu"), torch.float32) == 96

@@ -28,7 +28,7 @@ print(faults())
 
 
 def faults_of_the_second_time(first):
-    """Pages that the system must hand out when a block is taken, filled and freed for the second time."""
+    """Page faults when a block is allocated, filled and freed for the second time."""
     code = FAULTS.format(first=first, block=BLOCK)
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=SMALL_PAGES)
     return int(answer.stdout)
@@ -40,12 +40,12 @@ def test_freed_memory_is_kept_after_the_call_and_not_after_an_import():
         "from genomask.machine.process import keep_freed_memory; assert keep_freed_memory()"
     )
     given_back = faults_of_the_second_time("import genomask.machine.process, genomask.cli.app")
-    assert kept < given_back / 4  # a system that hands out huge pages all the same needs a few faults only
+    assert kept < given_back / 4  # a system that uses huge pages anyway needs only a few faults
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(process, "is_glibc", lambda: False)
-    monkeypatch.setattr(process.ctypes, "CDLL", None)  # to be called would fail
+    monkeypatch.setattr(process.ctypes, "CDLL", None)  # a call would fail
     assert not process.keep_freed_memory()
 
 
@@ -75,14 +75,14 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
     assert usable_cores() == 2
     monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: None)  # as where the system does not say
+    monkeypatch.setattr(os, "cpu_count", lambda: None)  # as on a system that does not report it
     assert usable_cores() == 1
 
 
-def test_memory_is_what_is_built_in_or_the_limit_of_the_process_or_the_container(monkeypatch, tmp_path):
+def test_memory_is_the_least_of_the_built_in_and_the_process_and_container_limits(monkeypatch, tmp_path):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     container = tmp_path / "memory.max"
-    built_in = usable_memory(container)  # there is none
+    built_in = usable_memory(container)  # the file does not exist yet
     assert built_in > 0
     for said, usable in (("max\n", built_in), ("2000\n", 2000), (f"{2 * built_in}\n", built_in)):
         container.write_text(said)

@@ -1,4 +1,4 @@
-"""Threads: how many there are, and that what they make comes in order and not too far ahead."""
+"""Threads: their number, and that their results come in order and not too far ahead."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,7 @@ import pytest
 from genomask.machine.threads import in_order, workers_for
 
 
-def test_unless_asked_a_quarter_of_the_cores_makes_batches_and_at_most_four(monkeypatch):
+def test_by_default_a_quarter_of_the_cores_and_at_most_four_make_batches(monkeypatch):
     found = []
     for cores in (1, 2, 8, 64):
         monkeypatch.setattr("genomask.machine.threads.usable_cores", lambda cores=cores: cores)
@@ -17,7 +17,7 @@ def test_unless_asked_a_quarter_of_the_cores_makes_batches_and_at_most_four(monk
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_what_is_made_ahead_comes_in_order_and_is_bounded(workers):
+def test_results_made_ahead_come_in_order_and_are_bounded(workers):
     asked = []
     items = (asked.append(n) or n for n in range(20))
     with ThreadPoolExecutor(workers) as pool:

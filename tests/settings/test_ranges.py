@@ -7,7 +7,7 @@ from genomask.settings.ranges import require, require_one_of, require_whole, sho
 from genomask.settings.spelling import did_you_mean
 
 
-def test_what_does_not_hold_is_refused_by_name_and_value():
+def test_a_value_that_breaks_its_rule_is_refused_by_name_and_value():
     require(True, "a.rate", "below 1", 0.5)
     with pytest.raises(SettingsError, match=r"a.rate must be below 1, got nan\."):
         require(math.nan < 1, "a.rate", "below 1", math.nan)
@@ -28,7 +28,7 @@ def test_the_nearest_known_word_is_named():
     assert did_you_mean("quite another", ("span", "uniform")) == ""
 
 
-def test_values_are_shown_short():
+def test_long_values_are_shortened():
     assert shown(10**80) == "a number of more than 80 digits"
     assert shown("x" * 100) == f"'{'x' * 79}..."
     assert shown(0.5) == "0.5"

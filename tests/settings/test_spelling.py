@@ -10,7 +10,7 @@ KNOWN = ("steps", "seed", "GeneMask")
     [("step", " Did you mean 'steps'?"), ("STEPS", " Did you mean 'steps'?"), ("genemask", " Did you mean 'GeneMask'?"),
      ("precision", ""), ("", ""), (7, "")],
 )  # fmt: skip
-def test_the_nearest_known_word_is_named_as_it_is_spelt_or_none(word, said):
+def test_the_nearest_known_word_is_named_as_it_is_spelt_if_there_is_one(word, said):
     assert did_you_mean(word, KNOWN) == said
 
 
@@ -20,5 +20,5 @@ def test_the_nearest_known_word_is_named_as_it_is_spelt_or_none(word, said):
      ("step", ("tokens_per_step", "steps"), "steps"), ("rate", ("learning_rate", "mask_rate"), "mask_rate"),
      ("at", ("strategy", "ate"), "ate"), ("stratgy", ("strategy", "my_stratgy"), "strategy")],
 )  # fmt: skip
-def test_a_part_of_a_name_is_meant_before_what_is_only_alike(word, known, meant):
+def test_a_slip_is_preferred_to_part_of_a_name_and_that_to_a_similar_spelling(word, known, meant):
     assert did_you_mean(word, known) == f" Did you mean {meant!r}?"

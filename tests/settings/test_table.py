@@ -40,7 +40,7 @@ class Some(Table, name="some"):
         ({"is_on": 1}, "some.is_on must be true or false, got 1"),
     ],
 )
-def test_a_field_takes_what_its_type_says_and_nothing_else(bad, said):
+def test_a_field_accepts_only_what_its_type_allows(bad, said):
     for make in (Some, lambda **values: replace(Some(), **values)):
         with pytest.raises(SettingsError) as refused:
             make(**bad)

@@ -18,12 +18,12 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def lines(caplog):
-    """What was logged of the progress."""
+    """A function that gives the messages logged so far."""
     caplog.set_level(logging.INFO, logger="genomask")
     return lambda: [record.getMessage() for record in caplog.records]
 
 
-def test_where_there_is_no_terminal_a_line_is_said_every_half_minute(clock, lines):
+def test_without_a_terminal_a_line_is_logged_every_half_minute(clock, lines):
     with working("training", 4000, "step") as work:
         for step in range(1, 101):
             clock[0] += 1
@@ -34,7 +34,7 @@ def test_where_there_is_no_terminal_a_line_is_said_every_half_minute(clock, line
     assert progress.LINE_SECONDS <= 60
 
 
-def test_a_part_that_takes_long_is_no_silence(lines, monkeypatch):
+def test_lines_are_logged_even_while_one_part_takes_long(lines, monkeypatch):
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.02)
     monkeypatch.setattr(progress, "WATCH_SECONDS", 0.01)
     with working("embedding", unit="sequence") as work:
@@ -46,7 +46,7 @@ def test_a_part_that_takes_long_is_no_silence(lines, monkeypatch):
     assert lines()[-1].startswith("embedding: 3 sequences, ")
     said = len(lines())
     time.sleep(0.1)
-    assert len(lines()) == said  # nobody speaks of it when it has ended
+    assert len(lines()) == said  # nothing is logged after it has ended
 
 
 def test_work_of_unknown_length_is_counted(clock, lines):
@@ -57,7 +57,7 @@ def test_work_of_unknown_length_is_counted(clock, lines):
     assert lines() == ["reading the genome: 8,000,000 bases, 0:00:40 so far"]
 
 
-def test_of_several_each_has_its_own_clock_and_says_once_that_it_ended(clock, lines):
+def test_each_of_several_bars_has_its_own_clock_and_logs_its_end_once(clock, lines):
     with Bars() as bars:
         first, second = (bars.add(name, 10, "step", "waiting") for name in ("first", "second"))
         first.show(0)
@@ -93,7 +93,7 @@ def test_in_a_narrow_terminal_bar_and_status_make_room_and_no_number_is_cut(cloc
     assert "…" not in shown
 
 
-def test_neither_bar_nor_line_where_the_log_is_silent(clock, lines, capsys, monkeypatch):
+def test_neither_bar_nor_line_appears_where_the_log_is_silent(clock, lines, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     logging.getLogger("genomask").setLevel(logging.WARNING)
     with working("training", 4, "step") as work:
@@ -103,7 +103,7 @@ def test_neither_bar_nor_line_where_the_log_is_silent(clock, lines, capsys, monk
     assert capsys.readouterr().err == ""
 
 
-def test_one_piece_of_work_is_not_many(clock, lines):
+def test_the_unit_of_a_single_piece_of_work_is_singular(clock, lines):
     with working("bench", 1, "measurement") as work:
         clock[0] += 40
         work.show(0)

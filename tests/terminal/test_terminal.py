@@ -19,14 +19,14 @@ NASTY = "p[/b]\x1b[31m\x07 :smile: [bold]x\u202e\udcff\x9b"
 SHOWN = r"p[/b]\x1b[31m\x07 :smile: [bold]x\u202e\udcff\x9b"
 
 
-def test_what_a_terminal_would_obey_is_escaped_as_repr_does():
+def test_characters_that_a_terminal_would_obey_are_escaped_as_by_repr():
     assert printable(NASTY) == SHOWN
     assert printable("größe ± 1, 漢字") == "größe ± 1, 漢字"
     assert printable("a\nb") == r"a\nb"
     assert printable("a\nb", keep="\n") == "a\nb"
 
 
-def test_an_error_keeps_both_of_its_ends_however_long_what_it_repeats(capsys):
+def test_a_long_error_keeps_its_beginning_and_its_end(capsys):
     say_error(f"{'9' * 5_000} is no number; give a smaller one.")
     error = capsys.readouterr().err
     assert len(error) < 1_100
@@ -34,7 +34,7 @@ def test_an_error_keeps_both_of_its_ends_however_long_what_it_repeats(capsys):
     assert error.endswith("99 is no number; give a smaller one.\n")
 
 
-def test_results_errors_tables_and_log_lines_show_text_as_it_is(capsys):
+def test_results_errors_tables_and_log_lines_show_text_escaped_and_unstyled(capsys):
     table = Table(NASTY, title=NASTY, caption=NASTY)
     table.add_row(NASTY)
     console().print(table)
@@ -59,7 +59,7 @@ def test_a_log_line_is_not_folded(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_other_packages_are_heard_from_a_warning_on_however_much_genomask_says():
+def test_other_packages_log_nothing_below_a_warning_however_verbose_genomask_is():
     loggers = logging.getLogger("genomask"), logging.getLogger("filelock")
     before = [(log, log.level) for log in (logging.getLogger(), loggers[0])]
     try:
@@ -75,7 +75,7 @@ def test_other_packages_are_heard_from_a_warning_on_however_much_genomask_says()
 
 
 def drawn_at(level: int, monkeypatch) -> str:
-    """What a bar writes to a terminal while log lines from `level` on are wanted."""
+    """What a bar writes to a terminal at this log level."""
     log, screen = logging.getLogger("genomask"), io.StringIO()
     screen.isatty = lambda: True
     monkeypatch.setattr("sys.stderr", screen)
@@ -91,7 +91,7 @@ def drawn_at(level: int, monkeypatch) -> str:
     return screen.getvalue()
 
 
-def test_a_bar_shows_text_as_it_is_and_is_silent_where_notes_are(monkeypatch):
+def test_a_bar_shows_text_escaped_and_unstyled_and_is_hidden_where_notes_are(monkeypatch):
     assert drawn_at(logging.ERROR, monkeypatch) == ""
     assert r"p[/b]\x1b[31m" in drawn_at(logging.INFO, monkeypatch)
 
