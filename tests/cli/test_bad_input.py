@@ -1,4 +1,4 @@
-"""Every mistake of the design's list, made on the command line: one sentence on stderr, exit 2, no traceback."""
+"""Every mistake on the design's list, made on the command line: one sentence on stderr, exit 2, no traceback."""
 
 import gzip
 import json
@@ -55,7 +55,7 @@ GENOMES = {
 
 
 @pytest.mark.parametrize("name", GENOMES)
-def test_genomes(name, tmp_path, monkeypatch, capsys):
+def test_a_bad_genome_is_one_clear_error(name, tmp_path, monkeypatch, capsys):
     content, words = GENOMES[name]
     path = tmp_path / "genome.fa"
     if content is not None:
@@ -66,7 +66,7 @@ def test_genomes(name, tmp_path, monkeypatch, capsys):
     assert not (out / "model").exists()
 
 
-def test_a_comparison_takes_the_advice_that_its_error_gives(tmp_path, monkeypatch, capsys):
+def test_a_comparison_accepts_the_option_that_its_error_suggests(tmp_path, monkeypatch, capsys):
     genome, task, out = tmp_path / "genome.fa", tmp_path / "task.tsv", tmp_path / "out"
     genome.write_text(f">a\n{GOOD}\nACGR\n")
     task.write_text("sequence\tlabel\nACGTT\t1\nACGGA\t0\n")
@@ -91,7 +91,7 @@ SHARDS = {
 
 
 @pytest.mark.parametrize("name", SHARDS)
-def test_text(name, tmp_path, monkeypatch, capsys):
+def test_a_bad_shard_is_one_clear_error(name, tmp_path, monkeypatch, capsys):
     content, words = SHARDS[name]
     path = tmp_path / "shard.jsonl"
     path.write_text(content)
@@ -100,7 +100,7 @@ def test_text(name, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("verb", ["genome", "corpus", "masks"])
-def test_a_cache_folder_that_is_a_file(verb, tmp_path, monkeypatch, capsys):
+def test_a_cache_folder_that_is_a_file_is_one_clear_error(verb, tmp_path, monkeypatch, capsys):
     cache, genome, shard = (tmp_path / name for name in ("cache", "genome.fa", "shard.jsonl"))
     cache.write_text("")
     genome.write_text(f">a\n{GOOD}\n")
@@ -125,7 +125,7 @@ TASKS = {
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_tasks(name, tmp_path, monkeypatch, capsys):
+def test_a_bad_task_is_one_clear_error(name, tmp_path, monkeypatch, capsys):
     content, words = TASKS[name]
     path = tmp_path / "task.tsv"
     path.write_text(content)
@@ -148,7 +148,7 @@ def test_tasks(name, tmp_path, monkeypatch, capsys):
         ("training.tokens_per_microbatch=10", ["tokens_per_microbatch"]),
     ],
 )
-def test_settings(change, words, tmp_path, monkeypatch, capsys):
+def test_a_bad_setting_is_one_clear_error(change, words, tmp_path, monkeypatch, capsys):
     path = tmp_path / "genome.fa"
     path.write_text(f">a\n{GOOD}\n")
     arguments = ["pretrain", "--genome", path, "--out", tmp_path / "out", *TINY]
@@ -157,7 +157,7 @@ def test_settings(change, words, tmp_path, monkeypatch, capsys):
     assert_one_sentence(code, said, *words)
 
 
-def test_a_folder_that_is_no_model_is_told_by_what_is_in_it(tmp_path):
+def test_the_error_for_a_folder_without_a_model_depends_on_its_content(tmp_path):
     with pytest.raises(DataError, match=r"no model here \(no config.json\); give a run's folder"):
         require_model(tmp_path)
     (tmp_path / "protocol.json").touch()
@@ -170,13 +170,13 @@ def test_a_folder_that_is_no_model_is_told_by_what_is_in_it(tmp_path):
         require_model(tmp_path)
 
 
-def test_a_file_is_no_model(tmp_path):
+def test_a_file_is_not_accepted_as_a_model(tmp_path):
     (tmp_path / "g.fa").write_text(">a\nACGT\n")
     with pytest.raises(DataError, match=r"g\.fa: this is a file, but a model is a folder; give that of a run or of a"):
         require_model(tmp_path / "g.fa")
 
 
-def test_a_model_folder_that_is_none(tmp_path, monkeypatch, capsys):
+def test_a_missing_model_folder_is_one_clear_error(tmp_path, monkeypatch, capsys):
     path = tmp_path / "task.tsv"
     path.write_text(TASK)
     arguments = ["fewshot", "--model", tmp_path / "nothing", "--train", path, "--test", path, "--shots", "5"]
@@ -195,7 +195,7 @@ IN_FOLDERS = {
 
 @pytest.mark.parametrize("out", ["task.tsv/run", "task.tsv", "link", 300 * "a"])
 @pytest.mark.parametrize("verb", IN_FOLDERS)
-def test_a_folder_that_cannot_be_made(verb, out, tmp_path, monkeypatch, capsys):
+def test_an_output_folder_that_cannot_be_made_is_one_clear_error(verb, out, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "genome.fa").write_text(f">a\n{GOOD}\n")
     (tmp_path / "task.tsv").write_text(TASK)
@@ -209,19 +209,19 @@ def test_a_folder_that_cannot_be_made(verb, out, tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def small_files():
-    """Call it with a number of bytes, and no file can grow beyond it: as a full disk, at a place of one's choice."""
+    """A function that sets how many bytes a file can have at most, like a disk that fills up at a chosen place."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda most: resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_disk_that_fills_up_is_said_wherever_it_does_and_the_run_goes_on(tmp_path, monkeypatch, capsys, small_files):
+def test_a_disk_that_fills_up_anywhere_is_reported_and_the_run_can_resume(tmp_path, monkeypatch, capsys, small_files):
     (tmp_path / "genome.fa").write_text(f">a\n{GOOD}\n")
     out = tmp_path / "out"
     arguments = ["pretrain", "--genome", tmp_path / "genome.fa", "--out", out, *TINY, *SMALL]
     recipe = load_recipe("genome-demo", [word for word in (*TINY, *SMALL) if "=" in word])
     warm = build_run(recipe, Inputs(genome=(str(tmp_path / "genome.fa"),)), tmp_path)
-    warm.batches.of(0)  # the genome and the compiled loops are in their caches, which would be full otherwise
+    warm.batches.of(0)  # fills the caches of genome and compiled loops, which would hit the limit otherwise
     named = []
     for most in (300, 5_000, 60_000, 10**9):
         resume = ["--resume"] if (out / "config.toml").exists() else []

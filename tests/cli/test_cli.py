@@ -13,7 +13,7 @@ from genomask.errors import SettingsError, Stopped
 from genomask.masking.settings import MaskSettings
 from genomask.recipe import load_recipe, recipe_to_toml
 
-HERE = __file__  # a file that is there; what is asked ends before it is read
+HERE = __file__  # a file that exists; every command here ends before it is read
 COMPARE = ["compare", "--genome", HERE, "--train", HERE, "--test", HERE]
 
 
@@ -32,7 +32,7 @@ def test_the_version_is_printed():
     assert (said.exit_code, said.output) == (0, f"genomask {__version__}\n")
 
 
-def test_leaks_which_takes_no_model_has_no_words_about_models():
+def test_the_help_of_leaks_which_takes_no_model_does_not_mention_models():
     said = CliRunner().invoke(cli.app, ["leaks", "--help"]).output
     assert "--sequence-column" in said
     assert "model" not in said
@@ -45,7 +45,7 @@ def test_an_option_takes_the_files_that_a_shell_pattern_gives():
     assert cli.repeat_options(["fewshot", "--train", "a"]) == ["fewshot", "--train", "a"]
 
 
-def test_three_dots_promise_several_values_where_a_verb_takes_them():
+def test_three_dots_mark_the_options_that_take_several_values():
     for verb, command in get_command(cli.app).commands.items():
         for option in command.params:
             if option.opts[0] in MANY_VALUES:
@@ -93,7 +93,9 @@ def test_compare_matches_by_the_recipe_unless_the_option_is_given(tmp_path, monk
         (["--set", "masking.mask_rate=0.2"], "masking: random-span, 20 % of the tokens (the recipe's default): "),
     ],
 )
-def test_pretrain_says_whose_choice_its_mask_is(monkeypatch, caplog, tmp_path, arguments, said):
+def test_pretrain_logs_whether_its_mask_was_asked_for_or_is_the_recipes_default(
+    monkeypatch, caplog, tmp_path, arguments, said
+):
     monkeypatch.setattr("genomask.commands.pretrain.pretrain", lambda *_, **__: None)
     monkeypatch.setattr("genomask.commands.run_folder.report.report_run", lambda out: [])
     genome = tmp_path / "x.fa"
@@ -144,7 +146,7 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_2(tmp_path, monkeypatch, capsy
 @pytest.mark.parametrize(
     ("raised", "code"), [(KeyboardInterrupt(), 130), (Stopped(15, "stopped; continue with --resume"), 143)]
 )
-def test_a_signal_that_meets_a_call_of_compiled_code_ends_as_any(monkeypatch, raised, code):
+def test_a_signal_during_compiled_code_ends_with_the_usual_exit_code(monkeypatch, raised, code):
     def interrupted(*_, **__):
         raise SystemError("CPUDispatcher(...) returned a result with an exception set") from raised
 
@@ -154,7 +156,7 @@ def test_a_signal_that_meets_a_call_of_compiled_code_ends_as_any(monkeypatch, ra
     assert end.value.code == code
 
 
-def test_a_system_error_of_another_kind_stays_one(monkeypatch):
+def test_any_other_system_error_is_raised_unchanged(monkeypatch):
     def broken(*_, **__):
         raise SystemError("a bug")
 
@@ -163,7 +165,7 @@ def test_a_system_error_of_another_kind_stays_one(monkeypatch):
         cli.main()
 
 
-def test_so_it_is_in_a_process_of_its_own(tmp_path):
+def test_a_mistake_in_a_separate_process_is_one_line_on_stderr_and_exit_2(tmp_path):
     command = [sys.executable, "-m", "genomask", "fewshot", "--model", "nowhere", "--train", HERE, "--test", HERE]
     result = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, check=False)
     assert result.returncode == 2

@@ -17,7 +17,7 @@ COLUMNS = ["ngram", "count", "naive_pmi", "pmi", "npmi", "rank"]
 
 
 def genomask(*words):
-    """The verb's output; a mistake is raised as it is."""
+    """The verb's result; an exception is raised unchanged."""
     result = CliRunner().invoke(app, ["npmi", *map(str, words)])
     if isinstance(result.exception, Exception):
         raise result.exception
@@ -37,7 +37,7 @@ def out(tmp_path):
 
 
 @pytest.mark.parametrize("word", [[], ["count"]])
-def test_a_genome_is_counted_whether_or_not_the_word_count_is_said(fasta, out, word):
+def test_a_genome_is_counted_with_or_without_the_word_count(fasta, out, word):
     said = genomask(*word, fasta, "--max-n", 4, "--out", out).output
     table = NpmiTable.load(out)
     assert (table.max_n, table.min_count, table.definition, table.strand) == (4, 101, "exact", "forward")
@@ -70,7 +70,7 @@ def test_only_the_regions_of_a_bed_file_are_counted(fasta, out, tmp_path):
     assert "only r.bed" in said
 
 
-def test_scores_are_written_as_text_by_counting_and_by_showing(fasta, out, tmp_path):
+def test_count_and_show_write_scores_as_text(fasta, out, tmp_path):
     genomask(fasta, "--max-n", 3, "--out", out, "--tsv", tmp_path / "all.tsv")
     frame = pd.read_csv(tmp_path / "all.tsv", sep="\t")
     assert list(frame.columns) == COLUMNS
@@ -98,7 +98,7 @@ def test_a_small_genome_is_warned_about(fasta, out, caplog):
     assert caplog.text == ""
 
 
-def test_lengths_of_which_no_word_has_a_score_are_named(tmp_path, out, caplog):
+def test_lengths_without_any_scored_word_are_named(tmp_path, out, caplog):
     (tmp_path / "ten.fa").write_text(">ten\nACGTACGTAC\n")
     genomask(tmp_path / "ten.fa", "--max-n", 4, "--out", out)
     assert "no word of 2 bases or more is counted 101 times" in caplog.text
@@ -127,7 +127,7 @@ def test_letters_other_than_acgtn_are_read_as_n_where_asked(tmp_path, out):
         (["--bed", "none.bed"], "none.bed: no such file"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_anything_is_counted(fasta, tmp_path, options, words):
+def test_bad_paths_are_refused_before_anything_is_counted(fasta, tmp_path, options, words):
     before = fasta.read_bytes()
     paths = [tmp_path / word if word.isidentifier() or "." in word else word for word in options]
     with pytest.raises((SettingsError, DataError), match=words):
@@ -153,7 +153,7 @@ def test_only_what_the_verb_wrote_is_replaced(fasta, out, tmp_path, option):
         genomask("show", out, "--tsv", tmp_path / "other.fa")
 
 
-def test_a_disk_that_is_full_is_a_sentence_and_leaves_nothing(fasta, out, monkeypatch):
+def test_a_full_disk_is_one_clear_error_and_leaves_nothing(fasta, out, monkeypatch):
     def full_disk(file, **arrays):
         raise OSError(28, "No space left on device")
 
@@ -181,14 +181,14 @@ def test_numbers_of_words_and_of_bases_start_at_1(fasta, out, tmp_path, command,
             assert f"Invalid value for '{option}'" in said.output
 
 
-def test_length_0_is_no_word_for_all_lengths(fasta, out, tmp_path):
+def test_length_0_does_not_mean_all_lengths(fasta, out, tmp_path):
     genomask(fasta, "--max-n", 3, "--out", out)
     with pytest.raises(SettingsError, match="n-grams up to 3, not 0"):
         export_tsv(NpmiTable.load(out), 0, tmp_path / "all.tsv", out)
     assert not (tmp_path / "all.tsv").exists()
 
 
-def test_show_refuses_what_is_no_table_and_lengths_that_it_lacks(fasta, out):
+def test_show_refuses_files_that_are_no_table_and_lengths_that_a_table_lacks(fasta, out):
     with pytest.raises(DataError, match=r"a\.fa is not an NPMI table"):
         genomask("show", fasta)
     genomask(fasta, "--max-n", 3, "--out", out)
@@ -197,7 +197,7 @@ def test_show_refuses_what_is_no_table_and_lengths_that_it_lacks(fasta, out):
     assert "Invalid value for '--n'" in genomask("show", out, "--n", 1).output
 
 
-def test_a_table_without_scores_says_no_more_than_that(fasta, out, caplog):
+def test_showing_a_table_without_scores_gives_only_that_error(fasta, out, caplog):
     genomask(fasta, "--max-n", 3, "--min-count", 10**6, "--out", out)
     caplog.clear()
     with pytest.raises(SettingsError, match=r"no 2-gram .* so none has a score; count again with a lower --min-count"):
@@ -234,7 +234,7 @@ def best_words(table, n):
     return words(n)[np.argsort(-NpmiTable.load(table).npmi(n), kind="stable")]
 
 
-def test_one_base_regions_are_made_wider_by_flank(fasta, out, tmp_path):
+def test_flank_widens_regions_of_one_base(fasta, out, tmp_path):
     (tmp_path / "tss.bed").write_text("two\t400\t401\none\t0\t1\ntwo\t1999\t2000\n")
     with pytest.raises(DataError, match=r"its 3 regions are single bases, which are not words; add bases .* --flank"):
         genomask(fasta, "--bed", tmp_path / "tss.bed", "--max-n", 2, "--out", out)
@@ -247,7 +247,7 @@ def test_one_base_regions_are_made_wider_by_flank(fasta, out, tmp_path):
     assert int(NpmiTable.load(out).counts(1).sum()) == 32_000
 
 
-def test_regions_too_short_for_the_longest_words_are_said(fasta, out, tmp_path, caplog):
+def test_regions_too_short_for_the_longest_words_are_reported(fasta, out, tmp_path, caplog):
     (tmp_path / "short.bed").write_text("two\t400\t403\none\t0\t3\n")
     genomask(fasta, "--bed", tmp_path / "short.bed", "--max-n", 6, "--out", out)
     assert "2 of 2 regions are shorter than words of 6 bases; add bases on both sides" in caplog.text

@@ -1,4 +1,4 @@
-"""Each option that is given reaches the room that does the work: what is asked of it is another without the option."""
+"""Each given option reaches the room that does the work: without it, the room is called with other arguments."""
 
 from itertools import chain
 
@@ -97,7 +97,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(("words", "room", "options"), GIVEN, ids=[words for words, _, _ in GIVEN])
-def test_without_an_option_something_else_is_asked(words, room, options, monkeypatch):
+def test_without_an_option_the_room_is_called_with_other_arguments(words, room, options, monkeypatch):
     heard = []
     monkeypatch.setattr(room, lambda *asked, **named: heard.append(repr((asked, named))) or "")
 
@@ -112,7 +112,7 @@ def test_without_an_option_something_else_is_asked(words, room, options, monkeyp
         assert asked_with({name: value for name, value in options.items() if name != left_out}) != whole, left_out
 
 
-def test_every_option_of_these_verbs_is_among_those_that_are_given():
+def test_every_option_of_these_verbs_is_tested_here():
     given = {}
     for words, _, options in GIVEN:
         given.setdefault(command_of(words), set()).update(options)

@@ -1,4 +1,4 @@
-"""Command lines that no one should type: one line on standard error, exit 2, nothing written, torch not imported."""
+"""Command lines with mistakes: one line on standard error, exit 2, nothing written, most without importing torch."""
 
 import json
 import logging
@@ -184,7 +184,7 @@ print(json.dumps(answers))
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The working folder of the command lines: a genome, a task, a run without a model, and what is no model."""
+    """The working folder of the command lines: genomes, a task, a run without a model, and folders without a model."""
     (tmp_path / "a.fa").write_text(">x\n" + 400 * "ACGTTGCAAC" + "\n")
     (tmp_path / "b:1.fa").write_text(">y\n" + 400 * "ACGTTGCAAC" + "\n")
     (tmp_path / "t.tsv").write_text(TABLE)
@@ -202,7 +202,7 @@ def folder(tmp_path, monkeypatch):
         log.setLevel(level)
 
 
-def test_names_and_paths_are_looked_at_before_anything_heavy_is_imported(folder):
+def test_names_and_paths_are_checked_before_anything_heavy_is_imported(folder):
     before = sorted(folder.rglob("*"))
     script = SCRIPT.replace("HEAVY", repr(HEAVY))
     lines = json.dumps([arguments for arguments, _ in BEFORE_TORCH])
@@ -219,7 +219,7 @@ def test_names_and_paths_are_looked_at_before_anything_heavy_is_imported(folder)
 
 
 @pytest.mark.parametrize(("arguments", "words"), AFTER_TORCH)
-def test_what_only_the_rooms_know_is_one_line_as_well(folder, monkeypatch, capsys, arguments, words):
+def test_mistakes_that_only_the_rooms_can_find_are_one_line_as_well(folder, monkeypatch, capsys, arguments, words):
     before = sorted(folder.rglob("*"))
     monkeypatch.setattr(sys, "argv", ["genomask", "--quiet", *arguments])
     with pytest.raises(SystemExit) as end:
@@ -242,7 +242,7 @@ def test_only_pretrain_is_started_by_a_launcher(folder, monkeypatch, capsys):
     )  # fmt: skip
 
 
-def test_standard_input_is_a_genome_among_others():
+def test_standard_input_may_be_one_of_several_genomes():
     assert repeat_options(["doctor", "--genome", "-:2", "b:1", "-"]) == [
         *("doctor", "--genome", "-:2", "--genome", "b:1", "--genome", "-")
     ]
@@ -299,7 +299,7 @@ UNEXPECTED = [
 
 
 @pytest.mark.parametrize("error", UNEXPECTED)
-def test_what_no_room_expected_of_the_system_is_a_sentence(folder, monkeypatch, capsys, error):
+def test_an_unexpected_error_of_the_system_is_one_line(folder, monkeypatch, capsys, error):
     def fail(_):
         raise error
 

@@ -1,4 +1,4 @@
-"""What is said of a recipe before anything heavy is imported."""
+"""What is checked of a recipe before anything heavy is imported."""
 
 import pytest
 
