@@ -1,4 +1,7 @@
-"""Fixtures of several rooms, and stand-in answers about the processor."""
+"""Fixtures of several rooms, and stand-in answers about the processor.
+
+torch and the rooms are imported within the fixtures: pytest-xdist's first process reads this file and runs no test.
+"""
 
 import gc
 import os
@@ -8,14 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
-
-from genomask.data import KmerTokenizer
-from genomask.data.tokenizers.wordpiece import train_wordpiece, wordpiece_tokenizer
-from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
-from genomask.machine import matmul
-from genomask.masking.rates import simulation
-from genomask.masking.rates.simulation import TOKENS_PER_LENGTH
 
 BF16_UNITS = {"yes": True, "no": False}
 
@@ -24,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--bf16-units",
         choices=BF16_UNITS,
-        help="run as if the processor had units for bf16, or had none (processes that a test starts ask it)",
+        help="run as if the processor had units for bf16, or had none (processes that a test starts ask the processor)",
     )
 
 
@@ -60,6 +55,8 @@ def bf16_units(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_timed() -> Iterator[None]:
     """This machine's speed is measured on products that take no time; bf16 counts as faster where it has units."""
+    from genomask.machine import matmul
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(matmul.SIZES, "cpu", (64,))
         patch.setattr("genomask.training.precision.bf16_gain", lambda *_: 2.0)
@@ -80,17 +77,20 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 
 @pytest.fixture(scope="session", autouse=True)
-def rates_to_a_percent() -> Iterator[None]:
-    """Mask rates are solved on a sixth of the sequences, to about 1 %; those of the known masks are solved in full."""
+def rates_to_a_percent() -> Iterator[int]:
+    """Mask rates are solved on a sixth of the sequences, to about 1 %; yields how many tokens users solve them on."""
+    from genomask.masking.rates import simulation
+
+    in_full = simulation.TOKENS_PER_LENGTH
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulation, "TOKENS_PER_LENGTH", 50_000)
-        yield
+        yield in_full
 
 
 @pytest.fixture
-def rates_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mask rates are solved on as many sequences as for users."""
-    monkeypatch.setattr(simulation, "TOKENS_PER_LENGTH", TOKENS_PER_LENGTH)
+def rates_in_full(monkeypatch: pytest.MonkeyPatch, rates_to_a_percent: int) -> None:
+    """Mask rates are solved on as many sequences as for users, as those of the known masks are."""
+    monkeypatch.setattr("genomask.masking.rates.simulation.TOKENS_PER_LENGTH", rates_to_a_percent)
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +105,11 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory) -> Path:
     """Two layers of width 32 over 3-mers, in Hugging Face layout."""
+    import torch
+
+    from genomask.data import KmerTokenizer
+    from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+
     folder = tmp_path_factory.mktemp("model")
     tokenizer = KmerTokenizer(k=3)
     torch.manual_seed(0)
@@ -118,6 +123,11 @@ def model_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def text_model_folder(tmp_path_factory) -> Path:
     """One layer of width 16 over word pieces of a few sentences, in Hugging Face layout."""
+    import torch
+
+    from genomask.data.tokenizers.wordpiece import train_wordpiece, wordpiece_tokenizer
+    from genomask.encoders import MosaicBertConfig, MosaicBertForMaskedLM
+
     folder = tmp_path_factory.mktemp("text-model")
     words = "good bad fine poor film book day the a was very not it is they say so what ?"
     tokenizer = wordpiece_tokenizer(train_wordpiece([words] * 20, 256, folder / "words.txt"))
