@@ -72,7 +72,7 @@ def test_the_table_has_a_row_for_each_task_and_model_and_the_suites_metric(measu
     assert any("keeps the epoch with the lowest loss on dev" in x for x in sentences)
     said = [x for x in sentences if "is above every floor on" in x]
     assert [x.split()[0] for x in said] == ["first", "second"]
-    assert all(" of 2 tasks by probe." in x for x in said)
+    assert all(" of 2 tasks with probe." in x for x in said)
 
 
 def test_the_protocol_records_the_dev_set_that_epochs_are_chosen_by(measured):
