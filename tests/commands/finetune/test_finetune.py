@@ -149,7 +149,9 @@ def test_a_loss_no_lower_than_a_constant_guess_is_reported(request_for, monkeypa
     assert re.match(r"The loss, [\d.]+ nats, is no lower than that of the constant guess, 0.001: the model", sentence)
 
 
-def test_training_stops_when_half_of_the_epochs_bring_no_lower_loss_on_valid(request_for, tables, tmp_path):
+def test_half_of_the_epochs_without_a_lower_loss_on_valid_end_training_and_the_best_is_kept(
+    request_for, tables, tmp_path
+):
     swap = {"poor": "rich", "rich": "poor"}  # the loss on valid rises as the model learns, on every processor
     valid = tmp_path / "swapped.tsv"
     valid.write_text(re.sub(r"\t(poor|rich)\t", lambda found: f"\t{swap[found[1]]}\t", tables[1].read_text()))
@@ -160,6 +162,11 @@ def test_training_stops_when_half_of_the_epochs_bring_no_lower_loss_on_valid(req
     best = int(np.argmin(losses))
     assert len(scored) == min(16, best + 1 + 8)
     assert best < len(scored) - 1
+    header, rows = predicted(request, tmp_path)
+    truth = [line.split("\t")[2] for line in valid.read_text().splitlines()[1:]]
+    loss = -np.mean([np.log(float(row[header.index(label)])) for row, label in zip(rows, truth, strict=True)])
+    np.testing.assert_allclose(loss, losses[best], rtol=1e-3)
+    assert losses[-1] > 1.01 * losses[best]
     again = request_for(out="again", learning_rate=0.02, epochs=16, valid=False)
     run(again)
     assert "valid_loss_nats" not in rows_of(again.out)[-1]
