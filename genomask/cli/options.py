@@ -101,8 +101,8 @@ SequencesFile = Annotated[
     typer.Argument(
         parser=inputs.input_sequences,
         metavar="FILE",
-        help="Genome, FASTA:RECORD:FIRST-LAST, TSV or CSV with a column sequence, or BED with --genome; for a text "
-        "model, lines of text or a table with a column text; - for standard input.",
+        help="Genome file, FASTA:RECORD:FIRST-LAST, TSV or CSV with a column sequence, or BED with --genome; for a "
+        "text model, lines of text or a table with a column text; - for standard input.",
     ),
 ]
 RegionsOf = Annotated[

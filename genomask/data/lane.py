@@ -15,7 +15,7 @@ from genomask.errors import DataError
 LANES = 32
 """At most: each keeps a shard open and, if it is on the hub, 5 MB of it."""
 SHARDS_A_LANE = 8
-"""At least: lanes need about the same number of documents, since each starts over at its own end."""
+"""At least, so that lanes hold about the same number of documents: each starts over at its own end."""
 
 Piece = str | np.ndarray
 """A text still to be cut to one sequence, or the ids of a sequence."""

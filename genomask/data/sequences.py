@@ -43,11 +43,11 @@ class SequenceFile:
     genome: tuple[Path, ...] = ()
     """Files or folders."""
     column: str = ""
-    """Of a table; the usual one if empty."""
+    """Header of the sequences in a table; the usual one if empty."""
     ambiguous: str = "error"
     """Letters such as R in FASTA: "error" refuses them, "n" reads them as N (as in tables)."""
     most_bases: int = 100_000
-    """Of one sequence; a longer one is refused: the cost of attention grows with the square of its length."""
+    """Most letters of one sequence; a longer one is refused, as attention costs the square of its length."""
 
     @property
     def files(self) -> list[Path]:

@@ -20,12 +20,12 @@ from genomask.settings.ranges import LARGE
 from genomask.settings.table import Bounds
 
 SUFFIXES = frozenset((".fa", ".fna", ".fasta", ".2bit", ".gb", ".gbk", ".gbff"))
-"""Of the genomes in a folder, plain or compressed; a file given by name may have any suffix."""
+"""Suffixes of the genomes in a folder, plain or compressed; a file given by name may have any suffix."""
 PACKED = frozenset((".gz", ".bgz"))
 STDIN_ROOM = "stdin"
 """The room of the cache where standard input is kept."""
 STDIN_SUFFIX = ".genome"
-"""Of its files there, after a digest."""
+"""Suffix of its files there, after a digest."""
 
 
 def input_genome(text: str | Path) -> Path:

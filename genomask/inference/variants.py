@@ -52,7 +52,7 @@ NOT_SPELT = "with letters other than A, C, G and T"
 
 
 class Score(NamedTuple):
-    """Of one ALT, in nats: below 0 where ALT is less likely than REF. NaN where there is none; `reason` gives why."""
+    """Score of one ALT, in nats: below 0 if ALT is less likely than REF; NaN, with a `reason`, if there is none."""
 
     llr: float
     reason: str = ""

@@ -26,7 +26,7 @@ def bench(
         typer.Option(
             parser=found_model,
             metavar="MODEL",
-            help="Folder of a model or run, or owner/name on the hub. Repeatable: models are shown side by side.",
+            help="Folder of a model or run, or owner/name on the Hugging Face hub. Repeatable, side by side.",
         ),
     ],
     genome: Annotated[

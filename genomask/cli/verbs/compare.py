@@ -42,13 +42,16 @@ def compare(
     shots: Shots = "10,50,100",
     draws: Draws = 20,
     methods: Annotated[
-        str, typer.Option(help="As in fewshot; the first that needs a model is primary, and stays so in later runs.")
+        str,
+        typer.Option(help="As in fewshot; the first that scores the pretrained encoder stays primary in later runs."),
     ] = USUAL_METHODS,
     sequence_column: SequenceColumn = "sequence",
     label_column: LabelColumn = "label",
     match: Annotated[
         Literal["tokens", "bases", "none"] | None,
-        typer.Option(help="What all strategies mask an equal fraction of. Default: the recipe's."),
+        typer.Option(
+            help="What all strategies mask an equal fraction of; none: published probabilities. Default: the recipe's."
+        ),
     ] = None,
     recipe: GenomeRecipeName = "",
     ambiguous: Ambiguous = "error",

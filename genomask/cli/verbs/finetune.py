@@ -45,7 +45,7 @@ def finetune(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST_EPOCHS, help=f"Maximum number of passes, 1 to 10,000. {BY_NUMBER}"),
+        typer.Option(min=1, max=MOST_EPOCHS, help=f"Maximum number of epochs, 1 to 10,000. {BY_NUMBER}"),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, max=MOST_BATCH, help=f"Sequences per step, 1 to 100,000. {BY_NUMBER}")

@@ -30,13 +30,13 @@ def glue(
         typer.Option(
             parser=found_model,
             metavar="MODEL",
-            help="Model trained on MNLI, from which RTE, MRPC and STS-B start. Default: the one this command trains.",
+            help="Model trained on MNLI, from which RTE, MRPC and STS-B start. Default: one trained here or in --out.",
         ),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help=f"Peak rate, above 0 and at most 1,000,000. {PUBLISHED}")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, max=1000, help=f"Passes, 1 to 1,000. {PUBLISHED}")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, max=1000, help=f"Epochs, 1 to 1,000. {PUBLISHED}")] = None,
     out: Annotated[Path, folder("Folder for all runs, results.csv and a picture.")] = Path("runs/glue"),
     resume: Annotated[bool, typer.Option("--resume", help="Continue what is unfinished in --out.")] = False,
 ) -> None:

@@ -25,7 +25,10 @@ def masks(
     ),
     k: Annotated[int, typer.Option("--k", min=1, max=8, help="Bases in a token, 1 to 8.")] = 6,
     rate: Annotated[float, typer.Option(help="Fraction to mask, between 0 and 1.")] = 0.15,
-    match: Annotated[Literal["tokens", "bases", "none"], typer.Option(help="What the rate counts.")] = "tokens",
+    match: Annotated[
+        Literal["tokens", "bases", "none"],
+        typer.Option(help="What the rate is a fraction of; none: published probabilities."),
+    ] = "tokens",
     npmi: Annotated[
         Path | None,
         typer.Option(
@@ -42,7 +45,7 @@ def masks(
         "masks.svg"
     ),
 ) -> None:
-    """Show which tokens strategies mask in a sequence, and which bases that really hides."""
+    """Show which tokens strategies mask in a sequence, and which bases are really hidden."""
     inputs.require_sequence(sequence)
     inputs.require_strategies(read_list(masking))
     require(0 <= rate <= 1, "--rate", "a number from 0 to 1", rate)

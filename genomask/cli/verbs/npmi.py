@@ -125,11 +125,11 @@ def motifs(
     top: Annotated[int, typer.Option(min=1, max=MOST_WORDS, help="How many of the best words to test.")] = 100,
     match_fraction: Annotated[
         float,
-        typer.Option(help="The best-scoring fraction of all words counts as matches of a motif: above 0, at most 0.5."),
+        typer.Option(help="The best-scoring fraction of all words count as matches of a motif: above 0, at most 0.5."),
     ] = 0.01,
     out: Annotated[Path | None, file("CSV file for the whole result.")] = None,
 ) -> None:
-    """Test whether the best words are motifs more often than other words of similar GC, count and repetition."""
+    """Test whether the best words match motifs more often than other words of similar GC, count and repetition."""
     from genomask.commands.motifs.enrichment import tested_motifs
 
     show(tested_motifs(table, jaspar, n, top, match_fraction, out))

@@ -16,7 +16,9 @@ def predict(
     model: Annotated[
         Path,
         typer.Option(
-            parser=found_model, metavar="MODEL", help="Folder of a trained classifier, or owner/name on the hub."
+            parser=found_model,
+            metavar="MODEL",
+            help="Folder of a trained classifier, or owner/name on the Hugging Face hub.",
         ),
     ],
     out: Annotated[

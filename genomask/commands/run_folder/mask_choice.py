@@ -9,7 +9,7 @@ OVERLAPPING = {
     "random-span": "on yeast and human sequence its small models predict hidden bases better than genemask's; no "
     "few-shot difference was shown",
     "genemask": "its span lengths give bases away, so its loss looks better than the model is; its control, "
-    "--masking random-span, made better small models",
+    "--masking random-span, predicts hidden bases better in small models",
     "uniform": "masked one by one, overlapping tokens hide almost no base",
 }
 """What was measured of strategies on overlapping k-mers: docs/masking.md, 'Which one?', and what-masks-give-away.md."""
