@@ -43,9 +43,9 @@ def main(
     precision: Annotated[Precision, typer.Option(help="fp32 or bf16.")] = "bf16",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of turns.")] = 7,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
-    sequences: Annotated[int, typer.Option(help="Of a batch; 0: as the config says.")] = 0,
+    sequences: Annotated[int, typer.Option(help="Sequences per batch; 0: the config's number.")] = 0,
     out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/, named after machine.")] = None,
-    until: Annotated[float, typer.Option(help="Unix time by which to be done.")] = math.inf,
+    until: Annotated[float, typer.Option(help="Unix time to finish by.")] = math.inf,
 ) -> None:
     """Time all sides, print the table and write the JSON."""
     if device == "cpu" and not runs_under("kept"):  # returning memory to the system would hide everything else

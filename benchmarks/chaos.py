@@ -82,9 +82,9 @@ SETTINGS = (
 
 
 def main(
-    kills: Annotated[int, typer.Option(help="How many.")] = 20,
+    kills: Annotated[int, typer.Option(help="Number of kills.")] = 20,
     bases: Annotated[int, typer.Option(help="Length of the genome.")] = 500_000,
-    seed: Annotated[int, typer.Option(help="Of the genome and of the moments.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the genome and the kill times.")] = 0,
     out: Out = RESULT,
 ) -> None:
     """Kill, resume, compare, print a line, and write the JSON."""

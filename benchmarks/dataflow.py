@@ -59,7 +59,7 @@ def main(
     corpus: Annotated[Path, typer.Option(help="A shard of C4, gzip.")],
     vocabulary: Annotated[Path, typer.Option(help="BERT's vocab.txt.")],
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of turns.")] = 5,
-    sequences: Annotated[int, typer.Option(help="Sequences of our turn; theirs has an eighth.")] = 1024,
+    sequences: Annotated[int, typer.Option(help="Sequences per turn of ours; theirs take an eighth.")] = 1024,
     out: Out = RESULT,
 ) -> None:
     """Time every side on both inputs."""

@@ -54,12 +54,12 @@ Keep = Callable[[list[dict], list[str]], None]
 
 
 def main(
-    what: Annotated[Literal["speed", "resume"], typer.Option(help="What is asked.")] = "speed",
+    what: Annotated[Literal["speed", "resume"], typer.Option(help="What to measure.")] = "speed",
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cuda",
     seconds: Annotated[float, typer.Option(help="From the first logged row until the run is stopped.")] = 30.0,
-    changes: Annotated[list[str], typer.Option("--set", help="As of genomask pretrain; repeatable.")] = [],  # noqa: B006
+    changes: Annotated[list[str], typer.Option("--set", help="As in genomask pretrain; repeatable.")] = [],  # noqa: B006
     out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/.")] = None,
-    until: Annotated[float, typer.Option(help="Unix time by which to be done.")] = math.inf,
+    until: Annotated[float, typer.Option(help="Unix time to finish by.")] = math.inf,
 ) -> None:
     """Measure, write the result after every row, and print it."""
     changes = [f"training.device={device}", "training.log_every=5", *changes]
@@ -134,7 +134,7 @@ def judged(whole: dict, steps: float) -> str:
     """The verdict, if enough of the run was seen; a few rows of one interval show nothing."""
     if whole["logged_rows"] < LEAST_ROWS or whole["s"] < LEAST_S:
         seen = f"{whole['logged_rows']} logged rows in {whole.get('s', 0):.1f} s"
-        return f"no verdict: {seen} of the whole run, where {LEAST_ROWS} in {LEAST_S:g} s are the least"
+        return f"no verdict: {seen} of the whole run; at least {LEAST_ROWS} in {LEAST_S:g} s are needed"
     fraction = whole["tokens_per_s"] / steps
     return f"the whole run trains {fraction:.1%} of the tokens a second of its steps alone (goal 95 %)"
 

@@ -39,7 +39,7 @@ def main(
     backend: Annotated[list[str], typer.Option(help="Ours; repeatable. Default: all that run here.")] = [],  # noqa: B006
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of turns, at most.")] = 9,
     out: Annotated[Path | None, typer.Option(help="JSON file. Default: in results/, named after the case.")] = None,
-    until: Annotated[float, typer.Option(help="Unix time by which to be done.")] = math.inf,
+    until: Annotated[float, typer.Option(help="Unix time to finish by.")] = math.inf,
 ) -> None:
     """Time one case, write its JSON after every side, and print it."""
     where, budget = choose_device(device), Budget(rounds, until)

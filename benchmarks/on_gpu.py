@@ -154,7 +154,7 @@ def ended_by(words: list[str], log: Path, until: float) -> str:
             code = process.wait(max(0.0, until - time.time()))
         except subprocess.TimeoutExpired:
             _signal(process, signal.SIGABRT)
-            return "its time was over"
+            return "it ran out of time"
         finally:
             _signal(process, signal.SIGKILL)  # also the processes that it started
     if code < 0:
@@ -178,7 +178,7 @@ def _read(written: Path) -> tuple[dict[str, Any] | None, str]:
     except FileNotFoundError:
         return None, "it wrote no JSON"
     except ValueError as error:
-        return None, f"what it wrote is no JSON ({error})"
+        return None, f"its output is not valid JSON ({error})"
     whole = isinstance(result, dict) and {"machine", "rows"} <= result.keys()
     return (result, "") if whole else (None, "its JSON lacks machine or rows")
 

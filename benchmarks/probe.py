@@ -55,7 +55,7 @@ def main(
     pools: Annotated[list[str], typer.Argument(help="Tables of labelled sequences, each FILE or FILE:POOLING.")],
     model: Annotated[list[str], typer.Option(help="NAME=FOLDER of an encoder; repeatable.")],
     draws: Annotated[int, typer.Option(help="Draws at each number of shots.")] = 20,
-    penalty: Annotated[list[str], typer.Option(help="These penalties alone; repeatable.")] = [],  # noqa: B006
+    penalty: Annotated[list[str], typer.Option(help="Only this penalty; repeatable.")] = [],  # noqa: B006
     out: Out = RESULT,
 ) -> None:
     """Measure every classifier for each encoder on every pool."""

@@ -66,7 +66,7 @@ SHAPES = {
 
 
 def main(
-    gigabases: Annotated[float, typer.Option(help="Letters of the genome, N among them, in thousand millions.")] = 3.1,
+    gigabases: Annotated[float, typer.Option(help="Letters of the genome, N among them, in billions.")] = 3.1,
     out: Out = RESULT,
 ) -> None:
     """Run every stage, print a line for each, and write the JSON."""

@@ -76,9 +76,7 @@ def finished(out: Path, setup: dict, arms: Sequence[Arm]) -> list[dict]:
     changed = {run["arm"] for run in kept if run.get("recipe") != now[run["arm"]].digest(run["seed"])}
     if changed:
         names = ", ".join(sorted(changed))
-        raise SystemExit(
-            f"{out} holds runs of another recipe than now, or that do not say theirs ({names}); give another --out"
-        )
+        raise SystemExit(f"{out} holds runs whose recipe has changed or was not recorded ({names}); give another --out")
     return before["runs"]
 
 

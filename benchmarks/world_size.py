@@ -27,7 +27,7 @@ RECIPE = "genome-tiny"
 
 
 def main(
-    steps: Annotated[int, typer.Option(help="Of each run; the first half is not counted.")] = 40,
+    steps: Annotated[int, typer.Option(help="Steps of each run; the first half is not counted.")] = 40,
     bases: Annotated[int, typer.Option(help="Length of the genome.")] = 1_000_000,
     sizes: Annotated[str, typer.Option(help="Numbers of processes.")] = "1,2,4",
     out: Out = RESULT,

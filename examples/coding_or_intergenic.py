@@ -46,7 +46,7 @@ def positions(genome: Genome, gtf: Path, kind: str) -> np.ndarray:
         else:
             found.append((offsets[record] + start, offsets[record] + stop))
     if unknown:
-        print(f"{gtf}: {kind} rows left out, of records that the genome has not: {', '.join(sorted(unknown))}")
+        print(f"{gtf}: {kind} rows left out: the genome lacks these records: {', '.join(sorted(unknown))}")
     return union(np.array(sorted(found), dtype=np.int64).reshape(-1, 2))
 
 
@@ -78,7 +78,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for pool.tsv and test.tsv.")],
     test_records: Annotated[str, typer.Option(help="Records that only the test sees, separated by commas.")],
     length: Annotated[int, typer.Option(help="Bases of a window.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of the choice of windows where one class has more.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for choosing windows of the larger class.")] = 0,
 ) -> None:
     """Write the task."""
     opened = Genome.open(genome)

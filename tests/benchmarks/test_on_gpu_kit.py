@@ -17,10 +17,10 @@ FAULTS = {
     "echo RuntimeError: an illegal memory access was encountered >&2; exit 1": "failed: exit status 1",
     "kill -s SEGV $$": "failed: killed by SIGSEGV",
     "exit 0": "failed: it wrote no JSON",
-    """echo '{"rows": [' >"$out" """: "failed: what it wrote is no JSON",
+    """echo '{"rows": [' >"$out" """: "failed: its output is not valid JSON",
     """echo '[1, 2]' >"$out" """: "failed: its JSON lacks machine or rows",
     f"""echo '{ROWS}' >"$out"; exit 3""": "failed: exit status 3",
-    "exec sleep 60": "failed: its time was over",
+    "exec sleep 60": "failed: it ran out of time",
     f"""echo '{ROWS}' >"$out" """: "done",
 }
 """What a part does, as shell code, and the outcome that is reported."""

@@ -155,10 +155,10 @@ def test_runs_of_a_recipe_that_has_changed_since_are_refused(toy, tmp_path):
     out.write_text(json.dumps({"setup": {}, "runs": [*runs, {"arm": "of another race", "seed": 0}]}))
     assert script.finished(out, {}, arms)[:-1] == runs
     other = replace(arms[0], changes=(*arms[0].changes, "encoder.stem_width=5"))
-    with pytest.raises(SystemExit, match="another recipe"):
+    with pytest.raises(SystemExit, match="whose recipe has changed"):
         script.finished(out, {}, (other, *arms[1:]))
     out.write_text(json.dumps({"setup": {}, "runs": [{"arm": arms[0].name, "seed": 0}]}))
-    with pytest.raises(SystemExit, match="do not say theirs"):
+    with pytest.raises(SystemExit, match="or was not recorded"):
         script.finished(out, {}, arms)
 
 
