@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from genomask.settings.recipe_file import recipe_names
+
 ROOT = Path(__file__).parents[1]
 NOT_OURS = shutil.ignore_patterns("__pycache__")
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
@@ -56,5 +58,7 @@ def test_an_environment_of_the_wheel_and_its_dependencies_runs_the_command(wheel
     # dependencies are taken from here, not downloaded again; a path added this way runs no .pth files of its own
     (packages / "needed.pth").write_text(sysconfig.get_paths()["purelib"])
     assert "Simulate a genome" in run(tmp_path / "fresh" / "bin" / "genomask", "demo", "--help", cwd=tmp_path)
-    where = run(python, "-c", "import genomask.recipe; print(genomask.recipe.__file__)", cwd=tmp_path)
-    assert Path(where.strip()).is_relative_to(tmp_path)
+    program = "from genomask.settings import recipe_file as r; print(r.__file__, *r.recipe_names())"
+    where, *recipes = run(python, "-c", program, cwd=tmp_path).split()
+    assert Path(where).is_relative_to(tmp_path)
+    assert recipes == recipe_names()

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from fork_server import fork_server
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SHORT = (
@@ -18,6 +19,7 @@ SHORT = (
 
 @pytest.fixture
 def chaos(monkeypatch):
+    fork_server()  # its runs start from this one
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     return importlib.import_module("chaos")
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from launcher import CONTEXT
+from fork_server import fork_server
 from quick_settings import QUICK
 
 from genomask.commands.demo.simulate import SimulatedFiles, SimulationSettings, simulate
@@ -13,8 +13,9 @@ from genomask.recipe import GenomeRecipe, load_recipe
 
 @pytest.fixture
 def forked_arms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The arms of a comparison start from a server that has imported everything once."""
-    monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", lambda _kind: CONTEXT)
+    """The arms of a comparison start from the fork server."""
+    context = fork_server()
+    monkeypatch.setattr("genomask.commands.compare.workers.multiprocessing.get_context", lambda _kind: context)
 
 
 @pytest.fixture(scope="session")

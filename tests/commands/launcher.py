@@ -1,6 +1,5 @@
-"""Starts genomask in N processes that meet as torchrun's do, from a server that has imported everything once."""
+"""Starts genomask in N processes that meet as torchrun's do from a fork server."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -10,17 +9,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
+from fork_server import fork_server
 from torch.distributed import TCPStore
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    [
-        "genomask.cli.app",
-        "genomask.commands.compare.arms",
-        "genomask.commands.run_folder.report",
-        "genomask.report.plots",
-    ]
-)
 LIMIT_SECONDS = 120
 
 
@@ -63,10 +54,11 @@ def launch(
     printed = [folder / f"printed-{rank}.txt" for rank in range(n)]
     cache = os.environ["GENOMASK_CACHE"]
     processes: list[BaseProcess] = []
+    context = fork_server()
     for rank, path in enumerate(printed):
         at = stop[1] if stop and stop[0] == rank else None
         own = [*arguments, *last] if rank == n - 1 else arguments
-        run = CONTEXT.Process(target=_be, args=(own, rank, n, store.port, path, cache, at, sig))
+        run = context.Process(target=_be, args=(own, rank, n, store.port, path, cache, at, sig))
         run.start()
         processes.append(run)
     return Launched(processes, printed, store)

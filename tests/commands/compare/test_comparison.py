@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from browser import open_in_browser
-from launcher import CONTEXT
+from fork_server import fork_server
 
 from genomask.commands.compare.arms import Comparison, arm_process
 from genomask.commands.compare.comparison import compare
@@ -556,8 +556,9 @@ def interrupted_before_it_could_listen(words):
 
 
 def test_an_arm_interrupted_while_it_starts_ends_without_a_traceback(capfd):
-    words, speak = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=interrupted_before_it_could_listen, args=(speak,))
+    context = fork_server()
+    words, speak = context.Pipe(duplex=False)
+    process = context.Process(target=interrupted_before_it_could_listen, args=(speak,))
     process.start()
     speak.close()
     process.join()
@@ -577,8 +578,9 @@ class NamesItsGpus:
 
 @pytest.mark.parametrize("place", ["", "6"])
 def test_an_arms_process_sees_the_gpus_of_its_place_and_no_others(place):
-    words, speak = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=arm_process, args=(NamesItsGpus(), 1, place, speak))
+    context = fork_server()
+    words, speak = context.Pipe(duplex=False)
+    process = context.Process(target=arm_process, args=(NamesItsGpus(), 1, place, speak))
     process.start()
     speak.close()
     assert words.recv() == f"GPUs: {place!r}"
