@@ -79,7 +79,8 @@ class Given(NamedTuple):
         Raises DataError for an id outside the vocabulary, for shapes that do not match and for invalid borders;
         SettingsError while the model is exported.
         """
-        if torch.compiler.is_exporting():
+        # in a graph that is compiled, and not exported, PyTorch 2.11 says that it is exporting
+        if torch.compiler.is_exporting() and not torch.compiler.is_dynamo_compiling():
             raise SettingsError(
                 "torch.export needs shapes that follow from the input shapes, but packing removes padding, so the "
                 "number of tokens depends on the values; compile the model instead (torch.compile)"

@@ -114,6 +114,15 @@ def test_one_graph_serves_every_batch_of_a_fixed_shape_and_keeps_loss_and_gradie
     assert not counters["graph_break"]
 
 
+@pytest.mark.usefixtures("flex_on_cpu")
+def test_a_graph_that_counts_as_exported_is_compiled_all_the_same(monkeypatch):
+    """As in PyTorch 2.11, which says so of every graph."""
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: torch.compiler.is_dynamo_compiling())
+    model = tiny_model(num_hidden_layers=1, attention_backend="flex")
+    compiled = torch.compile(model, fullgraph=True, dynamic=False, backend="eager")
+    assert compiled(**to_fixed_shape(batch_of(0, sequences=3), SHAPE)[0]._asdict()).loss > 0
+
+
 def test_on_the_cpu_a_compiled_model_takes_batches_of_any_size_without_recompiling():
     torch._dynamo.reset()
     model = tiny_model()
