@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def is_private(name: str) -> bool:
     return re.fullmatch(r"_[a-zA-Z0-9]\w*", name) is not None
 
 
+@cache
 def private_names() -> set[str]:
     """Every name with one leading underscore that the package or the benchmarks define: functions, classes, values."""
     found = set()

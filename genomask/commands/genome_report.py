@@ -59,7 +59,7 @@ def _file_frame(manifest: Manifest) -> "pd.DataFrame":
 def _frame(rows: list[tuple[str, str, str]]) -> "pd.DataFrame":
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=["what", "found", "share, %"])
+    return pd.DataFrame(rows, columns=["what", "found", "fraction, %"])
 
 
 def _genome_rows(manifest: Manifest) -> list[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from genomask.errors import SettingsError, Stopped, TrainingError, UserError
+from genomask.errors import SettingsError, Stopped, TrainingError, UserError, counted
 
 if TYPE_CHECKING:
     import torch
@@ -170,7 +170,7 @@ def require_gpu() -> None:
 
     if size() > 1 and _world.local_rank >= (gpus := torch.cuda.device_count()):
         raise SettingsError(
-            f"{os.environ.get('LOCAL_WORLD_SIZE', 'more')} processes were started here, but there are {gpus} GPUs; "
+            f"{os.environ.get('LOCAL_WORLD_SIZE', 'more')} processes were started here for {counted(gpus, 'GPU')}; "
             f"give torchrun --nproc-per-node {gpus}, or set training.device=cpu."
         )
 

@@ -1,8 +1,10 @@
+from contextlib import nullcontext
+
 import pytest
 
 from genomask.errors import SettingsError
 from genomask.training import distributed
-from genomask.training.distributed import World, being, mine, part, refuse_several, require_part, session
+from genomask.training.distributed import World, being, mine, part, refuse_several, require_gpu, require_part, session
 
 
 @pytest.mark.parametrize(("count", "size"), [(8, 1), (8, 2), (7, 3), (2000, 64), (5, 5)])
@@ -29,6 +31,15 @@ def test_more_processes_than_sequences_are_refused():
         require_part(4)
         with pytest.raises(SettingsError, match="sequences_per_step is 3, too few for 4 processes"):
             require_part(3)
+
+
+@pytest.mark.parametrize(("gpus", "refused"), [(2, None), (1, "for 1 GPU; give torchrun --nproc-per-node 1, or set")])
+def test_more_processes_than_gpus_are_refused(gpus, refused, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with being(World(1, 2, local_rank=1)), pytest.raises(SettingsError, match=refused) if refused else nullcontext():
+        require_gpu()
+    require_gpu()  # a single process takes what there is
 
 
 def test_a_launcher_that_is_not_torchrun_is_refused_with_one_clear_error(monkeypatch):
