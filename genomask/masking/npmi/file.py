@@ -32,7 +32,7 @@ def write_table(path: Path, settings: Mapping[str, Any], counts: Mapping[int, np
     arrays = {f"n{n}": f.astype(np.min_scalar_type(int(f.max()))) for n, f in counts.items()}
     header = np.array(json.dumps({"format": FORMAT, "longest": len(counts)} | dict(settings)))
     with atomic_file(path) as file:
-        np.savez(file, allow_pickle=False, header=header, **arrays)
+        np.savez(file, header=header, **arrays)  # type: ignore[arg-type]  # numpy before 2.2 has no allow_pickle
 
 
 def is_table(path: Path) -> bool:
