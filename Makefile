@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test coverage test-processors rehearse-gpu fuzz conformance check docs python
+.PHONY: demo test test-oldest coverage test-processors rehearse-gpu fuzz conformance check docs python
 
 demo: $(STAMP)
 	$(VENV)/bin/genomask demo
@@ -12,6 +12,16 @@ demo: $(STAMP)
 # Two test processes of one thread each. Each takes some 20 seconds to start, all of it imports.
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal
 test: $(STAMP)
+	$(PYTEST) $(TESTS)
+
+# The same tests with the oldest versions that pyproject.toml allows, in an environment of their own: on Linux some 8 GB,
+# because this PyTorch comes with CUDA. Packages without such a bound are as new as pip finds.
+BOUNDS = sed -nE '/^dependencies/,/^]/s/^ *"([a-z-]+)>=([0-9.]+)",.*/\1==\2.*/p' pyproject.toml
+test-oldest: VENV = build/oldest
+test-oldest: | python
+	$(PYTHON) -m venv --upgrade-deps $(VENV)
+	PYTHONWARNINGS="ignore:Editable installation" \
+	  $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[dev]" $$($(BOUNDS))
 	$(PYTEST) $(TESTS)
 
 # The same tests, with the package's coverage by lines and branches.

@@ -69,11 +69,12 @@ def test_the_config_may_ask_for_maps_and_an_argument_overrides_it():
     assert tiny_model(output_attentions=True)(**batch, output_attentions=False).attentions is None
 
 
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing_enable")  # its new name is not in every version
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_gradients_reach_the_maps_and_the_hidden_states_that_were_returned(checkpointing):
     model = tiny_model().train()
     if checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     out = model(**rows(), output_attentions=True, output_hidden_states=True)
     kept = [*out.hidden_states, *out.attentions]
     gradients = torch.autograd.grad(out.logits.sin().sum(), kept, allow_unused=checkpointing)
