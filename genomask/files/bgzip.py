@@ -11,8 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from io import BufferedIOBase, BufferedReader
 
-from isal import igzip, isal_zlib
-
 from genomask.machine.process import usable_cores
 from genomask.machine.threads import in_order
 
@@ -25,8 +23,6 @@ MOST_THREADS = 4
 """One inflates faster than a genome is read."""
 BLOCKS_AT_ONCE = 32
 """Blocks that a thread inflates: 2 MiB of content."""
-
-DAMAGE: tuple[type[Exception], ...] = (isal_zlib.error, EOFError, gzip.BadGzipFile)  # type: ignore[assignment]
 
 Block = tuple[int, bytes]
 """Its place in the file, and its bytes."""
@@ -90,9 +86,12 @@ def _several(file: BufferedIOBase) -> Iterator[list[Block]]:
 
 def _inflated(blocks: list[Block]) -> bytes:
     """All in one call, since each takes the interpreter's lock; if it fails, one by one, to find the damaged one."""
+    from isal import igzip, isal_zlib  # not above: nothing but compressed files needs it
+
+    damage: tuple[type[Exception], ...] = (isal_zlib.error, EOFError, gzip.BadGzipFile)  # type: ignore[assignment]
     sizes = [int.from_bytes(block[-4:], "little") for _, block in blocks]
     if max(sizes, default=0) <= MOST_CONTENT:
-        with igzip.open(io.BytesIO(b"".join(block for _, block in blocks))) as file, suppress(*DAMAGE):
+        with igzip.open(io.BytesIO(b"".join(block for _, block in blocks))) as file, suppress(*damage):
             content: bytes = file.read(sum(sizes) + 1)  # reading beyond the last byte checks the checksum
             if len(content) == sum(sizes):
                 return content
@@ -100,6 +99,8 @@ def _inflated(blocks: list[Block]) -> bytes:
 
 
 def _alone(at: int, block: bytes) -> bytes:
+    from isal import isal_zlib
+
     inflater = isal_zlib.decompressobj(wbits=31)
     try:
         content: bytes = inflater.decompress(block, MOST_CONTENT + 1)

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from io import BufferedIOBase, BufferedReader
 from pathlib import Path
 
-from isal import igzip, isal_zlib
-
 from genomask.errors import DataError
 from genomask.files.bgzip import BGZIP_END, HEADER_BYTES, bgzip_content, is_bgzip
 from genomask.files.inputs import STDIN
@@ -38,6 +36,8 @@ def unpacked(file: BufferedReader, name: str, advice: str) -> Iterator[BufferedI
         with bgzip_content(file) as content:
             yield content
     elif start.startswith(GZIP):
+        from isal import igzip, isal_zlib  # not above: nothing but compressed files needs it
+
         try:
             with igzip.open(file) as content:
                 yield content

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +27,18 @@ FAULTS = {
 }
 """What a part does, as shell code, and the outcome that is reported."""
 *_, HANGS, WELL = FAULTS
-ABSENT = "datasets,Bio,pyfaidx,flash_attn,pytest,hypothesis,sklearn,jinja2"
+NEEDED = {"torch", "transformers", "numpy", "scipy", "numba", "pandas", "matplotlib", "rich", "typer"}
+"""What benchmarks/README.md says that it needs."""
+WITH_TRANSFORMERS = {"tokenizers", "safetensors"}
+IMPORTED_AS = {"biopython": "Bio", "scikit-learn": "sklearn", "flash-attn": "flash_attn"}
+
+
+def absent_packages():
+    """All that pyproject.toml names, and the kit does not need, as one string for tests/absent."""
+    project = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    named = {re.match(r"[\w-]+", x).group() for x in project["dependencies"] + extras["flash"] + extras["dev"]}
+    return ",".join(IMPORTED_AS.get(name, name) for name in sorted(named - NEEDED - WITH_TRANSFORMERS))
 
 
 @pytest.fixture
@@ -110,9 +123,21 @@ def test_a_rehearsal_needs_an_out_of_its_own(kit, capsys):
     assert "needs an --out of its own" in capsys.readouterr().err
 
 
+def test_its_programs_need_no_more_packages_than_their_page_says(kit, tmp_path):
+    programs = {Path(part.command[0]).stem for part in kit.parts(tmp_path)}
+    folders = TESTS / "absent", BENCHMARKS, TESTS / "encoders", TESTS, TESTS.parent
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders)), "ABSENT": absent_packages()}
+    command = [sys.executable, "-c", f"import {', '.join(sorted(programs))}, gpu_checks"]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    page = " ".join((BENCHMARKS / "README.md").read_text().split())
+    stated = page.partition("Besides torch and transformers it needs ")[2].partition(", but")[0]
+    assert {"torch", "transformers", *re.split(", | and ", stated)} == NEEDED
+
+
 @pytest.mark.rehearsal
 def test_every_part_runs_on_the_stand_in_without_packages_that_a_bare_machine_lacks(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(TESTS / "absent"), "ABSENT": ABSENT}
+    environment = os.environ | {"PYTHONPATH": str(TESTS / "absent"), "ABSENT": absent_packages()}
     command = [sys.executable, str(BENCHMARKS / "on_gpu.py"), "--rehearse", "--out", str(tmp_path)]
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     summary, page = (tmp_path / "on_gpu.json").read_text(), (tmp_path / "on_gpu.md").read_text()
