@@ -14,8 +14,8 @@ PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 -
 test: $(STAMP)
 	$(PYTEST) $(TESTS)
 
-# The same tests with the oldest versions that pyproject.toml allows, in an environment of their own: on Linux some 8 GB,
-# because this PyTorch comes with CUDA. Packages without such a bound are as new as pip finds.
+# The same tests with the oldest versions that pyproject.toml allows, in an environment of their own: on Linux 5.5 GB, as
+# this PyTorch comes with CUDA. Packages without such a bound are as new as pip finds.
 BOUNDS = sed -nE '/^dependencies/,/^]/s/^ *"([a-z-]+)>=([0-9.]+)",.*/\1==\2.*/p' pyproject.toml
 test-oldest: VENV = build/oldest
 test-oldest: | python
