@@ -13,11 +13,11 @@ SCRIPTS = [path.stem for path in FILES if re.search(r"^    run_script\(main\)$",
 
 
 @pytest.mark.parametrize("name", [name for name in SCRIPTS if not name.startswith("gpu_")])  # the rehearsal runs those
-def test_every_option_of_a_script_is_understood(script, name):
+def test_every_option_of_a_script_is_understood(script, name, capsys):
     try:
         main = script(name).main
     except SystemExit:
-        pytest.skip(f"{name}.py needs a package that is not installed")
+        pytest.skip(capsys.readouterr().err.strip())  # what is missing, and what installs it
     app = typer.Typer(add_completion=False)
     app.command()(main)
     parameters = set(inspect.signature(main).parameters)
